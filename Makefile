@@ -1,0 +1,68 @@
+# Everything needs Python 3.12 or newer and `make` alone; `make help` lists what there is.
+
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
+# Two workers for the whole suite; with ARGS, whatever they say.
+PYTEST = -m pytest $(if $(ARGS),$(ARGS),-n 2)
+PYTHON_WORKS = $(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3, 12)' 2>/dev/null
+
+.PHONY: help setup demo test lint bench docs lowest clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r target text; do printf '%-8s %s\n' "$$target" "$$text"; done
+
+setup: $(VENV)/.stamp $(VENV)/.stamp-lint $(VENV)/.stamp-docs $(VENV)/.stamp-bench ## Build .venv with everything (PYTHON=…)
+
+demo: $(VENV)/.stamp ## Store a file behind a column, end to end (ARGS="photo.jpg --postgres --clean")
+	@$(BIN)/python examples/quickstart.py $(ARGS)
+
+test: $(VENV)/.stamp ## Run the whole suite (ARGS="-k upload")
+	$(BIN)/python $(PYTEST)
+
+lint: $(VENV)/.stamp-lint ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+bench: $(VENV)/.stamp-bench ## Measure speed and memory (ARGS=…)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.stamp-docs ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+lowest: .venv-lowest/.stamp ## Run the suite with the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/python $(PYTEST)
+
+clean: ## Remove everything that these targets made
+	rm -rf .venv .venv-lowest site .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks demo-files
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A virtual environment that does not run, being half-built or of a Python that is gone, is built anew.
+define build_venv
+	@$(PYTHON_WORKS) || { python=$$(PYTHON="$(PYTHON)" sh tools/find_python.sh) && echo "Building $(VENV) with $$python" \
+		&& rm -rf $(VENV) && "$$python" -m venv $(VENV); }
+	@$(PIP) install --upgrade 'pip>=25.1'
+endef
+
+$(VENV)/.stamp: pyproject.toml
+	$(build_venv)
+	@echo 'Installing the package and what its tests need'
+	@$(PIP) install --editable '.[all]' --group test
+	@touch $@
+
+$(VENV)/.stamp-%: $(VENV)/.stamp
+	@echo 'Installing what "make $*" needs'
+	@$(PIP) install --group $*
+	@touch $@
+
+.venv-lowest/.stamp: VENV := .venv-lowest
+.venv-lowest/.stamp: pyproject.toml tools/lowest.py
+	$(build_venv)
+	@echo 'Installing the lowest versions'
+	@$(BIN)/python tools/lowest.py > .venv-lowest/constraints.txt
+	@$(PIP) install --editable '.[all]' --group test --constraint .venv-lowest/constraints.txt
+	@touch $@

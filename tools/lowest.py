@@ -1,0 +1,20 @@
+"""Print the lower bounds of the package's dependencies, extras included, as exact pins for `pip --constraint`."""
+
+import re
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+_LOWER_BOUND = re.compile(r"(?P<name>[\w.-]+)(\[.*\])?>=(?P<version>[^,;\s]+)")
+
+
+def main() -> None:
+    """Read pyproject.toml beside this folder."""
+    project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text())["project"]
+    requirements = chain(project["dependencies"], *project["optional-dependencies"].values())
+    found = [bound for requirement in requirements if (bound := _LOWER_BOUND.match(requirement))]
+    print("\n".join(sorted({f"{bound['name']}=={bound['version']}" for bound in found})))
+
+
+if __name__ == "__main__":
+    main()
