@@ -1,0 +1,179 @@
+"""Every error of this package, in one tree.
+
+```
+StorageException (500)
+├── InvalidArgumentException (400, also ValueError)
+├── InvalidFileTypeException (400)
+├── FileTooLargeException (413)
+├── FileNotFoundException (404, also the builtin FileNotFoundError)
+├── FileExistsException (409)
+├── FileGoneException (409)
+├── AccessDeniedException (403)
+├── DeleteNotSupportedException (403)
+├── RouteNotSupportedException (403)
+├── OperationNotSupportedException (501)
+├── StorageClosedException (500)
+└── StorageOperationException (502)
+    ├── StorageUnavailableException (503)
+    └── ChecksumMismatchException (502)
+```
+
+Each error names the operation, the file id and the reason, carries them as attributes, and knows the HTTP
+status it becomes. None of them ever holds a secret, a signature or a signed URL.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+__all__ = [
+    "AccessDeniedException",
+    "ChecksumMismatchException",
+    "DeleteNotSupportedException",
+    "FileExistsException",
+    "FileGoneException",
+    "FileNotFoundException",
+    "FileTooLargeException",
+    "InvalidArgumentException",
+    "InvalidFileTypeException",
+    "OperationNotSupportedException",
+    "RouteNotSupportedException",
+    "StorageClosedException",
+    "StorageException",
+    "StorageOperationException",
+    "StorageUnavailableException",
+    "during",
+]
+
+_LONGEST_ID_SHOWN = 200
+
+
+class StorageException(Exception):
+    """The root of the tree: catch it to catch everything this package raises on purpose.
+
+    Args:
+        reason: What went wrong, in words a developer can act on.
+        operation: What was being done: ``"write"``, ``"stat"``, ``"delete"`` …; None while unknown.
+        file_id: The file id, key or name it was done to; None where there is none.
+
+    Example:
+        >>> str(FileNotFoundException("no such file", operation="stat", file_id="mem:a.txt"))
+        "stat 'mem:a.txt': no such file"
+    """
+
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, reason: str, *, operation: str | None = None, file_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.operation = operation
+        self.file_id = file_id
+
+    def __str__(self) -> str:
+        """``operation 'id': reason``, without the parts that are unknown; hostile ids are shown escaped."""
+        where = []
+        if self.operation is not None:
+            where.append(self.operation)
+        if self.file_id is not None:
+            text = str(self.file_id)  # also when the error is that it is no str
+            where.append(ascii(text[:_LONGEST_ID_SHOWN]) + "…" * (len(text) > _LONGEST_ID_SHOWN))
+        return f"{' '.join(where)}: {self.reason}" if where else self.reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by class, reason and attributes, so that errors cross process boundaries whole."""
+        return type(self), (self.reason,), self.__dict__
+
+
+class InvalidArgumentException(StorageException, ValueError):
+    """The caller passed something that cannot be right: a bad id, name, range, option or content."""
+
+    http_status = 400
+
+
+class InvalidFileTypeException(StorageException):
+    """The file's name or content is of a type that is not allowed here."""
+
+    http_status = 400
+
+
+class FileTooLargeException(StorageException):
+    """The content is larger than the limit; whatever was written of it is gone again."""
+
+    http_status = 413
+
+
+class FileNotFoundException(StorageException, FileNotFoundError):
+    """The storage holds no file under this id."""
+
+    http_status = 404
+
+
+class FileExistsException(StorageException):
+    """A file is already there and `overwrite=False` was asked for, or the key is a folder of other files."""
+
+    http_status = 409
+
+
+class FileGoneException(StorageException):
+    """The file was condemned or removed between its upload and the row that was to name it."""
+
+    http_status = 409
+
+
+class AccessDeniedException(StorageException):
+    """The backend refused: wrong credentials, missing permission, expired or altered signature."""
+
+    http_status = 403
+
+
+class DeleteNotSupportedException(StorageException):
+    """The storage was opened `read_only=True`, or its backend is write-once."""
+
+    http_status = 403
+
+
+class RouteNotSupportedException(StorageException):
+    """The id belongs to a backend or bucket that this storage or manager does not serve."""
+
+    http_status = 403
+
+
+class OperationNotSupportedException(StorageException):
+    """The backend lacks the capability that was asked for, such as presigned URLs."""
+
+    http_status = 501
+
+
+class StorageClosedException(StorageException):
+    """The storage was used after `aclose()`; `async with storage:` opens it again."""
+
+    http_status = 500
+
+
+class StorageOperationException(StorageException):
+    """The backend failed: an error answer, a full disk, a broken transfer."""
+
+    http_status = 502
+
+
+class StorageUnavailableException(StorageOperationException):
+    """The backend cannot be reached or is overloaded; trying again later may succeed."""
+
+    http_status = 503
+
+
+class ChecksumMismatchException(StorageOperationException):
+    """The bytes that arrived are not the bytes that were sent or promised."""
+
+    http_status = 502
+
+
+@contextmanager
+def during(operation: str, file_id: str | None) -> Iterator[None]:
+    """Complete errors that leave the block without saying what was being done, and to which file."""
+    try:
+        yield
+    except StorageException as error:
+        error.operation = error.operation or operation
+        error.file_id = file_id if error.file_id is None else error.file_id
+        raise

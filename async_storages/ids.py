@@ -1,0 +1,129 @@
+"""The grammar of fusion file ids, and the only place that knows it.
+
+```
+id      = scheme ":" bucket "/" key     s3:my-bucket/reports/q3.pdf   gs:media/cat.jpg
+        | scheme ":" key                file:reports/q3.pdf           mem:cat.jpg
+        | fastdfs                       group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin
+```
+
+An id without a known scheme is FastDFS's; only that backend can judge whether it is well-formed.
+"""
+
+import re
+from dataclasses import dataclass
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["FASTDFS", "FileId", "known_schemes", "register_scheme"]
+
+FASTDFS = "fastdfs"
+"""The scheme name of ids that are written without one."""
+
+_has_bucket: dict[str, bool] = {"s3": True, "gs": True, "file": False, "mem": False}
+
+# RFC 3986 section 3.1; a colon after the first slash belongs to the key.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def register_scheme(scheme: str, *, has_bucket: bool) -> None:
+    """Teach the grammar one more scheme; subclasses of `Storage` do it by their `scheme` attribute.
+
+    Args:
+        scheme: Two or more lower-case letters, digits, ``+``, ``.`` or ``-``, beginning with a letter
+            (one letter would be a Windows drive).
+        has_bucket: Whether ids of this scheme are ``scheme:bucket/key`` rather than ``scheme:key``.
+
+    Raises:
+        InvalidArgumentException: The scheme is malformed, or known with the other shape.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]+", scheme):
+        raise InvalidArgumentException(f"{scheme!r} cannot be a scheme", operation="register_scheme")
+    if scheme == FASTDFS or _has_bucket.setdefault(scheme, has_bucket) != has_bucket:
+        raise InvalidArgumentException(
+            f"the scheme {scheme!r} is taken, with another shape", operation="register_scheme"
+        )
+
+
+def known_schemes() -> tuple[str, ...]:
+    """The schemes that ids may begin with, sorted."""
+    return tuple(sorted(_has_bucket))
+
+
+@dataclass(frozen=True, slots=True)
+class FileId:
+    """A fusion file id, taken apart.
+
+    Attributes:
+        scheme: ``"s3"``, ``"gs"``, ``"file"``, ``"mem"``, ``"fastdfs"`` or a registered one.
+        bucket: The bucket, for schemes that have one, else None.
+        key: The rest: the object's key; for FastDFS the whole id.
+
+    Example:
+        >>> FileId.parse("s3:my-bucket/uploads/a.txt")
+        FileId(scheme='s3', bucket='my-bucket', key='uploads/a.txt')
+        >>> str(FileId("mem", None, "a.txt"))
+        'mem:a.txt'
+    """
+
+    scheme: str
+    bucket: str | None
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> "FileId":
+        """Take a fusion id apart; the inverse of `str()`.
+
+        Raises:
+            InvalidArgumentException: Not a string, empty, control characters or lone surrogates
+                (no database stores them), an unknown scheme, a missing bucket or key.
+        """
+        check_text(text)
+        scheme = scheme_of(text)
+        if scheme is None:
+            return cls(FASTDFS, None, text)
+        rest = text[len(scheme) + 1 :]
+        if scheme not in _has_bucket:
+            raise InvalidArgumentException(
+                f"unknown scheme {scheme!r:.40}; known are {', '.join(known_schemes())}",
+                operation="parse",
+                file_id=text,
+            )
+        bucket, _slash, key = rest.partition("/") if _has_bucket[scheme] else (None, "", rest)
+        if not key or bucket == "":
+            shape = "scheme:bucket/key" if _has_bucket[scheme] else "scheme:key"
+            raise InvalidArgumentException(f"not of the form {shape}", operation="parse", file_id=text)
+        return cls(scheme, bucket, key)
+
+    def __str__(self) -> str:
+        """The id as it is stored in the database."""
+        if self.scheme == FASTDFS:
+            return self.key
+        if self.bucket is None:
+            return f"{self.scheme}:{self.key}"
+        return f"{self.scheme}:{self.bucket}/{self.key}"
+
+
+def check_text(text: str) -> None:
+    """Refuse what no id, key or bucket can be: another type, emptiness, control characters.
+
+    Raises:
+        InvalidArgumentException: Says which of these it was.
+    """
+    if not isinstance(text, str):
+        raise InvalidArgumentException(f"a file id is a str, not {type(text).__name__}")
+    if not text:
+        raise InvalidArgumentException("an empty file id", file_id=text)
+    if bad := _UNSTORABLE.search(text):
+        raise InvalidArgumentException(f"a file id cannot hold the character U+{ord(bad[0]):04X}", file_id=text)
+
+
+def is_fusion_id(text: str) -> bool:
+    """Whether `text` begins with a known scheme; bare keys and FastDFS ids do not."""
+    return scheme_of(text) in _has_bucket
+
+
+def scheme_of(text: str) -> str | None:
+    """The scheme that `text` begins with, known or not; None for bare keys and FastDFS ids."""
+    found = _SCHEME.match(text)
+    return found[1] if found else None

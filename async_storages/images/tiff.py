@@ -1,0 +1,81 @@
+"""TIFF, BigTIFF, and EXIF, which is a TIFF without an image.
+
+Sources: TIFF 6.0, section 2; https://www.awaresystems.be/imaging/tiff/bigtiff.html; CIPA DC-008, section 4.5.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import Literal
+
+from async_storages.images.size import ImageSize, image_size
+from async_storages.images.window import ENDLESS, Walk, Window, broken
+
+__all__ = ["exif_orientation", "tiff"]
+
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
+_TAGS = frozenset({_WIDTH, _HEIGHT, _ORIENTATION})
+
+# Bytes of the field types SHORT, LONG and LONG8.
+_INTEGERS = {3: 2, 4: 4, 16: 8}
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a TIFF writes the offset of its directory, the number of entries there, and each of them."""
+
+    byte_order: Literal["little", "big"]
+    offset: Struct
+    count: Struct
+    entry: Struct
+
+
+_LAYOUTS = {
+    b"II*\0": _Layout("little", Struct("<I"), Struct("<H"), Struct("<HHI4s")),
+    b"MM\0*": _Layout("big", Struct(">I"), Struct(">H"), Struct(">HHI4s")),
+    b"II+\0": _Layout("little", Struct("<4xQ"), Struct("<Q"), Struct("<HHQ8s")),
+    b"MM\0+": _Layout("big", Struct(">4xQ"), Struct(">Q"), Struct(">HHQ8s")),
+}
+
+
+def tiff(window: Window) -> Walk[ImageSize]:
+    """The first image of a TIFF; its directory may be anywhere."""
+    layout = _LAYOUTS[(yield from window.read(0, 4))]
+    (directory,) = layout.offset.unpack((yield from window.read(4, layout.offset.size)))
+    if directory < 4 + layout.offset.size:
+        raise broken("a TIFF whose directory lies inside its header")
+    fields = yield from _fields(window, layout, directory, ENDLESS)
+    return image_size(fields.get(_WIDTH, 0), fields.get(_HEIGHT, 0), _orientation(fields))
+
+
+def exif_orientation(window: Window, start: int, end: int) -> Walk[int]:
+    """The orientation in the EXIF block from `start` to `end`; 1 where it tells none or is nonsense."""
+    if end - start < 8:
+        return 1
+    head = yield from window.read(start, 8)
+    layout = _LAYOUTS.get(head[:4])
+    if layout is None or layout.offset.size != 4:
+        return 1
+    (directory,) = layout.offset.unpack(head[4:])
+    if directory + layout.count.size > end - start:
+        return 1
+    return _orientation((yield from _fields(window, layout, start + directory, end)))
+
+
+def _fields(window: Window, layout: _Layout, at: int, end: int) -> Walk[dict[int, int]]:
+    """The integers of the directory at `at` that are wanted here, as far as they lie before `end`."""
+    (count,) = layout.count.unpack((yield from window.read(at, layout.count.size)))
+    at += layout.count.size
+    size = layout.entry.size
+    fields: dict[int, int] = {}
+    for entry in range(at, min(at + count * size, end - size + 1), size):
+        tag, kind, values, field = layout.entry.unpack((yield from window.read(entry, size)))
+        width = _INTEGERS.get(kind, ENDLESS)
+        if tag in _TAGS and values == 1 and width <= len(field):
+            # of fields that are there twice readers take the first
+            fields.setdefault(tag, int.from_bytes(field[:width], layout.byte_order))
+    return fields
+
+
+def _orientation(fields: dict[int, int]) -> int:
+    orientation = fields.get(_ORIENTATION, 1)
+    return orientation if 1 <= orientation <= 8 else 1

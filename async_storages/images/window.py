@@ -1,0 +1,120 @@
+"""A view of a file that is fetched piecemeal: what was read last, what to ask for next, and the caps on both.
+
+Header walks are generators: they yield the `Range` they need and are sent the bytes, so they do no I/O.
+"""
+
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["ENDLESS", "FIRST_RANGE", "MAX_BYTES", "MAX_RANGES", "Range", "Walk", "Window", "broken"]
+
+FIRST_RANGE = 65536
+"""Bytes of the first range: 4 KiB miss the header of every camera JPEG, and the round trip is what costs."""
+
+MAX_RANGES = 64
+"""Ranges that one image may ask for."""
+
+MAX_BYTES = 4 << 20
+"""Bytes that one image may ask for, all ranges together."""
+
+ENDLESS = 1 << 64
+"""An offset beyond all files, for walks whose end only the file itself sets."""
+
+# After a jump one packet's worth is enough for most headers; 2 MB of APP segments stay below 128 KiB.
+_AFTER_JUMP = 1024
+
+# Bounds the time spent on headers made of a million empty segments.
+_MAX_READS = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of a file that is wanted.
+
+    Attributes:
+        offset: The first byte, counted from 0; it may lie beyond the end of the file.
+        length: The number of bytes, at least 1.
+    """
+
+    offset: int
+    length: int
+
+
+type Walk[T] = Generator[Range, tuple[bytes, bool], T]
+"""Yields the range it wants; is sent the bytes and whether the file ends with them; returns a `T`."""
+
+
+def broken(reason: str) -> InvalidArgumentException:
+    """The error for a header that cannot be right."""
+    return InvalidArgumentException(reason, operation="probe")
+
+
+class Window:
+    """The bytes fetched last: reads inside cost nothing, others ask for what is missing."""
+
+    def __init__(self) -> None:
+        self._start = 0
+        self._data = b""
+        self._at_file_end = False
+        self._ahead = FIRST_RANGE
+        self._ranges = 0
+        self._bytes = 0
+        self._reads = 0
+
+    @property
+    def end(self) -> int:
+        """The offset just behind the bytes that are here."""
+        return self._start + len(self._data)
+
+    def read(self, offset: int, length: int) -> Walk[bytes]:
+        """Exactly `length` bytes at `offset`.
+
+        Raises:
+            InvalidArgumentException: The file ends before them, or one of the caps is reached.
+        """
+        data = yield from self.peek(offset, length)
+        if len(data) < length:
+            raise broken(f"the image ends inside its header: nothing at byte {offset + len(data)}")
+        return data
+
+    def peek(self, offset: int, length: int) -> Walk[bytes]:
+        """Up to `length` bytes at `offset`: fewer only where the file ends."""
+        self._reads += 1
+        if self._reads > _MAX_READS:
+            raise broken(f"the image's header has more than {_MAX_READS} parts")
+        while not self._reaches(offset, offset + length):
+            yield from self._fetch(offset, offset + length)
+        return self._data[offset - self._start : offset - self._start + length]
+
+    def search(self, pattern: re.Pattern[bytes], offset: int) -> int | None:
+        """Where `pattern` first matches at or after `offset`, among the bytes that are here."""
+        found = pattern.search(self._data, offset - self._start)
+        return None if found is None else self._start + found.start()
+
+    def _reaches(self, offset: int, end: int) -> bool:
+        return self._start <= offset and (end <= self.end or self._at_file_end)
+
+    def _fetch(self, offset: int, end: int) -> Walk[None]:
+        self._move(offset)
+        wanted = Range(self.end, max(end - self.end, self._ahead))
+        self._count(wanted)
+        data, self._at_file_end = yield wanted
+        self._data += data
+        self._ahead = _AFTER_JUMP if self._ranges == 1 else min(2 * self._ahead, FIRST_RANGE)
+
+    def _move(self, offset: int) -> None:
+        """Forget what lies before `offset`; it is a jump where nothing remains."""
+        if not self._start <= offset <= self.end:
+            self._data = b""
+            self._ahead = _AFTER_JUMP
+        self._data = self._data[offset - self._start :]
+        self._start = offset
+
+    def _count(self, wanted: Range) -> None:
+        self._ranges += 1
+        self._bytes += wanted.length
+        if self._ranges > MAX_RANGES or self._bytes > MAX_BYTES:
+            raise broken(f"the image's header is spread over more than {MAX_RANGES} ranges or {MAX_BYTES} bytes")

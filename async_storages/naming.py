@@ -1,0 +1,299 @@
+r"""The one gate that every untrusted file name, folder and zip entry name passes.
+
+| # | rule | because |
+| - | ---- | ------- |
+| 1 | A character whose NFKC form holds an ASCII letter, a digit, `.`, `/` or `\` becomes that form; every other stays as written; the result is NFC. | Fullwidth `../`, fullwidth `php` and `COM` with a superscript 1 become dangerous in whatever folds them later; Chinese names keep their punctuation, emoji stay. |
+| 2 | Control and format characters (bidirectional, zero width) and line separators go; lone surrogates and noncharacters become `_`. | Header injection, disguised extensions; UTF-8 and XML cannot carry the last two. |
+| 3 | `: * ? " < > \|` become `_`, blanks of every kind a space; all other punctuation stays. | Windows, NTFS streams, schemes. URLs and headers are encoded where they are made. |
+| 4 | Leading and trailing dots and blanks go. | `..`, `.htaccess`, and `x.php` with a trailing blank, which Windows saves without. |
+| 5 | Windows device names get a leading `_`, whatever their case and extension. | `con.png` opens the console. |
+| 6 | A segment is cut to 255 bytes of UTF-8, at a whole character, keeping an extension of up to 16 bytes. | The limit of every common file system. |
+| 7 | If nothing is left, the fallback stands in. | No name is empty. |
+
+The gate is idempotent: what it returned, it returns unchanged. Of a text above 2048 characters only the first
+and the last 1024 are looked at, so that the most hostile input costs milliseconds: composing is quadratic in marks.
+"""  # noqa: E501 - a table row is one line
+
+import re
+import secrets
+import unicodedata
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import quote
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = [
+    "Disposition",
+    "check_key",
+    "clean_filename",
+    "clean_folder",
+    "clean_key",
+    "content_disposition",
+    "original_filename",
+    "unique_key",
+]
+
+_LONGEST_SEGMENT = 255
+_SHORTEST_LIMIT = 8
+_LONGEST_KEY = 1024
+_LONGEST_READ = 2048
+_LONGEST_EXTENSION = 16
+_FALLBACK = "file"
+
+_STRUCTURAL = re.compile(r"[A-Za-z0-9./\\]")
+_SEPARATOR = re.compile(r"[/\\]")
+_EDGE = " ."
+_RESERVED = frozenset(':*?"<>|')
+# Letters and symbols to Unicode, blanks to the eye: the Hangul fillers and the empty Braille cell.
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]|CONIN\$|CONOUT\$) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
+_EXTENSION = re.compile(r"(?:\.tar)?\.[^.]+\Z", re.IGNORECASE)
+_GENERATED_PREFIX = re.compile(r"[0-9a-f]{16}_(?=.)", re.DOTALL)
+_NOT_QUOTABLE = re.compile(r'[^ -~]|["%\\<>]')
+# RFC 8187 section 3.2.1, attr-char, beyond the letters, digits and "_.-~" that quote() always keeps.
+_ATTR_CHAR = "!#$&+^`|"
+
+
+type Disposition = Literal["inline", "attachment"]
+"""How a browser is to treat what it gets: show it, or save it."""
+
+
+def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: str = _FALLBACK) -> str:
+    r"""One safe path segment out of anything: the last segment of `name`, through the gate.
+
+    Args:
+        name: What a client called its file; a path of any system counts as its last segment.
+        max_bytes: The longest result, in bytes of UTF-8; 8 to 255.
+        fallback: Stands in when nothing is left of `name`; it passes the gate as well.
+
+    Returns:
+        A name without separators, control characters or leading dots; never empty.
+
+    Raises:
+        InvalidArgumentException: `name` is not a str, or `max_bytes` is out of range.
+
+    Example:
+        >>> clean_filename(r"..\..\evil<1>.PNG ")
+        'evil_1_.PNG'
+    """
+    if not _SHORTEST_LIMIT <= max_bytes <= _LONGEST_SEGMENT:
+        raise InvalidArgumentException(
+            f"max_bytes is {_SHORTEST_LIMIT} to {_LONGEST_SEGMENT}, not {max_bytes!r}",
+            operation="clean_filename",
+        )
+    candidates = (_split(text)[-1] for text in (name, fallback))
+    return next(filter(None, (_segment(part, max_bytes) for part in candidates)), _FALLBACK)
+
+
+def clean_key(name: str) -> str:
+    r"""A safe object key out of anything: every segment through the gate, empty ones and dots dropped.
+
+    Args:
+        name: A path with `/` or `\` between its segments.
+
+    Returns:
+        ``folder/sub/name``, at most 1024 bytes of UTF-8, which `check_key` accepts: of a longer path the name
+        and the leading folders that fit; ``"file"`` when nothing is left.
+
+    Raises:
+        InvalidArgumentException: `name` is not a str.
+
+    Example:
+        >>> clean_key("/reports//../2026/q3: final.pdf")
+        'reports/2026/q3_ final.pdf'
+    """
+    return clean_folder(name) or _FALLBACK
+
+
+def clean_folder(folder: str) -> str:
+    """`clean_key` for folders: nothing left means no folder, the empty string.
+
+    Raises:
+        InvalidArgumentException: `folder` is not a str.
+    """
+    *folders, name = _segments(folder) or [""]
+    kept, room = [], _LONGEST_KEY - _size(name)
+    for segment in folders:
+        room -= _size(segment) + 1
+        if room < 0:
+            break
+        kept.append(segment)
+    return "/".join([*kept, name])
+
+
+def check_key(key: str, *, operation: str = "upload") -> str:
+    """Let a key pass that the gate would leave unchanged, and refuse every other.
+
+    A key with a scheme, such as ``s3:bucket/name``, is among the refused: the gate keeps no colon.
+
+    Args:
+        key: The exact key that a caller asked for.
+        operation: What the key is for, to be named by the error.
+
+    Returns:
+        `key`.
+
+    Raises:
+        InvalidArgumentException: Not a str, longer than 1024 bytes of UTF-8 (S3's limit), or not clean;
+            the reason shows the cleaned form.
+    """
+    cleaned = clean_key(key)
+    if _size(key) > _LONGEST_KEY:
+        raise InvalidArgumentException(
+            f"a key is at most {_LONGEST_KEY} bytes of UTF-8", operation=operation, file_id=key
+        )
+    if cleaned != key:
+        raise InvalidArgumentException(
+            f"not a safe key, {cleaned!r} would be: pass untrusted names through storage.get_name(...) first",
+            operation=operation,
+            file_id=key,
+        )
+    return key
+
+
+def unique_key(filename: str, folder: str = "") -> str:
+    """A key that no other upload has: ``[folder/]{16 hex digits}_{clean filename}``.
+
+    Args:
+        filename: What the client called its file; its extension survives shortening.
+        folder: Where to put it; the empty string for no folder.
+
+    Returns:
+        The key; its last segment has at most 255 bytes of UTF-8, the whole at most 1024.
+
+    Raises:
+        InvalidArgumentException: Not str, or the folder is too long.
+
+    Example:
+        >>> original_filename(unique_key("q3.pdf", "reports"))
+        'q3.pdf'
+    """
+    prefix = f"{secrets.token_hex(8)}_"
+    name = prefix + clean_filename(filename, max_bytes=_LONGEST_SEGMENT - len(prefix))
+    key = "/".join([*_segments(folder), name])
+    if _size(key) > _LONGEST_KEY:
+        raise InvalidArgumentException(
+            f"with this folder the key exceeds {_LONGEST_KEY} bytes of UTF-8",
+            operation="unique_key",
+            file_id=folder,
+        )
+    return key
+
+
+def original_filename(key: str) -> str:
+    """The last segment of a key, without the prefix that `unique_key` generated.
+
+    Example:
+        >>> original_filename("reports/9f86d081884c7d65_q3.pdf")
+        'q3.pdf'
+    """
+    return _GENERATED_PREFIX.sub("", key.rpartition("/")[2], count=1)
+
+
+def content_disposition(filename: str, disposition: Disposition = "attachment") -> str:
+    r"""The value of a Content-Disposition header, pure ASCII (RFC 6266, RFC 8187).
+
+    Args:
+        filename: What a browser shall save the file as; it passes the gate first.
+        disposition: ``"attachment"`` to save it, ``"inline"`` to show it.
+
+    Returns:
+        The value, with `filename*` beside an ASCII fallback where `filename` alone would not say it all
+        (RFC 6266 appendix D: a percent sign counts among these).
+
+    Raises:
+        InvalidArgumentException: `filename` is not a str, or the disposition is another.
+
+    Example:
+        >>> content_disposition("Söhne.pdf", "inline")
+        'inline; filename="Sohne.pdf"; filename*=UTF-8\'\'S%C3%B6hne.pdf'
+    """
+    if disposition not in ("inline", "attachment"):
+        raise InvalidArgumentException(
+            f"a disposition is 'inline' or 'attachment', not {disposition!r}", operation="content_disposition"
+        )
+    name = clean_filename(filename)
+    ascii_name = _NOT_QUOTABLE.sub("_", _without_marks(name))
+    value = f'{disposition}; filename="{ascii_name}"'
+    return value if ascii_name == name else f"{value}; filename*=UTF-8''{quote(name, safe=_ATTR_CHAR)}"
+
+
+def _split(text: str) -> list[str]:
+    """Rules 1 to 3, then the segments as they are."""
+    if not isinstance(text, str):
+        raise InvalidArgumentException(f"a name is a str, not {type(text).__name__}", operation="clean")
+    if len(text) > _LONGEST_READ:
+        text = text[: _LONGEST_READ // 2] + text[-_LONGEST_READ // 2 :]
+    # Composed before, so that a letter and its marks are judged as one, and after: removals join neighbours.
+    legible = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).translate(_Gate()))
+    return _SEPARATOR.split(legible)
+
+
+def _segments(text: str) -> list[str]:
+    """The clean segments of a path; what nothing is left of is dropped."""
+    return list(filter(None, (_segment(part, _LONGEST_SEGMENT) for part in _split(text))))
+
+
+def _segment(part: str, max_bytes: int) -> str:
+    """Rules 4 to 6 for one segment; may be empty."""
+    short = _shorten(part.strip(_EDGE), max_bytes)
+    return _shorten(f"_{short}", max_bytes) if _DEVICE.match(short) else short
+
+
+def _shorten(text: str, max_bytes: int) -> str:
+    if _size(text) <= max_bytes:
+        return text
+    found = _EXTENSION.search(text)
+    extension = found[0] if found else ""
+    if _size(extension) > min(_LONGEST_EXTENSION, max_bytes // 2):
+        extension = ""
+    return _head(text[: len(text) - len(extension)], max_bytes - _size(extension)) + extension
+
+
+def _head(text: str, max_bytes: int) -> str:
+    """The longest beginning that fits, without half a character or a letter robbed of its marks."""
+    fits = text.encode()[:max_bytes].decode(errors="ignore")
+    end = len(fits)
+    while end and end < len(text) and unicodedata.category(text[end]).startswith("M"):
+        end -= 1
+    return (fits[:end] or fits).rstrip(_EDGE)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _without_marks(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
+
+
+class _Gate:
+    """Rules 1 to 3 as a table for `str.translate`."""
+
+    def __getitem__(self, code: int) -> str:
+        return _pass(code)
+
+
+# Bounded: a dict would grow by every character a hostile client thinks of.
+@lru_cache(maxsize=1024)
+def _pass(code: int) -> str:
+    """What becomes of one character."""
+    folded = unicodedata.normalize("NFKC", chr(code))
+    return "".join(map(_allowed, folded if _STRUCTURAL.search(folded) else chr(code)))
+
+
+def _allowed(char: str) -> str:
+    category = unicodedata.category(char)
+    if category in {"Cc", "Cf", "Zl", "Zp"}:
+        return ""
+    if category == "Zs" or char in _BLANK_LETTERS:
+        return " "
+    if category == "Cs" or char in _RESERVED or _is_noncharacter(ord(char)):
+        return "_"
+    return char
+
+
+def _is_noncharacter(code: int) -> bool:
+    """Unicode chapter 23.7: the last two code points of every plane, and thirty-two more."""
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
