@@ -1,0 +1,127 @@
+"""Files behind SQLAlchemy columns, asynchronously.
+
+```python
+from async_storages import LocalStorage
+
+storage = LocalStorage("files")
+await storage.upload(b"hello", "notes/hello.txt")
+```
+
+Every name below is imported when it is first used, so that ``import async_storages`` costs next to nothing and asks
+for no extra that the program does not use.
+"""
+
+from importlib import import_module
+
+from async_storages._version import __version__
+
+TYPE_CHECKING = False  # typing's own would triple the cost of this import
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from async_storages import events, registry
+    from async_storages.backends.local import LocalStorage
+    from async_storages.backends.memory import MemoryStorage
+    from async_storages.content import Content, PendingFile
+    from async_storages.errors import (
+        AccessDeniedException,
+        ChecksumMismatchException,
+        DeleteNotSupportedException,
+        FileExistsException,
+        FileGoneException,
+        FileNotFoundException,
+        FileTooLargeException,
+        InvalidArgumentException,
+        InvalidFileTypeException,
+        OperationNotSupportedException,
+        RouteNotSupportedException,
+        StorageClosedException,
+        StorageException,
+        StorageOperationException,
+        StorageUnavailableException,
+    )
+    from async_storages.files import StorageFile, StorageImage, StoredFile, StoredImage, prefetch
+    from async_storages.ids import FileId
+    from async_storages.models import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
+    from async_storages.storage import (
+        BaseStorage,
+        Storage,
+        SupportsCopy,
+        SupportsDirectUpload,
+        SupportsList,
+        SupportsMetadata,
+        SupportsPresign,
+    )
+
+__all__ = [
+    "AccessDeniedException",
+    "BaseStorage",
+    "ChecksumMismatchException",
+    "Content",
+    "DeleteNotSupportedException",
+    "FileAttach",
+    "FileBasicInfo",
+    "FileDownload",
+    "FileExistsException",
+    "FileGoneException",
+    "FileId",
+    "FileInfo",
+    "FileNotFoundException",
+    "FileTooLargeException",
+    "InvalidArgumentException",
+    "InvalidFileTypeException",
+    "LocalStorage",
+    "MemoryStorage",
+    "OperationNotSupportedException",
+    "PendingFile",
+    "PresignedUpload",
+    "RouteNotSupportedException",
+    "Storage",
+    "StorageClosedException",
+    "StorageException",
+    "StorageFile",
+    "StorageImage",
+    "StorageOperationException",
+    "StorageUnavailableException",
+    "StoredFile",
+    "StoredImage",
+    "SupportsCopy",
+    "SupportsDirectUpload",
+    "SupportsList",
+    "SupportsMetadata",
+    "SupportsPresign",
+    "__version__",
+    "events",
+    "prefetch",
+    "registry",
+]
+
+_HOMES = {
+    "backends.local": ["LocalStorage"],
+    "backends.memory": ["MemoryStorage"],
+    "content": ["Content", "PendingFile"],
+    "errors": [name for name in __all__ if name.endswith("Exception")],
+    "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
+    "ids": ["FileId"],
+    "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
+    "storage": ["BaseStorage", "Storage", *(name for name in __all__ if name.startswith("Supports"))],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> "Any":
+    """Import a public name when it is first asked for."""
+    if name in {"events", "registry"}:
+        return import_module(f"{__name__}.{name}")
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return __all__

@@ -1,0 +1,75 @@
+"""Running things beside the event loop: blocking calls in threads, many coroutines within a bound."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Iterable
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["map_bounded", "offload"]
+
+
+async def offload[Result](func: Callable[..., Result], *args: object) -> Result:
+    """Call `func(*args)` in a worker thread and wait for it, also when cancelled meanwhile.
+
+    Unlike `asyncio.to_thread`, a cancellation surfaces only after the thread has ended: no thread ever works on
+    a file that its owner believes to be free. A pass through a thread costs about 50 µs.
+
+    Raises:
+        asyncio.CancelledError: The caller was cancelled; the result or error of `func` is dropped, so a function
+            that opens something puts it where the caller's clean-up finds it, such as an ExitStack.
+        RuntimeError: `func` raised StopIteration, which no coroutine can raise (PEP 479).
+    """
+    context = contextvars.copy_context()
+
+    def call() -> Result:
+        try:
+            return context.run(func, *args)
+        except StopIteration as stop:  # asyncio would wait for its result forever
+            raise RuntimeError("a function in a worker thread raised StopIteration") from stop
+
+    future = asyncio.get_running_loop().run_in_executor(None, call)
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return future.result()
+    future.exception()  # retrieved, so that asyncio does not log it as forgotten
+    raise cancelled
+
+
+async def map_bounded[Item, Result](
+    func: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
+) -> list[Result]:
+    """Await `func(item)` for every item, at most `limit` at a time; results in the order of the items.
+
+    Raises:
+        InvalidArgumentException: `limit` is below 1.
+        Exception: The first failure; the calls still running are cancelled and awaited before it surfaces.
+        asyncio.CancelledError: The caller was cancelled, or one of the calls from within.
+    """
+    if limit < 1:
+        raise InvalidArgumentException(f"the concurrency must be at least 1, not {limit!r}")
+    waiting = list(items)
+    results: dict[int, Result] = {}
+    queue = enumerate(waiting)
+
+    async def work() -> None:
+        for index, item in queue:
+            results[index] = await func(item)
+
+    failure = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(limit, len(waiting))):
+                group.create_task(work())
+    except BaseExceptionGroup as failures:
+        failure = failures.exceptions[0]
+    if failure is not None:  # raised out here it keeps its own cause and context
+        raise failure
+    if len(results) < len(waiting):  # a task that raises CancelledError ends without a failure
+        raise asyncio.CancelledError
+    return [results[index] for index in range(len(waiting))]

@@ -1,0 +1,366 @@
+"""A folder of files by key, with everything that blocks: `LocalStorage` calls it in threads.
+
+```
+<root>/reports/q3.pdf               the file, as it is
+<root>/.async_storages/drafts/…     files still being written
+<root>/.async_storages/meta/…       type and metadata, where the file's name does not tell them
+<root>/.async_storages/lock         held for the moment in which a file appears, changes or goes
+```
+
+No key leads out of the root, and no symbolic link below the root is followed. (Who can swap folders for links while
+an operation runs has to be trusted: he can write the files anyway.)
+"""
+
+import errno
+import os
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BufferedReader, BufferedWriter
+from pathlib import Path
+
+from async_storages.backends.descriptions import Description, Descriptions, describe
+from async_storages.errors import (
+    AccessDeniedException,
+    FileExistsException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageException,
+    StorageOperationException,
+)
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment] # its only uses ask for None
+
+__all__ = ["PRIVATE", "Draft", "Folder", "version"]
+
+PRIVATE = ".async_storages"
+"""The folder below the root that holds no user's files."""
+
+_DEAD_DRAFT = 24 * 3600
+"""Seconds after its last write when a draft is taken to be left behind by a killed process."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A file that is still being written; made before anything is opened, so that it can always be discarded.
+
+    Attributes:
+        path: Where it is meanwhile.
+        key: The key that it is to have.
+        overwrite: Whether it may replace a file.
+        opened: Closes `file`.
+        file: Open for writing, once started.
+        created: Which file appeared by committing it; None before, and where it replaced one.
+    """
+
+    path: Path
+    key: str
+    overwrite: bool
+    opened: ExitStack = field(default_factory=ExitStack)
+    file: BufferedWriter = field(init=False, repr=False)
+    created: tuple[int, ...] | None = None
+
+
+class Folder:
+    """See the module.
+
+    Args:
+        root: Made on the first write, with its parents.
+        fsync: Whether a file is flushed to the disk, with its folders, before it counts as written.
+    """
+
+    def __init__(self, root: Path, *, fsync: bool) -> None:
+        self._root = root
+        self._fsync = fsync
+        self._drafts = root / PRIVATE / "drafts"
+        self._meta = root / PRIVATE / "meta"
+        self._lock = root / PRIVATE / "lock"
+        self._descriptions = Descriptions(self._meta, self._drafts, self._flush)
+        self._is_swept = False
+        self._thread_lock = threading.Lock()
+
+    # ---- what is there
+
+    def open(self, key: str, opened: ExitStack) -> tuple[BufferedReader, os.stat_result]:
+        """Open a file for reading.
+
+        Args:
+            key: Which one.
+            opened: Closes the file: made by the caller before he can be cancelled.
+        """
+        with _translated():
+            file = opened.enter_context(self._existing(key)[0].open("rb"))
+            return file, os.fstat(file.fileno())
+
+    def open_described(self, key: str, opened: ExitStack) -> tuple[BufferedReader, Description]:
+        """Open a file as `open` does; with what is kept beside the very version that is open."""
+        with _translated(), self._locked(shared=True):
+            file, found = self.open(key, opened)
+            return file, self._descriptions.find(key, found)
+
+    def read(self, file: BufferedReader, size: int) -> bytes:
+        """The next `size` bytes, fewer only at the end."""
+        with _translated():
+            return file.read(size)
+
+    def stat(self, key: str) -> tuple[os.stat_result, Description]:
+        """What the file system knows of a file, and what is kept beside it."""
+        with _translated(), self._locked(shared=True):
+            found = self._existing(key)[1]
+            return found, self._descriptions.find(key, found)
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with `prefix`, sorted."""
+        with _translated():
+            return sorted(self._walk(prefix))
+
+    def _walk(self, prefix: str) -> Iterator[str]:
+        """Only what is there is entered: `prefix` is compared, never followed."""
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
+                for entry in entries:
+                    key = folder + entry.name
+                    if entry.is_file(follow_symlinks=False) and key.startswith(prefix):
+                        yield key
+                    if entry.is_dir(follow_symlinks=False) and key != PRIVATE and _agree(f"{key}/", prefix):
+                        folders.append(f"{key}/")
+
+    # ---- writing
+
+    def draft(self, key: str, *, overwrite: bool) -> Draft:
+        """A file to be written; no I/O."""
+        return Draft(self._drafts / secrets.token_hex(16), key, overwrite)
+
+    def start(self, draft: Draft) -> None:
+        """Open a draft, or refuse at once what could not be committed later."""
+        with _writing():
+            self._make_private()
+            self._is_taken(draft)
+            draft.file = draft.opened.enter_context(draft.path.open("xb"))
+
+    def append(self, draft: Draft, chunk: bytes) -> None:
+        """Write the next bytes of a draft."""
+        with _writing():
+            draft.file.write(chunk)
+
+    def commit(self, draft: Draft, description: Description) -> None:
+        """Let the draft become the file of its key, in one step.
+
+        Args:
+            draft: What was written.
+            description: What is to be kept beside the file, if anything.
+        """
+        with _writing():
+            self._flush(draft.file)
+            draft.opened.close()
+            # the kernel's own time stamps stand still for milliseconds, in which a file can be replaced twice
+            os.utime(draft.path, ns=(time.time_ns(), time.time_ns()))
+            with self._locked():
+                written = draft.path.stat()
+                if not self._is_taken(draft):
+                    draft.created = version(written)
+                self._publish(draft, describe(written, description), keep=bool(description))
+            if self._fsync:
+                self._flush_folders(draft.key)
+
+    def _publish(self, draft: Draft, entry: Description, *, keep: bool) -> None:
+        path, before = self._path(draft.key), self._descriptions.read(draft.key)
+        if keep or before:
+            self._descriptions.write(draft.key, [*before, entry])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.path.replace(path)
+        except OSError:
+            self._prune(path)
+            with suppress(OSError):
+                self._descriptions.write(draft.key, before)
+            raise
+        with suppress(OSError):  # the file is there: what follows only tidies up
+            if before:
+                self._descriptions.write(draft.key, [entry] if keep else [])
+
+    def discard(self, draft: Draft) -> None:
+        """Undo a draft whose writing failed or was cancelled, at whatever point."""
+        with suppress(OSError):  # closing flushes, which fails again where writing failed
+            draft.opened.close()
+        if draft.created is not None:
+            self.remove(draft.key, only=draft.created)
+        with suppress(OSError):  # what stays is swept later: the first error is the one to tell
+            draft.path.unlink()
+
+    # ---- changes
+
+    def describe(self, key: str, change: Description) -> None:
+        """Change what is kept beside a file."""
+        with _translated():
+            self._existing(key)  # before the lock, which would make the root
+            with self._locked():
+                found = self._existing(key)[1]
+                description = {**self._descriptions.find(key, found), **change}
+                self._descriptions.write(key, [describe(found, description)])
+
+    def remove(self, key: str, *, only: tuple[int, ...] | None = None) -> None:
+        """Remove a file, what is kept beside it, and the folders that this leaves empty; a missing one is fine.
+
+        Args:
+            key: Which one.
+            only: Its `version`; another file that has taken its place stays.
+        """
+        with suppress(FileNotFoundException), _translated():
+            self._existing(key)
+            with self._locked():
+                path, found = self._existing(key)
+                if only in {None, version(found)}:
+                    path.unlink()
+                    self._prune(path)
+                    with suppress(OSError):  # the file is gone: this only tidies up
+                        self._descriptions.write(key, [])
+
+    # ---- below
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if parts[0].casefold() == PRIVATE or _is_same(self._root / parts[0], self._root / PRIVATE):
+            raise InvalidArgumentException(f"{PRIVATE!r} holds no files")
+        if os.name == "nt" and ":" in key:
+            raise InvalidArgumentException("a colon leads out of the folder on Windows")
+        self._refuse_links(*parts[:-1])
+        return self._root / key
+
+    def _refuse_links(self, *parts: str) -> None:
+        expected = Path(os.path.realpath(self._root)).joinpath(*parts)
+        if Path(os.path.realpath(self._root.joinpath(*parts))) != expected:
+            raise _link_in_the_way()
+
+    def _existing(self, key: str) -> tuple[Path, os.stat_result]:
+        path = self._path(key)
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            raise _link_in_the_way()
+        if not stat.S_ISREG(found.st_mode):
+            raise FileNotFoundException("no such file")
+        return path, found
+
+    def _is_taken(self, draft: Draft) -> bool:
+        """Whether there is a file already, which the draft may replace."""
+        try:
+            mode = self._path(draft.key).lstat().st_mode
+        except FileNotFoundError:
+            return False
+        except NotADirectoryError as error:
+            raise FileExistsException("a part of the key's folder is a file") from error
+        if stat.S_ISLNK(mode):
+            raise _link_in_the_way()
+        if stat.S_ISDIR(mode):
+            raise FileExistsException("the key is a folder of other files")
+        if not (draft.overwrite and stat.S_ISREG(mode)):
+            raise FileExistsException("the key is taken")
+        return True
+
+    def _parents(self, path: Path) -> Iterator[Path]:
+        """The folders that hold `path`, upwards, without the root."""
+        for parent in path.relative_to(self._root).parents[:-1]:
+            yield self._root / parent
+
+    def _prune(self, path: Path) -> None:
+        """Remove the empty ones of a file's folders."""
+        for parent in self._parents(path):
+            with suppress(OSError):  # not empty, or never made
+                parent.rmdir()
+
+    def _flush(self, file: BufferedWriter) -> None:
+        file.flush()
+        if self._fsync:
+            os.fsync(file.fileno())
+
+    def _flush_folders(self, key: str) -> None:
+        for folder in (self._meta, self._root, *self._parents(self._path(key))):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _make_private(self) -> None:
+        self._drafts.mkdir(parents=True, exist_ok=True)
+        self._meta.mkdir(exist_ok=True)
+        if not self._is_swept:
+            self._refuse_links(PRIVATE, self._drafts.name)
+            self._refuse_links(PRIVATE, self._meta.name)
+            self._sweep_drafts()
+            self._is_swept = True
+
+    def _sweep_drafts(self) -> None:
+        """Remove what killed processes left."""
+        for path in self._drafts.iterdir():
+            with suppress(FileNotFoundError):
+                if path.lstat().st_mtime < time.time() - _DEAD_DRAFT:
+                    path.unlink()
+
+    @contextmanager
+    def _locked(self, *, shared: bool = False) -> Iterator[None]:
+        """While no other thread or process that uses this root changes it, or (not `shared`) looks at it."""
+        if fcntl is None:  # pragma: no cover - Windows: among the threads of this storage
+            with self._thread_lock:
+                yield
+            return
+        with ExitStack() as opened:
+            if not shared:
+                self._make_private()
+            # what was never written to needs no lock to be read, nor does it let itself be given one
+            with suppress(FileNotFoundError):
+                lock = opened.enter_context(self._lock.open("rb" if shared else "ab"))
+                fcntl.flock(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            yield
+
+
+def version(found: os.stat_result) -> tuple[int, ...]:
+    """What differs between any two files that ever had one key."""
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, however they are written: where case or invisible characters do not count."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _agree(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _link_in_the_way() -> AccessDeniedException:
+    return AccessDeniedException("a symbolic link is in the way")
+
+
+@contextmanager
+def _translated(missing: type[StorageException] = FileNotFoundException) -> Iterator[None]:
+    """Errors of the operating system as ours."""
+    try:
+        yield
+    except FileNotFoundException:
+        raise
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+            raise missing("no such file") from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise AccessDeniedException(f"the file system refused: {error.strerror}") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidArgumentException("the key is too long for the file system") from error
+        raise StorageOperationException(f"the file system failed: {error.strerror}") from error
+
+
+def _writing() -> AbstractContextManager[None]:
+    """As `_translated`; what is missing is not the file, which is only being written, but a folder of ours."""
+    return _translated(StorageOperationException)

@@ -1,0 +1,370 @@
+"""Files in a local folder: the default for development, and for whoever needs no more."""
+
+import builtins
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import batched
+from pathlib import Path
+from urllib.parse import quote
+
+from async_storages import naming, sniff
+from async_storages._tasks import offload
+from async_storages.backends.descriptions import Description
+from async_storages.backends.folder import Draft, Folder, version
+from async_storages.content import Content, PendingFile, check_metadata
+from async_storages.errors import (
+    AccessDeniedException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    OperationNotSupportedException,
+    StorageOperationException,
+    during,
+)
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo, PresignedUpload
+from async_storages.naming import Disposition
+from async_storages.signing import TokenSigner, check_expires_in
+from async_storages.sources import CHUNK_SIZE, Source
+from async_storages.storage import FileName, PresignMethod, Storage, byte_range
+
+__all__ = ["LocalStorage", "PresignedRequest"]
+
+_LIST_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignedRequest:
+    """What a presigned URL or form allows: the route that serves it keeps to this.
+
+    Attributes:
+        method: GET (HEAD as well), HEAD, PUT, POST or DELETE.
+        key: The only key it is good for.
+        filename: GET: the download's name.
+        disposition: GET: ``"inline"`` or ``"attachment"``.
+        content_type: GET: the answer's type. PUT, POST: the only type that may be sent.
+        content_length: PUT: the only size in bytes that may be sent.
+        min_size: POST: the smallest size allowed, in bytes.
+        max_size: POST: the largest size allowed, in bytes.
+    """
+
+    method: str
+    key: str
+    filename: str | None = None
+    disposition: Disposition | None = None
+    content_type: str | None = None
+    content_length: int | None = None
+    min_size: int = 0
+    max_size: int | None = None
+
+
+class LocalStorage(Storage):
+    """Keeps files in a folder, as plain files. Ids are ``file:key``.
+
+    Writes are atomic: a file appears under its key complete or not at all, and replaces another in one step.
+
+    Args:
+        root: The folder; made with its parents on the first write.
+        base_url: Where the folder is served, such as ``"https://example.com/files"``; without it URLs are ``file:``
+            URIs, and nothing can be presigned.
+        secret_key: Signs URLs: one secret, or several for rotation, of which the last one signs.
+        name: Registers the storage under this name.
+        read_only: Refuse every write and delete.
+        fsync: Flush each file to the disk before it counts as written: safe against power cuts, and slower.
+
+    Raises:
+        InvalidArgumentException: The `base_url` is not http(s), or the secret is empty.
+
+    Example:
+        >>> storage = LocalStorage("files", base_url="http://localhost:8000/files", secret_key="…")
+        >>> await storage.upload(Path("q3.pdf"), "reports/q3.pdf")
+        'reports/q3.pdf'
+    """
+
+    scheme = "file"
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        base_url: str | None = None,
+        secret_key: str | Sequence[str] | None = None,
+        *,
+        name: str | None = None,
+        read_only: bool = False,
+        fsync: bool = False,
+    ) -> None:
+        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - links stay, and only `..` is resolved
+        self.location = str(self.root)
+        self._base_url = _check_base_url(base_url)
+        # one secret may sign for several storages: the base_url tells their tokens apart
+        self._signer = None if secret_key is None else TokenSigner(secret_key, f"LocalStorage {self._base_url}")
+        self._folder = Folder(self.root, fsync=fsync)
+        super().__init__(name=name, read_only=read_only)
+
+    def __repr__(self) -> str:
+        return f"LocalStorage({self.location!r})"
+
+    async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
+        """Store the content under the key: see `Storage.write`."""
+        with self._operation("write", key) as operation:
+            target = operation.file.key
+            async with self._draft(target, overwrite=overwrite) as draft:
+                async for chunk in content:
+                    await offload(self._folder.append, draft, chunk)
+                    operation.bytes += len(chunk)
+                description = _description(target, await content.content_type(), content.metadata)
+                await offload(self._folder.commit, draft, description)
+            return str(operation.file)
+
+    @asynccontextmanager
+    async def _draft(self, key: str, *, overwrite: bool) -> AsyncIterator[Draft]:
+        draft = self._folder.draft(key, overwrite=overwrite)
+        try:
+            await offload(self._folder.start, draft)
+            yield draft
+        except BaseException:
+            await offload(self._folder.discard, draft)
+            raise
+
+    async def stream(
+        self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        with self._operation("stream", name) as operation, ExitStack() as opened:
+            file, found = await offload(self._folder.open, operation.file.key, opened)
+            positions = byte_range(found.st_size, offset, length, chunk_size)
+            file.seek(positions.start)  # moves no disk
+            for start in positions:
+                expected = min(chunk_size, positions.stop - start)
+                chunk = await offload(self._folder.read, file, expected)
+                if len(chunk) != expected:
+                    raise StorageOperationException("the file was cut short while it was read")
+                operation.bytes += expected
+                yield chunk
+
+    async def stat(self, name: FileName) -> FileBasicInfo:
+        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        with self._operation("stat", name) as operation:
+            return _info(operation.file, *await offload(self._folder.stat, operation.file.key))
+
+    async def delete(self, name: FileName) -> None:
+        """Remove a file, and the folders that this leaves empty; a missing file is not an error."""
+        with self._operation("delete", name) as operation:
+            await offload(self._folder.remove, operation.file.key)
+
+    async def url(self, name: FileName) -> str:
+        """The URL below `base_url`, percent-encoded; without a base, a ``file:`` URI."""
+        with self._operation("url", name) as operation:
+            return self._url(operation.file)
+
+    def _url(self, file_id: FileId) -> str:
+        base = self.root.as_uri() if self._base_url is None else self._base_url
+        return f"{base}/{quote(file_id.key, safe='/~')}"
+
+    async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
+        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        with self._operation("list"):
+            for keys in batched(await offload(self._folder.keys, prefix), _LIST_BATCH):
+                for info in await offload(self._stat_all, keys):
+                    yield info
+
+    def _stat_all(self, keys: Iterable[str]) -> Sequence[FileBasicInfo]:
+        found = []
+        for key in keys:
+            try:
+                file_id = self.identify(FileId(self.scheme, None, key))
+                found.append(_info(file_id, *self._folder.stat(key)))
+            except (FileNotFoundException, InvalidArgumentException):
+                continue  # deleted since the folder was read, or put there by hand under a name that is no key
+        return found
+
+    async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
+        """Copy a file with its type and metadata: see `SupportsCopy`."""
+        with self._operation("copy", target) as operation, ExitStack() as opened:
+            origin, key = self.identify(source), operation.file.key
+            with during("copy", str(origin)):
+                file, kept = await offload(self._folder.open_described, origin.key, opened)
+            async with self._draft(key, overwrite=overwrite) as draft:
+                while chunk := await offload(self._folder.read, file, CHUNK_SIZE):
+                    await offload(self._folder.append, draft, chunk)
+                    operation.bytes += len(chunk)
+                description = _description(key, _content_type(origin.key, kept), kept.get("metadata", {}))
+                await offload(self._folder.commit, draft, description)
+            return str(operation.file)
+
+    async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
+        """Replace the user's metadata: see `SupportsMetadata`."""
+        with self._operation("set_metadata", name) as operation:
+            change = {"metadata": check_metadata(metadata)}
+            await offload(self._folder.describe, operation.file.key, change)
+
+    # ---- presigned URLs and forms
+
+    def presign(
+        self,
+        name: FileName,
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        disposition: Disposition | None = None,
+        content_length: int | None = None,
+    ) -> str:
+        """A presigned URL below `base_url`: see `SupportsPresign`. `verify_presigned` tells a route what it allows."""
+        with self._operation("presign", name) as operation:
+            request = PresignedRequest(
+                method=_check_method(method, read_only=self.read_only),
+                key=operation.file.key if method != "PUT" else naming.check_key(operation.file.key),
+                filename=filename,
+                disposition=disposition or ("attachment" if filename else None),
+                content_type=content_type,
+                content_length=content_length,
+            )
+            if request.disposition:
+                naming.content_disposition(filename or request.key, request.disposition)  # refuses bad ones now
+            return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in))}"
+
+    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
+        return [self.presign(name, expires_in) for name in names]
+
+    async def presign_post(
+        self,
+        name: FileName,
+        expires_in: float = 3600,
+        *,
+        max_size: int | None = None,
+        min_size: int = 0,
+        content_type: str | None = None,
+    ) -> PresignedUpload:
+        """A form to post to `base_url`: see `SupportsDirectUpload`."""
+        with self._operation("presign_post", name) as operation:
+            request = PresignedRequest(
+                method=_check_method("POST", read_only=self.read_only),
+                key=naming.check_key(operation.file.key, operation="presign_post"),
+                content_type=content_type,
+                min_size=min_size,
+                max_size=max_size,
+            )
+            expires_at = check_expires_in(expires_in)
+            token = self._sign(request, expires_at)
+            typed = {} if content_type is None else {"Content-Type": content_type}
+            return PresignedUpload(
+                file_id=str(operation.file),
+                url=str(self._base_url),
+                fields={"key": request.key, "token": token, **typed},
+                expires_at=expires_at,
+            )
+
+    def _sign(self, request: PresignedRequest, expires_at: datetime) -> str:
+        if self._signer is None or self._base_url is None:
+            raise OperationNotSupportedException("LocalStorage(…) needs a base_url and a secret_key to presign")
+        _check_limits(request)
+        said = {name: value for name, value in asdict(request).items() if value is not None}
+        return self._signer.sign(said, expires_at)
+
+    def verify_presigned(self, method: str, key: str, token: str) -> PresignedRequest:
+        """What the holder of a token may do, for the route that serves `base_url`.
+
+        Args:
+            method: Of the HTTP request.
+            key: Of the path (or of the form's field ``key``), percent-decoded.
+            token: Of the query parameter (or form field) ``token``.
+
+        Raises:
+            AccessDeniedException: The token is malformed, altered, expired, or good for another method or key.
+        """
+        with during("verify_presigned", key):
+            if self._signer is None:
+                raise AccessDeniedException("this storage signs nothing")
+            request = PresignedRequest(**self._signer.verify(token))
+            if request.key != key:
+                raise AccessDeniedException("the signature is good for another key")
+            if method != request.method and (method, request.method) != ("HEAD", "GET"):
+                raise AccessDeniedException(f"the signature is not good for {method}")
+            return request
+
+    async def upload_presigned(
+        self,
+        request: PresignedRequest,
+        content: Source | PendingFile,
+        *,
+        content_type: str | None = None,
+        content_length: int | None = None,
+    ) -> str:
+        """Store what the holder of a PUT or POST token sends, within what it allows; returns the fusion id.
+
+        Args:
+            request: From `verify_presigned`.
+            content: The body, or the form's part ``file``.
+            content_type: As the request declares it.
+            content_length: Bytes, as the request declares it; None where it does not.
+
+        Raises:
+            AccessDeniedException: The type or the declared size is not the one that was signed.
+            FileTooLargeException: More bytes came than allowed.
+            InvalidArgumentException: Fewer came, or not as many as declared.
+        """
+        with during("upload_presigned", request.key):
+            if request.content_type not in {None, content_type}:
+                raise AccessDeniedException(f"the signature is not good for the type {content_type!r}")
+            if None not in {request.content_length, content_length} and content_length != request.content_length:
+                raise AccessDeniedException(f"the signature is not good for {content_length} bytes")
+            key = await self.upload(
+                content,
+                request.key,
+                content_type=request.content_type,
+                size=request.content_length if content_length is None else content_length,
+                min_size=request.min_size,
+                max_size=request.max_size if request.content_length is None else request.content_length,
+            )
+            return str(self.identify(key))
+
+
+def _check_base_url(base_url: str | None) -> str | None:
+    if base_url is None:
+        return None
+    if not base_url.startswith(("http://", "https://", "/")):
+        raise InvalidArgumentException(f"base_url must begin with http://, https:// or /, not {base_url!r}")
+    return base_url.rstrip("/")
+
+
+def _check_method(method: str, *, read_only: bool) -> str:
+    if method not in {"GET", "HEAD", "PUT", "POST", "DELETE"}:
+        raise InvalidArgumentException(f"{method!r} is not a method that can be presigned")
+    if read_only and method not in {"GET", "HEAD"}:
+        raise AccessDeniedException("the storage was opened with read_only=True")
+    return method
+
+
+def _check_limits(request: PresignedRequest) -> None:
+    """Refuse now what would fail when the URL is used."""
+    Content(b"", content_type=request.content_type, size=request.content_length, max_size=request.max_size)
+    if not 0 <= request.min_size <= (request.min_size if request.max_size is None else request.max_size):
+        raise InvalidArgumentException(f"no file is {request.min_size} to {request.max_size} bytes large")
+
+
+def _description(key: str, content_type: str, metadata: Mapping[str, str]) -> Description:
+    """What must be kept beside a file: nothing if its name tells its type and there is no metadata."""
+    if not metadata and content_type == sniff.guess_by_name(key):
+        return {}
+    return {"content_type": content_type, "metadata": dict(metadata)}
+
+
+def _info(file_id: FileId, found: os.stat_result, description: Description) -> FileBasicInfo:
+    return FileBasicInfo(
+        file_id=str(file_id),
+        file_name=naming.original_filename(file_id.key),
+        file_size=found.st_size,
+        last_modify_time=datetime.fromtimestamp(found.st_mtime, UTC),
+        metadata=description.get("metadata", {}),
+        content_type=_content_type(file_id.key, description),
+        etag="-".join(f"{number:x}" for number in version(found)),
+    )
+
+
+def _content_type(key: str, description: Description) -> str:
+    return str(description.get("content_type") or sniff.guess_by_name(key))

@@ -1,0 +1,112 @@
+"""Files in memory: for tests, and the shortest whole example of the storage contract."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from datetime import UTC, datetime
+from itertools import count
+from urllib.parse import quote
+
+from async_storages.content import Content, check_metadata
+from async_storages.errors import FileExistsException, FileNotFoundException
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo
+from async_storages.naming import original_filename
+from async_storages.sources import CHUNK_SIZE
+from async_storages.storage import FileName, Storage, byte_range
+
+__all__ = ["MemoryStorage"]
+
+
+class MemoryStorage(Storage):
+    """Keeps files in a dict, until it is dropped. Ids are ``mem:key``.
+
+    Args:
+        name: Registers the storage under this name.
+        read_only: Refuse every write and delete.
+    """
+
+    scheme = "mem"
+
+    def __init__(self, *, name: str | None = None, read_only: bool = False) -> None:
+        super().__init__(name=name, read_only=read_only)
+        self._files: dict[str, tuple[bytes, FileBasicInfo]] = {}
+        self._versions = count(1)
+
+    def __repr__(self) -> str:
+        return f"<MemoryStorage, {len(self._files)} files>"
+
+    async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
+        """Store the content under the key: see `Storage.write`."""
+        with self._operation("write", key) as operation:
+            data = b"".join([chunk async for chunk in content])
+            operation.bytes = len(data)
+            return self._put(operation.file, data, await content.content_type(), content.metadata, overwrite=overwrite)
+
+    async def stream(
+        self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        with self._operation("stream", name) as operation:
+            data, _ = self._get(operation.file)
+            positions = byte_range(len(data), offset, length, chunk_size)
+            for start in positions:
+                chunk = data[start : min(start + chunk_size, positions.stop)]
+                operation.bytes += len(chunk)
+                yield chunk
+
+    async def stat(self, name: FileName) -> FileBasicInfo:
+        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        with self._operation("stat", name) as operation:
+            return self._get(operation.file)[1].model_copy(deep=True)
+
+    async def delete(self, name: FileName) -> None:
+        """Forget a file; a missing one is not an error."""
+        with self._operation("delete", name) as operation:
+            self._files.pop(operation.file.key, None)
+
+    async def url(self, name: FileName) -> str:
+        """``mem:`` and the percent-encoded key: a URI that nothing serves."""
+        with self._operation("url", name) as operation:
+            return f"mem:{quote(operation.file.key)}"
+
+    async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
+        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        with self._operation("list"):
+            for key, (_, info) in sorted(self._files.items()):
+                if key.startswith(prefix):
+                    yield info.model_copy(deep=True)
+
+    async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
+        """Copy a file with its type and metadata: see `SupportsCopy`."""
+        with self._operation("copy", target) as operation:
+            data, info = self._get(self.identify(source))
+            operation.bytes = len(data)
+            return self._put(operation.file, data, info.content_type, info.metadata, overwrite=overwrite)
+
+    async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
+        """Replace the user's metadata: see `SupportsMetadata`."""
+        with self._operation("set_metadata", name) as operation:
+            data, info = self._get(operation.file)
+            self._files[operation.file.key] = data, info.model_copy(update={"metadata": check_metadata(metadata)})
+
+    def _get(self, file_id: FileId) -> tuple[bytes, FileBasicInfo]:
+        try:
+            return self._files[file_id.key]
+        except KeyError:
+            raise FileNotFoundException("no such file", file_id=str(file_id)) from None
+
+    def _put(
+        self, file_id: FileId, data: bytes, content_type: str | None, metadata: dict[str, str], *, overwrite: bool
+    ) -> str:
+        if not overwrite and file_id.key in self._files:
+            raise FileExistsException("the key is taken", file_id=str(file_id))
+        info = FileBasicInfo(
+            file_id=str(file_id),
+            file_name=original_filename(file_id.key),
+            file_size=len(data),
+            last_modify_time=datetime.now(UTC),
+            metadata=metadata,
+            content_type=content_type,
+            etag=f"{next(self._versions):x}",
+        )
+        self._files[file_id.key] = data, info
+        return str(file_id)

@@ -1,0 +1,47 @@
+"""The commands, one function each."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from async_storages._version import __version__
+from async_storages.cli import doctor as doctor_checks
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="async-storages", no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"async-storages {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Files behind SQLAlchemy columns, asynchronously."""
+
+
+@app.command()
+def doctor(
+    root: Annotated[
+        Path | None, typer.Option(help="A folder to use as LocalStorage: a file is written, read and deleted in it.")
+    ] = None,
+) -> None:
+    """Say what is installed, what is missing and how to get it; with --root, try a storage."""
+    console = Console()
+    console.print(doctor_checks.extras_table())
+    if root is not None:
+        steps = asyncio.run(doctor_checks.try_storage(root))
+        console.print(doctor_checks.steps_table(root, steps))
+        raise typer.Exit(0 if all(step.error is None for step in steps) else 1)

@@ -1,0 +1,83 @@
+"""What ``async-storages doctor`` looks at."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from async_storages import LocalStorage
+from async_storages.errors import StorageException
+
+__all__ = ["Step", "extras_table", "steps_table", "try_storage"]
+
+DISTRIBUTION = "sqlalchemy-async-storages"
+_REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?([^;]*);.*extra == ['\"](\w+)['\"]")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was tried, and the error it ended with."""
+
+    name: str
+    error: StorageException | None
+
+
+def extras_table() -> Table:
+    """Each extra with the packages it asks for, as installed."""
+    table = Table("extra", "needs", "installed", title=f"{DISTRIBUTION} {version(DISTRIBUTION)}", title_justify="left")
+    for requirement in requires(DISTRIBUTION) or []:
+        found = _REQUIREMENT.match(requirement)
+        if found and found[1] != DISTRIBUTION and found[3] != "all":
+            table.add_row(found[3], f"{found[1]}{found[2].strip()}", _installed(found[1], found[3]))
+    return table
+
+
+def _installed(package: str, extra: str) -> str:
+    try:
+        return f"[green]{version(package)}[/]"
+    except PackageNotFoundError:
+        return f"[yellow]no:[/] pip install {escape(f'"{DISTRIBUTION}[{extra}]"')}"
+
+
+async def try_storage(root: Path) -> list[Step]:
+    """Write, read, ask and delete one small file; stops at the first step that fails."""
+    key, content = f"doctor-{secrets.token_hex(8)}.txt", secrets.token_bytes(64)
+    steps: list[Step] = []
+    async with LocalStorage(root) as storage:
+
+        async def read() -> None:
+            if await storage.read(key) != content:
+                raise StorageException("other bytes came back", operation="read", file_id=key)
+
+        tasks: dict[str, Callable[[], Awaitable[object]]] = {
+            "write": lambda: storage.upload(content, key),
+            "read": read,
+            "stat": lambda: storage.stat(key),
+            "delete": lambda: storage.delete(key),
+        }
+        for name, task in tasks.items():
+            steps.append(await _attempt(name, task))
+            if steps[-1].error is not None:
+                break
+    return steps
+
+
+async def _attempt(name: str, task: Callable[[], Awaitable[object]]) -> Step:
+    try:
+        await task()
+    except StorageException as error:
+        return Step(name, error)
+    return Step(name, None)
+
+
+def steps_table(root: Path, steps: list[Step]) -> Table:
+    """What was tried and how it went."""
+    table = Table("step", "result", title=escape(str(root)), title_justify="left")
+    for step in steps:
+        table.add_row(step.name, "[green]ok[/]" if step.error is None else f"[red]{escape(str(step.error))}[/]")
+    return table

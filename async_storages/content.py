@@ -1,0 +1,346 @@
+"""The content of one write: a single pass over the bytes that measures, limits, checks and looks at them.
+
+Everything that must be known of a file is learnt while it streams to its storage: its size (held against the
+declared size and the limit), checksums (held against the expected ones), its type by the first bytes and, for
+images, the dimensions. Whatever does not hold raises out of the iteration, before its last chunk, so that a storage
+never finishes a write that is wrong.
+"""
+
+import hashlib
+import re
+import zlib
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self, TypedDict
+
+from async_storages import sniff
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileTooLargeException,
+    InvalidArgumentException,
+)
+from async_storages.images.probe import ImageSize, StreamProbe
+from async_storages.sources import CHUNK_SIZE, ByteSource, Source, open_source
+
+__all__ = ["Content", "ContentOptions", "PendingFile", "as_content", "check_metadata"]
+
+_METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+# RFC 9110 section 8.3.1, without exotic tokens and without quoted pairs
+_CONTENT_TYPE = re.compile(r'[\w.+-]+/[\w.+*-]+([ \t]*;[ \t]*[\w.-]+=("[ !#-\[\]-~]*"|[\w.:+/-]+))*', re.ASCII)
+
+
+class _Checksum(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class _Crc32:
+    """zlib's CRC32 with hashlib's interface; digests are big-endian, as S3 writes them."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+
+def _new_checksum(algorithm: str) -> _Checksum:
+    if algorithm == "crc32":
+        return _Crc32()
+    try:
+        checksum = hashlib.new(algorithm, usedforsecurity=False)
+    except ValueError as error:
+        raise InvalidArgumentException(f"unknown checksum algorithm {algorithm!r}") from error
+    if not checksum.digest_size:
+        raise InvalidArgumentException(f"{algorithm} has no fixed length, so it is no checksum")
+    return checksum
+
+
+def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """User metadata in the form that every backend can keep: keys in lower case, values without control characters.
+
+    Args:
+        metadata: Keys of 1 to 64 letters, digits, ``_``, ``.``, ``-``, told apart without regard to case, as S3
+            does; values are any printable text.
+
+    Raises:
+        InvalidArgumentException: A key or value that some backend could not keep, or two keys that are one.
+    """
+    checked = {str(key).lower(): value for key, value in (metadata or {}).items()}
+    for key, value in checked.items():
+        if not _METADATA_KEY.fullmatch(key):
+            raise InvalidArgumentException(f"metadata key {key!r} is not 1 to 64 of a-z, 0-9, '_', '.', '-'")
+        if not isinstance(value, str) or not (value.isprintable() and value.strip() == value):
+            raise InvalidArgumentException(
+                f"the metadata value of {key!r} must be printable text without blanks around it"
+            )
+    if len(checked) != len(metadata or {}):
+        raise InvalidArgumentException("metadata keys must differ in more than case")
+    return checked
+
+
+class Content:
+    """Bytes on their way into a storage, with what is learnt of them on the way.
+
+    Use it as an async context manager, so that whatever the source opened is closed; iterate it once:
+
+    ```python
+    async with Content(upload, max_size=10_000_000) as content:
+        content_type = await content.content_type()   # looks at the first bytes, keeps them
+        async for chunk in content:                   # 256 KiB each, the last one shorter
+            ...
+        content.size, content.hexdigest("crc32"), content.image_size
+    ```
+
+    Args:
+        source: Bytes, a path, a binary file, an upload or an iterable: see `async_storages.sources`.
+        filename: The file's name, untrusted; taken from the source by default. It helps to tell the type.
+        content_type: The type to store. By default it is told from the first bytes and the name; what an
+            uploading client declared is never believed.
+        metadata: The user's key-value pairs: see `check_metadata`.
+        size: The declared size in bytes; more or fewer is an InvalidArgumentException.
+        min_size: The smallest size allowed in bytes; fewer is an InvalidArgumentException.
+        max_size: The largest size allowed in bytes; more is a FileTooLargeException.
+        expected: Checksums that must hold, algorithm → lower-case hex: ``{"sha256": "9f86d0…"}``; else
+            ChecksumMismatchException. Algorithms are ``crc32`` and those of `hashlib`.
+        checksums: Further algorithms to compute. ``crc32`` is always there.
+
+    Attributes:
+        size: Bytes, None until known: from the declaration, the source or the finished pass. What was announced
+            must arrive: a file that grows or shrinks while it is read is an InvalidArgumentException.
+        image_size: Dimensions, if it is an image whose header could be read while it streamed.
+    """
+
+    def __init__(
+        self,
+        source: Source | ByteSource,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        size: int | None = None,
+        min_size: int = 0,
+        max_size: int | None = None,
+        expected: Mapping[str, str] | None = None,
+        checksums: Iterable[str] = (),
+    ) -> None:
+        self._source = open_source(source)
+        self.filename = filename or self._source.filename
+        self.metadata = check_metadata(metadata)
+        self._content_type = _check_content_type(content_type)
+        self._declared = _check_size("size", size)
+        self._min_size = _check_size("min_size", min_size) or 0
+        self._max_size = _check_size("max_size", max_size)
+        self._expected = _check_expected(expected or {})
+        self._algorithms = dict.fromkeys(("crc32", *self._expected, *checksums))
+        self._restart()
+
+    def _restart(self) -> None:
+        self.size = self._declared
+        self.image_size: ImageSize | None = None
+        self._chunks = _rechunk(self._source.chunks())
+        self._head: bytes | None = None
+        self._is_spent = False
+        self._passed = 0
+        self._checksums = {name: _new_checksum(name) for name in self._algorithms}
+        self._probe = StreamProbe()
+
+    @property
+    def replayable(self) -> bool:
+        """Whether the content can be iterated again, from its beginning."""
+        return self._source.replayable
+
+    async def measure(self) -> int | None:
+        """The size in bytes, if it can be told without reading: declared or known by the source.
+
+        Raises:
+            FileTooLargeException: It is above the limit.
+        """
+        if self.size is None:
+            self.size = await self._source.size()
+        self._check_limit(self.size or 0)
+        return self.size
+
+    async def head(self) -> bytes:
+        """The first bytes, 256 KiB of them or all there are; iterating still gives them.
+
+        Raises:
+            InvalidArgumentException: The content can be read only once, and was.
+        """
+        if self._head is None:
+            await self._rewind()
+            self._is_spent = True  # unless this succeeds
+            self._head = await anext(self._chunks, b"")
+            self._is_spent = False
+        return self._head
+
+    async def content_type(self) -> str:
+        """The type to store: given, else told by the first bytes and the file name."""
+        if self._content_type is None:
+            self._content_type = sniff.content_type(await self.head(), self.filename)
+        return self._content_type
+
+    def digest(self, algorithm: str) -> bytes:
+        """The checksum of the bytes that have passed."""
+        return self._checksums[algorithm].digest()
+
+    def hexdigest(self, algorithm: str) -> str:
+        """The checksum of the bytes that have passed, in lower-case hex."""
+        return self.digest(algorithm).hex()
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        await self._rewind()
+        await self.measure()
+        following = await self.head()
+        self._is_spent = True
+        while chunk := following:
+            self._account(chunk)
+            following = await anext(self._chunks, b"")
+            if not following:  # the last chunk is held back until all is well: with it some backends have the file
+                self._finish()
+            yield chunk
+        if not self._passed:
+            self._finish()
+
+    async def _rewind(self) -> None:
+        """Start again, unless nothing but the head was read: what is left of a pass is never taken for the whole."""
+        if not self._is_spent:
+            return
+        if not self.replayable:
+            raise InvalidArgumentException("this content can be read only once")
+        await self.aclose()
+        self._restart()
+
+    def _account(self, chunk: bytes) -> None:
+        self._passed += len(chunk)
+        self._check_limit(self._passed)
+        if self.size is not None and self._passed > self.size:
+            raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
+        for checksum in self._checksums.values():
+            checksum.update(chunk)
+        if self._content_type is None:
+            self._content_type = sniff.content_type(chunk, self.filename)
+        self._probe.feed(chunk)
+
+    def _check_limit(self, size: int) -> None:
+        if self._max_size is not None and size > self._max_size:
+            raise FileTooLargeException(f"larger than the {self._max_size} bytes allowed")
+
+    def _finish(self) -> None:
+        if self.size is not None and self._passed < self.size:
+            raise InvalidArgumentException(f"only {self._passed} of the announced {self.size} bytes arrived")
+        if self._passed < self._min_size:
+            raise InvalidArgumentException(f"smaller than the {self._min_size} bytes required")
+        for algorithm, expected in self._expected.items():
+            if self.hexdigest(algorithm) != expected:
+                raise ChecksumMismatchException(
+                    f"{algorithm} is {self.hexdigest(algorithm)}, not the expected {expected}"
+                )
+        self.size = self._passed
+        self._probe.finish()
+        self.image_size = self._probe.result
+
+    async def aclose(self) -> None:
+        """Close what the source opened; the caller's own files stay open."""
+        self._is_spent = True
+        await self._chunks.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class ContentOptions(TypedDict, total=False):
+    """What `upload`, `save` and their like take beside the content; see `Content` for each."""
+
+    content_type: str | None
+    metadata: Mapping[str, str] | None
+    size: int | None
+    min_size: int
+    max_size: int | None
+    expected: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingFile:
+    """Content with its description, not stored yet: what a column holds between assignment and flush.
+
+    Attributes:
+        content: Bytes, a path, a binary file, an upload or an iterable: see `async_storages.sources`.
+        filename: Its name, untrusted; by default the content's own.
+        content_type: The type to store; by default told from the first bytes and the name.
+        metadata: Key-value pairs to keep with the file.
+    """
+
+    content: Source
+    filename: str | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+def as_content(content: Source | PendingFile | Content, filename: str | None, options: ContentOptions) -> Content:
+    """The content of anything that can be uploaded; what is said here goes before what a PendingFile says."""
+    if isinstance(content, Content):
+        if options:
+            raise InvalidArgumentException(f"{', '.join(options)}: give them to Content(…) itself")
+        content.filename = filename or content.filename
+        return content
+    if isinstance(content, PendingFile):
+        described: ContentOptions = {
+            **options,
+            "content_type": options.get("content_type") or content.content_type,
+            "metadata": options.get("metadata") or content.metadata,
+        }
+        return Content(content.content, filename=filename or content.filename, **described)
+    return Content(content, filename=filename, **options)
+
+
+async def _rechunk(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """The same bytes in chunks of exactly CHUNK_SIZE, the last one shorter; nothing empty."""
+    pending = bytearray()
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if not pending and len(chunk) == CHUNK_SIZE:
+                yield chunk
+                continue
+            rest = memoryview(chunk)
+            while rest:
+                room = CHUNK_SIZE - len(pending)
+                pending += rest[:room]
+                rest = rest[room:]
+                if len(pending) == CHUNK_SIZE:
+                    yield bytes(pending)
+                    pending.clear()
+    if pending:
+        yield bytes(pending)
+
+
+def _check_expected(expected: Mapping[str, str]) -> dict[str, str]:
+    checked = {name: value.lower() for name, value in expected.items()}
+    for name, value in checked.items():
+        digits = 2 * len(_new_checksum(name).digest())
+        if not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+            raise InvalidArgumentException(f"the expected {name} must be {digits} hex digits, not {value!r:.200}")
+    return checked
+
+
+def _check_content_type(value: str | None) -> str | None:
+    if value is not None and not (isinstance(value, str) and _CONTENT_TYPE.fullmatch(value)):
+        raise InvalidArgumentException(f"{value!r} is not a content type such as 'image/png'")
+    return value
+
+
+def _check_size(name: str, value: Any) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise InvalidArgumentException(f"{name} must be a number of bytes, not {value!r}")
+    return value

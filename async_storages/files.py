@@ -1,0 +1,393 @@
+"""What a file column loads as: small inert objects that ask their storage only when awaited."""
+
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+
+from async_storages import naming, registry, sniff
+from async_storages._tasks import map_bounded
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    OperationNotSupportedException,
+    StorageException,
+    during,
+)
+from async_storages.ids import FileId, is_fusion_id
+from async_storages.images.probe import ImageSize, probe_image
+from async_storages.registry import Address, Ref, StorageRouter
+from async_storages.sources import CHUNK_SIZE
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, SerializationInfo
+    from pydantic_core import CoreSchema
+
+    from async_storages.content import Content, ContentOptions, PendingFile
+    from async_storages.models import FileBasicInfo
+    from async_storages.naming import Disposition
+    from async_storages.sinks import Target
+    from async_storages.sources import Source
+    from async_storages.storage import PresignMethod, Storage
+
+__all__ = ["StoredFile", "StoredImage", "prefetch"]
+
+type _Place = Ref | StorageRouter | str | Address | None
+
+
+class StoredFile:
+    """A file in a storage, by its id: cheap to make, safe to keep, compare, pickle and copy.
+
+    Nothing is asked of the storage before something is awaited; a file that is missing or of an unknown scheme can be
+    loaded, compared and replaced like any other.
+
+    Args:
+        file_id: The fusion id.
+        storage: Its storage or manager, a registered name, or None: found in the registry by the id.
+
+    Attributes:
+        file_id: The fusion id, as the database holds it.
+    """
+
+    __slots__ = ("_facts", "_storage", "file_id")
+
+    file_id: str
+    _storage: "_Place"
+    _facts: "_Facts | None"
+
+    def __init__(self, file_id: str | FileId, storage: "_Place" = None) -> None:
+        self.file_id = file_id if type(file_id) is str else _text_of(file_id)
+        self._storage = storage
+        self._facts = None
+
+    # ---- what the id tells, without I/O
+
+    @property
+    def place(self) -> "_Place":
+        """Where the storage is looked for: itself, its name, a column's `Ref`, or None."""
+        return self._storage
+
+    @property
+    def _id(self) -> FileId:
+        if is_fusion_id(self.file_id):
+            return FileId.parse(self.file_id)
+        try:
+            return self.storage.identify(self.file_id)  # an old row's bare key, or an id of FastDFS
+        except StorageException:
+            return FileId.parse(self.file_id)
+
+    @property
+    def scheme(self) -> str:
+        """The backend's scheme: ``"s3"``, ``"gs"``, ``"file"``, ``"mem"``, ``"fastdfs"`` or a registered one."""
+        return self._id.scheme
+
+    @property
+    def bucket(self) -> str | None:
+        """The bucket, for schemes that have one."""
+        return self._id.bucket
+
+    @property
+    def name(self) -> str:
+        """The key without scheme and bucket; for FastDFS the whole id."""
+        return self._id.key
+
+    @property
+    def filename(self) -> str:
+        """The last segment of the key, without the prefix that `save` generates."""
+        return naming.original_filename(self.name)
+
+    @property
+    def content_type(self) -> str:
+        """The type that the name suggests."""
+        return sniff.guess_by_name(self.name)
+
+    @property
+    def known_info(self) -> "FileBasicInfo | None":
+        """What the last `get_info` or `prefetch` on this object was told; None before."""
+        return self._facts.info if self._facts else None
+
+    @property
+    def known_size(self) -> int | None:
+        """The size in bytes, if the upload or a prefetch told it; may be outdated where keys are overwritten."""
+        return self._facts.size if self._facts else None
+
+    def __str__(self) -> str:
+        return self.file_id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.file_id!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self.file_id == other.file_id if isinstance(other, StoredFile) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.file_id)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by id and the way to find its storage again: a registered name, else scheme, bucket and location."""
+        return type(self), (self.file_id, self._address())
+
+    def _address(self) -> "str | Address | None":
+        place = self._storage
+        if isinstance(place, Ref):
+            place = registry.DEFAULT if place.value is None else place.value
+        if place is None or isinstance(place, str | Address):
+            return place
+        if isinstance(name := getattr(place, "name", None), str):
+            return name
+        try:
+            storage = place.storage_for(self.file_id)
+        except StorageException:
+            return _NOWHERE
+        return storage.name or Address.of(storage)
+
+    # ---- what its storage tells
+
+    @property
+    def storage(self) -> "Storage":
+        """The storage that holds the file; no I/O.
+
+        Raises:
+            RouteNotSupportedException: None that is known here serves the id.
+            InvalidArgumentException: The id is malformed, or its storage's name is not registered.
+        """
+        place = self._storage
+        if place is None or isinstance(place, Address):
+            return registry.find(self.file_id, at=place)
+        with during("resolve", self.file_id):
+            ref = place if isinstance(place, Ref) else Ref(place)
+            return ref.resolve().storage_for(self.file_id)
+
+    async def get_path(self) -> str:
+        """The file's URL, percent-encoded."""
+        return await self.storage.url(self.file_id)
+
+    async def get_info(self) -> "FileBasicInfo":
+        """Size, type, etag, time and metadata; raises FileNotFoundException if the file is missing."""
+        info = await self.storage.stat(self.file_id)
+        self.remember(info=info, size=info.file_size)
+        return info
+
+    async def get_size(self) -> int:
+        """The size in bytes; raises FileNotFoundException if the file is missing."""
+        return (await self.get_info()).file_size
+
+    async def exists(self) -> bool:
+        """Whether the storage holds the file."""
+        return await self.storage.exists(self.file_id)
+
+    def stream(
+        self, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+    ) -> AsyncGenerator[bytes]:
+        """The bytes, or a range of them: see `Storage.stream`."""
+        return self.storage.stream(self.file_id, offset, length, chunk_size=chunk_size)
+
+    async def read(self) -> bytes:
+        """The whole file in memory."""
+        return await self.storage.read(self.file_id)
+
+    async def open(self) -> BytesIO:
+        """The whole file in memory, as a file at its beginning."""
+        return await self.storage.open(self.file_id)
+
+    async def download_to(self, target: "Target") -> int:
+        """Stream the file into a path (complete or not at all) or an open binary file; returns the bytes written."""
+        return await self.storage.download_to(self.file_id, target)
+
+    async def delete(self) -> None:
+        """Delete the file, at once; a column is emptied with ``document.file = None``."""
+        await self.storage.delete(self.file_id)
+        self._facts = None
+
+    async def upload(self, content: "Source | PendingFile | Content", **options: "Unpack[ContentOptions]") -> None:
+        """Replace the content under the same id, on storages with exact keys; options as for `Storage.upload`."""
+        self._facts = None
+        await self.storage.upload(content, self.file_id, **options)
+
+    async def get_presigned_url(
+        self,
+        expires_in: float = 3600,
+        method: "PresignMethod" = "GET",
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        disposition: "Disposition | None" = None,
+    ) -> str:
+        """A URL that works without credentials until it expires: see `SupportsPresign.presign`.
+
+        Raises:
+            OperationNotSupportedException: The storage cannot presign.
+        """
+        from async_storages.storage import SupportsPresign  # noqa: PLC0415 - storage imports this module
+
+        storage = self.storage
+        if not isinstance(storage, SupportsPresign):
+            raise OperationNotSupportedException(
+                f"{type(storage).__name__} cannot presign URLs", operation="presign", file_id=self.file_id
+            )
+        await storage.prepare()
+        return storage.presign(
+            self.file_id,
+            expires_in,
+            method,
+            filename=filename,
+            content_type=content_type,
+            disposition=disposition,
+        )
+
+    def remember(
+        self,
+        *,
+        info: "FileBasicInfo | None" = None,
+        size: int | None = None,
+        image_size: ImageSize | None = None,
+    ) -> None:
+        """Note facts learnt elsewhere, such as in an upload, for the `known_…` attributes."""
+        facts = self._facts = self._facts or _Facts()
+        facts.info = info or facts.info
+        facts.size = facts.size if size is None else size
+        facts.image_size = image_size or facts.image_size
+
+    # ---- pydantic
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        """Validates from an id or a file object, serialises to the id.
+
+        A serialisation context ``{"file_urls": {id: url}}`` puts URLs computed beforehand in the ids' places.
+        """
+        from pydantic_core import core_schema  # noqa: PLC0415 - only pydantic calls this
+
+        from_str = core_schema.no_info_after_validator_function(cls._validate, core_schema.str_schema())
+        return core_schema.json_or_python_schema(
+            json_schema=from_str,
+            python_schema=core_schema.union_schema(
+                [
+                    core_schema.no_info_after_validator_function(cls.of, core_schema.is_instance_schema(StoredFile)),
+                    from_str,
+                ]
+            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                cls._serialise, info_arg=True, return_schema=core_schema.str_schema()
+            ),
+        )
+
+    @classmethod
+    def _validate(cls, text: str) -> Self:
+        return cls(FileId.parse(text))
+
+    @staticmethod
+    def _serialise(stored: "StoredFile", info: "SerializationInfo") -> str:
+        urls = (info.context or {}).get("file_urls", {})
+        return str(urls.get(str(stored), stored))
+
+    @classmethod
+    def of(cls, stored: "StoredFile") -> Self:
+        """The same file as this class: itself where it is one already."""
+        if isinstance(stored, cls):
+            return stored
+        same = cls(stored.file_id, stored._storage)  # noqa: SLF001 - of the same family
+        same._facts = stored._facts  # noqa: SLF001
+        return same
+
+
+class StoredImage(StoredFile):
+    """A stored file that is an image."""
+
+    __slots__ = ()
+
+    @property
+    def known_dimensions(self) -> tuple[int, int] | None:
+        """Width and height as displayed, if the upload or a prefetch told them."""
+        size = self._facts.image_size if self._facts else None
+        return size.dimensions if size else None
+
+    async def get_dimensions(self) -> tuple[int, int] | None:
+        """Width and height in pixels as displayed, that is with the EXIF orientation applied.
+
+        Reads one range of 64 KiB of what cameras and browsers make, and a few small ones more of the rest; never the
+        whole file.
+
+        Returns:
+            None for SVG and for what is no known image type.
+
+        Raises:
+            FileNotFoundException: The file is missing.
+            InvalidArgumentException: The header is truncated or lies.
+        """
+        size = await self.get_image_size()
+        return size.dimensions if size else None
+
+    async def get_image_size(self) -> ImageSize | None:
+        """The dimensions with the EXIF orientation and the dimensions as stored; otherwise as `get_dimensions`."""
+        storage = self.storage
+
+        async def fetch(offset: int, length: int) -> bytes:
+            return b"".join([chunk async for chunk in storage.stream(self.file_id, offset, length)])
+
+        with during("get_dimensions", self.file_id):
+            size = await probe_image(fetch)
+        self.remember(image_size=size)
+        return size
+
+
+async def prefetch(
+    files: Iterable[StoredFile | None],
+    *what: Literal["info", "dimensions"],
+    concurrency: int = 32,
+) -> None:
+    """Ask for facts of many files at once, so that listings find them in `known_info` and `known_dimensions`.
+
+    Args:
+        files: The files; None among them is passed over, as are missing files and broken images.
+        *what: ``"info"``, ``"dimensions"`` or both; ``"info"`` if nothing is said.
+        concurrency: Requests under way at once, at least 1.
+
+    Raises:
+        InvalidArgumentException: Something else is asked for, or a concurrency below 1.
+    """
+    asked = set(what or ("info",))
+    if asked - {"info", "dimensions"}:
+        raise InvalidArgumentException(f"prefetch takes 'info' and 'dimensions', not {what!r}", operation="prefetch")
+
+    async def ask(file: StoredFile) -> None:
+        try:
+            if "info" in asked:
+                await file.get_info()
+            if "dimensions" in asked and isinstance(file, StoredImage):
+                await file.get_dimensions()
+        except (FileNotFoundException, InvalidArgumentException):
+            return  # missing, or an image with a broken header: what is known stays None
+
+    await map_bounded(ask, [file for file in files if file is not None], limit=concurrency)
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What is known of a file without asking."""
+
+    info: "FileBasicInfo | None" = None
+    size: int | None = None
+    image_size: ImageSize | None = None
+
+
+def _text_of(file_id: object) -> str:
+    if isinstance(file_id, str):
+        return str.__str__(file_id)  # an Enum's own str() is the member's name
+    if isinstance(file_id, FileId):
+        return str(file_id)
+    raise InvalidArgumentException(f"a file id is a str or FileId, not {type(file_id).__name__}")
+
+
+_NOWHERE = Address("", None, None)
+"""The place of an unpickled file that no storage served before either."""
+
+
+StorageFile = StoredFile
+StorageImage = StoredImage

@@ -1,0 +1,74 @@
+"""The pydantic models of request and response bodies; importing them costs what importing pydantic costs."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"]
+
+
+class FileBasicInfo(BaseModel):
+    """What a storage knows about a file without giving its content.
+
+    Attributes:
+        file_id: The fusion id.
+        file_name: The name for people: as uploaded where the storage kept it, else taken from the id.
+        file_size: Bytes.
+        last_modify_time: When it was written, with a time zone; None where the backend does not say.
+        storage_class: The backend's storage class (S3, GCS), else None.
+        metadata: The user's key-value pairs.
+        content_type: The stored type, else the one its name suggests.
+        etag: Changes whenever the content does; without quotes; None where the backend has none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    file_id: str
+    file_name: str
+    file_size: int
+    last_modify_time: datetime | None = None
+    storage_class: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    content_type: str | None = None
+    etag: str | None = None
+
+
+FileInfo = FileBasicInfo
+
+
+class FileAttach(BaseModel):
+    """An uploaded file: what an upload answers and what is put into a column."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file_id: str
+    file_name: str
+
+
+class FileDownload(BaseModel):
+    """A file that is asked for, and the name it is to have in the download."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file_id: str
+    file_name: str | None = None
+
+
+class PresignedUpload(BaseModel):
+    """What a browser needs to upload one file by itself: a form, its URL and its hidden fields.
+
+    Send a ``multipart/form-data`` POST to `url` with all `fields` first and the file last, as the part ``file``.
+
+    Attributes:
+        file_id: The id that the uploaded file will have.
+        url: Where the form goes.
+        fields: The hidden fields; they hold a signature, so neither they nor the URL are shown in a repr.
+        expires_at: When the signature ends.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    file_id: str
+    url: str = Field(repr=False)
+    fields: dict[str, str] = Field(repr=False)
+    expires_at: datetime

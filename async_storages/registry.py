@@ -1,0 +1,190 @@
+"""Named storages: `FileType("documents")` finds its storage when a file is first asked for, not at import.
+
+```python
+from async_storages import LocalStorage, MemoryStorage, registry
+
+registry.register("documents", LocalStorage("files"))    # or LocalStorage("files", name="documents")
+
+with registry.override("documents", MemoryStorage()):    # in a test
+    ...
+```
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException
+
+if TYPE_CHECKING:
+    from async_storages.ids import FileId
+    from async_storages.storage import FileName, Storage
+
+__all__ = ["DEFAULT", "Address", "Ref", "StorageRouter", "find", "get", "names", "override", "register", "unregister"]
+
+DEFAULT = "default"
+"""The name that columns use when none is given."""
+
+
+class StorageRouter(Protocol):
+    """What a column or a StoredFile needs: a `Storage`, or a `StorageManager` that routes to several."""
+
+    def identify(self, name: "FileName") -> "FileId":
+        """The full id of a bare key, id or StoredFile; raises for ids that are not served."""
+        ...
+
+    def storage_for(self, file_id: "FileName") -> "Storage":
+        """The storage that holds the file; raises RouteNotSupportedException if none does."""
+        ...
+
+
+_storages: dict[str, StorageRouter] = {}
+
+
+def register(name: str, storage: StorageRouter) -> None:
+    """Give a storage a name.
+
+    Raises:
+        InvalidArgumentException: The name is empty, or another storage has it (`override` replaces it for a while).
+    """
+    if not isinstance(name, str) or not name:
+        raise InvalidArgumentException("a storage's name is a non-empty str", operation="register")
+    if _storages.setdefault(name, storage) is not storage:
+        raise InvalidArgumentException(
+            f"the name {name!r} is taken; use registry.override() to replace a storage for a while",
+            operation="register",
+        )
+
+
+def unregister(name: str) -> None:
+    """Forget a name; nothing happens if nobody has it."""
+    _storages.pop(name, None)
+
+
+def names() -> tuple[str, ...]:
+    """The registered names, sorted."""
+    return tuple(sorted(_storages))
+
+
+def get(name: str) -> StorageRouter:
+    """The storage of that name.
+
+    Raises:
+        InvalidArgumentException: Nobody has that name; the message lists the names there are.
+    """
+    try:
+        return _storages[name]
+    except KeyError:
+        known = ", ".join(map(repr, names())) or "none"
+        raise InvalidArgumentException(
+            f"no storage is registered as {name!r} (registered: {known}); call registry.register({name!r}, storage)"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What tells a storage from others where it has no name: ids are the same on two S3 servers, or in two folders.
+
+    Attributes:
+        scheme: Its `Storage.scheme`.
+        bucket: Its `Storage.bucket`.
+        location: Its `Storage.location`.
+    """
+
+    scheme: str
+    bucket: str | None
+    location: str | None
+
+    @classmethod
+    def of(cls, storage: "Storage") -> "Address":
+        """The address of a storage."""
+        return cls(storage.scheme, storage.bucket, storage.location)
+
+
+def find(file_id: str, *, at: Address | None = None) -> "Storage":
+    """The storage that serves an id of unknown origin: the default one if it does, else the only one that does.
+
+    Args:
+        file_id: A fusion id.
+        at: The address that the storage must have, if known.
+
+    Raises:
+        RouteNotSupportedException: No registered storage serves it, or several do.
+    """
+    fitting: list[Storage] = []
+    for name in (DEFAULT, *names()):
+        storage = _serving(name, file_id)
+        if storage is None or at not in {None, Address.of(storage)}:
+            continue
+        if name == DEFAULT:
+            return storage
+        if storage not in fitting:
+            fitting.append(storage)
+    if len(fitting) == 1:
+        return fitting[0]
+    problem = "several registered storages serve" if fitting else "no registered storage serves"
+    raise RouteNotSupportedException(
+        f"{problem} this id (registered: {', '.join(map(repr, names())) or 'none'}); "
+        "give its storage a name: registry.register(name, storage)",
+        file_id=file_id,
+    )
+
+
+def _serving(name: str, file_id: str) -> "Storage | None":
+    try:
+        return get(name).storage_for(file_id)
+    except StorageException:
+        return None
+
+
+@contextmanager
+def override(name: str, storage: StorageRouter) -> Iterator[StorageRouter]:
+    """Let another storage have the name inside the `with` block, in every thread and task: for tests.
+
+    Example:
+        >>> with override("default", MemoryStorage()) as storage: ...
+    """
+    before = _storages.get(name)
+    _storages[name] = storage
+    try:
+        yield storage
+    finally:
+        if before is None:
+            _storages.pop(name, None)
+        else:
+            _storages[name] = before
+
+
+class Ref:
+    """A mutable place for a storage, shared by all copies of one column type and all files loaded through it.
+
+    Attributes:
+        value: A storage or manager, a registered name, or None: the registry's default, or set later.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: StorageRouter | str | None) -> None:
+        self.value = value
+
+    def resolve(self) -> StorageRouter:
+        """The storage meant: the value itself, else the one of that name, else the default.
+
+        Raises:
+            InvalidArgumentException: A name, or the default, that nobody has registered.
+        """
+        if self.value is None or isinstance(self.value, str):
+            return get(self.value or DEFAULT)
+        return self.value
+
+    @property
+    def is_resolvable(self) -> bool:
+        """Whether `resolve` would find a storage now."""
+        return not (self.value is None or isinstance(self.value, str)) or (self.value or DEFAULT) in _storages
+
+    def __deepcopy__(self, memo: object) -> "Ref":
+        return self
+
+    def __repr__(self) -> str:
+        return f"Ref({self.value!r})"

@@ -1,0 +1,296 @@
+"""Whatever a user has (bytes, a path, an open file, an upload, an iterable) as one kind of byte source.
+
+| given | read | size known in advance | can be read again |
+| --- | --- | --- | --- |
+| `bytes`, `bytearray`, `memoryview` | in slices | yes | yes |
+| `os.PathLike` | off the loop, opened and closed here | yes | yes |
+| binary file, or what has one as `.file` (`UploadFile`) | off the loop, from its position | if seekable | if seekable |
+| object with an async `read(n)`, or what has one as `.file` | awaited | no | no |
+| list or tuple of bytes-like objects | at once | yes | yes |
+| iterable of bytes-like objects | off the loop | no | no |
+| async iterable of bytes-like objects | awaited | no | no |
+
+A `str` is refused: it could be text or an attacker's path. The caller's files are never closed, generators always.
+An empty file counts as one of unknown size: so look pipes, devices and the files of /proc.
+"""
+
+import inspect
+import io
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from async_storages._tasks import offload
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["CHUNK_SIZE", "BinaryFile", "ByteSource", "Source", "open_source"]
+
+CHUNK_SIZE = 262_144
+"""Bytes read at a time: 256 KiB, where more no longer makes anything faster."""
+
+
+class BinaryFile(Protocol):
+    """An open binary file: all that is asked of it is `read`."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Up to `size` bytes, empty at the end."""
+        ...
+
+
+class AsyncBinaryFile(Protocol):
+    """A file with an asynchronous `read`, such as those of aiofiles and anyio."""
+
+    async def read(self, size: int = ..., /) -> bytes:
+        """Up to `size` bytes, empty at the end."""
+        ...
+
+
+class HasBinaryFile(Protocol):
+    """Something that wraps a binary file: the UploadFile of Starlette, FastAPI and Litestar, aiohttp's FileField."""
+
+    @property
+    def file(self) -> Any:
+        """The wrapped file."""
+        ...
+
+
+type BytesLike = bytes | bytearray | memoryview
+type Source = (
+    BytesLike
+    | os.PathLike[str]
+    | BinaryFile
+    | AsyncBinaryFile
+    | HasBinaryFile
+    | Iterable[BytesLike]
+    | AsyncIterable[BytesLike]
+)
+"""Everything `open_source` takes."""
+
+_END = object()
+
+
+class ByteSource(ABC):
+    """A stream of byte chunks that may know its size, its file name and how to start again.
+
+    Attributes:
+        filename: The name the source came with, untrusted; None where it has none.
+        replayable: Whether `chunks` may be called more than once.
+    """
+
+    filename: str | None = None
+    replayable = False
+
+    async def size(self) -> int | None:
+        """Bytes that `chunks` will give, None if that cannot be told without reading them."""
+        return None
+
+    @abstractmethod
+    def chunks(self) -> AsyncGenerator[bytes]:
+        """The bytes, in chunks of any length; close it with `aclose()` when leaving early."""
+
+
+class _Buffer(ByteSource):
+    replayable = True
+
+    def __init__(self, data: BytesLike) -> None:
+        view = memoryview(data)
+        # only what is bytes already can be cut at any byte
+        self._view = view if view.format == "B" and view.ndim == 1 else memoryview(view.tobytes())
+
+    async def size(self) -> int:
+        return len(self._view)
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        for start in range(0, len(self._view), CHUNK_SIZE):
+            yield bytes(self._view[start : start + CHUNK_SIZE])
+
+
+class _PathSource(ByteSource):
+    replayable = True
+
+    def __init__(self, path: os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self.filename = self._path.name
+
+    async def size(self) -> int | None:
+        found: os.stat_result = await offload(self._try, self._path.stat)
+        # pipes, devices and the files of /proc say 0, whatever they hold
+        return found.st_size or None
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        with ExitStack() as opened:  # the thread puts the file there, so that a cancellation meanwhile closes it
+            file = await offload(self._try, lambda: opened.enter_context(self._path.open("rb")))
+            while chunk := await offload(self._try, file.read, CHUNK_SIZE):
+                yield chunk
+
+    def _try[T](self, func: Callable[..., T], *args: object) -> T:
+        try:
+            return func(*args)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = getattr(error, "strerror", None) or error
+            raise InvalidArgumentException(f"cannot read the source {str(self._path)!r}: {reason}") from error
+
+
+class _FileSource(ByteSource):
+    def __init__(self, file: Any, filename: str | None) -> None:
+        self._file = file
+        self.filename = filename
+        self._start = _position(file)
+        self.replayable = self._start is not None
+        # in-memory files never block, everything else may
+        self._in_memory = isinstance(file, io.BytesIO)
+
+    async def size(self) -> int | None:
+        try:
+            size: int | None = await self._call(self._measure)
+        except (OSError, ValueError):  # only reading can tell
+            return None
+        return size
+
+    def _measure(self) -> int | None:
+        if self._start is None:
+            return None
+        here = self._file.tell()
+        self._file.seek(0, os.SEEK_END)
+        end = int(self._file.tell())
+        self._file.seek(here)
+        return max(0, end - self._start) or None  # devices end at 0, whatever they hold
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        if self._start is not None:
+            await self._call(self._file.seek, self._start)
+        while chunk := _as_bytes(await self._call(self._file.read, CHUNK_SIZE)):
+            yield chunk
+
+    async def _call(self, func: Callable[..., Any], *args: int) -> Any:
+        with _reading():
+            return func(*args) if self._in_memory else await offload(func, *args)
+
+
+class _AsyncFileSource(ByteSource):
+    def __init__(self, file: Any, filename: str | None) -> None:
+        self._file = file
+        self.filename = filename
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        while chunk := _as_bytes(await self._read()):
+            yield chunk
+
+    async def _read(self) -> Any:
+        with _reading():
+            return await self._file.read(CHUNK_SIZE)
+
+
+class _IterableSource(ByteSource):
+    def __init__(self, items: Iterable[BytesLike]) -> None:
+        self._items = items
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        # a generator's body may block: it runs in a thread, and so does its clean-up
+        iterator = iter(self._items)
+        try:
+            while (item := await offload(next, iterator, _END)) is not _END:
+                yield _as_bytes(item)
+        finally:
+            if isinstance(iterator, Generator):
+                await offload(iterator.close)
+
+
+class _SequenceSource(ByteSource):
+    replayable = True
+
+    def __init__(self, items: list[BytesLike] | tuple[BytesLike, ...]) -> None:
+        self._items = [_as_bytes(item) for item in items]
+
+    async def size(self) -> int:
+        return sum(map(len, self._items))
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        for item in self._items:
+            yield item
+
+
+class _AsyncIterableSource(ByteSource):
+    def __init__(self, items: AsyncIterable[BytesLike]) -> None:
+        self._items = items
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        iterator = aiter(self._items)
+        try:
+            async for item in iterator:
+                yield _as_bytes(item)
+        finally:
+            if isinstance(iterator, AsyncGenerator):
+                await iterator.aclose()
+
+
+def open_source(source: Any) -> ByteSource:
+    """Make a byte source of whatever the caller has; nothing is opened or read yet.
+
+    Raises:
+        InvalidArgumentException: It is none of the kinds in the table above.
+    """
+    if isinstance(source, ByteSource):
+        return source
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _Buffer(source)
+    if isinstance(source, str):
+        raise InvalidArgumentException("content cannot be a str: pass pathlib.Path(…) or text.encode()")
+    if isinstance(source, os.PathLike):
+        return _PathSource(source)
+    return _open_file(source) or _open_iterable(source)
+
+
+def _open_file(source: Any) -> ByteSource | None:
+    candidates: tuple[Any, Any] = (source, getattr(source, "file", None))
+    files = [file for file in candidates if callable(getattr(file, "read", None))]
+    for file in files:
+        if not inspect.iscoroutinefunction(file.read):
+            return _FileSource(file, _name_of(source))
+    return _AsyncFileSource(files[0], _name_of(source)) if files else None
+
+
+def _open_iterable(source: Any) -> ByteSource:
+    if isinstance(source, AsyncIterable):
+        return _AsyncIterableSource(source)
+    if isinstance(source, list | tuple):
+        return _SequenceSource(source)
+    if isinstance(source, Iterable) and not isinstance(source, dict | set | frozenset):
+        return _IterableSource(source)
+    raise InvalidArgumentException(
+        f"content must be bytes, a path, a binary file, an upload or an iterable of bytes, not {type(source).__name__}"
+    )
+
+
+def _name_of(source: Any) -> str | None:
+    """The name that a client gave an upload, or that of an open file without its folder."""
+    given, own = getattr(source, "filename", None), getattr(source, "name", None)
+    if isinstance(given, str) and given:
+        return given
+    return Path(own).name or None if isinstance(own, str) else None
+
+
+def _position(file: Any) -> int | None:
+    """Where the file stands; None where it cannot seek, or is closed, as reading will say."""
+    try:
+        return int(file.tell()) if file.seekable() else None
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:  # closed, not open for reading, or text in another encoding
+        raise InvalidArgumentException(f"cannot read the source file: {error}") from error
+
+
+def _as_bytes(chunk: Any) -> bytes:
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return bytes(chunk)  # bytes themselves are not copied
+    hint = " (was the file opened in text mode?)" if isinstance(chunk, str) else ""
+    raise InvalidArgumentException(f"content must give bytes, not {type(chunk).__name__}{hint}")

@@ -1,0 +1,40 @@
+"""S3 storages on the test server, and what the server holds besides files."""
+
+from urllib.parse import urlsplit
+
+from async_storages.backends.http import HttpOptions, Retries
+from async_storages.backends.s3.storage import S3Storage
+from async_storages.testing.faults import FaultProxy
+
+FAST = HttpOptions(
+    connect_timeout=2, read_timeout=0.5, pool_timeout=5, cleanup_timeout=5, retries=Retries(base=0.001, cap=0.01)
+)
+"""Options with which nothing takes long that goes wrong."""
+
+
+def s3_storage(server, bucket, *, endpoint_url=None, reader=False, **options):
+    """A storage on the server, as its administrator or as the one who may only read."""
+    key, secret = (
+        (server.reader_access_key_id, server.reader_secret_access_key)
+        if reader
+        else (server.access_key_id, server.secret_access_key)
+    )
+    return S3Storage(
+        bucket,
+        endpoint_url=endpoint_url or server.endpoint_url,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        **options,
+    )
+
+
+async def open_uploads(storage):
+    """The keys of multipart uploads that were neither completed nor aborted."""
+    async with storage:
+        return [key for key, _ in await storage._client.list_multipart_uploads(storage.bucket)]
+
+
+def proxy_to(server):
+    """A fault proxy in front of the server; not started yet."""
+    address = urlsplit(server.endpoint_url)
+    return FaultProxy(address.hostname, address.port)

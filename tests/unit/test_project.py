@@ -1,0 +1,183 @@
+"""The project itself: what importing it costs, which module may import which, and what is shipped."""
+
+import ast
+import inspect
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+import async_storages
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "async_storages"
+
+
+HEAVY = (
+    *("PIL", "aioboto3", "aiohttp", "alembic", "botocore", "fastapi", "imagesize", "itsdangerous", "pydantic"),
+    *("rich", "sqlalchemy", "typer"),
+)
+
+
+def test_importing_the_package_imports_no_dependency():
+    command = [sys.executable, "-c", "import async_storages, sys; print(*sys.modules)"]
+    imported = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert "async_storages" in imported
+    assert not set(HEAVY).intersection(imported)
+
+
+# A module may import what stands in its own layer and in those above it. The most specific pattern counts.
+LAYERS = {
+    "pure": ("_version", "errors", "ids", "images", "images.*", "models", "naming", "signing", "sniff"),
+    "contract": ("_tasks", "content", "events", "files", "registry", "sinks", "sources", "storage"),
+    "backends": ("backends", "backends.*"),
+    "public": ("async_storages",),
+    "integrations": ("integrations", "integrations.*"),
+    "command line": ("cli", "cli.*", "__main__"),
+    "testing": ("testing", "testing.*"),
+}
+APART = {"integrations.fastapi*": "integrations.sqlalchemy*", "integrations.sqlalchemy*": "integrations.fastapi*"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module by its name without the package's; the package itself keeps its name."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__") or "async_storages"] = path
+    return found
+
+
+MODULES = modules()
+
+
+def layers_of(module: str) -> list[str]:
+    return [layer for layer, patterns in LAYERS.items() if any(fnmatchcase(module, pattern) for pattern in patterns)]
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """The modules of this package that a file imports anywhere, except for type checkers only."""
+    remaining: list[ast.AST] = [ast.parse(path.read_text())]
+    while remaining:
+        node = remaining.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            remaining += node.orelse
+            continue
+        remaining += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.partition(".")[0] == "async_storages":
+                yield module_named(name)
+
+
+def module_named(name: str) -> str:
+    """The module that `async_storages.a.b` names, or that defines what it names."""
+    module = name.removeprefix("async_storages").removeprefix(".")
+    while module and module not in MODULES:
+        module = module.rpartition(".")[0]
+    return module or "async_storages"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_imports_only_from_its_layer_and_below(module):
+    assert layers_of(module), f"async_storages.{module} has no place in LAYERS: give it one"
+    [layer] = layers_of(module)
+    order = list(LAYERS)
+    allowed = order[: order.index(layer) + 1]
+    wrong = {name for name in imported_by(MODULES[module]) if layers_of(name) and layers_of(name)[0] not in allowed}
+    assert not wrong, f"async_storages.{module} ({layer}) may only import from {allowed}"
+
+
+@pytest.mark.parametrize(("one", "other"), APART.items(), ids=APART)
+def test_these_integrations_do_not_import_each_other(one, other):
+    for module in MODULES:
+        if fnmatchcase(module, one):
+            assert not [name for name in imported_by(MODULES[module]) if fnmatchcase(name, other)]
+
+
+@pytest.mark.parametrize("pattern", [pattern for patterns in LAYERS.values() for pattern in patterns])
+def test_every_place_is_taken(pattern):
+    assert any(fnmatchcase(module, pattern) for module in MODULES)
+
+
+def test_public_names_are_sorted():
+    assert async_storages.__all__ == sorted(async_storages.__all__)
+
+
+@pytest.mark.parametrize("name", async_storages.__all__)
+def test_every_public_name_exists_and_is_documented(name):
+    thing = getattr(async_storages, name)
+    if inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing):
+        assert vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
+
+
+@pytest.mark.parametrize("name", async_storages.__all__)
+def test_every_public_name_is_in_the_reference(name):
+    reference = (ROOT / "docs" / "reference.md").read_text()
+    module = "errors" if name.endswith("Exception") else name
+    assert f"::: async_storages.{module}\n" in reference or f"`{name}`" in reference or name == "__version__"
+
+
+def test_what_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="nonsense"):
+        async_storages.nonsense  # noqa: B018 - the look-up is the test
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
+    pytest.importorskip("hatchling")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("sqlalchemy_async_storages-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "async_storages/py.typed" in names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    about = "-".join(wheel.stem.split("-")[:2])
+    assert {name.partition("/")[0] for name in names} == {"async_storages", f"{about}.dist-info"}
+
+
+SHIM = "#!/bin/sh\necho 'pyenv: version 3.12 is not installed' >&2\nexit 127\n"
+
+
+def program(name: str) -> str:
+    path = shutil.which(name)
+    assert path, f"{name} is missing"
+    return path
+
+
+def make_setup(tmp_path: Path, **scripts: str) -> "subprocess.CompletedProcess[str]":
+    """Run `make setup` for a new environment where only these scripts are on PATH."""
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    for name, script in scripts.items():
+        (shims / name).write_text(script)
+        (shims / name).chmod(0o755)
+    for name in ("sh", "rm"):
+        (shims / name).symlink_to(program(name))
+    environment = {"PATH": str(shims), "HOME": str(tmp_path)}
+    command = [program("make"), "setup", f"VENV={tmp_path}/venv"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_setup_without_a_python_that_runs_says_what_is_missing(tmp_path):
+    done = make_setup(tmp_path, python3=SHIM)
+    assert done.returncode != 0
+    assert "No usable Python 3.12 or newer" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_setup_takes_the_first_python_that_runs(tmp_path):
+    good = f'#!/bin/sh\ncase "$2" in import*) exit 0;; esac\necho "$*" > {tmp_path}/called; exit 1\n'
+    done = make_setup(tmp_path, **{"python3.12": SHIM, "python3.13": good, "python3": SHIM})
+    assert f"with {tmp_path}/shims/python3.13" in done.stdout
+    assert (tmp_path / "called").read_text() == f"-m venv {tmp_path}/venv\n"

@@ -1,0 +1,385 @@
+import inspect
+import io
+import re
+from enum import Enum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from async_storages import LocalStorage, MemoryStorage, ids, registry
+from async_storages.backends.memory import MemoryStorage as Backend
+from async_storages.content import Content, PendingFile
+from async_storages.errors import (
+    AccessDeniedException,
+    ChecksumMismatchException,
+    DeleteNotSupportedException,
+    FileExistsException,
+    FileNotFoundException,
+    FileTooLargeException,
+    InvalidArgumentException,
+    RouteNotSupportedException,
+    StorageClosedException,
+    StorageUnavailableException,
+)
+from async_storages.files import StoredFile, StoredImage
+from async_storages.ids import FileId
+from async_storages.storage import (
+    BaseStorage,
+    Storage,
+    SupportsCopy,
+    SupportsDirectUpload,
+    SupportsList,
+    SupportsMetadata,
+    SupportsPresign,
+    byte_range,
+)
+from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
+from tests.support.images import SIZE, encode
+from tests.support.streams import Closing, collect, stream
+
+
+@pytest.fixture
+async def storage():
+    async with MemoryStorage() as opened:
+        await opened.upload(b"hello", "a.txt")
+        yield opened
+
+
+async def keys(storage):
+    return [info.file_id async for info in storage.list()]
+
+
+# ---- names
+
+
+class Names(str, Enum):  # noqa: UP042 - whose str() is the member's name
+    TEXT = "a.txt"
+
+
+@pytest.mark.parametrize(
+    "name", ["a.txt", "mem:a.txt", FileId("mem", None, "a.txt"), StoredFile("mem:a.txt"), Names.TEXT], ids=repr
+)
+async def test_every_method_takes_a_name_in_every_form(storage, name):
+    assert storage.identify(name) == FileId("mem", None, "a.txt")
+    assert storage.storage_for(name) is storage
+    assert storage.file(name).storage is storage
+    assert await storage.read(name) == b"hello"
+    assert (await storage.open(name)).read() == b"hello"
+    assert await storage.get_size(name) == 5
+    assert await storage.info(name) == await storage.stat(name)
+    assert await storage.get_path(name) == await storage.url(name) == "mem:a.txt"
+    assert await storage.download_to(name, io.BytesIO()) == 5
+    assert await storage.upload(b"new", name) == "a.txt"
+    await storage.delete(name)
+    assert not await storage.exists(name)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["..", ".", "../a", "a/..", "a/../b", "a/./b", "/a", "a/", "a//b", "a\\b", "a\0", "a\n", "\ud800", ""],
+    ids=ascii,
+)
+@pytest.mark.parametrize("prefix", ["", "mem:"], ids=["bare", "id"])
+async def test_a_key_that_could_lead_elsewhere_is_refused_everywhere(storage, key, prefix):
+    uses = [
+        storage.read,
+        storage.stat,
+        storage.exists,
+        storage.delete,
+        storage.url,
+        lambda name: storage.upload(b"x", name),
+    ]
+    for use in uses:
+        with pytest.raises(InvalidArgumentException) as refused:
+            await use(prefix + key)
+        assert refused.value.operation
+        assert refused.value.file_id in {prefix + key, f"mem:{key}"}
+    assert await keys(storage) == ["mem:a.txt"]
+
+
+@pytest.mark.parametrize("name", [None, 7, b"a.txt", ["a.txt"]], ids=repr)
+async def test_what_is_no_name_is_refused(storage, name):
+    for use in (storage.read, storage.stat, storage.delete, lambda name: storage.upload(b"x", name)):
+        with pytest.raises(InvalidArgumentException, match=f"not {type(name).__name__}"):
+            await use(name)
+
+
+@pytest.mark.parametrize("name", ["file:a.txt", "s3:b/a.txt", FileId("gs", "b", "k")], ids=str)
+async def test_another_backends_id_is_refused(storage, name):
+    for use in (storage.read, storage.exists, lambda name: storage.upload(b"x", name)):
+        with pytest.raises(RouteNotSupportedException, match=r"MemoryStorage.* does not serve"):
+            await use(name)
+
+
+@pytest.mark.parametrize("name", ["c:x", "C:\\x", "http://a/b", "note: a.txt"])
+async def test_a_key_with_a_foreign_scheme_is_refused_at_upload(storage, name):
+    with pytest.raises(InvalidArgumentException, match="unknown scheme"):
+        await storage.upload(b"x", name)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
+async def test_a_hostile_name_is_refused_or_kept_inside_and_its_clean_form_is_good(storage, name):
+    clean = storage.get_name(name)
+    assert await storage.upload(b"x", clean) == clean
+    if name != clean:
+        with pytest.raises((InvalidArgumentException, RouteNotSupportedException)):
+            await storage.upload(b"x", name)
+    saved = await storage.save(b"x", name, folder=name)
+    assert await saved.read() == b"x"
+    assert await keys(storage) == sorted(["mem:a.txt", f"mem:{clean}", saved.file_id])
+
+
+@pytest.mark.parametrize("name", GOOD_NAMES)
+async def test_a_good_name_is_taken_as_it_is(storage, name):
+    assert await storage.upload(b"x", name) == name
+    assert (await storage.save(b"x", name)).filename == name
+
+
+# ---- uploading
+
+
+async def test_an_upload_replaces_unless_it_must_not(storage):
+    assert await storage.upload(b"new", "a.txt") == "a.txt"
+    with pytest.raises(FileExistsException, match=r"'a.txt'|'mem:a.txt'"):
+        await storage.upload(b"newer", "a.txt", overwrite=False)
+    assert await storage.read("a.txt") == b"new"
+
+
+async def test_the_uploaded_keys_name_tells_the_type(storage):
+    for content in (b"a,b", PendingFile(b"a,b", "client.txt"), Content(b"a,b", filename="client.txt")):
+        await storage.upload(content, "folder/table.csv")
+        assert (await storage.stat("folder/table.csv")).content_type == "text/csv"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"max_size": 4}, FileTooLargeException),
+        ({"min_size": 6}, InvalidArgumentException),
+        ({"size": 4}, InvalidArgumentException),
+        ({"size": 6}, InvalidArgumentException),
+        ({"expected": {"crc32": "00000000"}}, ChecksumMismatchException),
+        ({"content_type": "a\r\nb"}, InvalidArgumentException),
+        ({"metadata": {"k": "\n"}}, InvalidArgumentException),
+        ({"checksum": "none"}, TypeError),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+@pytest.mark.parametrize("method", ["upload", "save"])
+async def test_what_does_not_hold_stores_nothing_and_names_the_operation(storage, method, options, error):
+    closing = Closing(b"wor", b"ld")
+    with pytest.raises(error) as refused:
+        await getattr(storage, method)(closing.stream(), "b.txt", **options)
+    assert error is TypeError or refused.value.operation in {method, "write"}
+    assert await keys(storage) == ["mem:a.txt"]
+
+
+async def test_a_source_is_closed_after_an_upload(storage):
+    for closing in (Closing(b"a"), Closing(b"a", b"b")):
+        await storage.upload(closing.stream(), "b.txt")
+        assert closing.closed
+    with pytest.raises(FileTooLargeException):
+        await storage.upload(closing.sync(), "b.txt", max_size=0)
+    assert closing.closed
+
+
+async def test_a_content_may_be_uploaded_twice_if_it_can_be_read_twice(storage):
+    content = Content(b"hello")
+    for name in ("b.txt", "c.txt"):
+        await storage.upload(content, name)
+        assert await storage.read(name) == b"hello"
+    once = Content(stream(b"hello"))
+    await storage.upload(once, "d.txt")
+    with pytest.raises(InvalidArgumentException, match="only once"):
+        await storage.upload(once, "e.txt")
+    assert not await storage.exists("e.txt")
+
+
+# ---- saving
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "folder", "key"),
+    [
+        (b"", "q3.pdf", "", "[0-9a-f]{16}_q3.pdf"),
+        (b"", "q3.pdf", "reports/2026/", "reports/2026/[0-9a-f]{16}_q3.pdf"),
+        (b"", None, "", "[0-9a-f]{16}_file"),
+        (PendingFile(b"", "a.txt"), None, "", "[0-9a-f]{16}_a.txt"),
+        (PendingFile(b"", "a.txt"), "b.txt", "", "[0-9a-f]{16}_b.txt"),
+        (Content(b"", filename="a.txt"), "b.txt", "", "[0-9a-f]{16}_b.txt"),
+        (Content(b"", filename="a.txt"), None, "", "[0-9a-f]{16}_a.txt"),
+        (b"", "../../etc/passwd", "../up", "up/[0-9a-f]{16}_passwd"),
+    ],
+)
+async def test_a_saved_file_has_a_key_of_its_own(storage, content, filename, folder, key):
+    saved = await storage.save(content, filename, folder=folder)
+    assert re.fullmatch(f"mem:{key}", saved.file_id)
+    assert saved.storage is storage
+
+
+async def test_two_files_of_one_name_are_two_files(storage):
+    first, second = [await storage.save(content, "a.txt") for content in (b"1", b"2")]
+    assert (await first.read(), await second.read()) == (b"1", b"2")
+
+
+async def test_a_saved_image_is_known_without_asking(storage):
+    saved = StoredImage.of(await storage.save(encode("PNG"), "cat.png", metadata={"by": "Ann"}))
+    assert saved.known_dimensions == SIZE
+    assert saved.known_size == await saved.get_size()
+    assert (await saved.get_info()).metadata == {"by": "Ann"}
+
+
+@pytest.mark.parametrize(("filename", "folder"), [(7, ""), (b"a", ""), ("a", None), ("a", 7)])
+async def test_a_name_of_another_type_is_a_clear_error(storage, filename, folder):
+    with pytest.raises(InvalidArgumentException, match="a name is a str") as refused:
+        await storage.save(b"", filename, folder=folder)
+    assert str(refused.value)
+
+
+# ---- deleting
+
+
+async def test_several_files_are_deleted_at_once_missing_ones_included(storage):
+    for name in ("b", "c", "d"):
+        await storage.upload(b"x", name)
+    await storage.delete_many(iter(["b", "missing", storage.file("c"), "mem:a.txt"]), concurrency=2)
+    assert await keys(storage) == ["mem:d"]
+    await storage.delete_many([])
+
+
+async def test_every_file_is_tried_before_a_failure_surfaces():
+    class Flaky(MemoryStorage):
+        async def delete(self, name):
+            if name == "b":
+                raise StorageUnavailableException("down", operation="delete", file_id=name)
+            await super().delete(name)
+
+    storage = Flaky()
+    for name in "abc":
+        await storage.upload(b"x", name)
+    with pytest.raises(StorageUnavailableException, match="delete 'b': down"):
+        await storage.delete_many("abc", concurrency=1)
+    assert await keys(storage) == ["mem:b"]
+
+
+async def test_deleting_none_at_a_time_is_refused_and_not_taken_for_done(storage):
+    with pytest.raises(InvalidArgumentException, match="at least 1"):
+        await storage.delete_many(["a.txt"], concurrency=0)
+
+
+# ---- closed and read-only storages
+
+
+async def test_a_closed_storage_refuses_everything_until_it_is_opened_again():
+    async with MemoryStorage() as storage:
+        await storage.upload(b"x", "a")
+    await storage.aclose()
+    for use in (
+        storage.read,
+        storage.stat,
+        storage.exists,
+        storage.delete,
+        storage.url,
+        lambda name: storage.upload(b"", name),
+    ):
+        with pytest.raises(StorageClosedException, match=r"'a'.*async with storage"):
+            await use("a")
+    with pytest.raises(StorageClosedException):
+        await keys(storage)
+    async with storage:
+        assert await storage.read("a") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda storage: storage.upload(b"x", "a"), AccessDeniedException),
+        (lambda storage: storage.save(b"x", "a"), AccessDeniedException),
+        (lambda storage: storage.copy("a", "b"), AccessDeniedException),
+        (lambda storage: storage.set_metadata("a", {}), AccessDeniedException),
+        (lambda storage: storage.delete("a"), DeleteNotSupportedException),
+        (lambda storage: storage.delete_many(["a"]), DeleteNotSupportedException),
+        (lambda storage: StoredFile("mem:a", storage).delete(), DeleteNotSupportedException),
+        (lambda storage: StoredFile("mem:a", storage).upload(b"x"), AccessDeniedException),
+    ],
+    ids=["upload", "save", "copy", "set_metadata", "delete", "delete_many", "file.delete", "file.upload"],
+)
+async def test_a_read_only_storage_is_only_read(change, error):
+    storage = MemoryStorage(read_only=True)
+    storage.read_only = False
+    await storage.upload(b"x", "a")
+    storage.read_only = True
+    with pytest.raises(error, match="read_only=True"):
+        await change(storage)
+    assert await storage.read("a") == b"x"
+    assert await keys(storage) == ["mem:a"]
+
+
+# ---- ranges
+
+
+@given(st.integers(0, 40), st.integers(-60, 60), st.none() | st.integers(0, 60), st.integers(1, 50))
+def test_a_range_is_the_slice_that_python_takes(size, offset, length, chunk_size):
+    data = bytes(range(size))
+    expected = data[offset:] if length is None else data[offset:][:length]
+    positions = byte_range(size, offset, length, chunk_size)
+    chunks = [data[start : min(start + chunk_size, positions.stop)] for start in positions]
+    assert b"".join(chunks) == expected
+    assert all(chunks)
+
+
+@pytest.mark.parametrize(("length", "chunk_size"), [(-1, 1), (1, 0), (None, -1)])
+async def test_a_range_that_is_none_is_refused(storage, length, chunk_size):
+    with pytest.raises(InvalidArgumentException, match=r"stream 'mem:a.txt': a stream cannot have"):
+        await collect(storage.stream("a.txt", 0, length, chunk_size=chunk_size))
+
+
+# ---- backends of others
+
+
+@pytest.fixture
+def _own_schemes(monkeypatch):
+    monkeypatch.setattr(ids, "_has_bucket", dict(ids._has_bucket))
+    monkeypatch.setattr(registry, "_storages", {})
+
+
+@pytest.mark.usefixtures("_own_schemes")
+@pytest.mark.parametrize(("has_bucket", "file_id"), [(True, "box:b/k"), (False, "box:k")])
+async def test_a_new_backend_teaches_the_grammar_its_scheme(has_bucket, file_id):
+    class Box(Backend, has_bucket=has_bucket):
+        scheme = "box"
+        bucket = "b" if has_bucket else None
+
+    class Sub(Box):
+        """One more of the same scheme."""
+
+    storage = Sub(name="default")
+    assert await storage.write(Content(b"x"), "k") == file_id
+    assert await StoredFile(file_id).read() == b"x"
+
+
+@pytest.mark.usefixtures("_own_schemes")
+@pytest.mark.parametrize("scheme", ["c", "Box", "a b", ""])
+def test_a_new_backend_with_an_impossible_scheme_is_refused(scheme):
+    with pytest.raises(InvalidArgumentException, match="cannot be a scheme"):
+        type("Box", (Backend,), {"scheme": scheme})
+
+
+def test_the_contract_is_small():
+    abstract = {name for name, value in inspect.getmembers(Storage) if getattr(value, "__isabstractmethod__", False)}
+    assert abstract == {"write", "stream", "stat", "delete", "url"}
+    assert BaseStorage is Storage
+
+
+def test_capabilities_are_asked_for_by_isinstance(tmp_path):
+    both = {SupportsList, SupportsCopy, SupportsMetadata}
+    every = {*both, SupportsPresign, SupportsDirectUpload}
+    for storage, expected in ((MemoryStorage(), both), (LocalStorage(tmp_path), every)):
+        assert {power for power in every if isinstance(storage, power)} == expected
+
+
+async def test_a_missing_file_is_named(storage):
+    for use in (storage.read, storage.get_size, storage.info, storage.open):
+        with pytest.raises(FileNotFoundException, match=r"'(mem:)?missing'"):
+            await use("missing")
