@@ -1,0 +1,34 @@
+"""What users test their own storages and services with.
+
+* `StorageContract`: the suite that every storage passes: see `async_storages.testing.contract`.
+* `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL and a detector of blocking calls.
+"""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from async_storages.testing.contract import StorageContract
+
+__all__ = ["StorageContract"]
+
+_HOME_OF = {"StorageContract": "async_storages.testing.contract"}
+
+if "pytest" in sys.modules:  # its `assert` then says more than that something is wrong
+    sys.modules["pytest"].register_assert_rewrite("async_storages.testing.contract")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return __all__

