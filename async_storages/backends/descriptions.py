@@ -1,0 +1,81 @@
+"""What is kept beside a file: its type and metadata, where its name does not tell them.
+
+A small JSON file for each key that needs one holds a list of entries, each for one version of the file, known by its
+size and time stamp. While a file is replaced there are two: the moment in which the file itself changes is then that in
+which its description does, and no process that is killed leaves a file with another version's description.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Description", "Descriptions", "describe"]
+
+type Description = Mapping[str, Any]
+
+
+class Descriptions:
+    """See the module; the caller sees to it that nobody writes while another one reads or writes.
+
+    Args:
+        folder: Where they are.
+        drafts: Where they are while they are written.
+        flush: Called before a written one counts.
+    """
+
+    def __init__(self, folder: Path, drafts: Path, flush: Callable[[BufferedWriter], None]) -> None:
+        self._folder = folder
+        self._drafts = drafts
+        self._flush = flush
+
+    def find(self, key: str, found: os.stat_result) -> Description:
+        """The description of the version of a file that is there; empty where there is none."""
+        entries = self.read(key)
+        exact = [entry for entry in entries if _stamp(entry) == _stamp(describe(found, {}))]
+        if exact:
+            return exact[-1]
+        # a copy of the folder elsewhere may have other times
+        return entries[0] if len(entries) == 1 and entries[0].get("size") == found.st_size else {}
+
+    def read(self, key: str) -> list[Description]:
+        """The entries of a key, as a rule none or one."""
+        try:
+            entries = json.loads(self._path(key).read_bytes())
+        except (FileNotFoundError, ValueError):  # none, or cut short by a power cut
+            return []
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+    def write(self, key: str, entries: Sequence[Description]) -> None:
+        """Replace the entries of a key, in one step."""
+        path = self._path(key)
+        if not entries:
+            path.unlink(missing_ok=True)
+            return
+        draft = self._drafts / secrets.token_hex(16)
+        try:
+            with draft.open("xb") as file:
+                file.write(json.dumps([{"key": key, **entry} for entry in entries]).encode())
+                self._flush(file)
+            draft.replace(path)
+        except OSError:
+            with suppress(OSError):  # what stays is swept later: the first error is the one to tell
+                draft.unlink()
+            raise
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def describe(found: os.stat_result, description: Description) -> Description:
+    """An entry for this version of a file."""
+    return {**description, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def _stamp(entry: Description) -> tuple[Any, Any]:
+    return entry.get("size"), entry.get("mtime_ns")

@@ -1,0 +1,98 @@
+"""What the groups of the contract share: the fixture, the choice by capability, what "nothing changed" means."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from functools import wraps
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from async_storages.errors import FileNotFoundException, OperationNotSupportedException
+from async_storages.storage import Storage, SupportsDirectUpload, SupportsList, SupportsPresign
+
+__all__ = ["ContractGroup", "can", "fingerprint", "needs"]
+
+
+class ContractGroup:
+    """A group of tests; each `async def` of them is marked for pytest-asyncio, so that strict mode runs it as well."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Mark the tests."""
+        super().__init_subclass__(**kwargs)
+        for name, test in vars(cls).items():
+            marks = {mark.name for mark in getattr(test, "pytestmark", ())}
+            if name.startswith("test_") and inspect.iscoroutinefunction(test) and "asyncio" not in marks:
+                pytest.mark.asyncio(test)
+
+    @pytest.fixture
+    def storage(self) -> Any:
+        """Override it, sync or async: an open, empty storage."""
+        raise NotImplementedError("override the fixture `storage` with one that gives an open, empty storage")
+
+    async def leftovers(self, storage: Any) -> Collection[str]:
+        """Override it where that can be told: what the backend holds besides files, as drafts and open uploads."""
+        return ()
+
+    @asynccontextmanager
+    async def unchanged(self, storage: Storage, *keys: str) -> AsyncIterator[None]:
+        """Whatever happens inside leaves these files, or their absence, as they were, and nothing besides."""
+        before = await self.state(storage, *keys)
+        yield
+        assert await self.state(storage, *keys) == before
+
+    async def state(self, storage: Storage, *keys: str) -> dict[str, object]:
+        """All that can be seen of some files, and what else there is."""
+        seen: dict[str, object] = {key: await _seen(storage, key) for key in keys}
+        if isinstance(storage, SupportsList):
+            seen["all files"] = [info.file_id async for info in storage.list()]
+        seen["left over"] = sorted(await self.leftovers(storage))
+        return seen
+
+
+async def _seen(storage: Storage, key: str) -> object:
+    try:
+        return await storage.stat(key), fingerprint(await storage.read(key))
+    except FileNotFoundException:
+        return "absent"
+
+
+def fingerprint(content: bytes) -> tuple[int, str]:
+    """Size and digest: what is compared of content whose difference nobody wants to see in full."""
+    return len(content), sha256(content).hexdigest()
+
+
+def needs[**Arguments](
+    capability: Any,
+) -> Callable[[Callable[Arguments, Awaitable[None]]], Callable[Arguments, Awaitable[None]]]:
+    """Run a test if the storage has the capability, a Protocol; else check that it wholly lacks it, see `can`."""
+
+    def decorate(test: Callable[Arguments, Awaitable[None]]) -> Callable[Arguments, Awaitable[None]]:
+        @wraps(test)
+        async def chosen(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+            if await can(kwargs["storage"], capability):
+                await test(*args, **kwargs)
+
+        return chosen
+
+    return decorate
+
+
+async def can(storage: Any, capability: Any) -> bool:
+    """Whether a storage has a capability and is set up for it.
+
+    What it lacks it has to lack as a whole: none of the Protocol's methods, and whoever asks all the same is told by
+    an OperationNotSupportedException.
+    """
+    has_it = isinstance(storage, capability)
+    parts = [name for name in vars(capability) if not name.startswith("_") and hasattr(storage, name)]
+    assert has_it or not parts, f"{type(storage).__name__} has {parts}, but not all of {capability.__name__}"
+    try:
+        if capability is SupportsPresign:
+            await storage.file("probe.txt").get_presigned_url()
+        elif capability is SupportsDirectUpload and has_it:
+            await storage.presign_post("probe.txt")
+    except OperationNotSupportedException:
+        return False
+    return has_it

@@ -1,0 +1,94 @@
+"""Escape: no name leads out of the storage, nor to a file by another name than its own."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from async_storages.content import Content
+from async_storages.errors import InvalidArgumentException, RouteNotSupportedException
+from async_storages.storage import (
+    Storage,
+    SupportsCopy,
+    SupportsDirectUpload,
+    SupportsMetadata,
+    SupportsPresign,
+)
+from async_storages.testing.contract.base import ContractGroup, can
+from async_storages.testing.contract.names import ESCAPES
+
+__all__ = ["EscapeContract"]
+
+
+class EscapeContract(ContractGroup):
+    """Every method that takes a name, with names that are none."""
+
+    @pytest.mark.parametrize("name", [pytest.param(name, id=label) for label, name in ESCAPES.items()])
+    async def test_escape(self, storage: Storage, name: str) -> None:
+        """A key that means another place is refused by every operation, and changes nothing."""
+        await self._refuses_name(storage, name)
+
+    async def test_escape_from_the_own_scheme(self, storage: Storage) -> None:
+        """The storage's own scheme in front makes a bad key no better; nor does another bucket."""
+        canary = str(storage.identify("folder/canary.txt"))
+        own = canary.removesuffix("folder/canary.txt")
+        for name in (f"{own}../canary.txt", f"{own}/canary.txt", f"{own}folder/../canary.txt", own):
+            await self._refuses_name(storage, name)
+        if storage.bucket is not None:
+            await self._refuses_name(storage, canary.replace(storage.bucket, f"{storage.bucket}-2", 1))
+
+    @pytest.mark.parametrize("name", [5, b"folder/canary.txt", ["folder/canary.txt"]], ids=repr)
+    async def test_escape_with_what_is_no_name(self, storage: Storage, name: Any) -> None:
+        """What is no name at all is refused in the same way."""
+        await self._refuses_name(storage, name)
+
+    @pytest.mark.parametrize("key", ["s3:folder/canary.txt", "a:b.txt", " a.txt", "a.txt.", "CON", ".hidden"])
+    async def test_escape_upload_takes_clean_keys_only(self, storage: Storage, key: str) -> None:
+        """A key that some system reads as another one is refused; the form that is offered instead is taken."""
+        async with self.unchanged(storage):
+            with pytest.raises((InvalidArgumentException, RouteNotSupportedException)):
+                await storage.upload(b"content", key)
+        assert await storage.upload(b"content", storage.get_name(key)) == storage.get_name(key)
+
+    async def _refuses_name(self, storage: Any, name: Any) -> None:
+        await storage.upload(b"canary", "folder/canary.txt")
+        await storage.upload(b"canary", "canary.txt")
+        async with self.unchanged(storage, "folder/canary.txt", "canary.txt"):
+            for operation, attempt in (await _attempts(storage, name)).items():
+                with pytest.raises((InvalidArgumentException, RouteNotSupportedException)) as caught:
+                    await attempt()
+                assert caught.value.reason, operation
+
+
+async def _attempts(storage: Any, name: Any) -> dict[str, Callable[[], Awaitable[object]]]:
+    attempts: dict[str, Callable[[], Awaitable[object]]] = {
+        "upload": lambda: storage.upload(b"escaped", name),
+        "write": lambda: _write(storage, name),
+        "read": lambda: storage.read(name),
+        "stat": lambda: storage.stat(name),
+        "exists": lambda: storage.exists(name),
+        "delete": lambda: storage.delete(name),
+        "delete_many": lambda: storage.delete_many([name]),
+        "url": lambda: storage.url(name),
+    }
+    if await can(storage, SupportsCopy):
+        attempts["copy from"] = lambda: storage.copy(name, "copy.txt")
+        attempts["copy to"] = lambda: storage.copy("canary.txt", name)
+    if await can(storage, SupportsMetadata):
+        attempts["set_metadata"] = lambda: storage.set_metadata(name, {"a": "1"})
+    if await can(storage, SupportsDirectUpload):
+        attempts["presign_post"] = lambda: storage.presign_post(name)
+    if await can(storage, SupportsPresign):
+        for method in ("GET", "PUT", "DELETE"):
+            attempts[f"presign {method}"] = partial(_presign, storage, name, method)
+    return attempts
+
+
+async def _write(storage: Any, name: Any) -> None:
+    async with Content(b"escaped") as content:
+        await storage.write(content, name)
+
+
+async def _presign(storage: Any, name: Any, method: str) -> None:
+    storage.presign(name, method=method)

@@ -1,0 +1,109 @@
+"""Events and errors: each operation tells what it did, and what went wrong, and keeps secrets."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from async_storages import events
+from async_storages.errors import FileNotFoundException, StorageException
+from async_storages.events import Event
+from async_storages.storage import Storage
+from async_storages.testing.contract.base import ContractGroup
+from async_storages.testing.contract.operations import FIVE, uses_of
+from async_storages.testing.contract.sources import BROKEN, CONTENT, BrokenSourceError, pieces_later
+from async_storages.testing.contract.tools import cancelled_at
+
+__all__ = ["EventsContract"]
+
+
+class EventsContract(ContractGroup):
+    """`async_storages.events`, and the attributes of errors."""
+
+    @pytest.fixture
+    def told(self) -> Iterator[list[Event]]:
+        """The events so far."""
+        told: list[Event] = []
+        events.hooks.append(told.append)
+        yield told
+        events.hooks.remove(told.append)
+
+    async def test_events_one_for_each_operation(self, storage: Storage, told: list[Event]) -> None:
+        """Each operation emits one event: whose, what, how it ended, how many bytes went through, how long it took."""
+        for name, use in (await uses_of(storage)).items():
+            key = await storage.upload(FIVE, "file.txt")
+            told.clear()
+            await use.call(storage, key)
+            assert [event.operation for event in told] == [use.event], name
+            [event] = told
+            assert (event.scheme, event.bucket, event.outcome) == (storage.scheme, storage.bucket, "ok")
+            assert event.duration >= 0
+            assert use.bytes in {None, event.bytes}, name
+
+    async def test_events_of_failures(self, storage: Storage, told: list[Event]) -> None:
+        """An operation that fails tells the name of its error, and the bytes that had gone through."""
+        await _fails(lambda: storage.stat("missing.txt"), FileNotFoundException)
+        await _fails(lambda: storage.read("missing.txt"), FileNotFoundException)
+        await _fails(lambda: storage.read("../missing.txt"), StorageException)
+        await _fails(lambda: storage.upload(BROKEN["iterator"](), "file.bin"), BrokenSourceError)
+        assert [(event.operation, event.outcome) for event in told] == [
+            ("stat", "FileNotFoundException"),
+            ("stream", "FileNotFoundException"),
+            ("stream", "InvalidArgumentException"),
+            ("write", "BrokenSourceError"),
+        ]
+
+    async def test_events_of_what_was_not_finished(self, storage: Storage, told: list[Event]) -> None:
+        """A cancelled write and an abandoned read are told as such."""
+        key = await storage.upload(CONTENT, "file.bin")
+        told.clear()
+        stream = storage.stream(key, chunk_size=1000)
+        await anext(stream)
+        await stream.aclose()
+        assert await cancelled_at(3, storage.upload(pieces_later(CONTENT), "other.bin"))
+        assert [(event.operation, event.outcome) for event in told] == [("stream", "abandoned"), ("write", "cancelled")]
+        assert told[0].bytes == 1000
+
+    async def test_events_hold_no_secret(self, storage: Storage, told: list[Event]) -> None:
+        """Neither keys nor metadata nor URLs get into logs by way of events; nor secrets by way of a repr."""
+        key = await storage.upload(b"confidential", "confidential/confidential.txt", metadata={"a": "confidential"})
+        for use in (await uses_of(storage)).values():
+            await use.call(storage, await storage.upload(FIVE, key))
+        assert "confidential" not in repr(told)
+        assert "confidential" not in repr(storage)
+
+    async def test_events_failing_hooks_change_nothing(
+        self, storage: Storage, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A hook that raises is logged, and the operation goes on."""
+
+        def fail(_: Event) -> None:
+            raise BrokenSourceError
+
+        events.hooks.append(fail)
+        try:
+            key = await storage.upload(FIVE, "file.txt")
+        finally:
+            events.hooks.remove(fail)
+        assert await storage.read(key) == FIVE
+        assert "BrokenSourceError" in caplog.text
+
+    async def test_events_errors_say_what_and_where(self, storage: Storage) -> None:
+        """An error names the operation, the file and the reason, as attributes and in its text."""
+        for name, use in (await uses_of(storage)).items():
+            if name in {"write", "upload", "save", "exists", "url", "get_path", "list", "delete", "delete_many"}:
+                continue  # a missing file is none of their business
+            if name.startswith("presign"):
+                continue
+            with pytest.raises(FileNotFoundException) as caught:
+                await use.call(storage, "missing.txt")
+            error = caught.value
+            assert error.operation == use.event, name
+            assert error.file_id in {"missing.txt", str(storage.identify("missing.txt"))}, name
+            assert error.reason
+            assert str(error).startswith(f"{use.event} '{error.file_id}': {error.reason}")
+
+
+async def _fails(call: Callable[[], Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await call()

@@ -1,0 +1,95 @@
+"""Identity: what a write returns finds the file again, by whatever way it went in between."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from async_storages import naming
+from async_storages.content import Content
+from async_storages.ids import FileId
+from async_storages.storage import Storage
+from async_storages.testing.contract.base import ContractGroup
+from async_storages.testing.contract.names import KEYS, NAMES
+
+__all__ = ["IdentityContract"]
+
+
+class IdentityContract(ContractGroup):
+    """Ids, keys and URLs."""
+
+    async def test_identity_write_returns_an_id_that_leads_back(self, storage: Storage) -> None:
+        """What `write` returns is a fusion id of this very storage."""
+        async with Content(b"content") as content:
+            file_id = await storage.write(content, "folder/file.txt")
+        parsed = FileId.parse(file_id)
+        assert (parsed.scheme, parsed.bucket) == (storage.scheme, storage.bucket)
+        assert storage.storage_for(file_id) is storage
+        assert await storage.read(file_id) == b"content"
+
+    async def test_identity_survives_a_database(self, storage: Storage) -> None:
+        """An id is text that a column of 1024 characters gives back as it was."""
+        stored = await storage.save(b"content", "合同 №1.pdf", folder="отчёты")
+        text = await asyncio.to_thread(_through_a_database, stored.file_id)
+        assert FileId.parse(text) == storage.identify(stored)
+        assert await storage.read(text) == b"content"
+
+    async def test_identity_every_form_of_a_name_is_one_file(self, storage: Storage) -> None:
+        """Key, id, parsed id and file object all name the same file."""
+        key = await storage.upload(b"content", "folder/file.txt")
+        file_id = storage.identify(key)
+        for name in (key, str(file_id), file_id, storage.file(key)):
+            assert await storage.read(name) == b"content"
+            assert (await storage.stat(name)).file_id == str(file_id)
+
+    async def test_identity_two_saves_of_one_name_are_two_files(self, storage: Storage) -> None:
+        """Nobody's file replaces another one because they were called the same."""
+        first = await storage.save(b"first", "same.txt", folder="folder")
+        second = await storage.save(b"second", "same.txt", folder="folder")
+        assert first.file_id != second.file_id
+        assert first.filename == second.filename == "same.txt"
+        assert (await first.read(), await second.read()) == (b"first", b"second")
+
+    @pytest.mark.parametrize("key", [pytest.param(key, id=label) for label, key in KEYS.items()])
+    async def test_identity_awkward_key(self, storage: Storage, key: str) -> None:
+        """A key comes back letter by letter: from `upload`, from `stat`, out of the URL."""
+        returned = await storage.upload(key.encode(), key)
+        assert returned == key
+        assert await storage.read(key) == key.encode()
+        assert (await storage.stat(key)).file_id == str(storage.identify(key))
+        _check_url(await storage.url(key), key)
+
+    async def test_identity_similar_keys_are_kept_apart(self, storage: Storage) -> None:
+        """No storage decodes, folds or shortens keys until two of them are one."""
+        keys = [*KEYS.values(), "aA.png", "a/b.png", "a b=c.txt", "report.final.v1.2.pdf", "照片.jpg"]
+        for key in keys:
+            await storage.upload(key.encode(), key)
+        assert [await storage.read(key) for key in keys] == [key.encode() for key in keys]
+
+    @pytest.mark.parametrize("name", [pytest.param(name, id=label) for label, name in NAMES.items()])
+    async def test_identity_hostile_name(self, storage: Storage, name: str) -> None:
+        """`save` makes a safe key of any name."""
+        stored = await storage.save(b"content", name)
+        assert naming.check_key(stored.name) == stored.name
+        assert await storage.read(stored.file_id) == b"content"
+        _check_url(await stored.get_path(), stored.name)
+
+
+def _check_url(url: str, key: str) -> None:
+    """A URL of printable ASCII whose path ends in the key, and in which nothing of the key means something else."""
+    assert url.isascii()
+    assert url.isprintable()
+    assert not set(url) & set(' "<>\\^`{}|')
+    path = unquote(urlsplit(url).path, errors="strict")
+    assert path == key or path.endswith(f"/{key}")
+    assert urlsplit(url).fragment == ""
+
+
+def _through_a_database(file_id: str) -> str:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE document (file VARCHAR(1024) CHECK (length(file) <= 1024))")
+        database.execute("INSERT INTO document VALUES (?)", (file_id,))
+        [(text,)] = database.execute("SELECT file FROM document")
+        return str(text)

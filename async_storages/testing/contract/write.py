@@ -1,0 +1,203 @@
+"""Write: every kind of content, and every way in which a write can fail, after which nothing has happened."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from hashlib import sha256, shake_256
+from io import BytesIO, IOBase
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from async_storages.content import ContentOptions
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileExistsException,
+    FileTooLargeException,
+    InvalidArgumentException,
+    StorageException,
+)
+from async_storages.storage import Storage
+from async_storages.testing.contract.base import ContractGroup, fingerprint
+from async_storages.testing.contract.sources import (
+    BROKEN,
+    CONTENT,
+    KINDS,
+    LARGE,
+    BrokenSourceError,
+    pieces_later,
+)
+from async_storages.testing.contract.tools import every_cancellation
+
+__all__ = ["WriteContract"]
+
+_SIZE = len(CONTENT)
+
+_REFUSED: dict[str, tuple[ContentOptions, type[StorageException]]] = {
+    "declared too large": ({"size": _SIZE + 1}, InvalidArgumentException),
+    "declared too small": ({"size": _SIZE - 1}, InvalidArgumentException),
+    "larger than allowed": ({"max_size": _SIZE - 1}, FileTooLargeException),
+    "smaller than required": ({"min_size": _SIZE + 1}, InvalidArgumentException),
+    "wrong sha256": ({"expected": {"sha256": "0" * 64}}, ChecksumMismatchException),
+    "wrong crc32": ({"expected": {"crc32": "0" * 8}}, ChecksumMismatchException),
+}
+
+_NEW_AND_EXISTING = pytest.mark.parametrize("replaces", [False, True], ids=["new key", "existing file"])
+
+
+class WriteContract(ContractGroup):
+    """`write`, `upload`, `save`."""
+
+    @pytest.fixture(params=KINDS)
+    def source(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+        """The content in one form after the other."""
+        path = tmp_path / "source.bin"
+        path.write_bytes(CONTENT)
+        source = KINDS[request.param](path)
+        yield source
+        if isinstance(file := getattr(source, "file", source), IOBase):
+            file.close()
+
+    async def test_write_from(self, storage: Storage, source: Any) -> None:
+        """Whatever the content comes as, it is stored whole, and a file of the caller's stays open."""
+        key = await storage.upload(source, "file.bin")
+        assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
+        assert await storage.get_size(key) == _SIZE
+        assert not getattr(getattr(source, "file", source), "closed", False)
+
+    async def test_write_from_where_a_file_stands(self, storage: Storage) -> None:
+        """A file is stored from its position on, as `read` would give it."""
+        file = BytesIO(CONTENT)
+        file.seek(1000)
+        await storage.upload(file, "file.bin")
+        assert fingerprint(await storage.read("file.bin")) == fingerprint(CONTENT[1000:])
+
+    @pytest.mark.parametrize(
+        "empty", [bytes, list, BytesIO, lambda: pieces_later(b"")], ids=["bytes", "list", "file", "async iterator"]
+    )
+    async def test_write_nothing(self, storage: Storage, empty: Callable[[], Any]) -> None:
+        """A file may be empty."""
+        key = await storage.upload(empty(), "empty.bin")
+        assert await storage.read(key) == b""
+        assert await storage.get_size(key) == 0
+
+    @pytest.mark.parametrize("declared", [None, LARGE], ids=["unknown size", "declared size"])
+    async def test_write_large(self, storage: Storage, declared: int | None) -> None:
+        """More than goes into one part of a multipart upload."""
+        content = shake_256(b"large").digest(LARGE)
+        saved = await storage.save(pieces_later(content), "large.bin", size=declared)
+        assert fingerprint(await saved.read()) == fingerprint(content)
+        assert saved.known_size == await saved.get_size() == LARGE
+
+    async def test_write_with_checksums_that_hold(self, storage: Storage) -> None:
+        """What is declared and true is no obstacle."""
+        expected = {"sha256": sha256(CONTENT).hexdigest().upper(), "crc32": f"{crc32(CONTENT):08x}"}
+        key = await storage.upload(
+            pieces_later(CONTENT), "file.bin", size=_SIZE, min_size=_SIZE, max_size=_SIZE, expected=expected
+        )
+        assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
+
+    async def test_write_what_is_no_content(self, storage: Storage) -> None:
+        """Text, None and numbers are refused: text could be a path that a client sent."""
+        async with self.unchanged(storage, "file.bin"):
+            for wrong in ("/etc/passwd", None, 5, {"a": 1}, ["text"]):
+                with pytest.raises(InvalidArgumentException):
+                    await storage.upload(wrong, "file.bin")  # type: ignore[arg-type] # what it is about
+
+    # ---- over what is there
+
+    async def test_write_replaces(self, storage: Storage) -> None:
+        """A later upload takes the place of all of the earlier one: content, type and metadata."""
+        await _occupy(storage, "file.txt")
+        assert await storage.upload(b"new", "file.txt", metadata={"b": "2"}) == "file.txt"
+        assert await storage.read("file.txt") == b"new"
+        info = await storage.stat("file.txt")
+        assert (info.file_size, info.content_type, info.metadata) == (3, "text/plain", {"b": "2"})
+
+    async def test_write_without_overwriting(self, storage: Storage) -> None:
+        """`overwrite=False` stores where nothing is, and otherwise changes nothing."""
+        key = await storage.upload(b"old", "file.txt", overwrite=False, metadata={"version": "old"})
+        async with self.unchanged(storage, key):
+            with pytest.raises(FileExistsException, match=r"file\.txt"):
+                await storage.upload(b"new", key, overwrite=False)
+        await storage.delete(key)
+        assert await storage.upload(b"new", key, overwrite=False) == key
+
+    async def test_write_two_at_once_to_one_key(self, storage: Storage) -> None:
+        """Of two uploads of one key, one wins: content, size, type and metadata belong together."""
+        versions = {"a": (b"a" * 100_000, "text/x-a"), "b": (b"b" * 300_000, "text/x-b")}
+        for turn in range(10):
+            uploads = [
+                storage.upload(pieces_later(data), "file.bin", content_type=kind, metadata={"version": version})
+                for version, (data, kind) in sorted(versions.items(), reverse=turn % 2 == 0)
+            ]
+            await asyncio.gather(*uploads)
+            info, content = await storage.stat("file.bin"), await storage.read("file.bin")
+            data, kind = versions[info.metadata["version"]]
+            assert (info.file_size, info.content_type) == (len(data), kind)
+            assert fingerprint(content) == fingerprint(data)
+
+    async def test_write_two_at_once_without_overwriting(self, storage: Storage) -> None:
+        """Of several uploads with `overwrite=False` exactly one succeeds, and it is the one that is stored."""
+        for turn in range(10):
+            key = f"file{turn}.bin"
+            uploads = [storage.upload(pieces_later(bytes([n]) * 100), key, overwrite=False) for n in range(4)]
+            outcomes = await asyncio.gather(*uploads, return_exceptions=True)
+            assert sorted(type(outcome).__name__ for outcome in outcomes) == ["FileExistsException"] * 3 + ["str"]
+            assert await storage.read(key) == bytes([outcomes.index(key)]) * 100
+
+    # ---- that fails
+
+    @_NEW_AND_EXISTING
+    @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+    async def test_write_from_a_source_that_raises(
+        self, storage: Storage, broken: Callable[[], Any], *, replaces: bool
+    ) -> None:
+        """The source's own error surfaces, and what was there before is still there."""
+        async with self._attempt(storage, replaces=replaces) as key:
+            with pytest.raises(BrokenSourceError):
+                await storage.upload(broken(), key)
+
+    @_NEW_AND_EXISTING
+    @pytest.mark.parametrize(("options", "error"), _REFUSED.values(), ids=_REFUSED)
+    async def test_write_what_is_not_as_declared(
+        self, storage: Storage, options: ContentOptions, error: type[StorageException], *, replaces: bool
+    ) -> None:
+        """A size, a limit or a checksum that does not hold is an error, and nothing is stored."""
+        async with self._attempt(storage, replaces=replaces) as key:
+            for source in (pieces_later(CONTENT), CONTENT):
+                with pytest.raises(error):
+                    await storage.upload(source, key, **options)
+
+    async def test_write_cancelled_anywhere(self, storage: Storage) -> None:
+        """Cancelled at any of its awaits, the last one included, a write of a new file leaves nothing."""
+        nothing = await self.state(storage, "file.bin")
+        async for _ in every_cancellation(lambda: storage.upload(pieces_later(CONTENT), "file.bin")):
+            assert await self.state(storage, "file.bin") == nothing
+
+    async def test_write_cancelled_anywhere_over_a_file(self, storage: Storage) -> None:
+        """Cancelled at any of its awaits, a write over a file leaves one version, whole."""
+        new = {"version": "new"}
+        await _occupy(storage, "file.bin")
+        old = await self.state(storage, "file.bin")
+        async for _ in every_cancellation(lambda: storage.upload(pieces_later(CONTENT), "file.bin", metadata=new)):
+            if (await storage.stat("file.bin")).metadata == new:
+                assert fingerprint(await storage.read("file.bin")) == fingerprint(CONTENT)
+                await _occupy(storage, "file.bin")
+                old = await self.state(storage, "file.bin")
+            assert await self.state(storage, "file.bin") == old
+
+    @asynccontextmanager
+    async def _attempt(self, storage: Storage, *, replaces: bool) -> AsyncIterator[str]:
+        """A key, free or taken, at which nothing may change."""
+        key = "folder/file.bin"
+        if replaces:
+            await _occupy(storage, key)
+        async with self.unchanged(storage, key):
+            yield key
+
+
+async def _occupy(storage: Storage, key: str) -> None:
+    await storage.upload(b"old", key, content_type="text/x-old", metadata={"a": "1"})
