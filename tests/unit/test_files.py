@@ -233,20 +233,36 @@ def test_a_pickled_file_of_an_unnamed_storage_is_found_by_its_address(file_id, t
             assert file.storage is again
 
 
+class Router:
+    """Routes everything to one storage."""
+
+    name = None
+
+    def __init__(self, storage):
+        self.storage = storage
+
+    def identify(self, name):
+        return self.storage.identify(name)
+
+    def storage_for(self, file_id):
+        return self.storage.storage_for(file_id)
+
+
 def test_a_routers_file_is_found_in_the_storage_that_holds_it(folders):
-    class Router:
-        def identify(self, name):
-            return folders[0].identify(name)
-
-        def storage_for(self, file_id):
-            return folders[0].storage_for(file_id)
-
-    file = pickled(StoredFile("file:a", Router()))
+    file = pickled(StoredFile("file:a", Router(folders[0])))
     registry.register("default", folders[1])
     with pytest.raises(RouteNotSupportedException):
         _ = file.storage
     with registry.override("first", folders[0]):
         assert file.storage is folders[0]
+
+
+def test_a_named_routers_file_is_routed_by_it_again(folders):
+    router = Router(folders[0])
+    router.name = "manager"
+    file = pickled(StoredFile("file:a", router))
+    with registry.override("manager", Router(folders[1])), registry.override("first", folders[0]):
+        assert file.storage is folders[1]
 
 
 def test_what_its_own_storage_refused_no_other_serves(folders):

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import signal
 from contextlib import suppress
@@ -19,6 +20,7 @@ from async_storages import (
     StorageException,
     StorageOperationException,
 )
+from async_storages.backends.descriptions import Descriptions
 from async_storages.backends.folder import Folder
 from async_storages.testing.contract.tools import in_child
 from tests.unit.backends.conftest import before_changes, failing_from
@@ -229,20 +231,49 @@ async def test_two_processes_write_one_key_and_a_third_reads_it(root):
         for _ in range(60):
             await put(storage, version)
 
+    async def look():
+        for _ in range(200):
+            info = await storage.stat("folder/a.txt")
+            assert info.content_type == f"text/x-{info.metadata['version']}"
+            assert len(set(await storage.read("folder/a.txt"))) == 1
+
     await put(storage, versions["a"])
-    writers = [
-        asyncio.create_task(asyncio.to_thread(in_child, lambda version=version: write(version)))
-        for version in versions.values()
-    ]
-    looks = 0
-    while not all(writer.done() for writer in writers):
-        info = await storage.stat("folder/a.txt")
-        assert info.content_type == f"text/x-{info.metadata['version']}"
-        assert len(set(await storage.read("folder/a.txt"))) == 1
-        looks += 1
-    assert [await writer for writer in writers] == ["", ""]
-    assert looks > 0
+    work = [partial(write, versions["a"]), partial(write, versions["b"]), look]
+    assert await asyncio.gather(*(asyncio.to_thread(in_child, main) for main in work)) == ["", "", ""]
     assert await seen(storage) in versions.values()
+
+
+async def test_a_child_forked_while_a_thread_holds_the_lock_can_lock(storage):
+    """A child has the parent's open files: the lock must be given back, not only closed."""
+    await put(storage, OLD)
+    with storage._folder._locked():
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            asyncio.run(put(storage, NEW))
+            os._exit(0)
+    assert await asyncio.to_thread(os.waitpid, child, 0) == (child, 0)
+    assert await seen(storage) == NEW
+
+
+async def test_nobody_writes_while_a_file_is_looked_at(storage, root, monkeypatch):
+    """What the file system tells and what is kept beside the file are read as one."""
+    others = []
+
+    def find(self, key, found):
+        with (root / ".async_storages" / "lock").open() as lock:
+            for kind in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+                try:
+                    fcntl.flock(lock, kind | fcntl.LOCK_NB)
+                    others.append("may")
+                except BlockingIOError:
+                    others.append("must wait")
+        return {}
+
+    await put(storage, OLD)
+    monkeypatch.setattr(Descriptions, "find", find)
+    await storage.stat("folder/a.txt")
+    assert others == ["may", "must wait"]
 
 
 async def test_three_processes_create_one_key(storage, tmp_path):

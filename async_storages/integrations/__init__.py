@@ -1,0 +1,1 @@
+"""Integrations: each optional, each thin, none known to the core."""

@@ -1,0 +1,25 @@
+"""File columns for SQLAlchemy.
+
+```python
+from async_storages.integrations.sqlalchemy import FileType, ImageType
+
+class Document(Base):
+    __tablename__ = "documents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
+```
+"""
+
+try:
+    import sqlalchemy as _sqlalchemy  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError('this needs SQLAlchemy: run  pip install "sqlalchemy-async-storages[sqlalchemy]"') from error
+
+from async_storages.integrations.sqlalchemy import attributes, errors
+from async_storages.integrations.sqlalchemy.queries import normalise_file_ids
+from async_storages.integrations.sqlalchemy.types import FileType, ImageType
+
+__all__ = ["FileType", "ImageType", "normalise_file_ids"]
+
+attributes.listen()
+errors.listen()

@@ -1,0 +1,215 @@
+"""The column types. They turn ids into file objects and back, and do no I/O."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sqlalchemy import Dialect, Unicode
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.util import memoized_property
+
+from async_storages.content import PendingFile
+from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
+from async_storages.files import StoredFile, StoredImage
+from async_storages.ids import FileId, is_fusion_id
+from async_storages.integrations.sqlalchemy.comparator import COMPARES_IDS, FileComparator
+from async_storages.registry import Ref, StorageRouter
+
+__all__ = ["FileType", "ImageType"]
+
+
+class FileType(TypeDecorator[StoredFile]):
+    """A column that holds a file id and loads as a `StoredFile`.
+
+    Assign a bare key, a fusion id, a `StoredFile`, a `FileAttach`, or, under `enable_file_tracking`, content: a
+    `PendingFile` or an `UploadFile`. The database holds the fusion id as ``Unicode(length)``; on MySQL and MariaDB
+    with a collation that tells upper from lower case.
+
+    Args:
+        storage: A storage or manager, a registered name, or None: the registered default. It may be set later,
+            ``Document.__table__.c.file.type.storage = storage``, also after first use.
+        length: Characters of the column; longer ids are refused before anything is written.
+
+    Example:
+        >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
+    """
+
+    impl = Unicode
+    cache_ok = True
+    file_class: ClassVar[type[StoredFile]] = StoredFile
+    comparator_factory = FileComparator  # pyright: ignore[reportAssignmentType] # documented to be set so
+
+    def __init__(self, storage: StorageRouter | str | None = "default", length: int | None = 1024) -> None:
+        super().__init__(length)
+        # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the Ref is one per
+        # column, so that no statement returns files of another column's storage, and stays when the storage is set
+        # later, so that cached statements see it.
+        self.__dict__["storage"] = Ref(None)
+        self.storage = storage
+        self.length = length
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let statements with a subclass be cached too: SQLAlchemy asks each class by itself."""
+        super().__init_subclass__(**kwargs)
+        cls.cache_ok = cls.cache_ok
+
+    @memoized_property
+    def _static_cache_key(self) -> Any:
+        """SQLAlchemy's key, which holds what `__init__` names, and the storage, which a subclass may not name there."""
+        key = super()._static_cache_key
+        return (*key, self._ref) if isinstance(key, tuple) else key
+
+    @property
+    def storage(self) -> StorageRouter | str | None:
+        """The storage, its registered name, or None; setting it reaches every copy of this type.
+
+        Raises:
+            InvalidArgumentException: None of these is set.
+        """
+        return self._ref.value
+
+    @storage.setter
+    def storage(self, value: StorageRouter | str | None) -> None:
+        if not (value is None or isinstance(value, str) or hasattr(value, "identify")):
+            raise InvalidArgumentException(f"a file column's storage is a storage or its name, not {value!r}")
+        self._ref.value = value
+
+    @property
+    def _ref(self) -> Ref:
+        ref: Ref = self.__dict__["storage"]
+        return ref
+
+    @property
+    def python_type(self) -> type[StoredFile]:
+        """What the column loads as."""
+        return self.file_class
+
+    @property
+    def sort_key_function(self) -> Callable[[Any], Any]:  # type: ignore[override] # a property in TypeDecorator too
+        """How a flush orders rows whose primary key is a file."""
+        return str
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Keys differ by case everywhere, so the column must tell case apart on MySQL too."""
+        if dialect.name in {"mysql", "mariadb"}:
+            exact = mysql.VARCHAR(self.length, charset="utf8mb4", collation="utf8mb4_bin")
+            return dialect.type_descriptor(exact)
+        return super().load_dialect_impl(dialect)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        """Ids are compared with ids; patterns and suffixes are strings, taken as written."""
+        return self if op in COMPARES_IDS else Unicode()
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """The id for the database.
+
+        Raises:
+            InvalidArgumentException: Not an id, too long for the column, or content that is still pending.
+            RouteNotSupportedException: The storage does not serve the id.
+        """
+        coerced = self.coerce(value)
+        if isinstance(coerced, PendingFile):
+            raise InvalidArgumentException(
+                "the content has not been uploaded: use enable_file_tracking(sessionmaker), or assign "
+                "`await storage.save(content)`",
+                operation="bind",
+                file_id=coerced.filename,
+            )
+        return None if coerced is None else coerced.file_id
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StoredFile | None:
+        """The file object of a loaded id, whatever it is: a broken row does not break the query."""
+        return None if value is None else self.file_class(value, self._ref)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
+        """`process_result_value` in one call per row instead of two, unless a subclass or the driver adds a step."""
+        is_own = type(self).process_result_value is FileType.process_result_value
+        if not is_own or self.impl_instance.result_processor(dialect, coltype) is not None:
+            return super().result_processor(dialect, coltype)
+        file_class, ref = self.file_class, self._ref
+        return lambda value: None if value is None else file_class(value, ref)
+
+    def coerce(self, value: Any) -> StoredFile | PendingFile | None:
+        """What an attribute holds after `value` was assigned to it.
+
+        Raises:
+            InvalidArgumentException: Nothing that can be a file, or an id that is too long for the column.
+            RouteNotSupportedException: The storage does not serve the id.
+        """
+        if value is None or isinstance(value, PendingFile):
+            return value
+        if isinstance(value, StoredFile):
+            return self._adopt(value)
+        if isinstance(text := getattr(value, "file_id", value), str | FileId):
+            return self.file_class(self._identify(text), self._ref)
+        if hasattr(value, "filename") and (hasattr(value, "read") or hasattr(value, "file")):
+            return PendingFile(value, filename=value.filename)
+        raise InvalidArgumentException(
+            "a file column takes an id, a StoredFile, a FileAttach, a PendingFile or an upload, "
+            f"not {type(value).__name__}",
+            operation="assign",
+        )
+
+    def _adopt(self, stored: StoredFile) -> StoredFile:
+        """The same file, knowing what it knew, as this column would load it."""
+        if stored.place is self._ref:  # what this column loaded may go back, whatever its storage says today
+            return self.file_class.of(stored)
+        adopted = self.file_class(self._identify(stored.file_id), self._ref)
+        self._check_location(stored, adopted)
+        adopted._facts = stored._facts  # noqa: SLF001 - the same file
+        return adopted
+
+    def _check_location(self, stored: StoredFile, adopted: StoredFile) -> None:
+        """Refuse what another storage holds under an id that this one would serve too, such as another folder."""
+        if stored.place is None:
+            return
+        try:
+            theirs, ours = stored.storage, adopted.storage
+        except StorageException:
+            return  # one of them is not registered yet
+        if theirs.location != ours.location:
+            raise RouteNotSupportedException(
+                f"the file is in {theirs!r}, the column's storage is {ours!r}",
+                operation="assign",
+                file_id=stored.file_id,
+            )
+
+    def _identify(self, name: str | FileId) -> str:
+        text = str.__str__(name) if isinstance(name, str) else str(name)  # an Enum's own str() is the member's name
+        with during("assign", text):
+            if self._ref.is_resolvable or not is_fusion_id(text):
+                file_id = str(self._ref.resolve().identify(text))
+            else:
+                file_id = str(FileId.parse(text))  # no storage yet: it will be asked when the file is used
+            if self.length is not None and len(file_id) > self.length:
+                raise InvalidArgumentException(f"the id has {len(file_id)} characters, the column {self.length}")
+            return file_id
+
+
+class ImageType(FileType):
+    """A column that holds an image's id and loads as a `StoredImage`.
+
+    Args:
+        storage: As for `FileType`.
+        length: As for `FileType`.
+        width: The name of a sibling attribute that gets the width in pixels when an image with known dimensions, such
+            as the result of `save`, is assigned, and None otherwise.
+        height: The same for the height.
+
+    Example:
+        >>> photo: Mapped[StoredImage | None] = mapped_column(ImageType("photos", width="photo_width"))
+        >>> photo_width: Mapped[int | None]
+    """
+
+    file_class = StoredImage
+
+    def __init__(
+        self,
+        storage: StorageRouter | str | None = "default",
+        length: int | None = 1024,
+        width: str | None = None,
+        height: str | None = None,
+    ) -> None:
+        super().__init__(storage, length)
+        self.width = width
+        self.height = height
