@@ -320,6 +320,8 @@ class Folder:
             with suppress(FileNotFoundError):
                 lock = opened.enter_context(self._lock.open("rb" if shared else "ab"))
                 fcntl.flock(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+                # a child that was forked meanwhile has the file open as well: closing it here would not unlock it
+                opened.callback(fcntl.flock, lock, fcntl.LOCK_UN)
             yield
 
 

@@ -243,17 +243,15 @@ async def test_two_processes_write_one_key_and_a_third_reads_it(root):
     assert await seen(storage) in versions.values()
 
 
-async def test_a_child_forked_while_a_thread_holds_the_lock_can_lock(storage):
-    """A child has the parent's open files: the lock must be given back, not only closed."""
-    await put(storage, OLD)
+def test_a_child_forked_while_the_lock_is_held_can_lock(storage):
+    """A child has its parent's open files: a lock must be given back, not only be closed."""
     with storage._folder._locked():
         child = os.fork()
         if child == 0:
-            signal.alarm(20)
+            signal.alarm(10)
             asyncio.run(put(storage, NEW))
             os._exit(0)
-    assert await asyncio.to_thread(os.waitpid, child, 0) == (child, 0)
-    assert await seen(storage) == NEW
+    assert os.waitpid(child, 0) == (child, 0)
 
 
 async def test_nobody_writes_while_a_file_is_looked_at(storage, root, monkeypatch):

@@ -250,6 +250,7 @@ class TestImageDimensions:
         photo = row_class(image=Column(ImageType("documents", width="widht")), width=Column(Integer))
         with pytest.raises(InvalidArgumentException, match="Row has no attribute 'widht'"):
             photo()
+        photo.registry.dispose()
 
     async def test_one_sibling_is_enough(self, storage):
         assert Document(photo=await self.saved(storage)).photo_width == 32
