@@ -204,7 +204,8 @@ def draw_photo(path: Path) -> Path:
     """A sunset of 2400 × 1600, as a camera held upright stores it: turned, with an EXIF orientation."""
     width, height = 1600, 2400
     image = Image.linear_gradient("L").resize((width, height))
-    sky = Image.merge("RGB", (image.point(lambda v: 255 - v // 4), image.point(lambda v: 190 - v // 2), image))
+    red, green = ([255 - level // 4 for level in range(256)], [190 - level // 2 for level in range(256)])
+    sky = Image.merge("RGB", (image.point(red), image.point(green), image))
     ImageDraw.Draw(sky).ellipse((500, 1300, 1100, 1900), fill=(255, 230, 150))
     exif = Image.Exif()
     exif[0x0112] = 6

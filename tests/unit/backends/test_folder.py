@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import signal
+import sys
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -249,8 +250,10 @@ def test_a_child_forked_while_the_lock_is_held_can_lock(storage):
         child = os.fork()
         if child == 0:
             signal.alarm(10)
-            asyncio.run(put(storage, NEW))
-            os._exit(0)
+            try:
+                asyncio.run(put(storage, NEW))
+            finally:
+                os._exit(sys.exc_info()[0] is not None)
     assert os.waitpid(child, 0) == (child, 0)
 
 
