@@ -1,6 +1,5 @@
 """ORM attributes of file columns: what is assigned to them becomes a file object at once."""
 
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -60,9 +59,7 @@ def _coercion_of_arrays(coerce: _Coerce) -> _Coerce:
             return None
         if not isinstance(values, list | tuple):
             raise InvalidArgumentException(f"an array of files is a list, not {type(values).__name__}")
-        files = [coerce_all(value) if isinstance(value, list | tuple) else coerce(value) for value in values]
-        # a list that watches its changes stays the one it is
-        return values if isinstance(values, list) and all(map(operator.is_, files, values)) else files
+        return [coerce_all(value) if isinstance(value, list | tuple) else coerce(value) for value in values]
 
     return coerce_all
 
@@ -97,9 +94,8 @@ def _watch_refresh(class_: type[Any], coercions: dict[str, _Coerce]) -> None:
 
     def refresh(state: InstanceState[Any], _context: Any, names: Iterable[str] | None) -> None:
         for name in coercions.keys() & (state.dict if names is None else names):
-            value = state.dict.get(name)
-            if not is_sql(value):
-                state.dict[name] = coercions[name](value)
+            if name in state.dict:
+                state.dict[name] = coercions[name](state.dict[name])
 
     event.listen(class_, "refresh", refresh, raw=True, propagate=True)
     event.listen(class_, "refresh_flush", refresh, raw=True, propagate=True)

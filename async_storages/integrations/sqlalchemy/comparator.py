@@ -7,7 +7,7 @@ from sqlalchemy import String, Unicode, bindparam, type_coerce
 from sqlalchemy.sql import ClauseElement, operators
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["COMPARES_IDS", "FileComparator", "is_sql"]
+__all__ = ["FileComparator", "is_sql"]
 
 _SEARCHES = frozenset({operators.in_op, operators.not_in_op})
 _EQUATES = _SEARCHES | {
@@ -18,10 +18,14 @@ _EQUATES = _SEARCHES | {
     operators.is_distinct_from,
     operators.is_not_distinct_from,
 }
-_ORDERS = {operators.lt, operators.le, operators.gt, operators.ge, operators.between_op, operators.not_between_op}
-
-COMPARES_IDS = _EQUATES | _ORDERS
-"""Operators whose other side is an id."""
+_COMPARES = _EQUATES | {
+    operators.lt,
+    operators.le,
+    operators.gt,
+    operators.ge,
+    operators.between_op,
+    operators.not_between_op,
+}
 
 
 def is_sql(value: Any) -> bool:
@@ -38,7 +42,7 @@ class FileComparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         """The SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
-        if op in COMPARES_IDS:
+        if op in _COMPARES:
             other = tuple(self._ids(value) if op in _SEARCHES else self._id(value) for value in other)
         if not other or op in _EQUATES:
             return super().operate(op, *other, **kwargs)

@@ -12,7 +12,7 @@ from async_storages.content import PendingFile
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId, is_fusion_id
-from async_storages.integrations.sqlalchemy.comparator import COMPARES_IDS, FileComparator
+from async_storages.integrations.sqlalchemy.comparator import FileComparator
 from async_storages.registry import Ref, StorageRouter
 
 __all__ = ["FileType", "ImageType"]
@@ -95,10 +95,6 @@ class FileType(TypeDecorator[StoredFile]):
             exact = mysql.VARCHAR(self.length, charset="utf8mb4", collation="utf8mb4_bin")
             return dialect.type_descriptor(exact)
         return super().load_dialect_impl(dialect)
-
-    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
-        """Ids are compared with ids; patterns and suffixes are strings, taken as written."""
-        return self if op in COMPARES_IDS else Unicode()
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """The id for the database.

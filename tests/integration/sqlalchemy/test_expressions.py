@@ -44,6 +44,7 @@ CONDITIONS = {
     "is_not_distinct_from": (file.is_not_distinct_from("in/A.txt"), [A]),
     "in_": (file.in_(["in/A.txt", StoredFile("mem:in/b.txt"), "none.txt"]), [A, B]),
     "in_ nothing": (file.in_([]), []),
+    "in_ values and SQL": (file.in_(["mem:in/b.txt", "none.txt", copied]), [A, B]),
     "in_ a subquery": (file.in_(select(copied)), [A]),
     "not_in": (file.not_in(["in/A.txt", "mem:in/b.txt"]), [ODD]),
     "in_ of tuples": (tuple_(number, file).in_([(A, "in/A.txt"), (B, "in/A.txt")]), [A]),
@@ -72,6 +73,7 @@ CONDITIONS = {
     "as a string": (type_coerce(file, String) == "mem:in/A.txt", [A]),
     "or_": (or_(file == "in/A.txt", file.endswith("b.txt")), [A, B]),
     "case": (case((file == "in/A.txt", 1), else_=0) == 1, [A]),
+    "case of a value": (case({"in/A.txt": 1}, value=file, else_=0) == 1, [A]),
     "an image column": (Document.photo == StoredFile("mem:in/A.txt"), [A]),
 }
 

@@ -165,6 +165,8 @@ def test_a_file_in_another_folder_is_refused_although_its_id_would_do(tmp_path):
 
     assert document(file=LocalStorage(tmp_path / "here").file("a.txt")).file.storage is here
     assert document(file="file:a.txt").file.storage is here
+    with registry.override("default", LocalStorage(tmp_path / "there")):
+        assert document(file=StoredFile("file:a.txt")).file.storage is here
     with pytest.raises(RouteNotSupportedException, match=r"the file is in LocalStorage\(.*there.*here"):
         document(file=there.file("a.txt"))
 
