@@ -183,6 +183,11 @@ class Ref:
         """Whether `resolve` would find a storage now."""
         return not (self.value is None or isinstance(self.value, str)) or (self.value or DEFAULT) in _storages
 
+    def __reduce__(self) -> tuple[type["Ref"], tuple[str | None]]:
+        """Pickled by the storage's name, never with the storage itself, which may hold secrets; nameless, by None."""
+        name = self.value if isinstance(self.value, str) else getattr(self.value, "name", None)
+        return Ref, (name,)
+
     def __deepcopy__(self, memo: object) -> "Ref":
         return self
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
+from secrets import token_hex
 from urllib.parse import quote
 
 from async_storages.content import Content, check_metadata
@@ -28,6 +29,7 @@ class MemoryStorage(Storage):
 
     def __init__(self, *, name: str | None = None, read_only: bool = False) -> None:
         super().__init__(name=name, read_only=read_only)
+        self.location = token_hex(8)  # a pickled file is never looked for in another one
         self._files: dict[str, tuple[bytes, FileBasicInfo]] = {}
         self._versions = count(1)
 

@@ -6,6 +6,7 @@ what it wrote. Linux and macOS only.
 """
 
 import json
+import os
 import re
 import signal
 import socket
@@ -142,8 +143,7 @@ def seaweedfs_server() -> Iterator[S3Server]:
         try:
             yield server
         finally:
-            with suppress(BrokenPipeError):
-                print(file=keeper.stdin, flush=True)  # the end, also where a forked child holds the pipe open
+            _send(keeper, "")  # the end, also where a forked child holds the pipe open
 
 
 def _checked(bucket: str) -> str:
@@ -153,9 +153,14 @@ def _checked(bucket: str) -> str:
 
 
 def _tell(keeper: "subprocess.Popen[str]", word: str) -> None:
-    with suppress(BrokenPipeError):  # a keeper that has gone says why
-        print(word, file=keeper.stdin, flush=True)
+    _send(keeper, word)
     _answer(keeper)
+
+
+def _send(keeper: "subprocess.Popen[str]", word: str) -> None:
+    assert keeper.stdin is not None
+    with suppress(BrokenPipeError):  # it has gone, and `_answer` says why; unbuffered, lest closing tries again
+        os.write(keeper.stdin.fileno(), f"{word}\n".encode())
 
 
 def _answer(keeper: "subprocess.Popen[str]") -> str:

@@ -206,9 +206,15 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED.keys())
-@pytest.mark.parametrize("how", [*INSERTS.values(), *OTHER_STATEMENTS.values()], ids=[*INSERTS, *OTHER_STATEMENTS])
-async def test_statements_raise_our_own_errors(session, value, how):
+STATEMENTS = {**INSERTS, **OTHER_STATEMENTS}
+COMBINATIONS = {
+    **{name: (how, PENDING["a PendingFile"]) for name, how in STATEMENTS.items()},
+    **{f"Core, {name}": (INSERTS["Core"], value) for name, value in REFUSED.items()},
+}
+
+
+@pytest.mark.parametrize(("how", "value"), COMBINATIONS.values(), ids=COMBINATIONS.keys())
+async def test_statements_raise_our_own_errors(session, how, value):
     with pytest.raises((InvalidArgumentException, RouteNotSupportedException)) as refused:
         await how(session, value)
     assert refused.value.__cause__ is not refused.value, "a cycle, in which some error reporters hang"

@@ -10,6 +10,7 @@ from async_storages.integrations.sqlalchemy import FileType
 from tests.support.documents import Document, Folder
 
 file, copied, number = Document.file, Document.copy, Document.id
+TABLE = Document.__table__
 A, B, NONE, ODD = 1, 2, 3, 4
 
 
@@ -44,7 +45,7 @@ CONDITIONS = {
     "is_not_distinct_from": (file.is_not_distinct_from("in/A.txt"), [A]),
     "in_": (file.in_(["in/A.txt", StoredFile("mem:in/b.txt"), "none.txt"]), [A, B]),
     "in_ nothing": (file.in_([]), []),
-    "in_ values and SQL": (file.in_(["mem:in/b.txt", "none.txt", copied]), [A, B]),
+    "in_ values and SQL": (file.in_(["mem:in/b.txt", "none.txt", TABLE.c.copy]), [A, B]),
     "in_ a subquery": (file.in_(select(copied)), [A]),
     "not_in": (file.not_in(["in/A.txt", "mem:in/b.txt"]), [ODD]),
     "in_ of tuples": (tuple_(number, file).in_([(A, "in/A.txt"), (B, "in/A.txt")]), [A]),
@@ -73,7 +74,7 @@ CONDITIONS = {
     "as a string": (type_coerce(file, String) == "mem:in/A.txt", [A]),
     "or_": (or_(file == "in/A.txt", file.endswith("b.txt")), [A, B]),
     "case": (case((file == "in/A.txt", 1), else_=0) == 1, [A]),
-    "case of a value": (case({"in/A.txt": 1}, value=file, else_=0) == 1, [A]),
+    "case of a value": (case({"mem:in/A.txt": 1}, value=file, else_=0) == 1, [A]),
     "an image column": (Document.photo == StoredFile("mem:in/A.txt"), [A]),
 }
 
@@ -99,6 +100,7 @@ STORED = StoredFile("mem:in/A.txt")
 STRINGS = {
     "+ str": (file + ".bak", "mem:in/A.txt.bak"),
     "str +": ("copy of " + file, "copy of mem:in/A.txt"),
+    "str + a table's column": ("copy of " + TABLE.c.file, "copy of mem:in/A.txt"),
     "+ str + str": (file + "." + "bak", "mem:in/A.txt.bak"),
     "+ a string column": (file + Document.title, "mem:in/A.txtin/A.txt"),
     "a string column +": (Document.title + file, "in/A.txtmem:in/A.txt"),
@@ -144,13 +146,13 @@ async def test_concat_of_postgresql_is_a_string(session):
 
 
 OTHER = aliased(Document)
-TABLE = Document.__table__.alias("other")
+ALIAS = TABLE.alias("other")
 SUBQUERY = select(file, number).where(number == A).subquery()
 CTE = select(file, number).where(number == A).cte()
 FROM_SUBQUERY = aliased(Document, select(Document).where(number == A).subquery())
 SOURCES = {
     "an alias": select(OTHER.file).where(OTHER.file == "in/A.txt"),
-    "an aliased table": select(TABLE.c.file).where(TABLE.c.id == A),
+    "an aliased table": select(ALIAS.c.file).where(ALIAS.c.id == A),
     "a subquery": select(SUBQUERY.c.file).where(SUBQUERY.c.file == "in/A.txt"),
     "a class from a subquery": select(FROM_SUBQUERY.file),
     "a CTE": select(CTE.c.file).where(CTE.c.file == "in/A.txt"),

@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from async_storages import InvalidArgumentException, LocalStorage, MemoryStorage, StoredFile, registry
 from async_storages.integrations.sqlalchemy import FileType, ImageType
-from tests.support.documents import Document, row_class
+from tests.support.documents import Document, FixedType, TenantType, row_class
 
 
 @pytest.fixture
@@ -21,20 +21,6 @@ def local(tmp_path):
 async def connection(engine):
     async with engine.connect() as connection:
         yield connection
-
-
-class Fixed(FileType):
-    def __init__(self, *args, **kwargs):
-        super().__init__("documents", *args, **kwargs)
-
-
-class Tenants(FileType):
-    """What its `__init__` takes is nothing that SQLAlchemy would make a key of."""
-
-    cache_ok = True
-
-    def __init__(self, storages, tenant):
-        super().__init__(storages[tenant])
 
 
 STATEMENTS = {
@@ -50,16 +36,18 @@ STATEMENTS = {
     ),
 }
 TYPES = {
-    "FileType": FileType,
-    "ImageType": ImageType,
-    "by keyword": lambda storage: FileType(length=99, storage=storage),
-    "a subclass": lambda storage: Tenants({7: storage}, 7),
+    "an ImageType": ImageType,
+    "a FileType by keyword": lambda storage: FileType(length=99, storage=storage),
+    "a subclass": lambda storage: TenantType({7: storage}, 7),
     "a variant": lambda storage: FileType(storage).with_variant(FileType(storage, 99), "sqlite", "postgresql"),
+}
+COMBINATIONS = {
+    **{f"{name} of a FileType": (statement, FileType) for name, statement in STATEMENTS.items()},
+    **{f"bindparam of {name}": (STATEMENTS["bindparam"], type_) for name, type_ in TYPES.items()},
 }
 
 
-@pytest.mark.parametrize("type_", TYPES.values(), ids=TYPES.keys())
-@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
+@pytest.mark.parametrize(("statement", "type_"), COMBINATIONS.values(), ids=COMBINATIONS.keys())
 async def test_the_same_text_with_two_types_gives_each_its_files(connection, local, statement, type_):
     storages = [MemoryStorage(), local, MemoryStorage()]
     types = [type_(storage) for storage in storages]
@@ -162,7 +150,7 @@ async def test_a_mixin_has_one_storage_for_all_its_classes(engine, create):
 
 
 async def test_a_subclass_with_a_fixed_storage(engine, create, storage):
-    row = row_class(file=Column(Fixed(length=99)))
+    row = row_class(file=Column(FixedType(length=99)))
     await create(row)
     async with AsyncSession(engine) as session:
         session.add(row(file="a.txt"))

@@ -288,6 +288,15 @@ async def test_a_folder_is_not_written_over_nor_a_file_written_into(storage, roo
     assert everything(root) == {"folder/", "folder/file.txt"}
 
 
+async def test_a_key_that_is_taken_is_refused_before_the_content_is_read(storage):
+    await storage.upload(b"content", "folder/file.txt")
+    read = []
+    for key in ("folder/file.txt", "folder", "folder/file.txt/deeper.txt"):
+        with pytest.raises(FileExistsException):
+            await storage.upload((read.append(n) or b"new" for n in range(3)), key, overwrite=False)
+    assert read == []
+
+
 @pytest.mark.parametrize("key", ["a" * 256, "照" * 86, "/".join(["a" * 200] * 25)], ids=len)
 async def test_names_too_long_for_the_file_system_are_the_callers_mistake(storage, root, key):
     await storage.upload(b"content", "real/file.txt")

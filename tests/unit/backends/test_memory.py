@@ -1,11 +1,14 @@
 """What MemoryStorage promises besides the contract."""
 
+import pickle
+
 import pytest
 
 from async_storages import (
     AccessDeniedException,
     DeleteNotSupportedException,
     MemoryStorage,
+    RouteNotSupportedException,
     StorageException,
     StoredFile,
     registry,
@@ -57,3 +60,12 @@ def test_options_that_do_not_exist_are_refused():
         MemoryStorage(root="files")
     with pytest.raises(StorageException):
         MemoryStorage(name="")
+
+
+def test_a_pickled_file_of_one_memory_is_not_served_by_another(monkeypatch):
+    monkeypatch.setattr(registry, "_storages", {"default": MemoryStorage()})
+
+    file = pickle.loads(pickle.dumps(StoredFile("mem:a", MemoryStorage())))
+
+    with pytest.raises(RouteNotSupportedException):
+        _ = file.storage

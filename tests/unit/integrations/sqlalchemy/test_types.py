@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateTable
 
 from async_storages import InvalidArgumentException, LocalStorage, MemoryStorage, PendingFile, StoredFile
 from async_storages.integrations.sqlalchemy import FileType, ImageType
-from tests.support.documents import Base, Document
+from tests.support.documents import Base, Document, FixedType, TenantType
 
 FILE = Document.__table__.c.file
 
@@ -120,18 +120,6 @@ class TestCopies:
         assert table.c.photo.type.coerce("a.png").storage is storage
 
 
-class Fixed(FileType):
-    """As migrations were told to in the documents this project began with."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, storage="documents", **kwargs)
-
-
-class Named(FileType):
-    def __init__(self, tenant):
-        super().__init__(tenant)
-
-
 class Shouting(FileType):
     def process_result_value(self, value, dialect):
         return super().process_result_value(value.upper(), dialect)
@@ -139,10 +127,10 @@ class Shouting(FileType):
 
 class TestSubclasses:
     def test_arguments_pass(self, storage):
-        assert Fixed(length=9).coerce("a.txt").storage is storage
-        assert Fixed().length == 1024
+        assert FixedType(length=9).coerce("a.txt").storage is storage
+        assert FixedType().length == 1024
 
-    @pytest.mark.parametrize("make", [Fixed, lambda: Named("documents")], ids=["fixed", "by one argument"])
+    @pytest.mark.parametrize("make", [FixedType, lambda: TenantType({7: None}, 7)], ids=["fixed", "by tenant"])
     def test_statements_are_cached_by_column(self, make):
         """A warning, which is an error here, would say that they are not cached at all."""
 
