@@ -13,7 +13,7 @@ with registry.override("documents", MemoryStorage()):    # in a test
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException
 
@@ -101,6 +101,14 @@ class Address:
         """The address of a storage."""
         return cls(storage.scheme, storage.bucket, storage.location)
 
+    def identify(self, name: "FileName") -> "FileId":
+        """As the registered storage at this address does: an address is a `StorageRouter`."""
+        return self.storage_for(name).identify(name)
+
+    def storage_for(self, file_id: "FileName") -> "Storage":
+        """The registered storage at this address; raises RouteNotSupportedException if there is none."""
+        return find(str(file_id), at=self)
+
 
 def find(file_id: str, *, at: Address | None = None) -> "Storage":
     """The storage that serves an id of unknown origin: the default one if it does, else the only one that does.
@@ -183,10 +191,13 @@ class Ref:
         """Whether `resolve` would find a storage now."""
         return not (self.value is None or isinstance(self.value, str)) or (self.value or DEFAULT) in _storages
 
-    def __reduce__(self) -> tuple[type["Ref"], tuple[str | None]]:
-        """Pickled by the storage's name, never with the storage itself, which may hold secrets; nameless, by None."""
-        name = self.value if isinstance(self.value, str) else getattr(self.value, "name", None)
-        return Ref, (name,)
+    def __reduce__(self) -> tuple[type["Ref"], tuple[str | Address | None]]:
+        """Pickled by the storage's name or address, never with the storage itself, which may hold secrets."""
+        value = self.value
+        if value is None or isinstance(value, str | Address):
+            return Ref, (value,)
+        name = getattr(value, "name", None)
+        return Ref, (name if name is not None or not hasattr(value, "scheme") else Address.of(cast("Storage", value)),)
 
     def __deepcopy__(self, memo: object) -> "Ref":
         return self
