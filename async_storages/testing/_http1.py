@@ -1,0 +1,131 @@
+"""Where the messages of HTTP/1.1 begin and end (RFC 9112): enough to cut them at a chosen byte, not to judge them."""
+
+from asyncio import IncompleteReadError, LimitOverrunError, StreamReader
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+__all__ = ["PIECE", "Body", "ChunkedBody", "Head", "Request", "read_head", "request_length", "response_length"]
+
+PIECE = 64 * 1024
+_HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
+
+
+class Request(NamedTuple):
+    """What is remembered of a request: its method, and its path with the query, as sent."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """The header of a request or a response, from its first line to the empty one."""
+
+    raw: bytes
+
+    @property
+    def complete(self) -> bool:
+        """Whether the empty line is there: the stream may have ended, or go on for longer than a header does."""
+        return self.raw.endswith(b"\r\n\r\n")
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The three words of the first line, of which the last may hold spaces; empty strings where it is shorter."""
+        line = self.raw.partition(b"\r\n")[0].decode("latin-1")
+        return [*line.split(" ", 2), "", "", ""][:3]
+
+    @property
+    def status(self) -> int:
+        """The status of a response; 0 if this is none."""
+        return int(self.words[1]) if self.words[1].isdecimal() else 0
+
+    @property
+    def interim(self) -> bool:
+        """Whether the response proper is still to come."""
+        return 100 <= self.status < 200
+
+    @cached_property
+    def fields(self) -> dict[bytes, bytes]:
+        """The header fields by name in lower case, the last one where there are several of a name."""
+        lines = (line.partition(b":") for line in self.raw.split(b"\r\n")[1:])
+        return {name.lower(): value.strip() for name, _, value in lines}
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks that say how long they are."""
+        return self.fields.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
+
+    @property
+    def content_length(self) -> int | None:
+        """What the field says; None if it is missing, wrong or does not count."""
+        value = self.fields.get(b"content-length", b"")
+        return int(value) if value.isdigit() and not self.chunked else None
+
+
+async def read_head(reader: StreamReader) -> Head:
+    """The next header: empty at the end of the stream, incomplete if that comes in the midst or it is too long."""
+    return Head(await _read_until(reader, b"\r\n\r\n"))
+
+
+def request_length(head: Head) -> int | None:
+    """How long the body of this request is on the wire; None if only its end will show."""
+    return None if head.chunked else head.content_length or 0
+
+
+def response_length(head: Head, method: str) -> int | None:
+    """How long the body of this response to a `method` is on the wire; None if only its end will show."""
+    bodiless = method == "HEAD" or head.status in {204, 304}
+    return 0 if bodiless else head.content_length
+
+
+class Body:
+    """The next `length` bytes of a stream, or all the rest of it if that is None."""
+
+    def __init__(self, reader: StreamReader, length: int | None = None) -> None:
+        self._reader = reader
+        self._left = length
+
+    async def read(self) -> bytes:
+        """The next piece of at most `PIECE` bytes; empty at the end, which comes early if the stream's does."""
+        piece = await self._reader.read(PIECE if self._left is None else min(PIECE, self._left))
+        if self._left is not None:
+            self._left -= len(piece)
+        return piece
+
+
+class ChunkedBody(Body):
+    """A body in chunks, with their sizes and the trailer; all the rest of the stream where it is not in chunks."""
+
+    def __init__(self, reader: StreamReader) -> None:
+        super().__init__(reader, 0)
+        self._in_trailer = self._ended = False
+
+    async def read(self) -> bytes:
+        """The next piece; a line that says how long the next chunk is, or one of the trailer, is a piece too."""
+        if self._left != 0:
+            return await super().read()
+        return b"" if self._ended else await self._read_line()
+
+    async def _read_line(self) -> bytes:
+        line = await _read_until(self._reader, b"\r\n")
+        size = line.partition(b";")[0].strip()
+        if self._in_trailer or not line:
+            self._ended = line in {b"\r\n", b""}
+        elif not size or not _HEXADECIMAL.issuperset(size):
+            self._left = None
+        elif length := int(size, 16):
+            self._left = length + len(b"\r\n")
+        else:
+            self._in_trailer = True
+        return line
+
+
+async def _read_until(reader: StreamReader, end: bytes) -> bytes:
+    """What comes up to `end`; less at the end of the stream, or if it is longer than the reader's limit."""
+    try:
+        return await reader.readuntil(end)
+    except IncompleteReadError as ended:
+        return ended.partial
+    except LimitOverrunError:
+        return await reader.read(PIECE)
