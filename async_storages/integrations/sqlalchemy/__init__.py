@@ -15,11 +15,11 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('this needs SQLAlchemy: run  pip install "sqlalchemy-async-storages[sqlalchemy]"') from error
 
-from async_storages.integrations.sqlalchemy import attributes, errors
+from async_storages.integrations.sqlalchemy import attributes, statement_errors
 from async_storages.integrations.sqlalchemy.queries import normalise_file_ids
 from async_storages.integrations.sqlalchemy.types import FileType, ImageType
 
 __all__ = ["FileType", "ImageType", "normalise_file_ids"]
 
 attributes.listen()
-errors.listen()
+statement_errors.listen()

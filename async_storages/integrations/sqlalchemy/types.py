@@ -64,7 +64,7 @@ class FileType(TypeDecorator[StoredFile]):
         """The storage, its registered name, or None; setting it reaches every copy of this type.
 
         Raises:
-            InvalidArgumentException: None of these is set.
+            InvalidArgumentException: Something else is set.
         """
         return self._ref.value
 
