@@ -38,7 +38,7 @@ class EscapeContract(ContractGroup):
         if storage.bucket is not None:
             await self._refuses_name(storage, canary.replace(storage.bucket, f"{storage.bucket}-2", 1))
 
-    @pytest.mark.parametrize("name", [5, b"folder/canary.txt", ["folder/canary.txt"]], ids=repr)
+    @pytest.mark.parametrize("name", [None, 5, b"folder/canary.txt", ["folder/canary.txt"]], ids=repr)
     async def test_escape_with_what_is_no_name(self, storage: Storage, name: Any) -> None:
         """What is no name at all is refused in the same way."""
         await self._refuses_name(storage, name)
