@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from async_storages import events, registry
     from async_storages.backends.local import LocalStorage
     from async_storages.backends.memory import MemoryStorage
+    from async_storages.backends.s3.storage import S3Storage
     from async_storages.content import Content, PendingFile
     from async_storages.errors import (
         AccessDeniedException,
@@ -77,6 +78,7 @@ __all__ = [
     "PendingFile",
     "PresignedUpload",
     "RouteNotSupportedException",
+    "S3Storage",
     "Storage",
     "StorageClosedException",
     "StorageException",
@@ -100,6 +102,7 @@ __all__ = [
 _HOMES = {
     "backends.local": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
+    "backends.s3.storage": ["S3Storage"],
     "content": ["Content", "PendingFile"],
     "errors": [name for name in __all__ if name.endswith("Exception")],
     "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
@@ -108,6 +111,8 @@ _HOMES = {
     "storage": ["BaseStorage", "Storage", *(name for name in __all__ if name.startswith("Supports"))],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+_EXTRA_OF = {"backends.s3.storage": "s3"}
 
 
 def __getattr__(name: str) -> "Any":
@@ -118,7 +123,13 @@ def __getattr__(name: str) -> "Any":
         home = _HOME_OF[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    try:
+        value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    except ModuleNotFoundError as error:
+        if home not in _EXTRA_OF or str(error.name).startswith(__name__):
+            raise
+        install = f'pip install "sqlalchemy-async-storages[{_EXTRA_OF[home]}]"'
+        raise ImportError(f"{name} needs {error.name}: run  {install}") from error
     return value
 
 

@@ -382,7 +382,8 @@ class SupportsPresign(Protocol):
             content_length: PUT: the only size in bytes that may be sent.
 
         Raises:
-            InvalidArgumentException: A bad name or option; nothing to sign with.
+            InvalidArgumentException: A bad name or option.
+            OperationNotSupportedException: There is nothing to sign with.
         """
         ...
 

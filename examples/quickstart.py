@@ -1,6 +1,6 @@
 """The main job, end to end: upload, put into a column, load, ask, presign, fetch, delete.
 
-    python examples/quickstart.py [FILE] [--postgres] [--clean]
+    python examples/quickstart.py [FILE] [--postgres] [--s3] [--clean]
 
 Everything it makes is in ``demo-files`` below the current folder; ``--clean`` removes it again.
 """
@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from async_storages import LocalStorage, StorageException, StoredFile, StoredImage, registry
+from async_storages import LocalStorage, Storage, StorageException, StoredFile, StoredImage, registry
 from async_storages.integrations.sqlalchemy import FileType, ImageType
 
 WORKPLACE = Path("demo-files")
@@ -64,14 +64,12 @@ class Report:
         return result
 
 
-async def run(path: Path, *, postgres: bool) -> None:
+async def run(path: Path, *, postgres: bool, s3: bool) -> None:
     """The main job on one file."""
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(database(postgres=postgres))
-        base_url = await stack.enter_async_context(file_server())
-        storage = LocalStorage(WORKPLACE / "storage", base_url=base_url, secret_key="only for this demo")  # noqa: S106
+        storage = await stack.enter_async_context(s3_storage() if s3 else local_storage())
         stack.enter_context(registry.override("documents", storage))
-        await stack.enter_async_context(storage)
 
         engine = create_async_engine(url)
         stack.push_async_callback(engine.dispose)
@@ -82,9 +80,7 @@ async def run(path: Path, *, postgres: bool) -> None:
         Console(width=None if sys.stdout.isatty() else 140).print(report.table)
 
 
-async def main_job(
-    path: Path, storage: LocalStorage, sessions: async_sessionmaker[AsyncSession], report: Report
-) -> None:
+async def main_job(path: Path, storage: Storage, sessions: async_sessionmaker[AsyncSession], report: Report) -> None:
     """Upload, store, load, ask, presign, fetch, delete."""
     image = await report.line("storage.save(path, folder='images')", storage.save(path, folder="images"))
     note = await report.line("storage.upload(b'…', 'notes/hello.txt')", storage.upload(b"hello", "notes/hello.txt"))
@@ -112,7 +108,8 @@ async def main_job(
         await report.line("document.file.delete()", document.file.delete(), show="1 file less")
         document.file = None
         await report.line("session.commit()", session.commit(), show="1 row, 1 file")
-    report.table.add_row("the file itself", str(storage.root / image.name), "")
+    if isinstance(storage, LocalStorage):
+        report.table.add_row("the file itself", str(storage.root / image.name), "")
 
 
 @asynccontextmanager
@@ -123,12 +120,46 @@ async def database(*, postgres: bool) -> AsyncIterator[str]:
         return
     from async_storages.testing.postgres import postgres_server  # noqa: PLC0415 - only with --postgres
 
-    server = postgres_server()
-    started = await asyncio.to_thread(server.__enter__)
+    async with in_threads(postgres_server()) as server:
+        yield server.url()
+
+
+@asynccontextmanager
+async def s3_storage() -> AsyncIterator[Storage]:
+    """A bucket on SeaweedFS, a real S3 server, started for the demo from its wheel."""
+    from async_storages import S3Storage  # noqa: PLC0415 - only with --s3
+    from async_storages.testing.seaweedfs import seaweedfs_server  # noqa: PLC0415
+
+    async with (
+        in_threads(seaweedfs_server()) as server,
+        S3Storage(
+            server.bucket,
+            endpoint_url=server.endpoint_url,
+            aws_access_key_id=server.access_key_id,
+            aws_secret_access_key=server.secret_access_key,
+        ) as storage,
+    ):
+        yield storage
+
+
+@asynccontextmanager
+async def local_storage() -> AsyncIterator[Storage]:
+    """A folder, whose presigned URLs are served while the demo runs."""
+    async with (
+        file_server() as base_url,
+        LocalStorage(WORKPLACE / "storage", base_url=base_url, secret_key="only for this demo") as storage,  # noqa: S106
+    ):
+        yield storage
+
+
+@asynccontextmanager
+async def in_threads[T](manager: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context manager that blocks."""
+    entered = await asyncio.to_thread(manager.__enter__)
     try:
-        yield started.url()
+        yield entered
     finally:
-        await asyncio.to_thread(server.__exit__, None, None, None)
+        await asyncio.to_thread(manager.__exit__, None, None, None)
 
 
 @asynccontextmanager
@@ -220,6 +251,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The main job of async_storages on one file.")
     parser.add_argument("file", nargs="?", type=Path, help="any file; by default a photograph")
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL started for the demo, not SQLite")
+    parser.add_argument("--s3", action="store_true", help="on an S3 server started for the demo, not a local folder")
     parser.add_argument("--clean", action="store_true", help=f"remove {WORKPLACE}/ and do nothing else")
     arguments = parser.parse_args()
     if arguments.clean:
@@ -229,7 +261,7 @@ def main() -> int:
     WORKPLACE.mkdir(exist_ok=True)
     path = arguments.file or sample_photo()
     try:
-        asyncio.run(run(path, postgres=arguments.postgres))
+        asyncio.run(run(path, postgres=arguments.postgres, s3=arguments.s3))
     except StorageException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

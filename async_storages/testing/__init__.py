@@ -1,7 +1,9 @@
 """What users test their own storages and services with.
 
 * `StorageContract`: the suite that every storage passes: see `async_storages.testing.contract`.
-* `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL and a detector of blocking calls.
+* `FaultProxy`: a TCP proxy that does to connections what networks do.
+* `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL, a real S3 server and a detector of
+  blocking calls.
 """
 
 import sys
@@ -10,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from async_storages.testing.contract import StorageContract
+    from async_storages.testing.faults import FaultProxy
 
-__all__ = ["StorageContract"]
+__all__ = ["FaultProxy", "StorageContract"]
 
-_HOME_OF = {"StorageContract": "async_storages.testing.contract"}
+_HOME_OF = {
+    "FaultProxy": "async_storages.testing.faults",
+    "StorageContract": "async_storages.testing.contract",
+}
 
 if "pytest" in sys.modules:  # its `assert` then says more than that something is wrong
     sys.modules["pytest"].register_assert_rewrite("async_storages.testing.contract")

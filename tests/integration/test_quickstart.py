@@ -32,6 +32,16 @@ def test_photograph_goes_the_whole_way(tmp_path: Path, database: tuple[str, ...]
     assert "403 text/plain" in done.stdout
 
 
+def test_photograph_goes_the_whole_way_on_s3(tmp_path: Path):
+    done = quickstart(tmp_path, "--s3")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "<StoredImage 's3:test/images/" in done.stdout
+    assert "the same as sunset.jpg by SHA-256" in done.stdout
+    assert "200 image/jpeg" in done.stdout
+    assert "403 application/xml" in done.stdout
+
+
 def test_takes_any_file_and_runs_twice(tmp_path: Path):
     path = tmp_path / "ünï cödé & more.txt"
     path.write_text("not an image")

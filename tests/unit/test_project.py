@@ -31,6 +31,26 @@ def test_importing_the_package_imports_no_dependency():
     assert not set(HEAVY).intersection(imported)
 
 
+def test_a_missing_extra_says_what_to_install():
+    program = "import sys; sys.modules['aiohttp'] = None\nfrom async_storages import S3Storage"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.stderr.endswith(
+        'ImportError: S3Storage needs aiohttp: run  pip install "sqlalchemy-async-storages[s3]"\n'
+    )
+
+
+def test_s3_with_static_keys_and_its_presigned_urls_import_no_sdk():
+    program = """
+import sys
+from async_storages import S3Storage
+storage = S3Storage("photos", aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="secret")
+assert "X-Amz-Signature" in storage.presign("cat.jpg")
+print({"aioboto3", "boto3", "botocore", "aiobotocore"} & sys.modules.keys())
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+
+
 # A module may import what stands in its own layer and in those above it. The most specific pattern counts.
 LAYERS = {
     "pure": ("_version", "errors", "ids", "images", "images.*", "models", "naming", "signing", "sniff"),

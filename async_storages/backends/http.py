@@ -1,0 +1,237 @@
+"""HTTP for the storages that speak it: pooled aiohttp sessions, time-outs, retries with jittered back-off.
+
+One `HttpClient` belongs to one storage. It has a session per event loop, made on first use and closed with the client,
+or with its loop where nobody closes the client, and is safe to use in a child after fork.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
+from yarl import URL
+
+from async_storages.errors import InvalidArgumentException, StorageUnavailableException
+from async_storages.sources import CHUNK_SIZE
+
+__all__ = ["Body", "HttpClient", "HttpOptions", "Retries", "transfer_errors"]
+
+_PIECE = 65_536  # what a socket takes at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How failures that may pass are tried again: full jitter over an exponentially growing span.
+
+    Attributes:
+        attempts: How often a request is sent at the most, at least 1.
+        base: Seconds that the first pause lasts at the most.
+        cap: Seconds that any pause lasts at the most.
+
+    Raises:
+        InvalidArgumentException: No attempts, or negative seconds.
+    """
+
+    attempts: int = 4
+    base: float = 0.2
+    cap: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or min(self.base, self.cap) < 0:
+            raise InvalidArgumentException(f"{self} are no retries")
+
+    async def pause(self, failures: int) -> None:
+        """Wait after so many failures, 1 or more."""
+        longest = min(self.cap, self.base * 2 ** (failures - 1))
+        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """Limits of one storage's connections.
+
+    Attributes:
+        connect_timeout: Seconds to connect, TLS included.
+        read_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
+        pool_timeout: Seconds to wait for a free connection, connecting included.
+        cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
+        max_connections: Connections open at once, per event loop.
+        retries: See `Retries`.
+
+    Raises:
+        InvalidArgumentException: One of the numbers is not above 0.
+    """
+
+    connect_timeout: float = 5.0
+    read_timeout: float = 60.0
+    pool_timeout: float = 60.0
+    cleanup_timeout: float = 10.0
+    max_connections: int = 64
+    retries: Retries = Retries()
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "read_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
+            if not getattr(self, name) > 0:
+                raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+
+
+class Body(Payload):
+    """The body of a request: bytes, sent in pieces without copying them, as often as need be.
+
+    Args:
+        data: The bytes.
+        timeout: Seconds that a piece may take to leave; aiohttp itself would wait forever.
+
+    Attributes:
+        data: The bytes.
+        times_sent: How often sending it has begun. It may be more than once per request: aiohttp sends requests again
+            whose connection was kept open, and turns out to have been closed.
+        was_sent: Whether all of it ever left, so that the server may have done what it was asked for.
+    """
+
+    def __init__(self, data: bytes, timeout: float) -> None:
+        super().__init__(data)
+        self.data = data
+        self._size = len(data)
+        self._timeout = timeout
+        self.times_sent = 0
+        self.was_sent = False
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The bytes as text, as aiohttp asks of every payload."""
+        return self.data.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send all of it."""
+        self.times_sent += 1
+        view = memoryview(self.data)
+        for start in range(0, len(view), _PIECE):
+            async with asyncio.timeout(self._timeout):
+                await writer.write(view[start : start + _PIECE])
+                await writer.drain()
+        self.was_sent = True
+
+
+class _Kept(NamedTuple):
+    """A session, and the generator that closes it: a loop that ends closes the generators that were begun in it."""
+
+    session: ClientSession
+    keeper: AsyncGenerator[ClientSession]
+
+
+type _Sessions = dict[asyncio.AbstractEventLoop, _Kept]
+
+_parents: list[_Sessions] = []
+"""In a child after fork: what belongs to its parent, kept so that nothing closes it."""
+
+
+class HttpClient:
+    """Sends requests; knows nothing of any protocol above HTTP."""
+
+    def __init__(self, options: HttpOptions) -> None:
+        self.options = options
+        self._sessions: _Sessions = {}
+        self._pid = os.getpid()
+
+    async def _session(self) -> ClientSession:
+        """The session of the running loop."""
+        if self._pid != os.getpid():
+            _parents.append(self._sessions)
+            self._sessions, self._pid = {}, os.getpid()
+        loop = asyncio.get_running_loop()
+        kept = self._sessions.get(loop)
+        if kept is None or kept.session.closed:
+            self._forget_closed_loops()
+            keeper = self._keep_session()
+            kept = self._sessions[loop] = _Kept(await anext(keeper), keeper)
+        return kept.session
+
+    def _forget_closed_loops(self) -> None:
+        for loop in list(self._sessions):
+            if loop.is_closed():
+                self._sessions.pop(loop, None)
+
+    async def _keep_session(self) -> AsyncGenerator[ClientSession]:
+        options = self.options
+        session = ClientSession(
+            connector=TCPConnector(limit=options.max_connections, ttl_dns_cache=60),
+            timeout=ClientTimeout(
+                total=None,
+                connect=options.pool_timeout,
+                sock_connect=options.connect_timeout,
+                sock_read=options.read_timeout,
+            ),
+            headers={"Accept-Encoding": "identity"},  # files are wanted as they are stored
+            skip_auto_headers=("Content-Type", "User-Agent"),
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=CHUNK_SIZE,
+        )
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def aclose(self) -> None:
+        """Close the session of the running loop; the others are closed with their loops."""
+        kept = self._sessions.pop(asyncio.get_running_loop(), None) if self._pid == os.getpid() else None
+        if kept is not None:
+            await kept.keeper.aclose()
+
+    def body(self, data: bytes) -> Body:
+        """The body of one request."""
+        return Body(data, self.options.read_timeout)
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> ClientResponse:
+        """One request, once; redirects are not followed.
+
+        Args:
+            method: Of the request.
+            url: Percent-encoded; sent exactly so.
+            headers: Sent as they are.
+            body: Sent with its Content-Length.
+
+        Returns:
+            The answer, to be used as an async context manager: its connection goes back to the pool if it was read
+            to its end, else it is closed. Read it inside `transfer_errors`.
+
+        Raises:
+            StorageUnavailableException: No connection, or no answer in time.
+        """
+        session = await self._session()
+        with transfer_errors():
+            return await session.request(
+                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+            )
+
+
+@contextmanager
+def transfer_errors() -> Iterator[None]:
+    """Errors of aiohttp as ours, without their messages, as some hold the URL, and that may be signed.
+
+    Raises:
+        StorageUnavailableException: The connection failed or timed out, or what came is not HTTP.
+    """
+    try:
+        yield
+    except ClientResponseError as error:  # its repr holds the request's headers, so it is no cause to be shown
+        raise StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})") from None
+    except TimeoutError as error:
+        raise StorageUnavailableException(f"no answer in time ({type(error).__name__})") from error
+    except (ClientError, OSError) as error:
+        detail = getattr(error, "strerror", None) or type(error).__name__
+        raise StorageUnavailableException(f"the connection failed ({detail})") from error

@@ -1,0 +1,430 @@
+"""S3's operations, one method each: what is sent for them, and what their answers mean.
+
+It knows buckets and keys, no file ids. Every body is bytes, so that every request can be sent again.
+"""
+
+import base64
+import hashlib
+import re
+import zlib
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientResponse
+
+from async_storages.backends.http import Body, transfer_errors
+from async_storages.backends.s3 import answers
+from async_storages.backends.s3.answers import Failure, FileChanged, Listing, NoSuchUpload, Part, RangeBeyondEnd
+from async_storages.backends.s3.cleanup import settled_if_cancelled
+from async_storages.backends.s3.credentials import CredentialSource
+from async_storages.backends.s3.download import WITH_CHECKSUM, Download
+from async_storages.backends.s3.sigv4 import encode_path
+from async_storages.backends.s3.wire import Request, Wire
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileExistsException,
+    FileNotFoundException,
+    StorageException,
+    StorageOperationException,
+    StorageUnavailableException,
+)
+from async_storages.sources import CHUNK_SIZE
+
+__all__ = ["CopySource", "S3Client"]
+
+type Headers = Mapping[str, str]
+
+_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """One version of an object, to be copied.
+
+    Attributes:
+        bucket: Whose it is.
+        key: Its key.
+        etag: Of the version, in quotes; None for whichever there is.
+    """
+
+    bucket: str
+    key: str
+    etag: str | None
+
+    @property
+    def headers(self) -> Headers:
+        """What names it in a request."""
+        pinned = {"x-amz-copy-source-if-match": self.etag} if self.etag else {}
+        return {"x-amz-copy-source": f"{self.bucket}/{encode_path(self.key)}", **pinned}
+
+
+class S3Client:
+    """Speaks S3 with one server.
+
+    Args:
+        credentials: Where the access key comes from.
+        **options: See `Wire`.
+
+    Attributes:
+        wire: Addresses, signs and sends.
+    """
+
+    def __init__(self, credentials: CredentialSource, **options: Any) -> None:
+        self.wire = Wire(credentials, **options)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        await self.wire.aclose()
+
+    # ---- objects
+
+    async def put_object(self, bucket: str, key: str, body: bytes, *, headers: Headers, overwrite: bool = True) -> None:
+        """Store an object of up to 5 GiB.
+
+        Raises:
+            FileExistsException: The key is taken and `overwrite` is False.
+            ChecksumMismatchException: Other bytes arrived.
+        """
+        checksum = _crc32(body)
+        sent = self.wire.body(body)
+        request = Request(
+            method="PUT",
+            bucket=bucket,
+            key=key,
+            headers={**headers, "x-amz-checksum-crc32": checksum, **_condition(overwrite=overwrite)},
+            body=sent,
+        )
+
+        def is_done_by(found: Headers) -> bool:
+            same = _etag(found) == _md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
+            return (
+                same and found.get("Content-Length") == str(len(body)) and _metadata_in(found) == _metadata_in(headers)
+            )
+
+        _expect_checksum(await self._store(request, sent, is_done_by, overwrite=overwrite), checksum)
+
+    async def _store(
+        self, request: Request, sent: Body, is_done_by: Callable[[Headers], bool], *, overwrite: bool
+    ) -> Headers:
+        """Send what makes an object; if cancelled, wait to see what became of it, and remove what was not there before.
+
+        Args:
+            request: What is sent.
+            sent: Its body.
+            is_done_by: Whether the headers of the object show that it is the one the request makes.
+            overwrite: False says that the request makes a new object, or none.
+        """
+        return await settled_if_cancelled(
+            self._heard(request, sent, is_done_by),
+            is_without_effect=lambda: not sent.was_sent,
+            undo=None if overwrite else lambda _: self.delete_object(request.bucket, str(request.key)),
+            within=self.wire.options.cleanup_timeout,
+        )
+
+    async def _heard(self, request: Request, sent: Body, is_done_by: Callable[[Headers], bool]) -> Headers:
+        """The headers of the answer; if it, or that to an earlier attempt, was lost: of the object that was made."""
+        head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
+        try:
+            return (await self.wire.exchange(request)).headers
+        except StorageUnavailableException:
+            with suppress(StorageException):  # then it is not known, and the first error stands
+                if sent.was_sent and is_done_by(found := (await self.wire.exchange(head, attempts=1)).headers):
+                    return found
+            raise
+        except (FileExistsException, NoSuchUpload):
+            with suppress(FileNotFoundException):
+                if sent.times_sent > 1 and is_done_by(found := (await self.wire.exchange(head)).headers):
+                    return found
+            raise
+
+    async def head_object(self, bucket: str, key: str) -> Headers:
+        """The headers of an object; raises FileNotFoundException if there is none."""
+        request = Request(method="HEAD", bucket=bucket, key=key, headers=WITH_CHECKSUM)
+        return (await self.wire.exchange(request)).headers
+
+    async def get_object(
+        self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of an object, or of one range of it.
+
+        A connection that breaks on the way is replaced, and the transfer resumed where it was, of the same version.
+
+        Args:
+            bucket: Whose it is.
+            key: Its key.
+            offset: The first byte; negative counts from the end.
+            length: How many bytes at the most, at least 1; None for all. Always None where the offset is negative.
+            chunk_size: Bytes at a time, at the most.
+
+        Raises:
+            FileNotFoundException: There is no such object.
+            RangeBeyondEnd: It has no such byte.
+            FileChanged: It was replaced meanwhile.
+            ChecksumMismatchException: All of it came, and is not what its stored CRC32 says.
+            StorageUnavailableException: It kept breaking without a byte between.
+        """
+        retries = self.wire.options.retries
+        download = Download(offset, length)
+        failures = 0
+        while not download.is_complete:
+            received = download.received
+            response = await self._open(bucket, key, download)
+            try:
+                async with response, aclosing(_read(response, chunk_size)) as chunks:
+                    download.begin(response.status, response.headers)
+                    async for chunk in chunks:
+                        download.add(chunk)
+                        yield chunk
+                download.end()
+            except StorageUnavailableException:
+                failures = 1 if download.received > received else failures + 1
+                if failures >= retries.attempts:
+                    raise
+                await retries.pause(failures)
+        download.verify()
+
+    async def _open(self, bucket: str, key: str, download: Download) -> ClientResponse:
+        try:
+            return await self.wire.open(Request(method="GET", bucket=bucket, key=key, headers=download.headers()))
+        except (FileExistsException, RangeBeyondEnd) as error:
+            if not download.received:
+                raise
+            raise FileChanged("the file was replaced while it was read") from error
+
+    async def delete_object(self, bucket: str, key: str) -> None:
+        """Delete an object; a missing one is no error."""
+        with suppress(FileNotFoundException):  # some servers say so
+            await self.wire.exchange(Request(method="DELETE", bucket=bucket, key=key))
+
+    async def delete_objects(self, bucket: str, keys: Sequence[str]) -> dict[str, StorageException]:
+        """Delete up to 1000 objects at once; returns what failed, by key."""
+        retries = self.wire.options.retries
+        errors: dict[str, StorageException] = {}
+        for attempt in range(1, retries.attempts + 1):
+            failures = await self._delete_objects(bucket, keys)
+            errors |= {key: failure.error() for key, failure in failures.items()}
+            keys = [key for key, failure in failures.items() if failure.may_pass and attempt < retries.attempts]
+            if not keys:
+                break
+            for key in keys:
+                del errors[key]
+            await retries.pause(attempt)
+        return errors
+
+    async def _delete_objects(self, bucket: str, keys: Iterable[str]) -> dict[str, Failure]:
+        body = answers.delete_objects_body(keys)
+        headers = {"Content-MD5": _base64(_md5(body)), "Content-Type": "application/xml"}
+        request = Request(
+            method="POST", bucket=bucket, query={"delete": ""}, headers=headers, body=self.wire.body(body)
+        )
+        return answers.parse_delete_result((await self.wire.exchange(request)).body)
+
+    async def copy_object(
+        self,
+        bucket: str,
+        key: str,
+        source: CopySource,
+        *,
+        headers: Headers | None = None,
+        overwrite: bool = True,
+        is_done_by: Callable[[Headers], bool],
+    ) -> None:
+        """Copy an object of up to 5 GiB on the server.
+
+        Args:
+            bucket: The target's.
+            key: The target's.
+            source: What is copied.
+            headers: Of the copy, besides ``x-amz-metadata-directive: REPLACE``; by default those of the source.
+            overwrite: False refuses a key that is taken.
+            is_done_by: Whether the headers of the target show that it is the copy, if no answer comes.
+
+        Raises:
+            FileExistsException: The key is taken and `overwrite` is False.
+            FileChanged: The source is another version by now.
+        """
+        sent = self.wire.body(b"")
+        request = Request(
+            method="PUT",
+            bucket=bucket,
+            key=key,
+            headers={**(headers or {}), **source.headers, **_condition(overwrite=overwrite)},
+            body=sent,
+            may_fail_late=True,
+        )
+        with _source_unchanged(is_certain=overwrite):
+            await self._store(request, sent, is_done_by, overwrite=overwrite)
+
+    async def list_objects(self, bucket: str, prefix: str, token: str | None = None) -> Listing:
+        """One page of the keys that begin with `prefix`, up to 1000 of them."""
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        if token is not None:
+            query["continuation-token"] = token
+        return answers.parse_listing((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
+
+    # ---- multipart uploads
+
+    async def create_multipart_upload(self, bucket: str, key: str, *, headers: Headers, overwrite: bool = True) -> str:
+        """Begin a multipart upload.
+
+        Args:
+            bucket: The target's.
+            key: The target's.
+            headers: Of the object: type, metadata, storage class …
+            overwrite: False says that nobody else uploads to this key: further uploads to it are aborted then, if the
+                answer to their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
+
+        Returns:
+            The upload's id.
+        """
+        sent = self.wire.body(b"")
+        request = Request(
+            method="POST",
+            bucket=bucket,
+            key=key,
+            query={"uploads": ""},
+            headers={**headers, "x-amz-checksum-algorithm": "CRC32"},
+            body=sent,
+        )
+        try:
+            upload_id = answers.parse_text((await self.wire.exchange(request)).body, "UploadId")
+        except StorageOperationException:  # one may have begun all the same
+            if not overwrite:
+                await self._abort_all_but(bucket, key, None)
+            raise
+        if sent.times_sent > 1 and not overwrite:
+            await self._abort_all_but(bucket, key, upload_id)
+        return upload_id
+
+    async def _abort_all_but(self, bucket: str, key: str, upload_id: str | None) -> None:
+        """Abort the other uploads to a key, where that is possible."""
+        with suppress(StorageException):
+            for upload in await self.list_multipart_uploads(bucket, key):
+                if upload[0] == key and upload[1] != upload_id:
+                    await self.abort_multipart_upload(bucket, *upload)
+
+    async def upload_part(self, bucket: str, key: str, upload_id: str, number: int, body: bytes) -> Part:
+        """Upload one part, of 5 MiB to 5 GiB unless it is the last."""
+        checksum = _crc32(body)
+        request = Request(
+            method="PUT",
+            bucket=bucket,
+            key=key,
+            query={"partNumber": str(number), "uploadId": upload_id},
+            headers={"x-amz-checksum-crc32": checksum},
+            body=self.wire.body(body),
+        )
+        answer = await self.wire.exchange(request)
+        _expect_checksum(answer.headers, checksum)
+        return Part(number, answer.headers.get("ETag", ""), checksum)
+
+    async def upload_part_copy(
+        self, bucket: str, key: str, upload_id: str, number: int, *, source: CopySource, first: int, last: int
+    ) -> Part:
+        """Copy the bytes `first` to `last` of an object as one part; raises FileChanged if it is another version."""
+        request = Request(
+            method="PUT",
+            bucket=bucket,
+            key=key,
+            query={"partNumber": str(number), "uploadId": upload_id},
+            headers={**source.headers, "x-amz-copy-source-range": f"bytes={first}-{last}"},
+            body=self.wire.body(b""),
+            may_fail_late=True,
+        )
+        with _source_unchanged(is_certain=True):
+            answer = await self.wire.exchange(request)
+        return Part(number, answers.parse_text(answer.body, "ETag"))
+
+    async def complete_multipart_upload(
+        self, bucket: str, key: str, upload_id: str, parts: Iterable[Part], *, overwrite: bool = True
+    ) -> None:
+        """Put the parts together.
+
+        Raises:
+            FileExistsException: The key is taken and `overwrite` is False.
+            NoSuchUpload: It was aborted, or has expired.
+        """
+        ordered = sorted(parts, key=lambda part: part.number)
+        etag = _etag_of_parts(ordered)
+        sent = self.wire.body(answers.complete_multipart_body(ordered))
+        request = Request(
+            method="POST",
+            bucket=bucket,
+            key=key,
+            query={"uploadId": upload_id},
+            headers={"Content-Type": "application/xml", **_condition(overwrite=overwrite)},
+            body=sent,
+            may_fail_late=True,
+        )
+        await self._store(request, sent, lambda found: _etag(found) == etag, overwrite=overwrite)
+
+    async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Give a multipart upload up and free its parts; one that is gone is no error."""
+        request = Request(method="DELETE", bucket=bucket, key=key, query={"uploadId": upload_id})
+        with suppress(FileNotFoundException, NoSuchUpload):
+            await self.wire.exchange(request)
+
+    async def list_multipart_uploads(self, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
+        """Key and id of the first 1000 open uploads to keys that begin with `prefix`."""
+        query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
+        return answers.parse_uploads((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
+
+
+async def _read(response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
+    with transfer_errors():
+        async for chunk in response.content.iter_chunked(chunk_size):
+            yield chunk
+
+
+@contextmanager
+def _source_unchanged(*, is_certain: bool) -> Iterator[None]:
+    """A failed precondition is the source's, where no other was set; else most servers say whose it is."""
+    try:
+        yield
+    except FileExistsException as error:
+        if is_certain:
+            raise FileChanged("the file was replaced while it was copied") from error
+        raise
+
+
+def _condition(*, overwrite: bool) -> Headers:
+    return {} if overwrite else {"If-None-Match": "*"}
+
+
+def _expect_checksum(answered: Headers, ours: str) -> None:
+    theirs = answered.get("x-amz-checksum-crc32", ours)
+    if theirs != ours:
+        raise ChecksumMismatchException(f"crc32 was sent as {ours}, and stored as {theirs}")
+
+
+def _metadata_in(headers: Headers) -> Headers:
+    """The user's metadata; the type does not count, as SeaweedFS sets another one for the most general."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return {name: value for name, value in lowered.items() if name.startswith("x-amz-meta-")}
+
+
+def _etag_of_parts(parts: Sequence[Part]) -> str | None:
+    """What S3 gives an object of these parts for an ETag; None where the parts' own are no MD5s, as with SSE-KMS."""
+    digests = [found[1] for part in parts if (found := _MD5.fullmatch(part.etag))]
+    if len(digests) < len(parts):
+        return None
+    return f"{_md5(bytes.fromhex(''.join(digests))).hex()}-{len(parts)}"
+
+
+def _etag(headers: Headers) -> str:
+    return headers.get("ETag", "").strip('"')
+
+
+def _crc32(body: bytes) -> str:
+    """As S3 writes it: big-endian, in base64."""
+    return _base64(zlib.crc32(body).to_bytes(4, "big"))
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

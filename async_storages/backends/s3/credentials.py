@@ -1,0 +1,136 @@
+"""Where S3's access key comes from: given, or found by boto3 as every AWS tool finds it."""
+
+import asyncio
+import inspect
+import threading
+from importlib import import_module
+from typing import Any, Protocol
+
+from async_storages._tasks import offload
+from async_storages.backends.s3.sigv4 import Credentials
+from async_storages.errors import AccessDeniedException, InvalidArgumentException
+
+__all__ = ["CredentialSource", "FoundCredentials", "StaticCredentials", "import_boto3"]
+
+_URGENT = 10 * 60
+"""Seconds before their end in which new credentials are waited for; boto3 begins to ask for them 15 minutes before."""
+
+
+class CredentialSource(Protocol):
+    """Gives the credentials of the moment.
+
+    Attributes:
+        region: The region that goes with them, once it is known.
+    """
+
+    region: str | None
+
+    def at_hand(self) -> Credentials:
+        """Those that are known; no I/O.
+
+        Raises:
+            InvalidArgumentException: None are, or they have expired: `resolve` first.
+        """
+        ...
+
+    async def resolve(self) -> None:
+        """Make sure that what is at hand is there and fresh.
+
+        Raises:
+            AccessDeniedException: None can be found.
+        """
+        ...
+
+
+class StaticCredentials:
+    """Credentials that were given; never any I/O."""
+
+    region: str | None = None
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def at_hand(self) -> Credentials:
+        """The given ones."""
+        return self._credentials
+
+    async def resolve(self) -> None:
+        """Nothing is left to resolve."""
+
+
+class FoundCredentials:
+    """Credentials from the environment, a profile, SSO, web identity or instance metadata, refreshed in time.
+
+    Finding them reads files and asks servers, so it is done in a thread, and by one at a time.
+
+    Args:
+        session: A `boto3.Session` or `aioboto3.Session` of the user's; by default one is made when it is needed.
+    """
+
+    region: str | None = None
+
+    def __init__(self, session: Any = None) -> None:
+        self._session = session
+        self._provider: Any = None
+        self._credentials: Credentials | None = None
+        self._lock = threading.Lock()
+
+    def at_hand(self) -> Credentials:
+        """Those found last."""
+        if self._credentials is None or self._expires_within(0):
+            raise InvalidArgumentException(
+                "the credentials are not known yet, or have expired: `await storage.prepare()` first"
+            )
+        return self._credentials
+
+    async def resolve(self) -> None:
+        """Ask where they come from, the first time and when they are about to expire."""
+        if self._credentials is None or self._expires_within(None):
+            await offload(self._ask)
+
+    def _expires_within(self, seconds: float | None) -> bool:
+        """Whether they do; None is for when boto3 would begin to ask for new ones."""
+        # a method of those that expire only; it looks at the clock and does no I/O
+        needs_refresh = getattr(self._provider, "refresh_needed", None)
+        return needs_refresh is not None and bool(needs_refresh(seconds))
+
+    def _ask(self) -> None:
+        is_urgent = self._credentials is None or self._expires_within(_URGENT)
+        if not self._lock.acquire(blocking=is_urgent):
+            return  # somebody asks, and what is at hand will do until then
+        try:
+            if self._credentials is None or self._expires_within(None):
+                self._find()
+        finally:
+            self._lock.release()
+
+    def _find(self) -> None:
+        if self._session is None:
+            self._session = import_boto3().Session()
+        if self._provider is None:
+            self._provider = _finished(self._session.get_credentials())
+        if self._provider is None:
+            raise AccessDeniedException(
+                "no AWS credentials: give aws_access_key_id and aws_secret_access_key, or set up the environment, "
+                "a profile or a role"
+            )
+        frozen = _finished(self._provider.get_frozen_credentials())
+        self._credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        self.region = self._session.region_name
+
+
+def _finished(result: Any) -> Any:
+    """The result itself; that of aioboto3, whose methods are coroutines that read files now and then, is awaited."""
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def import_boto3() -> Any:
+    """boto3, which takes 0.3 s to import: call it in a thread.
+
+    Raises:
+        ImportError: It is not installed; the message says how.
+    """
+    try:
+        return import_module("boto3")
+    except ModuleNotFoundError as error:
+        raise ImportError('this needs boto3: run  pip install "sqlalchemy-async-storages[s3]"') from error

@@ -1,0 +1,165 @@
+"""Large uploads in parts: a few in flight, bounded memory, nothing left open when they fail."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from itertools import count, repeat
+
+from async_storages._tasks import map_bounded
+from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.cleanup import clean_up, settled_if_cancelled
+from async_storages.backends.s3.client import CopySource, S3Client
+from async_storages.content import Content
+from async_storages.errors import FileTooLargeException
+
+__all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "Parts", "part_sizes"]
+
+PART_SIZE = 8 << 20
+"""Bytes of a part, unless there would be too many of them; what is no larger is uploaded in one request."""
+
+IN_FLIGHT = 3
+"""Parts that are in memory at once: those on their way, and the one being filled."""
+
+MAX_PARTS = 10_000
+"""The most that S3 takes."""
+
+_LARGEST = 5 << 40
+_COPIED_AT_ONCE = 1 << 30
+
+
+def part_sizes(size: int | None) -> Iterator[int]:
+    """Bytes of each part of an upload of `size` bytes, without end; for unknown sizes they double every 1000 parts.
+
+    Either way `MAX_PARTS` of them hold the 5 TiB that S3 stores, and are whole MiB.
+
+    Raises:
+        FileTooLargeException: It is more than that.
+    """
+    if size is None:
+        return (PART_SIZE << (number // 1000) for number in range(MAX_PARTS))
+    if size > _LARGEST:
+        raise FileTooLargeException("larger than the 5 TiB that S3 stores")
+    return repeat(max(PART_SIZE, -(-size // (MAX_PARTS << 20)) << 20))
+
+
+class Parts:
+    """Cuts content into parts, looking one chunk ahead: which is the last one is sure, and so is that it was right.
+
+    Args:
+        content: Whose chunks divide every part size evenly.
+        size: Its bytes, if known.
+    """
+
+    def __init__(self, content: Content, size: int | None) -> None:
+        self._chunks = aiter(content)
+        self._sizes = part_sizes(size)
+        self._ahead = b""
+        self._ended = False
+        self._first: list[bytes] = []
+
+    async def are_one(self) -> bool:
+        """Whether the first part, which may be empty, is the only one."""
+        self._first = [await self._fill()]
+        return self._ended
+
+    async def next(self) -> bytes:
+        """The next part, empty after the last."""
+        return self._first.pop() if self._first else await self._fill()
+
+    async def _fill(self) -> bytes:
+        part, size = bytearray(), next(self._sizes)
+        while not self._ended and len(part) + len(self._ahead) <= size:
+            part += self._ahead
+            self._ahead = await anext(self._chunks, b"")
+            self._ended = not self._ahead
+        return bytes(part)
+
+    async def aclose(self) -> None:
+        """Close the content's iteration."""
+        await self._chunks.aclose()
+
+
+class Multipart:
+    """One multipart upload, from its beginning to its completion, or without a trace.
+
+    Args:
+        client: Sends it.
+        bucket: The target's.
+        key: The target's.
+        headers: Of the object: type, metadata, storage class …
+        overwrite: False refuses a key that is taken, when the parts are put together.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, key: str, *, headers: Mapping[str, str], overwrite: bool) -> None:
+        self._client = client
+        self._target = (bucket, key)
+        self._headers = headers
+        self._overwrite = overwrite
+        self._within = client.wire.options.cleanup_timeout
+
+    async def upload(self, parts: Parts) -> None:
+        """Upload parts that come one by one.
+
+        Raises:
+            Exception: Whatever `parts` or a request raised. The upload is aborted then, also when cancelled; where
+                that fails too, the first error is the one that surfaces, and the bucket's lifecycle rule cleans up.
+        """
+        async with self._begun() as upload_id:
+            await self._complete(upload_id, await self._send(upload_id, parts))
+
+    async def copy(self, source: CopySource, size: int) -> None:
+        """Copy an object of `size` bytes on the server; raises as `upload` does."""
+        part_size = max(_COPIED_AT_ONCE, next(part_sizes(size)))
+
+        async def copy_part(numbered: tuple[int, int]) -> Part:
+            number, first = numbered
+            last = min(first + part_size, size) - 1
+            return await self._client.upload_part_copy(
+                *self._target, upload_id, number, source=source, first=first, last=last
+            )
+
+        async with self._begun() as upload_id:
+            copied = await map_bounded(copy_part, enumerate(range(0, size, part_size), 1), limit=IN_FLIGHT)
+            await self._complete(upload_id, copied)
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[str]:
+        """The id of an upload that is aborted where the block is left by an error."""
+        upload_id = await settled_if_cancelled(
+            self._client.create_multipart_upload(*self._target, headers=self._headers, overwrite=self._overwrite),
+            is_without_effect=lambda: False,
+            undo=lambda unwanted: self._client.abort_multipart_upload(*self._target, unwanted),
+            within=self._within,
+        )
+        try:
+            yield upload_id
+        except BaseException as error:
+            aborting = self._client.abort_multipart_upload(*self._target, upload_id)
+            await clean_up(aborting, error, within=self._within)
+            raise
+
+    async def _send(self, upload_id: str, parts: Parts) -> list[Part]:
+        sent: list[Part] = []
+        free = asyncio.Semaphore(IN_FLIGHT)
+
+        async def send(number: int, body: bytes) -> None:
+            sent.append(await self._client.upload_part(*self._target, upload_id, number, body))
+            free.release()
+
+        failure = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in count(1):
+                    await free.acquire()
+                    if not (body := await parts.next()):
+                        break
+                    group.create_task(send(number, body))
+                    del body
+        except BaseExceptionGroup as failures:
+            failure = failures.exceptions[0]
+        if failure is not None:  # raised out here it keeps its own cause and context
+            raise failure
+        return sent
+
+    async def _complete(self, upload_id: str, parts: list[Part]) -> None:
+        await self._client.complete_multipart_upload(*self._target, upload_id, parts, overwrite=self._overwrite)

@@ -1,0 +1,118 @@
+"""What S3's headers and listings say of a file, and which headers say it to S3. Pure."""
+
+import base64
+from collections.abc import Mapping
+from email.errors import MessageError
+from email.header import decode_header, make_header
+from email.utils import parsedate_to_datetime
+
+from async_storages import naming, sniff
+from async_storages.backends.s3.answers import ListedObject
+from async_storages.errors import StorageOperationException
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo
+
+__all__ = ["described_headers", "info_of", "is_copy", "listed_info", "metadata_headers", "size_of"]
+
+_METADATA = "x-amz-meta-"
+_KEPT = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires")
+"""What describes a file beside its metadata."""
+
+
+def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The headers that store the user's metadata."""
+    return {f"{_METADATA}{key}": _encoded(value) for key, value in metadata.items()}
+
+
+def described_headers(found: Mapping[str, str], metadata: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The headers that describe another file as this one is described, or only with other metadata."""
+    kept = {name: found[name] for name in (*_KEPT, "x-amz-storage-class") if name in found}
+    return {**kept, **metadata_headers(_metadata_of(found) if metadata is None else metadata)}
+
+
+def is_copy(made: Mapping[str, str], origin: Mapping[str, str], metadata: Mapping[str, str] | None) -> bool:
+    """Whether an object may be taken for a copy of another one, or for that one with the new metadata."""
+    if made.get("Content-Length") != origin.get("Content-Length"):
+        return False
+    if metadata is not None:
+        return _metadata_of(made) == metadata
+    return any(name in made and made[name] == origin.get(name) for name in ("ETag", "x-amz-checksum-crc32"))
+
+
+def size_of(found: Mapping[str, str]) -> int:
+    """The size in bytes.
+
+    Raises:
+        StorageOperationException: The headers do not tell.
+    """
+    size = found.get("Content-Length") or found.get("content-length", "")
+    if not (size.isascii() and size.isdigit()):
+        raise StorageOperationException("S3's answer does not tell the size")
+    return int(size)
+
+
+def info_of(file_id: FileId, found: Mapping[str, str]) -> FileBasicInfo:
+    """All that the headers of a file say.
+
+    Raises:
+        StorageOperationException: They do not tell its size.
+    """
+    found = {name.lower(): _readable(value) for name, value in found.items()}
+    try:
+        modified = parsedate_to_datetime(found.get("last-modified", ""))
+    except ValueError:
+        modified = None
+    return FileBasicInfo(
+        file_id=str(file_id),
+        file_name=naming.original_filename(file_id.key),
+        file_size=size_of(found),
+        last_modify_time=modified,
+        storage_class=found.get("x-amz-storage-class", "STANDARD"),
+        metadata=_metadata_of(found),
+        content_type=found.get("content-type"),
+        etag=found.get("etag", "").strip('"') or None,
+    )
+
+
+def listed_info(file_id: FileId, listed: ListedObject) -> FileBasicInfo:
+    """All that a listing says of a file; its type is guessed by its name, and its metadata left out."""
+    return FileBasicInfo(
+        file_id=str(file_id),
+        file_name=naming.original_filename(file_id.key),
+        file_size=listed.size,
+        last_modify_time=listed.last_modified,
+        storage_class=listed.storage_class,
+        content_type=sniff.guess_by_name(file_id.key),
+        etag=listed.etag,
+    )
+
+
+def _metadata_of(found: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.lower().removeprefix(_METADATA): _decoded(value)
+        for name, value in found.items()
+        if name.lower().startswith(_METADATA)
+    }
+
+
+def _readable(value: str) -> str:
+    """A header as text: aiohttp leaves bytes that are no UTF-8 as lone surrogates, which nothing else takes."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _encoded(value: str) -> str:
+    """A header value: as it is, or one encoded word of RFC 2047, as S3 itself writes them.
+
+    SeaweedFS drops empty ones, but not the word for nothing.
+    """
+    if value and value.isascii() and "=?" not in value:
+        return value
+    return f"=?UTF-8?B?{base64.b64encode(value.encode()).decode('ascii')}?="
+
+
+def _decoded(value: str) -> str:
+    """The inverse of `_encoded`; what others wrote and nobody can read stays as it is."""
+    try:
+        return str(make_header(decode_header(value)))
+    except (MessageError, LookupError, ValueError):
+        return value

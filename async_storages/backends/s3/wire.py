@@ -1,0 +1,272 @@
+"""Requests to S3 on their way: addressed, signed, sent until answered, and the answer judged."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import ClientResponse
+
+from async_storages._tasks import offload
+from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
+from async_storages.backends.s3.answers import Failure, is_failure
+from async_storages.backends.s3.credentials import CredentialSource
+from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
+from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
+from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
+
+__all__ = ["Answer", "Request", "Wire"]
+
+_HASHED = 1 << 20
+"""Bodies up to this many bytes are hashed for the signature also where TLS protects them: it costs under 1 ms."""
+
+_TOLERATED_SKEW = timedelta(minutes=4)
+"""Clocks that differ by more may be why a signature was refused; S3 allows 15 minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked of S3.
+
+    Attributes:
+        method: Of HTTP.
+        bucket: Whose it is.
+        key: Of the object; None where the bucket itself is meant.
+        query: The parameters; flags such as ``uploads`` are empty.
+        headers: Those to be signed.
+        body: Made by `Wire.body`; None for methods that send none.
+        may_fail_late: Whether a failure may come in the body of a 200.
+    """
+
+    method: str
+    bucket: str
+    key: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    may_fail_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer.
+
+    Attributes:
+        headers: Case-insensitive.
+        body: All of it.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Wire:
+    """The way to one S3 server, for any number of its buckets.
+
+    It learns where a bucket is, and what time it is at the server, from the server's answers.
+
+    Args:
+        credentials: Where the access key comes from.
+        endpoint_url: The server, None for AWS: see `Endpoint.for_bucket`.
+        region_name: The region; by default that of the credentials' profile, else ``"us-east-1"``.
+        addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
+        use_ssl: For an `endpoint_url` without a scheme.
+        options: Time-outs, pool, retries.
+    """
+
+    def __init__(
+        self,
+        credentials: CredentialSource,
+        *,
+        endpoint_url: str | None = None,
+        region_name: str | None = None,
+        addressing_style: AddressingStyle = "auto",
+        use_ssl: bool = True,
+        options: HttpOptions | None = None,
+    ) -> None:
+        self.options = options or HttpOptions()
+        self._credentials = credentials
+        self._endpoint_url = endpoint_url
+        self._region_name = region_name
+        self._addressing_style: AddressingStyle = addressing_style
+        self._use_ssl = use_ssl
+        self._http = HttpClient(self.options)
+        self._regions: dict[str, str] = {}
+        self._endpoints: dict[tuple[str, str | None, str | None], Endpoint] = {}
+        self._signer: Signer | None = None
+        self._skew = timedelta()
+
+    # ---- addresses and signatures, without I/O
+
+    def endpoint(self, bucket: str, *, endpoint_url: str | None = None) -> Endpoint:
+        """The address of a bucket, as far as is known; that on another server, if one is given."""
+        region = self._regions.get(bucket) or self._region_name or self._credentials.region
+        return self._endpoint(bucket, region, endpoint_url or self._endpoint_url)
+
+    def _endpoint(self, bucket: str, region: str | None, endpoint_url: str | None) -> Endpoint:
+        asked = (bucket, region, endpoint_url)
+        if asked not in self._endpoints:
+            self._endpoints[asked] = Endpoint.for_bucket(
+                bucket,
+                region_name=region,
+                endpoint_url=endpoint_url,
+                addressing_style=self._addressing_style,
+                use_ssl=self._use_ssl,
+            )
+        return self._endpoints[asked]
+
+    @property
+    def server_url(self) -> str | None:
+        """The server with its scheme; None for AWS."""
+        url = self._endpoint_url
+        if url is None or "://" in url:
+            return url
+        return f"{'https' if self._use_ssl else 'http'}://{url}"
+
+    @property
+    def now(self) -> datetime:
+        """The time by the server's clock, as far as is known."""
+        return _local_time() + self._skew
+
+    def signer(self, region: str) -> Signer:
+        """The signer for a region, with the credentials at hand.
+
+        Raises:
+            InvalidArgumentException: None are at hand yet: `prepare` resolves them.
+        """
+        credentials = self._credentials.at_hand()
+        if self._signer is None or (self._signer.credentials, self._signer.region) != (credentials, region):
+            self._signer = Signer(credentials, region)
+        return self._signer
+
+    async def prepare(self) -> None:
+        """Resolve the credentials, or refresh those that are about to expire."""
+        await self._credentials.resolve()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        await self._http.aclose()
+
+    # ---- sending
+
+    def body(self, data: bytes) -> Body:
+        """The body of one request."""
+        return self._http.body(data)
+
+    async def exchange(self, request: Request, *, attempts: int | None = None) -> Answer:
+        """Send until answered, and read the answer whole.
+
+        Args:
+            request: What is asked.
+            attempts: How often it is sent at the most; by default as often as the options say.
+
+        Raises:
+            StorageException: What S3 answered in the end, or that it did not.
+        """
+        response, content = await self._answered(request, attempts)
+        return Answer(response.headers, content)
+
+    async def open(self, request: Request) -> ClientResponse:
+        """Send until answered; the answer is the caller's to read and close.
+
+        Raises:
+            StorageException: As for `exchange`.
+        """
+        response, _ = await self._answered(request, is_read=False)
+        return response
+
+    async def _answered(
+        self, request: Request, attempts: int | None = None, *, is_read: bool = True
+    ) -> tuple[ClientResponse, bytes]:
+        """The first answer that is a success, and its content if it is to be read."""
+        retries = self.options.retries
+        failures = 0
+        learnt: set[str] = set()
+        error: StorageException
+        while True:
+            await self.prepare()
+            endpoint, skew = self.endpoint(request.bucket), self._skew
+            try:
+                outcome = await self._attempt(request, endpoint, is_read=is_read)
+            except StorageUnavailableException as unavailable:
+                error, may_pass = unavailable, True
+            else:
+                if not isinstance(outcome, Failure):
+                    return outcome
+                lesson = self._learn(outcome, request.bucket, endpoint.region, skew)
+                if lesson and lesson not in learnt:
+                    learnt.add(lesson)
+                    continue
+                error, may_pass = outcome.error(), outcome.may_pass
+            failures += 1
+            if not may_pass or failures >= (attempts or retries.attempts):
+                raise error
+            await retries.pause(failures)
+
+    def _learn(self, failure: Failure, bucket: str, region: str, skew: timedelta) -> str:
+        """Take over the server's clock or the bucket's region, where the request was signed with another; says which.
+
+        What the request was signed with may differ from what is known by now, from the answer to another one.
+        """
+        if failure.status == 403 and failure.time is not None:  # a HEAD is refused without saying why
+            difference = failure.time - _local_time()
+            if abs(difference - skew) > _TOLERATED_SKEW:
+                self._skew = difference
+                return "clock"
+        if failure.status in {301, 307, 400} and failure.region and failure.region != region:
+            with suppress(InvalidArgumentException):  # not to be believed
+                self._endpoint(bucket, failure.region, self._endpoint_url)
+                self._regions[bucket] = failure.region
+                return "region"
+        return ""
+
+    async def _attempt(
+        self, request: Request, endpoint: Endpoint, *, is_read: bool
+    ) -> tuple[ClientResponse, bytes] | Failure:
+        response = await self._send(request, endpoint)
+        failed = response.status >= 300
+        try:
+            with transfer_errors():
+                content = await response.read() if is_read or failed else b""
+        except BaseException:
+            response.close()
+            raise
+        if failed:
+            return Failure.of(response.status, response.headers, content)
+        if request.may_fail_late and is_failure(content):
+            return Failure.of(500, response.headers, content)
+        return response, content
+
+    async def _send(self, request: Request, endpoint: Endpoint) -> ClientResponse:
+        path = endpoint.bucket_path if request.key is None else endpoint.path(request.key)
+        signature = self.signer(endpoint.region).sign(
+            request.method,
+            endpoint.host,
+            path,
+            payload_hash=await _payload_hash(request.body, endpoint),
+            now=self.now,
+            query=request.query,
+            headers=request.headers,
+        )
+        query = f"?{encode_query(request.query)}" if request.query else ""
+        headers = {**request.headers, **signature}
+        return await self._http.send(request.method, f"{endpoint.origin}{path}{query}", headers, request.body)
+
+
+async def _payload_hash(body: Body | None, endpoint: Endpoint) -> str:
+    if body is None or not body.data:
+        return EMPTY_SHA256
+    if len(body.data) <= _HASHED:
+        return _sha256(body.data)
+    # the checksum header, which is signed, already fixes the body of what TLS protects
+    return UNSIGNED_PAYLOAD if endpoint.origin.startswith("https:") else await offload(_sha256, body.data)
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _local_time() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
