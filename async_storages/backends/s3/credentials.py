@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -105,18 +107,29 @@ class FoundCredentials:
             self._lock.release()
 
     def _find(self) -> None:
-        if self._session is None:
-            self._session = import_boto3().Session()
-        if self._provider is None:
-            self._provider = _finished(self._session.get_credentials())
-        if self._provider is None:
-            raise AccessDeniedException(
-                "no AWS credentials: give aws_access_key_id and aws_secret_access_key, or set up the environment, "
-                "a profile or a role"
-            )
-        frozen = _finished(self._provider.get_frozen_credentials())
-        self._credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        with _botocore_errors():
+            if self._session is None:
+                self._session = import_boto3().Session()
+            if self._provider is None:
+                self._provider = _finished(self._session.get_credentials())
+            if self._provider is None:
+                raise AccessDeniedException(
+                    "no AWS credentials: give aws_access_key_id and aws_secret_access_key, or set up the environment, "
+                    "a profile or a role"
+                )
+            frozen = _finished(self._provider.get_frozen_credentials())
         self.region = self._session.region_name
+        self._credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+@contextmanager
+def _botocore_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("botocore.", "aiobotocore.")):
+            raise
+        raise AccessDeniedException(f"no AWS credentials: {type(error).__name__}") from error
 
 
 def _finished(result: Any) -> Any:

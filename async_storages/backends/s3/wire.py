@@ -233,10 +233,8 @@ class Wire:
         except BaseException:
             response.close()
             raise
-        if failed:
+        if failed or (request.may_fail_late and is_failure(content)):
             return Failure.of(response.status, response.headers, content)
-        if request.may_fail_late and is_failure(content):
-            return Failure.of(500, response.headers, content)
         return response, content
 
     async def _send(self, request: Request, endpoint: Endpoint) -> ClientResponse:

@@ -1,0 +1,90 @@
+"""Cutting content into parts."""
+
+from itertools import accumulate, islice
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from async_storages.backends.s3 import multipart
+from async_storages.backends.s3.multipart import MAX_PARTS, PART_SIZE, Parts, part_sizes
+from async_storages.content import Content
+from async_storages.errors import FileTooLargeException, InvalidArgumentException
+from async_storages.sources import CHUNK_SIZE
+from tests.support.streams import Closing, stream
+
+MIB, TIB = 1 << 20, 1 << 40
+
+
+@given(st.integers(0, 5 * TIB))
+@example(MAX_PARTS * PART_SIZE)
+@example(MAX_PARTS * PART_SIZE + 1)
+@example(5 * TIB)
+def test_the_parts_of_a_known_size_are_alike_and_few_enough(size):
+    [part] = {*islice(part_sizes(size), 10)}
+    assert part >= PART_SIZE
+    assert part % MIB == 0
+    assert -(-size // part) <= MAX_PARTS
+    assert part == PART_SIZE or part - size / MAX_PARTS < MIB
+
+
+def test_the_parts_of_an_unknown_size_grow_until_they_hold_all_that_may_come():
+    sizes = list(part_sizes(None))
+    assert len(sizes) == MAX_PARTS
+    assert sizes[:1000] == [PART_SIZE] * 1000
+    assert all(size % CHUNK_SIZE == 0 for size in sizes)
+    assert max(sizes) <= 5 << 30
+    total = list(accumulate(sizes))
+    assert total[-1] >= 5 * TIB
+    assert total[3000] > 50 << 30  # and are still no larger than 64 MiB
+    assert sizes[3000] == 64 * MIB
+
+
+def test_more_than_the_server_stores_is_refused():
+    with pytest.raises(FileTooLargeException):
+        part_sizes(5 * TIB + 1)
+
+
+@pytest.fixture
+def _small_parts(monkeypatch):
+    monkeypatch.setattr(multipart, "PART_SIZE", 2 * CHUNK_SIZE)
+
+
+@pytest.mark.usefixtures("_small_parts")
+@pytest.mark.parametrize(
+    ("size", "lengths"),
+    [
+        (0, [0]),
+        (1, [1]),
+        (2 * CHUNK_SIZE, [2 * CHUNK_SIZE]),
+        (2 * CHUNK_SIZE + 1, [2 * CHUNK_SIZE, 1]),
+        (5 * CHUNK_SIZE, [2 * CHUNK_SIZE, 2 * CHUNK_SIZE, CHUNK_SIZE]),
+    ],
+)
+async def test_content_is_cut_into_parts(size, lengths):
+    data = b"".join(bytes([n % 251]) * 1000 for n in range(size // 1000 + 1))[:size]
+    parts = Parts(Content(stream(data)), None)
+    assert await parts.are_one() is (len(lengths) == 1)
+    found = [await parts.next()]
+    while part := await parts.next():
+        found.append(part)
+    assert list(map(len, found)) == lengths
+    assert b"".join(found) == data
+    await parts.aclose()
+
+
+async def test_the_last_part_is_given_only_if_all_was_right():
+    parts = Parts(Content(stream(bytes(CHUNK_SIZE), bytes(CHUNK_SIZE - 1)), size=2 * CHUNK_SIZE), None)
+    with pytest.raises(InvalidArgumentException, match="only"):
+        await parts.are_one()
+
+
+@pytest.mark.usefixtures("_small_parts")
+async def test_what_the_content_opened_is_closed():
+    source = Closing(bytes(CHUNK_SIZE), bytes(5 * CHUNK_SIZE))
+    content = Content(source.stream())
+    parts = Parts(content, None)
+    assert not await parts.are_one()
+    await parts.aclose()
+    await content.aclose()
+    assert source.closed

@@ -1,0 +1,93 @@
+"""Descriptions on their way into headers and back."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from async_storages.backends.s3 import objects
+from async_storages.errors import StorageOperationException
+from async_storages.ids import FileId
+
+FILE = FileId("s3", "photos", "a/0123456789abcdef_b.txt")
+HEAD = {"Content-Length": "5", "ETag": '"e"', "Last-Modified": "Sun, 22 Nov 2026 01:10:48 GMT", "Content-Type": "a/b"}
+
+
+def info(**headers):
+    return objects.info_of(FILE, HEAD | {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def test_what_headers_say():
+    found = info(x_amz_storage_class="GLACIER", X_Amz_Meta_Author="Ada")
+    assert found.model_dump() == {
+        "file_id": "s3:photos/a/0123456789abcdef_b.txt",
+        "file_name": "b.txt",
+        "file_size": 5,
+        "last_modify_time": datetime(2026, 11, 22, 1, 10, 48, tzinfo=UTC),
+        "storage_class": "GLACIER",
+        "metadata": {"author": "Ada"},
+        "content_type": "a/b",
+        "etag": "e",
+    }
+
+
+@given(st.dictionaries(st.just("a"), st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]))))
+@example({"a": ""})
+@example({"a": "=?utf-8?q?x?="})
+@example({"a": "合同 № 1: «ёж» 🎉"})
+@example({"a": "a  b"})
+def test_metadata_comes_back(metadata):
+    headers = objects.metadata_headers(metadata)
+    assert all(value and value.isascii() for value in headers.values())
+    assert objects.info_of(FILE, HEAD | headers).metadata == metadata
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("plain", "plain"),
+        ("=?ISO-8859-1?Q?caf=E9?=", "café"),
+        ("=?nope?B?w6Q=?=", "=?nope?B?w6Q=?="),
+        ("=?UTF-8?B?/w==?=", "=?UTF-8?B?/w==?="),
+        ("café", "café"),
+        (b"caf\xe9".decode("utf-8", "surrogateescape"), "caf\ufffd"),
+    ],
+    ids=ascii,
+)
+def test_metadata_that_others_wrote_is_read_as_well_as_can_be(written, read):
+    assert info(x_amz_meta_a=written).metadata == {"a": read}
+
+
+@pytest.mark.parametrize("size", ["", "-1", "5x", "٥"], ids=ascii)
+def test_a_file_without_a_size_is_none(size):
+    with pytest.raises(StorageOperationException):
+        objects.info_of(FILE, HEAD | {"Content-Length": size})
+
+
+def test_a_file_without_a_time_is_one():
+    assert info(Last_Modified="soon").last_modify_time is None
+
+
+def test_a_copy_is_described_as_its_original():
+    kept = {"Content-Type": "a/b", "Cache-Control": "no-store", "Content-Disposition": "inline", "Expires": "0"}
+    kept |= {"Content-Encoding": "gzip", "Content-Language": "de", "x-amz-storage-class": "GLACIER"}
+    found = HEAD | kept | {"x-amz-meta-a": "=?UTF-8?B?w6Q=?=", "Server": "S3"}
+    assert objects.described_headers(found) == kept | {"x-amz-meta-a": "=?UTF-8?B?w6Q=?="}
+    assert objects.described_headers(found, {"b": "2"}) == kept | {"x-amz-meta-b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("made", "metadata", "expected"),
+    [
+        (HEAD, None, True),
+        (HEAD | {"ETag": '"other"'}, None, False),
+        (HEAD | {"ETag": '"other"', "x-amz-checksum-crc32": "c"}, None, True),
+        (HEAD | {"Content-Length": "6"}, None, False),
+        (HEAD | {"ETag": '"other"', "x-amz-meta-a": "1"}, {"a": "1"}, True),
+        (HEAD, {"a": "1"}, False),
+        ({"Content-Length": "5"}, None, False),
+    ],
+)
+def test_what_may_be_taken_for_a_copy(made, metadata, expected):
+    assert objects.is_copy(made, HEAD | {"x-amz-checksum-crc32": "c"}, metadata) is expected
