@@ -28,7 +28,7 @@ from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
 from async_storages.signing import TokenSigner, check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
-from async_storages.storage import FileName, PresignMethod, Storage, byte_range
+from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
 
 __all__ = ["LocalStorage", "PresignedRequest"]
 
@@ -216,7 +216,7 @@ class LocalStorage(Storage):
         """A presigned URL below `base_url`: see `SupportsPresign`. `verify_presigned` tells a route what it allows."""
         with self._operation("presign", name) as operation:
             request = PresignedRequest(
-                method=_check_method(method, read_only=self.read_only),
+                method=check_presign_method(method, read_only=self.read_only),
                 key=operation.file.key if method != "PUT" else naming.check_key(operation.file.key),
                 filename=filename,
                 disposition=disposition or ("attachment" if filename else None),
@@ -243,7 +243,7 @@ class LocalStorage(Storage):
         """A form to post to `base_url`: see `SupportsDirectUpload`."""
         with self._operation("presign_post", name) as operation:
             request = PresignedRequest(
-                method=_check_method("POST", read_only=self.read_only),
+                method=check_presign_method("POST", read_only=self.read_only),
                 key=naming.check_key(operation.file.key, operation="presign_post"),
                 content_type=content_type,
                 min_size=min_size,
@@ -330,14 +330,6 @@ def _check_base_url(base_url: str | None) -> str | None:
     if not base_url.startswith(("http://", "https://", "/")):
         raise InvalidArgumentException(f"base_url must begin with http://, https:// or /, not {base_url!r}")
     return base_url.rstrip("/")
-
-
-def _check_method(method: str, *, read_only: bool) -> str:
-    if method not in {"GET", "HEAD", "PUT", "POST", "DELETE"}:
-        raise InvalidArgumentException(f"{method!r} is not a method that can be presigned")
-    if read_only and method not in {"GET", "HEAD"}:
-        raise AccessDeniedException("the storage was opened with read_only=True")
-    return method
 
 
 def _check_limits(request: PresignedRequest) -> None:
