@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
@@ -133,8 +134,11 @@ def _botocore_errors() -> Iterator[None]:
 
 
 def _finished(result: Any) -> Any:
-    """The result itself; that of aioboto3, whose methods are coroutines that read files now and then, is awaited."""
-    return asyncio.run(result) if inspect.iscoroutine(result) else result
+    """The result itself; that of aioboto3, a coroutine that reads files now and then, in a loop it may block."""
+    if not inspect.iscoroutine(result):
+        return result
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, result).result()
 
 
 def import_boto3() -> Any:

@@ -34,6 +34,7 @@ _LARGEST_AT_ONCE = 5 << 30
 
 _DELETED_AT_ONCE = 1000
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
 
 
@@ -106,8 +107,7 @@ class S3Storage(Storage, has_bucket=True):
         self._custom_domain = _checked_domain(custom_domain)
         self._querystring_auth = querystring_auth
         self._prefix = f"{naming.check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
-        given = {"x-amz-acl": default_acl, "x-amz-storage-class": storage_class}
-        self._object_headers = {name: value for name, value in given.items() if value is not None}
+        self._object_headers = _object_headers(default_acl, storage_class)
         self.location = self._client.wire.endpoint(bucket_name).bucket_url
         self._public  # noqa: B018 - wrong ones are refused now
         super().__init__(name=name, read_only=read_only)
@@ -392,6 +392,14 @@ def _credentials(key_id: str | None, secret: str | None, token: str | None, sess
     if session is not None:
         raise InvalidArgumentException("either an access key or a session: there can be but one")
     return StaticCredentials(Credentials(key_id, secret, token))
+
+
+def _object_headers(default_acl: str | None, storage_class: str | None) -> dict[str, str]:
+    given = {"x-amz-acl": default_acl, "x-amz-storage-class": storage_class}
+    for name, value in given.items():
+        if value is not None and not _TOKEN.fullmatch(value):
+            raise InvalidArgumentException(f"{value!a} is no value of {name}")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _checked_domain(domain: str | None) -> str | None:

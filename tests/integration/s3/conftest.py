@@ -1,0 +1,36 @@
+"""Storages on the test server."""
+
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+
+from tests.support.s3 import proxy_to, s3_storage
+
+
+@pytest.fixture
+async def s3(s3_server, s3_bucket):
+    """Makes storages on the bucket of the test, and closes them after it."""
+    async with AsyncExitStack() as opened:
+
+        async def make(bucket=s3_bucket, **options):
+            return await opened.enter_async_context(s3_storage(s3_server, bucket, **options))
+
+        yield make
+
+
+@pytest.fixture
+async def storage(s3):
+    return await s3()
+
+
+@pytest.fixture
+async def proxy(s3_server):
+    async with proxy_to(s3_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def proxied(s3, proxy):
+    """Makes storages behind the proxy."""
+    return partial(s3, endpoint_url=proxy.url)
