@@ -139,10 +139,13 @@ class BucketAdmin:
         exceptions = import_module("botocore.exceptions")
         try:
             return work(client)
+        # the frames of boto3's errors hold the answer, and that holds its connection open
         except exceptions.ClientError as error:
-            raise Failure(error.response["ResponseMetadata"]["HTTPStatusCode"], _code(error)).error() from error
+            failure = Failure(error.response["ResponseMetadata"]["HTTPStatusCode"], _code(error))
+            raise failure.error() from error.with_traceback(None)
         except exceptions.BotoCoreError as error:
-            raise StorageUnavailableException(f"the request failed ({type(error).__name__})") from error
+            reason = f"the request failed ({type(error).__name__})"
+            raise StorageUnavailableException(reason) from error.with_traceback(None)
         finally:
             client.close()
 

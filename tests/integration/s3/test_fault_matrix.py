@@ -190,8 +190,9 @@ class Case:
             not self.always or not isinstance(fault, Delay | Throttle | Duplicate),
             # each of them waits for the time-out, some many times
             not self.always or self.fault != "stall" or self.place in {"connect", "response header"},
-            # S3 sends no checksum of a range, so nothing tells wrong bytes from right ones
-            self.operation != "ranged get" or self.fault != "duplicate" or part != "response body",
+            # S3 sends no checksum of a range, so nothing tells wrong bytes from right ones; what is sent twice from
+            # within the header may hold the body's beginning
+            self.operation != "ranged get" or self.fault != "duplicate" or not part.startswith("response"),
         ]
         return all(rules)
 
@@ -209,7 +210,7 @@ CASES = [
 
 
 def test_the_matrix_is_whole():
-    assert len(CASES) == 859
+    assert len(CASES) == 857
 
 
 # ---- the test
