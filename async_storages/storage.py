@@ -70,9 +70,12 @@ class Storage(ABC):
         scheme: What its ids begin with.
         bucket: Their bucket, None for schemes without one.
         location: Tells storages of one scheme and bucket apart where ids cannot: a folder, an endpoint; never secret.
+        chooses_ids: Whether the backend chooses the ids of files, as FastDFS does, and takes of a name at most the
+            extension: each write makes a new file, nothing is ever replaced; `upload` refuses `overwrite=False`.
     """
 
     scheme: ClassVar[str]
+    chooses_ids: ClassVar[bool] = False
     bucket: str | None = None
     location: str | None = None
     name: str | None = None
@@ -99,8 +102,9 @@ class Storage(ABC):
 
         Args:
             content: Iterate it once; whatever it raises must leave nothing behind.
-            key: The exact key; backends that choose their ids use its extension.
-            overwrite: False refuses a key that exists, without a race.
+            key: The exact key; backends that choose their ids use its extension, and keep the name for people.
+            overwrite: False refuses a key that exists, without a race; of no effect where ids are chosen, as `save`
+                says False everywhere.
 
         Returns:
             The fusion id.
@@ -212,11 +216,18 @@ class Storage(ABC):
 
     @contextmanager
     def _operation(self, name: str, *file: FileName) -> Iterator[Operation]:
-        """Wrap an operation's body: refuse if closed or read-only, identify `.file`, measure, emit the event."""
+        """Wrap an operation's body: refuse if closed or read-only, identify `.file`, measure, emit the event.
+
+        A write to a storage that chooses its ids has no `.file` yet; its name has only to be a clean one.
+        """
         shown = _text_of(*file) if file else None
         with Operation(name, self.scheme, self.bucket) as operation, during(name, shown):
             self._check_usable(name)
-            if not file:
+            if shown is None:
+                yield operation
+                return
+            if name == "write" and self.chooses_ids:
+                naming.check_key(shown, operation=name)
                 yield operation
                 return
             operation.file = self.identify(*file)
@@ -241,17 +252,18 @@ class Storage(ABC):
         overwrite: bool = True,
         **options: Unpack[ContentOptions],
     ) -> str:
-        """Store content under exactly this key.
+        """Store content under exactly this key, or under an id that the backend chooses (`chooses_ids`).
 
         Args:
             content: Bytes, a path, a binary file, an upload, a (async) iterable: see `async_storages.sources`. Files
                 are read from where they stand, and stay open.
             name: The key. One that the gate for names would change is refused; `get_name` gives the changed form.
-            overwrite: False raises FileExistsException when the key exists.
+            overwrite: False raises FileExistsException when the key exists, InvalidArgumentException where ids are
+                chosen.
             **options: `content_type`, `metadata`, `size`, `max_size`, `expected`: see `ContentOptions`.
 
         Returns:
-            The key (on FastDFS, which chooses it, the id).
+            The key, or the id that was chosen.
 
         Raises:
             InvalidArgumentException: The name, the content or an option is wrong, or the declared size.
@@ -264,9 +276,18 @@ class Storage(ABC):
             'notes/hello.txt'
         """
         with during("upload", _text_of(name)):
-            key = naming.check_key(self._bare_key(self.identify(name)))
+            key = self._key_for_upload(name, overwrite=overwrite)
             async with as_content(content, key.rpartition("/")[2], options) as body:
                 return self._bare_key(self.identify(await self.write(body, key, overwrite=overwrite)))
+
+    def _key_for_upload(self, name: FileName, *, overwrite: bool) -> str:
+        if not self.chooses_ids:
+            return naming.check_key(self._bare_key(self.identify(name)))
+        if not overwrite:
+            raise InvalidArgumentException(
+                "overwrite=False promises nothing here: the storage chooses a new id, and never replaces a file"
+            )
+        return naming.check_key(_text_of(name))
 
     async def save(
         self,

@@ -53,8 +53,13 @@ print({"aioboto3", "boto3", "botocore", "aiobotocore"} & sys.modules.keys())
 
 # A module may import what stands in its own layer and in those above it. The most specific pattern counts.
 LAYERS = {
-    "pure": ("_version", "errors", "ids", "images", "images.*", "models", "naming", "signing", "sniff"),
-    "contract": ("_tasks", "content", "events", "files", "registry", "sinks", "sources", "storage"),
+    "pure": (
+        *("_version", "config", "errors", "fastdfs_ids", "ids", "images", "images.*", "models", "naming", "signing"),
+        "sniff",
+    ),
+    "contract": (
+        *("_tasks", "content", "events", "files", "registry", "sinks", "sources", "storage", "validation", "zipping"),
+    ),
     "backends": ("backends", "backends.*"),
     "public": ("async_storages",),
     "integrations": ("integrations", "integrations.*"),

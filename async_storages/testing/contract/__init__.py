@@ -32,6 +32,10 @@ The tests' names begin with their group, so that ``-k presign`` or ``-k "read or
 What a storage can do is told by the Protocols of `async_storages.storage`. A test of what it cannot do checks instead
 that it wholly lacks it: none of the Protocol's methods, or OperationNotSupportedException where it is not set up. A
 storage whose presigned URLs need a server to be tried starts that in the fixture.
+
+Where the backend chooses the ids (`Storage.chooses_ids`), the tests about exact keys check instead that every upload is
+a new file. A storage that cannot list its files overrides `leftovers`, too, and tells there all that its backend holds:
+the suite sees by nothing else what a failed or cancelled write leaves.
 """
 
 from async_storages.testing.contract.capabilities import CopyContract, ListContract, MetadataContract

@@ -1,5 +1,6 @@
-"""What the groups of the contract share: the fixture, the choice by capability, what "nothing changed" means."""
+"""What the groups of the contract share: the fixture, the choice of tests, what "nothing changed" means."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
@@ -9,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from async_storages.errors import FileNotFoundException, OperationNotSupportedException
-from async_storages.storage import Storage, SupportsDirectUpload, SupportsList, SupportsPresign
+from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
+from async_storages.storage import Storage, SupportsCopy, SupportsDirectUpload, SupportsList, SupportsPresign
 
-__all__ = ["ContractGroup", "can", "fingerprint", "needs"]
+__all__ = ["ContractGroup", "can", "exact_keys", "fingerprint", "missing", "needs"]
+
+_NEED_EXACT_KEYS = (SupportsList, SupportsCopy, SupportsDirectUpload)
 
 
 class ContractGroup:
@@ -32,7 +35,11 @@ class ContractGroup:
         raise NotImplementedError("override the fixture `storage` with one that gives an open, empty storage")
 
     async def leftovers(self, storage: Any) -> Collection[str]:
-        """Override it where that can be told: what the backend holds besides files, as drafts and open uploads."""
+        """Override it where that can be told: what the backend holds besides files, as drafts and open uploads.
+
+        A storage that cannot list its files tells all that the backend holds, files included; else nobody sees what a
+        failed write leaves.
+        """
         return ()
 
     @asynccontextmanager
@@ -50,12 +57,31 @@ class ContractGroup:
         seen["left over"] = sorted(await self.leftovers(storage))
         return seen
 
+    async def replaces_nothing(self, storage: Storage) -> None:
+        """What holds where ids are chosen, in the place of all that is about exact keys: each upload is a new file."""
+        key = await storage.upload(b"content", "file.txt", metadata={"a": "1"})
+        async with self.unchanged(storage, key):
+            with pytest.raises(InvalidArgumentException):
+                await storage.upload(b"content", "file.txt", overwrite=False)
+            others = await asyncio.gather(*(storage.upload(b"content", "file.txt") for _ in range(5)))
+            assert len({key, *others}) == 6
+            await storage.delete_many(others)
+
 
 async def _seen(storage: Storage, key: str) -> object:
+    absent = (FileNotFoundException, InvalidArgumentException) if storage.chooses_ids else FileNotFoundException
     try:
         return await storage.stat(key), fingerprint(await storage.read(key))
-    except FileNotFoundException:
+    except absent:
         return "absent"
+
+
+async def missing(storage: Storage, key: str = "missing.txt") -> str:
+    """The name of a file that is not there: the key itself, or the chosen id of one that was deleted."""
+    if storage.chooses_ids:
+        key = await storage.upload(b"missing", key)
+        await storage.delete(key)
+    return key
 
 
 def fingerprint(content: bytes) -> tuple[int, str]:
@@ -79,18 +105,33 @@ def needs[**Arguments](
     return decorate
 
 
+def exact_keys[**Arguments](
+    test: Callable[Arguments, Awaitable[None]],
+) -> Callable[Arguments, Awaitable[None]]:
+    """Run a test if files have the keys that they are given; else check what holds instead, see `replaces_nothing`."""
+
+    @wraps(test)
+    async def chosen(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        group: Any = args[0]
+        storage: Any = kwargs["storage"]
+        await (group.replaces_nothing(storage) if storage.chooses_ids else test(*args, **kwargs))
+
+    return chosen
+
+
 async def can(storage: Any, capability: Any) -> bool:
     """Whether a storage has a capability and is set up for it.
 
     What it lacks it has to lack as a whole: none of the Protocol's methods, and whoever asks all the same is told by
-    an OperationNotSupportedException.
+    an OperationNotSupportedException. Who chooses ids lacks what is about keys.
     """
     has_it = isinstance(storage, capability)
     parts = [name for name in vars(capability) if not name.startswith("_") and hasattr(storage, name)]
     assert has_it or not parts, f"{type(storage).__name__} has {parts}, but not all of {capability.__name__}"
+    assert not (has_it and storage.chooses_ids and capability in _NEED_EXACT_KEYS), f"{parts} need exact keys"
     try:
         if capability is SupportsPresign:
-            await storage.file("probe.txt").get_presigned_url()
+            await storage.file(await missing(storage, "probe.txt")).get_presigned_url()
         elif capability is SupportsDirectUpload and has_it:
             await storage.presign_post("probe.txt")
     except OperationNotSupportedException:

@@ -1,5 +1,6 @@
 """List, copy, metadata: what some storages can do."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from async_storages.errors import FileExistsException, FileNotFoundException, InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.storage import Storage, SupportsCopy, SupportsList, SupportsMetadata
-from async_storages.testing.contract.base import ContractGroup, fingerprint, needs
+from async_storages.testing.contract.base import ContractGroup, fingerprint, missing, needs
 from async_storages.testing.contract.names import KEYS
 from async_storages.testing.contract.sources import CONTENT
 
@@ -116,12 +117,14 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_replaced(self, storage: Any) -> None:
-        """New metadata takes the place of all of the old; content and type stay."""
+        """New metadata takes the place of all of the old; content, type and name stay."""
         key = await storage.upload(CONTENT, "a.bin", content_type="text/x-mine", metadata={"a": "1", "b": "2"})
+        name = (await storage.stat(key)).file_name
         for metadata in ({"b": "合同", "c": "3"}, {}, {"d": "4"}):
             await storage.set_metadata(key, metadata)
             info = await storage.stat(key)
             assert (info.metadata, info.content_type, info.file_size) == (metadata, "text/x-mine", len(CONTENT))
+            assert info.file_name == name
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
 
     @needs(SupportsMetadata)
@@ -145,9 +148,10 @@ class MetadataContract(ContractGroup):
     @needs(SupportsMetadata)
     async def test_metadata_of_a_missing_file(self, storage: Any) -> None:
         """Nothing cannot be described."""
-        async with self.unchanged(storage, "missing.txt"):
-            with pytest.raises(FileNotFoundException, match=r"missing\.txt"):
-                await storage.set_metadata("missing.txt", {"a": "1"})
+        key = await missing(storage)
+        async with self.unchanged(storage, key):
+            with pytest.raises(FileNotFoundException, match=re.escape(key)):
+                await storage.set_metadata(key, {"a": "1"})
 
 
 async def _keys(storage: Storage, prefix: str = "") -> list[str]:

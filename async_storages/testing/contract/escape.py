@@ -1,6 +1,6 @@
 """Escape: no name leads out of the storage, nor to a file by another name than its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -31,9 +31,10 @@ class EscapeContract(ContractGroup):
 
     async def test_escape_from_the_own_scheme(self, storage: Storage) -> None:
         """The storage's own scheme in front makes a bad key no better; nor does another bucket."""
-        canary = str(storage.identify("folder/canary.txt"))
-        own = canary.removesuffix("folder/canary.txt")
-        for name in (f"{own}../canary.txt", f"{own}/canary.txt", f"{own}folder/../canary.txt", own):
+        key = await storage.upload(b"canary", "folder/canary.txt")
+        canary = str(storage.identify(key))
+        own = canary.removesuffix(key)
+        for name in (f"{own}../{key}", f"{own}/{key}", f"{own}folder/../{key}", f"{own}{key}/../canary.txt", own):
             await self._refuses_name(storage, name)
         if storage.bucket is not None:
             await self._refuses_name(storage, canary.replace(storage.bucket, f"{storage.bucket}-2", 1))
@@ -43,19 +44,28 @@ class EscapeContract(ContractGroup):
         """What is no name at all is refused in the same way."""
         await self._refuses_name(storage, name)
 
+    @pytest.mark.parametrize("name", ["folder/canary.txt", "canary.txt", "folder", "canary"])
+    async def test_escape_a_name_is_no_id(self, storage: Storage, name: str) -> None:
+        """Where ids are chosen, no operation takes the name that a file was uploaded under, or any other, for one."""
+        if storage.chooses_ids:
+            await self._refuses_name(storage, name, but={"upload", "write"})
+
     @pytest.mark.parametrize("key", ["s3:folder/canary.txt", "a:b.txt", " a.txt", "a.txt.", "CON", ".hidden"])
     async def test_escape_upload_takes_clean_keys_only(self, storage: Storage, key: str) -> None:
         """A key that some system reads as another one is refused; the form that is offered instead is taken."""
         async with self.unchanged(storage):
             with pytest.raises((InvalidArgumentException, RouteNotSupportedException)):
                 await storage.upload(b"content", key)
-        assert await storage.upload(b"content", storage.get_name(key)) == storage.get_name(key)
+        clean = await storage.upload(b"content", storage.get_name(key))
+        assert await storage.read(clean) == b"content"
+        assert storage.chooses_ids or clean == storage.get_name(key)
 
-    async def _refuses_name(self, storage: Any, name: Any) -> None:
-        await storage.upload(b"canary", "folder/canary.txt")
-        await storage.upload(b"canary", "canary.txt")
-        async with self.unchanged(storage, "folder/canary.txt", "canary.txt"):
+    async def _refuses_name(self, storage: Any, name: Any, *, but: Collection[str] = ()) -> None:
+        canaries = [await storage.upload(b"canary", key) for key in ("folder/canary.txt", "canary.txt")]
+        async with self.unchanged(storage, *canaries):
             for operation, attempt in (await _attempts(storage, name)).items():
+                if operation in but:
+                    continue
                 with pytest.raises((InvalidArgumentException, RouteNotSupportedException)) as caught:
                     await attempt()
                 assert caught.value.reason, operation

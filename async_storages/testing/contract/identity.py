@@ -1,8 +1,10 @@
 """Identity: what a write returns finds the file again, by whatever way it went in between."""
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
+from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -49,32 +51,43 @@ class IdentityContract(ContractGroup):
         first = await storage.save(b"first", "same.txt", folder="folder")
         second = await storage.save(b"second", "same.txt", folder="folder")
         assert first.file_id != second.file_id
-        assert first.filename == second.filename == "same.txt"
+        assert [(await file.get_info()).file_name for file in (first, second)] == ["same.txt"] * 2
+        assert storage.chooses_ids or first.filename == second.filename == "same.txt"
         assert (await first.read(), await second.read()) == (b"first", b"second")
 
     @pytest.mark.parametrize("key", [pytest.param(key, id=label) for label, key in KEYS.items()])
     async def test_identity_awkward_key(self, storage: Storage, key: str) -> None:
-        """A key comes back letter by letter: from `upload`, from `stat`, out of the URL."""
+        """A key comes back letter by letter: from `upload`, from `stat`, out of the URL; so does an id in its place."""
         returned = await storage.upload(key.encode(), key)
-        assert returned == key
-        assert await storage.read(key) == key.encode()
-        assert (await storage.stat(key)).file_id == str(storage.identify(key))
-        _check_url(await storage.url(key), key)
+        if storage.chooses_ids:
+            _check_chosen(returned, key)
+        else:
+            assert returned == key
+        assert await storage.read(returned) == key.encode()
+        assert (await storage.stat(returned)).file_id == str(storage.identify(returned))
+        _check_url(await storage.url(returned), returned)
 
     async def test_identity_similar_keys_are_kept_apart(self, storage: Storage) -> None:
         """No storage decodes, folds or shortens keys until two of them are one."""
         keys = [*KEYS.values(), "aA.png", "a/b.png", "a b=c.txt", "report.final.v1.2.pdf", "照片.jpg"]
-        for key in keys:
-            await storage.upload(key.encode(), key)
-        assert [await storage.read(key) for key in keys] == [key.encode() for key in keys]
+        returned = [await storage.upload(key.encode(), key) for key in keys]
+        assert [await storage.read(key) for key in returned] == [key.encode() for key in keys]
 
     @pytest.mark.parametrize("name", [pytest.param(name, id=label) for label, name in NAMES.items()])
     async def test_identity_hostile_name(self, storage: Storage, name: str) -> None:
-        """`save` makes a safe key of any name."""
+        """`save` makes a safe key of any name, and keeps a clean one for people."""
         stored = await storage.save(b"content", name)
         assert naming.check_key(stored.name) == stored.name
+        assert (await stored.get_info()).file_name == naming.original_filename(naming.unique_key(name))
         assert await storage.read(stored.file_id) == b"content"
         _check_url(await stored.get_path(), stored.name)
+
+
+def _check_chosen(key: str, name: str) -> None:
+    """An id that needs no encoding anywhere, and holds of the name at most the extension."""
+    assert re.fullmatch(r"[A-Za-z0-9._~/-]+", key)
+    assert key != name
+    assert PurePosixPath(key).suffix in {"", PurePosixPath(name).suffix}
 
 
 def _check_url(url: str, key: str) -> None:

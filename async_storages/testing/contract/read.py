@@ -1,6 +1,7 @@
 """Read: whole files and ranges, missing files, reads that nobody finishes."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from io import BytesIO
@@ -12,7 +13,7 @@ import pytest
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, StorageException
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import Storage
-from async_storages.testing.contract.base import ContractGroup, fingerprint
+from async_storages.testing.contract.base import ContractGroup, exact_keys, fingerprint, missing
 from async_storages.testing.contract.sources import CONTENT, LARGE
 from async_storages.testing.contract.tools import cancelled_at, no_more_open_files_than, open_files
 
@@ -102,25 +103,28 @@ class ReadContract(ContractGroup):
 
     async def test_read_missing(self, storage: Storage, tmp_path: Path) -> None:
         """What is not there is a FileNotFoundException, also Python's own, and leaves no half-made download."""
+        key = await missing(storage)
         ways: dict[str, Callable[[], Awaitable[object]]] = {
-            "read": lambda: storage.read("missing.txt"),
-            "open": lambda: storage.open("missing.txt"),
-            "stream": lambda: _read(storage.stream("missing.txt", 3, 4)),
-            "stream nothing": lambda: _read(storage.stream("missing.txt", 0, 0)),
-            "download": lambda: storage.download_to("missing.txt", tmp_path / "file.bin"),
+            "read": lambda: storage.read(key),
+            "open": lambda: storage.open(key),
+            "stream": lambda: _read(storage.stream(key, 3, 4)),
+            "stream nothing": lambda: _read(storage.stream(key, 0, 0)),
+            "download": lambda: storage.download_to(key, tmp_path / "file.bin"),
         }
         for way in ways.values():
-            with pytest.raises(FileNotFoundException, match=r"missing\.txt") as caught:
+            with pytest.raises(FileNotFoundException, match=re.escape(key)) as caught:
                 await way()
             assert isinstance(caught.value, FileNotFoundError)
         assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
     async def test_read_the_folder_of_a_file(self, storage: Storage) -> None:
-        """A folder is no file, and half a name is no name."""
-        await storage.upload(_TEN, "folder/file.txt")
-        for name in ("folder", "folder/file", "folder/file.txt.bak", "folder/file.txt/more"):
-            with pytest.raises(FileNotFoundException):
-                await storage.read(name)
+        """A folder is no file, and half a name is no name; where ids are chosen, not even that of a missing file."""
+        key = await storage.upload(_TEN, "folder/file.txt")
+        refusals = (FileNotFoundException, *([InvalidArgumentException] if storage.chooses_ids else []))
+        for name in (key.partition("/")[0], key.removesuffix(".txt"), f"{key}.bak", f"{key}-m", f"{key}/more"):
+            if name != key:  # an id may have no folder, and no extension
+                with pytest.raises(refusals):
+                    await storage.read(name)
 
     async def test_read_side_by_side(self, storage: Storage) -> None:
         """Reads of one file do not disturb each other."""
@@ -130,6 +134,7 @@ class ReadContract(ContractGroup):
             fingerprint(CONTENT[n * 1000 : n * 1000 + 50_000]) for n in range(9)
         ]
 
+    @exact_keys
     async def test_read_under_way_gives_no_mixture(self, storage: Storage) -> None:
         """Who reads while the file is replaced gets one version of it, or an error."""
         old, new = bytes(LARGE), b"\1" * LARGE

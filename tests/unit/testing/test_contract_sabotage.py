@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from urllib.parse import quote, unquote
 
 import pytest
@@ -32,7 +33,8 @@ from async_storages import (
 from async_storages.ids import FileId
 from async_storages.storage import byte_range
 from async_storages.testing import StorageContract
-from tests.support.local_server import served
+from tests.support import chosen_ids, local_server
+from tests.support.chosen_ids import ChosenIdsContract, ChosenIdsStorage
 
 SABOTAGES = {}
 
@@ -51,8 +53,14 @@ def contract_of(make, *tests):
 
         @pytest_asyncio.fixture
         async def storage(self, tmp_path):
-            async with served(tmp_path, make) as local:
+            async with local_server.served(tmp_path, make) as local:
                 yield local
+    elif issubclass(make, ChosenIdsStorage):
+
+        @pytest_asyncio.fixture
+        async def storage(self):
+            async with chosen_ids.served(make) as chosen:
+                yield chosen
     else:
 
         @pytest.fixture
@@ -60,7 +68,8 @@ def contract_of(make, *tests):
             return make()
 
     others = {name: None for name in dir(StorageContract) if name.startswith("test_") and name not in (tests or [name])}
-    return type(f"Test{make.__name__}", (StorageContract,), {"storage": storage, **others})
+    contract = ChosenIdsContract if make.chooses_ids else StorageContract
+    return type(f"Test{make.__name__}", (contract,), {"storage": storage, **others})
 
 
 class Info(MemoryStorage):
@@ -1045,15 +1054,149 @@ class TakesUploadsToMaxSizeZero(Allows):
         return replace(request, max_size=request.max_size or None)
 
 
+# ---- ids that the backend chooses
+
+
+@caught_by(StorageContract.test_write_replaces)
+class ChoosesIdsByName(ChosenIdsStorage):
+    def _choose(self, name, data):
+        return f"group1/M00/00/00/{sha256(name.encode()).hexdigest()[:27]}0000000"
+
+
+@caught_by(StorageContract.test_write_two_at_once_to_one_key)
+class ChoosesIdsByContent(ChosenIdsStorage):
+    def _choose(self, name, data):
+        return f"group1/M00/00/00/{sha256(data).hexdigest()[:27]}0000000"
+
+
+@caught_by(StorageContract.test_identity_awkward_key)
+class PutsNamesIntoIds(ChosenIdsStorage):
+    def _check_key(self, file_id):
+        super()._check_key(FileId("fastdfs", None, file_id.key[:51]))
+
+    def _choose(self, name, data):
+        return f"{super()._choose('', data)}-{naming.clean_filename(name)}"
+
+
+@caught_by(StorageContract.test_stat_size)
+class PutsAnotherSizeIntoIds(ChosenIdsStorage):
+    def _choose(self, name, data):
+        return super()._choose(name, data[:-1])
+
+
+@caught_by(StorageContract.test_write_without_overwriting)
+class AcceptsOverwriteFalse(ChosenIdsStorage):
+    async def upload(self, content, name, *, overwrite=True, **options):
+        return await super().upload(content, name, **options)
+
+
+@caught_by(StorageContract.test_identity_two_saves_of_one_name_are_two_files)
+class RefusesOverwriteFalseOfSave(ChosenIdsStorage):
+    async def write(self, content, key, *, overwrite=True):
+        if not overwrite:
+            raise InvalidArgumentException("nothing is ever replaced")
+        return await super().write(content, key)
+
+
+class LeavesAFile(ChosenIdsStorage):
+    failure: type[BaseException]
+
+    async def write(self, content, key, *, overwrite=True):
+        try:
+            return await super().write(content, key, overwrite=overwrite)
+        except self.failure:
+            self._put(self._choose("", b""), b"", "half.bin", None, {})
+            raise
+
+
+@caught_by(StorageContract.test_write_from_a_source_that_raises)
+class LeavesAFileWhereAWriteFailed(LeavesAFile):
+    failure = Exception
+
+
+@caught_by(StorageContract.test_write_cancelled_anywhere)
+class LeavesAFileWhereAWriteWasCancelled(LeavesAFile):
+    failure = asyncio.CancelledError
+
+
+@caught_by(StorageContract.test_delete_missing)
+class InsistsOnDeletingAChosenId(ChosenIdsStorage):
+    async def delete(self, name):
+        self._get(self.identify(name))
+        await super().delete(name)
+
+
+@caught_by(StorageContract.test_escape_a_name_is_no_id)
+class TakesNamesForIds(ChosenIdsStorage):
+    def _check_key(self, file_id):
+        if "/M00/" in file_id.key:
+            super()._check_key(file_id)
+
+
+@caught_by(StorageContract.test_escape)
+class WritesUnderAnyName(ChosenIdsStorage):
+    async def write(self, content, key, *, overwrite=True):
+        return await super().write(content, "file.txt", overwrite=overwrite)
+
+
+@caught_by(StorageContract.test_escape_upload_takes_clean_keys_only)
+class CleansNamesOfUploads(ChosenIdsStorage):
+    async def upload(self, content, name, **options):
+        return await super().upload(content, self.get_name(name), **options)
+
+
+@caught_by(StorageContract.test_read_the_folder_of_a_file)
+class ServesItsOwnMetadataFiles(ChosenIdsStorage):
+    def _check_key(self, file_id):
+        super()._check_key(replace(file_id, key=file_id.key.removesuffix("-m")))
+
+    def _get(self, file_id):
+        return super()._get(replace(file_id, key=file_id.key.removesuffix("-m")))
+
+
+@caught_by(StorageContract.test_stat_names)
+class LosesNames(ChosenIdsStorage):
+    def _put(self, key, data, name, content_type, metadata):
+        return super()._put(key, data, key, content_type, metadata)
+
+
+@caught_by(StorageContract.test_stat_names)
+class ShowsNamesAmongMetadata(ChosenIdsStorage):
+    def _put(self, key, data, name, content_type, metadata):
+        return super()._put(key, data, name, content_type, {**metadata, "filename": name})
+
+
+@caught_by(StorageContract.test_metadata_replaced)
+class LosesNamesWithMetadata(ChosenIdsStorage):
+    async def set_metadata(self, name, metadata):
+        await super().set_metadata(name, metadata)
+        data, info = self._files[str(name)]
+        self._files[str(name)] = data, info.model_copy(update={"file_name": str(name).rpartition("/")[2]})
+
+
+@caught_by(StorageContract.test_copy)
+class CopiesToKeys(ChosenIdsStorage):
+    async def copy(self, source, target, *, overwrite=True):
+        return await self.upload(await self.read(source), target)
+
+
+@caught_by(StorageContract.test_presign_download_name)
+class LeavesOptionsOutOfTokens(ChosenIdsStorage):
+    def presign(self, name, expires_in=3600, method="GET", **options):
+        return super().presign(name, expires_in)
+
+
 # ---- the judgement
 
 FILE = """
 from async_storages import MemoryStorage
+from tests.support.chosen_ids import ChosenIdsStorage
 from tests.unit.testing.test_contract_sabotage import SABOTAGES, contract_of
 
 for make, test in SABOTAGES.items():
     globals()[f"Test{make.__name__}"] = contract_of(make, test)
 TestMemoryStorage = contract_of(MemoryStorage)
+TestChosenIdsStorage = contract_of(ChosenIdsStorage)
 """
 
 
