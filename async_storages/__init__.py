@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from async_storages import events, registry
+    from async_storages.backends.fastdfs.client import FastDFSClient
+    from async_storages.backends.fastdfs.storage import FastDFSStorage
     from async_storages.backends.local import LocalStorage
     from async_storages.backends.memory import MemoryStorage
     from async_storages.backends.s3.storage import S3Storage
+    from async_storages.config import FastdfsConfig
     from async_storages.content import Content, PendingFile
     from async_storages.errors import (
         AccessDeniedException,
@@ -61,6 +64,9 @@ __all__ = [
     "ChecksumMismatchException",
     "Content",
     "DeleteNotSupportedException",
+    "FastDFSClient",
+    "FastDFSStorage",
+    "FastdfsConfig",
     "FileAttach",
     "FileBasicInfo",
     "FileDownload",
@@ -100,9 +106,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "backends.fastdfs.client": ["FastDFSClient"],
+    "backends.fastdfs.storage": ["FastDFSStorage"],
     "backends.local": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
     "backends.s3.storage": ["S3Storage"],
+    "config": ["FastdfsConfig"],
     "content": ["Content", "PendingFile"],
     "errors": [name for name in __all__ if name.endswith("Exception")],
     "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],

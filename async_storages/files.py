@@ -108,8 +108,11 @@ class StoredFile:
 
     @property
     def known_size(self) -> int | None:
-        """The size in bytes, if the upload or a prefetch told it; may be outdated where keys are overwritten."""
-        return self._facts.size if self._facts else None
+        """The size in bytes, if upload, prefetch or the id tell it; may be outdated where keys are overwritten."""
+        if self._facts and self._facts.size is not None:
+            return self._facts.size
+        details = None if is_fusion_id(self.file_id) else self._id.details
+        return details.size if details else None
 
     def __str__(self) -> str:
         return self.file_id
@@ -206,9 +209,18 @@ class StoredFile:
         self._facts = None
 
     async def upload(self, content: "Source | PendingFile | Content", **options: "Unpack[ContentOptions]") -> None:
-        """Replace the content under the same id, on storages with exact keys; options as for `Storage.upload`."""
+        """Replace the content under the same id; options as for `Storage.upload`.
+
+        Raises:
+            OperationNotSupportedException: The storage chooses its ids, and replaces nothing.
+        """
+        storage = self.storage
+        if storage.chooses_ids:
+            raise OperationNotSupportedException(
+                f"{type(storage).__name__} replaces no files", operation="upload", file_id=self.file_id
+            )
         self._facts = None
-        await self.storage.upload(content, self.file_id, **options)
+        await storage.upload(content, self.file_id, **options)
 
     async def get_presigned_url(
         self,

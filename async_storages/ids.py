@@ -11,8 +11,12 @@ An id without a known scheme is FastDFS's; only that backend can judge whether i
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from async_storages.errors import InvalidArgumentException
+
+if TYPE_CHECKING:
+    from async_storages.fastdfs_ids import FastDFSDetails
 
 __all__ = ["FASTDFS", "FileId", "known_schemes", "register_scheme"]
 
@@ -94,6 +98,13 @@ class FileId:
             shape = "scheme:bucket/key" if _has_bucket[scheme] else "scheme:key"
             raise InvalidArgumentException(f"not of the form {shape}", operation="parse", file_id=text)
         return cls(scheme, bucket, key)
+
+    @property
+    def details(self) -> "FastDFSDetails | None":
+        """What the id of a FastDFS file tells of it: size, CRC32, time, kind; None for every other id."""
+        from async_storages.fastdfs_ids import FastDFSDetails  # noqa: PLC0415 - few programs meet such ids
+
+        return FastDFSDetails.parse(self.key) if self.scheme == FASTDFS else None
 
     def __str__(self) -> str:
         """The id as it is stored in the database."""

@@ -19,6 +19,7 @@ from async_storages.files import StoredFile, StoredImage, prefetch
 from async_storages.ids import FileId
 from async_storages.images.probe import ImageSize
 from async_storages.registry import Ref
+from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.images import SIZE, camera_jpeg, displayed_size, encode
 
 PNG = encode("PNG")
@@ -506,3 +507,16 @@ def test_a_model_that_was_not_validated_is_dumped_all_the_same():
 async def test_a_validated_file_is_read_from_the_default_storage(storage):
     with registry.override("default", storage):
         assert await Document(file="mem:cat.png").file.read() == PNG
+
+
+async def test_a_file_whose_id_was_chosen_is_never_replaced():
+    storage = ChosenIdsStorage()
+    stored = await storage.save(b"old", "a.txt")
+    with pytest.raises(OperationNotSupportedException, match="replaces no files"):
+        await stored.upload(b"new")
+    assert len(storage._files) == 1
+
+
+def test_the_size_that_an_id_tells_is_known():
+    assert StoredFile("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt").known_size == 13
+    assert StoredFile("mem:a.txt").known_size is None

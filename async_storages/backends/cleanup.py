@@ -1,0 +1,62 @@
+"""Undoing what was begun, also while being cancelled, within a time."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from async_storages.errors import StorageException
+
+__all__ = ["clean_up", "settled_if_cancelled"]
+
+
+async def clean_up(work: Coroutine[Any, Any, object], error: BaseException, *, within: float) -> None:
+    """Run `work` to its end, whoever cancels meanwhile; its own failure is only noted on the error that led to it.
+
+    Args:
+        work: What is to be done.
+        error: The first error; raise it again afterwards.
+        within: Seconds after which the work is given up.
+    """
+    task = asyncio.ensure_future(asyncio.wait_for(work, within))
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    if task.cancelled():  # by the loop, which ends
+        error.add_note("what it began was not cleaned up")
+    elif (failure := task.exception()) is not None:
+        error.add_note(f"what it began could not be cleaned up either: {failure!s} ({type(failure).__name__})")
+
+
+async def settled_if_cancelled[Result](
+    work: Coroutine[Any, Any, Result],
+    *,
+    is_without_effect: Callable[[], bool],
+    undo: Callable[[Result], Coroutine[Any, Any, object]] | None,
+    within: float,
+) -> Result:
+    """Await `work`; if cancelled meanwhile, find out what became of it, as a server may do what it was asked.
+
+    Args:
+        work: What either raises a StorageException or has an effect.
+        is_without_effect: Whether it may as well be broken off, as the server cannot have understood it yet.
+        undo: Makes the coroutine that removes the effect; None where that is to stay.
+        within: Seconds that all this may take.
+    """
+    task = asyncio.ensure_future(work)
+
+    async def settle() -> None:
+        if is_without_effect():
+            task.cancel()
+        try:
+            result = await task
+        except (StorageException, asyncio.CancelledError):  # nothing happened, or it takes too long
+            return
+        if undo is not None:
+            await undo(result)
+
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError as error:
+        await clean_up(settle(), error, within=within)
+        raise

@@ -1,0 +1,1 @@
+"""FastDFS: packets, pooled connections, client, storage."""

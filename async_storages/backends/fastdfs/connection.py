@@ -1,0 +1,211 @@
+"""One connection to a tracker or storage server: one request at a time, every wait bounded."""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterable
+from typing import Self, cast
+
+from async_storages.backends.fastdfs.protocol import ReplyParser, Request, Server, quit_connection
+from async_storages.backends.fastdfs.statuses import ProtocolError
+from async_storages.errors import StorageException, StorageUnavailableException
+
+__all__ = ["Connection"]
+
+_MOST_BUFFERED = 524_288  # bytes of a reply that wait to be taken
+
+
+class Connection(asyncio.Protocol):
+    """An open connection.
+
+    Args:
+        server: The other end.
+        timeout: Seconds without a byte, in either direction, after which the connection counts as broken.
+
+    Attributes:
+        used_at: When its last reply ended, by the loop's clock.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, server: Server, timeout: float) -> None:
+        self._server = server
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._error: StorageException | None = None
+        self._parser: ReplyParser | None = None
+        self._chunks: deque[bytes] = deque()
+        self._buffered = 0
+        self._may_write = True
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost = self._loop.create_future()
+        self._unsent = 0
+        self.used_at = self._loop.time()
+
+    @classmethod
+    async def open(cls, server: Server, *, connect_timeout: float, network_timeout: float) -> Self:
+        """Connect, within `connect_timeout` seconds; see the class for `network_timeout`.
+
+        Raises:
+            StorageUnavailableException: Nobody answers there, or not in time.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(connect_timeout):
+                _, connection = await loop.create_connection(
+                    lambda: cls(server, network_timeout), server.host, server.port
+                )
+        except TimeoutError as error:
+            raise StorageUnavailableException(f"{server}: no connection within {connect_timeout} s") from error
+        except OSError as error:
+            raise StorageUnavailableException(f"{server}: {_reason_of(error)}") from error
+        return connection
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request may be sent: the last reply was read to its end, and the other end is there."""
+        return self._error is None and self._parser is None and not self._unsent
+
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether all of the last request has left, so that the server may have done what it was asked for."""
+        return not self._unsent and self._may_write
+
+    # ---- one request
+
+    async def ask[Reply](self, request: Request[Reply], content: AsyncIterable[bytes] | None = None) -> Reply:
+        """Send a request, with its content, and wait for the whole reply.
+
+        Raises:
+            Refusal: The server said no; if it did so early, the rest of the content was not sent.
+            ProtocolError: What came is no reply to this.
+            StorageUnavailableException: The connection broke, or nothing moved in time.
+        """
+        parser = self.begin(request)
+        if content is not None:
+            await self._send(content, parser)
+        parts: list[bytes] = []
+        while part := await self.receive():
+            parts.append(part)
+        if (refusal := parser.refusal) is not None:
+            raise refusal
+        return request.parse(b"".join(parts))
+
+    def begin(self, request: Request[object]) -> ReplyParser:
+        """Send a request but for its content; take the reply by `receive`."""
+        if not self.is_reusable:
+            raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
+        self._parser = ReplyParser(request.lengths)
+        self._unsent = request.content_length
+        self._transport.write(request.head)
+        return self._parser
+
+    async def _send(self, content: AsyncIterable[bytes], parser: ReplyParser) -> None:
+        async for chunk in content:
+            if self._error is not None or parser.length is not None:
+                return  # `receive` tells why
+            self._unsent -= len(chunk)
+            self._transport.write(chunk)
+            while not self._may_write and self._error is None and parser.length is None:
+                await self._wait()
+
+    async def receive(self) -> bytes:
+        """The next bytes of the reply's body; none when it has ended, and the connection is free again."""
+        while not self._chunks and self._parser is not None and not self._parser.is_complete:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        if not self._chunks:
+            self._parser = None
+            self.used_at = self._loop.time()
+            return b""
+        chunk = self._chunks.popleft()
+        self._buffered -= len(chunk)
+        if self._buffered <= _MOST_BUFFERED:
+            self._transport.resume_reading()
+        return chunk
+
+    async def _wait(self) -> None:
+        """Until something has happened."""
+        self._waiter = self._loop.create_future()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._waiter
+        except TimeoutError as error:
+            raise StorageUnavailableException(f"{self._server}: nothing moved for {self._timeout} s") from error
+        finally:
+            self._waiter = None
+
+    # ---- ending
+
+    async def aclose(self) -> None:
+        """Say good-bye to the server and close; a connection in use is cut."""
+        if self.is_reusable:
+            self._transport.write(quit_connection())
+            self._transport.close()
+        else:
+            self.abort()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.shield(self._lost)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._fail(StorageUnavailableException(f"{self._server}: the connection was closed"))
+
+    # ---- what asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=0)  # it tells of every byte that waits
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: of the reply, or out of turn."""
+        if self._parser is None:
+            self._fail(ProtocolError(f"{self._server}: {len(data)} bytes came unasked"))
+            return
+        try:
+            body = self._parser.feed(data)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        if body:
+            self._chunks.append(body)
+            self._buffered += len(body)
+            if self._buffered > _MOST_BUFFERED:
+                self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over, for whatever reason."""
+        reason = "the connection was closed" if exc is None else _reason_of(exc)
+        self._fail(StorageUnavailableException(f"{self._server}: {reason}"))
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Something waits to be sent."""
+        self._may_write = False
+
+    def resume_writing(self) -> None:
+        """Nothing waits any more."""
+        self._may_write = True
+        self._wake()
+
+    def _fail(self, error: StorageException) -> None:
+        self._error = self._error or error
+        self._transport.abort()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _reason_of(error: BaseException) -> str:
+    return (
+        os.strerror(error.errno) if isinstance(error, OSError) and error.errno else f"{error} ({type(error).__name__})"
+    )

@@ -1,0 +1,147 @@
+"""Open connections, kept for the next request: bounded for each server, never one in an unknown state."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from async_storages.backends.fastdfs.connection import Connection
+from async_storages.backends.fastdfs.protocol import Server, active_test
+from async_storages.backends.retries import Retries
+from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
+
+__all__ = ["FastDFSOptions", "Pools"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastDFSOptions:
+    """Limits of one client's connections.
+
+    Attributes:
+        connect_timeout: Seconds to connect.
+        network_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
+        pool_timeout: Seconds to wait for a free connection.
+        cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
+        idle_check: Seconds without use after which a connection is asked whether it is alive before it is used.
+        max_connections: Connections open at once to one server, per event loop.
+        retries: See `Retries`.
+
+    Raises:
+        InvalidArgumentException: One of the numbers is not above 0.
+    """
+
+    connect_timeout: float = 2.0
+    network_timeout: float = 30.0
+    pool_timeout: float = 30.0
+    cleanup_timeout: float = 10.0
+    idle_check: float = 10.0
+    max_connections: int = 64
+    retries: Retries = field(default_factory=Retries)
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "network_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
+            if not getattr(self, name) > 0:
+                raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+
+
+class Pools:
+    """The connections of one event loop to all servers; an async context manager that closes them."""
+
+    def __init__(self, options: FastDFSOptions) -> None:
+        self._options = options
+        self._pools: dict[Server, _Pool] = {}
+
+    @asynccontextmanager
+    async def connection(self, server: Server) -> AsyncIterator[Connection]:
+        """A connection to a server, to be used for one request after the other.
+
+        It goes back to the pool if its last reply was read to the end, else it is closed.
+
+        Raises:
+            StorageUnavailableException: The server cannot be reached, or no connection was free in time.
+        """
+        pool = self._pools.get(server)
+        if pool is None:
+            pool = self._pools[server] = _Pool(server, self._options)
+        async with pool.slot():
+            connection = await pool.take()
+            try:
+                yield connection
+            finally:
+                pool.give_back(connection)
+
+    def idle_connections(self) -> int:
+        """How many connections wait to be used."""
+        return sum(len(pool.idle) for pool in self._pools.values())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close every connection, also those in use."""
+        pools, self._pools = self._pools, {}
+        connections = [connection for pool in pools.values() for connection in pool.open]
+        await asyncio.gather(*(connection.aclose() for connection in connections), return_exceptions=True)
+
+
+class _Pool:
+    """The connections to one server."""
+
+    def __init__(self, server: Server, options: FastDFSOptions) -> None:
+        self._server = server
+        self._options = options
+        self._slots = asyncio.Semaphore(options.max_connections)
+        self.idle: list[Connection] = []
+        self.open: set[Connection] = set()
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """The right to use one connection."""
+        try:
+            async with asyncio.timeout(self._options.pool_timeout):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            waited = self._options.pool_timeout
+            raise StorageUnavailableException(f"{self._server}: no connection became free in {waited} s") from error
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def take(self) -> Connection:
+        """One that was used last, if it is still alive, else a new one."""
+        while self.idle:
+            connection = self.idle.pop()
+            if await self._is_alive(connection):
+                return connection
+            self.open.discard(connection)
+        opened = await Connection.open(
+            self._server, connect_timeout=self._options.connect_timeout, network_timeout=self._options.network_timeout
+        )
+        self.open.add(opened)
+        return opened
+
+    async def _is_alive(self, connection: Connection) -> bool:
+        is_stale = asyncio.get_running_loop().time() - connection.used_at > self._options.idle_check
+        try:
+            if is_stale and connection.is_reusable:
+                await connection.ask(active_test())
+        except StorageException:
+            connection.abort()
+        except BaseException:
+            self.open.discard(connection)
+            connection.abort()
+            raise
+        return connection.is_reusable
+
+    def give_back(self, connection: Connection) -> None:
+        """After use."""
+        if connection.is_reusable:
+            self.idle.append(connection)
+        else:
+            self.open.discard(connection)
+            connection.abort()

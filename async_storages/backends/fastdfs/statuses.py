@@ -1,0 +1,48 @@
+"""What FastDFS says by a status, as the errors of this package. Statuses are errno values of Linux."""
+
+import os
+
+from async_storages.errors import (
+    AccessDeniedException,
+    FileExistsException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageException,
+    StorageOperationException,
+    StorageUnavailableException,
+)
+
+__all__ = ["EINVAL", "ENOENT", "ProtocolError", "Refusal"]
+
+ENOENT = 2
+EINVAL = 22
+
+_ERRORS: dict[int, tuple[type[StorageException], str]] = {
+    ENOENT: (FileNotFoundException, "no such file"),
+    EINVAL: (InvalidArgumentException, "FastDFS refused the id or a parameter"),
+    17: (FileExistsException, "the file is already there"),
+    28: (StorageOperationException, "no space is left on the storage server"),
+    **dict.fromkeys((1, 13), (AccessDeniedException, "FastDFS refused")),
+    **dict.fromkeys((4, 11, 12, 16, 110, 114), (StorageUnavailableException, "FastDFS cannot do it now")),
+}
+
+
+class ProtocolError(StorageOperationException):
+    """What came is not FastDFS's protocol, or not the answer to what was asked."""
+
+
+class Refusal(Exception):
+    """A server answered with a status instead of what it was asked for; who asked knows which error that is.
+
+    Attributes:
+        status: Not 0.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def error(self) -> StorageException:
+        """What a storage server's status means for the file."""
+        kind, reason = _ERRORS.get(self.status, (StorageOperationException, "FastDFS failed"))
+        return kind(f"{reason} (status {self.status}: {os.strerror(self.status)})")

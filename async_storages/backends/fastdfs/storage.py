@@ -1,0 +1,408 @@
+"""Files in FastDFS, under the ids that it chooses."""
+
+import builtins
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Unpack
+from urllib.parse import quote, urlencode, urlsplit
+
+from async_storages import ids, naming, sniff
+from async_storages.backends.cleanup import clean_up
+from async_storages.backends.fastdfs import protocol
+from async_storages.backends.fastdfs.client import FastDFSClient
+from async_storages.backends.fastdfs.pool import FastDFSOptions
+from async_storages.backends.fastdfs.protocol import FileInfo, Name
+from async_storages.backends.fastdfs.token import anti_leech_token
+from async_storages.config import FastdfsConfig, validated
+from async_storages.content import Content, ContentOptions, PendingFile, as_content, check_metadata
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    OperationNotSupportedException,
+    during,
+)
+from async_storages.files import StoredFile
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo
+from async_storages.naming import Disposition
+from async_storages.signing import check_expires_in
+from async_storages.sources import CHUNK_SIZE, Source
+from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["FastDFSStorage"]
+
+_FILE_NAME = "OriginFileName"  # as aiofdfs has it
+_CONTENT_TYPE = "ContentType"
+
+
+class FastDFSStorage(Storage):
+    """Keeps files in a FastDFS cluster. Ids are FastDFS's own, such as ``group1/M00/00/1E/fwAAA….jpg``.
+
+    FastDFS chooses the id of every new file: of the name it takes the extension; the name itself, the metadata and a
+    type that the extension does not tell are kept as its metadata, at the cost of one more round trip.
+
+    Args:
+        config: The settings; what is given beside it goes first.
+        tracker_servers: See `FastdfsConfig` for this and the next ones.
+        group: The group to upload to.
+        store_path_index: The disk to upload to.
+        connect_timeout: Seconds.
+        network_timeout: Seconds.
+        url_base: Where the files are served by HTTP.
+        secret_key: For tokens.
+        token_ttl: For links with an expiry of their own.
+        name: Registers the storage under this name.
+        read_only: Refuse every write and delete.
+        options: Pool, time-outs and retries in detail; the two time-outs above go first.
+
+    Raises:
+        InvalidArgumentException: An option that cannot be right.
+
+    Example:
+        >>> storage = FastDFSStorage(tracker_servers=["10.0.0.1:22122"], url_base="https://files.example.com")
+    """
+
+    scheme = ids.FASTDFS
+    chooses_ids = True
+
+    def __init__(
+        self,
+        config: FastdfsConfig | None = None,
+        *,
+        tracker_servers: Iterable[str] | None = None,
+        group: str | None = None,
+        store_path_index: int | None = None,
+        connect_timeout: float | None = None,
+        network_timeout: float | None = None,
+        url_base: str | None = None,
+        secret_key: str | None = None,
+        token_ttl: int | None = None,
+        name: str | None = None,
+        read_only: bool = False,
+        options: FastDFSOptions | None = None,
+    ) -> None:
+        given = {
+            "tracker_servers": tracker_servers,
+            "group": group,
+            "store_path_index": store_path_index,
+            "connect_timeout": connect_timeout,
+            "network_timeout": network_timeout,
+            "url_base": url_base,
+            "secret_key": secret_key,
+            "token_ttl": token_ttl,
+        }
+        said = {setting: value for setting, value in given.items() if value is not None}
+        self._config = validated(FastdfsConfig, {**(config.model_dump(exclude_unset=True) if config else {}), **said})
+        self._client = FastDFSClient(
+            self._config.tracker_servers,
+            group=self._config.group,
+            store_path_index=self._config.store_path_index,
+            options=_options(self._config, options),
+        )
+        self._url_base = _checked_base(self._config.url_base)
+        self.location = ",".join(sorted(map(str, self._client.servers)))
+        super().__init__(name=name, read_only=read_only)
+
+    @classmethod
+    def from_conf(cls, conf: Any, **options: Any) -> "FastDFSStorage":
+        """A storage from the ``FastDfsConf`` of aiofdfs; `options` as for the class."""
+        found = {
+            "tracker_servers": list(conf.tracker_servers),
+            "connect_timeout": conf.connect_timeout,
+            "network_timeout": conf.network_timeout,
+        }
+        return cls(**{**found, **options})
+
+    def __repr__(self) -> str:
+        return f"FastDFSStorage({self.location!r})"
+
+    @property
+    def client(self) -> FastDFSClient:
+        """The client, for what only FastDFS has: appenders, groups, servers."""
+        return self._client
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop; see `Storage.aclose`."""
+        await super().aclose()
+        await self._client.aclose()
+
+    def _check_key(self, file_id: FileId) -> None:
+        Name.parse(file_id.key)
+        if file_id.key.endswith("-m"):  # so FastDFS names the file that holds the metadata of another one
+            raise InvalidArgumentException("metadata is no file of its own", file_id=str(file_id))
+
+    # ---- writing
+
+    async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
+        """Store the content as a new file: see `Storage.write`.
+
+        A failed or cancelled write leaves nothing, unless the connection breaks after all was sent and before FastDFS
+        has told the id.
+        """
+        return await self._write(content, key)
+
+    async def _write(self, content: Content, key: FileName, *, store_name: bool = True) -> str:
+        with self._operation("write", key) as operation:
+            shown = naming.original_filename(str(key)) if store_name else None
+            extension = _extension(str(key))
+            file_id = await self._store(content, shown, extension, lambda: self._client.upload(content, extension))
+            operation.bytes = content.size or 0
+            return file_id
+
+    async def _store(
+        self, content: Content, shown: str | None, extension: str, upload: "Callable[[], Awaitable[str]]"
+    ) -> str:
+        """Upload, then describe; a file that cannot be described is removed again."""
+        described = await _description(content, shown, extension)
+        file_id = await upload()
+        if described:
+            try:
+                await self._client.set_metadata(file_id, described)
+            except BaseException as error:
+                within = self._client.options.cleanup_timeout
+                await clean_up(self._client.delete(file_id), error, within=within)
+                raise
+        return file_id
+
+    async def save(
+        self,
+        content: Source | PendingFile | Content,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        store_name: bool = True,
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile:
+        """Store content under a new id: see `Storage.save`. There are no folders.
+
+        Args:
+            content: As for `upload`.
+            filename: Any name: it is cleaned, and kept as metadata.
+            folder: Of no effect.
+            store_name: Whether the name is kept; without name and metadata that saves a round trip.
+            **options: As for `upload`.
+        """
+        with during("save", filename):
+            async with as_content(content, filename, options) as body:
+                key = naming.unique_key(body.filename or "file")
+                file_id = await self._write(body, key, store_name=store_name)
+                return self._stored(file_id, body)
+
+    async def save_slave(
+        self,
+        content: Source | PendingFile | Content,
+        master: FileName,
+        prefix: str,
+        filename: str | None = None,
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile:
+        """Store a file that belongs to another one, such as a thumbnail, beside it and named after it.
+
+        Args:
+            content: As for `upload`.
+            master: The other file.
+            prefix: 1 to 16 of A-Z, a-z, 0-9, ``.``, ``_``, ``-``, such as ``_150x150``.
+            filename: Its extension becomes the slave's; by default the master's does.
+            **options: As for `upload`.
+
+        Returns:
+            The slave. It is deleted by itself, not with its master.
+
+        Raises:
+            FileNotFoundException: There is no such master.
+            FileExistsException: There is such a slave already.
+        """
+        with self._operation("write", naming.clean_filename(filename or "slave")) as operation:
+            origin = self.identify(master)
+            if prefix.isdigit() or prefix.endswith("-m"):
+                raise InvalidArgumentException(f"with the prefix {prefix!r} the slave would look like something else")
+            extension = _extension(filename or origin.key)
+            with during("write", str(origin)):
+                async with as_content(content, filename, options) as body:
+                    file_id = await self._store(
+                        body, None, extension, lambda: self._client.upload_slave(body, origin.key, prefix, extension)
+                    )
+                    operation.bytes = body.size or 0
+                    return self._stored(file_id, body)
+
+    def _stored(self, file_id: str, body: Content) -> StoredFile:
+        stored = StoredFile(file_id, self)
+        stored.remember(size=body.size, image_size=body.image_size)
+        return stored
+
+    async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
+        """Replace the user's metadata: see `SupportsMetadata`."""
+        with self._operation("set_metadata", name) as operation:
+            checked = check_metadata(metadata)
+            found = await self._client.get_metadata(operation.file.key)
+            own = {key: found[key] for key in (_FILE_NAME, _CONTENT_TYPE) if key in found}
+            await self._client.set_metadata(operation.file.key, {**checked, **own})
+
+    async def delete(self, name: FileName) -> None:
+        """Delete a file; a missing one is not an error."""
+        with self._operation("delete", name) as operation:
+            try:
+                await self._client.delete(operation.file.key)
+            except FileNotFoundException:
+                return
+
+    # ---- reading
+
+    async def stream(
+        self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        with self._operation("stream", name) as operation:
+            byte_range(0, offset, length, chunk_size)  # refuses what cannot be
+            if length == 0 or offset < 0:  # which FastDFS cannot be asked for
+                size = (await self._client.info(operation.file.key)).size
+                positions = byte_range(size, offset, length, chunk_size)
+                offset, length = positions.start, positions.stop - positions.start
+            if length == 0:
+                return
+            download = self._client.download(operation.file.key, offset, length, chunk_size=chunk_size)
+            async with aclosing(download) as chunks:
+                async for chunk in chunks:
+                    operation.bytes += len(chunk)
+                    yield chunk
+
+    async def stat(self, name: FileName) -> FileBasicInfo:
+        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        with self._operation("stat", name) as operation:
+            info, metadata = await self._client.describe(operation.file.key)
+            file_name = metadata.pop(_FILE_NAME, None) or operation.file.key.rpartition("/")[2]
+            return FileBasicInfo(
+                file_id=str(operation.file),
+                file_name=file_name,
+                file_size=info.size,
+                last_modify_time=datetime.fromtimestamp(info.created_at, UTC),
+                content_type=metadata.pop(_CONTENT_TYPE, None) or sniff.guess_by_name(operation.file.key),
+                metadata=metadata,
+                etag=f"{info.crc32:08x}-{info.size:x}",
+            )
+
+    async def _info(self, name: FileName) -> FileInfo:
+        with self._operation("stat", name) as operation:
+            return await self._client.info(operation.file.key)
+
+    async def get_size(self, name: FileName) -> int:
+        """The size in bytes, as the storage server says; raises FileNotFoundException if the file is missing."""
+        return (await self._info(name)).size
+
+    async def exists(self, name: FileName) -> bool:
+        """Whether FastDFS holds the file."""
+        try:
+            await self._info(name)
+        except FileNotFoundException:
+            return False
+        return True
+
+    # ---- URLs
+
+    async def url(self, name: FileName) -> str:
+        """The URL at `url_base`, with a token of now if there is a `secret_key`.
+
+        Raises:
+            OperationNotSupportedException: There is no `url_base`.
+        """
+        with self._operation("url", name) as operation:
+            return self._link(operation.file, int(time.time()))
+
+    def presign(
+        self,
+        name: FileName,
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        disposition: Disposition | None = None,
+        content_length: int | None = None,
+    ) -> str:
+        """A URL with a token that ends after `expires_in`: see `SupportsPresign`.
+
+        The server honours a token for its own `token_ttl` from the time in it, so that time is shifted. With a name
+        the file comes as an attachment; the name is not part of what the token protects.
+
+        Raises:
+            OperationNotSupportedException: Another method; a type, a size, a name that is to be shown ``inline``; no
+                `url_base`, `secret_key` or `token_ttl`.
+        """
+        with self._operation("presign", name) as operation:
+            check_presign_method(method, read_only=self.read_only)
+            if method != "GET":
+                raise OperationNotSupportedException(f"FastDFS's links are for GET, not for {method}")
+            if disposition not in {None, "inline", "attachment"}:
+                raise InvalidArgumentException(f"a disposition is 'inline' or 'attachment', not {disposition!r}")
+            if content_type is not None or content_length is not None or (filename and disposition == "inline"):
+                raise OperationNotSupportedException("FastDFS's links fix no type, no size, and no name with 'inline'")
+            shown = filename or (naming.original_filename(operation.file.key) if disposition == "attachment" else None)
+            return self._link(operation.file, self._shifted(expires_in), shown)
+
+    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+        """Links in the order of the names: see `SupportsPresign`."""
+        with self._operation("presign"):
+            made_at = self._shifted(expires_in)
+            return [self._link(self.identify(name), made_at) for name in names]
+
+    def _shifted(self, expires_in: float) -> int:
+        """When a link must say it was made, to end in so many seconds."""
+        ends_at = int(check_expires_in(expires_in).timestamp())
+        if self._config.secret_key is None or self._config.token_ttl is None:
+            raise OperationNotSupportedException("links that end need a secret_key, and the token_ttl of the server")
+        made_at = ends_at - self._config.token_ttl
+        if made_at < 1:  # 0 would never end
+            raise InvalidArgumentException(f"no link can end in {expires_in} s with a token_ttl of so many years")
+        return made_at
+
+    def _link(self, file_id: FileId, made_at: int, filename: str | None = None) -> str:
+        if self._url_base is None:
+            raise OperationNotSupportedException("there is no url_base")
+        query: dict[str, str | int] = {}
+        if self._config.secret_key is not None:
+            secret = self._config.secret_key.get_secret_value()
+            query = {"token": anti_leech_token(Name.parse(file_id.key).path, secret, made_at), "ts": made_at}
+        if filename:
+            query["filename"] = naming.clean_filename(filename)
+        return f"{self._url_base}/{quote(file_id.key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+
+
+def _options(config: FastdfsConfig, options: FastDFSOptions | None) -> FastDFSOptions:
+    chosen = {name: getattr(config, name) for name in ("connect_timeout", "network_timeout")}
+    if options is None:
+        return FastDFSOptions(**chosen)
+    said = {name: value for name, value in chosen.items() if name in config.model_fields_set}
+    return replace(options, **said)
+
+
+def _checked_base(url_base: str | None) -> str | None:
+    if url_base is None:
+        return None
+    parts = urlsplit(url_base)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise InvalidArgumentException("the url_base must be http[s]://host[:port][/path]")
+    return url_base.rstrip("/")
+
+
+def _extension(name: str) -> str:
+    """What FastDFS can keep of it."""
+    stem, _, extension = name.rpartition("/")[2].rpartition(".")
+    return extension if stem and protocol.FREE_EXTENSION.fullmatch(extension) else ""
+
+
+async def _description(content: Content, shown: str | None, extension: str) -> dict[str, str]:
+    """The metadata that a file is to have, checked: what FastDFS would cut is refused before anything is sent."""
+    described = dict(content.metadata)
+    if shown is not None:
+        described[_FILE_NAME] = naming.clean_filename(shown)  # of 255 bytes, which is fewer than FastDFS cuts
+    content_type = await content.content_type()
+    if content_type != sniff.guess_by_name(f"file.{extension}"):
+        described[_CONTENT_TYPE] = content_type
+    protocol.encode_metadata(described)
+    return described

@@ -1,0 +1,128 @@
+"""The trackers of a cluster: who is asked where files are, one after the other until one knows."""
+
+import re
+from collections.abc import Iterable
+
+from async_storages.backends.fastdfs.pool import Pools
+from async_storages.backends.fastdfs.protocol import (
+    Name,
+    Request,
+    Server,
+    StoreTarget,
+    list_groups,
+    query_fetch,
+    query_fetch_all,
+    query_store,
+    query_store_all,
+    query_update,
+)
+from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, Refusal
+from async_storages.backends.per_loop import PerLoop
+from async_storages.errors import (
+    InvalidArgumentException,
+    RouteNotSupportedException,
+    StorageException,
+    StorageUnavailableException,
+)
+
+__all__ = ["Trackers", "parse_servers"]
+
+_DEFAULT_PORT = 22122
+_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[\w.-]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+
+
+def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
+    """Addresses of trackers: ``host``, ``host:port``, ``[IPv6]:port``; the port is 22122 by default.
+
+    Raises:
+        InvalidArgumentException: There is none, or one that is no address.
+    """
+    if isinstance(addresses, str):
+        raise InvalidArgumentException("the trackers are given as a list, such as ['10.0.0.1:22122']")
+    found = [(address, _ADDRESS.fullmatch(address)) for address in addresses]
+    servers = []
+    for address, match in found:
+        port = int((match and match["port"]) or _DEFAULT_PORT)
+        if match is None or not 0 < port < 65536:
+            raise InvalidArgumentException(f"{address!a:.100} is no address of a tracker, such as '10.0.0.1:22122'")
+        servers.append(Server(match["ipv6"] or match["host"], port))
+    if not servers:
+        raise InvalidArgumentException("there must be a tracker")
+    return tuple(dict.fromkeys(servers))
+
+
+class Trackers:
+    """Asks the trackers, beginning with the one that answered last.
+
+    Args:
+        servers: Their addresses.
+        pools: The connections.
+    """
+
+    def __init__(self, servers: tuple[Server, ...], pools: PerLoop[Pools]) -> None:
+        self._servers = servers
+        self._pools = pools
+        self._good = 0
+
+    async def ask[Reply](self, request: Request[Reply]) -> Reply:
+        """What the first tracker says that can be reached and knows.
+
+        Raises:
+            Refusal: None knows better.
+            StorageUnavailableException: None can be reached.
+        """
+        pools = await self._pools.get()
+        refusal: Refusal | None = None
+        failures: list[StorageException] = []
+        for turn in range(len(self._servers)):
+            number = (self._good + turn) % len(self._servers)
+            try:
+                async with pools.connection(self._servers[number]) as connection:
+                    reply = await connection.ask(request)
+            except (StorageUnavailableException, ProtocolError) as error:
+                failures.append(error)
+            except Refusal as error:  # one that was started just now knows no storage yet
+                refusal = refusal or error
+            else:
+                self._good = number
+                return reply
+        if refusal is not None:
+            raise refusal
+        raise StorageUnavailableException(f"no tracker answers: {'; '.join(error.reason for error in failures)}")
+
+    async def store_target(self, group: str | None, *, avoiding: set[Server]) -> StoreTarget:
+        """Where to upload to: one of the servers that did not fail before, if there is any."""
+        try:
+            if not avoiding:
+                return await self.ask(query_store(group))
+            targets = await self.ask(query_store_all(group))
+        except Refusal as refusal:
+            raise await self._explained(refusal, group) from None
+        return next((target for target in targets if target.server not in avoiding), targets[0])
+
+    async def reader_of(self, name: Name, *, avoiding: set[Server]) -> Server:
+        """A server that has the file, if it exists: one that did not fail before, if there is any."""
+        try:
+            if not avoiding:
+                return await self.ask(query_fetch(name))
+            servers = await self.ask(query_fetch_all(name))
+        except Refusal as refusal:
+            raise await self._explained(refusal, name.group) from None
+        return next((server for server in servers if server not in avoiding), servers[0])
+
+    async def writer_of(self, name: Name) -> Server:
+        """The server that may change the file."""
+        try:
+            return await self.ask(query_update(name))
+        except Refusal as refusal:
+            raise await self._explained(refusal, name.group) from None
+
+    async def _explained(self, refusal: Refusal, group: str | None) -> StorageException:
+        """What a tracker means that finds no server: it says the same of a group that is down and of one unknown."""
+        if refusal.status != ENOENT:
+            return refusal.error()
+        if group is not None:
+            known = [info.name for info in await self.ask(list_groups())]
+            if known and group not in known:
+                return RouteNotSupportedException(f"the cluster has no group {group!r}; it has {', '.join(known)}")
+        return StorageUnavailableException(f"no storage server of {group or 'any group'} is up (status {ENOENT})")

@@ -1,0 +1,36 @@
+"""How failures that may pass are tried again."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["Retries"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How failures that may pass are tried again: full jitter over an exponentially growing span.
+
+    Attributes:
+        attempts: How often a request is sent at the most, at least 1.
+        base: Seconds that the first pause lasts at the most.
+        cap: Seconds that any pause lasts at the most.
+
+    Raises:
+        InvalidArgumentException: No attempts, or negative seconds.
+    """
+
+    attempts: int = 4
+    base: float = 0.2
+    cap: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or min(self.base, self.cap) < 0:
+            raise InvalidArgumentException(f"{self} are no retries")
+
+    async def pause(self, failures: int) -> None:
+        """Wait after so many failures, 1 or more."""
+        longest = min(self.cap, self.base * 2 ** (failures - 1))
+        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret

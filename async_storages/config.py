@@ -1,0 +1,51 @@
+"""Settings, as pydantic models: what is wrong or unknown in them is refused at start, and no secret is ever shown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["FastdfsConfig", "validated"]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class FastdfsConfig(_Config):
+    """A FastDFS cluster, and how its files are reached by HTTP.
+
+    Attributes:
+        tracker_servers: ``host:port`` of each tracker; the port is 22122 by default.
+        connect_timeout: Seconds to connect.
+        network_timeout: Seconds without a byte after which a transfer counts as broken.
+        store_path_index: The disk to upload to, 0 to 254; -1 leaves the choice to FastDFS.
+        group: The group to upload to; None leaves the choice to FastDFS.
+        url_base: Where nginx serves the files: ``https://files.example.com``, without the group.
+        secret_key: ``http.anti_steal.secret_key`` of that server, if it checks tokens.
+        token_ttl: Its ``http.anti_steal.token_ttl``, in seconds: links are then given an expiry of their own.
+    """
+
+    tracker_servers: list[str] = Field(min_length=1)
+    connect_timeout: float = Field(default=2.0, gt=0)
+    network_timeout: float = Field(default=30.0, gt=0)
+    store_path_index: int = Field(default=-1, ge=-1, le=254)
+    group: str | None = None
+    url_base: str | None = None
+    secret_key: SecretStr | None = None
+    token_ttl: int | None = Field(default=None, ge=1)
+
+
+def validated[Config: BaseModel](model: type[Config], values: Mapping[str, Any]) -> Config:
+    """The settings, or a clear error.
+
+    Raises:
+        InvalidArgumentException: Names each setting that is wrong, without its value.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InvalidArgumentException(f"{model.__name__}: {wrong}") from None

@@ -1,0 +1,107 @@
+"""What a FastDFS id tells of its file, without asking anybody.
+
+```
+group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin
+group / path   / dirs / 27 base64 characters, then the tail
+```
+
+The 27 characters are 20 bytes, big-endian: where the file was uploaded (4), when (4), its masked size (8), its
+CRC32 (4).
+Read in FastDFS 6.16: storage/storage_service.c:1955-2087, tracker/tracker_types.h:42-50 and :94-103.
+"""
+
+import base64
+import re
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+__all__ = ["FastDFSDetails", "FileKind"]
+
+_ID = re.compile(
+    r"(?P<group>[A-Za-z0-9]{1,16})/M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/(?P<fields>[\w-]{27})(?P<rest>[\w.-]*)",
+    re.ASCII,
+)
+_FIELDS = struct.Struct(">4sIQI")
+_TAIL = re.compile(r"\d{7}|\d{5}\.\w|\d{4}\.\w\w|\d{3}\..{3}|\d\d\..{4}|\d\..{5}|\..{6}", re.ASCII)
+_TRUNK_PLACE = 16  # characters between the fields and the tail of a file inside a trunk file
+
+_APPENDER, _TRUNK, _IS_BELOW_4_GIB = 1 << 58, 1 << 59, 1 << 63
+
+
+class FileKind(StrEnum):
+    """How FastDFS keeps a file."""
+
+    NORMAL = "normal"
+    APPENDER = "appender"
+    """May grow and change: only the server knows its size."""
+    SLAVE = "slave"
+    """Belongs to another file, whose size and checksum its id carries."""
+    TRUNK = "trunk"
+    """A small file inside a larger one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FastDFSDetails:
+    """An id of FastDFS, taken apart. That it can be says nothing about whether the file exists.
+
+    Attributes:
+        group: The storage group.
+        kind: Normal, appender, slave or trunk.
+        source: The IPv4 address or the id of the server that the file was uploaded to; of servers with an IPv6 address
+            and without an id it means nothing.
+        created_at: When, by that server's clock, to the second.
+        size: Bytes; None where only the server knows: for appenders and slaves.
+        crc32: Of the content; None as for `size`.
+
+    Example:
+        >>> FastDFSDetails.parse("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt").size
+        13
+    """
+
+    group: str
+    kind: FileKind
+    source: IPv4Address | int
+    created_at: datetime
+    size: int | None
+    crc32: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> "FastDFSDetails | None":
+        """Take an id apart; None if it is not of this form."""
+        found = _ID.fullmatch(text)
+        if found is None:
+            return None
+        source, created, masked_size, crc32 = _FIELDS.unpack(base64.urlsafe_b64decode(f"{found['fields']}="))
+        kind = _kind(masked_size, found["rest"])
+        is_told = kind in {FileKind.NORMAL, FileKind.TRUNK}
+        return cls(
+            group=found["group"],
+            kind=kind,
+            source=_source(source),
+            created_at=datetime.fromtimestamp(created, UTC),
+            size=_size(masked_size) if is_told else None,
+            crc32=crc32 if is_told else None,
+        )
+
+
+def _kind(masked_size: int, rest: str) -> FileKind:
+    is_trunk = bool(masked_size & _TRUNK) and len(rest) >= _TRUNK_PLACE
+    if not _TAIL.fullmatch(rest[_TRUNK_PLACE:] if is_trunk else rest):
+        return FileKind.SLAVE
+    if is_trunk:
+        return FileKind.TRUNK
+    return FileKind.APPENDER if masked_size & _APPENDER else FileKind.NORMAL
+
+
+def _size(masked: int) -> int:
+    """Below 4 GiB the upper half is random, with the highest bit set; in trunk files it is flags."""
+    return masked & 0xFFFF_FFFF if masked & (_IS_BELOW_4_GIB | _TRUNK) else masked
+
+
+def _source(raw: bytes) -> IPv4Address | int:
+    """An address in network order, or a server's id, of 24 bits, in little-endian order."""
+    number = int.from_bytes(raw, "little")
+    return number if 0 < number < 1 << 24 else IPv4Address(raw)
