@@ -57,6 +57,8 @@ if TYPE_CHECKING:
         SupportsMetadata,
         SupportsPresign,
     )
+    from async_storages.validation import FileTypeConfig, FileValidatorImpl
+    from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
 __all__ = [
     "AccessDeniedException",
@@ -76,6 +78,8 @@ __all__ = [
     "FileInfo",
     "FileNotFoundException",
     "FileTooLargeException",
+    "FileTypeConfig",
+    "FileValidatorImpl",
     "InvalidArgumentException",
     "InvalidFileTypeException",
     "LocalStorage",
@@ -99,10 +103,13 @@ __all__ = [
     "SupportsList",
     "SupportsMetadata",
     "SupportsPresign",
+    "ZipEntry",
     "__version__",
     "events",
     "prefetch",
     "registry",
+    "stream_zip",
+    "zip_size",
 ]
 
 _HOMES = {
@@ -117,6 +124,8 @@ _HOMES = {
     "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
     "ids": ["FileId"],
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
+    "validation": ["FileTypeConfig", "FileValidatorImpl"],
+    "zipping": ["ZipEntry", "stream_zip", "zip_size"],
     "storage": ["BaseStorage", "Storage", *(name for name in __all__ if name.startswith("Supports"))],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

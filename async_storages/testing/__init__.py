@@ -2,8 +2,9 @@
 
 * `StorageContract`: the suite that every storage passes: see `async_storages.testing.contract`.
 * `FaultProxy`: a TCP proxy that does to connections what networks do.
-* `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL, a real S3 server and a detector of
-  blocking calls.
+* `FastDFSServer`: a FastDFS tracker with storage servers: see `async_storages.testing.fastdfs_server`.
+* `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL, a real S3 server, a FastDFS server and
+  a detector of blocking calls.
 """
 
 import sys
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from async_storages.testing.contract import StorageContract
+    from async_storages.testing.fastdfs_server import FastDFSServer
     from async_storages.testing.faults import FaultProxy
 
-__all__ = ["FaultProxy", "StorageContract"]
+__all__ = ["FastDFSServer", "FaultProxy", "StorageContract"]
 
 _HOME_OF = {
+    "FastDFSServer": "async_storages.testing.fastdfs_server",
     "FaultProxy": "async_storages.testing.faults",
     "StorageContract": "async_storages.testing.contract",
 }

@@ -1,0 +1,47 @@
+"""The server on its own: it prints its tracker's address and its folder, and serves until its input ends or SIGTERM."""
+
+import asyncio
+import os
+import signal
+from argparse import ArgumentParser, Namespace
+from contextlib import suppress
+from threading import Thread
+
+from async_storages.testing.fastdfs_server import FastDFSServer
+
+
+def _options() -> Namespace:
+    parser = ArgumentParser(prog="python -m async_storages.testing.fastdfs_server", description=__doc__)
+    parser.add_argument("--groups", default="group1", help="names, with commas between")
+    parser.add_argument("--storages-per-group", type=int, default=1)
+    parser.add_argument("--address-size", type=int, choices=(15, 45), default=15)
+    parser.add_argument("--folder", help="where to keep the files; by default they go with the server")
+    return parser.parse_args()
+
+
+async def _serve(options: Namespace) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    Thread(target=_await_end_of_input, args=(loop, ended), daemon=True).start()
+    async with FastDFSServer(
+        groups=options.groups.split(","),
+        storages_per_group=options.storages_per_group,
+        address_size=options.address_size,
+        folder=options.folder,
+        threads=False,
+    ) as server:
+        print(server.tracker, server.folder, sep="\n", flush=True)  # noqa: T201 - what it is run for
+        await ended.wait()
+
+
+def _await_end_of_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Read what is of no interest, without a lock that would keep the interpreter from ending."""
+    while os.read(0, 4096):
+        continue
+    with suppress(RuntimeError):  # it has ended already
+        loop.call_soon_threadsafe(ended.set)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(_options()))

@@ -1,0 +1,295 @@
+"""The files of a group. All that is here blocks, except for `Spool.add`."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from random import Random
+from tempfile import mkstemp
+from threading import RLock
+from typing import IO, BinaryIO, Literal
+from zlib import crc32
+
+from async_storages.testing.fastdfs_server import _metadata
+from async_storages.testing.fastdfs_server._names import LogicName, crc_of, encoded, is_appender, is_slave
+from async_storages.testing.fastdfs_server._wire import BUFFER, EINVAL, Answer, Refusal, Run
+
+__all__ = ["Disk", "Spool", "StoredFile", "stored_files"]
+
+_FILES_PER_FOLDER = 100  # then comes the next (file_distribute_rotate_count)
+_TRIES = 10
+_META = "-m"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that a server holds.
+
+    Attributes:
+        file_id: Such as ``group1/M00/00/00/fwAAAW….bin``.
+        kind: What its name says; trunk files are not made.
+        size: In bytes.
+        metadata: As it stands on the disk; None without any.
+    """
+
+    file_id: str
+    kind: Literal["normal", "appender", "slave"]
+    size: int
+    metadata: bytes | None
+
+
+def stored_files(folder: Path) -> list[StoredFile]:
+    """All files of all groups that a server keeps in this folder, by id."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.glob("*/M??/data/??/??/*")}
+    return [_described(name, paths) for name in sorted(paths) if name.removesuffix(_META) not in paths.keys() - {name}]
+
+
+def _described(name: str, paths: dict[str, Path]) -> StoredFile:
+    file_id = name.replace("/data/", "/", 1)
+    logic = LogicName.parse(file_id.partition("/")[2].encode())
+    metadata = paths.get(name + _META)
+    kind: Literal["normal", "appender", "slave"] = (
+        "slave" if is_slave(logic) else "appender" if is_appender(logic) else "normal"
+    )
+    return StoredFile(file_id, kind, paths[name].stat().st_size, None if metadata is None else metadata.read_bytes())
+
+
+class Spool:
+    """Content on its way to its place: in memory while it is short, then in a temporary file.
+
+    Attributes:
+        size: In bytes.
+        crc: CRC-32 (zlib).
+    """
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self.size = 0
+        self.crc = 0
+        self._folder = folder
+        self._run = run
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._file: IO[bytes] | None = None
+        self._path: Path | None = None
+
+    async def add(self, piece: bytes) -> None:
+        """Take what comes next."""
+        self.size += len(piece)
+        self.crc = crc32(piece, self.crc)
+        self._held.append(piece)
+        self._held_size += len(piece)
+        if self._held_size >= BUFFER:
+            await self._run(self._flush)
+
+    def copy_to(self, target: BinaryIO) -> None:
+        """Write everything there."""
+        with self.path().open("rb") as source:
+            shutil.copyfileobj(source, target, BUFFER)
+
+    def path(self) -> Path:
+        """The temporary file, complete."""
+        self._flush()
+        assert self._path is not None
+        return self._path
+
+    def close(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        self._file = self._path = None
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether there is a temporary file."""
+        return self._path is not None
+
+    def _flush(self) -> None:
+        if self._file is None:
+            descriptor, path = mkstemp(dir=self._folder)
+            self._file, self._path = os.fdopen(descriptor, "wb", buffering=0), Path(path)
+        if self._held:
+            self._file.write(b"".join(self._held))
+            self._held, self._held_size = [], 0
+
+
+class Disk:
+    """The files of one group, in ``<folder>/M00/data/00/00`` and so on.
+
+    Args:
+        folder: Made if it is not there.
+        paths: How many store paths.
+        clock: Unix seconds.
+        random: Fills what is random in a name.
+        run: Calls a method of this class, or another function that blocks.
+
+    Raises:
+        Refusal: From any method: what was asked for cannot be right.
+        OSError: From any method: its `errno` is the status to answer.
+    """
+
+    def __init__(self, folder: Path, paths: int, *, clock: Callable[[], float], random: Random, run: Run) -> None:
+        self.paths = paths
+        self.run = run
+        self.incoming = folder / "incoming"
+        self._folder = folder
+        self._clock = clock
+        self._random = random
+        self._made = count()
+        self._lock = RLock()  # changes of a file are not mixed
+
+    def prepare(self) -> None:
+        """Make the folders that must be there."""
+        self.incoming.mkdir(parents=True, exist_ok=True)
+
+    def store(self, spool: Spool, source: bytes, extension: str, path: int, *, appender: bool) -> LogicName:
+        """Give content a name of its own."""
+        timestamp = self._stamp(spool)
+        size = None if appender else spool.size
+        name = self._moved(spool.path(), path, lambda: self._encoded(source, timestamp, size, spool.crc, extension))
+        spool.close()
+        return name
+
+    def store_slave(self, spool: Spool, slave: LogicName) -> None:
+        """Give content the name of a slave."""
+        self._stamp(spool)
+        self._move(spool.path(), slave)
+        spool.close()
+
+    def check_slave(self, master: LogicName, slave: LogicName) -> None:
+        """Whether there is a master and no such slave yet."""
+        self._at(master).stat()
+        if self._at(slave).exists():
+            raise FileExistsError(errno.EEXIST, "the slave exists")
+
+    def remove(self, name: LogicName) -> None:
+        """Remove a file with its metadata."""
+        with self._lock:
+            self._at(name).unlink()
+            self._metadata(name).unlink(missing_ok=True)
+
+    def info(self, name: LogicName, *, compute: bool) -> tuple[int, int, int]:
+        """Size, time of the last change and CRC-32, which is computed where the name does not say it, if asked for."""
+        status = self._at(name).stat()
+        if len(str(name)) < 37:
+            raise Refusal(EINVAL)
+        computed = compute and (is_slave(name) or is_appender(name))
+        crc = _crc_of_file(self._at(name)) if computed else crc_of(name)
+        return status.st_size, int(status.st_mtime), crc
+
+    def read_metadata(self, name: LogicName) -> bytes:
+        """The metadata, as it stands there."""
+        with self._lock:
+            return self._metadata(name).read_bytes()
+
+    def set_metadata(self, name: LogicName, metadata: bytes, *, merge: bool) -> None:
+        """Add to the metadata, or put other in its place."""
+        path = self._metadata(name)
+        with self._lock:
+            self._at(name).stat()
+            if metadata:
+                old = path.read_bytes() if merge and path.exists() else None
+                path.write_bytes(_metadata.overwritten(metadata) if old is None else _metadata.merged(old, metadata))
+            elif not merge:
+                path.unlink(missing_ok=True)
+
+    def check_appender(self, name: LogicName, offset: int = 0) -> None:
+        """Whether this file can be appended to, or changed from this byte on."""
+        size = self._at(name).stat().st_size
+        if len(str(name)) < 44 or not is_appender(name) or offset > size:
+            raise Refusal(EINVAL)
+
+    def modify(self, name: LogicName, offset: int | None, spool: Spool) -> None:
+        """Write content over what is there from this byte on; at the end if None."""
+        with self._changing(name, offset or 0) as file:
+            file.seek(*((0, os.SEEK_END) if offset is None else (offset, os.SEEK_SET)))
+            spool.copy_to(file)
+
+    def truncate(self, name: LogicName, size: int) -> None:
+        """Cut a file short."""
+        with self._changing(name, size) as file:
+            file.truncate(size)
+
+    def regenerate(self, name: LogicName, source: bytes) -> LogicName:
+        """Make a normal file of an appender: it and its metadata get another name."""
+        with self._changing(name, 0) as file:
+            status = os.fstat(file.fileno())
+            crc = _crc_of_file(self._at(name))
+            extension = name.name[-7:].partition(".")[2]
+            new = self._moved(
+                self._at(name),
+                name.path,
+                lambda: self._encoded(source, int(status.st_mtime), status.st_size, crc, extension),
+            )
+            with suppress(FileNotFoundError):
+                self._metadata(name).rename(self._metadata(new))
+            return new
+
+    def open(self, opened: ExitStack, name: LogicName, offset: int, length: int) -> Answer:
+        """What a file holds from this byte on; all that comes if the length is 0. The file is put on the stack."""
+        file = opened.enter_context(self._at(name).open("rb"))
+        size = os.fstat(file.fileno()).st_size
+        if offset >= size:
+            raise Refusal(EINVAL)
+        file.seek(offset)
+        wanted = min(length or size, size - offset)
+        first = file.read(min(wanted, BUFFER))
+        if len(first) < wanted:
+            return Answer(wanted, first, file, self.run)
+        opened.close()
+        return Answer(wanted, first, None, self.run)
+
+    def _stamp(self, spool: Spool) -> int:
+        timestamp = int(self._clock())
+        os.utime(spool.path(), (timestamp, timestamp))
+        return timestamp
+
+    def _encoded(self, source: bytes, timestamp: int, size: int | None, crc: int, extension: str) -> str:
+        return encoded(source, timestamp, size=size, crc=crc, extension=extension, random=self._random)
+
+    def _moved(self, content: Path, path: int, make_name: Callable[[], str]) -> LogicName:
+        turn = next(self._made) // _FILES_PER_FOLDER
+        folder = f"{turn // 256 % 256:02X}/{turn % 256:02X}"
+        for _ in range(_TRIES):
+            name = LogicName(path, folder, make_name())
+            with suppress(FileExistsError):
+                self._move(content, name)
+                return name
+        raise FileNotFoundError(errno.ENOENT, "no name is free")  # what the real server says then
+
+    def _move(self, content: Path, name: LogicName) -> None:
+        target = self._at(name)
+        with self._lock:
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, "the name is taken")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            content.rename(target)
+
+    @contextmanager
+    def _changing(self, name: LogicName, offset: int) -> Iterator[BinaryIO]:
+        with self._lock:
+            self.check_appender(name, offset)
+            with self._at(name).open("r+b") as file:
+                yield file
+
+    def _at(self, name: LogicName) -> Path:
+        if name.path >= self.paths:
+            raise Refusal(EINVAL)
+        return self._folder / f"M{name.path:02X}" / "data" / name.folder / name.name
+
+    def _metadata(self, name: LogicName) -> Path:
+        path = self._at(name)
+        return path.with_name(path.name + _META)
+
+
+def _crc_of_file(path: Path) -> int:
+    crc = 0
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(BUFFER):
+            crc = crc32(piece, crc)
+    return crc

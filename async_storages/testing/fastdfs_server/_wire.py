@@ -1,0 +1,215 @@
+"""Packets on a connection: a header and a body there, a header and a body back."""
+
+import asyncio
+import errno
+import struct
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO, SupportsIndex
+
+__all__ = ["BUFFER", "EINVAL", "Answer", "Hangup", "Peer", "Reader", "Refusal", "Request", "Run", "padded", "text"]
+
+EINVAL = errno.EINVAL
+BUFFER = 256 * 1024
+"""Bytes of a request that the server takes in before it looks at it (``buff_size``)."""
+
+_HEADER = struct.Struct(">QBB")
+_RESPONSE = 100
+
+
+type Run = Callable[..., Awaitable[Any]]
+
+
+class Refusal(Exception):
+    """The request is answered with a status and no body."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Hangup(Exception):
+    """The connection ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A body that comes from a file.
+
+    Attributes:
+        length: In bytes.
+        first: How it begins.
+        file: Where the rest is; None if there is no rest.
+        run: Calls a function that blocks.
+    """
+
+    length: int
+    first: bytes
+    file: BinaryIO | None
+    run: Run
+
+    async def more(self, left: int) -> bytes:
+        """What comes next in the file.
+
+        Raises:
+            Hangup: Nothing: it was cut short meanwhile.
+        """
+        assert self.file is not None
+        piece: bytes = await self.run(self.file.read, min(left, BUFFER))
+        if not piece:
+            raise Hangup
+        return piece
+
+    async def close(self) -> None:
+        """Close the file."""
+        if self.file is not None:
+            await self.run(self.file.close)
+
+
+class Reader(asyncio.StreamReader):
+    """A stream that knows how much of it has come and was not read yet.
+
+    Attributes:
+        pending: In bytes.
+    """
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit, asyncio.get_running_loop())
+        self.pending = 0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        """See `asyncio.StreamReader`."""
+        piece = bytes(data)
+        self.pending += len(piece)
+        super().feed_data(piece)
+
+    async def read(self, n: int = -1) -> bytes:
+        """See `asyncio.StreamReader.read`."""
+        data = await super().read(n)
+        self.pending -= len(data)
+        return data
+
+    async def readexactly(self, n: int) -> bytes:
+        """See `asyncio.StreamReader.readexactly`."""
+        data = await super().readexactly(n)
+        self.pending -= len(data)
+        return data
+
+
+class Peer:
+    """A client's connection."""
+
+    def __init__(self, reader: Reader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.room: int | None = None
+        self._writer = writer
+
+    async def header(self) -> tuple[int, int, int] | None:
+        """Length, command and status of the next request; None when the client is done."""
+        try:
+            raw = await self.reader.readexactly(_HEADER.size)
+        except asyncio.IncompleteReadError as end:
+            if end.partial:
+                raise Hangup from end
+            return None
+        length, command, status = _HEADER.unpack(raw)
+        if length >= 1 << 63:  # negative, to the real server
+            raise Hangup
+        return length, command, status
+
+    async def discard(self) -> None:
+        """Forget what has come beyond the request that is about to be answered."""
+        await self.reader.readexactly(self.reader.pending)
+
+    async def send(self, status: int, answer: bytes | Answer) -> None:
+        """Send a whole response, or as much of it as a fault leaves room for."""
+        if isinstance(answer, bytes):
+            await self._write(_HEADER.pack(len(answer), _RESPONSE, status) + answer)
+            return
+        await self._write(_HEADER.pack(answer.length, _RESPONSE, status) + answer.first)
+        left = answer.length - len(answer.first)
+        while left:
+            piece = await answer.more(left)
+            await self._write(piece)
+            left -= len(piece)
+
+    async def _write(self, data: bytes) -> None:
+        whole = self.room is None or self.room > len(data)
+        self._writer.write(data if whole else data[: self.room])
+        await self._writer.drain()
+        if not whole:
+            raise Hangup
+        if self.room is not None:
+            self.room -= len(data)
+
+    async def close(self) -> None:
+        """End in good order."""
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+    async def abort(self) -> None:
+        """End at once."""
+        self._writer.transport.abort()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class Request:
+    """A request whose header has come.
+
+    Attributes:
+        command: What is asked for.
+        flags: The header's last byte.
+        length: Of the body, in bytes.
+        unread: How much of the body was not read yet.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, length: int, command: int, flags: int) -> None:
+        self.command = command
+        self.flags = flags
+        self.length = length
+        self.unread = length
+        self._reader = reader
+
+    async def read(self, size: int) -> bytes:
+        """Exactly so many bytes of the body.
+
+        Raises:
+            Refusal: There are not so many left, or they are more than the server takes in.
+        """
+        if not 0 <= size <= min(self.unread, BUFFER):
+            raise Refusal(EINVAL)
+        data = await self._reader.readexactly(size)
+        self.unread -= size
+        return data
+
+    async def rest(self) -> bytes:
+        """All that was not read yet, as `read` does it."""
+        return await self.read(self.unread)
+
+    async def piece(self) -> bytes:
+        """What has come of the body, at least a byte, while there is something unread."""
+        piece = await self._reader.read(min(self.unread, BUFFER))
+        if not piece:
+            raise Hangup
+        self.unread -= len(piece)
+        return piece
+
+    async def drain(self) -> bool:
+        """Read to the end if the server would have taken all in at once; whether it did."""
+        if self.length > BUFFER and self.unread:
+            return False
+        await self.rest()
+        return True
+
+
+def padded(value: str, size: int) -> bytes:
+    """Text in a field of NULs."""
+    return value.encode().ljust(size, b"\0")
+
+
+def text(field: bytes) -> str:
+    """Text out of a field of NULs; what is no ASCII is replaced."""
+    return field.partition(b"\0")[0].decode("ascii", "replace")
