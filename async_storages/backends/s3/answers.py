@@ -1,7 +1,7 @@
 """What S3 answers, taken apart, and the XML it is sent: pure, no I/O.
 
 Specified in the Amazon S3 API reference: "Error responses", ListObjectsV2, ListMultipartUploads, DeleteObjects,
-CompleteMultipartUpload.
+UploadPartCopy, CompleteMultipartUpload, GetBucketLifecycleConfiguration.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +26,8 @@ from async_storages.errors import (
 )
 
 __all__ = [
+    "NAMESPACE",
+    "BucketIsOwn",
     "Failure",
     "FileChanged",
     "ListedObject",
@@ -36,13 +38,16 @@ __all__ = [
     "complete_multipart_body",
     "delete_objects_body",
     "is_failure",
+    "parse_copied_part",
     "parse_delete_result",
+    "parse_lifecycle_rules",
     "parse_listing",
     "parse_text",
     "parse_uploads",
 ]
 
-_NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+"""Of every body's root."""
 
 
 class RangeBeyondEnd(InvalidArgumentException):
@@ -55,6 +60,10 @@ class FileChanged(StorageOperationException):
 
 class NoSuchUpload(StorageOperationException):
     """The multipart upload was completed, aborted, or has expired."""
+
+
+class BucketIsOwn(StorageOperationException):
+    """The bucket that was to be made is there, and one's own."""
 
 
 _PASSING = frozenset(
@@ -73,12 +82,15 @@ _CORRUPTED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismat
 _FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidToken", "SignatureDoesNotMatch"})
 
 _REASONS: dict[str, tuple[type[StorageException], str]] = {
+    "BucketAlreadyExists": (StorageOperationException, "somebody else has a bucket of this name"),
+    "BucketAlreadyOwnedByYou": (BucketIsOwn, "the bucket is there already"),
     "EntityTooLarge": (FileTooLargeException, "larger than the server allows"),
     "InvalidRange": (RangeBeyondEnd, "the range is beyond the file"),
     "KeyTooLongError": (InvalidArgumentException, "the key is too long for the server"),
     "MetadataTooLarge": (InvalidArgumentException, "the metadata is larger than the server allows"),
     "NoSuchBucket": (StorageOperationException, "no such bucket"),
     "NoSuchKey": (FileNotFoundException, "no such file"),
+    "NoSuchLifecycleConfiguration": (FileNotFoundException, "no lifecycle rules"),
     "NoSuchUpload": (NoSuchUpload, "no such multipart upload: it was completed or aborted, or has expired"),
     "NoSuchVersion": (FileNotFoundException, "no such file"),
     "PreconditionFailed": (FileExistsException, "the key is taken"),
@@ -225,6 +237,30 @@ def parse_delete_result(body: bytes) -> dict[str, Failure]:
         }
 
 
+def parse_copied_part(number: int, body: bytes) -> Part:
+    """The part that UploadPartCopy made; S3 asks for its checksum again when the parts are put together.
+
+    Raises:
+        StorageOperationException: None was made.
+    """
+    with _well_formed():
+        root = ET.fromstring(body)  # noqa: S314 - see _fields
+        return Part(number, _text(root, "ETag"), _find(root, "ChecksumCRC32"))
+
+
+def parse_lifecycle_rules(body: bytes) -> list[tuple[str | None, str]]:
+    """Id and XML of each rule of a bucket's lifecycle, without namespaces.
+
+    Raises:
+        StorageOperationException: They are none.
+    """
+    with _well_formed():
+        root = ET.fromstring(body)  # noqa: S314 - see _fields
+        for element in root.iter():
+            element.tag = _name(element)
+        return [(_find(rule, "ID"), ET.tostring(rule, encoding="unicode")) for rule in _children(root, "Rule")]
+
+
 def parse_text(body: bytes, name: str) -> str:
     """The text of the root's child of that name, such as ``"UploadId"``.
 
@@ -238,7 +274,7 @@ def parse_text(body: bytes, name: str) -> str:
 def delete_objects_body(keys: Iterable[str]) -> bytes:
     """The body of DeleteObjects; only failures are answered."""
     objects = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
-    return f"<Delete {_NAMESPACE}><Quiet>true</Quiet>{objects}</Delete>".encode()
+    return f"<Delete {NAMESPACE}><Quiet>true</Quiet>{objects}</Delete>".encode()
 
 
 def complete_multipart_body(parts: Iterable[Part]) -> bytes:
@@ -249,7 +285,7 @@ def complete_multipart_body(parts: Iterable[Part]) -> bytes:
         + "</Part>"
         for part in parts
     )
-    return f"<CompleteMultipartUpload {_NAMESPACE}>{listed}</CompleteMultipartUpload>".encode()
+    return f"<CompleteMultipartUpload {NAMESPACE}>{listed}</CompleteMultipartUpload>".encode()
 
 
 @contextmanager

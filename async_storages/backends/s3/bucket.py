@@ -1,45 +1,45 @@
-"""Setting a bucket up: creating it, CORS, lifecycle rules. boto3 does it, in threads."""
+"""Setting a bucket up: creating it, CORS, lifecycle rules."""
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Any
+import base64
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from xml.sax.saxutils import escape
 
-from async_storages._tasks import offload
-from async_storages.backends.s3.answers import Failure
-from async_storages.backends.s3.credentials import CredentialSource, import_boto3
-from async_storages.backends.s3.wire import Wire
-from async_storages.errors import StorageUnavailableException, during
+from async_storages.backends.s3.answers import NAMESPACE, BucketIsOwn, parse_lifecycle_rules
+from async_storages.backends.s3.wire import Answer, Request, Wire
+from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 
 __all__ = ["BucketAdmin"]
 
-_MISSING = frozenset({"404", "NoSuchBucket", "NoSuchLifecycleConfiguration"})
+_METHODS = ("GET", "HEAD", "PUT", "POST")
+_EXPOSED = ("ETag", "Content-Length", "Content-Range", "Content-Disposition")
+
+_LONGEST_UPLOAD = 7
+"""Days after which a multipart upload that nobody completed is removed in any case."""
 
 
 class BucketAdmin:
-    """Sets one bucket up, from deployment scripts and tests; every call costs some 50 ms for a client of boto3.
+    """Sets one bucket up, from deployment scripts and tests.
+
+    Specified in the Amazon S3 API reference: HeadBucket, CreateBucket, DeleteBucket, PutBucketCors,
+    GetBucketLifecycleConfiguration, PutBucketLifecycleConfiguration.
 
     Args:
         bucket: The bucket.
-        credentials: With the permissions that this asks for.
-        wire: Knows the server and the region.
+        wire: The way to its server, with credentials that have the permissions this asks for.
     """
 
-    def __init__(self, bucket: str, credentials: CredentialSource, wire: Wire) -> None:
+    def __init__(self, bucket: str, wire: Wire) -> None:
         self._bucket = bucket
-        self._credentials = credentials
         self._wire = wire
 
     async def exists(self) -> bool:
         """Whether the bucket is there; raises AccessDeniedException where these credentials may not know."""
-        return await self._call("bucket.exists", self._exists)
-
-    def _exists(self, client: Any) -> bool:
         try:
-            client.head_bucket(Bucket=self._bucket)
-        except client.exceptions.ClientError as error:
-            if _code(error) in _MISSING:
-                return False
-            raise
+            await self._send("exists", "HEAD")
+        except FileNotFoundException:
+            return False
         return True
 
     async def create(self) -> None:
@@ -48,23 +48,17 @@ class BucketAdmin:
         Raises:
             StorageOperationException: Somebody else has the name.
         """
-
-        def create(client: Any) -> None:
-            region = self._wire.endpoint(self._bucket).region
-            where = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region != "us-east-1" else {}
-            try:
-                client.create_bucket(Bucket=self._bucket, **where)
-            except client.exceptions.BucketAlreadyOwnedByYou:
-                return
-            except client.exceptions.BucketAlreadyExists:
-                if not self._exists(client):
-                    raise
-
-        await self._call("bucket.create", create)
+        with during("bucket.create", f"s3:{self._bucket}"):
+            await self._wire.prepare()  # the region may come with the credentials
+        region = self._wire.endpoint(self._bucket).region
+        where = _element("LocationConstraint", region)
+        body = "" if region == "us-east-1" else _root("CreateBucketConfiguration", where)
+        with suppress(BucketIsOwn):
+            await self._send("create", "PUT", body=body)
 
     async def delete(self) -> None:
-        """Remove the bucket, which must be empty."""
-        await self._call("bucket.delete", lambda client: client.delete_bucket(Bucket=self._bucket))
+        """Remove the bucket, which must be empty; SeaweedFS does not mind files in it."""
+        await self._send("delete", "DELETE")
 
     async def allow_origins(self, origins: Sequence[str], *, max_age: int = 3600) -> None:
         """Let browsers on these sites upload to the bucket and download from it directly (CORS).
@@ -73,17 +67,15 @@ class BucketAdmin:
             origins: Such as ``"https://app.example.com"``; ``"*"`` for all. They replace those allowed before.
             max_age: Seconds that browsers may keep the permission.
         """
-        rule = {
-            "AllowedOrigins": list(origins),
-            "AllowedMethods": ["GET", "HEAD", "PUT", "POST"],
-            "AllowedHeaders": ["*"],
-            "ExposeHeaders": ["ETag", "Content-Length", "Content-Range", "Content-Disposition"],
-            "MaxAgeSeconds": max_age,
-        }
-        await self._call(
-            "bucket.allow_origins",
-            lambda client: client.put_bucket_cors(Bucket=self._bucket, CORSConfiguration={"CORSRules": [rule]}),
-        )
+        rule = [
+            *(_element("AllowedOrigin", origin) for origin in origins),
+            *(_element("AllowedMethod", method) for method in _METHODS),
+            _element("AllowedHeader", "*"),
+            *(_element("ExposeHeader", name) for name in _EXPOSED),
+            _element("MaxAgeSeconds", max_age),
+        ]
+        body = _root("CORSConfiguration", f"<CORSRule>{''.join(rule)}</CORSRule>")
+        await self._send("allow_origins", "PUT", "cors", body)
 
     async def expire(self, prefix: str, *, days: int) -> None:
         """Let the server delete files below a prefix, and what is left of multipart uploads there, after some days.
@@ -91,64 +83,47 @@ class BucketAdmin:
         Args:
             prefix: Such as ``"exports/"``; ``""`` for the whole bucket. Rules for other prefixes stay.
             days: At least 1.
+
+        Raises:
+            InvalidArgumentException: They are fewer.
         """
-        rule = {
-            "ID": f"async-storages:{prefix}",
-            "Status": "Enabled",
-            "Filter": {"Prefix": prefix},
-            "Expiration": {"Days": days},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": min(days, 7)},
-        }
-
-        def expire(client: Any) -> None:
-            others = [other for other in self._rules(client) if other.get("ID") != rule["ID"]]
-            client.put_bucket_lifecycle_configuration(
-                Bucket=self._bucket, LifecycleConfiguration={"Rules": [*others, rule]}
-            )
-
-        await self._call("bucket.expire", expire)
-
-    def _rules(self, client: Any) -> list[dict[str, Any]]:
-        try:
-            rules: list[dict[str, Any]] = client.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
-        except client.exceptions.ClientError as error:
-            if _code(error) not in _MISSING:
-                raise
-            return []
-        return rules
-
-    async def _call[T](self, operation: str, work: Callable[[Any], T]) -> T:
-        with during(operation, f"s3:{self._bucket}"):
-            await self._credentials.resolve()
-            return await offload(lambda: self._blocking(work))
-
-    def _blocking[T](self, work: Callable[[Any], T]) -> T:
-        found = self._credentials.at_hand()
-        client = (
-            import_boto3()
-            .Session()
-            .client(  # a session of its own, as they are not for several threads
-                "s3",
-                endpoint_url=self._wire.server_url,
-                region_name=self._wire.endpoint(self._bucket).region,
-                aws_access_key_id=found.access_key_id,
-                aws_secret_access_key=found.secret_access_key,
-                aws_session_token=found.session_token,
-            )
+        if days < 1:
+            raise InvalidArgumentException(f"days must be at least 1, not {days!r}", operation="bucket.expire")
+        name = f"async-storages:{prefix}"
+        upload_days = min(days, _LONGEST_UPLOAD)
+        rule = (
+            f"<Rule>{_element('ID', name)}<Status>Enabled</Status><Filter>{_element('Prefix', prefix)}</Filter>"
+            f"<Expiration>{_element('Days', days)}</Expiration><AbortIncompleteMultipartUpload>"
+            f"{_element('DaysAfterInitiation', upload_days)}</AbortIncompleteMultipartUpload></Rule>"
         )
-        exceptions = import_module("botocore.exceptions")
+        others = [other for other_name, other in await self._rules() if other_name != name]
+        await self._send("expire", "PUT", "lifecycle", _root("LifecycleConfiguration", "".join([*others, rule])))
+
+    async def _rules(self) -> list[tuple[str | None, str]]:
         try:
-            return work(client)
-        # the frames of boto3's errors hold the answer, and that holds its connection open
-        except exceptions.ClientError as error:
-            failure = Failure(error.response["ResponseMetadata"]["HTTPStatusCode"], _code(error))
-            raise failure.error() from error.with_traceback(None)
-        except exceptions.BotoCoreError as error:
-            reason = f"the request failed ({type(error).__name__})"
-            raise StorageUnavailableException(reason) from error.with_traceback(None)
-        finally:
-            client.close()
+            answer = await self._send("expire", "GET", "lifecycle")
+        except FileNotFoundException:
+            return []
+        with during("bucket.expire", f"s3:{self._bucket}"):
+            return parse_lifecycle_rules(answer.body)
+
+    async def _send(self, operation: str, method: str, about: str | None = None, body: str = "") -> Answer:
+        data = body.encode()
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        request = Request(
+            method=method,
+            bucket=self._bucket,
+            query={} if about is None else {about: ""},
+            headers={"Content-MD5": base64.b64encode(digest).decode("ascii")} if data else {},
+            body=self._wire.body(data) if method == "PUT" else None,
+        )
+        with during(f"bucket.{operation}", f"s3:{self._bucket}"):
+            return await self._wire.exchange(request)
 
 
-def _code(error: Any) -> str:
-    return str(error.response["Error"]["Code"])
+def _element(name: str, text: object) -> str:
+    return f"<{name}>{escape(str(text))}</{name}>"
+
+
+def _root(name: str, content: str) -> str:
+    return f"<{name} {NAMESPACE}>{content}</{name}>"

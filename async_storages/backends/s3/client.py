@@ -335,7 +335,7 @@ class S3Client:
         )
         with _source_unchanged(is_certain=True):
             answer = await self.wire.exchange(request)
-        return Part(number, answers.parse_text(answer.body, "ETag"))
+        return answers.parse_copied_part(number, answer.body)
 
     async def complete_multipart_upload(
         self, bucket: str, key: str, upload_id: str, parts: Iterable[Part], *, overwrite: bool = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,10 @@ __all__ = ["CredentialSource", "FoundCredentials", "StaticCredentials", "import_
 
 _URGENT = 10 * 60
 """Seconds before their end in which new credentials are waited for; boto3 begins to ask for them 15 minutes before."""
+
+
+_VERBATIM_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+"""Those that log at DEBUG what is sent and answered, secrets included."""
 
 
 class CredentialSource(Protocol):
@@ -108,7 +113,7 @@ class FoundCredentials:
             self._lock.release()
 
     def _find(self) -> None:
-        with _botocore_errors():
+        with _botocore_errors(), _discreet():
             if self._session is None:
                 self._session = import_boto3().Session()
             if self._provider is None:
@@ -131,6 +136,23 @@ def _botocore_errors() -> Iterator[None]:
         if not type(error).__module__.startswith(("botocore.", "aiobotocore.")):
             raise
         raise AccessDeniedException(f"no AWS credentials: {type(error).__name__}") from error
+
+
+@contextmanager
+def _discreet() -> Iterator[None]:
+    """Keep botocore from logging the credentials that it is given."""
+
+    def is_harmless(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.DEBUG
+
+    loggers = [logging.getLogger(name) for name in _VERBATIM_LOGGERS]
+    for logger in loggers:
+        logger.addFilter(is_harmless)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_harmless)
 
 
 def _finished(result: Any) -> Any:

@@ -123,7 +123,7 @@ class S3Storage(Storage, has_bucket=True):
     @property
     def bucket_admin(self) -> BucketAdmin:
         """Creating the bucket, CORS and lifecycle rules."""
-        return BucketAdmin(self._bucket, self._credentials, self._client.wire)
+        return BucketAdmin(self._bucket, self._client.wire)
 
     async def prepare(self) -> None:
         """Resolve the credentials, so that `presign` can work without I/O."""

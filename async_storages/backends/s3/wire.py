@@ -118,14 +118,6 @@ class Wire:
         return self._endpoints[asked]
 
     @property
-    def server_url(self) -> str | None:
-        """The server with its scheme; None for AWS."""
-        url = self._endpoint_url
-        if url is None or "://" in url:
-            return url
-        return f"{'https' if self._use_ssl else 'http'}://{url}"
-
-    @property
     def now(self) -> datetime:
         """The time by the server's clock, as far as is known."""
         return _local_time() + self._skew

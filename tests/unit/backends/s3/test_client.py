@@ -589,12 +589,12 @@ async def test_a_part_comes_back_with_its_checksum():
 
 
 async def test_a_part_is_copied_from_one_version():
-    async with client_of(reply(200, b"<CopyPartResult><ETag>&quot;e&quot;</ETag></CopyPartResult>"), TAKEN) as (
-        client,
-        server,
-    ):
-        asked = {"source": SOURCE, "first": 5, "last": 9}
+    asked = {"source": SOURCE, "first": 5, "last": 9}
+    etag, checksum = b"<ETag>&quot;e&quot;</ETag>", b"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>"
+    made = [reply(200, b"<CopyPartResult>" + said + b"</CopyPartResult>") for said in (etag, etag + checksum)]
+    async with client_of(*made, TAKEN) as (client, server):
         assert await client.upload_part_copy("photos", "b.txt", "1", 7, **asked) == Part(7, '"e"')
+        assert await client.upload_part_copy("photos", "b.txt", "1", 7, **asked) == Part(7, '"e"', "AAAAAA==")
         with pytest.raises(FileChanged):
             await client.upload_part_copy("photos", "b.txt", "1", 7, **asked)
     assert server.asked[0].headers["x-amz-copy-source-range"] == "bytes=5-9"

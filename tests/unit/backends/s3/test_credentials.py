@@ -127,6 +127,7 @@ class Sts:
         self.given = 0
         self.minutes = 60
         self.refuses = False
+        self.secret, self.token = "s", "t"
         self.is_asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -141,7 +142,7 @@ class Sts:
             200,
             f"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
             <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>k{self.given}</AccessKeyId>
-            <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+            <SecretAccessKey>{self.secret}</SecretAccessKey><SessionToken>{self.token}</SessionToken>
             <Expiration>{when(self.minutes)}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
             </AssumeRoleWithWebIdentityResponse>""".encode(),
         )
@@ -172,6 +173,18 @@ async def test_from_a_web_identity(sts, make):
     await source.resolve()
     assert shown(source) == ("k1", "s", "t", "eu-west-1")
     assert sts.given == 1
+
+
+@SESSIONS
+async def test_no_log_line_shows_them(sts, make, caplog):
+    """At DEBUG botocore would log what it sends and what is answered, word by word."""
+    sts.secret, sts.token = "hidden-secret", "hidden-token"
+    with caplog.at_level(logging.DEBUG):
+        await found(make())
+    assert "botocore" in {record.name.partition(".")[0] for record in caplog.records}
+    for secret in (sts.secret, sts.token, "a token"):
+        assert secret not in caplog.text
+    assert not logging.getLogger("botocore.parsers").filters
 
 
 @SESSIONS
