@@ -1,17 +1,71 @@
 """Settings, as pydantic models: what is wrong or unknown in them is refused at start, and no secret is ever shown."""
 
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["FastdfsConfig", "validated"]
+__all__ = ["FastdfsConfig", "S3Config", "StorageMode", "StorageModeConfig", "validated"]
 
 
 class _Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class StorageMode(StrEnum):
+    """Which systems a `StorageManager` uses."""
+
+    S3 = "s3"
+    FASTDFS = "fastdfs"
+    HYBRID = "hybrid"
+    """New files go to S3; those in FastDFS are read, and can be deleted, as well."""
+
+
+class StorageModeConfig(_Config):
+    """The mode of a `StorageManager`.
+
+    Attributes:
+        mode: Hybrid by default.
+    """
+
+    mode: StorageMode = StorageMode.HYBRID
+
+
+class S3Config(_Config):
+    """An S3 server and its default bucket; see `S3Storage` for what each of the settings does.
+
+    Attributes:
+        endpoint: The server, with or without scheme; None for AWS.
+        access_key_id: The access key; without one boto3 finds credentials as every AWS tool does.
+        secret_access_key: Its secret.
+        session_token: For temporary credentials.
+        default_bucket: Where files go unless another bucket is named.
+        region: The bucket's region.
+        use_ssl: For an endpoint without a scheme.
+        addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
+        default_acl: A canned ACL for new objects.
+        custom_domain: A CDN's domain, for the default bucket.
+        querystring_auth: Whether URLs are presigned.
+        public_url: The server as browsers reach it.
+        storage_class: For new objects.
+    """
+
+    endpoint: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    default_bucket: str
+    region: str | None = "us-east-1"
+    use_ssl: bool = True
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    default_acl: str | None = None
+    custom_domain: str | None = None
+    querystring_auth: bool = False
+    public_url: str | None = None
+    storage_class: str | None = None
 
 
 class FastdfsConfig(_Config):
@@ -34,7 +88,7 @@ class FastdfsConfig(_Config):
     store_path_index: int = Field(default=-1, ge=-1, le=254)
     group: str | None = None
     url_base: str | None = None
-    secret_key: SecretStr | None = None
+    secret_key: SecretStr | None = Field(default=None, min_length=1)
     token_ttl: int | None = Field(default=None, ge=1)
 
 

@@ -25,7 +25,7 @@ _ID = re.compile(
     re.ASCII,
 )
 _FIELDS = struct.Struct(">4sIQI")
-_TAIL = re.compile(r"\d{7}|\d{5}\.\w|\d{4}\.\w\w|\d{3}\..{3}|\d\d\..{4}|\d\..{5}|\..{6}", re.ASCII)
+_TAIL = re.compile(r"\d{7}|(?=.{7}\Z)\d*\..+", re.ASCII)
 _TRUNK_PLACE = 16  # characters between the fields and the tail of a file inside a trunk file
 
 _APPENDER, _TRUNK, _IS_BELOW_4_GIB = 1 << 58, 1 << 59, 1 << 63

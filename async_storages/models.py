@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 __all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"]
 
@@ -37,12 +37,23 @@ FileInfo = FileBasicInfo
 
 
 class FileAttach(BaseModel):
-    """An uploaded file: what an upload answers and what is put into a column."""
+    """An uploaded file: what an upload answers and what is put into a column.
+
+    Attributes:
+        file_id: The id, as the service that uploaded it writes ids.
+        file_name: The name that it was uploaded under.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     file_id: str
     file_name: str
+    _fusion_id: str | None = PrivateAttr(default=None)
+
+    @property
+    def fusion_id(self) -> str:
+        """The id that columns hold: also where a raw client wrote it without its scheme."""
+        return self._fusion_id or self.file_id
 
 
 class FileDownload(BaseModel):

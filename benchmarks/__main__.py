@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import Figure, dimensions, import_time, memory, orm_load
+from benchmarks import Figure, dimensions, import_time, memory, orm_load, presigning, s3
 
 MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "import_time": import_time.measure,
     "orm_load": orm_load.measure,
     "dimensions": dimensions.measure,
     "memory": memory.measure,
+    "presigning": presigning.measure,
+    "s3": s3.measure,
 }
 
 

@@ -5,12 +5,9 @@ or with its loop where nobody closes the client, and is safe to use in a child a
 """
 
 import asyncio
-import os
-import random
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from aiohttp import (
     ClientError,
@@ -25,39 +22,14 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
+from async_storages.backends.per_loop import PerLoop
+from async_storages.backends.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["Body", "HttpClient", "HttpOptions", "Retries", "transfer_errors"]
+__all__ = ["Body", "HttpClient", "HttpOptions", "transfer_errors"]
 
 _PIECE = 65_536  # what a socket takes at once
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
-    """How failures that may pass are tried again: full jitter over an exponentially growing span.
-
-    Attributes:
-        attempts: How often a request is sent at the most, at least 1.
-        base: Seconds that the first pause lasts at the most.
-        cap: Seconds that any pause lasts at the most.
-
-    Raises:
-        InvalidArgumentException: No attempts, or negative seconds.
-    """
-
-    attempts: int = 4
-    base: float = 0.2
-    cap: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.attempts < 1 or min(self.base, self.cap) < 0:
-            raise InvalidArgumentException(f"{self} are no retries")
-
-    async def pause(self, failures: int) -> None:
-        """Wait after so many failures, 1 or more."""
-        longest = min(self.cap, self.base * 2 ** (failures - 1))
-        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,48 +98,16 @@ class Body(Payload):
         self.was_sent = True
 
 
-class _Kept(NamedTuple):
-    """A session, and the generator that closes it: a loop that ends closes the generators that were begun in it."""
-
-    session: ClientSession
-    keeper: AsyncGenerator[ClientSession]
-
-
-type _Sessions = dict[asyncio.AbstractEventLoop, _Kept]
-
-_parents: list[_Sessions] = []
-"""In a child after fork: what belongs to its parent, kept so that nothing closes it."""
-
-
 class HttpClient:
     """Sends requests; knows nothing of any protocol above HTTP."""
 
     def __init__(self, options: HttpOptions) -> None:
         self.options = options
-        self._sessions: _Sessions = {}
-        self._pid = os.getpid()
+        self._sessions = PerLoop(self._new_session)
 
-    async def _session(self) -> ClientSession:
-        """The session of the running loop."""
-        if self._pid != os.getpid():
-            _parents.append(self._sessions)
-            self._sessions, self._pid = {}, os.getpid()
-        loop = asyncio.get_running_loop()
-        kept = self._sessions.get(loop)
-        if kept is None or kept.session.closed:
-            self._forget_closed_loops()
-            keeper = self._keep_session()
-            kept = self._sessions[loop] = _Kept(await anext(keeper), keeper)
-        return kept.session
-
-    def _forget_closed_loops(self) -> None:
-        for loop in list(self._sessions):
-            if loop.is_closed():
-                self._sessions.pop(loop, None)
-
-    async def _keep_session(self) -> AsyncGenerator[ClientSession]:
+    def _new_session(self) -> ClientSession:
         options = self.options
-        session = ClientSession(
+        return ClientSession(
             connector=TCPConnector(limit=options.max_connections, ttl_dns_cache=60),
             timeout=ClientTimeout(
                 total=None,
@@ -181,16 +121,10 @@ class HttpClient:
             auto_decompress=False,
             read_bufsize=CHUNK_SIZE,
         )
-        try:
-            yield session
-        finally:
-            await session.close()
 
     async def aclose(self) -> None:
         """Close the session of the running loop; the others are closed with their loops."""
-        kept = self._sessions.pop(asyncio.get_running_loop(), None) if self._pid == os.getpid() else None
-        if kept is not None:
-            await kept.keeper.aclose()
+        await self._sessions.aclose()
 
     def body(self, data: bytes) -> Body:
         """The body of one request."""
@@ -212,7 +146,7 @@ class HttpClient:
         Raises:
             StorageUnavailableException: No connection, or no answer in time.
         """
-        session = await self._session()
+        session = await self._sessions.get()
         with transfer_errors():
             return await session.request(
                 method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False

@@ -24,7 +24,8 @@ class PerLoop[Resource]:
     """One resource for each event loop that asks, closed by `aclose` or with its loop; a child after fork has its own.
 
     Args:
-        make: Makes the context manager that opens and closes a resource; opening must not wait for anything.
+        make: Makes the context manager that opens and closes a resource. Opening must not wait for anything, and it
+            must be no generator: a loop that ends closes all generators at once.
     """
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Resource]]) -> None:

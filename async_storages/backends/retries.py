@@ -27,10 +27,10 @@ class Retries:
     cap: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or min(self.base, self.cap) < 0:
+        if not (self.attempts >= 1 and self.base >= 0 and self.cap >= 0):
             raise InvalidArgumentException(f"{self} are no retries")
 
     async def pause(self, failures: int) -> None:
         """Wait after so many failures, 1 or more."""
-        longest = min(self.cap, self.base * 2 ** (failures - 1))
+        longest = min(self.cap, self.base * 2.0 ** min(failures - 1, 99))
         await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret

@@ -1,7 +1,7 @@
 """A client of FastDFS: uploads, downloads, appenders, slaves and metadata, by the ids that FastDFS gives."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from itertools import count
 from typing import Literal, Self
 
@@ -23,7 +23,12 @@ from async_storages.backends.fastdfs.statuses import EINVAL, ENOENT, Refusal
 from async_storages.backends.fastdfs.trackers import Trackers, parse_servers
 from async_storages.backends.per_loop import PerLoop
 from async_storages.content import Content
-from async_storages.errors import FileNotFoundException, InvalidArgumentException, StorageUnavailableException
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    RouteNotSupportedException,
+    StorageUnavailableException,
+)
 from async_storages.sources import CHUNK_SIZE, Source
 
 __all__ = ["FastDFSClient"]
@@ -157,12 +162,12 @@ class FastDFSClient:
         self, server: Server, request: Request[Reply], body: Measured, sending: "_Sending", avoiding: set[Server]
     ) -> Reply:
         """Send a request with its content, once."""
-        sending.connection = None
         pools = await self._pools.get()
         try:
-            async with pools.connection(server) as connection, aclosing(body.chunks()) as chunks:
-                sending.connection = connection
-                return await connection.ask(request, chunks)
+            # the connection is let go first: it must not go on sending while the chunks are being closed
+            async with aclosing(body.chunks()) as chunks, pools.connection(server) as connection:
+                with sending.on(connection):
+                    return await connection.ask(request, chunks)
         except Refusal as refusal:
             raise refusal.error() from None
         except StorageUnavailableException:
@@ -208,7 +213,7 @@ class FastDFSClient:
             Its new id; the old one is no longer valid.
         """
         name = Name.parse(file_id)
-        return str(await self._write(name, protocol.regenerate(name), attempts=1))
+        return str(await self._write(name, protocol.regenerate(name), is_repeatable=False))
 
     async def delete(self, file_id: str) -> None:
         """Remove a file and its metadata.
@@ -232,24 +237,25 @@ class FastDFSClient:
         await self._write(name, protocol.set_metadata(name, metadata, mode=mode))
 
     async def _write[Reply](
-        self, name: Name, request: Request[Reply], *, attempts: int | None = None, is_done_by_missing: bool = False
+        self, name: Name, request: Request[Reply], *, is_repeatable: bool = True, is_done_by_missing: bool = False
     ) -> Reply:
         """Ask the server that may change the file; what was done already by an attempt whose reply was lost is fine."""
-        failed: set[Server] = set()
+        asked: list[Connection] = []
+
+        async def ask(connection: Connection) -> Reply:
+            asked.append(connection)
+            return await connection.ask(request)
 
         async def attempt(avoiding: set[Server]) -> Reply:
             server = await self._trackers.writer_of(name)
             try:
-                return await self._ask(server, request, avoiding)
+                return await self._use(server, ask, avoiding)
             except FileNotFoundException:
-                if is_done_by_missing and failed:
+                if is_done_by_missing and len(asked) > 1:
                     return request.parse(b"")
                 raise
-            except StorageUnavailableException:
-                failed.add(server)
-                raise
 
-        return await self._retrying(attempt, attempts=attempts)
+        return await self._retrying(attempt, lambda: is_repeatable or not asked)
 
     # ---- asking
 
@@ -291,21 +297,23 @@ class FastDFSClient:
 
     async def _rest_of(self, download: Download) -> AsyncGenerator[bytes]:
         server = await self._trackers.reader_of(download.name, avoiding=download.failed)
+        source: Server | None = None
         while True:
             try:
-                async with aclosing(self._receive(server, download)) as chunks:
+                async with aclosing(self._receive(source or server, download)) as chunks:
                     async for chunk in chunks:
                         yield chunk
             except StorageUnavailableException:
-                download.failed.add(server)
+                download.failed.add(source or server)
                 raise
             except Refusal as refusal:
                 if refusal.status == EINVAL and (await self.info(str(download.name))).size <= download.position:
                     return  # an empty file, or nothing from there on
-                source = await self._trackers.writer_of(download.name) if refusal.status == ENOENT else server
+                if refusal.status != ENOENT or source is not None:
+                    raise refusal.error() from None
+                source = await self._trackers.writer_of(download.name)  # the copy may not have got there yet
                 if source == server:
                     raise refusal.error() from None
-                server = source  # the copy may not have got there yet
             else:
                 return
 
@@ -368,18 +376,31 @@ class FastDFSClient:
         Raises:
             StorageUnavailableException: No.
         """
-        target = await self._trackers.store_target(self._group, avoiding=set())
-        await self._ask(target.server, protocol.active_test(), set())
+
+        async def attempt(avoiding: set[Server]) -> None:
+            target = await self._trackers.store_target(self._group, avoiding=avoiding)
+            await self._ask(target.server, protocol.active_test(), avoiding)
+
+        await self._retrying(attempt)
 
     async def list_groups(self) -> list[GroupInfo]:
         """The groups of the cluster."""
-        return await self._trackers.ask(protocol.list_groups())
+        return await self._ask_trackers(protocol.list_groups())
 
     async def list_storages(self, group: str, server_id: str = "") -> list[StorageInfo]:
-        """The storage servers of a group, or one of them."""
+        """The storage servers of a group, or one of them.
+
+        Raises:
+            RouteNotSupportedException: There is no such group or server.
+        """
+        return await self._ask_trackers(protocol.list_storages(group, server_id))
+
+    async def _ask_trackers[Reply](self, request: Request[Reply]) -> Reply:
         try:
-            return await self._trackers.ask(protocol.list_storages(group, server_id))
+            return await self._retrying(lambda _avoiding: self._trackers.ask(request))
         except Refusal as refusal:
+            if refusal.status == ENOENT:
+                raise RouteNotSupportedException("the trackers know no such group or server") from None
             raise refusal.error() from None
 
     # ---- how it is done
@@ -405,8 +426,6 @@ class FastDFSClient:
         self,
         attempt: Callable[[set[Server]], Awaitable[Reply]],
         may_try_again: Callable[[], bool] = lambda: True,
-        *,
-        attempts: int | None = None,
     ) -> Reply:
         """Call `attempt` until it succeeds or it is no use; it is told who failed before."""
         avoiding: set[Server] = set()
@@ -416,20 +435,32 @@ class FastDFSClient:
                 return await attempt(avoiding)
             except StorageUnavailableException:
                 failures += 1
-                if failures >= (attempts or self.options.retries.attempts) or not may_try_again():
+                if failures >= self.options.retries.attempts or not may_try_again():
                     raise
             await self.options.retries.pause(failures)
 
 
 class _Sending:
-    """The connection that content is being sent on."""
+    """How far content has got."""
 
-    connection: Connection | None = None
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._was_done = False
+
+    @contextmanager
+    def on(self, connection: Connection) -> Iterator[None]:
+        """While it is being sent there; then others may use the connection."""
+        self._connection = connection
+        try:
+            yield
+        finally:
+            self._was_done = connection.has_sent_all
+            self._connection = None
 
     @property
     def is_done(self) -> bool:
         """Whether all of it has left."""
-        return self.connection is not None and self.connection.has_sent_all
+        return self._was_done if self._connection is None else self._connection.has_sent_all
 
 
 @asynccontextmanager

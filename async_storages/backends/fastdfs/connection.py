@@ -8,7 +8,7 @@ from typing import Self, cast
 
 from async_storages.backends.fastdfs.protocol import ReplyParser, Request, Server, quit_connection
 from async_storages.backends.fastdfs.statuses import ProtocolError
-from async_storages.errors import StorageException, StorageUnavailableException
+from async_storages.errors import StorageClosedException, StorageException, StorageUnavailableException
 
 __all__ = ["Connection"]
 
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
                 )
         except TimeoutError as error:
             raise StorageUnavailableException(f"{server}: no connection within {connect_timeout} s") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no such host is possible
             raise StorageUnavailableException(f"{server}: {_reason_of(error)}") from error
         return connection
 
@@ -81,33 +81,49 @@ class Connection(asyncio.Protocol):
             ProtocolError: What came is no reply to this.
             StorageUnavailableException: The connection broke, or nothing moved in time.
         """
-        parser = self.begin(request)
-        if content is not None:
-            await self._send(content, parser)
+        if content is None:
+            parser = self.begin(request)
+        else:
+            parser = self._start(request)
+            await self._send(request.head, content, parser)
         parts: list[bytes] = []
         while part := await self.receive():
             parts.append(part)
         if (refusal := parser.refusal) is not None:
             raise refusal
+        if self._unsent:
+            raise ProtocolError(f"{self._server}: the reply came before all was sent")
         return request.parse(b"".join(parts))
 
     def begin(self, request: Request[object]) -> ReplyParser:
-        """Send a request but for its content; take the reply by `receive`."""
-        if not self.is_reusable:
+        """Send a request without content; take the reply by `receive`."""
+        parser = self._start(request)
+        self._write(request.head)
+        return parser
+
+    def _start(self, request: Request[object]) -> ReplyParser:
+        is_free = self.is_reusable
+        self._unsent = len(request.head) + request.content_length
+        if not is_free:
             raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
         self._parser = ReplyParser(request.lengths)
-        self._unsent = request.content_length
-        self._transport.write(request.head)
         return self._parser
 
-    async def _send(self, content: AsyncIterable[bytes], parser: ReplyParser) -> None:
+    def _write(self, data: bytes) -> None:
+        self._unsent -= len(data)
+        self._transport.write(data)
+
+    async def _send(self, head: bytes, content: AsyncIterable[bytes], parser: ReplyParser) -> None:
+        """Send the content, and the head with its first bytes: content that fails before is not heard of."""
         async for chunk in content:
             if self._error is not None or parser.length is not None:
                 return  # `receive` tells why
-            self._unsent -= len(chunk)
-            self._transport.write(chunk)
+            self._write(head + chunk)
+            head = b""
             while not self._may_write and self._error is None and parser.length is None:
                 await self._wait()
+        if head:
+            self._write(head)
 
     async def receive(self) -> bytes:
         """The next bytes of the reply's body; none when it has ended, and the connection is free again."""
@@ -126,25 +142,25 @@ class Connection(asyncio.Protocol):
         return chunk
 
     async def _wait(self) -> None:
-        """Until something has happened."""
+        """Until something has happened, if only that the time is up."""
+        reason = f"{self._server}: nothing moved for {self._timeout} s"
+        timer = self._loop.call_later(self._timeout, lambda: self._fail(StorageUnavailableException(reason)))
         self._waiter = self._loop.create_future()
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._waiter
-        except TimeoutError as error:
-            raise StorageUnavailableException(f"{self._server}: nothing moved for {self._timeout} s") from error
+            await self._waiter
         finally:
+            timer.cancel()
             self._waiter = None
 
     # ---- ending
 
     async def aclose(self) -> None:
-        """Say good-bye to the server and close; a connection in use is cut."""
+        """Say good-bye to the server and close; a request that is under way fails."""
         if self.is_reusable:
             self._transport.write(quit_connection())
             self._transport.close()
         else:
-            self.abort()
+            self._fail(StorageClosedException(f"{self._server}: the connection was closed while in use"))
         try:
             async with asyncio.timeout(self._timeout):
                 await asyncio.shield(self._lost)
@@ -179,6 +195,10 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
         self._wake()
 
+    def eof_received(self) -> None:
+        """The other end has closed: there is no use in what waits to be sent."""
+        self._fail(StorageUnavailableException(f"{self._server}: the connection was closed"))
+
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over, for whatever reason."""
         reason = "the connection was closed" if exc is None else _reason_of(exc)
@@ -206,6 +226,6 @@ class Connection(asyncio.Protocol):
 
 
 def _reason_of(error: BaseException) -> str:
-    return (
-        os.strerror(error.errno) if isinstance(error, OSError) and error.errno else f"{error} ({type(error).__name__})"
-    )
+    number = error.errno if isinstance(error, OSError) else None
+    # those below 0 are of the name look-up
+    return os.strerror(number) if number and number > 0 else f"{error} ({type(error).__name__})"

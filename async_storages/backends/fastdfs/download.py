@@ -30,7 +30,7 @@ class Download:
         self.position = offset
         self.failed: set[Server] = set()
         self._details = FastDFSDetails.parse(file_id)
-        self._is_from_start = offset == 0
+        self._offset = offset
         self._last = None if length is None else offset + length
         self._end: int | None = None
         self._crc32 = 0
@@ -63,15 +63,16 @@ class Download:
         self._crc32 = zlib.crc32(chunk, self._crc32)
 
     def verify(self) -> None:
-        """Hold what came against size and checksum in the id, if it was the whole file and the id tells them.
+        """Hold what came against the size in the id and, if it was the whole file, the checksum; if the id tells them.
 
         Raises:
             ChecksumMismatchException: They differ.
         """
-        if self._details is None or self._details.size is None or not self._is_from_start:
+        if self._details is None or self._details.size is None:
             return
         size, crc32 = self._details.size, self._details.crc32
-        if self._last is None and self.position != size:
-            raise ChecksumMismatchException(f"{self.position} bytes came of a file that was stored with {size}")
-        if self.position == size and self._crc32 != crc32:
+        end = size if self._last is None else min(size, self._last)
+        if self.position != max(self._offset, end):
+            raise ChecksumMismatchException(f"it ended at byte {self.position}, but was stored with {size}")
+        if self._offset == 0 and self.position == size and self._crc32 != crc32:
             raise ChecksumMismatchException(f"crc32 is {self._crc32:08x}, but {crc32:08x} was stored")

@@ -9,6 +9,7 @@ from typing import Self
 
 from async_storages.backends.fastdfs.connection import Connection
 from async_storages.backends.fastdfs.protocol import Server, active_test
+from async_storages.backends.fastdfs.statuses import Refusal
 from async_storages.backends.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
 
@@ -52,6 +53,7 @@ class Pools:
     def __init__(self, options: FastDFSOptions) -> None:
         self._options = options
         self._pools: dict[Server, _Pool] = {}
+        self._is_closed = False
 
     @asynccontextmanager
     async def connection(self, server: Server) -> AsyncIterator[Connection]:
@@ -70,7 +72,7 @@ class Pools:
             try:
                 yield connection
             finally:
-                pool.give_back(connection)
+                pool.give_back(connection, keep=not self._is_closed)
 
     def idle_connections(self) -> int:
         """How many connections wait to be used."""
@@ -83,8 +85,8 @@ class Pools:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close every connection, also those in use."""
-        pools, self._pools = self._pools, {}
-        connections = [connection for pool in pools.values() for connection in pool.open]
+        self._is_closed = True  # what is being opened at this moment is not kept
+        connections = [connection for pool in self._pools.values() for connection in pool.open]
         await asyncio.gather(*(connection.aclose() for connection in connections), return_exceptions=True)
 
 
@@ -101,16 +103,22 @@ class _Pool:
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """The right to use one connection."""
+        if self._slots.locked():
+            await self._wait_for_slot()
+        else:
+            await self._slots.acquire()  # at once
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def _wait_for_slot(self) -> None:
         try:
             async with asyncio.timeout(self._options.pool_timeout):
                 await self._slots.acquire()
         except TimeoutError as error:
             waited = self._options.pool_timeout
             raise StorageUnavailableException(f"{self._server}: no connection became free in {waited} s") from error
-        try:
-            yield
-        finally:
-            self._slots.release()
 
     async def take(self) -> Connection:
         """One that was used last, if it is still alive, else a new one."""
@@ -118,7 +126,6 @@ class _Pool:
             connection = self.idle.pop()
             if await self._is_alive(connection):
                 return connection
-            self.open.discard(connection)
         opened = await Connection.open(
             self._server, connect_timeout=self._options.connect_timeout, network_timeout=self._options.network_timeout
         )
@@ -126,22 +133,31 @@ class _Pool:
         return opened
 
     async def _is_alive(self, connection: Connection) -> bool:
+        """Whether it can be used; if not, it is closed, and so are those that were last used before it."""
         is_stale = asyncio.get_running_loop().time() - connection.used_at > self._options.idle_check
         try:
             if is_stale and connection.is_reusable:
-                await connection.ask(active_test())
-        except StorageException:
-            connection.abort()
+                async with asyncio.timeout(self._options.connect_timeout):
+                    await connection.ask(active_test())
+        except (StorageException, Refusal, TimeoutError):
+            for other in [other for other in self.idle if other.used_at <= connection.used_at]:
+                self.idle.remove(other)
+                self._drop(other)
+            self._drop(connection)
         except BaseException:
-            self.open.discard(connection)
-            connection.abort()
+            self._drop(connection)
             raise
+        if not connection.is_reusable:
+            self._drop(connection)
         return connection.is_reusable
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: Connection, *, keep: bool) -> None:
         """After use."""
-        if connection.is_reusable:
+        if keep and connection.is_reusable:
             self.idle.append(connection)
         else:
-            self.open.discard(connection)
-            connection.abort()
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self.open.discard(connection)
+        connection.abort()

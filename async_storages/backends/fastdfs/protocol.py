@@ -28,6 +28,7 @@ __all__ = [
     "Server",
     "StorageInfo",
     "StoreTarget",
+    "encode_metadata",
 ]
 
 HEADER = struct.Struct(">QBB")
@@ -39,11 +40,14 @@ FREE_EXTENSION = re.compile(r"[A-Za-z0-9._-]{1,6}")
 
 _REPLY = 100
 _LONGEST_REPLY = 1 << 20  # bytes of a reply that is not a file
-_LONGEST_REQUEST = 256 * 1024  # bytes: the server's buff_size
+_LONGEST_METADATA = 256 * 1024 - 170  # bytes: the server's buff_size, less all that comes before it
+_LARGEST_NUMBER = (1 << 63) - 1
+_NOT_IN_METADATA = re.compile(r"[\0-\2\ud800-\udfff]")  # FastDFS ends texts at the first, divides by the other two
 _GROUP_SIZE = 16
 _IPV4_SIZE, _IPV6_SIZE = 15, 45
 _GROUP = re.compile(r"[A-Za-z0-9]{1,16}")
 _PATH = re.compile(r"M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/[A-Za-z0-9._-]+")
+_NAME_LENGTHS = range(_GROUP_SIZE + 22, _GROUP_SIZE + 128)
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,16}")
 
 
@@ -311,7 +315,7 @@ def quit_connection() -> bytes:
 def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, appender: bool = False) -> Request[Name]:
     """A new file of `size` bytes, which follow; with `appender` one that can be changed."""
     command = Command.UPLOAD_APPENDER if appender else Command.UPLOAD
-    return _with_content(command, struct.pack(">BQ6s", path_index, size, _extension(extension)), size, _parse_name)
+    return _with_content(command, _fields(">BQ6s", path_index, size, _extension(extension)), size, _parse_name, _NAME_LENGTHS)
 
 
 def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> Request[Name]:
@@ -321,32 +325,32 @@ def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> R
             f"the prefix of a slave is 1 to 16 of A-Z, a-z, 0-9, '.', '_', '-', not {prefix!r}"
         )
     path = master.path.encode("ascii")
-    fields = struct.pack(">QQ16s6s", len(path), size, prefix.encode("ascii"), _extension(extension))
-    return _with_content(Command.UPLOAD_SLAVE, fields + path, size, _parse_name)
+    fields = _fields(">QQ16s6s", len(path), size, prefix.encode("ascii"), _extension(extension))
+    return _with_content(Command.UPLOAD_SLAVE, fields + path, size, _parse_name, _NAME_LENGTHS)
 
 
 def append(name: Name, size: int) -> Request[None]:
     """Add the `size` bytes that follow to an appender."""
     path = name.path.encode("ascii")
-    return _with_content(Command.APPEND, struct.pack(">QQ", len(path), size) + path, size, _parse_nothing, {0})
+    return _with_content(Command.APPEND, _fields(">QQ", len(path), size) + path, size, _parse_nothing, {0})
 
 
 def modify(name: Name, offset: int, size: int) -> Request[None]:
     """Replace bytes of an appender by the `size` bytes that follow."""
     path = name.path.encode("ascii")
-    fields = struct.pack(">QQQ", len(path), offset, size)
+    fields = _fields(">QQQ", len(path), offset, size)
     return _with_content(Command.MODIFY, fields + path, size, _parse_nothing, {0})
 
 
 def truncate(name: Name, size: int) -> Request[None]:
     """Cut an appender down to `size` bytes."""
     path = name.path.encode("ascii")
-    return _request(Command.TRUNCATE, struct.pack(">QQ", len(path), size) + path, _parse_nothing, {0})
+    return _request(Command.TRUNCATE, _fields(">QQ", len(path), size) + path, _parse_nothing, {0})
 
 
 def regenerate(name: Name) -> Request[Name]:
     """Make an appender a normal file, with a new id."""
-    return _request(Command.REGENERATE, name.path.encode("ascii"), _parse_name)
+    return _request(Command.REGENERATE, name.path.encode("ascii"), _parse_name, _NAME_LENGTHS)
 
 
 def delete(name: Name) -> Request[None]:
@@ -356,7 +360,7 @@ def delete(name: Name) -> Request[None]:
 
 def download(name: Name, offset: int = 0, count: int = 0) -> Request[bytes]:
     """Bytes from `offset` on: `count` of them at the most, 0 for all."""
-    fields = struct.pack(">qq", offset, count)
+    fields = _fields(">QQ", *(min(number, _LARGEST_NUMBER) for number in (offset, count)))
     return Request(Command.DOWNLOAD, _packet(Command.DOWNLOAD, fields + _full_name(name)), bytes, None)
 
 
@@ -376,14 +380,12 @@ def set_metadata(name: Name, metadata: Mapping[str, str], *, mode: Literal["repl
 
     Raises:
         InvalidArgumentException: FastDFS would cut or mix it up: keys of more than 64 bytes, values of more than 256,
-            separators in them, more than 256 KB in all.
+            control characters that it cuts them at, more than 256 KB in all.
     """
     path = name.path.encode("ascii")
     encoded = encode_metadata(metadata)
     flag = b"O" if mode == "replace" else b"M"
-    fields = struct.pack(">QQc", len(path), len(encoded), flag) + _group(name.group)
-    if HEADER.size + len(fields) + len(path) + len(encoded) > _LONGEST_REQUEST:
-        raise InvalidArgumentException(f"metadata of {len(encoded)} bytes; FastDFS takes less than {_LONGEST_REQUEST}")
+    fields = _fields(">QQc", len(path), len(encoded), flag) + _group(name.group)
     return _request(Command.SET_METADATA, fields + path + encoded, _parse_nothing, {0})
 
 
@@ -408,7 +410,7 @@ def _with_content[Reply](
     body: bytes,
     size: int,
     parse: Callable[[bytes], Reply],
-    lengths: Collection[int] = range(_LONGEST_REPLY),
+    lengths: Collection[int],
 ) -> Request[Reply]:
     return Request(command, _packet(command, body, size), parse, lengths, size)
 
@@ -416,6 +418,12 @@ def _with_content[Reply](
 def _query(command: Command, name: Name) -> Request[Server]:
     lengths = {_GROUP_SIZE + size + 8 for size in (_IPV4_SIZE, _IPV6_SIZE)}
     return _request(command, _full_name(name), _parse_server, lengths)
+
+
+def _fields(layout: str, *values: bytes | int) -> bytes:
+    if not all(0 <= value <= _LARGEST_NUMBER for value in values if isinstance(value, int)):
+        raise InvalidArgumentException("sizes and offsets in FastDFS are 0 to 2^63 - 1")
+    return struct.pack(layout, *values)
 
 
 def _group(group: str) -> bytes:
@@ -448,14 +456,17 @@ def encode_metadata(metadata: Mapping[str, str]) -> bytes:
     """
     records = []
     for key, value in metadata.items():
-        pair = (key.encode(), value.encode())
-        for part, longest in zip(pair, (64, 256), strict=True):
-            if len(part) > longest or b"\1" in part or b"\2" in part:
-                raise InvalidArgumentException(
-                    f"metadata of FastDFS: keys of up to 64, values of up to 256 bytes in UTF-8, unlike {key!r:.60}"
-                )
+        pair = [part.encode("utf-8", "surrogatepass") for part in (key, value)]
+        is_kept = len(pair[0]) <= 64 and len(pair[1]) <= 256
+        if not is_kept or _NOT_IN_METADATA.search(key) or _NOT_IN_METADATA.search(value):
+            raise InvalidArgumentException(
+                f"metadata of FastDFS: keys of up to 64, values of up to 256 bytes in UTF-8, unlike {key!a:.60}"
+            )
         records.append(b"\2".join(pair))
-    return b"\1".join(records)
+    encoded = b"\1".join(records)
+    if len(encoded) > _LONGEST_METADATA:
+        raise InvalidArgumentException(f"metadata of {len(encoded)} bytes; FastDFS takes {_LONGEST_METADATA}")
+    return encoded
 
 
 # ---- parsing bodies

@@ -1,7 +1,7 @@
 """Content whose size is known before it is sent, as FastDFS asks for: the size first, then the bytes."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from tempfile import SpooledTemporaryFile
 
 from async_storages._tasks import offload
@@ -41,8 +41,9 @@ async def measured(content: Content) -> AsyncIterator[Measured]:
         return
     with SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY) as file:
         size = 0
-        async for chunk in content:
-            await offload(file.write, chunk)
-            size += len(chunk)
+        async with aclosing(aiter(content)) as chunks:
+            async for chunk in chunks:
+                await offload(file.write, chunk)
+                size += len(chunk)
         await offload(file.seek, 0)
         yield Measured(size, open_source(file), is_replayable=True)

@@ -122,7 +122,13 @@ class Trackers:
         if refusal.status != ENOENT:
             return refusal.error()
         if group is not None:
-            known = [info.name for info in await self.ask(list_groups())]
+            known = await self._known_groups()
             if known and group not in known:
                 return RouteNotSupportedException(f"the cluster has no group {group!r}; it has {', '.join(known)}")
         return StorageUnavailableException(f"no storage server of {group or 'any group'} is up (status {ENOENT})")
+
+    async def _known_groups(self) -> list[str]:
+        try:
+            return [info.name for info in await self.ask(list_groups())]
+        except Refusal:
+            return []

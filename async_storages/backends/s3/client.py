@@ -14,10 +14,10 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
+from async_storages.backends.cleanup import settled_if_cancelled
 from async_storages.backends.http import Body, transfer_errors
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.answers import Failure, FileChanged, Listing, NoSuchUpload, Part, RangeBeyondEnd
-from async_storages.backends.s3.cleanup import settled_if_cancelled
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.download import WITH_CHECKSUM, Download
 from async_storages.backends.s3.sigv4 import encode_path

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import count, repeat
 
 from async_storages._tasks import map_bounded
+from async_storages.backends.cleanup import clean_up, settled_if_cancelled
 from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.cleanup import clean_up, settled_if_cancelled
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.content import Content
 from async_storages.errors import FileTooLargeException

@@ -15,7 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from async_storages.backends.http import HttpOptions, Retries
+from async_storages.backends.http import HttpOptions
+from async_storages.backends.retries import Retries
 from async_storages.backends.s3 import multipart
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing.contract.sources import pieces_later

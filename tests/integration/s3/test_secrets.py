@@ -7,7 +7,8 @@ import traceback
 import pytest
 
 from async_storages import events
-from async_storages.backends.http import HttpOptions, Retries
+from async_storages.backends.http import HttpOptions
+from async_storages.backends.retries import Retries
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.sigv4 import _SigningKey
 from async_storages.backends.s3.storage import S3Storage

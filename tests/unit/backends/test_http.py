@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from async_storages.backends.http import Body, HttpClient, HttpOptions, Retries, transfer_errors
+from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
+from async_storages.backends.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from tests.support.scripted import reply, scripted
 
@@ -120,7 +121,7 @@ async def test_each_loop_has_its_own_session():
             assert await asyncio.to_thread(asyncio.run, fetched(client, server.url)) == b"1"
         assert await fetched(client, server.url) == b"1"
         assert server.connections == 4
-        assert len(client._sessions) <= 2  # its own, and that of the loop that ended last
+        assert len(client._sessions._kept) <= 2  # its own, and that of the loop that ended last
 
 
 async def test_a_closed_client_opens_again():
@@ -136,7 +137,7 @@ async def test_a_client_that_is_dropped_closes_its_session():
     async with scripted(lambda asked: reply()) as server:
         client = HttpClient(HURRIED)
         await fetched(client, server.url)
-        session = await client._session()
+        session = await client._sessions.get()
         del client
         gc.collect()
         for _ in range(3):

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from async_storages.backends.http import HttpOptions, Retries
+from async_storages.backends.http import HttpOptions
+from async_storages.backends.retries import Retries
 from async_storages.backends.s3.answers import FileChanged, NoSuchUpload, Part
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.credentials import StaticCredentials

@@ -1,0 +1,152 @@
+"""`S3Storage` on a real server against other clients, interleaved: CPU time of the client, speed, memory."""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from async_storages import S3Storage, StoredImage, events
+from async_storages.testing.faults import FaultProxy
+from async_storages.testing.seaweedfs import seaweedfs_server
+from benchmarks import Figure
+from benchmarks.dimensions import photograph
+from benchmarks.engines import ENGINES, Server
+from benchmarks.worker import OPERATIONS, Cost, Costs, worker
+
+ROUNDS = 5
+LARGE_ROUNDS = 3
+LARGE = 256 << 20
+COUNTS = {1: 100, 32: 320}
+"""Files per round by how many are in flight."""
+
+PEER = "fastapi-async-storages"
+PEER_VERSION = "0.1.4"
+PEER_ROUNDS = 2
+PEER_SHARE = 10  # it takes 50 to 100 times as long, so it is given so much less to do
+
+# what the others' CPU time must at least be, as a multiple of ours
+CPU_GOALS = {"aioboto3": 5, "obstore": 1}
+MEMORY_GOALS = {"up": 40, "down": 8}  # MB
+
+
+def measure() -> Iterator[Figure]:
+    peer = peer_folder()
+    engines = [name for name in ENGINES if name != PEER or peer]
+    if not peer:
+        yield Figure(f"{PEER} {PEER_VERSION}", "left out, as pip could not install it")
+    with seaweedfs_server() as running:
+        server = Server(running.endpoint_url, running.bucket, running.access_key_id, running.secret_access_key, peer)
+        yield from small_files(engines, server)
+        yield from large_file(engines, server)
+        yield from asyncio.run(dimensions(server))
+
+
+def peer_folder() -> str | None:
+    """Where fastapi-async-storages is installed, apart as it calls itself `async_storages`; None if it cannot be."""
+    folder = Path(".benchmarks", f"{PEER}-{PEER_VERSION}").absolute()
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder, f"{PEER}=={PEER_VERSION}"]
+    if not folder.exists() and subprocess.run(command, check=False, capture_output=True).returncode:
+        return None
+    return str(folder)
+
+
+def medians(runs: list[Costs]) -> Costs:
+    return {
+        name: {what: statistics.median(run[name][what] for run in runs) for what in cost}
+        for name, cost in runs[0].items()
+    }
+
+
+def rotated(names: list[str], turn: int) -> list[str]:
+    turn %= len(names)
+    return names[turn:] + names[:turn]
+
+
+# ---- small files
+
+
+def small_files(engines: list[str], server: Server) -> Iterator[Figure]:
+    runs: dict[tuple[str, int], list[Costs]] = {}
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(worker(name, server)) for name in engines}
+        for turn in range(ROUNDS):
+            for name in rotated(engines, turn):
+                if name == PEER and turn >= PEER_ROUNDS:
+                    continue
+                for concurrency, count in COUNTS.items():
+                    files = count // PEER_SHARE if name == PEER else count
+                    costs = workers[name].ask("small", concurrency, files)
+                    runs.setdefault((name, concurrency), []).append(costs)
+    found = {key: medians(rounds) for key, rounds in runs.items()}
+    for concurrency in COUNTS:
+        for operation in OPERATIONS:
+            costs = {name: found[name, concurrency][operation] for name in engines}
+            yield from compared(f"{operation} 10 KiB, {concurrency} at once", costs)
+
+
+def compared(what: str, costs: dict[str, Cost]) -> Iterator[Figure]:
+    """CPU time and files per second; the others' against ours."""
+    ours = costs["ours"]["cpu"]
+    for name, cost in costs.items():
+        measured = f"{cost['cpu'] * 1000:.2f} ms CPU, {1 / cost['wall']:,.0f}/s"
+        if name == "ours":
+            yield Figure(what, measured)
+            continue
+        ratio = cost["cpu"] / ours
+        goal = {"goal": f"≥ {least}× ours", "reached": ratio >= least} if (least := CPU_GOALS.get(name)) else {}
+        yield Figure(f"  {name}", f"{measured}, {ratio:.2f}×", **goal)
+
+
+# ---- a large file
+
+
+def large_file(engines: list[str], server: Server) -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "large.bin")
+        path.write_bytes(bytes(range(256)) * (LARGE >> 8))
+        runs: dict[str, list[Costs]] = {name: [] for name in engines}
+        for turn in range(LARGE_ROUNDS):
+            for name in rotated(engines, turn):
+                with worker(name, server) as process:  # a new one: memory once used makes a peak invisible
+                    runs[name].append(process.ask("large", str(path), LARGE))
+    found = {name: medians(rounds) for name, rounds in runs.items()}
+    for direction, goal in MEMORY_GOALS.items():
+        for name in engines:
+            cost = found[name][direction]
+            megabytes = cost["peak"] * 1024 / 1e6
+            speed = LARGE / cost["wall"] / (1 << 20)
+            measured = f"{megabytes:.1f} MB above idle, {cost['cpu']:.2f} s CPU, {speed:,.0f} MiB/s"
+            if name == "ours":
+                yield Figure(f"256 MiB {direction}: peak memory", measured, f"≤ {goal} MB", megabytes <= goal)
+            else:
+                yield Figure(f"  {name}", measured)
+
+
+# ---- dimensions
+
+
+async def dimensions(server: Server) -> Iterator[Figure]:
+    address = urlsplit(server.endpoint_url)
+    content = photograph()
+    async with (
+        FaultProxy(str(address.hostname), address.port or 80) as proxy,
+        S3Storage(
+            server.bucket, endpoint_url=proxy.url, aws_access_key_id=server.key_id, aws_secret_access_key=server.secret
+        ) as storage,
+    ):
+        image = StoredImage((await storage.save(content, "photo.jpg")).file_id, storage)
+        seen: list[events.Event] = []
+        sent = len(proxy.requests)
+        events.hooks.append(seen.append)
+        found = await image.get_dimensions()
+        events.hooks.remove(seen.append)
+        requests = [request.method for request in proxy.requests[sent:]]
+    assert found == (3400, 4200), found
+    read = sum(event.bytes for event in seen)
+    name = f"dimensions of a JPEG of {len(content) / 1e6:.0f} MB on S3: bytes read"
+    return iter([Figure(name, f"{read:,} in {len(requests)} request(s)", "≤ 131,072", read <= 131_072)])
