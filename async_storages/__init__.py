@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from async_storages import events, registry
-    from async_storages.backends.fastdfs.client import FastDFSClient
     from async_storages.backends.fastdfs.storage import FastDFSStorage
     from async_storages.backends.local import LocalStorage
     from async_storages.backends.memory import MemoryStorage
     from async_storages.backends.s3.storage import S3Storage
-    from async_storages.config import FastdfsConfig
+    from async_storages.clients import FastDFSClient, S3Client
+    from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
     from async_storages.content import Content, PendingFile
     from async_storages.errors import (
         AccessDeniedException,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from async_storages.files import StorageFile, StorageImage, StoredFile, StoredImage, prefetch
     from async_storages.ids import FileId
+    from async_storages.manager import StorageManager
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
     from async_storages.storage import (
         BaseStorage,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         SupportsDirectUpload,
         SupportsList,
         SupportsMetadata,
+        SupportsPing,
         SupportsPresign,
     )
     from async_storages.validation import FileTypeConfig, FileValidatorImpl
@@ -88,12 +90,17 @@ __all__ = [
     "PendingFile",
     "PresignedUpload",
     "RouteNotSupportedException",
+    "S3Client",
+    "S3Config",
     "S3Storage",
     "Storage",
     "StorageClosedException",
     "StorageException",
     "StorageFile",
     "StorageImage",
+    "StorageManager",
+    "StorageMode",
+    "StorageModeConfig",
     "StorageOperationException",
     "StorageUnavailableException",
     "StoredFile",
@@ -102,6 +109,7 @@ __all__ = [
     "SupportsDirectUpload",
     "SupportsList",
     "SupportsMetadata",
+    "SupportsPing",
     "SupportsPresign",
     "ZipEntry",
     "__version__",
@@ -113,16 +121,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "backends.fastdfs.client": ["FastDFSClient"],
     "backends.fastdfs.storage": ["FastDFSStorage"],
     "backends.local": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
     "backends.s3.storage": ["S3Storage"],
-    "config": ["FastdfsConfig"],
+    "clients": ["FastDFSClient", "S3Client"],
+    "config": ["FastdfsConfig", "S3Config", "StorageMode", "StorageModeConfig"],
     "content": ["Content", "PendingFile"],
     "errors": [name for name in __all__ if name.endswith("Exception")],
     "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
     "ids": ["FileId"],
+    "manager": ["StorageManager"],
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
     "validation": ["FileTypeConfig", "FileValidatorImpl"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
@@ -130,7 +139,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_EXTRA_OF = {"backends.s3.storage": "s3"}
+_EXTRA_OF = {"backends.s3.storage": "s3", "clients": "s3", "manager": "s3"}
 
 
 def __getattr__(name: str) -> "Any":

@@ -7,8 +7,8 @@ some backends can do is a Protocol of its own (`SupportsPresign`, `SupportsList`
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, Unpack, runtime_checkable
@@ -44,6 +44,7 @@ __all__ = [
     "SupportsDirectUpload",
     "SupportsList",
     "SupportsMetadata",
+    "SupportsPing",
     "SupportsPresign",
 ]
 
@@ -53,6 +54,7 @@ type FileName = str | FileId | StoredFile
 type PresignMethod = Literal["GET", "HEAD", "PUT", "DELETE"]
 
 _WRITES = frozenset({"write", "copy", "set_metadata"})
+_NO_SEGMENTS = frozenset({"", ".", ".."})
 
 
 class Storage(ABC):
@@ -184,8 +186,7 @@ class Storage(ABC):
 
     def _check_key(self, file_id: FileId) -> None:
         """Refuse keys that mean another place, or the same place under another name."""
-        segments = file_id.key.split("/")
-        if "\\" in file_id.key or any(segment in {"", ".", ".."} for segment in segments):
+        if "\\" in file_id.key or not _NO_SEGMENTS.isdisjoint(file_id.key.split("/")):
             raise InvalidArgumentException(
                 "a key cannot hold empty, '.' or '..' segments or a backslash", file_id=str(file_id)
             )
@@ -214,25 +215,12 @@ class Storage(ABC):
         """The key that an untrusted name may have: what `upload` accepts unchanged."""
         return naming.clean_key(untrusted)
 
-    @contextmanager
-    def _operation(self, name: str, *file: FileName) -> Iterator[Operation]:
+    def _operation(self, name: str, *file: FileName) -> Operation:
         """Wrap an operation's body: refuse if closed or read-only, identify `.file`, measure, emit the event.
 
         A write to a storage that chooses its ids has no `.file` yet; its name has only to be a clean one.
         """
-        shown = _text_of(*file) if file else None
-        with Operation(name, self.scheme, self.bucket) as operation, during(name, shown):
-            self._check_usable(name)
-            if shown is None:
-                yield operation
-                return
-            if name == "write" and self.chooses_ids:
-                naming.check_key(shown, operation=name)
-                yield operation
-                return
-            operation.file = self.identify(*file)
-            with during(name, str(operation.file)):
-                yield operation
+        return _Wrapped(self, name, file)
 
     def _check_usable(self, operation: str) -> None:
         if self._closed:
@@ -278,7 +266,8 @@ class Storage(ABC):
         with during("upload", _text_of(name)):
             key = self._key_for_upload(name, overwrite=overwrite)
             async with as_content(content, key.rpartition("/")[2], options) as body:
-                return self._bare_key(self.identify(await self.write(body, key, overwrite=overwrite)))
+                stored = await self.write(body, key, overwrite=overwrite)
+            return self._bare_key(self.identify(stored)) if self.chooses_ids else key
 
     def _key_for_upload(self, name: FileName, *, overwrite: bool) -> str:
         if not self.chooses_ids:
@@ -474,7 +463,57 @@ class SupportsMetadata(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsPing(Protocol):
+    """Telling whether the backend is there, for health checks."""
+
+    async def ping(self) -> None:
+        """Nothing, if it answers and lets us in; changes nothing there.
+
+        Raises:
+            StorageException: It does not.
+        """
+        ...
+
+
 # ---- pieces that backends share
+
+
+class _Wrapped(Operation):
+    """What `Storage._operation` gives: the errors of the body, and its own, say what was done to which file."""
+
+    __slots__ = ("_given", "_storage", "_subject")
+
+    def __init__(self, storage: Storage, name: str, given: tuple[FileName, ...]) -> None:
+        super().__init__(name, storage.scheme, storage.bucket)
+        self._storage = storage
+        self._given = given
+        self._subject: FileId | str | None = _text_of(*given) if given else None
+
+    def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def _begin(self) -> None:
+        storage, name = self._storage, self._name
+        storage._check_usable(name)
+        if self._subject is None:
+            return
+        if name == "write" and storage.chooses_ids:
+            naming.check_key(str(self._subject), operation=name)
+            return
+        self.file = self._subject = storage.identify(*self._given)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, StorageException):
+            error.complete(self._name, None if self._subject is None else str(self._subject))
+        super().__exit__(kind, error, traceback)
 
 
 def check_presign_method(method: str, *, read_only: bool) -> str:

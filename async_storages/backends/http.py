@@ -7,7 +7,7 @@ or with its loop where nobody closes the client, and is safe to use in a child a
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import (
     ClientError,
@@ -53,7 +53,7 @@ class HttpOptions:
     pool_timeout: float = 60.0
     cleanup_timeout: float = 10.0
     max_connections: int = 64
-    retries: Retries = Retries()
+    retries: Retries = field(default_factory=Retries)
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "read_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):

@@ -61,8 +61,9 @@ LAYERS = {
         *("_tasks", "content", "events", "files", "registry", "sinks", "sources", "storage", "validation", "zipping"),
     ),
     "backends": ("backends", "backends.*"),
+    "manager": ("clients", "manager", "services"),
     "public": ("async_storages",),
-    "integrations": ("integrations", "integrations.*"),
+    "integrations": ("compat", "compat.*", "integrations", "integrations.*"),
     "command line": ("cli", "cli.*", "__main__"),
     "testing": ("testing", "testing.*"),
 }

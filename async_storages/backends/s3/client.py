@@ -257,16 +257,20 @@ class S3Client:
         with _source_unchanged(is_certain=overwrite):
             await self._store(request, sent, is_done_by, overwrite=overwrite)
 
-    async def list_objects(self, bucket: str, prefix: str, token: str | None = None) -> Listing:
-        """One page of the keys that begin with `prefix`, up to 1000 of them."""
+    async def list_objects(self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
+        """One page of the keys that begin with `prefix`, up to `most` of them, 1 to 1000."""
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        if most != 1000:
+            query["max-keys"] = str(most)
         if token is not None:
             query["continuation-token"] = token
         return answers.parse_listing((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
 
     # ---- multipart uploads
 
-    async def create_multipart_upload(self, bucket: str, key: str, *, headers: Headers, overwrite: bool = True) -> str:
+    async def create_multipart_upload(
+        self, bucket: str, key: str, *, headers: Headers, overwrite: bool = True, checksum: bool = True
+    ) -> str:
         """Begin a multipart upload.
 
         Args:
@@ -275,6 +279,7 @@ class S3Client:
             headers: Of the object: type, metadata, storage class …
             overwrite: False says that nobody else uploads to this key: further uploads to it are aborted then, if the
                 answer to their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
+            checksum: Whether the parts are kept with their CRC32, and named with it when they are put together.
 
         Returns:
             The upload's id.
@@ -285,7 +290,7 @@ class S3Client:
             bucket=bucket,
             key=key,
             query={"uploads": ""},
-            headers={**headers, "x-amz-checksum-algorithm": "CRC32"},
+            headers={**headers, **({"x-amz-checksum-algorithm": "CRC32"} if checksum else {})},
             body=sent,
         )
         try:
@@ -305,20 +310,23 @@ class S3Client:
                 if upload[0] == key and upload[1] != upload_id:
                     await self.abort_multipart_upload(bucket, *upload)
 
-    async def upload_part(self, bucket: str, key: str, upload_id: str, number: int, body: bytes) -> Part:
-        """Upload one part, of 5 MiB to 5 GiB unless it is the last."""
-        checksum = _crc32(body)
+    async def upload_part(
+        self, bucket: str, key: str, upload_id: str, number: int, body: bytes, *, checksum: bool = True
+    ) -> Part:
+        """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload was begun."""
+        crc32 = _crc32(body) if checksum else None
         request = Request(
             method="PUT",
             bucket=bucket,
             key=key,
             query={"partNumber": str(number), "uploadId": upload_id},
-            headers={"x-amz-checksum-crc32": checksum},
+            headers={"Content-MD5": _base64(_md5(body))} if crc32 is None else {"x-amz-checksum-crc32": crc32},
             body=self.wire.body(body),
         )
         answer = await self.wire.exchange(request)
-        _expect_checksum(answer.headers, checksum)
-        return Part(number, answer.headers.get("ETag", ""), checksum)
+        if crc32 is not None:
+            _expect_checksum(answer.headers, crc32)
+        return Part(number, answer.headers.get("ETag", ""), crc32)
 
     async def upload_part_copy(
         self, bucket: str, key: str, upload_id: str, number: int, *, source: CopySource, first: int, last: int

@@ -15,6 +15,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -105,6 +106,7 @@ class Signer:
         self.credentials = credentials
         self.region = region
         self._latest_key: _SigningKey | None = None
+        self._latest_presigner: tuple[tuple[object, ...], Callable[[str], str]] | None = None
 
     def __repr__(self) -> str:
         return f"Signer({self.credentials!r}, {self.region!r})"
@@ -163,6 +165,8 @@ class Signer:
     ) -> Callable[[str], str]:
         """A function that presigns any number of paths; everything but the path is worked out once.
 
+        The latest one is kept: asked for the same within the same second it is given again.
+
         Args:
             method: What the URLs allow: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
             origin: Scheme and host: see `Endpoint.origin`.
@@ -184,11 +188,27 @@ class Signer:
             >>> presign = signer.presigner("GET", endpoint.origin, expires_in=3600, now=datetime.now(UTC))
             >>> urls = [presign(endpoint.path(key)) for key in keys]
         """
-        timestamp = _timestamp(now)
+        query, headers, timestamp = query or {}, headers or {}, _timestamp(now)
+        asked = (method, origin, expires_in, timestamp, *query.items(), None, *headers.items())
+        latest = self._latest_presigner
+        if latest is None or latest[0] != asked:
+            presign = self._new_presigner(method, origin, expires_in, timestamp, query, headers)
+            self._latest_presigner = latest = (asked, presign)
+        return latest[1]
+
+    def _new_presigner(
+        self,
+        method: str,
+        origin: str,
+        expires_in: float,
+        timestamp: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+    ) -> Callable[[str], str]:
         key = self._key(timestamp)
-        signed = _signed_headers({**(headers or {}), "host": origin.partition("://")[2]})
+        signed = _signed_headers({**headers, "host": origin.partition("://")[2]})
         pairs = [
-            *_encoded_pairs(_without_own(query or {})),
+            *_encoded_pairs(_without_own(query)),
             ("X-Amz-Algorithm", _ALGORITHM),
             ("X-Amz-Credential", key.encoded_credential),
             ("X-Amz-Date", timestamp),
@@ -369,10 +389,15 @@ def _without_own(query: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _timestamp(now: datetime) -> str:
+    """A time with a time zone as signatures show it: ``"20261122T034918Z"``."""
+    return _timestamp_of_second(now.replace(microsecond=0))
+
+
+@lru_cache(maxsize=16)
+def _timestamp_of_second(now: datetime) -> str:
     if now.tzinfo is None:
         raise InvalidArgumentException("the time to sign with has no time zone")
-    # Half the time that strftime takes.
-    return now.astimezone(UTC).isoformat(timespec="seconds")[:19].replace("-", "").replace(":", "") + "Z"
+    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _checked_expiry(expires_in: float) -> int:

@@ -4,6 +4,7 @@ import builtins
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
+from copy import copy
 from itertools import batched
 from typing import Any
 
@@ -18,6 +19,7 @@ from async_storages.backends.s3.credentials import CredentialSource, FoundCreden
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
 from async_storages.backends.s3.multipart import Multipart, Parts
 from async_storages.backends.s3.sigv4 import Credentials, encode_path
+from async_storages.config import S3Config
 from async_storages.content import Content, check_metadata
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
 from async_storages.ids import FileId
@@ -33,6 +35,9 @@ _LARGEST_AT_ONCE = 5 << 30
 """Bytes that one request can store or copy."""
 
 _DELETED_AT_ONCE = 1000
+
+_RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
+"""The settings of `S3Config` whose parameters have other names here."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
@@ -120,6 +125,19 @@ class S3Storage(Storage, has_bucket=True):
         """The bucket's address in URLs."""
         return self._client.wire.endpoint(self._bucket, endpoint_url=self._public_url)
 
+    @classmethod
+    def from_config(cls, config: S3Config, **options: Any) -> "S3Storage":
+        """A storage on the default bucket of the settings; `options` as for the class go first."""
+        return cls(**{"bucket_name": config.default_bucket, **_options(config), **options})
+
+    def with_bucket(self, bucket_name: str) -> "S3Storage":
+        """The same for another bucket, on the same connections; without name, prefix and custom domain."""
+        other = copy(self)
+        location = self._client.wire.endpoint(bucket_name).bucket_url
+        vars(other).update(_bucket=bucket_name, bucket=bucket_name, location=location)
+        vars(other).update(_prefix="", _custom_domain=None, name=None)
+        return other
+
     @property
     def bucket_admin(self) -> BucketAdmin:
         """Creating the bucket, CORS and lifecycle rules."""
@@ -128,6 +146,11 @@ class S3Storage(Storage, has_bucket=True):
     async def prepare(self) -> None:
         """Resolve the credentials, so that `presign` can work without I/O."""
         await self._client.wire.prepare()
+
+    async def ping(self) -> None:
+        """Whether the server answers, knows the bucket and lets us list it: see `SupportsPing`."""
+        with self._operation("ping"), during("ping", self._bucket):
+            await self._client.list_objects(self._bucket, f"{self._prefix}ping", most=1)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; see `Storage.aclose`."""
@@ -139,6 +162,8 @@ class S3Storage(Storage, has_bucket=True):
     def identify(self, name: FileName) -> FileId:
         """The full id of a bare key, id or file object: see `Storage.identify`."""
         found = super().identify(name)
+        if not self._prefix:
+            return found
         if isinstance(name, str) and ids.scheme_of(name) is None:
             return FileId(self.scheme, self._bucket, self._prefix + found.key)
         if not found.key.startswith(self._prefix):
@@ -382,6 +407,20 @@ class S3Storage(Storage, has_bucket=True):
             return PresignedUpload(
                 file_id=str(operation.file), url=public.bucket_url, fields=signed, expires_at=expires_at
             )
+
+
+def _options(config: S3Config) -> dict[str, Any]:
+    """The settings by the names of the parameters that they are for."""
+    secret, token = config.secret_access_key, config.session_token
+    same = config.model_dump(exclude={*_RENAMED})
+    return {
+        "endpoint_url": config.endpoint,
+        "aws_access_key_id": config.access_key_id,
+        "aws_secret_access_key": None if secret is None else secret.get_secret_value(),
+        "aws_session_token": None if token is None else token.get_secret_value(),
+        "region_name": config.region,
+        **same,
+    }
 
 
 def _credentials(key_id: str | None, secret: str | None, token: str | None, session: Any) -> CredentialSource:

@@ -136,8 +136,9 @@ class FileType(TypeDecorator[StoredFile]):
             return value
         if isinstance(value, StoredFile):
             return self._adopt(value)
-        if isinstance(text := getattr(value, "file_id", value), str | FileId):
-            return self.file_class(self._identify(text), self._ref)
+        named = getattr(value, "fusion_id", None) or getattr(value, "file_id", value)
+        if isinstance(named, str | FileId):
+            return self.file_class(self._identify(named), self._ref)
         if hasattr(value, "filename") and (hasattr(value, "read") or hasattr(value, "file")):
             return PendingFile(value, filename=value.filename)
         raise InvalidArgumentException(

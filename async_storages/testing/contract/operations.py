@@ -12,6 +12,7 @@ from async_storages.storage import (
     SupportsDirectUpload,
     SupportsList,
     SupportsMetadata,
+    SupportsPing,
     SupportsPresign,
 )
 from async_storages.testing.contract.base import can
@@ -58,6 +59,10 @@ async def _list(storage: Any, key: str) -> None:
     assert [info async for info in storage.list(key)]
 
 
+async def _ping(storage: Any, _key: str) -> None:
+    await storage.ping()
+
+
 async def _presign(storage: Any, key: str) -> None:
     storage.presign(key)
 
@@ -90,6 +95,7 @@ _USES = {
     "presign_post": Use(
         lambda storage, key: storage.presign_post(key, max_size=5), "presign_post", 0, SupportsDirectUpload
     ),
+    "ping": Use(_ping, "ping", 0, SupportsPing),
     "delete": Use(lambda storage, key: storage.delete(key), "delete"),
     "delete_many": Use(lambda storage, key: storage.delete_many([key]), "delete"),
 }

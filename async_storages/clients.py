@@ -1,0 +1,167 @@
+"""The raw clients: one system, every bucket, no validation; S3's ids are ``bucket/key`` here, without ``s3:``."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from async_storages.backends.fastdfs.storage import FastDFSStorage
+from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.multipart import MAX_PARTS
+from async_storages.backends.s3.objects import metadata_headers
+from async_storages.backends.s3.storage import S3Storage
+from async_storages.config import FastdfsConfig, S3Config
+from async_storages.content import check_metadata
+from async_storages.errors import InvalidArgumentException, during
+from async_storages.ids import FileId
+from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.storage import Storage
+
+__all__ = ["FastDFSClient", "S3Client"]
+
+
+class _Client(UploadService, DownloadService, DeleteService, InfoService):
+    """The four services in one object, over one system; usable alone as an async context manager."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(self)
+        self.storage = storage
+
+    def storage_for_new(self, bucket: str | None) -> Storage:
+        """The storage that a new file goes to: see `Door`."""
+        return self.storage
+
+    def storage_for(self, file_id: str) -> Storage:
+        """The storage of a file: see `Door`."""
+        return self.storage
+
+    def fusion_id(self, file_id: str) -> str:
+        """The fusion id of an id as it is written here: see `Door`."""
+        return file_id
+
+    def shown_id(self, fusion_id: str) -> str:
+        """A fusion id as it is written here: see `Door`."""
+        return fusion_id
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.storage.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.storage.__aenter__()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.aclose()
+
+
+class FastDFSClient(_Client):
+    """Uploads to, downloads from and asks a FastDFS cluster.
+
+    Args:
+        config: The settings, or a storage that has been made of them.
+
+    Attributes:
+        storage: The storage that it works on; `storage.client` has what only FastDFS has: appenders, slaves, groups.
+
+    Example:
+        >>> async with FastDFSClient(FastdfsConfig(tracker_servers=["10.0.0.1:22122"])) as client:
+        ...     await client.upload_bytes("a.txt", b"hello")
+    """
+
+    def __init__(self, config: FastdfsConfig | FastDFSStorage) -> None:
+        super().__init__(config if isinstance(config, FastDFSStorage) else FastDFSStorage(config))
+
+
+class S3Client(_Client):
+    """Uploads to, downloads from and asks an S3 server, in any bucket that the credentials reach.
+
+    Args:
+        config: The settings, or a storage that has been made of them.
+
+    Attributes:
+        storage: The storage of the default bucket.
+
+    Example:
+        >>> async with S3Client(S3Config(endpoint="localhost:9000", default_bucket="b", …)) as client:
+        ...     (await client.upload_bytes("a.txt", b"hello")).file_id
+        'b/5f0c7a4be11c9d20_a.txt'
+    """
+
+    storage: S3Storage
+
+    def __init__(self, config: S3Config | S3Storage) -> None:
+        storage = config if isinstance(config, S3Storage) else S3Storage.from_config(config)
+        super().__init__(storage)
+        self._prefix = f"{storage.scheme}:"
+
+    def storage_for_new(self, bucket: str | None) -> S3Storage:
+        """The storage of a bucket: see `Door`."""
+        return self.storage if bucket in {None, self.storage.bucket} else self.storage.with_bucket(str(bucket))
+
+    def storage_for(self, file_id: str) -> S3Storage:
+        """The storage of the bucket in an id: see `Door`."""
+        return self.storage_for_new(FileId.parse(file_id).bucket)
+
+    def fusion_id(self, file_id: str) -> str:
+        """``bucket/key`` with its scheme: see `Door`."""
+        return f"{self._prefix}{file_id}"
+
+    def shown_id(self, fusion_id: str) -> str:
+        """``bucket/key`` without it: see `Door`."""
+        return fusion_id.removeprefix(self._prefix)
+
+    # ---- multipart uploads by hand
+
+    async def create_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str = "application/octet-stream",
+        metadata: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """Begin an upload in parts; complete or abort it.
+
+        Args:
+            bucket: The bucket.
+            key: The exact key.
+            content_type: Of the object.
+            metadata: The user's key-value pairs.
+
+        Returns:
+            ``{"UploadId": …}``, as boto3 has it.
+        """
+        with during("create_multipart_upload", f"{bucket}/{key}"):
+            described = {"Content-Type": content_type, **metadata_headers(check_metadata(metadata))}
+            upload_id = await self._api(bucket, key).create_multipart_upload(
+                bucket, key, headers=described, checksum=False
+            )
+            return {"UploadId": upload_id}
+
+    async def upload_part(self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes) -> dict[str, str]:
+        """Upload one part, from 1 to 10,000: 5 MiB to 5 GiB, the last one less; returns ``{"ETag": …}``."""
+        with during("upload_part", f"{bucket}/{key}"):
+            if not 1 <= part_number <= MAX_PARTS:
+                raise InvalidArgumentException(f"parts are numbered from 1 to {MAX_PARTS}, not {part_number!r}")
+            part = await self._api(bucket, key).upload_part(bucket, key, upload_id, part_number, body, checksum=False)
+            return {"ETag": part.etag}
+
+    async def complete_multipart_upload(
+        self, bucket: str, key: str, upload_id: str, parts: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Put the parts together: each as ``{"PartNumber": …, "ETag": …}``, with the ETag of its answer."""
+        with during("complete_multipart_upload", f"{bucket}/{key}"):
+            try:
+                ordered = [Part(int(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
+            except (KeyError, TypeError, ValueError) as error:
+                raise InvalidArgumentException('each part is {"PartNumber": 1, "ETag": "…"}') from error
+            await self._api(bucket, key).complete_multipart_upload(bucket, key, upload_id, ordered)
+
+    async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Give an upload up and free its parts; one that is gone is no error."""
+        with during("abort_multipart_upload", f"{bucket}/{key}"):
+            await self._api(bucket, key).abort_multipart_upload(bucket, key, upload_id)
+
+    def _api(self, bucket: str, key: str) -> Any:
+        storage = self.storage_for_new(bucket)
+        storage.identify(FileId(storage.scheme, bucket, key))
+        return storage._client  # noqa: SLF001 - of the same house

@@ -1,0 +1,250 @@
+"""One door to all storages: routes by the id, in three modes, and lets nobody out of the buckets that are allowed."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from async_storages import registry
+from async_storages._tasks import map_bounded
+from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
+from async_storages.errors import InvalidArgumentException, RouteNotSupportedException
+from async_storages.files import StoredFile
+from async_storages.ids import FASTDFS, FileId
+from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.storage import FileName, Storage, SupportsPing
+from async_storages.validation import FileTypeConfig, FileValidatorImpl
+
+if TYPE_CHECKING:
+    from async_storages.clients import FastDFSClient, S3Client
+
+__all__ = ["StorageManager"]
+
+_NEEDS = {StorageMode.S3: {"s3"}, StorageMode.FASTDFS: {FASTDFS}, StorageMode.HYBRID: {"s3", FASTDFS}}
+
+
+class StorageManager:
+    """Uploads to the storage of its mode, and finds every other file by its id.
+
+    It takes the place of a storage in `FileType(storage=manager)`, and hands out four services. What it opens it
+    closes: use it as an async context manager, or call `open` and `aclose`.
+
+    Args:
+        mode_config: The mode; hybrid by default: new files go to S3, those in FastDFS are read as well.
+        s3_config: S3's settings, for modes with S3.
+        fastdfs_config: FastDFS's settings, for modes with FastDFS.
+        file_type_config: The types of file that uploads may have; None for all.
+        max_file_size: The largest upload in bytes; None for any.
+        allowed_buckets: Buckets beside the default one; ids in any other are refused.
+        storages: Further storages by scheme, such as ``{"gs": GCSStorage(…)}``.
+        name: Registers the manager under this name: see `async_storages.registry`.
+        concurrency: Files that `upload_service.upload_files` uploads at once.
+
+    Raises:
+        InvalidArgumentException: The settings of a system that the mode needs are missing, or wrong.
+
+    Example:
+        >>> async with StorageManager(
+        ...     StorageModeConfig(mode=StorageMode.S3), S3Config(endpoint="localhost:9000", default_bucket="b", …)
+        ... ) as manager:
+        ...     attach = await manager.upload_service.upload_bytes("report.pdf", content, folder="reports")
+    """
+
+    def __init__(
+        self,
+        mode_config: StorageModeConfig | None = None,
+        s3_config: S3Config | None = None,
+        fastdfs_config: FastdfsConfig | None = None,
+        *,
+        file_type_config: FileTypeConfig | None = None,
+        max_file_size: int | None = None,
+        allowed_buckets: Iterable[str] = (),
+        storages: Mapping[str, Storage] | None = None,
+        name: str | None = None,
+        concurrency: int = 4,
+    ) -> None:
+        mode = (mode_config or StorageModeConfig()).mode
+        made = _storages_of(mode, s3_config, fastdfs_config, allowed_buckets)
+        joined = _checked(storages or {})
+        validator = FileValidatorImpl(file_type_config, max_file_size)
+        self._begin([*made, *joined], f"mode {mode}", validator, name, concurrency=concurrency)
+
+    @classmethod
+    def from_storages(
+        cls,
+        default: Storage,
+        *others: Storage,
+        validator: FileValidatorImpl | None = None,
+        name: str | None = None,
+        concurrency: int = 4,
+    ) -> Self:
+        """A manager of storages that are made already: new files go to the default one."""
+        manager = cls.__new__(cls)
+        manager._begin(  # noqa: SLF001 - the other constructor
+            [default, *others], "this manager", validator or FileValidatorImpl(), name, concurrency=concurrency
+        )
+        return manager
+
+    def _begin(
+        self, storages: list[Storage], shown: str, validator: FileValidatorImpl, name: str | None, *, concurrency: int
+    ) -> None:
+        self._default = storages[0]
+        self._shown = shown
+        self._routes: dict[tuple[str, str | None], Storage] = {}
+        for storage in storages:
+            taken = self._routes.setdefault((storage.scheme, storage.bucket), storage)
+            if taken is not storage:
+                raise InvalidArgumentException(f"two storages serve the same ids: {taken!r} and {storage!r}")
+        self.upload_service = UploadService(self, validator, concurrency=concurrency)
+        self.download_service = DownloadService(self)
+        self.delete_service = DeleteService(self)
+        self.info_service = InfoService(self)
+        self.name = name
+        if name is not None:
+            registry.register(name, self)
+
+    def __repr__(self) -> str:
+        return f"StorageManager({', '.join(map(repr, self.storages))})"
+
+    # ---- routing
+
+    @property
+    def storages(self) -> tuple[Storage, ...]:
+        """All of them; the first is where new files go."""
+        return tuple(self._routes.values())
+
+    @property
+    def default_storage(self) -> Storage:
+        """Where new files go."""
+        return self._default
+
+    def storage_for(self, file_id: FileName) -> Storage:
+        """The storage of a file, by its id alone; no I/O.
+
+        Raises:
+            RouteNotSupportedException: It is in a system that the mode lacks, or in a bucket that is not allowed.
+            InvalidArgumentException: It is no id.
+        """
+        parsed = file_id if isinstance(file_id, FileId) else FileId.parse(str(file_id))
+        try:
+            return self._routes[parsed.scheme, parsed.bucket]
+        except KeyError:
+            raise RouteNotSupportedException(self._why_not(parsed), file_id=str(parsed)) from None
+
+    def _why_not(self, file_id: FileId) -> str:
+        if file_id.bucket is not None and any(scheme == file_id.scheme for scheme, _ in self._routes):
+            return f"the bucket {file_id.bucket!r} is not one of those that are allowed"
+        return f"{self._shown} has no storage for {file_id.scheme} ids"
+
+    def storage_for_new(self, bucket: str | None = None) -> Storage:
+        """Where a new file goes: to the default storage, or to another bucket of its kind.
+
+        Raises:
+            RouteNotSupportedException: The bucket is not allowed.
+        """
+        if bucket is None or self._default.bucket is None:
+            return self._default
+        return self.storage_for(FileId(self._default.scheme, bucket, "-"))
+
+    def identify(self, name: FileName) -> FileId:
+        """The parsed id, if it is served; no I/O. Names without a scheme are ids of FastDFS."""
+        return self.storage_for(name).identify(name)
+
+    def fusion_id(self, file_id: str) -> str:
+        """The id itself: see `Door`."""
+        return file_id
+
+    def shown_id(self, fusion_id: str) -> str:
+        """The id itself: see `Door`."""
+        return fusion_id
+
+    def file(self, file_id: FileName) -> StoredFile:
+        """The file object of an id; no I/O, the file need not exist."""
+        return StoredFile(self.identify(file_id), self)
+
+    # ---- raw clients
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """The raw client of S3, which reaches every bucket, and validates nothing.
+
+        Raises:
+            RouteNotSupportedException: There is no S3 here.
+        """
+        from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415 - needs aiohttp
+        from async_storages.clients import S3Client  # noqa: PLC0415
+
+        return S3Client(self._first(S3Storage))
+
+    @cached_property
+    def fastdfs(self) -> "FastDFSClient":
+        """The raw client of FastDFS; raises RouteNotSupportedException if there is none here."""
+        from async_storages.backends.fastdfs.storage import FastDFSStorage  # noqa: PLC0415
+        from async_storages.clients import FastDFSClient  # noqa: PLC0415
+
+        return FastDFSClient(self._first(FastDFSStorage))
+
+    def _first[Kind: Storage](self, kind: type[Kind]) -> Kind:
+        for storage in self.storages:
+            if isinstance(storage, kind):
+                return storage
+        raise RouteNotSupportedException(f"{self._shown} has no {kind.__name__}")
+
+    # ---- lifetime
+
+    async def ping(self) -> None:
+        """Whether every storage answers, for health checks.
+
+        Raises:
+            StorageException: The first one that does not.
+        """
+        await map_bounded(_ping, self.storages, limit=len(self.storages))
+
+    async def open(self) -> Self:
+        """Make the storages usable, also after `aclose`; connections are opened when they are needed."""
+        for storage in self.storages:
+            await storage.__aenter__()
+        return self
+
+    async def aclose(self) -> None:
+        """Close every storage; files of it are refused until it is opened again."""
+        for storage in self.storages:
+            await storage.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.aclose()
+
+
+def _storages_of(
+    mode: StorageMode, s3: S3Config | None, fastdfs: FastdfsConfig | None, allowed_buckets: Iterable[str]
+) -> list[Storage]:
+    """The storages of a mode; new files go to the first one."""
+    needed, given = _NEEDS[mode], {"s3": s3, FASTDFS: fastdfs}
+    if missing := sorted(name for name in needed if given[name] is None):
+        raise InvalidArgumentException(f"mode {mode} needs {' and '.join(f'{name}_config' for name in missing)}")
+    storages: list[Storage] = []
+    if "s3" in needed and s3 is not None:
+        from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415 - needs aiohttp
+
+        default = S3Storage.from_config(s3)
+        others = dict.fromkeys(bucket for bucket in allowed_buckets if bucket != s3.default_bucket)
+        storages += [default, *map(default.with_bucket, others)]
+    if FASTDFS in needed and fastdfs is not None:
+        from async_storages.backends.fastdfs.storage import FastDFSStorage  # noqa: PLC0415
+
+        storages.append(FastDFSStorage(fastdfs))
+    return storages
+
+
+async def _ping(storage: Storage) -> None:
+    if isinstance(storage, SupportsPing):
+        await storage.ping()
+
+
+def _checked(storages: Mapping[str, Storage]) -> list[Storage]:
+    for scheme, storage in storages.items():
+        if storage.scheme != scheme:
+            raise InvalidArgumentException(f"{storage!r} serves {storage.scheme} ids, not {scheme} ids")
+    return list(storages.values())
