@@ -315,7 +315,9 @@ def quit_connection() -> bytes:
 def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, appender: bool = False) -> Request[Name]:
     """A new file of `size` bytes, which follow; with `appender` one that can be changed."""
     command = Command.UPLOAD_APPENDER if appender else Command.UPLOAD
-    return _with_content(command, _fields(">BQ6s", path_index, size, _extension(extension)), size, _parse_name, _NAME_LENGTHS)
+    return _with_content(
+        command, _fields(">BQ6s", path_index, size, _extension(extension)), size, _parse_name, _NAME_LENGTHS
+    )
 
 
 def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> Request[Name]:

@@ -24,6 +24,7 @@ from async_storages.errors import (
     OperationNotSupportedException,
     during,
 )
+from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
@@ -39,6 +40,7 @@ __all__ = ["FastDFSStorage"]
 
 _FILE_NAME = "OriginFileName"  # as aiofdfs has it
 _CONTENT_TYPE = "ContentType"
+_TAIL = 7  # characters of an id that end in the extension
 
 
 class FastDFSStorage(Storage):
@@ -116,6 +118,7 @@ class FastDFSStorage(Storage):
             "tracker_servers": list(conf.tracker_servers),
             "connect_timeout": conf.connect_timeout,
             "network_timeout": conf.network_timeout,
+            "store_path_index": -1 if conf.store_path_index == protocol.ANY_PATH else conf.store_path_index,
         }
         return cls(**{**found, **options})
 
@@ -126,6 +129,11 @@ class FastDFSStorage(Storage):
     def client(self) -> FastDFSClient:
         """The client, for what only FastDFS has: appenders, groups, servers."""
         return self._client
+
+    async def ping(self) -> None:
+        """Whether a tracker and a storage server answer: see `SupportsPing`."""
+        with self._operation("ping"):
+            await self._client.ping()
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; see `Storage.aclose`."""
@@ -220,9 +228,8 @@ class FastDFSStorage(Storage):
         """
         with self._operation("write", naming.clean_filename(filename or "slave")) as operation:
             origin = self.identify(master)
-            if prefix.isdigit() or prefix.endswith("-m"):
-                raise InvalidArgumentException(f"with the prefix {prefix!r} the slave would look like something else")
             extension = _extension(filename or origin.key)
+            _check_slave(origin.key, prefix, extension)
             with during("write", str(origin)):
                 async with as_content(content, filename, options) as body:
                     file_id = await self._store(
@@ -394,6 +401,15 @@ def _extension(name: str) -> str:
     """What FastDFS can keep of it."""
     stem, _, extension = name.rpartition("/")[2].rpartition(".")
     return extension if stem and protocol.FREE_EXTENSION.fullmatch(extension) else ""
+
+
+def _check_slave(master: str, prefix: str, extension: str) -> None:
+    """Refuse a slave whose id would be that of a file of its own: it would seem to have its master's size."""
+    stem = master[:-_TAIL] + master[-_TAIL:].partition(".")[0]
+    expected = f"{stem}{prefix}{f'.{extension}' if extension else ''}"
+    details = FastDFSDetails.parse(expected)
+    if expected.endswith("-m") or (details is not None and details.kind is not FileKind.SLAVE):
+        raise InvalidArgumentException(f"with the prefix {prefix!r} the slave would look like another kind of file")
 
 
 async def _description(content: Content, shown: str | None, extension: str) -> dict[str, str]:

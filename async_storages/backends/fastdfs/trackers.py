@@ -28,7 +28,8 @@ from async_storages.errors import (
 __all__ = ["Trackers", "parse_servers"]
 
 _DEFAULT_PORT = 22122
-_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[\w.-]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+_HOST = r"\[(?P<ipv6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|(?P<host>[\w.-]+)"
+_ADDRESS = re.compile(rf"(?:{_HOST})(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
 
 
 def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
