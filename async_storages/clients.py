@@ -1,13 +1,11 @@
 """The raw clients: one system, every bucket, no validation; S3's ids are ``bucket/key`` here, without ``s3:``."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.multipart import MAX_PARTS
 from async_storages.backends.s3.objects import metadata_headers
-from async_storages.backends.s3.storage import S3Storage
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, during
@@ -15,7 +13,21 @@ from async_storages.ids import FileId
 from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.storage import Storage
 
-__all__ = ["FastDFSClient", "S3Client"]
+if TYPE_CHECKING:
+    from async_storages.backends.s3.storage import S3Storage
+
+__all__ = ["FastDFSClient", "S3Client", "s3_storage_class"]
+
+_MOST_PARTS = 10_000  # S3's limit
+
+
+def s3_storage_class() -> "type[S3Storage]":
+    """`S3Storage`, imported late, as FastDFS needs no aiohttp; an ImportError that says what to install without it."""
+    try:
+        from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ImportError(f'S3 needs {error.name}: run  pip install "sqlalchemy-async-storages[s3]"') from error
+    return S3Storage
 
 
 class _Client(UploadService, DownloadService, DeleteService, InfoService):
@@ -60,7 +72,7 @@ class FastDFSClient(_Client):
         config: The settings, or a storage that has been made of them.
 
     Attributes:
-        storage: The storage that it works on; `storage.client` has what only FastDFS has: appenders, slaves, groups.
+        storage: The storage that it works on; `storage.cluster` has what only FastDFS has: appenders, slaves, groups.
 
     Example:
         >>> async with FastDFSClient(FastdfsConfig(tracker_servers=["10.0.0.1:22122"])) as client:
@@ -86,18 +98,18 @@ class S3Client(_Client):
         'b/5f0c7a4be11c9d20_a.txt'
     """
 
-    storage: S3Storage
+    storage: "S3Storage"
 
-    def __init__(self, config: S3Config | S3Storage) -> None:
-        storage = config if isinstance(config, S3Storage) else S3Storage.from_config(config)
+    def __init__(self, config: "S3Config | S3Storage") -> None:
+        storage = s3_storage_class().from_config(config) if isinstance(config, S3Config) else config
         super().__init__(storage)
         self._prefix = f"{storage.scheme}:"
 
-    def storage_for_new(self, bucket: str | None) -> S3Storage:
+    def storage_for_new(self, bucket: str | None) -> "S3Storage":
         """The storage of a bucket: see `Door`."""
         return self.storage if bucket in {None, self.storage.bucket} else self.storage.with_bucket(str(bucket))
 
-    def storage_for(self, file_id: str) -> S3Storage:
+    def storage_for(self, file_id: str) -> "S3Storage":
         """The storage of the bucket in an id: see `Door`."""
         return self.storage_for_new(FileId.parse(file_id).bucket)
 
@@ -140,9 +152,11 @@ class S3Client(_Client):
     async def upload_part(self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes) -> dict[str, str]:
         """Upload one part, from 1 to 10,000: 5 MiB to 5 GiB, the last one less; returns ``{"ETag": …}``."""
         with during("upload_part", f"{bucket}/{key}"):
-            if not 1 <= part_number <= MAX_PARTS:
-                raise InvalidArgumentException(f"parts are numbered from 1 to {MAX_PARTS}, not {part_number!r}")
-            part = await self._api(bucket, key).upload_part(bucket, key, upload_id, part_number, body, checksum=False)
+            _check_number(part_number)
+            if not isinstance(body, bytes | bytearray | memoryview):
+                raise InvalidArgumentException(f"a part is bytes, not {type(body).__name__}")
+            api = self._api(bucket, key)
+            part = await api.upload_part(bucket, key, upload_id, part_number, bytes(body), checksum=False)
             return {"ETag": part.etag}
 
     async def complete_multipart_upload(
@@ -150,11 +164,7 @@ class S3Client(_Client):
     ) -> None:
         """Put the parts together: each as ``{"PartNumber": …, "ETag": …}``, with the ETag of its answer."""
         with during("complete_multipart_upload", f"{bucket}/{key}"):
-            try:
-                ordered = [Part(int(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
-            except (KeyError, TypeError, ValueError) as error:
-                raise InvalidArgumentException('each part is {"PartNumber": 1, "ETag": "…"}') from error
-            await self._api(bucket, key).complete_multipart_upload(bucket, key, upload_id, ordered)
+            await self._api(bucket, key).complete_multipart_upload(bucket, key, upload_id, _parts(parts))
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Give an upload up and free its parts; one that is gone is no error."""
@@ -163,5 +173,22 @@ class S3Client(_Client):
 
     def _api(self, bucket: str, key: str) -> Any:
         storage = self.storage_for_new(bucket)
+        storage._check_usable("write")  # noqa: SLF001 - of the same house
         storage.identify(FileId(storage.scheme, bucket, key))
-        return storage._client  # noqa: SLF001 - of the same house
+        return storage._client  # noqa: SLF001
+
+
+def _parts(parts: Iterable[Mapping[str, Any]]) -> list[Part]:
+    try:
+        found = [Part(_check_number(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
+    except (KeyError, TypeError) as error:
+        raise InvalidArgumentException('each part is {"PartNumber": 1, "ETag": "…"}') from error
+    if not found or len({part.number for part in found}) < len(found):
+        raise InvalidArgumentException("there is at least one part, and each has its own number")
+    return found
+
+
+def _check_number(number: object) -> int:
+    if not isinstance(number, int) or not 1 <= number <= _MOST_PARTS:
+        raise InvalidArgumentException(f"parts are numbered from 1 to {_MOST_PARTS}, not {number!r}")
+    return number

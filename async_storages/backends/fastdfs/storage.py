@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from async_storages import ids, naming, sniff
 from async_storages.backends.cleanup import clean_up
 from async_storages.backends.fastdfs import protocol
-from async_storages.backends.fastdfs.client import FastDFSClient
+from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import FileInfo, Name
 from async_storages.backends.fastdfs.token import anti_leech_token
@@ -101,14 +101,14 @@ class FastDFSStorage(Storage):
         }
         said = {setting: value for setting, value in given.items() if value is not None}
         self._config = validated(FastdfsConfig, {**(config.model_dump(exclude_unset=True) if config else {}), **said})
-        self._client = FastDFSClient(
+        self._cluster = FastDFSCluster(
             self._config.tracker_servers,
             group=self._config.group,
             store_path_index=self._config.store_path_index,
             options=_options(self._config, options),
         )
         self._url_base = _checked_base(self._config.url_base)
-        self.location = ",".join(sorted(map(str, self._client.servers)))
+        self.location = ",".join(sorted(map(str, self._cluster.servers)))
         super().__init__(name=name, read_only=read_only)
 
     @classmethod
@@ -126,19 +126,19 @@ class FastDFSStorage(Storage):
         return f"FastDFSStorage({self.location!r})"
 
     @property
-    def client(self) -> FastDFSClient:
-        """The client, for what only FastDFS has: appenders, groups, servers."""
-        return self._client
+    def cluster(self) -> FastDFSCluster:
+        """What only FastDFS has: appenders, slaves, groups, servers."""
+        return self._cluster
 
     async def ping(self) -> None:
         """Whether a tracker and a storage server answer: see `SupportsPing`."""
         with self._operation("ping"):
-            await self._client.ping()
+            await self._cluster.ping()
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; see `Storage.aclose`."""
         await super().aclose()
-        await self._client.aclose()
+        await self._cluster.aclose()
 
     def _check_key(self, file_id: FileId) -> None:
         Name.parse(file_id.key)
@@ -159,7 +159,7 @@ class FastDFSStorage(Storage):
         with self._operation("write", key) as operation:
             shown = naming.original_filename(str(key)) if store_name else None
             extension = _extension(str(key))
-            file_id = await self._store(content, shown, extension, lambda: self._client.upload(content, extension))
+            file_id = await self._store(content, shown, extension, lambda: self._cluster.upload(content, extension))
             operation.bytes = content.size or 0
             return file_id
 
@@ -171,14 +171,14 @@ class FastDFSStorage(Storage):
         file_id = await upload()
         if described:
             try:
-                await self._client.set_metadata(file_id, described)
+                await self._cluster.set_metadata(file_id, described)
             except BaseException as error:
-                within = self._client.options.cleanup_timeout
-                await clean_up(self._client.delete(file_id), error, within=within)
+                within = self._cluster.options.cleanup_timeout
+                await clean_up(self._cluster.delete(file_id), error, within=within)
                 raise
         return file_id
 
-    async def save(
+    async def save(  # pyright: ignore[reportIncompatibleMethodOverride] - one option more than every storage has
         self,
         content: Source | PendingFile | Content,
         filename: str | None = None,
@@ -233,7 +233,7 @@ class FastDFSStorage(Storage):
             with during("write", str(origin)):
                 async with as_content(content, filename, options) as body:
                     file_id = await self._store(
-                        body, None, extension, lambda: self._client.upload_slave(body, origin.key, prefix, extension)
+                        body, None, extension, lambda: self._cluster.upload_slave(body, origin.key, prefix, extension)
                     )
                     operation.bytes = body.size or 0
                     return self._stored(file_id, body)
@@ -247,15 +247,15 @@ class FastDFSStorage(Storage):
         """Replace the user's metadata: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
-            found = await self._client.get_metadata(operation.file.key)
+            found = await self._cluster.get_metadata(operation.file.key)
             own = {key: found[key] for key in (_FILE_NAME, _CONTENT_TYPE) if key in found}
-            await self._client.set_metadata(operation.file.key, {**checked, **own})
+            await self._cluster.set_metadata(operation.file.key, {**checked, **own})
 
     async def delete(self, name: FileName) -> None:
         """Delete a file; a missing one is not an error."""
         with self._operation("delete", name) as operation:
             try:
-                await self._client.delete(operation.file.key)
+                await self._cluster.delete(operation.file.key)
             except FileNotFoundException:
                 return
 
@@ -268,12 +268,12 @@ class FastDFSStorage(Storage):
         with self._operation("stream", name) as operation:
             byte_range(0, offset, length, chunk_size)  # refuses what cannot be
             if length == 0 or offset < 0:  # which FastDFS cannot be asked for
-                size = (await self._client.info(operation.file.key)).size
+                size = (await self._cluster.info(operation.file.key)).size
                 positions = byte_range(size, offset, length, chunk_size)
                 offset, length = positions.start, positions.stop - positions.start
             if length == 0:
                 return
-            download = self._client.download(operation.file.key, offset, length, chunk_size=chunk_size)
+            download = self._cluster.download(operation.file.key, offset, length, chunk_size=chunk_size)
             async with aclosing(download) as chunks:
                 async for chunk in chunks:
                     operation.bytes += len(chunk)
@@ -282,7 +282,7 @@ class FastDFSStorage(Storage):
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
         with self._operation("stat", name) as operation:
-            info, metadata = await self._client.describe(operation.file.key)
+            info, metadata = await self._cluster.describe(operation.file.key)
             file_name = metadata.pop(_FILE_NAME, None) or operation.file.key.rpartition("/")[2]
             return FileBasicInfo(
                 file_id=str(operation.file),
@@ -296,7 +296,7 @@ class FastDFSStorage(Storage):
 
     async def _info(self, name: FileName) -> FileInfo:
         with self._operation("stat", name) as operation:
-            return await self._client.info(operation.file.key)
+            return await self._cluster.info(operation.file.key)
 
     async def get_size(self, name: FileName) -> int:
         """The size in bytes, as the storage server says; raises FileNotFoundException if the file is missing."""

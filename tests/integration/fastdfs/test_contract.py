@@ -1,12 +1,18 @@
 """The contract, on the FastDFS test server, or on a real cluster: ``FASTDFS_TRACKER=host:port``."""
 
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
 import pytest
 
 from async_storages import OperationNotSupportedException
-from async_storages.testing import StorageContract
+from async_storages.backends.retries import Retries
+from async_storages.testing import FastDFSServer, StorageContract
 from async_storages.testing.contract.tools import request
+from async_storages.testing.fastdfs_server import Fault, Injection
 from tests.support.chosen_ids import SECRET, TOKEN_TTL, token_server
-from tests.support.fastdfs import fastdfs_storage
+from tests.support.fastdfs import FAST, fastdfs_storage, proxies_to
 
 
 class FastDFSContract(StorageContract):
@@ -28,10 +34,55 @@ class FastDFSContract(StorageContract):
             storage.presign(key, filename="my report.txt", disposition="inline")
 
 
+@asynccontextmanager
+async def served(server, **options):
+    """A storage whose presigned URLs work."""
+    async with token_server() as web:
+        given = {"url_base": web.url, "secret_key": SECRET, "token_ttl": TOKEN_TTL}
+        async with fastdfs_storage(server, **given, **options) as web.storage:
+            yield web.storage
+
+
 class TestFastDFSStorage(FastDFSContract):
     @pytest.fixture
     async def storage(self, fastdfs_server):
-        async with token_server() as web:
-            options = {"url_base": web.url, "secret_key": SECRET, "token_ttl": TOKEN_TTL}
-            async with fastdfs_storage(fastdfs_server, **options) as web.storage:
-                yield web.storage
+        async with served(fastdfs_server) as storage:
+            yield storage
+
+
+class TestFastDFSStorageBehindProxies(FastDFSContract):
+    @pytest.fixture(autouse=True)
+    async def _server(self):
+        async with FastDFSServer() as self.server:
+            yield
+
+    @pytest.fixture
+    async def storage(self, _server):
+        async with (
+            proxies_to(self.server) as proxies,
+            served(self.server, tracker_servers=proxies.tracker_servers) as storage,
+        ):
+            yield storage
+
+
+class TestFastDFSStorageInTrouble(TestFastDFSStorageBehindProxies):
+    """The answer to every fourth request breaks off, except to uploads, which are not sent twice."""
+
+    @pytest.fixture
+    async def storage(self, _server):
+        self.server._faults.add(EveryFourth(Fault(cut=5), {12, 13, 14, 15, 22, 101, 102, 103, 111}, None, None))
+        options = replace(FAST, retries=Retries(attempts=12, base=0.001, cap=0.01))
+        async with served(self.server, options=options) as storage:
+            yield storage
+
+
+class EveryFourth(Injection):
+    """Happens to one request, and not to the next three with the same command."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self._asked = Counter()
+
+    def take(self, command, address):
+        self._asked[command] += 1
+        return self._asked[command] % 4 == 1 and super().take(command, address)

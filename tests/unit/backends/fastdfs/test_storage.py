@@ -81,7 +81,7 @@ def test_what_is_given_beside_the_config_goes_first():
     ids=["defaults", "options", "one of each", "said, if only the default"],
 )
 def test_time_outs_that_were_said_go_before_the_options(config, options, timeouts):
-    found = FastDFSStorage(FastdfsConfig(tracker_servers=["a"], **config), options=options).client.options
+    found = FastDFSStorage(FastdfsConfig(tracker_servers=["a"], **config), options=options).cluster.options
     assert (found.connect_timeout, found.network_timeout) == timeouts
 
 
@@ -116,7 +116,7 @@ def test_the_configuration_of_aiofdfs(servers):
     storage = FastDFSStorage.from_conf(conf, url_base="https://files.example", network_timeout=9)
     assert storage.location == "10.0.0.1:22122,10.0.0.2:22122"
     assert storage._config.url_base == "https://files.example"
-    assert (storage.client.options.connect_timeout, storage.client.options.network_timeout) == (3, 9)
+    assert (storage.cluster.options.connect_timeout, storage.cluster.options.network_timeout) == (3, 9)
 
 
 @pytest.mark.parametrize(("said", "index"), [(-1, -1), (0, 0), (2, 2), (255, -1)])

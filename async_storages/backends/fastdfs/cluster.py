@@ -5,7 +5,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from itertools import count
 from typing import Literal, Self
 
-from async_storages.backends.cleanup import settled_if_cancelled
+from async_storages.backends.cleanup import clean_up, settled_if_cancelled
 from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.connection import Connection
 from async_storages.backends.fastdfs.download import Download
@@ -24,17 +24,19 @@ from async_storages.backends.fastdfs.trackers import Trackers, parse_servers
 from async_storages.backends.per_loop import PerLoop
 from async_storages.content import Content
 from async_storages.errors import (
+    ChecksumMismatchException,
     FileNotFoundException,
     InvalidArgumentException,
     RouteNotSupportedException,
     StorageUnavailableException,
 )
+from async_storages.fastdfs_ids import FastDFSDetails
 from async_storages.sources import CHUNK_SIZE, Source
 
-__all__ = ["FastDFSClient"]
+__all__ = ["FastDFSCluster"]
 
 
-class FastDFSClient:
+class FastDFSCluster:
     """Speaks to the trackers and storage servers of one cluster.
 
     Safe to use from many tasks, from several event loops one after the other, and after fork. It opens connections as
@@ -50,7 +52,7 @@ class FastDFSClient:
         InvalidArgumentException: An option that cannot be right.
 
     Example:
-        >>> async with FastDFSClient(["10.0.0.1:22122"]) as client:
+        >>> async with FastDFSCluster(["10.0.0.1:22122"]) as client:
         ...     await client.upload(b"hello", "txt")
         'group1/M00/00/1E/fwAAAWsCFuqAVke2AAAABQ_qaWk654.txt'
     """
@@ -149,7 +151,9 @@ class FastDFSClient:
                     server, request = await place(body.size, avoiding)
                     return await self._send(server, request, body, sending, avoiding)
 
-                return str(await self._retrying(attempt, lambda: body.is_replayable and not sending.is_done))
+                file_id = str(await self._retrying(attempt, lambda: sending.may_begin_again(body)))
+                await self._verify(file_id, owned)
+                return file_id
 
         return await settled_if_cancelled(
             store(),
@@ -157,6 +161,15 @@ class FastDFSClient:
             undo=self.delete,
             within=self.options.cleanup_timeout,
         )
+
+    async def _verify(self, file_id: str, content: Content) -> None:
+        """Hold the checksum in a new id, if it is in there, against what was sent; remove the file if it differs."""
+        details, sent = FastDFSDetails.parse(file_id), int.from_bytes(content.digest("crc32"))
+        if details is None or details.crc32 in {None, sent}:
+            return
+        error = ChecksumMismatchException(f"crc32 is {sent:08x}, but FastDFS has stored {details.crc32:08x}")
+        await clean_up(self.delete(file_id), error, within=self.options.cleanup_timeout)
+        raise error
 
     async def _send[Reply](
         self, server: Server, request: Request[Reply], body: Measured, sending: "_Sending", avoiding: set[Server]
@@ -199,7 +212,7 @@ class FastDFSClient:
                 server = await self._trackers.writer_of(name)
                 await self._send(server, request(body.size), body, sending, avoiding)
 
-            await self._retrying(attempt, lambda: body.is_replayable and not sending.is_done)
+            await self._retrying(attempt, lambda: sending.may_begin_again(body))
 
     async def truncate(self, file_id: str, size: int) -> None:
         """Cut an appender down to `size` bytes; raises as `append` does."""
@@ -445,12 +458,14 @@ class _Sending:
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
+        self._has_begun = False
         self._was_done = False
 
     @contextmanager
     def on(self, connection: Connection) -> Iterator[None]:
         """While it is being sent there; then others may use the connection."""
         self._connection = connection
+        self._has_begun = True
         try:
             yield
         finally:
@@ -461,6 +476,10 @@ class _Sending:
     def is_done(self) -> bool:
         """Whether all of it has left."""
         return self._was_done if self._connection is None else self._connection.has_sent_all
+
+    def may_begin_again(self, body: Measured) -> bool:
+        """Whether another attempt can send all of it, and cannot be the second that does."""
+        return not self._has_begun or (body.is_replayable and not self.is_done)
 
 
 @asynccontextmanager
