@@ -139,7 +139,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_EXTRA_OF = {"backends.s3.storage": "s3", "clients": "s3", "manager": "s3"}
+_EXTRA_OF = {"backends.s3.storage": "s3"}
 
 
 def __getattr__(name: str) -> "Any":

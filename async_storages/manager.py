@@ -1,21 +1,21 @@
 """One door to all storages: routes by the id, in three modes, and lets nobody out of the buckets that are allowed."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from async_storages import registry
 from async_storages._tasks import map_bounded
+from async_storages.backends.fastdfs.storage import FastDFSStorage
+from async_storages.clients import FastDFSClient, S3Client, s3_storage_class
 from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
-from async_storages.errors import InvalidArgumentException, RouteNotSupportedException
+from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, during
 from async_storages.files import StoredFile
 from async_storages.ids import FASTDFS, FileId
 from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.storage import FileName, Storage, SupportsPing
 from async_storages.validation import FileTypeConfig, FileValidatorImpl
-
-if TYPE_CHECKING:
-    from async_storages.clients import FastDFSClient, S3Client
 
 __all__ = ["StorageManager"]
 
@@ -124,7 +124,8 @@ class StorageManager:
             RouteNotSupportedException: It is in a system that the mode lacks, or in a bucket that is not allowed.
             InvalidArgumentException: It is no id.
         """
-        parsed = file_id if isinstance(file_id, FileId) else FileId.parse(str(file_id))
+        text = file_id.file_id if isinstance(file_id, StoredFile) else file_id
+        parsed = text if isinstance(text, FileId) else FileId.parse(text)
         try:
             return self._routes[parsed.scheme, parsed.bucket]
         except KeyError:
@@ -132,7 +133,7 @@ class StorageManager:
 
     def _why_not(self, file_id: FileId) -> str:
         if file_id.bucket is not None and any(scheme == file_id.scheme for scheme, _ in self._routes):
-            return f"the bucket {file_id.bucket!r} is not one of those that are allowed"
+            return _not_allowed(file_id.bucket)
         return f"{self._shown} has no storage for {file_id.scheme} ids"
 
     def storage_for_new(self, bucket: str | None = None) -> Storage:
@@ -143,7 +144,10 @@ class StorageManager:
         """
         if bucket is None or self._default.bucket is None:
             return self._default
-        return self.storage_for(FileId(self._default.scheme, bucket, "-"))
+        try:
+            return self._routes[self._default.scheme, bucket]
+        except KeyError:
+            raise RouteNotSupportedException(_not_allowed(bucket)) from None
 
     def identify(self, name: FileName) -> FileId:
         """The parsed id, if it is served; no I/O. Names without a scheme are ids of FastDFS."""
@@ -164,23 +168,17 @@ class StorageManager:
     # ---- raw clients
 
     @cached_property
-    def s3(self) -> "S3Client":
-        """The raw client of S3, which reaches every bucket, and validates nothing.
+    def s3(self) -> S3Client:
+        """The raw client of S3, which reaches every bucket, and validates nothing; the manager closes it.
 
         Raises:
             RouteNotSupportedException: There is no S3 here.
         """
-        from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415 - needs aiohttp
-        from async_storages.clients import S3Client  # noqa: PLC0415
-
-        return S3Client(self._first(S3Storage))
+        return S3Client(self._first(s3_storage_class()))
 
     @cached_property
-    def fastdfs(self) -> "FastDFSClient":
+    def fastdfs(self) -> FastDFSClient:
         """The raw client of FastDFS; raises RouteNotSupportedException if there is none here."""
-        from async_storages.backends.fastdfs.storage import FastDFSStorage  # noqa: PLC0415
-        from async_storages.clients import FastDFSClient  # noqa: PLC0415
-
         return FastDFSClient(self._first(FastDFSStorage))
 
     def _first[Kind: Storage](self, kind: type[Kind]) -> Kind:
@@ -195,20 +193,23 @@ class StorageManager:
         """Whether every storage answers, for health checks.
 
         Raises:
-            StorageException: The first one that does not.
+            StorageException: The first one that does not; it says which one that is.
         """
         await map_bounded(_ping, self.storages, limit=len(self.storages))
 
     async def open(self) -> Self:
         """Make the storages usable, also after `aclose`; connections are opened when they are needed."""
-        for storage in self.storages:
-            await storage.__aenter__()
+        async with AsyncExitStack() as opened:
+            for storage in self.storages:
+                await opened.enter_async_context(storage)
+            opened.pop_all()
         return self
 
     async def aclose(self) -> None:
-        """Close every storage; files of it are refused until it is opened again."""
-        for storage in self.storages:
-            await storage.aclose()
+        """Close every storage, whatever one of them raises; all is refused until the manager is opened again."""
+        async with AsyncExitStack() as closing:
+            for storage in self.storages:
+                closing.push_async_callback(storage.aclose)
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -221,26 +222,29 @@ def _storages_of(
     mode: StorageMode, s3: S3Config | None, fastdfs: FastdfsConfig | None, allowed_buckets: Iterable[str]
 ) -> list[Storage]:
     """The storages of a mode; new files go to the first one."""
+    if isinstance(allowed_buckets, str):
+        raise InvalidArgumentException("allowed_buckets is a list of names, not one name")
     needed, given = _NEEDS[mode], {"s3": s3, FASTDFS: fastdfs}
     if missing := sorted(name for name in needed if given[name] is None):
         raise InvalidArgumentException(f"mode {mode} needs {' and '.join(f'{name}_config' for name in missing)}")
     storages: list[Storage] = []
     if "s3" in needed and s3 is not None:
-        from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415 - needs aiohttp
-
-        default = S3Storage.from_config(s3)
+        default = s3_storage_class().from_config(s3)
         others = dict.fromkeys(bucket for bucket in allowed_buckets if bucket != s3.default_bucket)
         storages += [default, *map(default.with_bucket, others)]
     if FASTDFS in needed and fastdfs is not None:
-        from async_storages.backends.fastdfs.storage import FastDFSStorage  # noqa: PLC0415
-
         storages.append(FastDFSStorage(fastdfs))
     return storages
 
 
 async def _ping(storage: Storage) -> None:
     if isinstance(storage, SupportsPing):
-        await storage.ping()
+        with during("ping", repr(storage)):
+            await storage.ping()
+
+
+def _not_allowed(bucket: str) -> str:
+    return f"the bucket {bucket!r} is not one of those that are allowed"
 
 
 def _checked(storages: Mapping[str, Storage]) -> list[Storage]:

@@ -8,9 +8,10 @@ from urllib.parse import quote, unquote
 from async_storages import naming
 from async_storages._tasks import map_bounded, offload
 from async_storages.backends.cleanup import clean_up
-from async_storages.errors import StorageException, during
+from async_storages.errors import InvalidArgumentException, StorageException, during
 from async_storages.files import StoredFile
 from async_storages.models import FileAttach, FileBasicInfo, FileDownload
+from async_storages.registry import Address
 from async_storages.sinks import Target, write_to
 from async_storages.sources import CHUNK_SIZE, Source
 from async_storages.storage import Storage
@@ -21,6 +22,10 @@ __all__ = ["DeleteService", "Door", "DownloadService", "InfoService", "UploadSer
 
 _NAME = "original-name"
 """The metadata key of the name that a file was uploaded under, percent-encoded."""
+
+_OLD_NAME = "--real-file-name--"
+"""The same, as s3py-helper wrote it."""
+
 
 _UNDO_WITHIN = 30.0  # seconds
 
@@ -67,6 +72,8 @@ class UploadService(_Service):
 
     def __init__(self, door: Door, validator: FileValidatorImpl | None = None, *, concurrency: int = 4) -> None:
         super().__init__(door)
+        if not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidArgumentException(f"the concurrency must be at least 1, not {concurrency!r}")
         self._validator = validator or FileValidatorImpl()
         self._concurrency = concurrency
 
@@ -100,7 +107,7 @@ class UploadService(_Service):
             size: The size in bytes, if known; more or less is an error.
             folder: The folder of the key; of no effect on FastDFS.
             bucket: Another bucket than the default one; of no effect on FastDFS.
-            metadata: The user's key-value pairs.
+            metadata: The user's key-value pairs; ``original-name`` is not free.
 
         Returns:
             The id, and the cleaned name.
@@ -111,13 +118,11 @@ class UploadService(_Service):
             RouteNotSupportedException: The bucket is not allowed.
             StorageException: As for `Storage.save`.
         """
-        storage = self._door.storage_for_new(bucket)
         with during("upload", file_name):
+            storage = self._door.storage_for_new(bucket)
             shown = self._validator.check_name(file_name)
-            described = dict(metadata or {})
-            if not storage.chooses_ids:  # those keep the name by themselves
-                described[_NAME] = quote(shown)
-            async with self._validator.open(stream, file_name, size=size, metadata=described) as content:
+            described = _described(metadata, shown, storage)
+            async with self._validator.open(stream, shown, size=size, metadata=described) as content:
                 stored = await storage.save(content, shown, folder=folder or "")
             return _attach(stored, shown, self._door)
 
@@ -139,9 +144,12 @@ class UploadService(_Service):
             metadata: As for `upload_stream`.
             rewind: Whether to begin at its beginning, wherever it stands.
         """
+        name = getattr(file, "filename", None) or "file"
         if rewind:
-            await file.seek(0)
-        name = file.filename or "file"
+            try:
+                await file.seek(0)
+            except ValueError as error:
+                raise InvalidArgumentException(f"cannot rewind: {error}", operation="upload", file_id=name) from error
         return await self.upload_stream(name, file, folder=folder, bucket=bucket, metadata=metadata)
 
     async def upload_files(
@@ -158,12 +166,17 @@ class UploadService(_Service):
             The ids, in the order of the files.
 
         Raises:
-            StorageException: The first failure; it names the file. Those that were stored by then are deleted.
+            StorageException: The first failure; it, or a note on it, names the file. Those that were stored by then
+                are deleted.
         """
         stored: list[FileAttach] = []
 
         async def upload(file: Any) -> FileAttach:
-            attach = await self.upload_file(file, folder=folder, bucket=bucket, metadata=metadata)
+            try:
+                attach = await self.upload_file(file, folder=folder, bucket=bucket, metadata=metadata)
+            except Exception as error:
+                error.add_note(f"while uploading {getattr(file, 'filename', None)!a}")
+                raise
             stored.append(attach)
             return attach
 
@@ -174,9 +187,18 @@ class UploadService(_Service):
             raise
 
 
+def _described(metadata: Mapping[str, str] | None, file_name: str, storage: Storage) -> dict[str, str]:
+    """The metadata of an upload, with its name: percent-encoded, as it travels in a header."""
+    described = dict(metadata or {})
+    if _NAME in {str(key).lower() for key in described}:
+        raise InvalidArgumentException(f"the metadata key {_NAME!r} is taken: it keeps the file's name")
+    return described if storage.chooses_ids else {**described, _NAME: quote(file_name)}  # those keep it by themselves
+
+
 def _attach(stored: StoredFile, file_name: str, door: Door) -> FileAttach:
     attach = FileAttach(file_id=door.shown_id(stored.file_id), file_name=file_name)
-    attach._fusion_id = stored.file_id  # noqa: SLF001 - of no concern to whoever reads the model
+    if attach.file_id != stored.file_id:
+        attach._fusion_id = stored.file_id  # noqa: SLF001 - of no concern to whoever reads the model
     return attach
 
 
@@ -236,9 +258,9 @@ class DownloadService(_Service):
         """
 
         async def entry_of(wanted: FileDownload) -> ZipEntry:
-            entry, file = self._entry(wanted, compress=False), self._file(wanted.file_id)
+            entry = self._entry(wanted, compress=False)
             try:
-                info = await file.get_info()
+                info = await self._file(wanted.file_id).get_info()
             except StorageException:
                 if on_error == "abort":
                     raise
@@ -259,7 +281,7 @@ class ZipDownload:
 
     Attributes:
         entries: Its files.
-        size: Its length in bytes; None if it is not known.
+        size: Its length in bytes; None if it is not known. It does not hold if a file fails meanwhile and is listed.
         on_error: What a file does that is missing or fails meanwhile.
     """
 
@@ -285,14 +307,14 @@ class DeleteService(_Service):
         Raises:
             StorageException: The first failure, after every file was tried; ids that are not served, before any is.
         """
-        by_storage: dict[Storage, list[StoredFile]] = {}
+        by_storage: dict[Address, list[StoredFile]] = {}
         for file_id in file_ids:
             file = self._file(file_id)
-            by_storage.setdefault(file.storage, []).append(file)
+            by_storage.setdefault(Address.of(file.storage), []).append(file)
         failures: list[StorageException] = []
-        for storage, files in by_storage.items():
+        for files in by_storage.values():
             try:
-                await storage.delete_many(files)
+                await files[0].storage.delete_many(files)
             except StorageException as error:
                 failures.append(error)
         if failures:
@@ -310,7 +332,8 @@ class InfoService(_Service):
         """
         info = await self._file(file_id).get_info()
         metadata = dict(info.metadata)
-        original = metadata.pop(_NAME, None)
+        old = metadata.pop(_OLD_NAME, None)
+        original = metadata.pop(_NAME, old)
         name = info.file_name if original is None else naming.clean_filename(unquote(original))
         shown = self._door.shown_id(info.file_id)
         return info.model_copy(update={"file_id": shown, "file_name": name, "metadata": metadata})

@@ -28,6 +28,7 @@ from async_storages.sources import Source
 
 __all__ = ["FileTypeConfig", "FileValidatorImpl"]
 
+_LONGEST_NAME = 238  # bytes: what `save` has room for; cut after it was checked, a name could get another extension
 _TYPE_PATTERN = re.compile(r"[a-z0-9][\w.+-]*/(?:\*|[a-z0-9][\w.+-]*)", re.ASCII)
 _TRAILING_JUNK = re.compile(r"[\W_]+\Z")
 
@@ -116,7 +117,7 @@ class FileValidatorImpl:
             InvalidArgumentException: It is not a str.
         """
         with during("validate", file_name):
-            cleaned = naming.clean_filename(file_name)
+            cleaned = naming.clean_filename(file_name, max_bytes=_LONGEST_NAME)
             name, rules = cleaned.casefold(), self._rules
             refused = _found(_TRAILING_JUNK.sub("", name), rules.blacklist) or _found(name, rules.blacklist)
             if refused:

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
+from async_storages.errors import StorageException
+
 
 async def stream(*chunks: bytes | BaseException) -> AsyncGenerator[bytes]:
     """An async stream of these chunks; an exception among them is raised in its place."""
@@ -14,6 +16,17 @@ async def stream(*chunks: bytes | BaseException) -> AsyncGenerator[bytes]:
 async def collect(chunks: AsyncIterable[bytes]) -> bytes:
     """All bytes of a stream."""
     return b"".join([chunk async for chunk in chunks])
+
+
+async def until_failure(chunks: AsyncIterable[bytes]) -> tuple[bytes, StorageException | None]:
+    """What came before the stream failed, and how it did."""
+    came = bytearray()
+    try:
+        async for chunk in chunks:
+            came += chunk
+    except StorageException as error:
+        return bytes(came), error
+    return bytes(came), None
 
 
 class Closing:

@@ -215,3 +215,10 @@ def test_rules_that_say_nothing_are_refused(rules):
 async def validated(validator: FileValidatorImpl, *content) -> bytes:
     async with validator.open(*content) as opened:
         return await collect(opened)
+
+
+async def test_no_long_name_is_cut_to_an_extension_that_is_refused():
+    validator = FileValidatorImpl(FileTypeConfig(blacklist=["php"]))
+    with pytest.raises(InvalidFileTypeException):
+        async with validator.open(b"<?php", "a" * 234 + ".php" + "照" * 9) as content:
+            await MemoryStorage().save(content)
