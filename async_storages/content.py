@@ -131,6 +131,7 @@ class Content:
         checksums: Iterable[str] = (),
     ) -> None:
         self._source = open_source(source)
+        self._whole = source if type(source) is bytes and len(source) <= CHUNK_SIZE else None
         self.filename = filename or self._source.filename
         self.metadata = check_metadata(metadata)
         self._content_type = _check_content_type(content_type)
@@ -144,8 +145,8 @@ class Content:
     def _restart(self) -> None:
         self.size = self._declared
         self.image_size: ImageSize | None = None
-        self._chunks = _rechunk(self._source.chunks())
-        self._head: bytes | None = None
+        self._head = self._whole
+        self._chunks = _rechunk(self._source.chunks()) if self._whole is None else _nothing()
         self._is_spent = False
         self._passed = 0
         self._checksums = {name: _new_checksum(name) for name in self._algorithms}
@@ -303,6 +304,12 @@ def as_content(content: Source | PendingFile | Content, filename: str | None, op
         }
         return Content(content.content, filename=filename or content.filename, **described)
     return Content(content, filename=filename, **options)
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
+    """What comes behind a head that is all there is."""
+    return
+    yield b""
 
 
 async def _rechunk(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -308,7 +308,7 @@ class Storage(ABC):
             async with as_content(content, filename, options) as body:
                 key = naming.unique_key(body.filename or "file", folder)
                 stored = StoredFile(await self.write(body, key, overwrite=False), self)
-                stored.remember(size=body.size, image_size=body.image_size)
+                stored.remember(size=body.size, image_size=body.image_size, is_new=True)
                 return stored
 
     async def read(self, name: FileName) -> bytes:
@@ -500,7 +500,7 @@ class _Wrapped(Operation):
 
     def _begin(self) -> None:
         storage, name = self._storage, self._name
-        storage._check_usable(name)
+        storage._check_usable(name)  # noqa: SLF001 - this is its own wrapper
         if self._subject is None:
             return
         if name == "write" and storage.chooses_ids:

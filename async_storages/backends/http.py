@@ -5,9 +5,9 @@ or with its loop where nobody closes the client, and is safe to use in a child a
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from aiohttp import (
     ClientError,
@@ -24,7 +24,7 @@ from yarl import URL
 
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
-from async_storages.errors import InvalidArgumentException, StorageUnavailableException
+from async_storages.errors import InvalidArgumentException, StorageClosedException, StorageUnavailableException
 from async_storages.sources import CHUNK_SIZE
 
 __all__ = ["Body", "HttpClient", "HttpOptions", "transfer_errors"]
@@ -153,19 +153,29 @@ class HttpClient:
             )
 
 
-@contextmanager
-def transfer_errors() -> Iterator[None]:
+class transfer_errors:  # noqa: N801 - it reads like a function
     """Errors of aiohttp as ours, without their messages, as some hold the URL, and that may be signed.
 
     Raises:
         StorageUnavailableException: The connection failed or timed out, or what came is not HTTP.
+        StorageClosedException: The session was closed while an answer was read.
     """
-    try:
-        yield
-    except ClientResponseError as error:  # its repr holds the request's headers, so it is no cause to be shown
-        raise StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})") from None
-    except TimeoutError as error:
-        raise StorageUnavailableException(f"no answer in time ({type(error).__name__})") from error
-    except (ClientError, OSError) as error:
-        detail = getattr(error, "strerror", None) or type(error).__name__
-        raise StorageUnavailableException(f"the connection failed ({detail})") from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, ClientResponseError):
+            # its repr holds the request's headers, so it is no cause to be shown
+            raise StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})") from None
+        if isinstance(error, TimeoutError):
+            raise StorageUnavailableException(f"no answer in time ({type(error).__name__})") from error
+        if isinstance(error, ClientError | OSError):
+            detail = getattr(error, "strerror", None) or type(error).__name__
+            raise StorageUnavailableException(f"the connection failed ({detail})") from error
+        if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # here, not by the server
+            raise StorageClosedException("the storage was closed meanwhile") from error

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_storages.backends.fastdfs.client import FastDFSClient
+from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 from async_storages.ids import FileId
 from async_storages.testing import FastDFSServer
@@ -57,7 +57,7 @@ async def test_ids_that_a_server_gives(size, use_storage_id):
     content = (bytes(range(251)) * (size // 251 + 1))[:size]
     async with (
         FastDFSServer(use_storage_id=use_storage_id, clock=lambda: 1_600_000_000) as server,
-        FastDFSClient([server.tracker]) as client,
+        FastDFSCluster([server.tracker]) as client,
     ):
         for extension in ("", "a", "tar.gz"):
             found = FileId.parse(await client.upload(content, extension)).details
@@ -69,7 +69,7 @@ async def test_ids_that_a_server_gives(size, use_storage_id):
 @pytest.mark.parametrize("extension", ["", "txt", "a"])
 async def test_appenders_and_slaves_do_not_tell(extension):
     """Nor does the slave of an appender; an appender made a normal file does."""
-    async with FastDFSServer() as server, FastDFSClient([server.tracker]) as client:
+    async with FastDFSServer() as server, FastDFSCluster([server.tracker]) as client:
         appender = await client.upload(b"content", extension, appender=True)
         slaves = [
             await client.upload_slave(b"longer content", master, "_small", extension)

@@ -37,6 +37,7 @@ __all__ = [
     "RangeBeyondEnd",
     "complete_multipart_body",
     "delete_objects_body",
+    "http_date",
     "is_failure",
     "parse_copied_part",
     "parse_delete_result",
@@ -65,6 +66,13 @@ class NoSuchUpload(StorageOperationException):
 class BucketIsOwn(StorageOperationException):
     """The bucket that was to be made is there, and one's own."""
 
+
+_MONTHS = {
+    f" {name} ": f"{number:02}"
+    for number, name in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
+    )
+}
 
 _PASSING = frozenset(
     {
@@ -124,7 +132,7 @@ class Failure:
             status,
             code=fields.get("Code") or _CODE_OF_STATUS.get(status, ""),
             region=headers.get("x-amz-bucket-region") or fields.get("Region"),
-            time=_http_date(headers.get("Date")),
+            time=http_date(headers.get("Date", "")),
             condition=fields.get("Condition", ""),
         )
 
@@ -329,9 +337,16 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _http_date(text: str | None) -> datetime | None:
-    """RFC 9110 section 5.6.7; None where it is none."""
+def http_date(text: str) -> datetime | None:
+    """A date of RFC 9110 section 5.6.7; None where it is none.
+
+    Example:
+        >>> http_date("Sun, 06 Nov 1994 08:49:37 GMT")
+        datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.timezone.utc)
+    """
     try:
-        return parsedate_to_datetime(text or "").astimezone(UTC)
-    except ValueError:
+        if text[25:] == " GMT" and (month := _MONTHS.get(text[7:12])):  # four times as fast
+            return datetime.fromisoformat(f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}+00:00")
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None

@@ -8,7 +8,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,11 +172,12 @@ class S3Client:
             received = download.received
             response = await self._open(bucket, key, download)
             try:
-                async with response, aclosing(_read(response, chunk_size)) as chunks:
+                async with response:
                     download.begin(response.status, response.headers)
-                    async for chunk in chunks:
-                        download.add(chunk)
-                        yield chunk
+                    with transfer_errors():
+                        async for chunk in response.content.iter_chunked(chunk_size):
+                            download.add(chunk)
+                            yield chunk
                 download.end()
             except StorageUnavailableException:
                 failures = 1 if download.received > received else failures + 1
@@ -378,12 +379,6 @@ class S3Client:
         """Key and id of the first 1000 open uploads to keys that begin with `prefix`."""
         query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
         return answers.parse_uploads((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
-
-
-async def _read(response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
-    with transfer_errors():
-        async for chunk in response.content.iter_chunked(chunk_size):
-            yield chunk
 
 
 @contextmanager

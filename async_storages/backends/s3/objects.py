@@ -4,10 +4,9 @@ import base64
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.header import decode_header, make_header
-from email.utils import parsedate_to_datetime
 
 from async_storages import naming, sniff
-from async_storages.backends.s3.answers import ListedObject
+from async_storages.backends.s3.answers import ListedObject, http_date
 from async_storages.errors import StorageOperationException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
@@ -45,7 +44,7 @@ def size_of(found: Mapping[str, str]) -> int:
     Raises:
         StorageOperationException: The headers do not tell.
     """
-    size = found.get("Content-Length") or found.get("content-length", "")
+    size = found.get("Content-Length", "")
     if not (size.isascii() and size.isdigit()):
         raise StorageOperationException("S3's answer does not tell the size")
     return int(size)
@@ -57,20 +56,15 @@ def info_of(file_id: FileId, found: Mapping[str, str]) -> FileBasicInfo:
     Raises:
         StorageOperationException: They do not tell its size.
     """
-    found = {name.lower(): _readable(value) for name, value in found.items()}
-    try:
-        modified = parsedate_to_datetime(found.get("last-modified", ""))
-    except ValueError:
-        modified = None
     return FileBasicInfo(
         file_id=str(file_id),
         file_name=naming.original_filename(file_id.key),
         file_size=size_of(found),
-        last_modify_time=modified,
-        storage_class=found.get("x-amz-storage-class", "STANDARD"),
+        last_modify_time=http_date(found.get("Last-Modified", "")),
+        storage_class=_readable(found.get("x-amz-storage-class", "STANDARD")),
         metadata=_metadata_of(found),
-        content_type=found.get("content-type"),
-        etag=found.get("etag", "").strip('"') or None,
+        content_type=_readable(found.get("Content-Type", "")) or None,
+        etag=_readable(found.get("ETag", "")).strip('"') or None,
     )
 
 
@@ -89,15 +83,15 @@ def listed_info(file_id: FileId, listed: ListedObject) -> FileBasicInfo:
 
 def _metadata_of(found: Mapping[str, str]) -> dict[str, str]:
     return {
-        name.lower().removeprefix(_METADATA): _decoded(value)
+        lowered.removeprefix(_METADATA): _decoded(_readable(value))
         for name, value in found.items()
-        if name.lower().startswith(_METADATA)
+        if (lowered := name.lower()).startswith(_METADATA)
     }
 
 
 def _readable(value: str) -> str:
     """A header as text: aiohttp leaves bytes that are no UTF-8 as lone surrogates, which nothing else takes."""
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _encoded(value: str) -> str:

@@ -49,6 +49,7 @@ type PolicyCondition = Mapping[str, str] | Sequence[str | int]
 """Part of a POST policy: ``{"acl": "private"}``, ``["starts-with", "$Content-Type", "image/"]`` …"""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Hop-by-hop, or changed on the way by proxies and HTTP libraries.
 _NEVER_SIGNED = frozenset({"authorization", "expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"})
@@ -188,11 +189,11 @@ class Signer:
             >>> presign = signer.presigner("GET", endpoint.origin, expires_in=3600, now=datetime.now(UTC))
             >>> urls = [presign(endpoint.path(key)) for key in keys]
         """
-        query, headers, timestamp = query or {}, headers or {}, _timestamp(now)
-        asked = (method, origin, expires_in, timestamp, *query.items(), None, *headers.items())
+        query, headers, timestamp, expiry = query or {}, headers or {}, _timestamp(now), _checked_expiry(expires_in)
+        asked = (method, origin, expiry, timestamp, *query.items(), None, *headers.items())
         latest = self._latest_presigner
         if latest is None or latest[0] != asked:
-            presign = self._new_presigner(method, origin, expires_in, timestamp, query, headers)
+            presign = self._new_presigner(method, origin, expiry, timestamp, query=query, headers=headers)
             self._latest_presigner = latest = (asked, presign)
         return latest[1]
 
@@ -200,8 +201,9 @@ class Signer:
         self,
         method: str,
         origin: str,
-        expires_in: float,
+        expiry: int,
         timestamp: str,
+        *,
         query: Mapping[str, str],
         headers: Mapping[str, str],
     ) -> Callable[[str], str]:
@@ -212,7 +214,7 @@ class Signer:
             ("X-Amz-Algorithm", _ALGORITHM),
             ("X-Amz-Credential", key.encoded_credential),
             ("X-Amz-Date", timestamp),
-            ("X-Amz-Expires", str(_checked_expiry(expires_in))),
+            ("X-Amz-Expires", str(expiry)),
             ("X-Amz-SignedHeaders", _encode(";".join(signed), "")),
             *_encoded_pairs(self._token("X-Amz-Security-Token")),
         ]
@@ -368,11 +370,25 @@ def _encode(text: str, safe: str) -> str:
 
 def _signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that are signed, in canonical form and order; of names that differ in case the last one counts."""
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
-            raise InvalidArgumentException(f"the header {name!a} cannot be sent: it holds control characters")
-    values = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
-    return {name: values[name] for name in sorted(values.keys() - _NEVER_SIGNED)}
+    values = {_lowered(name): _trimmed(name, value) for name, value in headers.items()}
+    return {name: values[name] for name in sorted(values) if name not in _NEVER_SIGNED}
+
+
+@lru_cache(maxsize=256)  # there are few names, and every request has the same
+def _lowered(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise _unsendable(name)
+    return name.lower()
+
+
+def _trimmed(name: str, value: str) -> str:
+    if not value.isprintable():
+        raise _unsendable(name)
+    return " ".join(value.split()) if " " in value else value
+
+
+def _unsendable(name: str) -> InvalidArgumentException:
+    return InvalidArgumentException(f"the header {name!a} cannot be sent: it holds control characters")
 
 
 def _canonical_end(query: str, signed: Mapping[str, str], payload_hash: str) -> str:
@@ -389,15 +405,17 @@ def _without_own(query: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _timestamp(now: datetime) -> str:
-    """A time with a time zone as signatures show it: ``"20261122T034918Z"``."""
-    return _timestamp_of_second(now.replace(microsecond=0))
+    if now.tzinfo is None:
+        raise InvalidArgumentException("the time to sign with has no time zone")
+    since = now - _EPOCH
+    return _timestamp_since(since.days, since.seconds)
 
 
 @lru_cache(maxsize=16)
-def _timestamp_of_second(now: datetime) -> str:
-    if now.tzinfo is None:
-        raise InvalidArgumentException("the time to sign with has no time zone")
-    return now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+def _timestamp_since(days: int, seconds: int) -> str:
+    """Formatting costs ten times as much as finding the second's timestamp here."""
+    shown = (_EPOCH + timedelta(days, seconds)).isoformat()
+    return shown[:19].replace("-", "").replace(":", "") + "Z"
 
 
 def _checked_expiry(expires_in: float) -> int:

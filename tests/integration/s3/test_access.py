@@ -209,7 +209,7 @@ async def test_urls_for_no_time_or_too_long_are_refused(storage, expires_in):
 # ---- prefixes
 
 
-TAKE_NO_ID = {"save", "list"}
+TAKE_NO_ID = {"save", "list", "ping"}
 OUTSIDE = ["secret.txt", "uploads.txt", "uploads2/secret.txt", "Uploads/secret.txt"]
 
 

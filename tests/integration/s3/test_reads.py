@@ -7,7 +7,12 @@ from io import BytesIO
 
 import pytest
 
-from async_storages.errors import ChecksumMismatchException, FileNotFoundException, StorageOperationException
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileNotFoundException,
+    StorageClosedException,
+    StorageOperationException,
+)
 from async_storages.testing.contract.tools import every_cancellation
 from async_storages.testing.faults import Answer, Reset, Truncate, response_body, response_header
 from tests.support.s3 import FAST
@@ -126,3 +131,13 @@ async def test_a_cancelled_read_gives_its_connection_back(single):
         assert await single.get_size("file") == len(LARGE)
         if suspension == 10:  # then one chunk is as the other
             break
+
+
+async def test_a_read_ends_in_our_error_when_the_storage_is_closed(storage):
+    await storage.upload(bytes(20 << 20), "a.bin")
+    async with aclosing(storage.stream("a.bin")) as chunks:
+        await anext(chunks)
+        await storage.aclose()
+        with pytest.raises(StorageClosedException):
+            async for _ in chunks:
+                pass

@@ -65,8 +65,22 @@ def test_a_file_without_a_size_is_none(size):
         objects.info_of(FILE, HEAD | {"Content-Length": size})
 
 
-def test_a_file_without_a_time_is_one():
-    assert info(Last_Modified="soon").last_modify_time is None
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)),
+        ("Thu, 29 Feb 2024 23:59:59 GMT", datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)),
+        ("Sun, 06 Nov 1994 10:49:37 +0200", datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)),
+        ("Sun, 30 Feb 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:4x:37 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -1200", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_a_file_is_what_can_be_read_of_it(written, read):
+    assert info(Last_Modified=written).last_modify_time == read
 
 
 def test_a_copy_is_described_as_its_original():

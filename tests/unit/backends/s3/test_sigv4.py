@@ -346,6 +346,25 @@ def test_a_signer_that_sees_midnight_both_ways_signs_as_a_fresh_one():
         assert urls[0] == urls[1]
 
 
+OTHERWISE = {
+    "method": {"method": "PUT"},
+    "origin": {"origin": "https://elsewhere.example"},
+    "expiry": {"expires_in": 61},
+    "second": {"now": NOW + timedelta(seconds=1)},
+    "query": {"query": {"a": "1"}},
+    "headers": {"headers": {"a": "1"}},
+}
+
+
+@pytest.mark.parametrize("otherwise", OTHERWISE.values(), ids=OTHERWISE)
+def test_what_is_kept_of_a_presigner_serves_nothing_else(otherwise):
+    asked = {"method": "GET", "origin": ORIGIN, "expires_in": 60, "now": NOW}
+    kept = Signer(Credentials(KEY_ID, SECRET), "us-east-1")
+    for call in (asked, asked | otherwise, asked):
+        fresh = Signer(Credentials(KEY_ID, SECRET), "us-east-1")
+        assert kept.presigner(**call)("/a") == fresh.presigner(**call)("/a")
+
+
 @pytest.mark.parametrize("fraction", [1.9, 604_800.0])
 def test_fractions_of_a_second_are_dropped(fraction):
     signer = Signer(Credentials(KEY_ID, SECRET), "us-east-1")
