@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import Figure, dimensions, import_time, memory, orm_load, presigning, s3
+from benchmarks import Figure, dimensions, fastdfs, import_time, memory, orm_load, presigning, s3, zipping
 
 MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "import_time": import_time.measure,
@@ -15,6 +15,8 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "memory": memory.measure,
     "presigning": presigning.measure,
     "s3": s3.measure,
+    "fastdfs": fastdfs.measure,
+    "zipping": zipping.measure,
 }
 
 

@@ -38,6 +38,8 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._may_write = True
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         self._lost = self._loop.create_future()
         self._unsent = 0
         self.used_at = self._loop.time()
@@ -143,14 +145,24 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self) -> None:
         """Until something has happened, if only that the time is up."""
-        reason = f"{self._server}: nothing moved for {self._timeout} s"
-        timer = self._loop.call_later(self._timeout, lambda: self._fail(StorageUnavailableException(reason)))
+        self._deadline = self._loop.time() + self._timeout
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._check_time)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _check_time(self) -> None:
+        """One timer for many waits: to set and cancel one for each takes a tenth of all the time."""
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._check_time)
+        else:
+            self._fail(StorageUnavailableException(f"{self._server}: nothing moved for {self._timeout} s"))
 
     # ---- ending
 
@@ -217,6 +229,8 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, error: StorageException) -> None:
         self._error = self._error or error
+        if self._timer is not None:
+            self._timer.cancel()
         self._transport.abort()
         self._wake()
 

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
@@ -557,6 +558,7 @@ def _server(fields: bytes, size: int | None = None) -> Server:
     return Server(_host(fields[:size], size), port)
 
 
+@lru_cache(256)  # every reply names one of few servers
 def _host(field: bytes, size: int) -> str:
     host = _text(field)
     try:

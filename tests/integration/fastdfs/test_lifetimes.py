@@ -34,7 +34,7 @@ async def fail():
     try:
         await storage.read("group1/M00/00/00/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin")
     except StorageException:
-        await storage.client.ping()
+        await storage.cluster.ping()
 asyncio.run(fail())
 """,
     "reads left half-way": """
