@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from async_storages.sources import Source
     from async_storages.storage import PresignMethod, Storage
 
-__all__ = ["StoredFile", "StoredImage", "prefetch"]
+__all__ = ["Fate", "StoredFile", "StoredImage", "prefetch"]
 
 type _Place = Ref | StorageRouter | str | Address | None
 
@@ -113,6 +113,11 @@ class StoredFile:
             return self._facts.size
         details = None if is_fusion_id(self.file_id) else self._id.details
         return details.size if details else None
+
+    @property
+    def fate(self) -> "Fate | None":
+        """What becomes of the file, if it was made by `save` in this process; None for all others."""
+        return self._facts.fate if self._facts else None
 
     def __str__(self) -> str:
         return self.file_id
@@ -259,9 +264,11 @@ class StoredFile:
         info: "FileBasicInfo | None" = None,
         size: int | None = None,
         image_size: ImageSize | None = None,
+        is_new: bool = False,
     ) -> None:
-        """Note facts learnt elsewhere, such as in an upload, for the `known_…` attributes."""
+        """Note facts learnt elsewhere, such as in an upload, for the `known_…` attributes; `is_new` begins a `fate`."""
         facts = self._facts = self._facts or _Facts()
+        facts.fate = Fate() if is_new else facts.fate
         facts.info = info or facts.info
         facts.size = facts.size if size is None else size
         facts.image_size = image_size or facts.image_size
@@ -380,6 +387,21 @@ async def prefetch(
     await map_bounded(ask, [file for file in files if file is not None], limit=concurrency)
 
 
+@dataclass(slots=True, eq=False)
+class Fate:
+    """What becomes of a file under a fresh key: shared by all objects of it, kept up by transactions that name it.
+
+    Attributes:
+        holders: Transactions under way that name it.
+        is_kept: Whether one that names it was committed: from then on it is a file like any other.
+        is_gone: Whether it was removed, as all that named it were rolled back.
+    """
+
+    holders: int = 0
+    is_kept: bool = False
+    is_gone: bool = False
+
+
 @dataclass(slots=True)
 class _Facts:
     """What is known of a file without asking."""
@@ -387,6 +409,7 @@ class _Facts:
     info: "FileBasicInfo | None" = None
     size: int | None = None
     image_size: ImageSize | None = None
+    fate: Fate | None = None
 
 
 def _text_of(file_id: object) -> str:

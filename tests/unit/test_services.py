@@ -82,7 +82,9 @@ async def test_a_path_is_stored(manager, tmp_path):
     assert await manager.download_service.download_bytes(attach.file_id) == PDF
 
 
-@pytest.mark.parametrize("wrong", ["text", None, 7, {"a": b"b"}, io.StringIO("text")], ids=lambda wrong: type(wrong).__name__)
+@pytest.mark.parametrize(
+    "wrong", ["text", None, 7, {"a": b"b"}, io.StringIO("text")], ids=lambda wrong: type(wrong).__name__
+)
 async def test_what_gives_no_bytes_is_refused(manager, storage, wrong):
     with pytest.raises(InvalidArgumentException):
         await manager.upload_service.upload_stream("a.txt", wrong)

@@ -17,9 +17,10 @@ except ModuleNotFoundError as error:
 
 from async_storages.integrations.sqlalchemy import attributes, statement_errors
 from async_storages.integrations.sqlalchemy.queries import normalise_file_ids
+from async_storages.integrations.sqlalchemy.tracking import enable_file_tracking
 from async_storages.integrations.sqlalchemy.types import FileType, ImageType
 
-__all__ = ["FileType", "ImageType", "normalise_file_ids"]
+__all__ = ["FileType", "ImageType", "enable_file_tracking", "normalise_file_ids"]
 
 attributes.listen()
 statement_errors.listen()

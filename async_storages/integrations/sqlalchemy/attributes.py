@@ -11,6 +11,7 @@ from sqlalchemy.types import TypeEngine
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredImage
+from async_storages.integrations.sqlalchemy import file_columns
 from async_storages.integrations.sqlalchemy.comparator import is_sql
 from async_storages.integrations.sqlalchemy.types import FileType, ImageType
 
@@ -34,6 +35,7 @@ def _watch(mapper: Mapper[Any], class_: type[Any]) -> None:
             coercions[attribute.key] = coerce
             _check_siblings(class_, type_)
             _watch_assignment(getattr(class_, attribute.key), type_, coerce)
+    file_columns.note(mapper)
     if coercions:
         _watch_refresh(class_, coercions)
 

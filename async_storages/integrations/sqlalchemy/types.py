@@ -1,21 +1,37 @@
 """The column types. They turn ids into file objects and back, and do no I/O."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal, Protocol
 
 from sqlalchemy import Dialect, Unicode
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import memoized_property
 
-from async_storages.content import PendingFile
+from async_storages.content import Content, PendingFile
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy.comparator import FileComparator
 from async_storages.registry import Ref, StorageRouter
 
-__all__ = ["FileType", "ImageType"]
+__all__ = ["FileType", "ImageType", "Validator"]
+
+type UploadTo = Callable[[Any, str], str]
+type OnDelete = Literal["delete", "keep"]
+
+
+class Validator(Protocol):
+    """What checks content before it is uploaded; `async_storages.FileValidatorImpl` is one."""
+
+    @property
+    def max_file_size(self) -> int | None:
+        """Bytes; the content is cut off there, whatever size was declared."""
+        ...
+
+    async def check(self, content: Content) -> None:
+        """Raise a StorageException for what is not allowed."""
+        ...
 
 
 class FileType(TypeDecorator[StoredFile]):
@@ -29,9 +45,17 @@ class FileType(TypeDecorator[StoredFile]):
         storage: A storage or manager, a registered name, or None: the registered default. It may be set later,
             ``Document.__table__.c.file.type.storage = storage``, also after first use.
         length: Characters of the column; longer ids are refused before anything is written.
+        on_delete: Under `enable_file_tracking`, whether the file of a row that is deleted, or gets another one, is
+            removed (``"delete"``) or stays (``"keep"``).
+        shared: Several rows may name one file: before it is removed, all columns with ``shared=True`` are looked
+            through for it. They need an index.
+        folder: Where content that was assigned is stored, under a fresh key.
+        upload_to: Called with the object and the clean file name when content is uploaded. It returns a folder, with
+            a slash at its end, or an exact key, which must be free; not beside `folder`.
+        validators: Check content before it is uploaded, such as `FileValidatorImpl`.
 
     Example:
-        >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
+        >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
     """
 
     impl = Unicode
@@ -39,7 +63,16 @@ class FileType(TypeDecorator[StoredFile]):
     file_class: ClassVar[type[StoredFile]] = StoredFile
     comparator_factory = FileComparator  # pyright: ignore[reportAssignmentType] # documented to be set so
 
-    def __init__(self, storage: StorageRouter | str | None = "default", length: int | None = 1024) -> None:
+    def __init__(  # noqa: PLR0917 - SQLAlchemy copies types by the parameters that are not keyword-only
+        self,
+        storage: StorageRouter | str | None = "default",
+        length: int | None = 1024,
+        on_delete: OnDelete = "delete",
+        shared: bool = False,
+        folder: str = "",
+        upload_to: UploadTo | None = None,
+        validators: Iterable[Validator] = (),
+    ) -> None:
         super().__init__(length)
         # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the Ref is one per
         # column, so that no statement returns files of another column's storage, and stays when the storage is set
@@ -47,6 +80,12 @@ class FileType(TypeDecorator[StoredFile]):
         self.__dict__["storage"] = Ref(None)
         self.storage = storage
         self.length = length
+        self.on_delete = on_delete
+        self.shared = shared
+        self.folder = folder
+        self.upload_to = upload_to
+        self.validators = tuple(validators)
+        _check_options(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let statements with a subclass be cached too: SQLAlchemy asks each class by itself."""
@@ -188,7 +227,7 @@ class ImageType(FileType):
 
     Args:
         storage: As for `FileType`.
-        length: As for `FileType`.
+        length: As for `FileType`, like the options after `height`.
         width: The name of a sibling attribute that gets the width in pixels when an image with known dimensions, such
             as the result of `save`, is assigned, and None otherwise.
         height: The same for the height.
@@ -200,13 +239,28 @@ class ImageType(FileType):
 
     file_class = StoredImage
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - SQLAlchemy copies types by the parameters that are not keyword-only
         self,
         storage: StorageRouter | str | None = "default",
         length: int | None = 1024,
         width: str | None = None,
         height: str | None = None,
+        on_delete: OnDelete = "delete",
+        shared: bool = False,
+        folder: str = "",
+        upload_to: UploadTo | None = None,
+        validators: Iterable[Validator] = (),
     ) -> None:
-        super().__init__(storage, length)
+        super().__init__(storage, length, on_delete, shared, folder, upload_to, validators)
         self.width = width
         self.height = height
+
+
+def _check_options(type_: FileType) -> None:
+    if type_.on_delete not in {"delete", "keep"}:
+        raise InvalidArgumentException(f"on_delete is 'delete' or 'keep', not {type_.on_delete!r}")
+    if type_.folder and type_.upload_to:
+        raise InvalidArgumentException("a column has a folder or upload_to, not both")
+    for validator in type_.validators:
+        if not hasattr(validator, "check"):
+            raise InvalidArgumentException(f"a validator has a method `check`, which {validator!r} has not")

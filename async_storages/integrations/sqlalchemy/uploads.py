@@ -1,0 +1,177 @@
+"""Content that was assigned to file columns, on its way into their storages."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any
+
+from async_storages import naming
+from async_storages._tasks import map_bounded
+from async_storages.content import Content, ContentOptions, PendingFile, as_content
+from async_storages.errors import InvalidArgumentException
+from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.file_columns import FileField, items
+from async_storages.integrations.sqlalchemy.types import FileType
+from async_storages.registry import Ref
+from async_storages.sources import ByteSource, open_source
+from async_storages.storage import Storage
+
+__all__ = ["Assigned", "is_repeatable", "keep_beginning", "upload_all"]
+
+
+@dataclass(slots=True, eq=False)
+class Assigned:
+    """An attribute that holds content.
+
+    Attributes:
+        target: The object.
+        field: Its attribute.
+        before: What the attribute held: a PendingFile, or a list with some.
+        after: What it holds after the upload.
+    """
+
+    target: Any
+    field: FileField
+    before: Any
+    after: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One upload: into a folder of the storage under a fresh key, or as an exact key."""
+
+    pending: PendingFile
+    type: FileType
+    storage: Storage
+    name: str
+    folder: str
+    key: str | None
+    stored: StoredFile | None = None
+
+
+class _Once(ByteSource):
+    """A source that says so when it is read again, where it would seem to be empty."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._is_spent = False
+        self.filename = source.filename
+
+    async def size(self) -> int | None:
+        return await self._source.size()
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        if self._is_spent:
+            raise InvalidArgumentException("this content can be read only once, and was: assign it anew")
+        self._is_spent = True
+        async with aclosing(self._source.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def keep_beginning(value: Any) -> Any:
+    """The same content in a form that remembers where it began, for another attempt after a failed one."""
+    if isinstance(value, list | tuple):
+        return [keep_beginning(item) for item in value]
+    if not isinstance(value, PendingFile):
+        return value
+    content: Any = value.content
+    if isinstance(content, bytes | PathLike | ByteSource):
+        return value
+    opened = open_source(content)
+    source: Any = opened if opened.replayable else _Once(opened)
+    return replace(value, content=source, filename=value.filename or opened.filename)
+
+
+def is_repeatable(value: Any) -> bool:
+    """Whether all content in it can be uploaded again."""
+    pending = [item for item in items(value) if isinstance(item, PendingFile)]
+    return all(open_source(each.content).replayable for each in pending)
+
+
+async def upload_all(attributes: Iterable[Assigned], note: Callable[[StoredFile], object], *, concurrency: int) -> None:
+    """Upload the content of many attributes, and fill in what they are to hold.
+
+    Args:
+        attributes: What was assigned.
+        note: Told every file the moment it is there, also of those whose fellows then fail.
+        concurrency: Uploads at once; content that is one object is never read by two of them.
+
+    Raises:
+        StorageException: The first failure; the other uploads have then ended.
+    """
+    chosen = list(attributes)
+    jobs = [_job(each, item) for each in chosen for item in items(each.before) if isinstance(item, PendingFile)]
+    same: dict[int, list[_Job]] = {}
+    for job in jobs:
+        same.setdefault(id(job.pending.content), []).append(job)
+
+    async def upload(group: list[_Job]) -> None:
+        for job in group:
+            job.stored = await _upload(job)
+            note(job.stored)
+
+    await map_bounded(upload, same.values(), limit=concurrency)
+    stored = iter(jobs)
+    for each in chosen:
+        each.after = _filled(each.before, lambda: next(stored).stored)
+
+
+def _filled(value: Any, next_stored: Callable[[], StoredFile | None]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_filled(item, next_stored) for item in value]
+    return next_stored() if isinstance(value, PendingFile) else value
+
+
+def _job(assigned: Assigned, pending: PendingFile) -> _Job:
+    """What is to be done, if its id will fit into the column, as far as that can be told."""
+    type_ = assigned.field.type
+    storage = _storage_for_new(type_)
+    name = naming.clean_filename(pending.filename or open_source(pending.content).filename or "file")
+    folder, key = type_.folder, None
+    if type_.upload_to is not None:
+        folder, key = _place(type_.upload_to(assigned.target, name), storage)
+    if not storage.chooses_ids:
+        _check_length(str(storage.identify(key or naming.unique_key(name, folder))), type_)
+    return _Job(pending, type_, storage, name, folder, key)
+
+
+def _storage_for_new(type_: FileType) -> Storage:
+    """Where new files of a column go: to its storage, or to the one that its manager has for them."""
+    router: Any = Ref(type_.storage).resolve()
+    storage_for_new = getattr(router, "storage_for_new", None)
+    storage: Storage = router if storage_for_new is None else storage_for_new()
+    return storage
+
+
+def _place(chosen: str, storage: Storage) -> tuple[str, str | None]:
+    """The folder for a fresh key, or an exact key."""
+    folder, _, name = chosen.rpartition("/")
+    return ("", storage.get_name(chosen)) if name and not storage.chooses_ids else (folder, None)
+
+
+def _check_length(file_id: str, type_: FileType) -> None:
+    if type_.length is not None and len(file_id) > type_.length:
+        raise InvalidArgumentException(
+            f"the id would have {len(file_id)} characters, the column has {type_.length}",
+            operation="upload",
+            file_id=file_id,
+        )
+
+
+async def _upload(job: _Job) -> StoredFile:
+    limits = [limit for each in job.type.validators if (limit := each.max_file_size) is not None]
+    options: ContentOptions = {"max_size": min(limits)} if limits else {}
+    async with as_content(job.pending, job.name, options) as content:
+        for validator in job.type.validators:
+            await validator.check(content)
+        if job.key is None:
+            return await job.storage.save(content, folder=job.folder)
+        return await _upload_as(job.key, content, job.storage)
+
+
+async def _upload_as(key: str, content: Content, storage: Storage) -> StoredFile:
+    stored = storage.file(await storage.upload(content, key, overwrite=False))
+    stored.remember(size=content.size, image_size=content.image_size, is_new=True)
+    return stored

@@ -1,0 +1,76 @@
+"""A database, a storage and sessions that track files."""
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+from async_storages import registry
+from async_storages.integrations.sqlalchemy import enable_file_tracking
+from tests.support.tracked import Base, Book, TroubledStorage
+
+
+@pytest.fixture(autouse=True)
+def storage():
+    with registry.override("documents", TroubledStorage()) as storage:
+        yield storage
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_database")
+    return f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}"
+
+
+@pytest.fixture
+async def engine(database_url):
+    engine = create_async_engine(database_url)
+    if engine.dialect.name == "sqlite":
+        begin_with_begin(engine.sync_engine)
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+def begin_with_begin(engine):
+    """So that savepoints work: see "Enabling Non-Legacy SQLite Transactional Modes" in SQLAlchemy's documentation."""
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+
+
+def connected(connection, record):
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+@pytest.fixture
+def is_sqlite(engine):
+    return engine.dialect.name == "sqlite"
+
+
+@pytest.fixture
+def sessions(engine):
+    return enable_file_tracking(async_sessionmaker(engine))
+
+
+@pytest.fixture
+async def book(sessions, storage):
+    """Row 1, which names the file "old" in three columns."""
+    async with sessions.begin() as session:
+        saved = {name: await storage.save(b"", name) for name in ("old", "old-deferred", "old-kept")}
+        session.add(Book(id=1, file=saved["old"], deferred=saved["old-deferred"], kept=saved["old-kept"]))
+
+
+@pytest.fixture
+def rows(sessions):
+    """The ids of rows, and the names of the files they name."""
+
+    async def rows(class_=Book):
+        async with sessions() as session:
+            found = await session.execute(select(class_.id, class_.file))
+            return {id_: file and file.filename for id_, file in found}
+
+    return rows

@@ -1,0 +1,598 @@
+"""What becomes of rows and files: each scenario of the design notes, without a ledger."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import delete, event, func, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import async_sessionmaker
+
+from async_storages import StorageUnavailableException, StoredFile, events
+from async_storages.integrations.sqlalchemy import enable_file_tracking
+from tests.support.tracked import Book, Loan, Shelf, files, pending
+
+OLD = {"old", "old-deferred", "old-kept"}
+
+
+class Stop(Exception):
+    """What a request handler raises."""
+
+
+class TestCommit:
+    @pytest.mark.parametrize("expire_on_commit", [True, False], ids=["expired", "not expired"])
+    @pytest.mark.parametrize("flush", [True, False], ids=["flush then commit", "commit"])
+    async def test_new_kept(self, engine, storage, rows, flush, expire_on_commit):
+        sessions = enable_file_tracking(async_sessionmaker(engine, expire_on_commit=expire_on_commit))
+        async with sessions() as session:
+            session.add(book := Book(id=1, file=pending("new")))
+            if flush:
+                await session.flush()
+            await session.commit()
+            await session.refresh(book)
+            assert await book.file.read() == b"new"
+        assert (await rows(), await files(storage)) == ({1: "new"}, {"new"})
+
+    async def test_saved_file_kept(self, sessions, storage, rows):
+        async with sessions.begin() as session:
+            session.add(Book(id=1, file=await storage.save(b"", "new")))
+        assert (await rows(), await files(storage)) == ({1: "new"}, {"new"})
+
+
+async def rollback(session):
+    await session.flush()
+    await session.rollback()
+
+
+async def close(session):
+    await session.flush()
+    await session.close()
+
+
+async def never_flushed(session):
+    await session.close()
+
+
+async def fail(session):
+    await session.flush()
+    raise Stop
+
+
+async def violate(session):
+    session.add_all([Book(title="same"), Book(title="same")])
+    with pytest.raises(IntegrityError):
+        await session.commit()
+
+
+async def violate_in_flush(session):
+    session.add_all([Book(title="same"), Book(title="same")])
+    with pytest.raises(IntegrityError):
+        await session.flush()
+    await session.rollback()
+
+
+ENDINGS = {
+    "rollback": rollback,
+    "close without commit": never_flushed,
+    "exception inside async with": fail,
+    "flush then close": close,
+    "IntegrityError": violate,
+    "IntegrityError in flush": violate_in_flush,
+}
+
+
+class TestNoCommit:
+    @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS.keys())
+    @pytest.mark.parametrize("how", ["pending", "saved"])
+    async def test_new_removed_old_kept(self, sessions, storage, book, rows, end, how):
+        new = pending("new") if how == "pending" else await storage.save(b"", "new")
+        try:
+            async with sessions() as session:
+                (await session.get(Book, 1)).file = new
+                await end(session)
+        except Stop:
+            pass
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+    async def test_exception_before_the_flush(self, sessions, storage):
+        async def work():
+            async with sessions.begin() as session:
+                session.add(Book(file=await storage.save(b"", "new")))
+                raise Stop
+
+        with pytest.raises(Stop):
+            await work()
+        assert await files(storage) == set()
+
+    async def test_connection_lost_at_commit(self, engine, sessions, storage, book, rows, is_sqlite):
+        async with sessions() as session:
+            (await session.get(Book, 1)).file = pending("new")
+            await session.flush()
+            await lose_connection(engine, session, is_sqlite)
+            with pytest.raises((DBAPIError, Stop)):
+                await session.commit()
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+    async def test_the_answer_lost_at_commit(self, engine, sessions, storage, book, rows):
+        """The database has committed, and the row must not name a file that is removed."""
+        async with sessions() as session:
+            (await session.get(Book, 1)).file = pending("new")
+            await session.flush()
+            connection = (await session.connection()).sync_connection
+            dialect, commit = connection.dialect, connection.dialect.do_commit
+
+            def commit_and_fail(dbapi_connection):
+                commit(dbapi_connection)
+                raise Stop
+
+            dialect.do_commit = commit_and_fail
+            with pytest.raises(Stop):
+                await session.commit()
+            dialect.do_commit = commit
+        assert (await rows(), await files(storage)) == ({1: "new"}, OLD - {"old"} | {"new"})
+
+
+async def lose_connection(engine, session, is_sqlite):
+    if is_sqlite:  # nothing can cut a connection to a file: the commit fails before it is sent
+
+        @event.listens_for((await session.connection()).sync_connection, "commit")
+        def refuse(connection):
+            raise Stop
+
+        return
+    pid = await session.scalar(select(func.pg_backend_pid()))
+    async with engine.connect() as other:
+        await other.execute(select(func.pg_terminate_backend(pid)))
+
+
+class TestUploads:
+    async def test_upload_fails(self, sessions, storage, rows):
+        storage.refused = {"new"}
+        with pytest.raises(StorageUnavailableException):
+            async with sessions.begin() as session:
+                session.add(Book(id=1, file=pending("new")))
+        assert (await rows(), await files(storage)) == ({}, set())
+
+    async def test_second_of_two_uploads_fails(self, sessions, storage, rows):
+        storage.refused = {"second"}
+        with pytest.raises(StorageUnavailableException):
+            async with sessions.begin() as session:
+                session.add_all([Book(id=1, file=pending("first")), Book(id=2, file=pending("second"))])
+        assert (await rows(), await files(storage)) == ({}, set())
+
+    @pytest.mark.parametrize("held", ["new", "write"], ids=["cancelled while uploading", "cancelled in flush"])
+    async def test_cancelled(self, sessions, storage, rows, held):
+        storage.held = {held}
+
+        async def work():
+            async with sessions() as session:
+                session.add_all([Book(id=1, file=pending("first")), Book(id=2, file=pending("new"))])
+                await session.commit()
+
+        task = asyncio.create_task(work())
+        await storage.reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await rows(), await files(storage)) == ({}, set())
+
+    async def test_cancelled_at_commit_after_the_answer(self, sessions, storage, book, rows):
+        storage.held = {"delete"}
+
+        async def work():
+            async with sessions() as session:
+                (await session.get(Book, 1)).file = pending("new")
+                await session.commit()
+
+        task = asyncio.create_task(work())
+        await storage.reached.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        storage.go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await rows(), await files(storage)) == ({1: "new"}, OLD - {"old"} | {"new"})
+
+
+class TestSavepoints:
+    async def test_released_and_outer_commit(self, sessions, storage, rows):
+        async with sessions.begin() as session:
+            session.add(Book(id=1, file=pending("outer")))
+            async with session.begin_nested():
+                session.add(Book(id=2, file=pending("inner")))
+        assert (await rows(), await files(storage)) == ({1: "outer", 2: "inner"}, {"outer", "inner"})
+
+    async def test_released_and_outer_rollback(self, sessions, storage, book, rows):
+        async with sessions() as session:
+            async with session.begin_nested():
+                (await session.get(Book, 1)).file = pending("inner")
+            await session.rollback()
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+    async def test_inner_rolled_back_and_outer_commit(self, sessions, storage, book, rows):
+        async with sessions.begin() as session:
+            session.add(Book(id=2, file=pending("outer")))
+            inner = await session.begin_nested()
+            (await session.get(Book, 1)).file = pending("inner")
+            await session.flush()
+            await inner.rollback()
+        assert (await rows(), await files(storage)) == ({1: "old", 2: "outer"}, OLD | {"outer"})
+
+    async def test_a_file_of_a_rolled_back_savepoint_may_be_named_again(self, sessions, storage, rows):
+        saved = await storage.save(b"", "new")
+        async with sessions.begin() as session:
+            inner = await session.begin_nested()
+            session.add(Book(id=1, file=saved))
+            await session.flush()
+            await inner.rollback()
+            session.add(Book(id=2, file=saved))
+        assert (await rows(), await files(storage)) == ({2: "new"}, {"new"})
+
+
+async def replace(session):
+    (await session.get(Book, 1)).file = pending("new")
+
+
+async def replace_by_an_id(session):
+    (await session.get(Book, 1)).file = "plain"
+
+
+async def set_to_none(session):
+    (await session.get(Book, 1)).file = None
+
+
+async def delete_row(session):
+    await session.delete(await session.get(Book, 1))
+
+
+async def orphan(session):
+    shelf = Shelf(books=[await session.get(Book, 1)])
+    session.add(shelf)
+    await session.flush()
+    shelf.books.clear()
+
+
+async def replace_expired(session):
+    book = await session.get(Book, 1)
+    session.expire(book)
+    book.file = pending("new")
+
+
+async def replace_deferred(session):
+    (await session.get(Book, 1)).deferred = pending("new")
+
+
+async def replace_twice(session):
+    book = await session.get(Book, 1)
+    book.file = pending("superseded")
+    await session.flush()
+    book.file = pending("new")
+
+
+async def replace_in_savepoint(session):
+    async with session.begin_nested():
+        await replace(session)
+
+
+async def replace_kept(session):
+    (await session.get(Book, 1)).kept = pending("new")
+
+
+async def change_and_orphan(session):
+    shelf = Shelf(books=[await session.get(Book, 1)])
+    session.add(shelf)
+    await session.flush()
+    shelf.books[0].file = pending("new")
+    shelf.books.clear()
+
+
+REPLACEMENTS = {
+    "replace": (replace, {"new", "old-deferred", "old-kept"}),
+    "replace by an id": (replace_by_an_id, {"old-deferred", "old-kept"}),
+    "set to None": (set_to_none, {"old-deferred", "old-kept"}),
+    "delete row": (delete_row, {"old-kept"}),
+    "delete-orphan cascade": (orphan, {"old-kept"}),
+    "delete-orphan cascade of a changed object": (change_and_orphan, {"old-kept"}),
+    "replace on an expired instance": (replace_expired, {"new", "old-deferred", "old-kept"}),
+    "replace on a deferred column": (replace_deferred, {"old", "new", "old-kept"}),
+    "replace twice in one transaction": (replace_twice, {"new", "old-deferred", "old-kept"}),
+    "replace in a released savepoint": (replace_in_savepoint, {"new", "old-deferred", "old-kept"}),
+    "replace with on_delete=keep": (replace_kept, OLD | {"new"}),
+}
+each_replacement = pytest.mark.parametrize(("change", "left"), REPLACEMENTS.values(), ids=REPLACEMENTS.keys())
+
+
+class TestOldFiles:
+    @each_replacement
+    async def test_removed_after_commit(self, sessions, storage, book, change, left):
+        async with sessions() as session:
+            await change(session)
+            await session.flush()
+            assert await files(storage) >= OLD
+            await session.commit()
+        assert await files(storage) == left
+
+    @each_replacement
+    async def test_kept_after_rollback(self, sessions, storage, book, rows, change, left):
+        async with sessions() as session:
+            await change(session)
+            await session.flush()
+            await session.rollback()
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+
+class TestMoves:
+    async def test_delete_and_add_of_the_same_id(self, sessions, storage, book, rows):
+        async with sessions.begin() as session:
+            first = await session.get(Book, 1)
+            session.add(Book(id=1, file=first.file))
+            await session.delete(first)
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD - {"old-deferred"})
+
+    @pytest.mark.parametrize("flushes", [1, 2])
+    async def test_move_an_id_between_rows(self, sessions, storage, book, rows, flushes):
+        async with sessions.begin() as session:
+            first = await session.get(Book, 1)
+            file, first.file = first.file, None
+            if flushes == 2:
+                await session.flush()
+            session.add(Book(id=2, file=file))
+        assert (await rows(), await files(storage)) == ({1: None, 2: "old"}, OLD)
+
+    @pytest.mark.parametrize("class_", [Book, Loan], ids=["a second row", "two tables"])
+    async def test_shared_until_the_last_one_goes(self, sessions, storage, class_):
+        async with sessions.begin() as session:
+            file = await storage.save(b"", "shared")
+            session.add_all([Book(id=1, shared=file), class_(id=2, shared=file)])
+        async with sessions.begin() as session:
+            await session.delete(await session.get(Book, 1))
+        assert await files(storage) == {"shared"}
+        async with sessions.begin() as session:
+            await session.delete(await session.get(class_, 2))
+        assert await files(storage) == set()
+
+
+WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+
+class TestTwoSessions:
+    async def test_replace_one_row(self, sessions, storage, book, rows, is_sqlite):
+        async def work(name):
+            async with sessions.begin() as session:
+                (await session.get(Book, 1)).file = pending(name)
+
+        done = await asyncio.gather(work("one"), work("two"), return_exceptions=True)
+        winner = (await rows())[1]
+        assert winner in {"one", "two"}
+        assert is_sqlite or done == [None, None]
+        assert await files(storage) == OLD - {"old"} | {winner}
+
+    async def test_the_second_waits_for_what_the_first_names(self, engine, sessions, storage, book, rows, is_sqlite):
+        async with sessions() as one, sessions() as two, engine.connect() as watcher:
+            (await one.get(Book, 1)).file = pending("one")
+            if not is_sqlite:  # which has one writer at a time
+                (await two.get(Book, 1)).file = pending("two")
+            await one.flush()
+            second = asyncio.create_task(two.commit())
+            while not is_sqlite and not await watcher.scalar(WAITING):
+                await watcher.rollback()
+            await one.commit()
+            await second
+        last = "one" if is_sqlite else "two"
+        assert (await rows(), await files(storage)) == ({1: last}, OLD - {"old"} | {last})
+
+    async def test_a_file_that_both_name_stays_if_one_commits(self, sessions, storage, rows, is_sqlite):
+        saved = await storage.save(b"", "new")
+        async with sessions() as one, sessions() as two:
+            one.add(Book(id=1, file=saved))
+            await one.flush()
+            if is_sqlite:  # which has one writer at a time
+                await one.rollback()
+            two.add(Book(id=2, file=saved if not is_sqlite else (saved := await storage.save(b"", "new"))))
+            await two.flush()
+            await one.rollback()
+            await two.commit()
+        assert (await rows(), await files(storage)) == ({2: "new"}, {"new"})
+
+
+async def passive_delete(session):
+    await session.delete(await session.get(Shelf, 1))
+
+
+async def text_delete(session):
+    await session.execute(text("DELETE FROM loans"))
+
+
+async def raw_sql(session):
+    await (await session.connection()).exec_driver_sql("DELETE FROM loans")
+
+
+async def bulk_update_mappings(session):
+    await session.run_sync(lambda sync: sync.bulk_update_mappings(Loan, [{"id": 1, "file": None}]))
+
+
+class TestUnseen:
+    @pytest.mark.parametrize("change", [text_delete, raw_sql, bulk_update_mappings, passive_delete])
+    async def test_left(self, sessions, storage, change):
+        async with sessions.begin() as session:
+            session.add(Shelf(id=1, loans=[Loan(id=1, file=pending("old"))]))
+        async with sessions() as session:
+            await change(session)
+            await session.commit()
+            assert await session.scalar(select(Loan.file)) is None
+        assert await files(storage) == {"old"}
+
+
+BULK = {
+    "bulk delete": (delete(Book).where(Book.id == 1), {"old-kept"}),
+    "bulk update": (update(Book).where(Book.id == 1).values(file=None), {"old-deferred", "old-kept"}),
+    "bulk update of another column": (update(Book).where(Book.id == 1).values(title="x"), OLD),
+    "Core delete": (delete(Book.__table__).where(Book.__table__.c.id == 1), {"old-kept"}),
+    "Core update": (update(Book.__table__).values(file=None), {"old-deferred", "old-kept"}),
+    "bulk delete of none": (delete(Book).where(Book.id == 2), OLD),
+    "with RETURNING": (delete(Book).returning(Book.id), {"old-kept"}),
+}
+REFUSED = {
+    "an SQL expression": update(Book).values(file=func.lower("mem:X")),
+    "random criteria": delete(Book).where(func.random() < 0),
+    "pending content": update(Book).values(file=pending("new")),
+}
+
+
+class TestBulkStatements:
+    @pytest.mark.parametrize(("statement", "left"), BULK.values(), ids=BULK.keys())
+    async def test_removed_after_commit(self, sessions, storage, book, statement, left):
+        async with sessions() as session:
+            await session.execute(statement)
+            assert await files(storage) == OLD
+            await session.commit()
+        assert await files(storage) == left
+
+    @pytest.mark.parametrize(("statement", "left"), BULK.values(), ids=BULK.keys())
+    async def test_kept_after_rollback(self, sessions, storage, book, rows, statement, left):
+        async with sessions() as session:
+            await session.execute(statement)
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+    @pytest.mark.parametrize("statement", REFUSED.values(), ids=REFUSED.keys())
+    async def test_refused(self, sessions, storage, book, rows, statement):
+        async with sessions() as session:
+            with pytest.raises(ValueError, match="execute: "):
+                await session.execute(statement)
+            await session.commit()
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+    async def test_criteria_that_change_on_the_way(self, sessions, storage, book, rows):
+        async with sessions() as session:
+
+            @event.listens_for(session.sync_session, "do_orm_execute")
+            def only_mine(state):
+                if state.is_delete:
+                    state.statement = state.statement.where(Book.id > 1)
+
+            with pytest.raises(ValueError, match="found 1 rows, then 0"):
+                await session.execute(delete(Book))
+            await session.commit()
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+
+class TestUnflushed:
+    async def test_merge(self, sessions, storage, book):
+        async with sessions() as session:
+            merged = await session.merge(Book(id=1, title="x"))
+            await session.commit()
+            await session.refresh(merged)
+            assert merged.file.filename == "old"
+        assert await files(storage) == OLD
+
+    async def test_refresh_with_a_pending_value(self, sessions, storage, book):
+        async with sessions() as session:
+            book = await session.get(Book, 1)
+            book.file = pending("new")
+            await session.refresh(book)
+            await session.commit()
+        assert await files(storage) == OLD
+
+    async def test_expunge_before_flush(self, sessions, storage, book):
+        async with sessions() as session:
+            (book := await session.get(Book, 1)).file = pending("new")
+            session.expunge(book)
+            session.add(other := Book(file=await storage.save(b"", "saved")))
+            session.expunge(other)
+        assert await files(storage) == OLD | {"saved"}
+
+    async def test_object_never_added(self, sessions, storage, book):
+        async with sessions.begin():
+            Book(file=pending("new"))
+        assert await files(storage) == OLD
+
+
+class TestOuterTransaction:
+    """The recipe for tests: see "Joining a Session into an External Transaction" in SQLAlchemy's documentation."""
+
+    @pytest.fixture
+    async def connection(self, engine, is_sqlite):
+        async with engine.connect() as connection:
+            yield connection
+
+    async def work(self, connection):
+        sessions = enable_file_tracking(
+            async_sessionmaker(bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        )
+        async with sessions() as session:
+            session.add(other := Book(id=2, file=pending("first")))
+            await session.commit()
+            (await session.get(Book, 1)).file = pending("new")
+            async with session.begin_nested():
+                other.file = pending("second")
+            await session.commit()
+
+    async def test_new_removed_at_the_outer_rollback(self, connection, storage, book, rows):
+        outer = await connection.begin()
+        await self.work(connection)
+        assert await files(storage) == OLD | {"first", "new", "second"}
+        await outer.rollback()
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+    async def test_old_removed_at_the_outer_commit(self, connection, storage, book, rows):
+        async with connection.begin():
+            await self.work(connection)
+            assert await files(storage) == OLD | {"first", "new", "second"}
+        await connection.close()
+        assert await files(storage) == OLD - {"old"} | {"new", "second"}
+        assert await rows() == {1: "new", 2: "second"}
+
+    async def test_a_savepoint_of_the_connection_rolled_back(self, connection, storage, book, rows):
+        async with connection.begin():
+            nested = await connection.begin_nested()
+            await self.work(connection)
+            await nested.rollback()
+        await connection.close()
+        assert (await rows(), await files(storage)) == ({1: "old"}, OLD)
+
+
+class TestTwoPhase:
+    @pytest.fixture
+    def database_url(self, postgres_database):
+        return postgres_database  # the test server's max_prepared_transactions is above 0
+
+    @pytest.mark.parametrize("is_committed", [True, False], ids=["commit", "rollback after prepare"])
+    async def test_as_commit_and_rollback(self, engine, storage, book, rows, is_committed):
+        sessions = enable_file_tracking(async_sessionmaker(engine, twophase=True))
+        async with sessions() as session:
+            (await session.get(Book, 1)).file = pending("new")
+            await session.run_sync(lambda sync: sync.prepare())
+            await (session.commit() if is_committed else session.rollback())
+        now = "new" if is_committed else "old"
+        assert (await rows(), await files(storage)) == ({1: now}, OLD - {"old"} | {now})
+
+
+class TestStorageTrouble:
+    async def test_storage_down_at_delete(self, sessions, storage, book, rows, monkeypatch, caplog):
+        seen = []
+        monkeypatch.setattr(events, "hooks", [seen.append])
+        storage.refused = {"delete"}
+        async with sessions.begin() as session:
+            (await session.get(Book, 1)).file = pending("new")
+        assert (await rows(), await files(storage)) == ({1: "new"}, OLD | {"new"})
+        assert [each.outcome for each in seen if each.operation == "remove"] == ["StorageUnavailableException"]
+        assert "old" in caplog.text
+
+    async def test_storage_too_slow(self, engine, storage, book, caplog):
+        sessions = enable_file_tracking(async_sessionmaker(engine), removal_timeout=0.01)
+        storage.held = {"delete"}
+        async with sessions.begin() as session:
+            (await session.get(Book, 1)).file = None
+        assert await files(storage) == OLD
+        assert "no time to remove" in caplog.text
+
+    async def test_old_object_already_missing(self, sessions, storage, book):
+        async with sessions.begin() as session:
+            book = await session.get(Book, 1)
+            await book.file.delete()
+            book.file = None
+        assert await files(storage) == OLD - {"old"}
+
+    async def test_an_id_that_never_existed_is_not_checked(self, sessions, storage, rows):
+        async with sessions.begin() as session:
+            session.add(Book(id=1, file=StoredFile("mem:nowhere")))
+        assert await rows() == {1: "nowhere"}

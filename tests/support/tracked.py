@@ -1,0 +1,75 @@
+"""Mapped classes whose files are tracked, and storages that fail or wait when told to."""
+
+import asyncio
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from async_storages import MemoryStorage, PendingFile, StorageUnavailableException, StoredFile
+from async_storages.integrations.sqlalchemy import FileType
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Shelf(Base):
+    __tablename__ = "shelves"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    books: Mapped[list["Book"]] = relationship(cascade="all, delete-orphan", order_by="Book.id")
+    loans: Mapped[list["Loan"]] = relationship(cascade="all, delete", passive_deletes=True)
+
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str | None] = mapped_column(unique=True)
+    shelf_id: Mapped[int | None] = mapped_column(ForeignKey(Shelf.id))
+    file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
+    deferred: Mapped[StoredFile | None] = mapped_column(FileType("documents"), deferred=True)
+    kept: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
+    shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True), index=True)
+
+
+class Loan(Base):
+    __tablename__ = "loans"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shelf_id: Mapped[int | None] = mapped_column(ForeignKey(Shelf.id, ondelete="CASCADE"))
+    file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
+    shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True), index=True)
+
+
+class TroubledStorage(MemoryStorage):
+    """Refuses what it is told to refuse, and says when it is asked to wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.refused = set()
+        self.held = set()
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def write(self, content, key, *, overwrite=True):
+        await self._meet("write", key)
+        return await super().write(content, key, overwrite=overwrite)
+
+    async def delete(self, name):
+        await self._meet("delete", name)
+        await super().delete(name)
+
+    async def _meet(self, operation, key):
+        name = str(key).rpartition("_")[2]
+        if {operation, name} & self.held:
+            self.reached.set()
+            await self.go_on.wait()
+        if {operation, name} & self.refused:
+            raise StorageUnavailableException("told to", operation=operation)
+
+
+def pending(name):
+    return PendingFile(name.encode(), filename=name)
+
+
+async def files(storage):
+    """The names of the files that are there."""
+    return {info.file_name async for info in storage.list()}
