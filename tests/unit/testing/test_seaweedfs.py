@@ -17,6 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from async_storages.testing import fixtures
 from async_storages.testing import seaweedfs as module
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
 
@@ -90,22 +91,18 @@ def test_no_secret_is_in_the_repr(s3_server):
     assert "secret-of" not in repr(s3_server)
 
 
-@pytest.fixture(scope="module")
-def used():
-    """The buckets of the tests before; other tests on this server have theirs."""
-    return []
-
-
 @pytest.mark.parametrize("_time", ["once", "again"])
-def test_s3_bucket_is_empty_each_time(_time, client, s3_bucket, used):
-    used.append(s3_bucket)
+def test_s3_bucket_is_empty_each_time(_time, client, s3_bucket):
     assert client.list_objects_v2(Bucket=s3_bucket)["KeyCount"] == 0
     client.put_object(Bucket=s3_bucket, Key="leftover", Body=b"content")
 
 
-def test_s3_bucket_is_dropped_after_its_test(client, used):
-    there = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-    assert there.isdisjoint(used)
+def test_s3_bucket_is_dropped_after_its_test(client, s3_server):
+    steps = fixtures.s3_bucket._get_wrapped_function()(s3_server)
+    name = next(steps)
+    assert name in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+    assert next(steps, None) is None
+    assert name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
 
 
 def test_buckets_come_and_go_without_end(client, s3_server):
