@@ -88,7 +88,14 @@ class FastDFSCluster:
 
     # ---- making files
 
-    async def upload(self, content: Source | Content, extension: str = "", *, appender: bool = False) -> str:
+    async def upload(
+        self,
+        content: Source | Content,
+        extension: str = "",
+        *,
+        appender: bool = False,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
         """Store a new file.
 
         It is tried again on another server as long as the server cannot have stored it, that is until all of it was
@@ -98,6 +105,7 @@ class FastDFSCluster:
             content: See `async_storages.sources`. Content of unknown size is kept in a temporary file first.
             extension: Up to 6 of A-Z, a-z, 0-9, ``.``, ``_``, ``-``, without the dot before it.
             appender: Whether it is to be changed later: see `append`, `modify`, `truncate`.
+            metadata: As for `set_metadata`; a file that cannot get it is removed again.
 
         Returns:
             The id.
@@ -112,9 +120,17 @@ class FastDFSCluster:
             path_index = target.path_index if self._path_index < 0 else self._path_index
             return target.server, protocol.upload(size, extension, path_index=path_index, appender=appender)
 
-        return await self._store(content, place)
+        return await self._store(content, place, metadata or {})
 
-    async def upload_slave(self, content: Source | Content, master: str, prefix: str, extension: str = "") -> str:
+    async def upload_slave(
+        self,
+        content: Source | Content,
+        master: str,
+        prefix: str,
+        extension: str = "",
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
         """Store a file that belongs to another one, such as a thumbnail, beside it; see `upload`.
 
         Args:
@@ -122,6 +138,7 @@ class FastDFSCluster:
             master: The id of the other file.
             prefix: 1 to 16 of A-Z, a-z, 0-9, ``.``, ``_``, ``-`` that tell it from others, such as ``_150x150``.
             extension: As for `upload`.
+            metadata: As for `upload`.
 
         Returns:
             The id: the master's, the prefix, the extension.
@@ -135,25 +152,29 @@ class FastDFSCluster:
         async def place(size: int, _avoiding: set[Server]) -> tuple[Server, Request[Name]]:
             return await self._trackers.writer_of(name), protocol.upload_slave(name, size, prefix, extension)
 
-        return await self._store(content, place)
+        return await self._store(content, place, metadata or {})
 
     async def _store(
         self,
         content: Source | Content,
         place: Callable[[int, set[Server]], Awaitable[tuple[Server, Request[Name]]]],
+        metadata: Mapping[str, str],
     ) -> str:
+        protocol.encode_metadata(metadata)  # what FastDFS would cut is refused before anything is sent
         sending = _Sending()
 
         async def store() -> str:
             async with _owned(content) as owned, measured(owned) as body:
 
-                async def attempt(avoiding: set[Server]) -> Name:
+                async def attempt(avoiding: set[Server]) -> tuple[Server, Name]:
                     server, request = await place(body.size, avoiding)
-                    return await self._send(server, request, body, sending, avoiding)
+                    return server, await self._send(server, request, body, sending, avoiding)
 
-                file_id = str(await self._retrying(attempt, lambda: sending.may_begin_again(body)))
-                await self._verify(file_id, owned)
-                return file_id
+                server, name = await self._retrying(attempt, lambda: sending.may_begin_again(body))
+                await self._verify(str(name), owned)
+                if metadata:
+                    await self._describe(server, name, metadata)
+                return str(name)
 
         return await settled_if_cancelled(
             store(),
@@ -161,6 +182,18 @@ class FastDFSCluster:
             undo=self.delete,
             within=self.options.cleanup_timeout,
         )
+
+    async def _describe(self, server: Server, name: Name, metadata: Mapping[str, str]) -> None:
+        """Give a new file its metadata, on the server that has just stored it; remove it if that cannot be done."""
+        request = protocol.set_metadata(name, metadata, mode="replace")
+        try:
+            try:
+                await self._use(server, lambda connection: connection.ask(request), set())
+            except StorageUnavailableException:
+                await self._write(name, request)
+        except BaseException as error:
+            await clean_up(self.delete(str(name)), error, within=self.options.cleanup_timeout)
+            raise
 
     async def _verify(self, file_id: str, content: Content) -> None:
         """Hold the checksum in a new id, if it is in there, against what was sent; remove the file if it differs."""

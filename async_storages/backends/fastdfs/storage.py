@@ -6,11 +6,10 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 from urllib.parse import quote, urlencode, urlsplit
 
 from async_storages import ids, naming, sniff
-from async_storages.backends.cleanup import clean_up
 from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.pool import FastDFSOptions
@@ -32,9 +31,6 @@ from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
 from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 __all__ = ["FastDFSStorage"]
 
@@ -159,24 +155,10 @@ class FastDFSStorage(Storage):
         with self._operation("write", key) as operation:
             shown = naming.original_filename(str(key)) if store_name else None
             extension = _extension(str(key))
-            file_id = await self._store(content, shown, extension, lambda: self._cluster.upload(content, extension))
+            metadata = await _description(content, shown, extension)
+            file_id = await self._cluster.upload(content, extension, metadata=metadata)
             operation.bytes = content.size or 0
             return file_id
-
-    async def _store(
-        self, content: Content, shown: str | None, extension: str, upload: "Callable[[], Awaitable[str]]"
-    ) -> str:
-        """Upload, then describe; a file that cannot be described is removed again."""
-        described = await _description(content, shown, extension)
-        file_id = await upload()
-        if described:
-            try:
-                await self._cluster.set_metadata(file_id, described)
-            except BaseException as error:
-                within = self._cluster.options.cleanup_timeout
-                await clean_up(self._cluster.delete(file_id), error, within=within)
-                raise
-        return file_id
 
     async def save(  # pyright: ignore[reportIncompatibleMethodOverride] - one option more than every storage has
         self,
@@ -232,9 +214,8 @@ class FastDFSStorage(Storage):
             _check_slave(origin.key, prefix, extension)
             with during("write", str(origin)):
                 async with as_content(content, filename, options) as body:
-                    file_id = await self._store(
-                        body, None, extension, lambda: self._cluster.upload_slave(body, origin.key, prefix, extension)
-                    )
+                    metadata = await _description(body, None, extension)
+                    file_id = await self._cluster.upload_slave(body, origin.key, prefix, extension, metadata=metadata)
                     operation.bytes = body.size or 0
                     return self._stored(file_id, body)
 
@@ -413,12 +394,11 @@ def _check_slave(master: str, prefix: str, extension: str) -> None:
 
 
 async def _description(content: Content, shown: str | None, extension: str) -> dict[str, str]:
-    """The metadata that a file is to have, checked: what FastDFS would cut is refused before anything is sent."""
+    """The metadata that a file is to have."""
     described = dict(content.metadata)
     if shown is not None:
         described[_FILE_NAME] = naming.clean_filename(shown)  # of 255 bytes, which is fewer than FastDFS cuts
     content_type = await content.content_type()
     if content_type != sniff.guess_by_name(f"file.{extension}"):
         described[_CONTENT_TYPE] = content_type
-    protocol.encode_metadata(described)
     return described

@@ -27,7 +27,7 @@ PATH = "M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin"
 FILE_ID = f"group1/{PATH}"
 SECRET = "hidden-from-all"
 NOW = 1_800_000_000
-UPLOAD, DELETE, SET_METADATA, GET_METADATA, INFO, SLAVE = 11, 12, 13, 15, 22, 21
+UPLOAD, DELETE, SET_METADATA, GET_METADATA, INFO, SLAVE, QUERY_STORE, QUERY_UPDATE = 11, 12, 13, 15, 22, 21, 101, 103
 QUERIES = {101, 102, 103}
 ENDLESS = Fault(cut=1 << 40)
 """Lets everything pass, and is counted."""
@@ -50,7 +50,7 @@ def asked(server):
     """The commands that have come, in ascending order, each as often as it came."""
     counters = {
         command: server.inject(ENDLESS, command, times=None)
-        for command in (UPLOAD, DELETE, SET_METADATA, GET_METADATA, SLAVE, INFO, 14)
+        for command in (UPLOAD, DELETE, SET_METADATA, GET_METADATA, SLAVE, INFO, 14, QUERY_STORE, QUERY_UPDATE)
     }
     return lambda: [command for command, counter in sorted(counters.items()) for _ in range(counter.fired)]
 
@@ -192,10 +192,10 @@ async def test_types_are_kept_where_the_extension_does_not_tell(server, storage,
 @pytest.mark.parametrize(
     ("options", "commands"),
     [
-        ({"store_name": False}, [UPLOAD]),
-        ({}, [UPLOAD, SET_METADATA]),
-        ({"store_name": False, "metadata": {"a": "1"}}, [UPLOAD, SET_METADATA]),
-        ({"metadata": {"a": "1"}}, [UPLOAD, SET_METADATA]),
+        ({"store_name": False}, [UPLOAD, QUERY_STORE]),
+        ({}, [UPLOAD, SET_METADATA, QUERY_STORE]),
+        ({"store_name": False, "metadata": {"a": "1"}}, [UPLOAD, SET_METADATA, QUERY_STORE]),
+        ({"metadata": {"a": "1"}}, [UPLOAD, SET_METADATA, QUERY_STORE]),
     ],
     ids=["neither", "name", "metadata", "both"],
 )
@@ -211,7 +211,7 @@ async def test_the_name_costs_a_round_trip(storage, asked, options, commands):
 async def test_what_was_saved_knows_its_size_without_asking(storage, asked):
     stored = await storage.save(b"content", "a.txt", folder="of no effect", store_name=False)
     assert stored.known_size == 7
-    assert asked() == [UPLOAD]
+    assert asked() == [UPLOAD, QUERY_STORE]
 
 
 async def test_a_file_that_cannot_be_described_is_removed_again(server, storage):
@@ -219,6 +219,14 @@ async def test_a_file_that_cannot_be_described_is_removed_again(server, storage)
     with pytest.raises(StorageOperationException, match="no space is left"):
         await storage.save(b"content", "a.txt")
     assert await server.files() == []
+
+
+async def test_a_file_whose_description_was_not_answered_is_described_again(server, storage):
+    cut = server.inject(Fault(cut=0), SET_METADATA)
+    stored = await storage.save(b"content", "a.txt")
+    assert (await storage.stat(stored)).file_name == "a.txt"
+    assert cut.fired == 1
+    assert len(await server.files()) == 1
 
 
 # ---- metadata
