@@ -3,10 +3,11 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["map_bounded", "offload"]
+__all__ = ["map_bounded", "offload", "wait_out"]
 
 
 async def offload[Result](func: Callable[..., Result], *args: object) -> Result:
@@ -29,16 +30,22 @@ async def offload[Result](func: Callable[..., Result], *args: object) -> Result:
             raise RuntimeError("a function in a worker thread raised StopIteration") from stop
 
     future = asyncio.get_running_loop().run_in_executor(None, call)
+    cancelled = await wait_out(future)
+    if cancelled is None:
+        return future.result()
+    future.exception()  # retrieved, so that asyncio does not log it as forgotten
+    raise cancelled
+
+
+async def wait_out(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait until a future or task is done, also when cancelled meanwhile; returns the cancellation, to be raised."""
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError as error:
             cancelled = error
-    if cancelled is None:
-        return future.result()
-    future.exception()  # retrieved, so that asyncio does not log it as forgotten
-    raise cancelled
+    return cancelled
 
 
 async def map_bounded[Item, Result](

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
+from async_storages._tasks import wait_out
 from async_storages.errors import StorageException
 
 __all__ = ["clean_up", "settled_if_cancelled"]
@@ -19,9 +19,7 @@ async def clean_up(work: Coroutine[Any, Any, object], error: BaseException, *, w
         within: Seconds after which the work is given up.
     """
     task = asyncio.ensure_future(asyncio.wait_for(work, within))
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
+    await wait_out(task)
     if task.cancelled():  # by the loop, which ends
         error.add_note("what it began was not cleaned up")
     elif (failure := task.exception()) is not None:

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from math import isnan
 from types import TracebackType
 from typing import Self
 
@@ -24,12 +25,13 @@ class FastDFSOptions:
         network_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
         pool_timeout: Seconds to wait for a free connection.
         cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
-        idle_check: Seconds without use after which a connection is asked whether it is alive before it is used.
+        idle_check: Seconds without use after which a connection is asked whether it is alive before it is used; below
+            0 it always is.
         max_connections: Connections open at once to one server, per event loop.
         retries: See `Retries`.
 
     Raises:
-        InvalidArgumentException: One of the numbers is not above 0.
+        InvalidArgumentException: One of the other numbers is not above 0, or `idle_check` no number.
     """
 
     connect_timeout: float = 2.0
@@ -44,6 +46,8 @@ class FastDFSOptions:
         for name in ("connect_timeout", "network_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
             if not getattr(self, name) > 0:
                 raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if isnan(self.idle_check):
+            raise InvalidArgumentException("idle_check must be a number, not nan")
 
 
 class Pools:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import await_only, greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
 
+from async_storages._tasks import wait_out
 from async_storages.errors import InvalidArgumentException
 
 __all__ = ["NEEDS_ASYNC_SESSION", "is_inside", "spawn", "wait_for", "wait_to_the_end"]
@@ -36,12 +37,7 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
 async def wait_to_the_end(work: Coroutine[Any, Any, object]) -> None:
     """Run `work` in a task of its own; a cancellation meanwhile is raised after it has ended."""
     task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
+    cancelled = await wait_out(task)
     if cancelled is not None:
         raise cancelled
     task.result()

@@ -20,13 +20,6 @@ def archive():
         yield archive
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgres_database")
-    return f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}"
-
-
 @pytest.fixture
 async def engine(database_url):
     engine = create_async_engine(database_url)

@@ -18,7 +18,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import async_storages
+from async_storages.testing import fixtures
 from async_storages.testing import postgres as postgres_module
+from async_storages.testing.fastdfs_server import FastDFSProcess
 
 
 async def scalars(url: str, statement: str) -> list[object]:
@@ -147,3 +149,13 @@ async def test_making_a_path_absolute_is_allowed():
 async def test_connecting_to_postgres_is_allowed(postgres_url):
     wait_for = from_the_package("async def call(awaitable): return await awaitable")
     assert await wait_for(scalars(postgres_url, "SELECT 1")) == [1]
+
+
+@pytest.mark.parametrize("tracker", ["10.0.0.1:22122", None])
+async def test_a_real_fastdfs_cluster_takes_the_place_of_the_server(monkeypatch, tracker):
+    monkeypatch.setenv("FASTDFS_TRACKER", tracker) if tracker else monkeypatch.delenv("FASTDFS_TRACKER", raising=False)
+    steps = fixtures.fastdfs_server._get_wrapped_function()()
+    server = await asyncio.to_thread(next, steps)
+    assert (server.tracker == tracker, isinstance(server, FastDFSProcess)) == (tracker is not None, tracker is None)
+    assert await server.files() == []
+    assert await asyncio.to_thread(next, steps, None) is None

@@ -36,6 +36,11 @@ def test_options_that_cannot_be(name, value):
         FastDFSOptions(**{name: value})
 
 
+def test_an_idle_check_that_cannot_be():
+    with pytest.raises(InvalidArgumentException, match="idle_check"):
+        FastDFSOptions(idle_check=float("nan"))
+
+
 async def test_the_bound():
     async with scripted(answer) as script, Pools(replace(FAST, max_connections=3)) as pools:
         await asyncio.gather(*(ask(pools, script.server) for _ in range(50)))

@@ -1,0 +1,376 @@
+"""What FastDFS answers, without I/O: replies as their bytes come, and what is in their bodies.
+
+A reply is a header of 10 bytes (length of the body, command 100, status) and the body; numbers are big-endian. Checked
+against FastDFS 6.16 (tracker/tracker_proto.h, storage/storage_service.c, tracker/tracker_service.c).
+"""
+
+import re
+import struct
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from async_storages.backends.fastdfs.statuses import ProtocolError, Refusal
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["FileInfo", "GroupInfo", "Name", "ReplyParser", "Server", "StorageInfo", "StoreTarget"]
+
+HEADER = struct.Struct(">QBB")
+"""Of requests and replies: length of the body, command, status."""
+
+INFO = struct.Struct(">QQq")
+"""Size, time and checksum of a file; an address follows."""
+
+GROUP = re.compile(r"[A-Za-z0-9]{1,16}")
+GROUP_SIZE = 16
+ADDRESS_SIZES = (15, 45)
+"""Bytes of an address: IPv4 as servers without IPv6 send it, and IPv6."""
+
+_REPLY = 100
+_PATH = re.compile(r"M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/[A-Za-z0-9._-]+")
+
+
+class Name(NamedTuple):
+    """A file's id in its two parts.
+
+    Attributes:
+        group: The storage group.
+        path: The rest: ``M00/00/1E/…``.
+    """
+
+    group: str
+    path: str
+
+    @classmethod
+    def parse(cls, file_id: str) -> "Name":
+        """Take an id apart.
+
+        Raises:
+            InvalidArgumentException: Every server would refuse it (storage/fdfs_global.c:33-63).
+        """
+        group, _, path = file_id.partition("/")
+        if not (GROUP.fullmatch(group) and _PATH.fullmatch(path) and 22 <= len(path) < 128):
+            raise InvalidArgumentException("not of the form group1/M00/00/1E/…", file_id=file_id)
+        return cls(group, path)
+
+    def __str__(self) -> str:
+        """The id."""
+        return f"{self.group}/{self.path}"
+
+
+class Server(NamedTuple):
+    """The address of a tracker or a storage server."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """``host:port``, with an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class StoreTarget(NamedTuple):
+    """Where a new file may go."""
+
+    group: str
+    server: Server
+    path_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """What a storage server tells of a file.
+
+    Attributes:
+        size: Bytes.
+        created_at: Seconds since 1970.
+        crc32: Of the content; 0 for appenders and slaves of which none was computed.
+        source: The address of the server that it was uploaded to.
+    """
+
+    size: int
+    created_at: int
+    crc32: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """What a tracker tells of a group: its name, its space in MB, its servers."""
+
+    name: str
+    total_mb: int
+    free_mb: int
+    storage_count: int
+    storage_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageInfo:
+    """What a tracker tells of a storage server.
+
+    Attributes:
+        id: Its id, or its address where it has none.
+        server: Its address.
+        is_active: Whether it serves.
+        version: Of FastDFS.
+        total_mb: Space in all.
+        free_mb: Space that is free.
+    """
+
+    id: str
+    server: Server
+    is_active: bool
+    version: str
+    total_mb: int
+    free_mb: int
+
+
+class ReplyParser:
+    """One reply, out of its bytes as they come.
+
+    Args:
+        lengths: See `Request`.
+
+    Attributes:
+        length: Bytes of the body; None until the header has come.
+        received: Bytes of the body so far.
+    """
+
+    def __init__(self, lengths: Collection[int] | None) -> None:
+        self._lengths = lengths
+        self._header = b""
+        self._status = 0
+        self.length: int | None = None
+        self.received = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.length == self.received
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The status, if it is not 0."""
+        return Refusal(self._status) if self._status else None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what came; returns what of it belongs to the body.
+
+        Raises:
+            ProtocolError: It is no reply, or more than one.
+        """
+        body = self._take_header(data) if self.length is None else data
+        if self.length is not None:
+            self.received += len(body)
+            if self.received > self.length:
+                raise ProtocolError(f"{self.received - self.length} bytes came after the reply")
+        return body
+
+    def _take_header(self, data: bytes) -> bytes:
+        missing = HEADER.size - len(self._header)
+        self._header += data[:missing]
+        if len(self._header) == HEADER.size:
+            length, command, self._status = HEADER.unpack(self._header)
+            self._check(length, command)
+            self.length = length
+        return data[missing:]
+
+    def _check(self, length: int, command: int) -> None:
+        if command != _REPLY:
+            raise ProtocolError(f"what came is no reply of FastDFS (command {command})")
+        if self._status and length:
+            raise ProtocolError(f"a refusal (status {self._status}) came with a body of {length} bytes")
+        if not self._status and self._lengths is not None and length not in self._lengths:
+            raise ProtocolError(f"a reply of {length} bytes is not the answer to this request")
+
+
+# ---- bodies
+
+
+def parse_nothing(_body: bytes) -> None:
+    """An empty body."""
+    return
+
+
+def parse_name(body: bytes) -> Name:
+    """The id of a new file."""
+    path = _text(body[GROUP_SIZE:])
+    try:
+        return Name.parse(f"{_text(body[:GROUP_SIZE])}/{path}")
+    except InvalidArgumentException as error:
+        raise ProtocolError(f"the reply holds no file id ({error.file_id!a:.200})") from None
+
+
+def parse_info(body: bytes) -> FileInfo:
+    """What `query_file_info` asks for."""
+    size, created_at, crc32 = INFO.unpack_from(body)
+    # the checksum is a C int that was widened: bytes above it are its sign
+    return FileInfo(size, created_at, crc32 & 0xFFFF_FFFF, _text(body[INFO.size :]))
+
+
+def parse_metadata(body: bytes) -> dict[str, str]:
+    """Records divided by 1, keys from values by 2; what is no record is passed over."""
+    found: dict[str, str] = {}
+    for record in body.split(b"\1"):
+        key, separator, value = record.partition(b"\2")
+        if separator:
+            found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+    return found
+
+
+def parse_store(body: bytes) -> StoreTarget:
+    """Where to upload to."""
+    return StoreTarget(_group_of(body), _server(body[GROUP_SIZE:-1]), body[-1])
+
+
+def parse_server(body: bytes) -> Server:
+    """One server."""
+    _group_of(body)
+    return _server(body[GROUP_SIZE:])
+
+
+def parse_stores(body: bytes) -> list[StoreTarget]:
+    """Several of a group."""
+    group = _group_of(body)
+    path_index = body[-1]
+    servers = _first_that_fits(body[GROUP_SIZE:-1], _pairs)
+    return [StoreTarget(group, server, path_index) for server in servers]
+
+
+def parse_servers(body: bytes) -> list[Server]:
+    """Several that have a file."""
+    _group_of(body)
+    # 6.16 gives each server's port, earlier ones give that of the first for all
+    return _first_that_fits(body[GROUP_SIZE:], _pairs, _one_port)
+
+
+def _first_that_fits(fields: bytes, *layouts: Callable[[bytes, int], Iterator[Server]]) -> list[Server]:
+    """The servers, by the layout and size of addresses in which all of them make sense."""
+    for layout in layouts:
+        for size in ADDRESS_SIZES:
+            try:
+                if servers := list(layout(fields, size)):
+                    return servers
+            except (ProtocolError, struct.error):
+                continue
+    raise ProtocolError(f"the reply holds no list of servers ({len(fields)} bytes)")
+
+
+def _pairs(fields: bytes, size: int) -> Iterator[Server]:
+    for start in range(0, len(fields), size + 8):
+        yield _server(fields[start : start + size + 8], size)
+
+
+def _one_port(fields: bytes, size: int) -> Iterator[Server]:
+    first = _server(fields[: size + 8], size)
+    yield first
+    for start in range(size + 8, len(fields), size):
+        yield Server(_host(fields[start : start + size], size), first.port)
+
+
+def _server(fields: bytes, size: int | None = None) -> Server:
+    size = len(fields) - 8 if size is None else size
+    (port,) = struct.unpack(">Q", fields[size:])
+    if not 0 < port < 65536:
+        raise ProtocolError(f"the reply names the port {port}")
+    return Server(_host(fields[:size], size), port)
+
+
+@lru_cache(256)  # every reply names one of few servers
+def _host(field: bytes, size: int) -> str:
+    host = _text(field)
+    try:
+        ip_address(host)
+    except ValueError:
+        raise ProtocolError(f"the reply names the host {host!a:.60}") from None
+    if len(field) != size:
+        raise ProtocolError("the reply breaks off in an address")
+    return host
+
+
+def _group_of(body: bytes) -> str:
+    group = _text(body[:GROUP_SIZE])
+    if not GROUP.fullmatch(group) or len(body) <= GROUP_SIZE:
+        raise ProtocolError(f"the reply names the group {group!a:.40}")
+    return group
+
+
+def _text(field: bytes) -> str:
+    """A text of fixed size: up to its first NUL."""
+    try:
+        return field.partition(b"\0")[0].decode("ascii")
+    except UnicodeDecodeError:
+        raise ProtocolError(f"the reply holds {field[:40]!r} where a name should be") from None
+
+
+# ---- parsing statistics
+
+_GROUP_RECORD_SIZES = (113, 105)  # from 6.13.1 on, which added reserved_mb; before
+_ACTIVE = 7  # FDFS_STORAGE_STATUS_ACTIVE
+
+
+class _StorageLayout(NamedTuple):
+    """Where the fields of a storage server's record are."""
+
+    size: int
+    id_at: int
+    ip_size: int
+    has_domain: bool
+    version_size: int
+    has_reserved: bool
+
+
+_STORAGE_LAYOUTS = (
+    _StorageLayout(487, 2, 16, has_domain=False, version_size=8, has_reserved=True),  # 6.15 with IPv4 addresses
+    _StorageLayout(
+        517, 2, 46, has_domain=False, version_size=8, has_reserved=True
+    ),  # 6.13.1, and 6.15 with IPv6 addresses
+    _StorageLayout(509, 2, 46, has_domain=False, version_size=8, has_reserved=False),  # 6.13
+    _StorageLayout(644, 1, 46, has_domain=True, version_size=8, has_reserved=False),  # 6.11
+    _StorageLayout(612, 1, 16, has_domain=True, version_size=6, has_reserved=False),  # before
+)
+
+
+def parse_groups(body: bytes) -> list[GroupInfo]:
+    """Records of 113 bytes, before 6.13.1 of 105."""
+    for size in _GROUP_RECORD_SIZES:
+        if len(body) % size == 0:
+            return [_group_info(record, has_reserved=size == 113) for record in _records(body, size)]
+    raise ProtocolError(f"{len(body)} bytes are no list of groups")
+
+
+def _group_info(record: bytes, *, has_reserved: bool) -> GroupInfo:
+    numbers = struct.unpack(f">{(len(record) - 17) // 8}Q", record[17:])
+    count_at = 4 if has_reserved else 3
+    return GroupInfo(_text(record[:17]), numbers[0], numbers[1], numbers[count_at], numbers[count_at + 1])
+
+
+def parse_storages(body: bytes) -> list[StorageInfo]:
+    """Records whose size tells the version."""
+    for layout in _STORAGE_LAYOUTS:
+        if len(body) % layout.size == 0:
+            return [_storage_info(record, layout) for record in _records(body, layout.size)]
+    raise ProtocolError(f"{len(body)} bytes are no list of storage servers")
+
+
+def _storage_info(record: bytes, layout: _StorageLayout) -> StorageInfo:
+    ip_at = layout.id_at + 16
+    version_at = ip_at + layout.ip_size + (128 if layout.has_domain else 0) + 16
+    numbers_at = version_at + layout.version_size
+    # join time, up time, total, free, [reserved,] priority, paths, folders, current path, port
+    numbers = struct.unpack_from(">10Q", record, numbers_at)
+    return StorageInfo(
+        id=_text(record[layout.id_at : ip_at]),
+        server=Server(_text(record[ip_at : ip_at + layout.ip_size]), numbers[9 if layout.has_reserved else 8]),
+        is_active=record[0] == _ACTIVE,
+        version=_text(record[version_at:numbers_at]),
+        total_mb=numbers[2],
+        free_mb=numbers[3],
+    )
+
+
+def _records(body: bytes, size: int) -> list[bytes]:
+    return [body[start : start + size] for start in range(0, len(body), size)]
