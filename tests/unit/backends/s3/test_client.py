@@ -202,7 +202,7 @@ async def test_a_refusal_at_any_time_is_a_refusal():
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize("date", [at(0.05), "yesterday", None])
+@pytest.mark.parametrize("date", [at(0.05), "yesterday", None], ids=["three minutes", "words", "none"])
 async def test_a_clock_that_is_not_why_is_left_alone(date):
     async with client_of(error(403, "AccessDenied", Date=date)) as (client, server):
         with pytest.raises(AccessDeniedException):
