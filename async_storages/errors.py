@@ -8,6 +8,7 @@ StorageException (500)
 ├── FileNotFoundException (404, also the builtin FileNotFoundError)
 ├── FileExistsException (409)
 ├── FileGoneException (409)
+├── SweepRefusedException (409)
 ├── AccessDeniedException (403)
 ├── DeleteNotSupportedException (403)
 ├── RouteNotSupportedException (403)
@@ -41,6 +42,7 @@ __all__ = [
     "StorageException",
     "StorageOperationException",
     "StorageUnavailableException",
+    "SweepRefusedException",
     "during",
 ]
 
@@ -121,6 +123,12 @@ class FileExistsException(StorageException):
 
 class FileGoneException(StorageException):
     """The file was condemned or removed between its upload and the row that was to name it."""
+
+    http_status = 409
+
+
+class SweepRefusedException(StorageException):
+    """A ledger would delete files that may be needed: see `FileLedger.sweep`."""
 
     http_status = 409
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Protocol, cast
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException
 
 if TYPE_CHECKING:
+    from async_storages.files import StoredFile
     from async_storages.ids import FileId
     from async_storages.storage import FileName, Storage
 
-__all__ = ["DEFAULT", "Address", "Ref", "StorageRouter", "find", "get", "names", "override", "register", "unregister"]
+__all__ = ["DEFAULT", "Address", "Keeper", "Ref", "StorageRouter", "find", "get", "names", "override", "register", "unregister"]
 
 DEFAULT = "default"
 """The name that columns use when none is given."""
@@ -36,6 +37,14 @@ class StorageRouter(Protocol):
 
     def storage_for(self, file_id: "FileName") -> "Storage":
         """The storage that holds the file; raises RouteNotSupportedException if none does."""
+        ...
+
+
+class Keeper(Protocol):
+    """What decides when files are deleted, such as a ledger."""
+
+    async def condemn(self, stored: "StoredFile") -> None:
+        """Delete the file as soon as nothing names it."""
         ...
 
 
@@ -169,12 +178,14 @@ class Ref:
 
     Attributes:
         value: A storage or manager, a registered name, or None: the registry's default, or set later.
+        keeper: Who deletes its files; None for whoever asks for it.
     """
 
-    __slots__ = ("value",)
+    __slots__ = ("keeper", "value")
 
     def __init__(self, value: StorageRouter | str | None) -> None:
         self.value = value
+        self.keeper: Keeper | None = None
 
     def resolve(self) -> StorageRouter:
         """The storage meant: the value itself, else the one of that name, else the default.

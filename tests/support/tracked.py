@@ -2,11 +2,12 @@
 
 import asyncio
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from async_storages import MemoryStorage, PendingFile, StorageUnavailableException, StoredFile
-from async_storages.integrations.sqlalchemy import FileType
+from async_storages.integrations.sqlalchemy import FileList, FileListType, FileType
+from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
 
 
 class Base(DeclarativeBase):
@@ -37,6 +38,15 @@ class Loan(Base):
     shelf_id: Mapped[int | None] = mapped_column(ForeignKey(Shelf.id, ondelete="CASCADE"))
     file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
     shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True), index=True)
+
+
+class Album(Base):
+    __tablename__ = "albums"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pages: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
+    kept: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", on_delete="keep"))
+    shared: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", shared=True))
+    __table_args__ = (Index("ix_albums_shared", "shared", postgresql_using="gin"),)
 
 
 class TroubledStorage(MemoryStorage):
@@ -71,5 +81,5 @@ def pending(name):
 
 
 async def files(storage):
-    """The names of the files that are there."""
-    return {info.file_name async for info in storage.list()}
+    """The names of the files that are there, but for a ledger's mark."""
+    return {info.file_name async for info in storage.list() if FOLDER not in info.file_id}

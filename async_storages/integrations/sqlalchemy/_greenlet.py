@@ -1,7 +1,8 @@
 """Waiting for coroutines inside SQLAlchemy's events: the one place that uses its semi-private greenlet functions."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sqlalchemy.exc import MissingGreenlet
@@ -11,7 +12,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from async_storages._tasks import wait_out
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["NEEDS_ASYNC_SESSION", "is_inside", "spawn", "wait_for", "wait_to_the_end"]
+__all__ = ["NEEDS_ASYNC_SESSION", "is_inside", "result_of", "spawn", "wait_for", "wait_to_the_end"]
 
 NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
 
@@ -34,13 +35,27 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
         raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
 
 
-async def wait_to_the_end(work: Coroutine[Any, Any, object]) -> None:
+def result_of[Result](work: Awaitable[Result]) -> Result:
+    """The result of an awaitable, in synchronous code: of an AsyncSession, else in a loop of a thread of its own."""
+
+    async def wait() -> Result:
+        return await work
+
+    if is_inside():
+        return wait_for(wait())
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, wait()).result()
+
+
+async def wait_to_the_end[Result](work: Coroutine[Any, Any, Result]) -> Result:
     """Run `work` in a task of its own; a cancellation meanwhile is raised after it has ended."""
     task = asyncio.ensure_future(work)
     cancelled = await wait_out(task)
-    if cancelled is not None:
-        raise cancelled
-    task.result()
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # retrieved, so that asyncio does not log it as forgotten
+    raise cancelled
 
 
 async def spawn[Result](func: Callable[..., Result], *args: object) -> Result:

@@ -9,16 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, BindParameter, Select, select
+from sqlalchemy import BindParameter, Connection, Select, select
 from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.sql import Delete, Insert, Update
 
-from async_storages.content import PendingFile
 from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.attributes import coercion
 from async_storages.integrations.sqlalchemy.comparator import is_sql
-from async_storages.integrations.sqlalchemy.file_columns import FileField, fields_of, fields_of_table
-from async_storages.integrations.sqlalchemy.flush import check_removals, check_there, shared_homes
+from async_storages.integrations.sqlalchemy.file_columns import (
+    FileField,
+    fields_of,
+    fields_of_table,
+    is_pending,
+    stored_files,
+)
+from async_storages.integrations.sqlalchemy.flush import check_there, claim, see_to_removals, shared_homes
 from async_storages.integrations.sqlalchemy.frames import Frame
 from async_storages.integrations.sqlalchemy.old_ids import old_files_of_rows
 from async_storages.integrations.sqlalchemy.removal import Home
@@ -80,6 +86,7 @@ class _Work:
         if not added:
             return None
         check_there(stored for _, stored in added)
+        self._claim(added)
         result = self.state.invoke_statement()
         with_new = Frame()
         self._add(with_new, added, 1)
@@ -121,7 +128,8 @@ class _Work:
         self._add(work, added, len(rows))
         level = self.transactions.level
         try:
-            check_removals(work)
+            self._claim(added)
+            see_to_removals(self.transactions.options, work, self._connection)
             result = self.state.invoke_statement()
             _check_count(result, len(rows))
         except BaseException:
@@ -165,16 +173,20 @@ class _Work:
     def _files(self, row: Mapping[str, Any]) -> Iterator[tuple[FileField, Any]]:
         return ((self.fields[name], value) for name, value in row.items() if name in self.fields)
 
-    def _stored(self, field: FileField, value: Any) -> Iterator[StoredFile]:
-        is_array = isinstance(field.column.type, ARRAY) and isinstance(value, list | tuple)
-        for each in value if is_array else [value]:
-            file = field.type.coerce(each)
-            if isinstance(file, PendingFile):
-                raise _refusal(
-                    "content can be assigned to an object, not given to a statement: `await storage.save(…)`"
-                )
-            if file is not None:
-                yield file
+    def _stored(self, field: FileField, value: Any) -> list[StoredFile]:
+        files = (coercion(field.column.type) or field.type.coerce)(value)
+        if is_pending(files):
+            raise _refusal("content can be assigned to an object, not given to a statement: `await storage.save(…)`")
+        return stored_files(files)
+
+    @property
+    def _connection(self) -> Connection:
+        return self.state.session.connection(bind_arguments=self.state.bind_arguments)
+
+    def _claim(self, added: list[tuple[FileField, StoredFile]]) -> None:
+        claims = self.transactions.options.claims
+        if claims is not None:
+            claim(claims, self.transactions.level, self._connection, added)
 
     def _add(self, work: Frame, added: list[tuple[FileField, StoredFile]], times: int) -> None:
         for field, stored in added:

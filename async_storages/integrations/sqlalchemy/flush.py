@@ -1,6 +1,7 @@
 """What is done to files before a flush writes its rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +18,20 @@ from async_storages.integrations.sqlalchemy.file_columns import (
     is_pending,
     items,
     shared_fields,
+    stored_files,
 )
-from async_storages.integrations.sqlalchemy.frames import Frame
+from async_storages.integrations.sqlalchemy.frames import Frame, TrackedFile
+from async_storages.integrations.sqlalchemy.ledger.claims import Claims
+from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.uploads import Announced
 from async_storages.integrations.sqlalchemy.levels import Level, Options
+from async_storages.integrations.sqlalchemy.list_attributes import put
 from async_storages.integrations.sqlalchemy.old_ids import Identity, old_files
 from async_storages.integrations.sqlalchemy.removal import Home
-from async_storages.integrations.sqlalchemy.uploads import Assigned, keep_beginning, upload_all
+from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, keep_beginning, upload_all
+from async_storages.storage import Storage
 
-__all__ = ["Flush", "check_removals", "check_there", "shared_homes"]
+__all__ = ["Flush", "check_there", "claim", "see_to_removals", "shared_homes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class Flush:
         changes = list(self._changes())
         check_there(item for change in changes for _, value in change.values for item in items(value))
         self._upload(changes)
+        self._claim(changes)
         self._count(changes)
 
     def delete(self, state: InstanceState[Any], connection: Connection) -> None:
@@ -88,7 +96,7 @@ class Flush:
             work.remove(stored)
         fields = [field for field in _cleared(fields_of(state.mapper)) if (state, field) not in self._counted]
         self._count_old(work, state.mapper, {_identity(state): fields}, connection)
-        check_removals(work)
+        see_to_removals(self._options, work, connection)
         self._level.frame.release(work)
 
     # ---- what changes
@@ -127,23 +135,57 @@ class Flush:
             )
         for each in attributes:
             each.before = keep_beginning(each.before)
-            setattr(each.target, each.field.key, each.before)
-        _greenlet.wait_for(upload_all(attributes, self._level.frame.make, concurrency=self._options.concurrency))
+            put(each.target, each.field.key, each.before)
+        _greenlet.wait_for(
+            upload_all(
+                attributes,
+                self._level.frame.make,
+                concurrency=self._options.concurrency,
+                announced=None if self._options.claims is None else self._announcing(self._options.claims),
+            )
+        )
         for each in attributes:
-            setattr(each.target, each.field.key, each.after)
-            each.after = inspect_object(each.target).dict[each.field.key]
+            each.after = put(each.target, each.field.key, each.after)
         self._level.uploads += attributes
 
+    def _announcing(self, claims: Claims) -> Announce:
+        """What puts uploads into a ledger's journal, and remembers them for the end of the transaction."""
+
+        @asynccontextmanager
+        async def announced(intents: Iterable[tuple[Storage, Intent]]) -> AsyncGenerator[Announced]:
+            async with claims.announced(intents) as files:
+                try:
+                    yield files
+                finally:
+                    self._level.intents |= files.storages
+
+        return announced
+
     # ---- references
+
+    def _claim(self, changes: Iterable[_Change]) -> None:
+        if self._options.claims is None:
+            return
+        wanted: dict[Connection, list[tuple[FileField, StoredFile]]] = {}
+        for change in changes:
+            named = [(field, item) for field, value in change.values for item in items(value)]
+            wanted.setdefault(self._connection(change.state.mapper), []).extend(
+                (field, item) for field, item in named if isinstance(item, StoredFile)
+            )
+        for connection, files in wanted.items():
+            claim(self._options.claims, self._level, connection, files)
+
+    def _connection(self, mapper: Mapper[Any]) -> Connection:
+        return self._session.connection(bind_arguments={"mapper": mapper})
 
     def _count(self, changes: Iterable[_Change]) -> None:
         work = Frame()
         try:
             self._count_new(work, changes)
             for mapper, wanted in self._wanted(changes):
-                connection = self._session.connection(bind_arguments={"mapper": mapper})
+                connection = self._connection(mapper)
                 self._count_old(work, mapper, wanted, connection)
-            check_removals(work)
+                see_to_removals(self._options, work, connection)
         except BaseException:
             self._level.frame.undo(work)
             raise
@@ -152,12 +194,11 @@ class Flush:
     def _count_new(self, work: Frame, changes: Iterable[_Change]) -> None:
         for change in changes:
             for field, value in change.values:
-                for item in items(value):
-                    if isinstance(item, StoredFile):
-                        work.add(item)
-                        self._added.setdefault(change.state, []).append(item)
-                        if item.fate is not None:
-                            self._level.homes.add(Home(self._engine(change.state.mapper), field.column))
+                for stored in stored_files(value):
+                    work.add(stored)
+                    self._added.setdefault(change.state, []).append(stored)
+                    if stored.fate is not None:
+                        self._level.homes.add(Home(self._engine(change.state.mapper), field.column))
 
     def _engine(self, mapper: Mapper[Any]) -> Engine:
         return self._session.get_bind(mapper).engine
@@ -169,12 +210,23 @@ class Flush:
             if change.state.key is not None:
                 wanted.setdefault(change.state.mapper, {})[_identity(change.state)] = _cleared(change.fields)
                 self._counted.update((change.state, field) for field in change.fields)
+        successors = self._new_by_identity()
         for target in self._of_flush(self._session.deleted):
             state = inspect_object(target)
             if fields := fields_of(state.mapper):
                 self._deleted.add(state)
-                wanted.setdefault(state.mapper, {})[_identity(state)] = _cleared(fields)
+                successor = successors.get((state.mapper.base_mapper, _identity(state)))
+                cleared = [each for each in _cleared(fields) if successor is None or each.key in successor.dict]
+                wanted.setdefault(state.mapper, {})[_identity(state)] = cleared
         return iter(sorted(wanted.items(), key=lambda item: item[0].class_.__qualname__))
+
+    def _new_by_identity(self) -> dict[tuple[Mapper[Any], Identity], InstanceState[Any]]:
+        """New objects by class and primary key: that of a deleted object gets its row, with what it does not set."""
+        states = [inspect_object(target) for target in self._of_flush(self._session.new)]
+        return {
+            (state.mapper.base_mapper, tuple(state.mapper.primary_key_from_instance(state.obj()))): state
+            for state in states
+        }
 
     def _count_old(
         self, work: Frame, mapper: Mapper[Any], wanted: dict[Identity, list[FileField]], connection: Connection
@@ -211,12 +263,26 @@ def check_there(files: Iterable[object]) -> None:
             )
 
 
-def check_removals(work: Frame) -> None:
-    """Refuse what would leave files behind that a plain Session cannot remove."""
-    if work.dropped and not _greenlet.is_inside():
+def claim(claims: Claims, level: Level, connection: Connection, named: Iterable[tuple[FileField, StoredFile]]) -> None:
+    """Tell a ledger which files rows are to name, before they do."""
+    wanted: dict[TrackedFile, bool] = {}
+    for field, stored in named:
+        claims.check_known(field.column)
+        file = TrackedFile.of(stored)
+        wanted[file] = wanted.get(file, False) or not field.is_cleared
+    if wanted:
+        level.intents |= claims.claim(connection, wanted)
+
+
+def see_to_removals(options: Options, work: Frame, connection: Connection) -> None:
+    """Tell a ledger which files fewer rows name; without, refuse what a plain Session could not remove."""
+    dropped = work.dropped
+    if options.claims is not None:
+        options.claims.doom(connection, dropped)
+    elif dropped and not _greenlet.is_inside():
         raise InvalidArgumentException(
-            "a plain Session cannot remove the file that is replaced or deleted: use AsyncSession, "
+            "a plain Session cannot remove the file that is replaced or deleted: use AsyncSession, a ledger, "
             "or a column with on_delete='keep'",
             operation="flush",
-            file_id=work.dropped[0].file_id,
+            file_id=dropped[0].file_id,
         )

@@ -99,6 +99,10 @@ class Frame:
             if self.references[file] > 0 and fate.holders == 1 and not fate.is_kept
         ]
 
+    def named_by_rows(self, *, committed: bool) -> list[TrackedFile]:
+        """The new files that rows name."""
+        return [file for file in self.made if committed and self.references[file] > 0]
+
     def has_leftovers(self, *, committed: bool) -> bool:
         """Whether something may have to be removed at the end."""
         if not committed:

@@ -70,7 +70,7 @@ class _Outer:
                 if level.is_committed:
                     outer.release(level)
                 else:
-                    outer.frame.undo(level.frame)
+                    outer.undo(level)
             finish([outer], levels[-1][1])
 
 

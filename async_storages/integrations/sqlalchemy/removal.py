@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Engine, Select, Unicode, any_, literal, or_, select, type_coerce
+from sqlalchemy import Column, Engine
 
 from async_storages._tasks import map_bounded
 from async_storages.events import Operation
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy.frames import TrackedFile
+from async_storages.integrations.sqlalchemy.queries import ids_named
 
 __all__ = ["Home", "logger", "remove", "still_named"]
 
@@ -38,17 +39,8 @@ def still_named(homes: Iterable[Home], files: Collection[TrackedFile]) -> set[Tr
         with home.engine.connect() as connection:
             connection.connection.rollback()  # after a commit that failed the pool may give the same connection again
             for batch in batched(sorted(set().union(*spellings.values())), _ASKED):
-                for value in connection.scalars(_naming(home.column, batch)):
-                    named.update(value if isinstance(value, list) else [value])
+                named.update(connection.scalars(ids_named(home.column, batch, home.engine.dialect.name)))
     return {file for file, ids in spellings.items() if not named.isdisjoint(ids)}
-
-
-def _naming(column: Column[Any], ids: Sequence[str]) -> Select[Any]:
-    if isinstance(column.type, ARRAY):
-        array: Any = type_coerce(column, ARRAY(Unicode()))
-        return select(array).where(or_(*(literal(file_id, Unicode()) == any_(array) for file_id in ids)))
-    name = type_coerce(column, Unicode())
-    return select(name).where(name.in_(ids)).distinct()
 
 
 async def remove(files: Collection[TrackedFile], *, concurrency: int) -> None:

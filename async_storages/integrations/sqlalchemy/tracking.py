@@ -1,4 +1,4 @@
-"""Level 1: a session uploads what was assigned, and removes what no transaction needs.
+"""A session uploads what was assigned, and removes what no transaction needs.
 
 What SQLAlchemy does in which order, and which events it does not fire, is in `_listen`'s comments; what is decided
 when a transaction ends, in `async_storages.integrations.sqlalchemy.frames`.
@@ -15,6 +15,7 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import bulk
 from async_storages.integrations.sqlalchemy.file_columns import fields_of
 from async_storages.integrations.sqlalchemy.flush import Flush
+from async_storages.integrations.sqlalchemy.ledger.ledger import FileLedger
 from async_storages.integrations.sqlalchemy.levels import Options
 from async_storages.integrations.sqlalchemy.transactions import Transactions
 
@@ -28,7 +29,7 @@ _DROPS = frozenset({"close", "reset", "invalidate"})
 
 
 def enable_file_tracking[Target: Trackable](
-    target: Target, *, concurrency: int = 8, removal_timeout: float = 10.0
+    target: Target, *, ledger: FileLedger | None = None, concurrency: int = 8, removal_timeout: float = 10.0
 ) -> Target:
     """Let sessions upload content that is assigned to file columns, and remove the files that nothing names any more.
 
@@ -36,9 +37,12 @@ def enable_file_tracking[Target: Trackable](
     removed, as are the results of `save()` that the session was to write. After a commit the files of rows that were
     deleted or got another file are removed. Ids and the results of `upload(name)` are never removed by a rollback.
 
+    With a ledger all this holds through crashes as well; it is the ledger's worker that removes files.
+
     Args:
         target: A sessionmaker, or a subclass of AsyncSession or Session; it is changed, and returned. Doing it again
             changes the options.
+        ledger: Level 2: see `FileLedger`.
         concurrency: Uploads or removals at once, at least 1.
         removal_timeout: Seconds that removing files may take after a transaction; what is left then is logged.
 
@@ -55,7 +59,7 @@ def enable_file_tracking[Target: Trackable](
     class_ = _session_class(target)
     if not hasattr(class_, _MARK):
         _listen(class_)
-    setattr(class_, _MARK, Options(concurrency, removal_timeout))
+    setattr(class_, _MARK, Options(concurrency, removal_timeout, None if ledger is None else ledger.claims))
     return target
 
 

@@ -101,8 +101,7 @@ class Transactions:
         elif ended.is_committed:
             self._levels[-1].release(ended)
         else:
-            self._levels[-1].frame.undo(ended.frame)
-            self._levels[-1].homes |= ended.homes
+            self._levels[-1].undo(ended)
         self.is_committing = False
         return ended
 

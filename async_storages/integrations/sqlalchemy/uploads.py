@@ -1,7 +1,7 @@
 """Content that was assigned to file columns, on its way into their storages."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -9,15 +9,21 @@ from typing import Any
 from async_storages import naming
 from async_storages._tasks import map_bounded
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.file_columns import FileField, items
+from async_storages.integrations.sqlalchemy.ledger import storages
+from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.uploads import Announced
 from async_storages.integrations.sqlalchemy.types import FileType
 from async_storages.registry import Ref
 from async_storages.sources import ByteSource, open_source
 from async_storages.storage import Storage
 
 __all__ = ["Assigned", "is_repeatable", "keep_beginning", "upload_all"]
+
+
+type Announce = Callable[[Iterable[tuple[Storage, Intent]]], AbstractAsyncContextManager[Announced]]
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +45,7 @@ class Assigned:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One upload: into a folder of the storage under a fresh key, or as an exact key."""
+    """One upload: as a key, fresh or exact, or into a folder of a storage that chooses its ids."""
 
     pending: PendingFile
     type: FileType
@@ -47,6 +53,8 @@ class _Job:
     name: str
     folder: str
     key: str | None
+    is_exact: bool
+    intent: Intent
     stored: StoredFile | None = None
 
 
@@ -90,13 +98,20 @@ def is_repeatable(value: Any) -> bool:
     return all(open_source(each.content).replayable for each in pending)
 
 
-async def upload_all(attributes: Iterable[Assigned], note: Callable[[StoredFile], object], *, concurrency: int) -> None:
+async def upload_all(
+    attributes: Iterable[Assigned],
+    note: Callable[[StoredFile], object],
+    *,
+    concurrency: int,
+    announced: Announce | None = None,
+) -> None:
     """Upload the content of many attributes, and fill in what they are to hold.
 
     Args:
         attributes: What was assigned.
         note: Told every file the moment it is there, also of those whose fellows then fail.
         concurrency: Uploads at once; content that is one object is never read by two of them.
+        announced: Puts the files into a ledger's journal before.
 
     Raises:
         StorageException: The first failure; the other uploads have then ended.
@@ -111,8 +126,15 @@ async def upload_all(attributes: Iterable[Assigned], note: Callable[[StoredFile]
         for job in group:
             job.stored = await _upload(job)
             note(job.stored)
+            if files is not None:
+                await files.written(job.intent, job.stored)
 
-    await map_bounded(upload, same.values(), limit=concurrency)
+    if announced is not None:  # else a crash before the upload would give another file of that key to the worker
+        await map_bounded(_check_free, [job for job in jobs if job.is_exact], limit=concurrency)
+    async with nullcontext() if announced is None else announced((job.storage, job.intent) for job in jobs) as files:
+        if files is not None:
+            await files.check_unknown(job.intent for job in jobs if job.is_exact)
+        await map_bounded(upload, same.values(), limit=concurrency)
     stored = iter(jobs)
     for each in chosen:
         each.after = _filled(each.before, lambda: next(stored).stored)
@@ -129,12 +151,21 @@ def _job(assigned: Assigned, pending: PendingFile) -> _Job:
     type_ = assigned.field.type
     storage = _storage_for_new(type_)
     name = naming.clean_filename(pending.filename or open_source(pending.content).filename or "file")
-    folder, key = type_.folder, None
+    folder, exact = type_.folder, None
     if type_.upload_to is not None:
-        folder, key = _place(type_.upload_to(assigned.target, name), storage)
-    if not storage.chooses_ids:
-        _check_length(str(storage.identify(key or naming.unique_key(name, folder))), type_)
-    return _Job(pending, type_, storage, name, folder, key)
+        folder, exact = _place(type_.upload_to(assigned.target, name), storage)
+    label = storages.label(storage)
+    if storage.chooses_ids:
+        return _Job(pending, type_, storage, name, folder, None, is_exact=False, intent=Intent.of_unknown(label))
+    key = exact or naming.unique_key(name, folder)
+    intent = Intent(str(storage.identify(key)), label)
+    _check_length(intent.id, type_)
+    return _Job(pending, type_, storage, name, folder, key, is_exact=exact is not None, intent=intent)
+
+
+async def _check_free(job: _Job) -> None:
+    if await job.storage.exists(job.intent.id):
+        raise FileExistsException("the key is taken", operation="upload", file_id=job.intent.id)
 
 
 def _storage_for_new(type_: FileType) -> Storage:

@@ -1,12 +1,15 @@
-"""A database, a storage and sessions that track files."""
+"""A database, a storage and sessions that track files, without a ledger (level 1) and with one (level 2)."""
+
+from functools import partial
 
 import pytest
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from async_storages import registry
-from async_storages.integrations.sqlalchemy import enable_file_tracking
-from tests.support.tracked import Base, Book, TroubledStorage
+from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from tests.support.ledgers import settle
+from tests.support.tracked import Base, Book, TroubledStorage, files
 
 
 @pytest.fixture(autouse=True)
@@ -44,9 +47,41 @@ def is_sqlite(engine):
     return engine.dialect.name == "sqlite"
 
 
+@pytest.fixture(params=[1, 2], ids=["level 1", "level 2"])
+def level(request):
+    return request.param
+
+
 @pytest.fixture
-def sessions(engine):
-    return enable_file_tracking(async_sessionmaker(engine))
+async def ledger(level, engine):
+    if level == 1:
+        return None
+    ledger = FileLedger(engine, Base.metadata)
+    await ledger.create()
+    return ledger
+
+
+@pytest.fixture
+def track(ledger):
+    """What gives sessions their level."""
+    return partial(enable_file_tracking, ledger=ledger)
+
+
+@pytest.fixture
+def sessions(engine, track):
+    return track(async_sessionmaker(engine))
+
+
+@pytest.fixture
+def left(storage, ledger):
+    """The names of the files that are there in the end: with a ledger, after its worker and a sweep."""
+
+    async def left():
+        if ledger is not None:
+            await settle(ledger)
+        return await files(storage)
+
+    return left
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from async_storages import (
 from async_storages.integrations.sqlalchemy import FileType, ImageType, enable_file_tracking
 from tests.support.documents import row_class
 from tests.support.images import encode
+from tests.support.ledgers import only_level_1
 from tests.support.tracked import Base, Book, files, pending
 
 
@@ -53,6 +54,7 @@ def create(engine, sessions):
     return create
 
 
+@only_level_1
 class TestPlaces:
     async def stored(self, sessions, row, content):
         async with sessions() as session:
@@ -138,6 +140,7 @@ class TestRefused:
 
 
 class TestRetries:
+    @only_level_1
     async def test_new_objects_get_their_content_back(self, sessions, storage, rows):
         book = Book(id=1, file=PendingFile(BytesIO(b"content"), filename="new"))
         async with sessions() as session:
@@ -151,7 +154,7 @@ class TestRetries:
             assert await book.file.read() == b"content"
         assert (await rows(), await files(storage)) == ({1: "new"}, {"new"})
 
-    async def test_after_a_failed_upload(self, sessions, storage, rows):
+    async def test_after_a_failed_upload(self, sessions, storage, rows, left):
         storage.refused = {"second"}
         async with sessions() as session:
             first = Book(id=1, file=PendingFile(BytesIO(b"content"), filename="first"))
@@ -162,8 +165,9 @@ class TestRetries:
             await session.commit()
             await session.refresh(first)
             assert await first.file.read() == b"content"
-        assert (await rows(), await files(storage)) == ({1: "first", 2: "second"}, {"first", "second"})
+        assert (await rows(), await left()) == ({1: "first", 2: "second"}, {"first", "second"})
 
+    @only_level_1
     async def test_content_that_is_spent_is_not_taken_for_an_empty_file(self, sessions, storage, rows):
         book = Book(id=1, file=PendingFile(iter([b"content"]), filename="new"))
         async with sessions() as session:
@@ -175,6 +179,7 @@ class TestRetries:
                 await session.commit()
         assert (await rows(), await files(storage)) == ({}, set())
 
+    @only_level_1
     async def test_a_file_that_was_removed_is_not_named(self, sessions, storage, rows):
         saved = await storage.save(b"", "new")
         async with sessions() as session:
@@ -187,15 +192,16 @@ class TestRetries:
         assert (await rows(), await files(storage)) == ({}, set())
 
     @pytest.mark.parametrize("name", ["plain", "mem:plain"])
-    async def test_plain_ids_outlive_a_rollback(self, sessions, storage, name):
+    async def test_plain_ids_outlive_a_rollback(self, sessions, storage, name, left):
         await storage.upload(b"", "plain")
         async with sessions() as session:
             session.add(Book(file=name))
             await session.flush()
-        assert await files(storage) == {"plain"}
+        assert await left() == {"plain"}
 
 
 class TestMany:
+    @only_level_1
     async def test_uploads_are_bounded(self, engine, storage, rows):
         sessions = enable_file_tracking(async_sessionmaker(engine), concurrency=3)
         running, most = 0, 0
@@ -221,6 +227,7 @@ class TestMany:
         assert (await rows(), await files(storage)) == ({}, set())
 
 
+@only_level_1
 class TestArrays:
     @pytest.fixture
     def database_url(self, postgres_database):
@@ -264,18 +271,18 @@ class TestInserts:
     @pytest.mark.parametrize("statement", INSERTS.values(), ids=INSERTS.keys())
     @pytest.mark.parametrize("table", [Book, Book.__table__], ids=["class", "table"])
     @pytest.mark.parametrize("is_committed", [True, False], ids=["commit", "rollback"])
-    async def test_saved_files_count(self, sessions, storage, statement, table, is_committed):
+    async def test_saved_files_count(self, sessions, storage, statement, table, is_committed, left):
         async with sessions() as session:
             await session.execute(statement(table, await storage.save(b"", "new")))
             await (session.commit() if is_committed else session.rollback())
-        assert await files(storage) == ({"new"} if is_committed else set())
+        assert await left() == ({"new"} if is_committed else set())
 
     @pytest.mark.parametrize("is_committed", [True, False], ids=["commit", "rollback"])
-    async def test_lists_of_parameters(self, sessions, storage, is_committed):
+    async def test_lists_of_parameters(self, sessions, storage, is_committed, left):
         async with sessions() as session:
             await session.execute(insert(Book), [{"file": await storage.save(b"", name)} for name in "ab"])
             await (session.commit() if is_committed else session.rollback())
-        assert await files(storage) == ({"a", "b"} if is_committed else set())
+        assert await left() == ({"a", "b"} if is_committed else set())
 
     async def test_an_update_with_a_list_of_parameters_is_refused(self, sessions, book):
         async with sessions() as session:
@@ -283,10 +290,10 @@ class TestInserts:
                 await session.execute(update(Book), [{"id": 1, "file": "x"}])
             await session.execute(update(Book), [{"id": 1, "title": "x"}])
 
-    async def test_an_update_names_a_saved_file(self, sessions, storage, book, rows):
+    async def test_an_update_names_a_saved_file(self, sessions, storage, book, rows, left):
         async with sessions.begin() as session:
             await session.execute(update(Book).values(file=bindparam("name")), {"name": await storage.save(b"", "new")})
-        assert (await rows(), await files(storage)) == ({1: "new"}, {"new", "old-deferred", "old-kept"})
+        assert (await rows(), await left()) == ({1: "new"}, {"new", "old-deferred", "old-kept"})
 
 
 class Keyed(DeclarativeBase):
@@ -316,6 +323,7 @@ class Seat(Part):
     __mapper_args__: ClassVar = {"polymorphic_identity": "seat"}
 
 
+@only_level_1
 class TestInheritance:
     async def test_all_columns_of_a_class_count(self, engine, sessions, storage):
         async with engine.begin() as connection:
@@ -368,6 +376,7 @@ class TestPlainSession:
 
 
 class TestTargets:
+    @only_level_1
     async def test_a_subclass_of_async_session(self, engine, storage, rows):
         class Own(AsyncSession):
             pass
@@ -381,6 +390,7 @@ class TestTargets:
             assert await files(storage) == {"new"}
         assert await files(storage) == set()
 
+    @only_level_1
     async def test_others_are_not_tracked(self, engine, sessions):
         async with AsyncSession(engine) as session:
             session.add(Book(id=1, file=pending("new")))

@@ -1,0 +1,423 @@
+"""Level 2: a table of files, in the database of the rows that name them, and the worker that deletes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Collection, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from sqlalchemy import MetaData, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from async_storages._tasks import map_bounded, wait_out
+from async_storages.content import Content, ContentOptions, PendingFile, as_content
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageException,
+    SweepRefusedException,
+)
+from async_storages.events import Operation
+from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.frames import TrackedFile
+from async_storages.integrations.sqlalchemy.ledger import (
+    adoption,
+    entries,
+    journal,
+    statistics,
+    storages,
+    sweeping,
+    worker,
+)
+from async_storages.integrations.sqlalchemy.ledger.claims import Claims
+from async_storages.integrations.sqlalchemy.ledger.databases import AnyEngine, Databases, engine_of
+from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
+from async_storages.integrations.sqlalchemy.ledger.owners import Owners
+from async_storages.integrations.sqlalchemy.ledger.references import Reference, References
+from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
+from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
+from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
+from async_storages.naming import unique_key
+from async_storages.sources import Source
+from async_storages.storage import FileName, Storage
+
+__all__ = ["Drained", "FileLedger"]
+
+logger = logging.getLogger("async_storages")
+
+_MOST_SWEPT = 0.1
+"""The part of all files that a sweep dooms without being forced to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a pass of the worker did.
+
+    Attributes:
+        deleted: Files deleted.
+        kept: Files that were to be deleted, and are named by a row.
+        failed: Files that could not be deleted now; they are tried again after the lease.
+    """
+
+    deleted: int = 0
+    kept: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Drained") -> "Drained":
+        return Drained(self.deleted + other.deleted, self.kept + other.kept, self.failed + other.failed)
+
+
+class FileLedger:
+    """Keeps the promise that no committed row names a missing file, and that no file leaks, also through crashes.
+
+    Give it to `enable_file_tracking`, and let one worker or many run beside the application: `run`, `running`, or
+    `drain` and `sweep` called from a job queue. Works on PostgreSQL, and on SQLite in a file.
+
+    Args:
+        engine: The application's; its sessions are AsyncSessions for an AsyncEngine, plain ones for an Engine.
+        metadata: Where the file columns are, such as ``Base.metadata``, or several; the ledger's tables join the first.
+            None: those of all classes that are mapped in this process.
+        name: The name of the ledger's table.
+        grace: How long a file may be there before a transaction names it: uploads under way count as longer.
+        retain: How long a file stays after the last row that named it is gone: as far back as the database may be
+            restored.
+        lease: How long a worker may take for the files it has condemned, before another one repeats it.
+        references: Asked for ids that are kept elsewhere: each is called with a connection and ids, and returns (also
+            as an awaitable) those that are in use.
+        owner: A name for this database that its copies do not have, such as the name of the deployment; None for its
+            address. See `take_ownership`.
+        concurrency: Deletions at once, at least 1.
+
+    Attributes:
+        table: The ledger's table.
+        claims: What sessions use.
+
+    Raises:
+        InvalidArgumentException: An option out of its range, a column that cannot be looked into, or a database that
+            is neither PostgreSQL nor a SQLite file.
+
+    Example:
+        >>> ledger = FileLedger(engine, Base.metadata)
+        >>> sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
+        >>> async with ledger.running():
+        ...     await serve()
+    """
+
+    def __init__(
+        self,
+        engine: AnyEngine,
+        metadata: Any = None,
+        *,
+        name: str = "stored_files",
+        grace: timedelta = timedelta(hours=1),
+        retain: timedelta = timedelta(0),
+        lease: timedelta = timedelta(minutes=5),
+        references: Iterable[Reference] = (),
+        owner: str | None = None,
+        concurrency: int = 8,
+    ) -> None:
+        if min(grace, lease) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
+            raise InvalidArgumentException("grace and lease are above 0, retain is not below, concurrency at least 1")
+        chosen = _metadata(metadata)
+        self._references = References(chosen, references)
+        self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
+        self._databases = Databases(engine, self.table)
+        self._owners = Owners(self._databases, owner)
+        self._retain = retain.total_seconds()
+        self._lease = lease.total_seconds()
+        self._concurrency = concurrency
+        self._is_told = False
+        self.claims = Claims(
+            self._databases, self._owners, self._references, grace=grace.total_seconds(), retain=self._retain
+        )
+        self.claims.attach()
+        event.listen(engine_of(engine), "engine_disposed", lambda _: self._dispose())
+
+    async def create(self) -> None:
+        """Make the ledger's tables, if they are not there; where migrations are used, they do it."""
+        tables = [self.table, self._databases.journal_table]
+        await self._databases.plainly(lambda connection: self.table.metadata.create_all(connection, tables=tables))
+        try:
+            await self._owners.mark(storages.of_columns(self._references.fields()))
+        except StorageException as error:  # the worker does it as well
+            logger.warning("a storage could not be marked as this ledger's: %s", error)
+
+    async def aclose(self) -> None:
+        """Close the ledger's connections; disposing of the engine does it as well."""
+        self.claims.detach()
+        await self._databases.aclose()
+
+    def _dispose(self) -> None:
+        self.claims.detach()
+        self._databases.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # ---- files
+
+    async def save(
+        self,
+        storage: Storage,
+        content: Source | PendingFile | Content,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile:
+        """Store content as `Storage.save` does; a worker deletes it, unless a row names it within the `grace`.
+
+        What `storage.save` has stored is known to the ledger from the flush on only: a crash before leaves it.
+        """
+        async with as_content(content, filename, options) as body:
+            key = unique_key(body.filename or "file", folder)
+            label = storages.label(storage)
+            intent = Intent.of_unknown(label) if storage.chooses_ids else Intent(str(storage.identify(key)), label)
+            async with self.claims.announced([(storage, intent)]) as files:
+                stored = storage.file(await storage.write(body, key, overwrite=False))
+                stored.remember(size=body.size, image_size=body.image_size, is_new=True)
+                await files.written(intent, stored)
+        return stored
+
+    async def adopt(self, metadata: Any = None) -> int:
+        """Take in the files that rows name already, in bulk; without asking the storages. Again changes nothing.
+
+        Args:
+            metadata: Where the columns are; None for those that the ledger was made with.
+
+        Returns:
+            How many files were taken in.
+        """
+        chosen = _metadata(metadata)
+        known = self._references if chosen is None else References(chosen, ())
+        return await self._databases.run(adoption.adopt, self.table, known)
+
+    async def pin(self, file: FileName, storage: Storage | None = None) -> None:
+        """Let a file stay although no row names it, until `unpin`.
+
+        Args:
+            file: A fusion id, or a file object.
+            storage: Its storage, if the id does not tell.
+
+        Raises:
+            FileGoneException: It is being deleted, or is not there.
+        """
+        tracked = TrackedFile.of(_stored(file, storage))
+        await self._databases.run(self.claims.claim, {tracked: True})
+
+    async def unpin(self, file: FileName, storage: Storage | None = None) -> None:
+        """Let a pinned file go when no row names it."""
+        tracked = TrackedFile.of(_stored(file, storage))
+        await self._databases.run(entries.unpin, self.table, tracked.file_id)
+
+    async def stats(self) -> LedgerStats:
+        """How many files there are in which state."""
+        return await self._databases.run(statistics.collect, self._databases, self._references)
+
+    # ---- the worker
+
+    async def drain(self) -> Drained:
+        """Delete the files that no row names any more, once: what a worker does again and again.
+
+        Returns:
+            How many were deleted, kept after all, and could not be deleted.
+
+        Raises:
+            SweepRefusedException: A storage is not this ledger's, or a table of file columns is missing.
+        """
+        await self._prepare()
+        while await self._databases.run_journal(journal.is_due, self._databases.journal_table):
+            await self._databases.run(worker.take_over, self._databases, self._lease)
+        total, refusals = Drained(), list[SweepRefusedException]()
+        while files := await self._databases.plainly(worker.due, self.table, BATCH):
+            done = await self._drain(files, refusals)
+            total += done
+            if len(files) < BATCH or done == Drained():
+                break
+        if refusals:
+            raise refusals[0]
+        return total
+
+    async def _prepare(self) -> None:
+        await self._owners.check(storages.of_columns(self._references.fields()))
+        if self._is_told:
+            return
+        for column in await self._databases.run(self._references.unindexed):
+            logger.warning("%s has no index: its table is read whole for each file that may be deleted", column)
+        self._is_told = True
+
+    async def _drain(self, files: list[Intent], refusals: list[SweepRefusedException]) -> Drained:
+        places = await self._places(files, refusals)
+        astray = [file.id for file in files if file not in places]
+        if astray:
+            await self._databases.run(worker.postpone, self.table, astray, self._lease)
+        until = time.monotonic() + self._lease / 2
+        condemned = await self._databases.run(worker.condemn, self.table, self._references, list(places), self._lease)
+        reached(Step.DELETING)
+        deleted = await self._delete({file: places[file] for file in condemned.files}, until)
+        if condemned.kept:
+            await self._databases.run_journal(journal.drop, self._databases.journal_table, condemned.kept)
+        if deleted:
+            await self._databases.run(worker.forget, self._databases, deleted)
+            reached(Step.FORGOTTEN)
+        failed = len(condemned.files) - len(deleted) + len(astray)
+        return Drained(len(deleted), len(condemned.kept), failed)
+
+    async def _places(self, files: Iterable[Intent], refusals: list[SweepRefusedException]) -> dict[Intent, Storage]:
+        """The storages of files that may be deleted from."""
+        fields, places = self._references.fields(), dict[Intent, Storage]()
+        for file in files:
+            try:
+                storage = storages.find(fields, file.id, file.storage)
+                await self._owners.check([storage])
+            except SweepRefusedException as refusal:
+                refusals.append(refusal)
+            except StorageException as error:
+                logger.warning("a file cannot be deleted: %s", error)
+            else:
+                places[file] = storage
+        return places
+
+    async def _delete(self, places: dict[Intent, Storage], until: float) -> list[str]:
+        """Delete files before another worker may begin to."""
+        deleted: list[str] = []
+
+        async def attempt(file: Intent) -> None:
+            if await _deleted(places[file], file.id):
+                deleted.append(file.id)
+                reached(Step.OBJECT_DELETED)
+
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                await map_bounded(attempt, places, limit=self._concurrency)
+        except TimeoutError:
+            logger.warning("deleting files took longer than half of the lease: the rest is left to the next worker")
+        return deleted
+
+    async def sweep(self, older_than: timedelta = timedelta(hours=24), *, force: bool = False) -> int:
+        """Find files that no row names although nobody said so: after raw SQL, cascades and bulk statements.
+
+        They are doomed, not deleted: `drain` does that, and looks again before.
+
+        Args:
+            older_than: How long ago the ledger has first known the file, at least.
+            force: Doom more than a tenth of all files, too.
+
+        Returns:
+            How many files were doomed.
+
+        Raises:
+            SweepRefusedException: A storage has the mark of another database, a table of file columns is missing, or
+                more than a tenth of all files would be doomed.
+        """
+        await self._prepare()
+        live = await self._databases.run(sweeping.count_live, self.table)
+        found: dict[str, str] = {}
+        after: str | None = ""
+        while after is not None:
+            some, after = await self._databases.run(
+                sweeping.unnamed, self.table, self._references, older_than.total_seconds(), after
+            )
+            found |= {file.id: file.storage for file in some}
+            if len(found) > live * _MOST_SWEPT and not force:
+                raise SweepRefusedException(
+                    f"more than a tenth of {live} files are named by no row: if that is right, sweep with force=True",
+                    operation="sweep",
+                )
+        refusals: list[SweepRefusedException] = []
+        places = await self._places([Intent(*file) for file in found.items()], refusals)
+        if refusals:
+            raise refusals[0]
+        found = {file.id: file.storage for file in places}
+        doomed = await self._databases.run(entries.doom, self.table, found, self._retain)
+        reached(Step.SWEPT)
+        return doomed
+
+    async def run(
+        self,
+        interval: timedelta = timedelta(seconds=30),
+        *,
+        sweep_every: timedelta | None = timedelta(days=1),
+    ) -> None:
+        """Drain, and sweep now and then, until the task is cancelled; what fails is logged, and tried again.
+
+        Any number of workers may run on any number of machines, and be killed at any moment.
+
+        Args:
+            interval: Between two passes.
+            sweep_every: Between two sweeps, the first of which is at the beginning; None for no sweeps.
+        """
+        swept = float("-inf")
+        while True:
+            if sweep_every is not None and time.monotonic() - swept >= sweep_every.total_seconds():
+                swept = time.monotonic()
+                await _logged("sweep", self.sweep)
+            await _logged("drain", self.drain)
+            await asyncio.sleep(interval.total_seconds())
+
+    @asynccontextmanager
+    async def running(
+        self, interval: timedelta = timedelta(seconds=30), *, sweep_every: timedelta | None = timedelta(days=1)
+    ) -> AsyncGenerator[Self]:
+        """`run` beside the block, as in the lifespan of an application; it has ended when the block is left."""
+        task = asyncio.create_task(self.run(interval, sweep_every=sweep_every), name="FileLedger.run")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            if (cancelled := await wait_out(task)) is not None:
+                raise cancelled
+
+    async def take_ownership(self) -> None:
+        """Say that the files in the storages of all file columns are this database's, and no other one's.
+
+        For a database that was moved, or restored in the place of the lost one. Never for a copy beside it: each of
+        them would delete what the other one needs.
+        """
+        await self._owners.take_over(storages.of_columns(self._references.fields()))
+
+
+async def _deleted(storage: Storage, file_id: str) -> bool:
+    try:
+        with Operation("remove", storage.scheme, storage.bucket):
+            await storage.delete(file_id)
+    except FileNotFoundException:
+        return True
+    except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the other files are to be deleted
+        logger.warning("%r, which nothing names, could not be deleted: %s (%s)", file_id, error, type(error).__name__)
+        return False
+    return True
+
+
+async def _logged(what: str, work: Any) -> None:
+    try:
+        await work()
+    except (StorageException, SQLAlchemyError, OSError) as error:
+        logger.warning("the ledger could not %s: %s (%s)", what, error, type(error).__name__)
+
+
+def _metadata(given: Any) -> tuple[MetaData, ...] | None:
+    """One MetaData, a declarative base, or several of them."""
+    if given is None:
+        return None
+    several = given if isinstance(given, Collection) and not isinstance(given, MetaData) else [given]
+    found = [getattr(each, "metadata", each) for each in several]
+    chosen = tuple(each for each in found if isinstance(each, MetaData))
+    if not chosen or len(chosen) < len(found):
+        raise InvalidArgumentException(f"metadata is a MetaData, or several, not {given!r}", operation="ledger")
+    return chosen
+
+
+def _stored(file: FileName, storage: Storage | None) -> StoredFile:
+    if storage is not None:
+        return storage.file(file)
+    return file if isinstance(file, StoredFile) else StoredFile(file)

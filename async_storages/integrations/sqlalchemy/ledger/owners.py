@@ -1,0 +1,151 @@
+"""Whose files a storage holds: a copy of the database must not delete the files of the original.
+
+A ledger writes an object into each storage that it uses, once; its content says which database that is. The row that
+names the object goes with every copy of the database, and there it says that the storage is somebody else's.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from uuid import uuid4
+
+from sqlalchemy import Connection, Table, delete, select, text
+from sqlalchemy.exc import DBAPIError
+
+from async_storages.errors import FileNotFoundException, StorageException, SweepRefusedException
+from async_storages.integrations.sqlalchemy.ledger import journal, storages
+from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
+from async_storages.integrations.sqlalchemy.ledger.uploads import announced
+from async_storages.registry import Address
+from async_storages.storage import Storage
+
+__all__ = ["FOLDER", "Owners"]
+
+FOLDER = "async-storages-ledger"
+"""Where the marks are, in storages with exact keys."""
+
+type _Place = tuple[Address, str]
+
+_GRACE = 3600.0
+
+
+class Owners:
+    """Which storages this ledger may delete from.
+
+    Args:
+        databases: The ledger's.
+        owner: What the user calls the database; None for where it is.
+    """
+
+    def __init__(self, databases: Databases, owner: str | None) -> None:
+        self._databases = databases
+        self._owner = owner
+        self._marks: dict[_Place, list[str]] = {}
+        self._owned: set[_Place] = set()
+
+    async def mark(self, chosen: Iterable[Storage]) -> None:
+        """Leave a mark in the storages that have none of this ledger."""
+        for storage in chosen:
+            await self._marks_of(storage)
+
+    async def check(self, chosen: Iterable[Storage]) -> None:
+        """See that storages are this ledger's.
+
+        Raises:
+            SweepRefusedException: One of them has the mark of another database, or has lost its own.
+        """
+        for storage in chosen:
+            place = _place_of(storage)
+            if place not in self._owned:
+                for mark in await self._marks_of(storage):
+                    await self._check(storage, mark)
+                self._owned.add(place)
+
+    async def take_over(self, chosen: Iterable[Storage]) -> None:
+        """Make storages this ledger's, whosever they were; the marks of others stay where they are."""
+        for storage in chosen:
+            found = await self._databases.run(_marks, self._databases.table, storages.label(storage))
+            await self._databases.run(
+                _forget, self._databases.table, [each for each in found if _serves(storage, each)]
+            )
+            self._marks[_place_of(storage)] = [await self._write(storage)]
+
+    async def _marks_of(self, storage: Storage) -> list[str]:
+        place = _place_of(storage)
+        if place not in self._marks:
+            found = await self._databases.run(_marks, self._databases.table, storages.label(storage))
+            self._marks[place] = [each for each in found if _serves(storage, each)] or [await self._write(storage)]
+        return self._marks[place]
+
+    async def _write(self, storage: Storage) -> str:
+        proof, name = await self._prove(), f"{uuid4().hex}.txt"
+        label, key = storages.label(storage), f"{FOLDER}/{name}"
+        intent = Intent.of_unknown(label) if storage.chooses_ids else Intent(str(storage.identify(key)), label)
+        async with announced(self._databases, [intent], _GRACE) as files:
+            stored = storage.file(await storage.upload(proof, key))
+            await files.written(intent, stored)
+        reached(Step.MARK_WRITTEN)
+        file_id = str(storage.identify(stored.file_id))
+        await self._databases.run(_note, self._databases.table, file_id, label)
+        reached(Step.MARK_NOTED)
+        await self._databases.run_journal(journal.drop, self._databases.journal_table, [file_id])
+        return file_id
+
+    async def _check(self, storage: Storage, mark: str) -> None:
+        try:
+            found = await storage.read(mark)
+        except FileNotFoundException:
+            found = None
+        if found != await self._prove():
+            problem = "has lost its mark of this ledger" if found is None else "is marked by another database"
+            raise SweepRefusedException(
+                f"{storage!r} {problem}: nothing is deleted from it. Is this a copy of a database? If the files are "
+                "its own, call `await ledger.take_ownership()`",
+                operation="ledger",
+                file_id=mark,
+            )
+
+    async def _prove(self) -> bytes:
+        """What no copy of the database has in common with it."""
+        place = await self._databases.run(_where) if self._owner is None else self._owner
+        return hashlib.sha256(place.encode()).hexdigest().encode()
+
+
+def _place_of(storage: Storage) -> _Place:
+    """A storage's address, and its folder, if it keeps to one."""
+    return Address.of(storage), "" if storage.chooses_ids else str(storage.identify(FOLDER))
+
+
+def _where(connection: Connection) -> str:
+    if connection.dialect.name == "sqlite":
+        return str(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])  # the path as it is, in full
+    found = [*connection.execute(text("SELECT current_database(), current_schema()")).one()]
+    with suppress(DBAPIError), connection.begin_nested():  # it may be forbidden
+        found.append(connection.scalar(text("SELECT system_identifier FROM pg_control_system()")))
+    url = connection.engine.url
+    return repr([url.host, url.port, url.query.get("host"), *found])
+
+
+def _marks(connection: Connection, table: Table, label: str) -> list[str]:
+    found = select(table.c.id).where(table.c.state == State.MARK, table.c.storage == label).order_by(table.c.id)
+    return list(connection.scalars(found))
+
+
+def _note(connection: Connection, table: Table, file_id: str, label: str) -> None:
+    row = {"id": file_id, "storage": label, "state": State.MARK, "until": 0.0, "since": now(), "pinned": True}
+    connection.execute(insert(table, connection.dialect).values(row).on_conflict_do_nothing())
+
+
+def _forget(connection: Connection, table: Table, ids: list[str]) -> None:
+    connection.execute(delete(table).where(table.c.id.in_(ids)))
+
+
+def _serves(storage: Storage, file_id: str) -> bool:
+    try:
+        storage.identify(file_id)
+    except StorageException:
+        return False
+    return True

@@ -1,0 +1,56 @@
+"""How a ledger is doing."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.tables import State, now
+
+__all__ = ["LedgerStats", "collect"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStats:
+    """How many files are in which state.
+
+    Attributes:
+        uploading: In the journal: being written, or not yet claimed by a transaction.
+        live: Named by rows, pinned, or left for a sweep to find.
+        doomed: Waiting for a worker, or for the end of `retain`.
+        deleting: Being deleted, or tried again after a failure.
+        pinned: Of the live ones, those that stay although no row names them.
+        overdue: Seconds that the oldest work has been waiting for a worker: it grows if none runs.
+        unindexed: Columns without an index, as ``table.column``: looking for a file reads the whole table.
+    """
+
+    uploading: int
+    live: int
+    doomed: int
+    deleting: int
+    pinned: int
+    overdue: float
+    unindexed: tuple[str, ...]
+
+
+def collect(connection: Connection, databases: Databases, references: References) -> LedgerStats:
+    """Count."""
+    table, entries = databases.table, databases.journal_table
+    counted = select(table.c.state, func.count(), func.min(table.c.until)).group_by(table.c.state)
+    rows = {state: (count, until) for state, count, until in connection.execute(counted)}
+    pinned = select(func.count()).select_from(table).where(table.c.state == State.LIVE, table.c.pinned)
+    with databases.journal_in(connection) as journal:
+        uploading, expires = journal.execute(select(func.count(), func.min(entries.c.until))).one()
+    clock: float = connection.scalar(select(now())) or 0.0
+    due: list[float] = [rows[state][1] for state in (State.DOOMED, State.DELETING) if state in rows]
+    waiting = [clock - until for until in (*due, expires) if until is not None]
+    return LedgerStats(
+        uploading=uploading,
+        live=rows.get(State.LIVE, (0,))[0],
+        doomed=rows.get(State.DOOMED, (0,))[0],
+        deleting=rows.get(State.DELETING, (0,))[0],
+        pinned=connection.scalar(pinned) or 0,
+        overdue=max(0.0, *waiting) if waiting else 0.0,
+        unindexed=tuple(references.unindexed(connection)),
+    )

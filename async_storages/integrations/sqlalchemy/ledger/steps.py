@@ -1,0 +1,44 @@
+"""The steps of the protocol, by name: what the protocol's own code passes, and where tests kill it."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+__all__ = ["Step", "hooks", "reached"]
+
+
+class Step(StrEnum):
+    """A moment in which everything may stop.
+
+    Those of a session, of its worker, and of a sweep, in their order.
+    """
+
+    INTENT_WRITTEN = "intent written"
+    OBJECT_WRITTEN = "object written"
+    UPLOADED = "all uploaded"
+    CLAIMED = "claimed"
+    DOOMED = "doomed"
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    INTENTS_EXPIRED = "intents expired"
+
+    MARK_WRITTEN = "mark written"
+    MARK_NOTED = "mark noted"
+    INTENTS_TAKEN = "intents taken over"
+    LOCKED = "rows locked"
+    CONDEMNED = "condemned, not committed"
+    DELETING = "condemned, committed"
+    OBJECT_DELETED = "object deleted"
+    INTENTS_DROPPED = "intents dropped"
+    FORGOTTEN = "row deleted"
+
+    SWEPT = "swept"
+
+
+hooks: list[Callable[[Step], None]] = []
+"""Called with each step; for tests of what a crash leaves behind."""
+
+
+def reached(step: Step) -> None:
+    """Say that a step has been reached."""
+    for hook in hooks:
+        hook(step)

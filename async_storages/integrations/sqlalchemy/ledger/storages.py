@@ -1,0 +1,59 @@
+"""Which storage holds a file that only the ledger names any more."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from async_storages import registry
+from async_storages.errors import RouteNotSupportedException, StorageException
+from async_storages.integrations.sqlalchemy.file_columns import FileField
+from async_storages.registry import Address, Ref
+from async_storages.storage import Storage
+
+__all__ = ["find", "label"]
+
+_LONGEST = 255
+
+
+def label(storage: Storage) -> str:
+    """What tells a storage from others that serve the same ids."""
+    return (storage.name or storage.location or "")[:_LONGEST]
+
+
+def find(fields: Iterable[FileField], file_id: str, storage_label: str) -> Storage:
+    """The storage of a file: that of the label, else the only one that serves the id.
+
+    Raises:
+        RouteNotSupportedException: No column's and no registered storage serves it, or several do.
+    """
+    serving = {Address.of(storage): storage for storage in _serving(fields, file_id)}
+    labelled = [storage for storage in serving.values() if label(storage) == storage_label]
+    fitting = labelled or list(serving.values())
+    if len(fitting) == 1:
+        return fitting[0]
+    problem = "several storages serve" if fitting else "no storage of a file column serves"
+    raise RouteNotSupportedException(
+        f"{problem} this id (it was stored in {storage_label!r}): give the storages names", file_id=file_id
+    )
+
+
+def _serving(fields: Iterable[FileField], file_id: str) -> Iterator[Storage]:
+    places = [Ref(name) for name in registry.names()]
+    for place in (*places, *(Ref(field.type.storage) for field in fields)):
+        try:
+            yield place.resolve().storage_for(file_id)
+        except StorageException:
+            continue
+
+
+def of_columns(fields: Iterable[FileField]) -> list[Storage]:
+    """The storages that columns put new files into, each once."""
+    found: dict[Address, Storage] = {}
+    for field in fields:
+        try:
+            router: Any = Ref(field.type.storage).resolve()
+        except StorageException:
+            continue  # it is not registered here
+        for_new = getattr(router, "storage_for_new", None)
+        storage: Storage = router if for_new is None else for_new()
+        found.setdefault(Address.of(storage), storage)
+    return list(found.values())

@@ -1,0 +1,111 @@
+"""The tables of the ledger, and the SQL that PostgreSQL and SQLite spell differently.
+
+`stored_files` has a row for each file that rows name, or that is about to be deleted; a session writes it in its own
+transaction. `stored_files_journal` has one for each upload under way: it is written before the file is, on a
+connection of its own. It is a table of its own, as a session whose snapshot is older (REPEATABLE READ) can insert a
+row beside it, but could not change that row. On SQLite, which has one writer, it is in a second database file.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Double, Index, MetaData, String, Table, Unicode, false
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["SUPPORTED", "State", "add_ledger_tables", "insert", "journal_of", "now"]
+
+SUPPORTED = ("postgresql", "sqlite")
+"""The databases whose locks the protocol is made for."""
+
+
+class State(StrEnum):
+    """What is known of a file.
+
+    Attributes:
+        LIVE: A committed row named it.
+        DOOMED: A row that named it names it no longer; it is deleted at `until`, unless another row names it.
+        DELETING: A worker is deleting it: nobody may name it any more. At `until` another worker takes over.
+        MARK: The object by which a ledger knows a storage as its own.
+    """
+
+    LIVE = "live"
+    DOOMED = "doomed"
+    DELETING = "deleting"
+    MARK = "mark"
+
+
+class now(FunctionElement[float]):  # noqa: N801 - a function of SQL
+    """The database's clock, in seconds since 1970: also in the middle of a transaction."""
+
+    type = Double()
+    inherit_cache = True
+    name = "now"
+
+
+@compiles(now, "postgresql")
+def _postgresql_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::double precision"
+
+
+@compiles(now, "sqlite")
+def _sqlite_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
+    """Put the ledger's two tables into a MetaData, so that `create_all` and Alembic make them; twice is once.
+
+    Args:
+        metadata: That of the application's tables; its schema, if it has one, is theirs.
+        name: The name of the first; that of the second ends with ``_journal``.
+
+    Returns:
+        The first: id, storage, state, until, since, pinned.
+    """
+    key = f"{metadata.schema}.{name}" if metadata.schema else name
+    if key in metadata.tables:
+        return metadata.tables[key]
+    Table(
+        f"{name}_journal",
+        metadata,
+        Column("id", Unicode(1024), primary_key=True),
+        Column("storage", Unicode(255), nullable=False),
+        Column("until", Double, nullable=False),
+        Index(f"ix_{name}_journal_until", "until"),
+    )
+    return Table(
+        name,
+        metadata,
+        Column("id", Unicode(1024), primary_key=True),
+        Column("storage", Unicode(255), nullable=False),
+        Column("state", String(8), nullable=False),
+        Column("until", Double, nullable=False),
+        Column("since", Double, nullable=False),
+        Column("pinned", Boolean, nullable=False, server_default=false()),
+        Index(f"ix_{name}_state_until", "state", "until"),
+    )
+
+
+def journal_of(table: Table) -> Table:
+    """The journal beside a table that `add_ledger_tables` made."""
+    return table.metadata.tables[f"{table.key}_journal"]
+
+
+def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT that can say what is done ``ON CONFLICT``, and tells its rowcount.
+
+    Raises:
+        InvalidArgumentException: Another database than PostgreSQL or SQLite.
+    """
+    if dialect.name not in SUPPORTED:
+        raise InvalidArgumentException(
+            f"a ledger works on PostgreSQL and SQLite, not on {dialect.name}", operation="ledger"
+        )
+    new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    return new.execution_options(preserve_rowcount=True)  # psycopg forgets it otherwise

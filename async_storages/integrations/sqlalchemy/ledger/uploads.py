@@ -1,0 +1,87 @@
+"""Writing files whose entry is in the journal before they are."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from async_storages._tasks import wait_out
+from async_storages.errors import FileExistsException, FileGoneException
+from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.ledger import entries, journal
+from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
+
+__all__ = ["Announced", "announced"]
+
+logger = logging.getLogger("async_storages")
+
+
+class Announced:
+    """Files that may be written now.
+
+    Attributes:
+        storages: Their ids as they are in the journal, and the labels of their storages.
+    """
+
+    def __init__(self, databases: Databases, intents: Iterable[Intent], grace: float) -> None:
+        self.storages = {each.id: each.storage for each in intents}
+        self._databases = databases
+        self._grace = grace
+
+    async def written(self, intent: Intent, stored: StoredFile) -> None:
+        """Say that a file is there, and its id if the storage has chosen it.
+
+        Raises:
+            FileGoneException: The entry is gone: its `grace` was over.
+        """
+        reached(Step.OBJECT_WRITTEN)
+        if not journal.is_unanswered(intent.id):
+            return
+        file_id = str(stored.storage.identify(stored.file_id))
+        if not await self._databases.run_journal(journal.settle, self._databases.journal_table, intent.id, file_id):
+            raise FileGoneException("the upload took longer than the ledger's grace", file_id=file_id)
+        self.storages[file_id] = self.storages.pop(intent.id)
+
+    async def check_unknown(self, intents: Iterable[Intent]) -> None:
+        """Refuse keys that the ledger knows: a worker that deletes the old file could delete the new one.
+
+        Raises:
+            FileExistsException: There is one.
+        """
+        ids = [each.id for each in intents]
+        for file_id in await self._databases.plainly(entries.known, self._databases.table, ids) if ids else ():
+            raise FileExistsException("the ledger knows a file of this key", operation="upload", file_id=file_id)
+
+    async def keep_in_force(self) -> None:
+        """Renew the entries, for as long as this is awaited."""
+        while True:
+            await asyncio.sleep(self._grace / 3)
+            try:
+                ids = list(self.storages)
+                await self._databases.run_journal(journal.renew, self._databases.journal_table, ids, self._grace)
+            except SQLAlchemyError as error:  # the next attempt may be in time
+                logger.warning("the journal entries of uploads could not be renewed: %r", error)
+
+
+@asynccontextmanager
+async def announced(databases: Databases, intents: Iterable[Intent], grace: float) -> AsyncGenerator[Announced]:
+    """Put files into the journal, where they stay in force while the block runs, and for `grace` seconds after it.
+
+    What the block writes and no transaction then claims is deleted by a worker, whatever happens to this process.
+    """
+    chosen = list(intents)
+    await databases.run_journal(journal.add, databases.journal_table, chosen, grace)
+    reached(Step.INTENT_WRITTEN)
+    files = Announced(databases, chosen, grace)
+    renewal = asyncio.create_task(files.keep_in_force())
+    try:
+        yield files
+        reached(Step.UPLOADED)
+    finally:
+        renewal.cancel()
+        if (cancelled := await wait_out(renewal)) is not None:
+            raise cancelled

@@ -1,0 +1,133 @@
+"""What a worker does in the database: deciding which files are deleted, and forgetting those that were.
+
+Each function is one transaction, at READ COMMITTED, or with SQLite's one write lock.
+"""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from async_storages.integrations.sqlalchemy.ledger import journal
+from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
+from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
+
+__all__ = ["Condemned", "condemn", "due", "forget", "postpone", "take_over"]
+
+logger = logging.getLogger("async_storages")
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """What became of the files that were due.
+
+    Attributes:
+        files: To be deleted now: nobody can name them any more.
+        kept: Those that are named after all.
+    """
+
+    files: list[Intent]
+    kept: set[str]
+
+
+def take_over(connection: Connection, databases: Databases, lease: float) -> None:
+    """Doom the files of the journal whose time is over: `condemn` decides on them, and whether anybody claimed them.
+
+    An entry leaves the journal after that decision: until then it says to `claim` that the file is there.
+    """
+    with databases.journal_in(connection) as entries:
+        expired = journal.expired(entries, databases.journal_table, BATCH)
+        lost = {each.id for each in expired if journal.is_unanswered(each.id)}
+        marks = _marks(connection, databases.table, [each.id for each in expired])
+        for each in lost:
+            logger.warning("a file may be left whose id nobody was told: its upload ended in the middle (%s)", each)
+        for intent in expired:
+            if intent.id not in lost | marks:
+                _doom(connection, databases.table, intent)
+        reached(Step.INTENTS_TAKEN)
+        journal.drop(entries, databases.journal_table, lost | marks)
+        journal.renew(entries, databases.journal_table, {each.id for each in expired} - lost - marks, lease)
+
+
+def _marks(connection: Connection, table: Table, ids: list[str]) -> set[str]:
+    return set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids), table.c.state == State.MARK)))
+
+
+def _doom(connection: Connection, table: Table, intent: Intent) -> None:
+    """Doom a file, but not one that a session has claimed and not yet committed: it is looked at again later."""
+    doomed = {"state": State.DOOMED, "until": 0.0}
+    new = insert(table, connection.dialect).values(id=intent.id, storage=intent.storage, since=now(), **doomed)
+    with suppress(DBAPIError), connection.begin_nested():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        connection.execute(
+            new.on_conflict_do_update(index_elements=[table.c.id], set_=doomed, where=table.c.state == State.LIVE)
+        )
+
+
+def due(connection: Connection, table: Table, limit: int) -> list[Intent]:
+    """Files that may be deleted, as far as can be told without asking who names them."""
+    found = select(table.c.id, table.c.storage).where(*_is_due(table)).order_by(table.c.until, table.c.id).limit(limit)
+    return [Intent(*row) for row in connection.execute(found)]
+
+
+def condemn(
+    connection: Connection,
+    table: Table,
+    references: References,
+    chosen: Iterable[Intent],
+    lease: float,
+) -> Condemned:
+    """Decide on files that are due: those that a row names stay, nobody can name the others any more.
+
+    The rows that name them are looked for after the files are locked, by statements of their own: one that began
+    before would not see what a session has committed while it waited.
+    """
+    chosen_ids = [each.id for each in chosen]
+    locked = connection.execute(
+        select(table.c.id, table.c.storage, table.c.pinned)
+        .where(table.c.id.in_(chosen_ids), *_is_due(table))
+        .order_by(table.c.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    reached(Step.LOCKED)
+    ids = {id_ for id_, _, _ in locked}
+    kept = {id_ for id_, _, pinned in locked if pinned} | references.named(connection, ids)
+    _set(connection, table, kept, State.LIVE, 0)
+    _set(connection, table, ids - kept, State.DELETING, lease)
+    reached(Step.CONDEMNED)
+    return Condemned([Intent(id_, label) for id_, label, _ in locked if id_ not in kept], kept)
+
+
+def postpone(connection: Connection, table: Table, ids: Iterable[str], seconds: float) -> None:
+    """Look at files again later."""
+    chosen = sorted(ids)
+    connection.execute(update(table).where(table.c.id.in_(chosen), *_is_due(table)).values(until=now() + seconds))
+
+
+def _is_due(table: Table) -> list[Any]:
+    return [table.c.state.in_([State.DOOMED, State.DELETING]), table.c.until <= now()]
+
+
+def _set(connection: Connection, table: Table, ids: Iterable[str], state: State, seconds: float) -> None:
+    chosen = sorted(ids)
+    if chosen:
+        connection.execute(
+            update(table).where(table.c.id.in_(chosen)).values(state=state, until=now() + seconds if seconds else 0)
+        )
+
+
+def forget(connection: Connection, databases: Databases, ids: Iterable[str]) -> None:
+    """Delete what is known of files that were deleted, in the journal first."""
+    chosen, table = sorted(ids), databases.table
+    with databases.journal_in(connection) as entries:
+        journal.drop(entries, databases.journal_table, chosen)
+    reached(Step.INTENTS_DROPPED)
+    connection.execute(delete(table).where(table.c.id.in_(chosen), table.c.state == State.DELETING))

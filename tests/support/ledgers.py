@@ -1,0 +1,23 @@
+"""Ledgers in tests, for which time passes at once."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+only_level_1 = pytest.mark.parametrize("level", [1], ids=["level 1"], indirect=True)
+only_level_2 = pytest.mark.parametrize("level", [2], ids=["level 2"], indirect=True)
+
+
+async def settle(ledger):
+    """Let the grace of all uploads and all leases be over, then work and sweep."""
+    await pass_time(ledger)
+    await ledger.drain()
+    await ledger.sweep(timedelta(0), force=True)
+    return await ledger.drain()
+
+
+async def pass_time(ledger):
+    databases = ledger._databases
+    await databases.run_journal(lambda connection: connection.execute(update(databases.journal_table).values(until=0)))
+    await databases.run(lambda connection: connection.execute(update(ledger.table).values(until=0)))
