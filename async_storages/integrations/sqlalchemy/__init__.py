@@ -16,11 +16,28 @@ except ModuleNotFoundError as error:
     raise ImportError('this needs SQLAlchemy: run  pip install "sqlalchemy-async-storages[sqlalchemy]"') from error
 
 from async_storages.integrations.sqlalchemy import attributes, statement_errors
+from async_storages.integrations.sqlalchemy.file_lists import FileList
+from async_storages.integrations.sqlalchemy.ledger.ledger import Drained, FileLedger
+from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
+from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
+from async_storages.integrations.sqlalchemy.list_types import FileListType, ImageListType
 from async_storages.integrations.sqlalchemy.queries import normalise_file_ids
 from async_storages.integrations.sqlalchemy.tracking import enable_file_tracking
 from async_storages.integrations.sqlalchemy.types import FileType, ImageType
 
-__all__ = ["FileType", "ImageType", "enable_file_tracking", "normalise_file_ids"]
+__all__ = [
+    "Drained",
+    "FileLedger",
+    "FileList",
+    "FileListType",
+    "FileType",
+    "ImageListType",
+    "ImageType",
+    "LedgerStats",
+    "add_ledger_tables",
+    "enable_file_tracking",
+    "normalise_file_ids",
+]
 
 attributes.listen()
 statement_errors.listen()

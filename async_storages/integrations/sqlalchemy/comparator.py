@@ -1,23 +1,33 @@
-"""What operators do with a file column: ids are compared with ids, and to all other operators it is a string."""
+"""What operators do with a file column: ids are compared with ids, and to all other operators it is a string.
+
+A column of lists is compared with lists, searched for a file, and to all other operators JSON.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import String, Unicode, bindparam, type_coerce
+from sqlalchemy import JSON, Boolean, ColumnElement, String, Unicode, bindparam, type_coerce
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, operators
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["FileComparator", "is_sql"]
+__all__ = ["FileComparator", "FileListComparator", "is_sql"]
 
 _SEARCHES = frozenset({operators.in_op, operators.not_in_op})
-_EQUATES = _SEARCHES | {
-    operators.eq,
-    operators.ne,
-    operators.is_,
-    operators.is_not,
-    operators.is_distinct_from,
-    operators.is_not_distinct_from,
-}
+_IDENTIFIES = frozenset(
+    {
+        operators.eq,
+        operators.ne,
+        operators.is_,
+        operators.is_not,
+        operators.is_distinct_from,
+        operators.is_not_distinct_from,
+    }
+)
+_EQUATES = _SEARCHES | _IDENTIFIES
+_TAKES_OUT = frozenset({operators.json_getitem_op, operators.json_path_getitem_op})
 _COMPARES = _EQUATES | {
     operators.lt,
     operators.le,
@@ -55,7 +65,7 @@ class FileComparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
     def _id(self, value: Any) -> Any:
         if value is None or is_sql(value):
             return value
-        return self._parameter(lambda: self._coerce(value))
+        return _parameter(self.expr, self.type, lambda: self._coerce(value))
 
     def _ids(self, values: Any) -> Any:
         if is_sql(values) or isinstance(values, str):
@@ -63,14 +73,60 @@ class FileComparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
         listed = list(values)
         if any(map(is_sql, listed)):
             return listed
-        return self._parameter(lambda: [self._coerce(value) for value in listed], expanding=True)
+        return _parameter(self.expr, self.type, lambda: [self._coerce(value) for value in listed], expanding=True)
 
     @property
     def _coerce(self) -> Callable[[Any], Any]:
         coerce: Callable[[Any], Any] = self.type.coerce  # type: ignore[attr-defined] # it is a FileType
         return coerce
 
-    def _parameter(self, coerced: Callable[[], Any], *, expanding: bool = False) -> Any:
-        """A value that becomes an id when the statement runs: its storage may be registered after it was written."""
-        name = getattr(self.expr, "key", None)
-        return bindparam(name, callable_=coerced, type_=self.type, expanding=expanding, unique=True)
+
+class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
+    """The operators of a `FileListType`."""
+
+    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
+        """The SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
+        type_: Any = self.type
+        if op is operators.contains_op:
+            return _Holds(self.expr, *(self._value(value, type_.item_type) for value in other))
+        if op in _IDENTIFIES:
+            other = tuple(self._value(value, type_) for value in other)
+        if op in _TAKES_OUT:
+            kwargs["result_type"] = JSON()  # an item is no list
+        return super().operate(op, *other, **kwargs)
+
+    def _value(self, value: Any, type_: Any) -> Any:
+        if value is None or is_sql(value):
+            return value
+        return _parameter(self.expr, type_, lambda: type_.coerce(value))
+
+
+class _Holds(FunctionElement[bool]):
+    """Whether a list holds a file."""
+
+    type = Boolean()
+    inherit_cache = True
+    stringify_dialect = "sqlite"
+
+
+@compiles(_Holds, "postgresql")
+def _holds_in_jsonb(holds: _Holds, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """Containment, which a GIN index serves."""
+    files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
+    return f"({files} @> jsonb_build_array(CAST({file} AS VARCHAR)))"
+
+
+@compiles(_Holds, "sqlite")
+def _holds_in_json(holds: _Holds, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """NULL for NULL, as on PostgreSQL."""
+    files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
+    found = f"EXISTS (SELECT 1 FROM json_each({files}) WHERE json_each.value = {file})"  # noqa: S608 - both are SQL
+    return f"CASE WHEN {files} IS NOT NULL THEN {found} END"
+
+
+def _parameter(
+    expr: ColumnElement[Any], type_: TypeEngine[Any], coerced: Callable[[], Any], *, expanding: bool = False
+) -> Any:
+    """A value that becomes an id when the statement runs: its storage may be registered after it was written."""
+    name = getattr(expr, "key", None)
+    return bindparam(name, callable_=coerced, type_=type_, expanding=expanding, unique=True)

@@ -1,6 +1,6 @@
 """Where ids are: the attributes of a mapped class, the columns of a table, and what is in a value of theirs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,9 +11,23 @@ from sqlalchemy.types import TypeEngine
 
 from async_storages.content import PendingFile
 from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.frames import TrackedFile
+from async_storages.integrations.sqlalchemy.list_types import FileListType
 from async_storages.integrations.sqlalchemy.types import FileType
 
-__all__ = ["FileField", "fields_of", "fields_of_table", "file_type", "is_pending", "items", "note", "shared_fields"]
+__all__ = [
+    "FileField",
+    "all_fields",
+    "exchanged",
+    "fields_of",
+    "fields_of_table",
+    "file_type",
+    "is_pending",
+    "items",
+    "note",
+    "shared_fields",
+    "stored_files",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +81,23 @@ def fields_of_table(table: object) -> tuple[FileField, ...]:
     return tuple(FileField(column.key, column, type_) for column, type_ in found if type_ is not None)
 
 
+def all_fields() -> list[FileField]:
+    """The file columns of all mapped classes."""
+    configure_mappers()
+    return list({field.column: field for fields in list(_mapped.values()) for field in fields}.values())
+
+
 def shared_fields(table: Table) -> list[FileField]:
     """The columns with ``shared=True`` of all mapped classes, and of the tables beside this one."""
-    configure_mappers()
-    mapped = [field for fields in list(_mapped.values()) for field in fields]
     beside = [field for other in table.metadata.tables.values() for field in fields_of_table(other)]
-    return list({field.column: field for field in [*mapped, *beside] if field.type.shared}.values())
+    return list({field.column: field for field in [*all_fields(), *beside] if field.type.shared}.values())
 
 
 def file_type(type_: TypeEngine[Any]) -> FileType | None:
-    """The type of the files in a column, or in its arrays, or in its variant for some database."""
+    """The type of the files in a column, or in its arrays or lists, or in its variant for some database."""
     if isinstance(type_, FileType):
         return type_
-    if isinstance(type_, ARRAY):
+    if isinstance(type_, ARRAY | FileListType):
         return file_type(type_.item_type)
     variants: dict[str, TypeEngine[Any]] = getattr(type_, "_variant_mapping", {})
     return next((found for each in variants.values() if (found := file_type(each)) is not None), None)
@@ -92,6 +110,20 @@ def items(value: Any) -> Iterator[StoredFile | PendingFile]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from items(item)
+
+
+def stored_files(value: Any) -> list[StoredFile]:
+    """The files that a row names there, each once, however often they are in an array."""
+    if isinstance(value, StoredFile):
+        return [value]
+    return list({TrackedFile.of(item): item for item in items(value) if isinstance(item, StoredFile)}.values())
+
+
+def exchanged(value: Any, others: Mapping[int, Any]) -> Any:
+    """The same with other files in it, those of the same `id()`."""
+    if isinstance(value, list | tuple):
+        return [exchanged(item, others) for item in value]
+    return others.get(id(value), value)
 
 
 def is_pending(value: Any) -> bool:

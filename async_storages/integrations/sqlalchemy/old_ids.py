@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, select, tuple_
 from sqlalchemy.orm import Mapper
 
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.file_columns import FileField, items
+from async_storages.integrations.sqlalchemy.file_columns import FileField, stored_files
 
 __all__ = ["old_files", "old_files_of_rows"]
 
@@ -49,8 +49,7 @@ def _locking(mapper: Mapper[Any], fields: Iterable[FileField], identities: Itera
 
 
 def old_files_of_rows(values: Iterable[tuple[FileField, Any]]) -> Iterator[tuple[FileField, StoredFile]]:
-    """The single files in the values of columns."""
+    """The single files in the values of columns; a row that names one twice is one that names it."""
     for field, value in values:
-        for item in items(value):
-            if isinstance(item, StoredFile):
-                yield field, item
+        for stored in stored_files(value):
+            yield field, stored

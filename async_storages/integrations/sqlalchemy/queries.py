@@ -1,15 +1,33 @@
 """Queries over file columns as wholes."""
 
+from collections.abc import Sequence
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import Column, Connection, Unicode, case, select, type_coerce, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Unicode,
+    case,
+    cast,
+    func,
+    select,
+    text,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import is_fusion_id
 from async_storages.registry import StorageRouter
 
-__all__ = ["normalise_file_ids"]
+__all__ = ["ids_named", "normalise_file_ids"]
 
 _READ = 10_000
 _WRITTEN = 500
@@ -31,11 +49,13 @@ def normalise_file_ids(connection: Connection, column: Column[Any], storage: Sto
         How many different keys were rewritten.
 
     Raises:
-        InvalidArgumentException: A value that can be no key of this storage, or whose id is too long for the column;
-            the message names it. Nothing is rewritten if the caller's transaction is then rolled back.
+        InvalidArgumentException: A column of lists; or a value that can be no key of this storage, or whose id is too
+            long for the column, which the message names. Nothing is rewritten if the caller then rolls back.
     """
     if column.table is None:
         raise InvalidArgumentException("the column belongs to no table", operation="normalise_file_ids")
+    if isinstance(_type_on(column.type, connection.dialect.name), ARRAY | JSON):
+        raise InvalidArgumentException(f"{column} holds lists, not single keys", operation="normalise_file_ids")
     raw = type_coerce(column, Unicode())
     changed, last = 0, ""
     while values := connection.scalars(select(raw).where(raw > last).distinct().order_by(raw).limit(_READ)).all():
@@ -54,3 +74,65 @@ def _identify(key: str, column: Column[Any], storage: StorageRouter) -> str:
         if length is not None and len(file_id) > length:
             raise InvalidArgumentException(f"the id would have {len(file_id)} characters, the column has {length}")
         return file_id
+
+
+def ids_named(column: Column[Any], ids: Sequence[str], dialect_name: str) -> Select[Any]:
+    """Which of some ids a column names: a query with one row and one str for each that is found.
+
+    Lists are read from the whole table, unless they are PostgreSQL's and the table has a GIN index of them, as far as
+    its metadata tell.
+
+    Args:
+        column: A table's column of ids, of arrays of ids, or of JSON lists of ids.
+        ids: As they are spelt in the database, each once; some hundred at a time.
+        dialect_name: ``"postgresql"``, ``"sqlite"`` or, for single ids, any other.
+
+    Raises:
+        InvalidArgumentException: The database's lists cannot be looked into.
+    """
+    type_ = _type_on(column.type, dialect_name)
+    if not isinstance(type_, ARRAY | JSON):
+        return _one_of(type_coerce(column, Unicode()), column, ids)
+    if dialect_name == "sqlite":
+        items: Any = func.json_each(type_coerce(column, JSON())).table_valued("value", joins_implicitly=True)
+        return _one_of(type_coerce(items.c.value, Unicode()), column, ids)
+    if dialect_name == "postgresql":
+        is_array = isinstance(type_, ARRAY)
+        return (_containing if _has_gin_index(column) else _with_items)(column, ids, is_array=is_array)
+    raise InvalidArgumentException(f"nothing finds ids in the lists of {dialect_name}", operation="ids_named")
+
+
+def _one_of(name: ColumnElement[Any], column: Column[Any], ids: Sequence[str]) -> Select[Any]:
+    return select(name).select_from(column.table).where(name.in_(ids)).distinct()
+
+
+def _type_on(type_: TypeEngine[Any], dialect_name: str) -> TypeEngine[Any]:
+    """What the database holds, under a variant and a decorator."""
+    variants: dict[str, TypeEngine[Any]] = getattr(type_, "_variant_mapping", {})
+    held = variants.get(dialect_name, type_)
+    return held.impl_instance if isinstance(held, TypeDecorator) else held
+
+
+def _has_gin_index(column: Column[Any]) -> bool:
+    return any(
+        index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
+        for index in column.table.indexes
+    )
+
+
+def _containing(column: Column[Any], ids: Sequence[str], *, is_array: bool) -> Select[Any]:
+    """One look into the index for each id: asked for all by one operator, PostgreSQL 18 often prefers the table."""
+    wanted: Any = func.unnest(cast(ids, postgresql.ARRAY(Unicode())), type_=Unicode()).column_valued()
+    lists: Any = type_coerce(column, postgresql.ARRAY(Unicode())) if is_array else cast(column, postgresql.JSONB)
+    list_: Any = postgresql.array([wanted]) if is_array else func.jsonb_build_array(wanted, type_=postgresql.JSONB())
+    return select(wanted).where(select(column.table).where(lists.contains(list_)).exists())
+
+
+def _with_items(column: Column[Any], ids: Sequence[str], *, is_array: bool) -> Select[Any]:
+    """All items, of arrays of any dimensions; and the path also finds those of what is no list, and does not fail."""
+    if is_array:
+        names: Any = func.unnest(type_coerce(column, ARRAY(Unicode())), type_=Unicode())
+        return _one_of(names.column_valued(joins_implicitly=True), column, ids)
+    items: Any = func.jsonb_path_query(cast(column, postgresql.JSONB), text("'$[*]'"), type_=postgresql.JSONB())
+    item = items.column_valued(joins_implicitly=True)
+    return _one_of(item.op("#>>", return_type=Unicode())(text("'{}'")), column, ids)

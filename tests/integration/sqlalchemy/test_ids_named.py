@@ -1,0 +1,87 @@
+"""`ids_named`: which ids a column names, asked for many at once."""
+
+import pytest
+from sqlalchemy import ARRAY, JSON, Column, Index, Unicode, literal
+from sqlalchemy.dialects.postgresql import JSONB
+
+from async_storages import InvalidArgumentException
+from async_storages.integrations.sqlalchemy import FileListType, FileType
+from async_storages.integrations.sqlalchemy.queries import ids_named
+from tests.support.documents import row_class
+
+A, B, C, GONE = "mem:a.txt", "mem:Ä 'b' 😀.txt", "bare.txt", "mem:gone.txt"
+ASKED = [A, B, C, GONE]
+
+NESTED = [[[A, "mem:x"], [B, A]], [[C, None]], [], None]
+LISTS = [[A, "mem:x", B, A], [C], [A], [], None]
+COLUMNS = {  # the column's type, what it is to the database, and values
+    "single ids": (FileType("documents"), Unicode(), ["mem:x", A, A, B, C, None]),
+    "lists": (FileListType("documents"), JSONB(none_as_null=True).with_variant(JSON(), "sqlite"), LISTS),
+    "arrays": (ARRAY(FileType("documents")), ARRAY(Unicode()), LISTS),
+    "arrays of arrays": (ARRAY(FileType("documents"), dimensions=2), ARRAY(Unicode(), dimensions=2), NESTED),
+}
+
+
+@pytest.fixture
+def fill(engine):
+    """A table, with an index of its column or without, filled in by a program that knows nothing of files."""
+
+    async def fill(type_, raw, values, *, index=True):
+        table = row_class(file=Column(type_)).__table__
+        if index:
+            Index("ix_file", table.c.file, postgresql_using="btree" if isinstance(type_, FileType) else "gin")
+        async with engine.begin() as connection:
+            await connection.run_sync(table.metadata.create_all)
+            await connection.execute(table.insert().values([{"file": literal(value, raw)} for value in values]))
+        return table
+
+    return fill
+
+
+@pytest.fixture
+def found(engine):
+    async def found(table, ids=ASKED):
+        async with engine.connect() as connection:
+            return sorted(await connection.scalars(ids_named(table.c.file, ids, engine.dialect.name)))
+
+    return found
+
+
+@pytest.mark.parametrize(
+    ("database_url", "kind"),
+    [(name, kind) for kind in COLUMNS for name in ("sqlite", "postgresql") if name != "sqlite" or "array" not in kind],
+    indirect=["database_url"],
+)
+@pytest.mark.parametrize("index", [True, False], ids=["an index", "no index"])
+async def test_each_id_is_found_once(fill, found, kind, index):
+    table = await fill(*COLUMNS[kind], index=index)
+    assert await found(table) == sorted([A, B, C])
+    assert await found(table, [GONE]) == await found(table, []) == []
+    assert await found(table, [A, *(f"mem:{number}" for number in range(1000))]) == [A]
+
+
+@pytest.mark.parametrize("broken", ["null", '{"mem:a.txt": "mem:a.txt"}', "7", '["mem:x", null, 7, ["mem:a.txt"], {}]'])
+@pytest.mark.parametrize("index", [True, False], ids=["an index", "no index"])
+async def test_what_others_wrote_does_not_break_it(fill, found, engine, broken, index):
+    table = await fill(*COLUMNS["lists"][:2], [[A]], index=index)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(f"INSERT INTO rows (file) VALUES ('{broken}')")
+    assert await found(table) == [A]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("kind", COLUMNS)
+async def test_an_index_serves_it(fill, engine, kind):
+    table = await fill(*COLUMNS[kind])
+    statement = ids_named(table.c.file, ASKED, "postgresql")
+    sql = str(statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("SET enable_seqscan = off")
+        plan = (await connection.exec_driver_sql(f"EXPLAIN {sql}")).scalars().all()
+    assert [line for line in plan if "Index Scan on ix_file" in line]
+
+
+def test_lists_of_other_databases_are_refused():
+    column = row_class(file=Column(FileListType("documents"))).__table__.c.file
+    with pytest.raises(InvalidArgumentException, match="mysql"):
+        ids_named(column, [A], "mysql")

@@ -1,0 +1,134 @@
+"""Sessions for requests, and uploads that were looked at."""
+
+from typing import Annotated
+
+import pydantic
+import pytest
+from fastapi import FastAPI, UploadFile
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from starlette.responses import StreamingResponse
+
+from async_storages import InvalidArgumentException
+from async_storages.integrations.fastapi import UploadDep, register_exception_handlers, session_dependency
+from async_storages.integrations.sqlalchemy import enable_file_tracking
+from async_storages.registry import override
+from tests.support.corpus import image
+from tests.support.tracked import Base, Book, TroubledStorage, files, pending
+from tests.support.uvicorn_server import asking
+
+# ---- sessions
+
+
+@pytest.fixture
+async def storage():
+    storage = TroubledStorage()
+    with override("documents", storage):
+        yield storage
+
+
+@pytest.fixture
+async def engine(tmp_path):
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}")
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def app(engine):
+    sessions = async_sessionmaker(engine)
+    enable_file_tracking(sessions)
+    session_dep = session_dependency(sessions)
+    app = FastAPI()
+    register_exception_handlers(app)
+
+    @app.post("/{ending}")
+    async def store(ending: str, session: Annotated[AsyncSession, session_dep]):
+        session.add(Book(title="a", file=pending("a.txt")))
+        await session.flush()
+        if ending == "fail":
+            raise InvalidArgumentException("no")
+        if ending == "commit":
+            await session.commit()
+        return engine.pool.checkedout()
+
+    @app.get("/stream")
+    async def stream(session: Annotated[AsyncSession, session_dep]):
+        await session.get(Book, 1)
+
+        async def told():
+            yield f"{engine.pool.checkedout()}"
+
+        return StreamingResponse(told())
+
+    return app
+
+
+@pytest.mark.parametrize(("ending", "status", "kept"), [("commit", 200, 1), ("fail", 400, 0), ("return", 200, 0)])
+async def test_what_is_not_committed_is_rolled_back_with_its_files(app, storage, ending, status, kept):
+    async with asking(app) as client:
+        assert (await client.post(f"/{ending}")).status_code == status
+        assert len(await files(storage)) == kept
+
+
+async def test_no_connection_is_kept_while_the_answer_is_sent(app, storage):
+    async with asking(app) as client:
+        assert (await client.post("/return")).text == "1"
+        assert (await client.get("/stream")).text == "0"
+
+
+# ---- uploads
+
+
+@pytest.fixture
+def uploading():
+    app = FastAPI()
+    register_exception_handlers(app)
+
+    @app.post("/")
+    async def upload(
+        picture: Annotated[
+            UploadFile, UploadDep(max_size=2000, types=["image/*"], extensions=["png"], field="picture")
+        ],
+    ):
+        return [picture.filename, len(await picture.read())]
+
+    return app
+
+
+PNG = image("PNG")
+UPLOADS = {
+    "a picture": (("a.png", PNG, "image/png"), 200, None),
+    "a picture that is said to be a page": (("a.png", PNG, "text/html"), 200, None),
+    "a page that is said to be a picture": (("a.png", b"<html>", "image/png"), 400, "invalid_file_type"),
+    "a picture that is called a page": (("a.html", PNG, "image/png"), 400, "invalid_file_type"),
+    "a large picture": (("a.png", PNG.ljust(2001), "image/png"), 413, "file_too_large"),
+    "the largest picture": (("a.png", PNG.ljust(2000), "image/png"), 200, None),
+    "nothing": (("a.png", b"", "image/png"), 400, "invalid_file_type"),
+}
+
+
+@pytest.mark.parametrize(("upload", "status", "code"), UPLOADS.values(), ids=UPLOADS)
+async def test_an_upload_keeps_to_the_rules(uploading, upload, status, code):
+    async with asking(uploading) as client:
+        answer = await client.post("/", files={"picture": upload})
+    assert answer.status_code == status
+    if code is None:
+        assert answer.json() == [upload[0], len(upload[1])]
+    else:
+        assert answer.json()["code"] == code
+
+
+async def test_an_upload_has_the_field_that_it_was_given(uploading):
+    async with asking(uploading) as client:
+        answer = await client.post("/", files={"file": ("a.png", PNG)})
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "picture"])
+    [schema] = [schema for name, schema in uploading.openapi()["components"]["schemas"].items() if "Body" in name]
+    assert schema["required"] == ["picture"]
+
+
+@pytest.mark.parametrize("options", [{"max_size": 0}, {"types": ["picture"]}, {"extensions": ["/"]}], ids=str)
+def test_rules_that_cannot_be_are_refused_at_start(options):
+    with pytest.raises((InvalidArgumentException, pydantic.ValidationError)):
+        UploadDep(**options)

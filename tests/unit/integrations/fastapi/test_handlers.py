@@ -1,0 +1,64 @@
+"""Errors as problem details: the right status, and nothing that is not for strangers."""
+
+import logging
+
+from fastapi import FastAPI
+
+from async_storages import errors
+from async_storages.errors import StorageException
+from async_storages.integrations.fastapi import Problem, problem_responses, register_exception_handlers
+from tests.support.uvicorn_server import asking
+
+HIDDEN = ("secret-bucket", "key.pdf", "minio.internal:9000", "AccessDeniedByPolicy")
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, StorageException)]
+NOT_FOR_CLIENTS = (errors.StorageClosedException, errors.SweepRefusedException)
+
+
+class TeapotException(errors.InvalidArgumentException):
+    http_status = 418
+
+
+def error(kind):
+    return kind(
+        "minio.internal:9000 said AccessDeniedByPolicy", operation="stat", file_id="s3:secret-bucket/folder/key.pdf"
+    )
+
+
+async def test_each_error_is_a_problem_of_its_own(caplog):
+    app = FastAPI()
+    register_exception_handlers(app)
+
+    @app.get("/{number}")
+    async def fail(number: int):
+        raise error([*KINDS, TeapotException][number])
+
+    codes = {}
+    with caplog.at_level(logging.ERROR, "async_storages"):
+        async with asking(app) as client:
+            for number, kind in enumerate(KINDS):
+                answer = await client.get(f"/{number}")
+                problem = Problem.model_validate(answer.json())
+                assert answer.status_code == problem.status == kind.http_status
+                assert answer.headers["Content-Type"] == "application/problem+json"
+                assert not [text for text in HIDDEN if text in answer.text]
+                codes.setdefault(problem.code, []).append(kind)
+            own = await client.get(f"/{len(KINDS)}")
+    assert (own.status_code, own.json()["code"], own.json()["title"]) == (418, "invalid_argument", "I'm a Teapot")
+    assert {errors.StorageException, *NOT_FOR_CLIENTS} == set(codes.pop("storage_error"))
+    assert all(len(kinds) == 1 for kinds in codes.values())
+    logged = [record.getMessage() for record in caplog.records if record.name == "async_storages"]
+    assert len(logged) == len([kind for kind in KINDS if kind.http_status >= 500])
+    assert all("minio.internal:9000" in line for line in logged)
+
+
+def test_the_schema_tells_of_problems():
+    app = FastAPI()
+
+    @app.get("/", responses=problem_responses(404, 413))
+    async def read() -> str:
+        return ""
+
+    responses = app.openapi()["paths"]["/"]["get"]["responses"]
+    assert responses["413"]["description"] == "Request Entity Too Large"
+    schema = responses["404"]["content"]["application/problem+json"]["schema"]
+    assert set(schema["properties"]) == {"type", "title", "status", "detail", "code"}
