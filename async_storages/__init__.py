@@ -44,11 +44,14 @@ if TYPE_CHECKING:
         StorageException,
         StorageOperationException,
         StorageUnavailableException,
+        SweepRefusedException,
     )
     from async_storages.files import StorageFile, StorageImage, StoredFile, StoredImage, prefetch
     from async_storages.ids import FileId
+    from async_storages.listing import file_urls
     from async_storages.manager import StorageManager
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
+    from async_storages.served_by import ServedBy
     from async_storages.storage import (
         BaseStorage,
         Storage,
@@ -93,6 +96,7 @@ __all__ = [
     "S3Client",
     "S3Config",
     "S3Storage",
+    "ServedBy",
     "Storage",
     "StorageClosedException",
     "StorageException",
@@ -111,9 +115,11 @@ __all__ = [
     "SupportsMetadata",
     "SupportsPing",
     "SupportsPresign",
+    "SweepRefusedException",
     "ZipEntry",
     "__version__",
     "events",
+    "file_urls",
     "prefetch",
     "registry",
     "stream_zip",
@@ -131,8 +137,10 @@ _HOMES = {
     "errors": [name for name in __all__ if name.endswith("Exception")],
     "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
     "ids": ["FileId"],
+    "listing": ["file_urls"],
     "manager": ["StorageManager"],
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
+    "served_by": ["ServedBy"],
     "validation": ["FileTypeConfig", "FileValidatorImpl"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
     "storage": ["BaseStorage", "Storage", *(name for name in __all__ if name.startswith("Supports"))],

@@ -1,6 +1,6 @@
 """What a file column loads as: small inert objects that ask their storage only when awaited."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
@@ -16,11 +16,11 @@ from async_storages.errors import (
 )
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.images.probe import ImageSize, probe_image
-from async_storages.registry import Address, Ref, StorageRouter
+from async_storages.registry import Address, Keeper, Ref, StorageRouter
 from async_storages.sources import CHUNK_SIZE
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, SerializationInfo
+    from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
     from pydantic_core import CoreSchema
 
     from async_storages.content import Content, ContentOptions, PendingFile
@@ -172,6 +172,10 @@ class StoredFile:
             ref = place if isinstance(place, Ref) else Ref(place)
             return ref.resolve().storage_for(self.file_id)
 
+    @property
+    def _keeper(self) -> "Keeper | None":
+        return self._storage.keeper if isinstance(self._storage, Ref) else None
+
     async def get_path(self) -> str:
         """The file's URL, percent-encoded."""
         return await self.storage.url(self.file_id)
@@ -209,20 +213,28 @@ class StoredFile:
         return await self.storage.download_to(self.file_id, target)
 
     async def delete(self) -> None:
-        """Delete the file, at once; a column is emptied with ``document.file = None``."""
-        await self.storage.delete(self.file_id)
+        """Delete the file, at once; under a ledger as soon as no row names it.
+
+        A column is emptied with ``document.file = None``.
+        """
+        keeper = self._keeper
+        await (self.storage.delete(self.file_id) if keeper is None else keeper.condemn(self))
         self._facts = None
 
     async def upload(self, content: "Source | PendingFile | Content", **options: "Unpack[ContentOptions]") -> None:
         """Replace the content under the same id; options as for `Storage.upload`.
 
         Raises:
-            OperationNotSupportedException: The storage chooses its ids, and replaces nothing.
+            OperationNotSupportedException: The storage chooses its ids, and replaces nothing; or a ledger keeps the
+                file, which knows each id for one content only.
         """
         storage = self.storage
-        if storage.chooses_ids:
+        if storage.chooses_ids or self._keeper is not None:
+            replaces = "a ledger" if self._keeper is not None else type(storage).__name__
             raise OperationNotSupportedException(
-                f"{type(storage).__name__} replaces no files", operation="upload", file_id=self.file_id
+                f"{replaces} replaces no files: assign new content to the column",
+                operation="upload",
+                file_id=self.file_id,
             )
         self._facts = None
         await storage.upload(content, self.file_id, **options)
@@ -279,32 +291,28 @@ class StoredFile:
     def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
         """Validates from an id or a file object, serialises to the id.
 
-        A serialisation context ``{"file_urls": {id: url}}`` puts URLs computed beforehand in the ids' places.
+        A serialisation context ``{id: url}``, as `file_urls` makes it, puts URLs in the ids' places; one that holds
+        other things too has it as ``{"file_urls": {id: url}}``.
         """
         from pydantic_core import core_schema  # noqa: PLC0415 - only pydantic calls this
 
-        from_str = core_schema.no_info_after_validator_function(cls._validate, core_schema.str_schema())
-        return core_schema.json_or_python_schema(
-            json_schema=from_str,
-            python_schema=core_schema.union_schema(
-                [
-                    core_schema.no_info_after_validator_function(cls.of, core_schema.is_instance_schema(StoredFile)),
-                    from_str,
-                ]
-            ),
+        return core_schema.no_info_wrap_validator_function(
+            cls._validate,
+            core_schema.str_schema(),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 cls._serialise, info_arg=True, return_schema=core_schema.str_schema()
             ),
         )
 
     @classmethod
-    def _validate(cls, text: str) -> Self:
-        return cls(FileId.parse(text))
+    def _validate(cls, value: Any, as_text: "ValidatorFunctionWrapHandler") -> Self:
+        return cls.of(value) if isinstance(value, StoredFile) else cls(FileId.parse(as_text(value)))
 
     @staticmethod
     def _serialise(stored: "StoredFile", info: "SerializationInfo") -> str:
-        urls = (info.context or {}).get("file_urls", {})
-        return str(urls.get(str(stored), stored))
+        context = info.context
+        urls = context.get("file_urls", context) if isinstance(context, Mapping) else None
+        return str(urls.get(str(stored), stored)) if isinstance(urls, Mapping) else str(stored)
 
     @classmethod
     def of(cls, stored: "StoredFile") -> Self:

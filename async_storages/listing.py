@@ -1,0 +1,106 @@
+"""The URLs of all files in what is about to be serialised, made at once."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from async_storages.errors import InvalidArgumentException, OperationNotSupportedException, during
+from async_storages.files import StoredFile
+from async_storages.registry import Address
+from async_storages.storage import Storage, SupportsPresign
+
+__all__ = ["file_urls"]
+
+_HOLDS_ATTRIBUTES = ("__mapper__", "__pydantic_validator__", "__dataclass_fields__")
+"""What tells the classes of SQLAlchemy, of pydantic and of the standard library whose instances are looked into."""
+
+_ONE_VALUE = (str, bytes, bytearray, memoryview)
+"""Collections that hold no objects."""
+
+
+async def file_urls(objects: object, *, expires_in: float = 3600, presign: bool = True) -> dict[str, str]:
+    """The URLs of all files in rows or models, by file id: a context for pydantic to serialise with.
+
+    Files are looked for in collections, values of mappings, and what mapped objects, pydantic models and dataclasses
+    hold, however deep. That loads nothing: deferred and expired attributes are passed over, properties not called. All
+    files of a storage are presigned at once; on S3 no request is made.
+
+    Args:
+        objects: A file object, one of these, or an iterable of them; an iterator is used up.
+        expires_in: Seconds until presigned URLs end, 1 to 604,800.
+        presign: False for the URLs of `Storage.url`, which need not end.
+
+    Raises:
+        OperationNotSupportedException: A storage cannot presign.
+        RouteNotSupportedException: No storage that is known here serves an id.
+        InvalidArgumentException: An id is malformed, or two storages hold a file of one id; a bad `expires_in`.
+
+    Example:
+        >>> listing = TypeAdapter(list[DocumentOut])
+        >>> listing.dump_json(listing.validate_python(rows), context=await file_urls(rows))
+    """
+    urls: dict[str, str] = {}
+    with during("file_urls", None):
+        for storage, file_ids in _by_storage(_files_in(objects)).items():
+            made = await (_presigned(storage, file_ids, expires_in) if presign else _public(storage, file_ids))
+            urls.update(zip(file_ids, made, strict=True))
+    return urls
+
+
+async def _presigned(storage: Storage, file_ids: list[str], expires_in: float) -> list[str]:
+    if not isinstance(storage, SupportsPresign):
+        raise OperationNotSupportedException(
+            f"{type(storage).__name__} cannot presign URLs; presign=False gives those that it has", file_id=file_ids[0]
+        )
+    await storage.prepare()
+    return storage.presign_many(file_ids, expires_in)
+
+
+async def _public(storage: Storage, file_ids: list[str]) -> list[str]:
+    return [await storage.url(file_id) for file_id in file_ids]
+
+
+def _by_storage(files: Iterable[StoredFile]) -> dict[Storage, list[str]]:
+    holders: dict[str, Storage] = {}
+    for file in {(file.file_id, id(file.place)): file for file in files}.values():
+        storage = file.storage
+        holder = holders.setdefault(file.file_id, storage)
+        if holder is not storage and Address.of(holder) != Address.of(storage):
+            raise InvalidArgumentException(
+                "files of two storages have this id, which is to tell the URL", file_id=file.file_id
+            )
+    grouped: dict[Storage, list[str]] = {}
+    for file_id, storage in holders.items():
+        grouped.setdefault(storage, []).append(file_id)
+    return grouped
+
+
+def _files_in(objects: object) -> Iterator[StoredFile]:
+    waiting: list[Any] = list(objects) if isinstance(objects, Iterator) else [objects]
+    seen: dict[int, object] = {}  # the objects as well, since an id is given again once its object is gone
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, StoredFile):
+            yield value
+        elif (parts := _parts(value.__class__)) is not None and id(value) not in seen:
+            seen[id(value)] = value
+            waiting.extend(parts(value))
+
+
+@lru_cache
+def _parts(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
+    """How to get at what the instances of a class hold; None for those that are not looked into."""
+    if issubclass(kind, _ONE_VALUE):
+        return None
+    if issubclass(kind, Mapping):
+        return kind.values
+    if any(hasattr(kind, mark) for mark in _HOLDS_ATTRIBUTES):
+        return _attributes
+    return iter if issubclass(kind, Collection) else None
+
+
+def _attributes(value: object) -> Iterable[object]:
+    """What is held already: ``getattr`` would load what is not."""
+    if not hasattr(value, "__dict__"):
+        return [getattr(value, name, None) for name in getattr(value, "__dataclass_fields__", ())]
+    return [*vars(value).values(), getattr(value, "__pydantic_extra__", None)]
