@@ -23,6 +23,7 @@ from async_storages import (
     registry,
 )
 from async_storages.integrations.sqlalchemy import FileLedger, FileType, LedgerStats, enable_file_tracking
+from async_storages.integrations.sqlalchemy.ledger.journal import is_due
 from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.ledgers import pass_time, settle
@@ -190,6 +191,26 @@ class TestWorker:
             await until(lambda: is_empty(storage))
 
 
+class TestOnPostgreSQL:
+    @pytest.fixture
+    def database_url(self, postgres_database):
+        return postgres_database
+
+    async def test_an_open_transaction_does_not_hold_up_the_worker(self, engine, storage, rows):
+        ledger = FileLedger(engine, Base.metadata, grace=timedelta(seconds=0.01))
+        await ledger.create()
+        sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
+        async with sessions() as session:
+            session.add(Book(id=1, file=pending("new")))
+            await session.flush()
+            databases = ledger._databases
+            await until(lambda: databases.run_journal(is_due, databases.journal_table))
+            assert (await ledger.drain()).deleted == 0
+            await session.commit()
+        await settle(ledger)
+        assert (await rows(), await files(storage)) == ({1: "new"}, {"new"})
+
+
 class TestClaims:
     async def test_a_file_that_is_being_deleted_is_not_named(self, sessions, storage, ledger, rows):
         [file] = await add(sessions, "one")
@@ -282,7 +303,7 @@ class TestClaims:
         assert await rows() == {}
 
     async def test_ids_that_the_storage_chooses(self, engine, tmp_path, rows):
-        with registry.override("documents", ChosenIdsStorage()) as storage:
+        with registry.override("documents", ChosenIdsStorage()):
             ledger = FileLedger(engine, Base.metadata)
             sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
             await ledger.create()

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import delete, event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.util import await_only
 
 from async_storages import FileGoneException, StorageUnavailableException, StoredFile, events, registry
 from async_storages.integrations.sqlalchemy import enable_file_tracking
@@ -178,6 +179,31 @@ class TestUploads:
         storage.held.clear()
         assert (await rows(), await left()) == ({}, set())
 
+    async def test_cancelled_at_commit_before_the_answer(self, sessions, book, rows, left):
+        asked = asyncio.Event()
+
+        async def work():
+            async with sessions() as session:
+                (await session.get(Book, 1)).file = pending("new")
+                await session.flush()
+                dialect = (await session.connection()).sync_connection.dialect
+                commit = dialect.do_commit
+
+                def wait(dbapi_connection):
+                    dialect.do_commit = commit
+                    asked.set()
+                    await_only(asyncio.Event().wait())
+
+                dialect.do_commit = wait
+                await session.commit()
+
+        task = asyncio.create_task(work())
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await rows(), await left()) == ({1: "old"}, OLD)
+
     @only_level_1
     async def test_cancelled_at_commit_after_the_answer(self, sessions, storage, book, rows, left):
         storage.held = {"delete"}
@@ -219,6 +245,15 @@ class TestSavepoints:
             (await session.get(Book, 1)).file = pending("inner")
             await session.flush()
             await inner.rollback()
+        assert (await rows(), await left()) == ({1: "old", 2: "outer"}, OLD | {"outer"})
+
+    async def test_integrity_error_in_a_savepoint(self, sessions, book, rows, left):
+        async with sessions.begin() as session:
+            session.add(Book(id=2, title="same", file=pending("outer")))
+            await session.flush()
+            with pytest.raises(IntegrityError):
+                async with session.begin_nested():
+                    session.add(Book(id=3, title="same", file=pending("inner")))
         assert (await rows(), await left()) == ({1: "old", 2: "outer"}, OLD | {"outer"})
 
     async def test_a_file_of_a_rolled_back_savepoint_may_be_named_again(self, sessions, storage, rows, left):

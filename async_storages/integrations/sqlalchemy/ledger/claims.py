@@ -154,7 +154,7 @@ class Claims:
         """`StoredFile.delete`: the file is deleted as soon as no row names it."""
         file = TrackedFile.of(stored)
         intent = Intent(file.file_id, label_of(file))
-        await self._databases.run_journal(journal.leave, self._databases.journal_table, [intent], self._retain)
+        await self._databases.run_journal(journal.leave, self._databases.journal_table, [intent], 0)
 
 
 def _is_new(file: TrackedFile) -> bool:

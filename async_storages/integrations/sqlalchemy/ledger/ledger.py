@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from sqlalchemy import MetaData, event
-from sqlalchemy.exc import SQLAlchemyError
 
 from async_storages._tasks import map_bounded, wait_out
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
@@ -221,7 +220,7 @@ class FileLedger:
 
     async def stats(self) -> LedgerStats:
         """How many files there are in which state."""
-        return await self._databases.run(statistics.collect, self._databases, self._references)
+        return await self._databases.plainly(statistics.collect, self._databases, self._references)
 
     # ---- the worker
 
@@ -235,8 +234,9 @@ class FileLedger:
             SweepRefusedException: A storage is not this ledger's, or a table of file columns is missing.
         """
         await self._prepare()
-        while await self._databases.run_journal(journal.is_due, self._databases.journal_table):
-            await self._databases.run(worker.take_over, self._databases, self._lease)
+        if await self._databases.run_journal(journal.is_due, self._databases.journal_table):
+            while await self._databases.run(worker.take_over, self._databases, self._lease, self._retain) == BATCH:
+                continue
         total, refusals = Drained(), list[SweepRefusedException]()
         while files := await self._databases.plainly(worker.due, self.table, BATCH):
             done = await self._drain(files, refusals)
@@ -251,7 +251,7 @@ class FileLedger:
         await self._owners.check(storages.of_columns(self._references.fields()))
         if self._is_told:
             return
-        for column in await self._databases.run(self._references.unindexed):
+        for column in await self._databases.plainly(self._references.unindexed):
             logger.warning("%s has no index: its table is read whole for each file that may be deleted", column)
         self._is_told = True
 
@@ -320,11 +320,11 @@ class FileLedger:
                 more than a tenth of all files would be doomed.
         """
         await self._prepare()
-        live = await self._databases.run(sweeping.count_live, self.table)
+        live = await self._databases.plainly(sweeping.count_live, self.table)
         found: dict[str, str] = {}
         after: str | None = ""
         while after is not None:
-            some, after = await self._databases.run(
+            some, after = await self._databases.plainly(
                 sweeping.unnamed, self.table, self._references, older_than.total_seconds(), after
             )
             found |= {file.id: file.storage for file in some}
@@ -401,7 +401,7 @@ async def _deleted(storage: Storage, file_id: str) -> bool:
 async def _logged(what: str, work: Any) -> None:
     try:
         await work()
-    except (StorageException, SQLAlchemyError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - drivers let errors of their own through, and the worker must go on
         logger.warning("the ledger could not %s: %s (%s)", what, error, type(error).__name__)
 
 

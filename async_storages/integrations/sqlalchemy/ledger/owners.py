@@ -67,7 +67,7 @@ class Owners:
     async def take_over(self, chosen: Iterable[Storage]) -> None:
         """Make storages this ledger's, whosever they were; the marks of others stay where they are."""
         for storage in chosen:
-            found = await self._databases.run(_marks, self._databases.table, storages.label(storage))
+            found = await self._databases.plainly(_marks, self._databases.table, storages.label(storage))
             await self._databases.run(
                 _forget, self._databases.table, [each for each in found if _serves(storage, each)]
             )
@@ -76,7 +76,7 @@ class Owners:
     async def _marks_of(self, storage: Storage) -> list[str]:
         place = _place_of(storage)
         if place not in self._marks:
-            found = await self._databases.run(_marks, self._databases.table, storages.label(storage))
+            found = await self._databases.plainly(_marks, self._databases.table, storages.label(storage))
             self._marks[place] = [each for each in found if _serves(storage, each)] or [await self._write(storage)]
         return self._marks[place]
 
@@ -110,7 +110,7 @@ class Owners:
 
     async def _prove(self) -> bytes:
         """What no copy of the database has in common with it."""
-        place = await self._databases.run(_where) if self._owner is None else self._owner
+        place = await self._databases.plainly(_where) if self._owner is None else self._owner
         return hashlib.sha256(place.encode()).hexdigest().encode()
 
 

@@ -146,8 +146,13 @@ def _bare_key(field: FileField, file_id: str) -> str | None:
 
 
 def _tables_here(connection: Connection, tables: Iterable[Table]) -> set[Table]:
-    inspector = inspect(connection)
-    return {table for table in tables if inspector.has_table(table.name, schema=table.schema)}
+    inspector, chosen = inspect(connection), set(tables)
+    names = {schema: set(inspector.get_table_names(schema)) for schema in {table.schema for table in chosen}}
+    return {
+        table
+        for table in chosen
+        if table.name in names[table.schema] or inspector.has_table(table.name, schema=table.schema)  # it is a view
+    }
 
 
 def _is_indexed(connection: Connection, field: FileField) -> bool:

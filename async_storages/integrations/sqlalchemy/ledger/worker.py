@@ -37,7 +37,7 @@ class Condemned:
     kept: set[str]
 
 
-def take_over(connection: Connection, databases: Databases, lease: float) -> None:
+def take_over(connection: Connection, databases: Databases, lease: float, retain: float) -> int:
     """Doom the files of the journal whose time is over: `condemn` decides on them, and whether anybody claimed them.
 
     An entry leaves the journal after that decision: until then it says to `claim` that the file is there.
@@ -50,25 +50,27 @@ def take_over(connection: Connection, databases: Databases, lease: float) -> Non
             logger.warning("a file may be left whose id nobody was told: its upload ended in the middle (%s)", each)
         for intent in expired:
             if intent.id not in lost | marks:
-                _doom(connection, databases.table, intent)
+                _doom(connection, databases.table, intent, retain)
         reached(Step.INTENTS_TAKEN)
         journal.drop(entries, databases.journal_table, lost | marks)
         journal.renew(entries, databases.journal_table, {each.id for each in expired} - lost - marks, lease)
+    return len(expired)
 
 
 def _marks(connection: Connection, table: Table, ids: list[str]) -> set[str]:
     return set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids), table.c.state == State.MARK)))
 
 
-def _doom(connection: Connection, table: Table, intent: Intent) -> None:
+def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -> None:
     """Doom a file, but not one that a session has claimed and not yet committed: it is looked at again later."""
-    doomed = {"state": State.DOOMED, "until": 0.0}
-    new = insert(table, connection.dialect).values(id=intent.id, storage=intent.storage, since=now(), **doomed)
+    row = {"id": intent.id, "storage": intent.storage, "state": State.DOOMED, "until": 0.0, "since": now()}
+    new = insert(table, connection.dialect).values(row)
+    named_before = {"state": State.DOOMED, "until": now() + retain}
     with suppress(DBAPIError), connection.begin_nested():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
         connection.execute(
-            new.on_conflict_do_update(index_elements=[table.c.id], set_=doomed, where=table.c.state == State.LIVE)
+            new.on_conflict_do_update(index_elements=[table.c.id], set_=named_before, where=table.c.state == State.LIVE)
         )
 
 

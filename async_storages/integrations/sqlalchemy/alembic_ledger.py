@@ -1,0 +1,122 @@
+"""The ledger's tables as one operation. Importing this module adds both directions to Alembic's ``op``.
+
+Autogenerate writes them only with ``async_storages_render="class"``: such a migration needs this package, and makes
+the tables as they are in the version that it runs with.
+"""
+
+from typing import Any
+
+from alembic.autogenerate import renderers
+from alembic.operations import MigrateOperation, Operations
+from alembic.operations.ops import CreateTableOp, DropTableOp
+from sqlalchemy import MetaData, Table
+
+from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, journal_of
+
+__all__ = ["CreateFileLedgerOp", "DropFileLedgerOp", "collect_ledgers"]
+
+_NAME = "stored_files"
+
+
+class _LedgerOp(MigrateOperation):
+    """An operation on both tables.
+
+    Args:
+        name: As for `add_ledger_tables`.
+        schema: The tables' schema.
+    """
+
+    called: str
+    diff: str
+
+    def __init__(self, name: str = _NAME, schema: str | None = None) -> None:
+        self.name = name
+        self.schema = schema
+
+    @property
+    def tables(self) -> tuple[Table, Table]:
+        """The ledger's table and its journal."""
+        table = add_ledger_tables(MetaData(schema=self.schema), self.name)
+        return table, journal_of(table)
+
+    def to_diff_tuple(self) -> tuple[str, str]:
+        """What ``alembic check`` prints."""
+        return self.diff, self.name
+
+    def render(self, prefix: str) -> str:
+        """The call, as it is written in a migration."""
+        name = [] if self.name == _NAME else [repr(self.name)]
+        schema = [f"schema={self.schema!r}"] if self.schema else []
+        return f"{prefix}{self.called}({', '.join(name + schema)})"
+
+
+@Operations.register_operation("create_file_ledger")
+class CreateFileLedgerOp(_LedgerOp):
+    """Create both tables."""
+
+    called = "create_file_ledger"
+    diff = "add_file_ledger"
+
+    @classmethod
+    def create_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
+        """Create the tables that `FileLedger` needs: see `add_ledger_tables`."""
+        operations.invoke(cls(name, schema))
+
+    def reverse(self) -> "DropFileLedgerOp":
+        """The operation that undoes it."""
+        return DropFileLedgerOp(self.name, self.schema)
+
+
+@Operations.register_operation("drop_file_ledger")
+class DropFileLedgerOp(_LedgerOp):
+    """Drop both tables."""
+
+    called = "drop_file_ledger"
+    diff = "remove_file_ledger"
+
+    @classmethod
+    def drop_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
+        """Drop the ledger's tables. The files stay; nobody knows any more which of them were to be deleted."""
+        operations.invoke(cls(name, schema))
+
+    def reverse(self) -> CreateFileLedgerOp:
+        """The operation that undoes it, but for the rows."""
+        return CreateFileLedgerOp(self.name, self.schema)
+
+
+@Operations.implementation_for(CreateFileLedgerOp)
+def _create(operations: Operations, operation: CreateFileLedgerOp) -> None:
+    for table in operation.tables:
+        operations.migration_context.impl.create_table(table)
+
+
+@Operations.implementation_for(DropFileLedgerOp)
+def _drop(operations: Operations, operation: DropFileLedgerOp) -> None:
+    for table in operation.tables:
+        operations.migration_context.impl.drop_table(table)
+
+
+# ---- autogenerate
+
+
+def collect_ledgers(operations: list[Any]) -> None:
+    """Replace, in place, the operations that create or drop the tables of a ledger by one."""
+    for table_op, ledger_op in ((CreateTableOp, CreateFileLedgerOp), (DropTableOp, DropFileLedgerOp)):
+        columns = {
+            (op.schema, op.table_name): op.to_table().columns.keys() for op in operations if isinstance(op, table_op)
+        }
+        for schema, name in columns:
+            ledger = ledger_op(name, schema)
+            theirs = {(schema, table.name): table.columns.keys() for table in ledger.tables}
+            if theirs.items() <= columns.items():
+                operations[:] = [op for op in operations if _table_of(op) not in theirs]
+                operations.append(ledger)
+
+
+def _table_of(operation: Any) -> tuple[str | None, str | None]:
+    return getattr(operation, "schema", None), getattr(operation, "table_name", None)
+
+
+@renderers.dispatch_for(_LedgerOp)
+def _render(context: Any, operation: _LedgerOp) -> str:
+    return operation.render(context.opts["alembic_module_prefix"] or "")
