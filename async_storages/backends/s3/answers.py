@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+from async_storages.backends.parts import StoredPart
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,
@@ -43,6 +44,7 @@ __all__ = [
     "parse_delete_result",
     "parse_lifecycle_rules",
     "parse_listing",
+    "parse_parts",
     "parse_text",
     "parse_uploads",
 ]
@@ -229,6 +231,22 @@ def parse_uploads(body: bytes) -> list[tuple[str, str]]:
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - see _fields
         return [(unquote_plus(_text(item, "Key")), _text(item, "UploadId")) for item in _children(root, "Upload")]
+
+
+def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
+    """The parts on a page of ListParts, and the marker that asks for the next page.
+
+    Raises:
+        StorageOperationException: It is none.
+    """
+    with _well_formed():
+        root = ET.fromstring(body)  # noqa: S314 - see _fields
+        parts = [
+            StoredPart(int(_text(item, "PartNumber")), int(_text(item, "Size")), _text(item, "ETag").strip('"'))
+            for item in _children(root, "Part")
+        ]
+        is_last = _find(root, "IsTruncated") != "true"
+        return parts, None if is_last else _text(root, "NextPartNumberMarker")
 
 
 def parse_delete_result(body: bytes) -> dict[str, Failure]:

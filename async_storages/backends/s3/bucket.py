@@ -13,7 +13,7 @@ from async_storages.errors import FileNotFoundException, InvalidArgumentExceptio
 __all__ = ["BucketAdmin"]
 
 _METHODS = ("GET", "HEAD", "PUT", "POST")
-_EXPOSED = ("ETag", "Content-Length", "Content-Range", "Content-Disposition")
+_EXPOSED = ("ETag", "Location", "Content-Length", "Content-Range", "Content-Disposition")
 
 _LONGEST_UPLOAD = 7
 """Days after which a multipart upload that nobody completed is removed in any case."""

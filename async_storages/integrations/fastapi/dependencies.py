@@ -1,0 +1,129 @@
+"""What path operations ask for: the manager and its services, a session, an upload that keeps to rules."""
+
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any
+
+from fastapi import Depends, File, UploadFile
+from starlette.requests import HTTPConnection
+
+from async_storages.errors import StorageException
+from async_storages.manager import StorageManager
+from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.validation import FileTypeConfig, FileValidatorImpl
+
+__all__ = [
+    "DeleteServiceDep",
+    "DownloadServiceDep",
+    "InfoServiceDep",
+    "ManagerDep",
+    "UploadDep",
+    "UploadServiceDep",
+    "get_manager",
+    "session_dependency",
+]
+
+
+async def get_manager(connection: HTTPConnection) -> StorageManager:
+    """The manager of the application's `storage_lifespan`; override this one in tests (`app.dependency_overrides`).
+
+    Raises:
+        StorageException: The application has none.
+    """
+    manager = getattr(connection.app.state, "storage_manager", None)
+    if not isinstance(manager, StorageManager):
+        raise StorageException("the application has no manager: FastAPI(lifespan=storage_lifespan(manager))")
+    return manager
+
+
+ManagerDep = Annotated[StorageManager, Depends(get_manager)]
+"""The `StorageManager`."""
+
+
+async def _upload_service(manager: ManagerDep) -> UploadService:
+    return manager.upload_service
+
+
+async def _download_service(manager: ManagerDep) -> DownloadService:
+    return manager.download_service
+
+
+async def _delete_service(manager: ManagerDep) -> DeleteService:
+    return manager.delete_service
+
+
+async def _info_service(manager: ManagerDep) -> InfoService:
+    return manager.info_service
+
+
+UploadServiceDep = Annotated[UploadService, Depends(_upload_service)]
+"""The manager's `UploadService`."""
+
+DownloadServiceDep = Annotated[DownloadService, Depends(_download_service)]
+"""The manager's `DownloadService`."""
+
+DeleteServiceDep = Annotated[DeleteService, Depends(_delete_service)]
+"""The manager's `DeleteService`."""
+
+InfoServiceDep = Annotated[InfoService, Depends(_info_service)]
+"""The manager's `InfoService`."""
+
+
+def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManager[Session]]) -> Any:
+    """A session for each request, closed as soon as the path operation has returned or raised.
+
+    What was not committed by then is rolled back, and with `enable_file_tracking` its new files are removed. It is
+    closed *before* the answer is sent (``scope="function"`` of FastAPI): a client that reads slowly keeps no database
+    connection, and an error in closing is still an error of the request. So read what a streamed answer needs before.
+
+    Args:
+        sessions: The `async_sessionmaker`, or whatever gives an async context manager of a session when called.
+
+    Returns:
+        What goes into `Annotated`; its `dependency` is the key for `app.dependency_overrides`.
+
+    Example:
+        >>> sessions = enable_file_tracking(async_sessionmaker(engine))
+        >>> SessionDep = Annotated[AsyncSession, session_dependency(sessions)]
+    """
+
+    async def session() -> AsyncGenerator[Session]:
+        async with sessions() as opened:
+            yield opened
+
+    return Depends(session, scope="function")
+
+
+def UploadDep(  # noqa: N802 - it stands where a type's name would
+    *, max_size: int | None = None, types: Collection[str] = (), extensions: Collection[str] = (), field: str = "file"
+) -> Any:
+    """An `UploadFile` that was looked at: its size, its extension, and its type by the first bytes.
+
+    Starlette has received the whole form by then, on disk above 1 MiB. What limits that is FastAPI's own
+    ``max_body_size=`` of the application, router or path operation, which is counted while the form comes in.
+
+    Args:
+        max_size: The largest file in bytes; None for any.
+        types: The content types allowed, such as ``"image/*"`` or ``"application/pdf"``; none for all. What the
+            client declares counts for nothing.
+        extensions: The extensions allowed; none for all.
+        field: The name of the form's field.
+
+    Raises:
+        InvalidArgumentException: A limit that cannot be.
+        pydantic.ValidationError: A type or an extension that cannot be.
+
+    Example:
+        >>> @app.post("/photos", max_body_size=11_000_000)
+        ... async def upload(file: Annotated[UploadFile, UploadDep(max_size=10_000_000, types=["image/*"])]): ...
+    """
+    rules = FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types))
+    validator = FileValidatorImpl(rules, max_size)
+
+    async def checked(file: Annotated[UploadFile, File(alias=field)]) -> UploadFile:
+        async with validator.open(file):
+            pass
+        await file.seek(0)
+        return file
+
+    return Depends(checked)

@@ -1,0 +1,297 @@
+"""Uploads from browsers straight to their storage: forms, signed PUTs, uploads in parts.
+
+```python
+uploads = DirectUploads(storage, secret, folder="photos", validator=validator)
+app.include_router(direct_router(uploads, owner=current_user_id))
+
+document.file = await uploads.attach(body.key, owner=user.id)
+```
+
+A browser uploads below a folder for what is pending, under a key that says who may attach it and until when. What it
+sends is fixed by the signature (key, type, size), and looked at when it is attached: only then it becomes a file like
+any other. What nobody attaches is removed by `remove_expired`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import batched
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from async_storages import naming, sniff
+from async_storages.backends.parts import StoredPart
+from async_storages.errors import InvalidArgumentException, OperationNotSupportedException, StorageException
+from async_storages.files import StoredFile
+from async_storages.ids import FileId
+from async_storages.integrations.fastapi.folder_parts import FolderParts
+from async_storages.integrations.fastapi.pending_keys import PendingKeys
+from async_storages.integrations.fastapi.promotion import promote
+from async_storages.signing import check_expires_in
+from async_storages.storage import Storage, SupportsDirectUpload, SupportsList, SupportsPresign
+from async_storages.validation import FileValidatorImpl
+
+if TYPE_CHECKING:
+    from async_storages.backends.s3.part_uploads import PartUploads
+
+__all__ = ["DirectUpload", "DirectUploads"]
+
+_DELETED_AT_ONCE = 1000
+
+
+class DirectUpload(BaseModel):
+    """What a browser needs to upload one file by itself.
+
+    POST: send `fields` and then the file, as the part ``file``, as ``multipart/form-data``. PUT: send the file as the
+    body, with `headers`.
+
+    Attributes:
+        key: What the client hands back when the file has arrived.
+        method: ``"POST"`` or ``"PUT"``.
+        url: Where to; it holds a signature, so that neither it nor `fields` is shown in a repr.
+        fields: Of the form.
+        headers: Of the request.
+        expires_at: When the signature ends.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str = Field(repr=False)
+    method: Literal["POST", "PUT"]
+    url: str = Field(repr=False)
+    fields: dict[str, str] = Field(default_factory=dict, repr=False)
+    headers: dict[str, str] = Field(default_factory=dict)
+    expires_at: datetime
+
+
+class DirectUploads:
+    """Begins uploads to one storage, and makes files of them.
+
+    Args:
+        storage: One that presigns and copies: S3, or a `LocalStorage` whose signed routes the application serves.
+        secret_key: Signs the keys: one secret, or several for rotation, of which the last one signs.
+        folder: Of the keys that attached files have.
+        validator: What is let in; nobody's browser is believed.
+        pending: The folder of what is not attached yet.
+        expires_in: Seconds in which an upload must begin, 1 to 604,800.
+        keep_for: Seconds in which it must be attached, not less; then it may be removed.
+
+    Attributes:
+        expires_in: As given.
+
+    Raises:
+        InvalidArgumentException: An option that cannot be.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        secret_key: str | Sequence[str],
+        *,
+        folder: str = "",
+        validator: FileValidatorImpl | None = None,
+        pending: str = "pending",
+        expires_in: int = 3600,
+        keep_for: int = 86_400,
+    ) -> None:
+        check_expires_in(expires_in)
+        if keep_for < expires_in:
+            raise InvalidArgumentException("keep_for is less than expires_in: uploads would be removed while they run")
+        self._storage = storage
+        self._folder = folder
+        self._validator = validator or FileValidatorImpl()
+        self._pending = naming.check_key(pending)
+        self.expires_in = expires_in
+        self._keep_for = keep_for
+        root = storage.identify(pending)
+        self._keys = PendingKeys(secret_key, f"direct upload {root}", root.key)
+
+    # ---- one request
+
+    async def start(
+        self,
+        filename: str,
+        size: int | None = None,
+        *,
+        owner: str | None = None,
+        method: Literal["POST", "PUT"] = "POST",
+    ) -> DirectUpload:
+        """Let a browser upload one file.
+
+        Args:
+            filename: Any name, however hostile; it is cleaned. It tells the type that is stored.
+            size: Bytes; the upload must be of just this size. A PUT cannot do without, as nothing else limits it.
+            owner: Who may attach it; None for whoever knows the key.
+            method: A form (POST), or PUT, for servers that know no forms.
+
+        Raises:
+            InvalidFileTypeException: The extension is not let in.
+            FileTooLargeException: The size is not.
+            InvalidArgumentException: A PUT without a size.
+            OperationNotSupportedException: The storage cannot presign this.
+        """
+        with _naming("start_upload", filename):
+            if size is not None:
+                self._validator.check_size(size, filename)
+            file_id, kind = self._new(filename, owner)
+            return await (self._form if method == "POST" else self._put)(file_id, kind, size)
+
+    async def _form(self, file_id: FileId, kind: str, size: int | None) -> DirectUpload:
+        storage = self._storage
+        if not isinstance(storage, SupportsDirectUpload):
+            raise OperationNotSupportedException(f"{type(storage).__name__} cannot presign forms")
+        form = await storage.presign_post(
+            file_id,
+            self.expires_in,
+            min_size=size or 0,
+            max_size=self._validator.max_file_size if size is None else size,
+            content_type=kind,
+        )
+        return DirectUpload(
+            key=file_id.key, method="POST", url=form.url, fields=form.fields, expires_at=form.expires_at
+        )
+
+    async def _put(self, file_id: FileId, kind: str, size: int | None) -> DirectUpload:
+        storage = self._storage
+        if not isinstance(storage, SupportsPresign):
+            raise OperationNotSupportedException(f"{type(storage).__name__} cannot presign URLs")
+        if size is None:
+            raise InvalidArgumentException("a PUT needs the size of the file")
+        await storage.prepare()
+        expires_at = check_expires_in(self.expires_in)
+        url = storage.presign(file_id, self.expires_in, "PUT", content_type=kind, content_length=size)
+        return DirectUpload(
+            key=file_id.key, method="PUT", url=url, headers={"Content-Type": kind}, expires_at=expires_at
+        )
+
+    def _new(self, filename: str, owner: str | None) -> tuple[FileId, str]:
+        """A new pending file, and its type."""
+        name = self._validator.check_name(filename)
+        target = naming.unique_key(name, self._folder)
+        return self._file_id(self._keys.new(target, owner, keep_for=self._keep_for)), sniff.guess_by_name(name)
+
+    def _file_id(self, key: str) -> FileId:
+        return FileId(self._storage.scheme, self._storage.bucket, key)
+
+    # ---- in parts
+
+    async def start_parts(self, filename: str, *, owner: str | None = None) -> tuple[str, str]:
+        """Let a browser upload one file in parts, of 5 MiB to 5 GiB each but for the last.
+
+        Returns:
+            The key, and the upload's id there.
+
+        Raises:
+            StorageException: As for `start`.
+        """
+        with _naming("start_upload", filename):
+            parts = self._parts()
+            file_id, kind = self._new(filename, owner)
+            return file_id.key, await parts.begin(file_id, content_type=kind)
+
+    async def sign_part(self, key: str, upload_id: str, number: int, *, owner: str | None = None) -> str:
+        """The URL to which part `number`, from 1 to 10,000, is sent with PUT."""
+        with self._pending_file("sign_part", key, owner) as (file_id, _):
+            return await self._parts().presign_part(file_id, upload_id, number, self.expires_in)
+
+    async def list_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> list[StoredPart]:
+        """The parts that have arrived; raises FileNotFoundException if there is no such upload."""
+        with self._pending_file("list_parts", key, owner) as (file_id, _):
+            return await self._parts().parts(file_id, upload_id)
+
+    async def complete_parts(
+        self, key: str, upload_id: str, etags: Mapping[int, str], *, owner: str | None = None
+    ) -> str:
+        """Put the parts together; returns the URL of the upload, which is not attached yet.
+
+        Args:
+            key: From `start_parts`.
+            upload_id: From `start_parts`.
+            etags: Of each part by its number.
+            owner: Who the client is.
+
+        Raises:
+            FileNotFoundException: There is no such upload, or it is complete already.
+            FileTooLargeException: The file would be larger than is let in.
+            InvalidArgumentException: A part is missing, another one, or too small.
+        """
+        with self._pending_file("complete_upload", key, owner) as (file_id, _):
+            await self._parts().complete(file_id, upload_id, etags, max_size=self._validator.max_file_size)
+            return await self._storage.url(file_id)
+
+    async def abort_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> None:
+        """Give an upload in parts up; one that is gone is no error."""
+        with self._pending_file("abort_upload", key, owner) as (file_id, _):
+            await self._parts().abort(file_id, upload_id)
+
+    def _parts(self) -> "PartUploads | FolderParts":
+        if self._storage.scheme == "s3":
+            from async_storages.backends.s3.part_uploads import PartUploads  # noqa: PLC0415 - needs aiohttp
+            from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415
+
+            if isinstance(self._storage, S3Storage):
+                return PartUploads(self._storage)
+        return FolderParts(self._storage, f"{self._pending}/parts")
+
+    @contextmanager
+    def _pending_file(self, operation: str, key: str, owner: str | None) -> Iterator[tuple[FileId, str]]:
+        """The upload that a client's key means, and the key that it will have."""
+        with _naming(operation, None):
+            target = self._keys.target(key, owner)
+        with _naming(operation, target):
+            yield self._file_id(key), target
+
+    # ---- afterwards
+
+    async def attach(self, key: str, *, owner: str | None = None) -> StoredFile:
+        """Make a file of an upload, once: what it then is may be put into a column.
+
+        Args:
+            key: As the client hands it back.
+            owner: Who the client is.
+
+        Raises:
+            AccessDeniedException: The key was altered, is another's, or its time is over.
+            FileNotFoundException: Nothing was uploaded, or it was attached before.
+            FileExistsException: It is being attached at this moment.
+            FileTooLargeException: It is too large; it is removed.
+            InvalidFileTypeException: Its content is not let in, or is not what its name says; it is removed.
+        """
+        with self._pending_file("attach", key, owner) as (file_id, target):
+            return await promote(self._storage, file_id, target, self._validator)
+
+    async def remove_expired(self) -> int:
+        """Remove what nobody has attached in time, uploads in parts included; returns how many there were.
+
+        Call it now and then. On S3 `bucket_admin.expire("pending/", days=2)` makes the server do it.
+
+        Raises:
+            OperationNotSupportedException: The storage cannot list what it holds.
+        """
+        storage = self._storage
+        if not isinstance(storage, SupportsList):
+            raise OperationNotSupportedException(f"{type(storage).__name__} cannot list its files")
+        found = [FileId.parse(info.file_id) async for info in storage.list(f"{self._pending}/")]
+        expired = [file_id for file_id in found if self._keys.is_over(file_id.key)]
+        for some in batched(expired, _DELETED_AT_ONCE):
+            await storage.delete_many(some)
+        return len(expired) + await self._abort_expired()
+
+    async def _abort_expired(self) -> int:
+        parts = self._parts()
+        unfinished = await parts.unfinished(self._keys.prefix)
+        expired = [(key, upload_id) for key, upload_id in unfinished if self._keys.is_over(key)]
+        for key, upload_id in expired:
+            await parts.abort(self._file_id(key), upload_id)
+        return len(expired)
+
+
+@contextmanager
+def _naming(operation: str, shown: str | None) -> Iterator[None]:
+    """Errors name something else than the pending file, whose key holds a signature."""
+    try:
+        yield
+    except StorageException as error:
+        error.operation, error.file_id = operation, shown
+        raise

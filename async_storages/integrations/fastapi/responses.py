@@ -1,0 +1,210 @@
+"""Answers that give a stored file, and cannot be turned against whoever opens them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from starlette.background import BackgroundTask
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from async_storages import naming, sniff
+from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
+from async_storages.files import StoredFile
+from async_storages.integrations.fastapi.conditional import Validators, failed_condition, wants_range
+from async_storages.integrations.fastapi.ranges import Unsatisfiable, parse_range
+from async_storages.integrations.fastapi.streaming import send_stream
+from async_storages.models import FileBasicInfo
+from async_storages.naming import Disposition
+from async_storages.signing import check_expires_in
+
+__all__ = ["INLINE_TYPES", "DeliveryMode", "StoredFileResponse"]
+
+type DeliveryMode = Literal["redirect", "proxy"]
+"""Whether a client gets a file from its storage, by a presigned URL, or through the application."""
+
+INLINE_TYPES = frozenset(
+    {
+        *("application/pdf", "text/plain"),
+        *("image/apng", "image/avif", "image/bmp", "image/gif", "image/jpeg", "image/png", "image/webp"),
+        *("audio/aac", "audio/flac", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/opus", "audio/wav", "audio/webm"),
+        *("video/mp4", "video/ogg", "video/quicktime", "video/webm", "video/x-m4v"),
+    }
+)
+"""The types that a browser may show in its window: none of them runs scripts in the page that shows it."""
+
+_HARMLESS = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
+
+
+class StoredFileResponse(Response):
+    """Answers GET and HEAD with a stored file: by a redirect to a presigned URL, or through the application.
+
+    Through the application it serves one range (206, 416), conditions (304, 412) and HEAD as RFC 9110 has them, and
+    lets go of the storage as soon as the client has gone. A file that is missing, or fails before its first byte, is
+    an error that `register_exception_handlers` answers; what fails later ends the connection.
+
+    Args:
+        file: The file; None, of an empty column, is answered like a missing file.
+        filename: The name for people, untrusted; by default the one it was stored under.
+        disposition: ``"inline"`` shows what is in `INLINE_TYPES` by its stored type, and has the rest saved;
+            ``"attachment"`` has everything saved.
+        mode: ``"redirect"``, ``"proxy"``, or None: a redirect where the storage can presign such a URL.
+        expires_in: Seconds that the presigned URL is good for, 1 to 604,800.
+        max_age: Seconds that the client may keep the answer without asking again; 0 to have it ask each time. A
+            redirect is kept at most half the time that its URL is good for.
+        content_type: The type to answer with instead of the stored one.
+        headers: Further headers; through the application they take the place of the same ones of ours.
+        background: Runs afterwards, also when the client has gone.
+
+    Raises:
+        InvalidArgumentException: An option that cannot be.
+        FileNotFoundException: The file is None.
+
+    Example:
+        >>> @app.get("/documents/{number}/file")
+        ... async def download(number: int, session: Session) -> StoredFileResponse:
+        ...     return StoredFileResponse((await session.get_one(Document, number)).file)
+    """
+
+    def __init__(
+        self,
+        file: StoredFile | None,
+        *,
+        filename: str | None = None,
+        disposition: Disposition = "inline",
+        mode: DeliveryMode | None = None,
+        expires_in: float = 3600,
+        max_age: int = 0,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        _check(mode, disposition, max_age)
+        check_expires_in(expires_in)
+        if file is None:
+            raise FileNotFoundException("there is no file", operation="serve")
+        self._file = file
+        self._filename = filename
+        self._disposition: Disposition = disposition
+        self._mode = mode
+        self._expires_in = expires_in
+        self._max_age = max_age
+        self._content_type = content_type
+        self.status_code = 200
+        self.background = background
+        self.init_headers(headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI)."""
+        url = None if self._mode == "proxy" else await self._presigned_url(scope["method"])
+        if url is None:
+            await self._proxy(scope, receive, send)
+        else:
+            await self._redirect(url, scope["method"])(scope, receive, send)
+        if self.background is not None:
+            await self.background()
+
+    # ---- redirect
+
+    async def _presigned_url(self, method: str) -> str | None:
+        """The URL to go to; None where the storage cannot sign all that it has to say."""
+        kind = self._content_type or self._file.content_type  # by the name: the answer will have just this type
+        is_shown = self._disposition_of(kind) == "inline"
+        try:
+            return await self._file.get_presigned_url(
+                self._expires_in,
+                "HEAD" if method == "HEAD" else "GET",
+                filename=self._filename or self._file.filename,
+                content_type=kind if is_shown else self._content_type,
+                disposition="inline" if is_shown else "attachment",
+            )
+        except OperationNotSupportedException:
+            if self._mode == "redirect":
+                raise
+            return None
+
+    def _redirect(self, url: str, method: str) -> Response:
+        headers = MutableHeaders(raw=list(self.raw_headers))
+        headers["cache-control"] = _cache_control(min(self._max_age, int(self._expires_in / 2)))
+        return RedirectResponse(url, 307 if method in {"GET", "HEAD"} else 303, headers)
+
+    # ---- proxy
+
+    async def _proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
+        info = await self._file.get_info()
+        asked = _joined(Headers(scope=scope))
+        status, part = _select(scope["method"], asked, Validators.of(info.etag, info.last_modify_time), info.file_size)
+        headers = self._headers_of(info, status, part)
+        start = {"type": "http.response.start", "status": status, "headers": headers.raw}
+        if scope["method"] == "HEAD" or not part:
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        chunks = self._file.stream(part.start, len(part) if status == 206 else None)
+        await send_stream(start, chunks, receive, send, length=len(part))
+
+    def _headers_of(self, info: FileBasicInfo, status: int, part: range) -> MutableHeaders:
+        headers = MutableHeaders(raw=list(self.raw_headers))
+        ours = {
+            "accept-ranges": "bytes",
+            "cache-control": _cache_control(self._max_age),
+            **Validators.of(info.etag, info.last_modify_time).headers(datetime.now(UTC)),
+            **_HARMLESS,
+            **(self._about_body(info) if status in {200, 206} else {}),
+        }
+        for name, value in ours.items():
+            headers.setdefault(name, value)
+        if status == 206:
+            headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{info.file_size}"
+        elif status == 416:
+            headers["content-range"] = f"bytes */{info.file_size}"
+        if status != 304:
+            headers["content-length"] = str(len(part))
+        return headers
+
+    def _about_body(self, info: FileBasicInfo) -> dict[str, str]:
+        kind = self._content_type or info.content_type or sniff.UNKNOWN_TYPE
+        return {
+            "content-type": kind if kind.isascii() and kind.isprintable() else sniff.UNKNOWN_TYPE,
+            "content-disposition": naming.content_disposition(
+                self._filename or info.file_name, self._disposition_of(kind)
+            ),
+        }
+
+    def _disposition_of(self, content_type: str) -> Disposition:
+        is_harmless = content_type.partition(";")[0].strip().lower() in INLINE_TYPES
+        return self._disposition if is_harmless else "attachment"
+
+
+def _select(method: str, headers: Mapping[str, str], current: Validators, size: int) -> tuple[int, range]:
+    """The status of an answer, and the positions of the file that it gives (RFC 9110 section 13.2.2)."""
+    nothing, whole = range(0), range(size)
+    if method not in {"GET", "HEAD"}:
+        return 200, whole
+    if failed := failed_condition(headers, current):
+        return failed, nothing
+    if method == "HEAD" or not wants_range(headers, current):  # ranges are defined for GET only: section 14.2
+        return 200, whole
+    part = parse_range(headers.get("range"), size)
+    if isinstance(part, Unsatisfiable):
+        return 416, nothing
+    return (200, whole) if part is None else (206, part)
+
+
+def _joined(headers: Headers) -> dict[str, str]:
+    """Lines of one name as one (RFC 9110 section 5.3)."""
+    return {name: ", ".join(headers.getlist(name)) for name in set(headers.keys())}
+
+
+def _cache_control(max_age: int) -> str:
+    return f"private, max-age={max_age}" if max_age else "private, no-cache"
+
+
+def _check(mode: object, disposition: object, max_age: object) -> None:
+    if mode not in (None, "redirect", "proxy"):
+        raise InvalidArgumentException(f"the mode is 'redirect', 'proxy' or None, not {mode!r}")
+    if disposition not in ("inline", "attachment"):
+        raise InvalidArgumentException(f"a disposition is 'inline' or 'attachment', not {disposition!r}")
+    if not isinstance(max_age, int) or max_age < 0:
+        raise InvalidArgumentException(f"max_age is a whole number of seconds, not {max_age!r}")

@@ -1,0 +1,220 @@
+"""Ready routes: upload, download, zip, delete, info."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
+
+from fastapi import APIRouter, Body, Depends, Response
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from async_storages.errors import AccessDeniedException, InvalidArgumentException
+from async_storages.files import StoredFile
+from async_storages.integrations.fastapi.handlers import problem_responses
+from async_storages.integrations.fastapi.responses import DeliveryMode, StoredFileResponse
+from async_storages.integrations.fastapi.streaming import ClosingStreamingResponse
+from async_storages.integrations.fastapi.tokens import FileRight, FileTokens, nobody
+from async_storages.integrations.fastapi.uploads import stream_upload
+from async_storages.manager import StorageManager
+from async_storages.models import FileAttach, FileDownload
+from async_storages.naming import content_disposition
+from async_storages.validation import FileValidatorImpl
+
+__all__ = ["Authorize", "Deleted", "FileAction", "FileSummary", "files_router"]
+
+FileAction = Literal["download", "info", "delete"]
+"""What a client wants to do with a file; a file of an archive is a download."""
+
+type Authorize = Callable[[Request, FileAction, StoredFile], Awaitable[bool]]
+"""Whether the client may do this with this file; asked before anything else is."""
+
+
+class FileSummary(BaseModel):
+    """What a client is told of a file.
+
+    Attributes:
+        file_id: As the client knows it.
+        file_name: The name for people.
+        file_size: Bytes.
+        last_modify_time: When it was stored; None where the storage does not say.
+        content_type: The stored type.
+    """
+
+    file_id: str
+    file_name: str
+    file_size: int
+    last_modify_time: datetime | None
+    content_type: str | None
+
+
+class Deleted(BaseModel):
+    """What a delete answers."""
+
+    detail: Literal["deleted"] = "deleted"
+
+
+def files_router(
+    manager: StorageManager,
+    secret_key: str | Sequence[str] | None = None,
+    *,
+    prefix: str = "/files",
+    folder: str | None = None,
+    validator: FileValidatorImpl | None = None,
+    owner: Callable[..., Any] | None = None,
+    authorize: Authorize | None = None,
+    expires_in: float = 86_400,
+    mode: DeliveryMode | None = None,
+    max_files: int = 100,
+) -> APIRouter:
+    """The routes of a file service, for clients that hold signed tokens.
+
+    | route | body | answer |
+    | --- | --- | --- |
+    | `POST /files/upload` | a form with one file | `FileAttach` |
+    | `POST /files/batch-upload` | a form with several files | a list of `FileAttach`; all are stored, or none |
+    | `GET /files/{file_id}/download` | | the file: see `StoredFileResponse` |
+    | `POST /files/download-zip` | a list of `FileDownload` | an archive, its length told if known |
+    | `GET /files/{file_id}/info` | | `FileSummary` |
+    | `DELETE /files/{file_id}` | | `Deleted` |
+
+    Every ``file_id`` that a client gets or sends is a token: that of an upload lets its holder read and delete the
+    file. `FileTokens` with the same secret makes others, such as those of a listing, and tells the id of the file that
+    a client has uploaded and names in a form. Raw ids are sent and taken only with `authorize`, which is asked each
+    time. Who may upload at all is a matter of the `dependencies` that the router is included with.
+
+    Args:
+        manager: Where the files are.
+        secret_key: Signs the tokens: one secret, or several for rotation, of which the last one signs.
+        prefix: Of the routes.
+        folder: Of the keys of uploads.
+        validator: What uploads may be; by default what the manager lets in.
+        owner: A dependency that tells who the client is, as a str: tokens of uploads are good for nobody else. None
+            gives tokens that are good for whoever holds them.
+        authorize: Says who may do what with which file; instead of `secret_key`, never with it.
+        expires_in: Seconds that a token is good for, 1 to 604,800.
+        mode: How downloads are given: see `StoredFileResponse`.
+        max_files: The most files in a form or an archive.
+
+    Raises:
+        InvalidArgumentException: Neither a secret nor `authorize`, or both.
+
+    Example:
+        >>> app.include_router(files_router(manager, secret, owner=current_user_id, folder="uploads"))
+    """
+    ids = _ids(manager, secret_key, authorize, expires_in)
+    known = owner or nobody
+    router = APIRouter(prefix=prefix, tags=["files"], responses=problem_responses(400, 403))
+
+    async def uploaded(request: Request, who: str | None, most: int) -> list[FileAttach]:
+        form = await stream_upload(request, manager, folder=folder, validator=validator, max_files=most)
+        if not form.attachments:
+            raise InvalidArgumentException("the form holds no file", operation="upload")
+        return [attach.model_copy(update={"file_id": ids.shown(attach, who)}) for attach in form.attachments]
+
+    @router.post("/upload", openapi_extra=_form("file", _FILE), responses=problem_responses(413))
+    async def upload(request: Request, who: str | None = Depends(known)) -> FileAttach:
+        [attach] = await uploaded(request, who, 1)
+        return attach
+
+    @router.post("/batch-upload", openapi_extra=_form("files", _FILES), responses=problem_responses(413))
+    async def batch_upload(request: Request, who: str | None = Depends(known)) -> list[FileAttach]:
+        return await uploaded(request, who, max_files)
+
+    @router.post("/download-zip", response_class=Response, responses=_ZIP | problem_responses(404))
+    async def download_zip(
+        request: Request,
+        wanted: Annotated[list[FileDownload], Body(min_length=1, max_length=max_files)],
+        who: str | None = Depends(known),
+    ) -> ClosingStreamingResponse:
+        files = [(await ids.found(request, "download", each.file_id, who), each.file_name) for each in wanted]
+        archive = await manager.download_service.prepare_zip(
+            [FileDownload(file_id=file.file_id, file_name=name) for file, name in files]
+        )
+        length = {} if archive.size is None else {"Content-Length": str(archive.size)}
+        headers = {"Content-Disposition": content_disposition("files.zip"), **length}
+        return ClosingStreamingResponse(archive.stream(), headers=headers, media_type="application/zip")
+
+    @router.head("/{file_id:path}/download", include_in_schema=False)
+    @router.get("/{file_id:path}/download", response_class=Response, responses=_DOWNLOAD | problem_responses(404))
+    async def download(request: Request, file_id: str, who: str | None = Depends(known)) -> StoredFileResponse:
+        file = await ids.found(request, "download", file_id, who)
+        return StoredFileResponse(file, mode=mode, disposition="attachment")
+
+    @router.get("/{file_id:path}/info", responses=problem_responses(404))
+    async def info(request: Request, file_id: str, who: str | None = Depends(known)) -> FileSummary:
+        file = await ids.found(request, "info", file_id, who)
+        facts = await manager.info_service.get_file_info(file.file_id)
+        return FileSummary.model_validate({**dict(facts), "file_id": file_id})
+
+    @router.delete("/{file_id:path}")
+    async def delete(request: Request, file_id: str, who: str | None = Depends(known)) -> Deleted:
+        await (await ids.found(request, "delete", file_id, who)).delete()
+        return Deleted()
+
+    return router
+
+
+class _Ids(Protocol):
+    """How clients write ids."""
+
+    def shown(self, attach: FileAttach, who: str | None) -> str:
+        """The id of a file that a client has uploaded."""
+        ...
+
+    async def found(self, request: Request, action: FileAction, file_id: str, who: str | None) -> StoredFile:
+        """The file that a client names, if it may do this with it."""
+        ...
+
+
+class _SignedIds:
+    def __init__(self, manager: StorageManager, tokens: FileTokens) -> None:
+        self._manager = manager
+        self._tokens = tokens
+
+    def shown(self, attach: FileAttach, who: str | None) -> str:
+        return self._tokens.sign(attach.fusion_id, "manage", owner=who)
+
+    async def found(self, request: Request, action: FileAction, file_id: str, who: str | None) -> StoredFile:
+        right: FileRight = "manage" if action == "delete" else "read"
+        return self._manager.file(self._tokens.file_id(file_id, right, owner=who))
+
+
+class _RawIds:
+    def __init__(self, manager: StorageManager, authorize: Authorize) -> None:
+        self._manager = manager
+        self._authorize = authorize
+
+    def shown(self, attach: FileAttach, who: str | None) -> str:
+        return attach.file_id
+
+    async def found(self, request: Request, action: FileAction, file_id: str, who: str | None) -> StoredFile:
+        file = self._manager.file(file_id)
+        if not await self._authorize(request, action, file):
+            raise AccessDeniedException("authorize said no", operation=action, file_id=file_id)
+        return file
+
+
+def _ids(
+    manager: StorageManager, secret_key: str | Sequence[str] | None, authorize: Authorize | None, expires_in: float
+) -> _Ids:
+    if authorize is None and secret_key is not None:
+        return _SignedIds(manager, FileTokens(secret_key, expires_in=expires_in))
+    if authorize is None or secret_key is not None:
+        raise InvalidArgumentException("files_router takes either a secret_key for tokens, or authorize for raw ids")
+    return _RawIds(manager, authorize)
+
+
+# ---- what OpenAPI cannot see, as the bodies are streams
+
+_FILE = {"type": "string", "format": "binary"}
+_FILES = {"type": "array", "items": _FILE}
+_ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {"schema": _FILE}}}}
+_DOWNLOAD: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": _FILE}}},
+    307: {"description": "The file is at the presigned URL that Location gives"},
+}
+
+
+def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    whole = {"type": "object", "properties": {field: schema}, "required": [field]}
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": whole}}, "required": True}}
