@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from async_storages._version import __version__
+from async_storages.cli import alembic_templates
 from async_storages.cli import doctor as doctor_checks
 
 __all__ = ["app"]
@@ -45,3 +46,13 @@ def doctor(
         steps = asyncio.run(doctor_checks.try_storage(root))
         console.print(doctor_checks.steps_table(root, steps))
         raise typer.Exit(0 if all(step.error is None for step in steps) else 1)
+
+
+@app.command("alembic-template")
+def alembic_template(name: Annotated[str, typer.Argument(help="async, generic or pyproject")]) -> None:
+    """Print the folder of a template: alembic init -t "$(async-storages alembic-template async)" migrations."""
+    folders = alembic_templates.folders()
+    if name not in folders:
+        typer.echo(f"no template is called {name!r}; there are: {', '.join(folders)}", err=True)
+        raise typer.Exit(2)
+    typer.echo(folders[name])

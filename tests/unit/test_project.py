@@ -5,14 +5,17 @@ import inspect
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
 import async_storages
+import async_storages.integrations.sqlalchemy
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "async_storages"
@@ -58,10 +61,23 @@ LAYERS = {
         "sniff",
     ),
     "contract": (
-        *("_tasks", "content", "events", "files", "registry", "sinks", "sources", "storage", "validation", "zipping"),
+        *(
+            "_tasks",
+            "content",
+            "events",
+            "files",
+            "listing",
+            "registry",
+            "scanning",
+            "served_by",
+            "sinks",
+            "sources",
+            "storage",
+        ),
+        *("validation", "zipping"),
     ),
     "backends": ("backends", "backends.*"),
-    "manager": ("clients", "manager", "services"),
+    "manager": ("clients", "manager", "quarantine", "services"),
     "public": ("async_storages",),
     "integrations": ("compat", "compat.*", "integrations", "integrations.*"),
     "command line": ("cli", "cli.*", "__main__"),
@@ -136,22 +152,50 @@ def test_every_place_is_taken(pattern):
     assert any(fnmatchcase(module, pattern) for module in MODULES)
 
 
-def test_public_names_are_sorted():
-    assert async_storages.__all__ == sorted(async_storages.__all__)
+PUBLIC = [async_storages, async_storages.integrations.sqlalchemy]
+PUBLIC_NAMES = [
+    pytest.param(module, name, id=f"{module.__name__}.{name}") for module in PUBLIC for name in module.__all__
+]
 
 
-@pytest.mark.parametrize("name", async_storages.__all__)
-def test_every_public_name_exists_and_is_documented(name):
-    thing = getattr(async_storages, name)
-    if inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing):
-        assert vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_public_names_are_sorted(module):
+    assert module.__all__ == sorted(module.__all__)
 
 
-@pytest.mark.parametrize("name", async_storages.__all__)
-def test_every_public_name_is_in_the_reference(name):
+def documented(thing: object) -> Iterator[tuple[str, object]]:
+    """What must have a docstring: a class, what is public of its own, a function, a module; of values nothing."""
+    if inspect.isclass(thing):
+        yield thing.__name__, thing
+        for name, member in vars(thing).items():
+            if not name.startswith("_") and isinstance(member, FunctionType | classmethod | staticmethod | property):
+                yield f"{thing.__name__}.{name}", getattr(thing, name)
+    elif inspect.isroutine(thing) or inspect.ismodule(thing):
+        yield thing.__name__, thing
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC_NAMES)
+def test_every_public_name_exists_and_is_documented(module, name):
+    things = dict(documented(getattr(module, name)))
+    assert [shown for shown, thing in things.items() if not inspect.getdoc(thing)] == []
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC_NAMES)
+def test_every_public_name_is_in_the_reference(module, name):
     reference = (ROOT / "docs" / "reference.md").read_text()
-    module = "errors" if name.endswith("Exception") else name
-    assert f"::: async_storages.{module}\n" in reference or f"`{name}`" in reference or name == "__version__"
+    whole = "async_storages.errors" if name.endswith("Exception") else module.__name__
+    listed = {f"::: {whole}\n", f"::: {module.__name__}.{name}\n", f"`{name}`"}
+    assert any(entry in reference for entry in listed) or name == "__version__"
+
+
+def test_mypy_and_pyright_check_what_users_see_of_the_types():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert "tests/typing" in tools["mypy"]["files"]
+    assert "tests/typing" in tools["pyright"]["include"]
+    checks = [path.read_text() for path in (ROOT / "tests" / "typing").glob("*.py")]
+    assert checks
+    for text in checks:  # an error that is expected and does not come is one: mypy's strict mode has that by itself
+        assert text.startswith("# pyright: strict, reportUnnecessaryTypeIgnoreComment=true\n")
 
 
 def test_what_is_not_public_is_an_attribute_error():

@@ -25,11 +25,11 @@ class Ledger(Protocol):
 def storage_lifespan(
     manager: StorageManager, *, ledger: Ledger | None = None, lifespan: Lifespan | None = None
 ) -> Lifespan:
-    """A lifespan that opens the manager's storages, runs the ledger's worker, and ends both, in the opposite order.
+    """A lifespan that opens the manager's storages, enters yours, runs the ledger's worker, and ends them in turn.
 
     Args:
         manager: Also what the dependencies of this integration hand out, in this application.
-        ledger: Whose worker runs meanwhile; None for none.
+        ledger: Whose worker runs within all of it; None for none.
         lifespan: The application's own, within which the storages are open; what it yields is the state.
 
     Example:
@@ -47,9 +47,10 @@ def storage_lifespan(
     async def lifetime(app: FastAPI) -> AsyncGenerator[Mapping[str, Any] | None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(manager)
-            if ledger is not None:
-                await stack.enter_async_context(ledger.running())
             app.state.storage_manager = manager
-            yield None if lifespan is None else await stack.enter_async_context(lifespan(app))
+            state = None if lifespan is None else await stack.enter_async_context(lifespan(app))
+            if ledger is not None:  # it needs the database, which the application's lifespan opens and closes
+                await stack.enter_async_context(ledger.running())
+            yield state
 
     return lifetime

@@ -5,6 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -82,9 +84,23 @@ def register_exception_handlers(app: FastAPI) -> None:
     """Answer every error of this package with its `http_status` and problem details.
 
     What is not the client's doing (500 and above) is logged with all that is known of it, by the logger
-    ``async_storages``.
+    ``async_storages``. FastAPI's own answer to a request that is not valid stays; where that cannot be written, as
+    UTF-8 has no lone surrogates, it is problem details, too.
     """
     app.add_exception_handler(StorageException, _answer)
+    if app.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:
+        app.add_exception_handler(RequestValidationError, _answer_invalid)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    try:
+        return await request_validation_exception_handler(request, error)
+    except UnicodeEncodeError:
+        status, detail = HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid."
+        problem = Problem(title=status.phrase, status=status, detail=detail, code="invalid_request")
+        return JSONResponse(problem.model_dump(), status, media_type=MEDIA_TYPE)
 
 
 async def _answer(_request: Request, error: Exception) -> Response:

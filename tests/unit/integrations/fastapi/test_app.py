@@ -58,7 +58,7 @@ def manager(told):
     return StorageManager.from_storages(Recorded(told))
 
 
-async def test_storages_are_open_around_the_worker_and_the_worker_around_the_application(manager, told):
+async def test_storages_are_open_around_the_application_and_that_around_the_worker(manager, told):
     @asynccontextmanager
     async def own(app):
         told.append("application starts")
@@ -74,8 +74,8 @@ async def test_storages_are_open_around_the_worker_and_the_worker_around_the_app
     async with asking(app) as client:
         assert (await client.get("/")).json() == "warm"
         begun = list(told)
-    assert begun == ["storage opens", "worker starts", "application starts"]
-    assert told[3:] == ["application ends", "worker ends", "storage closes"]
+    assert begun == ["storage opens", "application starts", "worker starts"]
+    assert told[3:] == ["worker ends", "application ends", "storage closes"]
 
 
 async def test_it_works_within_a_lifespan_of_the_users_own(manager, told):

@@ -1,8 +1,11 @@
 """Errors as problem details: the right status, and nothing that is not for strangers."""
 
 import logging
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import PlainTextResponse
 
 from async_storages import errors
 from async_storages.errors import StorageException
@@ -62,3 +65,36 @@ def test_the_schema_tells_of_problems():
     assert responses["413"]["description"] == "Request Entity Too Large"
     schema = responses["404"]["content"]["application/problem+json"]["schema"]
     assert set(schema["properties"]) == {"type", "title", "status", "detail", "code"}
+
+
+async def test_a_request_that_is_not_valid():
+    """FastAPI repeats the input, which UTF-8 cannot always write."""
+    app = FastAPI()
+    register_exception_handlers(app)
+
+    @app.post("/")
+    async def add(number: Annotated[int, Body()]):
+        return number
+
+    async with asking(app) as client:
+        usual = await client.post("/", json="x")
+        lone_surrogate = await client.post("/", content=rb'"\ud800"', headers={"Content-Type": "application/json"})
+    assert (usual.status_code, usual.json()["detail"][0]["input"]) == (422, "x")
+    assert (lone_surrogate.status_code, lone_surrogate.json()["code"]) == (422, "invalid_request")
+
+
+async def test_an_applications_own_answer_to_what_is_not_valid_stays():
+    app = FastAPI()
+
+    @app.exception_handler(RequestValidationError)
+    async def own(request, error):
+        return PlainTextResponse("own", 400)
+
+    register_exception_handlers(app)
+
+    @app.post("/")
+    async def add(number: Annotated[int, Body()]):
+        return number
+
+    async with asking(app) as client:
+        assert (await client.post("/", json="x")).text == "own"
