@@ -10,11 +10,16 @@ from async_storages._tasks import map_bounded
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.clients import FastDFSClient, S3Client, s3_storage_class
 from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
-from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, during
+from async_storages.errors import (
+    InvalidArgumentException,
+    OperationNotSupportedException,
+    RouteNotSupportedException,
+    during,
+)
 from async_storages.files import StoredFile
 from async_storages.ids import FASTDFS, FileId
 from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
-from async_storages.storage import FileName, Storage, SupportsPing
+from async_storages.storage import FileName, Storage, SupportsFolders, SupportsPing
 from async_storages.validation import FileTypeConfig, FileValidatorImpl
 
 __all__ = ["StorageManager"]
@@ -48,6 +53,8 @@ class StorageManager:
         ... ) as manager:
         ...     attach = await manager.upload_service.upload_bytes("report.pdf", content, folder="reports")
     """
+
+    _has_raw_clients = True
 
     def __init__(
         self,
@@ -89,6 +96,8 @@ class StorageManager:
     ) -> None:
         self._default = storages[0]
         self._shown = shown
+        self._validator = validator
+        self._concurrency = concurrency
         self._routes: dict[tuple[str, str | None], Storage] = {}
         for storage in storages:
             taken = self._routes.setdefault((storage.scheme, storage.bucket), storage)
@@ -104,6 +113,32 @@ class StorageManager:
 
     def __repr__(self) -> str:
         return f"StorageManager({', '.join(map(repr, self.storages))})"
+
+    def within(self, *folders: str) -> Self:
+        """The same manager, kept to a folder, such as that of a tenant: ids elsewhere are refused, uploads go there.
+
+        Making one costs no I/O. It has no name and no raw clients; it need not be closed, as it uses the connections of
+        this one. Storages that know no folders (FastDFS) are not in it: their ids are refused.
+
+        Args:
+            *folders: The path of the folder, each without slashes: see `SupportsFolders`.
+
+        Raises:
+            InvalidArgumentException: A folder that is empty, holds a slash, or is no clean name.
+            OperationNotSupportedException: New files go to a storage that knows no folders.
+
+        Example:
+            >>> mine = manager.within("tenants", user.tenant_id)
+            >>> await mine.download_service.download_bytes(file_id)  # 403, if it is another tenant's
+        """
+        if not isinstance(self._default, SupportsFolders):
+            raise OperationNotSupportedException(f"{type(self._default).__name__} knows no folders", operation="within")
+        kept = [storage.within(*folders) for storage in self.storages if isinstance(storage, SupportsFolders)]
+        manager = type(self).__new__(type(self))
+        shown = f"what keeps to {'/'.join(folders)}"
+        manager._begin(kept, shown, self._validator, None, concurrency=self._concurrency)  # noqa: SLF001 - a copy
+        manager._has_raw_clients = False  # noqa: SLF001 - they reach everything
+        return manager
 
     # ---- routing
 
@@ -183,7 +218,7 @@ class StorageManager:
 
     def _first[Kind: Storage](self, kind: type[Kind]) -> Kind:
         for storage in self.storages:
-            if isinstance(storage, kind):
+            if isinstance(storage, kind) and self._has_raw_clients:
                 return storage
         raise RouteNotSupportedException(f"{self._shown} has no {kind.__name__}")
 

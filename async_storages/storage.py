@@ -9,6 +9,7 @@ import builtins
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from copy import copy
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, Unpack, runtime_checkable
@@ -42,6 +43,7 @@ __all__ = [
     "Storage",
     "SupportsCopy",
     "SupportsDirectUpload",
+    "SupportsFolders",
     "SupportsList",
     "SupportsMetadata",
     "SupportsPing",
@@ -82,6 +84,7 @@ class Storage(ABC):
     location: str | None = None
     name: str | None = None
     read_only: bool = False
+    _prefix = ""
     _closed = False
 
     def __init__(self, *, name: str | None = None, read_only: bool = False) -> None:
@@ -178,9 +181,11 @@ class Storage(ABC):
         text = _text_of(name)
         ids.check_text(text)
         is_bare = ids.scheme_of(text) is None
-        found = FileId(self.scheme, self.bucket, text) if is_bare else FileId.parse(text)
+        found = FileId(self.scheme, self.bucket, self._prefix + text) if is_bare else FileId.parse(text)
         if (found.scheme, found.bucket) != (self.scheme, self.bucket):
             raise RouteNotSupportedException(f"{self!r} does not serve this id", file_id=text)
+        if not found.key.startswith(self._prefix):
+            raise RouteNotSupportedException(f"{self!r} keeps to {self._prefix!r}", file_id=text)
         self._check_key(found)
         return found
 
@@ -193,7 +198,17 @@ class Storage(ABC):
 
     def _bare_key(self, file_id: FileId) -> str:
         """What `identify` makes this id of."""
-        return file_id.key
+        return file_id.key.removeprefix(self._prefix)
+
+    def _within(self, folders: tuple[str, ...]) -> Self:
+        """See `SupportsFolders`: for storages whose `list` keeps to `_prefix` as well."""
+        for folder in folders:
+            if "/" in naming.check_key(folder, operation="within"):
+                raise InvalidArgumentException("one folder at a time, without slashes", file_id=folder)
+        other = copy(self)
+        prefix = f"{self._prefix}{naming.check_key('/'.join(folders), operation='within')}/"
+        vars(other).update(_prefix=prefix, name=None)
+        return other
 
     async def prepare(self) -> None:  # noqa: B027 - most storages need not do anything
         """Get ready for `presign`, which does no I/O: resolve credentials, where they are not at hand."""
@@ -433,6 +448,30 @@ class SupportsList(Protocol):
 
     def list(self, prefix: str = "") -> AsyncIterator["FileBasicInfo"]:
         """The files whose key begins with `prefix`, sorted by key."""
+        ...
+
+
+@runtime_checkable
+class SupportsFolders(Protocol):
+    """Keeping to a folder, such as that of a tenant."""
+
+    def within(self, *folders: str) -> "Storage":
+        """The same storage, kept to a folder: bare keys are relative to it, ids elsewhere are refused; no I/O.
+
+        It has no name, and uses the connections of this storage: it need not be closed, and closes them if it is.
+
+        Args:
+            *folders: The path of the folder, each without slashes: no tenant's name leads into another's folder.
+
+        Raises:
+            InvalidArgumentException: A folder that is empty, holds a slash, or is no clean name.
+
+        Example:
+            >>> await storage.within("tenants", "acme").upload(b"hello", "hello.txt")
+            'hello.txt'
+            >>> await storage.exists("tenants/acme/hello.txt")
+            True
+        """
         ...
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 from async_storages import naming, sniff
@@ -106,6 +107,10 @@ class LocalStorage(Storage):
     def __repr__(self) -> str:
         return f"LocalStorage({self.location!r})"
 
+    def within(self, *folders: str) -> Self:
+        """The same storage, kept to a folder: see `SupportsFolders`. This one serves what it presigns."""
+        return self._within(folders)
+
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
         with self._operation("write", key) as operation:
@@ -166,7 +171,7 @@ class LocalStorage(Storage):
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
         """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
         with self._operation("list"):
-            for keys in batched(await offload(self._folder.keys, prefix), _LIST_BATCH):
+            for keys in batched(await offload(self._folder.keys, self._prefix + prefix), _LIST_BATCH):
                 for info in await offload(self._stat_all, keys):
                     yield info
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from secrets import token_hex
+from typing import Self
 from urllib.parse import quote
 
 from async_storages.content import Content, check_metadata
@@ -35,6 +36,10 @@ class MemoryStorage(Storage):
 
     def __repr__(self) -> str:
         return f"<MemoryStorage, {len(self._files)} files>"
+
+    def within(self, *folders: str) -> Self:
+        """The same storage, kept to a folder: see `SupportsFolders`."""
+        return self._within(folders)
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
@@ -74,7 +79,7 @@ class MemoryStorage(Storage):
         """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
         with self._operation("list"):
             for key, (_, info) in sorted(self._files.items()):
-                if key.startswith(prefix):
+                if key.startswith(self._prefix + prefix):
                     yield info.model_copy(deep=True)
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:

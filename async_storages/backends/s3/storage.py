@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import aclosing
 from copy import copy
 from itertools import batched
-from typing import Any
+from typing import Any, Self
 
-from async_storages import ids, naming
+from async_storages import naming
 from async_storages._tasks import map_bounded
 from async_storages.backends.http import HttpOptions
 from async_storages.backends.s3 import objects
@@ -21,7 +21,7 @@ from async_storages.backends.s3.multipart import Multipart, Parts
 from async_storages.backends.s3.sigv4 import Credentials, encode_path
 from async_storages.config import S3Config
 from async_storages.content import Content, check_metadata
-from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
+from async_storages.errors import InvalidArgumentException, StorageException, during
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
@@ -138,6 +138,10 @@ class S3Storage(Storage, has_bucket=True):
         vars(other).update(_prefix="", _custom_domain=None, name=None)
         return other
 
+    def within(self, *folders: str) -> Self:
+        """The same storage, kept to a folder: see `SupportsFolders`."""
+        return self._within(folders)
+
     @property
     def bucket_admin(self) -> BucketAdmin:
         """Creating the bucket, CORS and lifecycle rules."""
@@ -156,22 +160,6 @@ class S3Storage(Storage, has_bucket=True):
         """Close the connections of the running loop; see `Storage.aclose`."""
         await super().aclose()
         await self._client.aclose()
-
-    # ---- names
-
-    def identify(self, name: FileName) -> FileId:
-        """The full id of a bare key, id or file object: see `Storage.identify`."""
-        found = super().identify(name)
-        if not self._prefix:
-            return found
-        if isinstance(name, str) and ids.scheme_of(name) is None:
-            return FileId(self.scheme, self._bucket, self._prefix + found.key)
-        if not found.key.startswith(self._prefix):
-            raise RouteNotSupportedException(f"{self!r} keeps to {self._prefix!r}", file_id=str(found))
-        return found
-
-    def _bare_key(self, file_id: FileId) -> str:
-        return file_id.key.removeprefix(self._prefix)
 
     # ---- files
 

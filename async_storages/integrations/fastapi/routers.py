@@ -1,6 +1,7 @@
 """Ready routes: upload, download, zip, delete, info."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
@@ -54,7 +55,7 @@ class Deleted(BaseModel):
 
 
 def files_router(
-    manager: StorageManager,
+    manager: StorageManager | Callable[..., Any],
     secret_key: str | Sequence[str] | None = None,
     *,
     prefix: str = "/files",
@@ -83,7 +84,8 @@ def files_router(
     time. Who may upload at all is a matter of the `dependencies` that the router is included with.
 
     Args:
-        manager: Where the files are.
+        manager: Where the files are; or a dependency that tells it for each client: one that gives
+            ``manager.within("tenants", …)`` keeps every tenant to its own files, whatever tokens it gets hold of.
         secret_key: Signs the tokens: one secret, or several for rotation, of which the last one signs.
         prefix: Of the routes.
         folder: Of the keys of uploads.
@@ -101,33 +103,37 @@ def files_router(
     Example:
         >>> app.include_router(files_router(manager, secret, owner=current_user_id, folder="uploads"))
     """
-    ids = _ids(manager, secret_key, authorize, expires_in)
-    known = owner or nobody
+    ids = _ids(secret_key, authorize, expires_in)
     router = APIRouter(prefix=prefix, tags=["files"], responses=problem_responses(400, 403))
 
-    async def uploaded(request: Request, who: str | None, most: int) -> list[FileAttach]:
-        form = await stream_upload(request, manager, folder=folder, validator=validator, max_files=most)
+    async def asking(
+        request: Request, files: Any = Depends(_given(manager)), who: Any = Depends(owner or nobody)
+    ) -> _Client:
+        return _Client(request, files, who)
+
+    known = Depends(asking)
+
+    async def uploaded(client: _Client, most: int) -> list[FileAttach]:
+        form = await stream_upload(client.request, client.files, folder=folder, validator=validator, max_files=most)
         if not form.attachments:
             raise InvalidArgumentException("the form holds no file", operation="upload")
-        return [attach.model_copy(update={"file_id": ids.shown(attach, who)}) for attach in form.attachments]
+        return [attach.model_copy(update={"file_id": ids.shown(attach, client)}) for attach in form.attachments]
 
     @router.post("/upload", openapi_extra=_form("file", _FILE), responses=problem_responses(413))
-    async def upload(request: Request, who: str | None = Depends(known)) -> FileAttach:
-        [attach] = await uploaded(request, who, 1)
+    async def upload(client: _Client = known) -> FileAttach:
+        [attach] = await uploaded(client, 1)
         return attach
 
     @router.post("/batch-upload", openapi_extra=_form("files", _FILES), responses=problem_responses(413))
-    async def batch_upload(request: Request, who: str | None = Depends(known)) -> list[FileAttach]:
-        return await uploaded(request, who, max_files)
+    async def batch_upload(client: _Client = known) -> list[FileAttach]:
+        return await uploaded(client, max_files)
 
     @router.post("/download-zip", response_class=Response, responses=_ZIP | problem_responses(404))
     async def download_zip(
-        request: Request,
-        wanted: Annotated[list[FileDownload], Body(min_length=1, max_length=max_files)],
-        who: str | None = Depends(known),
+        wanted: Annotated[list[FileDownload], Body(min_length=1, max_length=max_files)], client: _Client = known
     ) -> ClosingStreamingResponse:
-        files = [(await ids.found(request, "download", each.file_id, who), each.file_name) for each in wanted]
-        archive = await manager.download_service.prepare_zip(
+        files = [(await ids.found(client, "download", each.file_id), each.file_name) for each in wanted]
+        archive = await client.files.download_service.prepare_zip(
             [FileDownload(file_id=file.file_id, file_name=name) for file, name in files]
         )
         length = {} if archive.size is None else {"Content-Length": str(archive.size)}
@@ -136,72 +142,90 @@ def files_router(
 
     @router.head("/{file_id:path}/download", include_in_schema=False)
     @router.get("/{file_id:path}/download", response_class=Response, responses=_DOWNLOAD | problem_responses(404))
-    async def download(request: Request, file_id: str, who: str | None = Depends(known)) -> StoredFileResponse:
-        file = await ids.found(request, "download", file_id, who)
+    async def download(file_id: str, client: _Client = known) -> StoredFileResponse:
+        file = await ids.found(client, "download", file_id)
         return StoredFileResponse(file, mode=mode, disposition="attachment")
 
     @router.get("/{file_id:path}/info", responses=problem_responses(404))
-    async def info(request: Request, file_id: str, who: str | None = Depends(known)) -> FileSummary:
-        file = await ids.found(request, "info", file_id, who)
-        facts = await manager.info_service.get_file_info(file.file_id)
+    async def info(file_id: str, client: _Client = known) -> FileSummary:
+        file = await ids.found(client, "info", file_id)
+        facts = await client.files.info_service.get_file_info(file.file_id)
         return FileSummary.model_validate({**dict(facts), "file_id": file_id})
 
     @router.delete("/{file_id:path}")
-    async def delete(request: Request, file_id: str, who: str | None = Depends(known)) -> Deleted:
-        await (await ids.found(request, "delete", file_id, who)).delete()
+    async def delete(file_id: str, client: _Client = known) -> Deleted:
+        await (await ids.found(client, "delete", file_id)).delete()
         return Deleted()
 
     return router
 
 
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """Who asks.
+
+    Attributes:
+        request: What for.
+        files: The manager of the files that may be its.
+        who: As `owner` tells.
+    """
+
+    request: Request
+    files: StorageManager
+    who: str | None
+
+
+def _given(manager: StorageManager | Callable[..., Any]) -> Callable[..., Any]:
+    async def the_same() -> Any:
+        return manager
+
+    return the_same if isinstance(manager, StorageManager) else manager
+
+
 class _Ids(Protocol):
     """How clients write ids."""
 
-    def shown(self, attach: FileAttach, who: str | None) -> str:
+    def shown(self, attach: FileAttach, client: _Client) -> str:
         """The id of a file that a client has uploaded."""
         ...
 
-    async def found(self, request: Request, action: FileAction, file_id: str, who: str | None) -> StoredFile:
+    async def found(self, client: _Client, action: FileAction, file_id: str) -> StoredFile:
         """The file that a client names, if it may do this with it."""
         ...
 
 
 class _SignedIds:
-    def __init__(self, manager: StorageManager, tokens: FileTokens) -> None:
-        self._manager = manager
+    def __init__(self, tokens: FileTokens) -> None:
         self._tokens = tokens
 
-    def shown(self, attach: FileAttach, who: str | None) -> str:
-        return self._tokens.sign(attach.fusion_id, "manage", owner=who)
+    def shown(self, attach: FileAttach, client: _Client) -> str:
+        return self._tokens.sign(attach.fusion_id, "manage", owner=client.who)
 
-    async def found(self, request: Request, action: FileAction, file_id: str, who: str | None) -> StoredFile:
+    async def found(self, client: _Client, action: FileAction, file_id: str) -> StoredFile:
         right: FileRight = "manage" if action == "delete" else "read"
-        return self._manager.file(self._tokens.file_id(file_id, right, owner=who))
+        return client.files.file(self._tokens.file_id(file_id, right, owner=client.who))
 
 
 class _RawIds:
-    def __init__(self, manager: StorageManager, authorize: Authorize) -> None:
-        self._manager = manager
+    def __init__(self, authorize: Authorize) -> None:
         self._authorize = authorize
 
-    def shown(self, attach: FileAttach, who: str | None) -> str:
+    def shown(self, attach: FileAttach, client: _Client) -> str:
         return attach.file_id
 
-    async def found(self, request: Request, action: FileAction, file_id: str, who: str | None) -> StoredFile:
-        file = self._manager.file(file_id)
-        if not await self._authorize(request, action, file):
+    async def found(self, client: _Client, action: FileAction, file_id: str) -> StoredFile:
+        file = client.files.file(file_id)
+        if not await self._authorize(client.request, action, file):
             raise AccessDeniedException("authorize said no", operation=action, file_id=file_id)
         return file
 
 
-def _ids(
-    manager: StorageManager, secret_key: str | Sequence[str] | None, authorize: Authorize | None, expires_in: float
-) -> _Ids:
+def _ids(secret_key: str | Sequence[str] | None, authorize: Authorize | None, expires_in: float) -> _Ids:
     if authorize is None and secret_key is not None:
-        return _SignedIds(manager, FileTokens(secret_key, expires_in=expires_in))
+        return _SignedIds(FileTokens(secret_key, expires_in=expires_in))
     if authorize is None or secret_key is not None:
         raise InvalidArgumentException("files_router takes either a secret_key for tokens, or authorize for raw ids")
-    return _RawIds(manager, authorize)
+    return _RawIds(authorize)
 
 
 # ---- what OpenAPI cannot see, as the bodies are streams

@@ -267,7 +267,7 @@ def claim(claims: Claims, level: Level, connection: Connection, named: Iterable[
     """Tell a ledger which files rows are to name, before they do."""
     wanted: dict[TrackedFile, bool] = {}
     for field, stored in named:
-        claims.check_known(field.column)
+        claims.watch(field)
         file = TrackedFile.of(stored)
         wanted[file] = wanted.get(file, False) or not field.is_cleared
     if wanted:

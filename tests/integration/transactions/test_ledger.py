@@ -27,7 +27,7 @@ from async_storages.integrations.sqlalchemy.ledger.journal import is_due
 from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.ledgers import pass_time, settle
-from tests.support.tracked import Base, Book, Loan, files, pending
+from tests.support.tracked import Base, Book, Loan, TroubledStorage, files, pending
 
 
 @pytest.fixture
@@ -141,6 +141,31 @@ class TestWorker:
         storage.held = {"delete"}
         assert (await hasty.drain()).failed == 1
         assert "half of the lease" in caplog.text
+
+    async def test_one_storage_is_down(self, engine, tmp_path, storage, caplog):
+        """The files of the others are deleted."""
+        metadata = MetaData()
+        down = TroubledStorage()
+        down.refused = {"write", "stream"}
+        kinds = {
+            "up": FileType("documents"),
+            "down": FileType(down),
+            "archive": FileType(LocalStorage(tmp_path, read_only=True)),
+        }
+        table = Table(
+            "kinds", metadata, Column("id", Integer, primary_key=True), *(Column(*kind) for kind in kinds.items())
+        )
+        ledger = FileLedger(engine, metadata)
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
+        kind = mapped(table)
+        async with sessions.begin() as session:
+            session.add(kind(id=1, up=pending("one")))
+        async with sessions.begin() as session:
+            await session.delete(await session.get(kind, 1))
+        assert (await ledger.drain()).deleted == 1
+        assert "could not be marked" in caplog.text
 
     async def test_old_object_already_missing(self, sessions, storage, ledger):
         [file] = await add(sessions, "one")
@@ -441,10 +466,10 @@ class TestSweep:
 
     async def test_a_name_for_the_database(self, engine, storage):
         """The same address in two deployments, such as that of a container."""
-        await FileLedger(engine, Base.metadata, owner="production").drain()
-        await FileLedger(engine, Base.metadata, owner="production").drain()
+        await FileLedger(engine, Base.metadata, owner="production").sweep()
+        await FileLedger(engine, Base.metadata, owner="production").sweep()
         with pytest.raises(SweepRefusedException):
-            await FileLedger(engine, Base.metadata, owner="staging").drain()
+            await FileLedger(engine, Base.metadata, owner="staging").sweep()
 
 
 async def copy_of(engine, tmp_path, is_sqlite):

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
-from sqlalchemy import Column, Connection
+from sqlalchemy import Connection
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.file_columns import FileField
 from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storages
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
@@ -69,16 +69,19 @@ class Claims:
 
     # ---- transactions
 
-    def check_known(self, column: Column[Any]) -> None:
-        """Refuse a column that the worker would not look into: it would delete the files that its rows name.
+    def watch(self, field: FileField) -> None:
+        """Be told when a file of a column is to be deleted.
 
         Raises:
-            InvalidArgumentException: The column is not in the ledger's metadata.
+            InvalidArgumentException: The column is not in the ledger's metadata, so that the worker would not look
+                into it, and would delete the files that its rows name.
         """
-        if not self._references.knows(column):
+        if not self._references.knows(field.column):
             raise InvalidArgumentException(
-                f"the ledger does not know the column {column}: give it the metadata of its table", operation="claim"
+                f"the ledger does not know the column {field.column}: give it the metadata of its table",
+                operation="claim",
             )
+        field.type._ref.keeper = self  # noqa: SLF001 - the place that all copies of the type share
 
     def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends: none of them is deleted meanwhile.
@@ -139,12 +142,12 @@ class Claims:
             entries.doom(connection, self._databases.table, chosen, self._retain)
             reached(Step.DOOMED)
 
-    def attach(self) -> None:
-        """Be told when a file of a column is to be deleted."""
+    def watch_all(self) -> None:
+        """`watch` all columns that are known now."""
         for field in self._references.fields():
-            field.type._ref.keeper = self  # noqa: SLF001 - the place that all copies of the type share
+            self.watch(field)
 
-    def detach(self) -> None:
+    def forget_all(self) -> None:
         """Be told no longer."""
         for field in self._references.fields():
             if field.type._ref.keeper is self:  # noqa: SLF001

@@ -1,5 +1,6 @@
 """Connections of the ledger's own, beside those of the sessions: for the journal, and for the worker."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -52,6 +53,7 @@ class Databases:
         self._main = _beside(theirs)
         self._journal = _journal_file(theirs, is_async=self.is_async) if self.is_sqlite else self._main
         self._has_journal = not self.is_sqlite
+        self._process = os.getpid()
 
     @property
     def url(self) -> Any:
@@ -59,10 +61,12 @@ class Databases:
         return self._main.url
 
     def dispose(self) -> None:
-        """Close all connections."""
-        self._main.dispose()
+        """Close all connections, but those of the process that this one was forked from."""
+        is_ours = self._process == os.getpid()
+        self._process = os.getpid()
+        self._main.dispose(close=is_ours)
         if self._journal is not self._main:
-            self._journal.dispose()
+            self._journal.dispose(close=is_ours)
 
     async def aclose(self) -> None:
         """`dispose`, from a coroutine."""

@@ -133,25 +133,22 @@ class FileLedger:
         self.claims = Claims(
             self._databases, self._owners, self._references, grace=grace.total_seconds(), retain=self._retain
         )
-        self.claims.attach()
+        self.claims.watch_all()
         event.listen(engine_of(engine), "engine_disposed", lambda _: self._dispose())
 
     async def create(self) -> None:
         """Make the ledger's tables, if they are not there; where migrations are used, they do it."""
         tables = [self.table, self._databases.journal_table]
         await self._databases.plainly(lambda connection: self.table.metadata.create_all(connection, tables=tables))
-        try:
-            await self._owners.mark(storages.of_columns(self._references.fields()))
-        except StorageException as error:  # the worker does it as well
-            logger.warning("a storage could not be marked as this ledger's: %s", error)
+        await self._mark()
 
     async def aclose(self) -> None:
         """Close the ledger's connections; disposing of the engine does it as well."""
-        self.claims.detach()
+        self.claims.forget_all()
         await self._databases.aclose()
 
     def _dispose(self) -> None:
-        self.claims.detach()
+        self.claims.forget_all()
         self._databases.dispose()
 
     async def __aenter__(self) -> Self:
@@ -233,7 +230,8 @@ class FileLedger:
         Raises:
             SweepRefusedException: A storage is not this ledger's, or a table of file columns is missing.
         """
-        await self._prepare()
+        await self._mark()
+        await self._tell()
         if await self._databases.run_journal(journal.is_due, self._databases.journal_table):
             while await self._databases.run(worker.take_over, self._databases, self._lease, self._retain) == BATCH:
                 continue
@@ -247,8 +245,16 @@ class FileLedger:
             raise refusals[0]
         return total
 
-    async def _prepare(self) -> None:
-        await self._owners.check(storages.of_columns(self._references.fields()))
+    async def _mark(self) -> None:
+        """Leave a mark in the storages, as early as may be."""
+        for storage in storages.of_columns(self._references.fields()):
+            try:
+                await self._owners.mark([storage])
+            except StorageException as error:  # it is tried again
+                logger.warning("a storage could not be marked as this ledger's: %s", error)
+
+    async def _tell(self) -> None:
+        """Say once which columns have no index."""
         if self._is_told:
             return
         for column in await self._databases.plainly(self._references.unindexed):
@@ -319,7 +325,7 @@ class FileLedger:
             SweepRefusedException: A storage has the mark of another database, a table of file columns is missing, or
                 more than a tenth of all files would be doomed.
         """
-        await self._prepare()
+        await self._owners.check(storages.of_columns(self._references.fields()))
         live = await self._databases.plainly(sweeping.count_live, self.table)
         found: dict[str, str] = {}
         after: str | None = ""

@@ -46,7 +46,7 @@ def _serving(fields: Iterable[FileField], file_id: str) -> Iterator[Storage]:
 
 
 def of_columns(fields: Iterable[FileField]) -> list[Storage]:
-    """The storages that columns put new files into, each once."""
+    """The storages that columns put new files into, each once, as far as anything can be deleted there."""
     found: dict[Address, Storage] = {}
     for field in fields:
         try:
@@ -55,5 +55,6 @@ def of_columns(fields: Iterable[FileField]) -> list[Storage]:
             continue  # it is not registered here
         for_new = getattr(router, "storage_for_new", None)
         storage: Storage = router if for_new is None else for_new()
-        found.setdefault(Address.of(storage), storage)
+        if not storage.read_only:
+            found.setdefault(Address.of(storage), storage)
     return list(found.values())
