@@ -107,7 +107,9 @@ def files_router(
     router = APIRouter(prefix=prefix, tags=["files"], responses=problem_responses(400, 403))
 
     async def asking(
-        request: Request, files: Any = Depends(_given(manager)), who: Any = Depends(owner or nobody)
+        request: Request,
+        files: Annotated[StorageManager, Depends(_given(manager))],
+        who: Annotated[str | None, Depends(owner or nobody)],
     ) -> _Client:
         return _Client(request, files, who)
 

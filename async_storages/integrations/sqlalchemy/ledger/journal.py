@@ -14,6 +14,7 @@ __all__ = [
     "Intent",
     "add",
     "drop",
+    "drop_free",
     "expired",
     "is_due",
     "is_unanswered",
@@ -105,6 +106,15 @@ def drop(connection: Connection, journal: Table, ids: Iterable[str]) -> None:
     """Delete entries."""
     for batch in batched(sorted(ids), BATCH):
         connection.execute(delete(journal).where(journal.c.id.in_(batch)))
+
+
+def drop_free(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
+    """Delete entries that nobody has locked; returns the ids of those that somebody has."""
+    chosen = sorted(ids)
+    for batch in batched(chosen, BATCH):
+        free = select(journal.c.id).where(journal.c.id.in_(batch)).with_for_update(skip_locked=True)
+        connection.execute(delete(journal).where(journal.c.id.in_(free)))
+    return known(connection, journal, chosen)
 
 
 def is_due(connection: Connection, journal: Table) -> bool:

@@ -236,10 +236,12 @@ class FileLedger:
             while await self._databases.run(worker.take_over, self._databases, self._lease, self._retain) == BATCH:
                 continue
         total, refusals = Drained(), list[SweepRefusedException]()
-        while files := await self._databases.plainly(worker.due, self.table, BATCH):
-            done = await self._drain(files, refusals)
-            total += done
-            if len(files) < BATCH or done == Drained():
+        after: worker.Place | None = None
+        while True:
+            files, after = await self._databases.plainly(worker.due, self.table, after, BATCH)
+            if files:
+                total += await self._drain(files, refusals)
+            if after is None:
                 break
         if refusals:
             raise refusals[0]

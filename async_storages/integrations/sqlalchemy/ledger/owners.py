@@ -81,6 +81,12 @@ class Owners:
         return self._marks[place]
 
     async def _write(self, storage: Storage) -> str:
+        while (mark := await self._try_to_write(storage)) is None:
+            continue
+        return mark
+
+    async def _try_to_write(self, storage: Storage) -> str | None:
+        """Write a mark; None if that took so long that a worker has removed it."""
         proof, name = await self._prove(), f"{uuid4().hex}.txt"
         label, key = storages.label(storage), f"{FOLDER}/{name}"
         intent = Intent.of_unknown(label) if storage.chooses_ids else Intent(str(storage.identify(key)), label)
@@ -89,10 +95,13 @@ class Owners:
             await files.written(intent, stored)
         reached(Step.MARK_WRITTEN)
         file_id = str(storage.identify(stored.file_id))
-        await self._databases.run(_note, self._databases.table, file_id, label)
+        is_noted = await self._databases.run(_note, self._databases.table, file_id, label)
         reached(Step.MARK_NOTED)
-        await self._databases.run_journal(journal.drop, self._databases.journal_table, [file_id])
-        return file_id
+        was_there = await self._databases.run_journal(journal.take, self._databases.journal_table, [file_id])
+        if is_noted and was_there:
+            return file_id
+        await self._databases.run(_forget, self._databases.table, [file_id])
+        return None
 
     async def _check(self, storage: Storage, mark: str) -> None:
         try:
@@ -134,13 +143,15 @@ def _marks(connection: Connection, table: Table, label: str) -> list[str]:
     return list(connection.scalars(found))
 
 
-def _note(connection: Connection, table: Table, file_id: str, label: str) -> None:
+def _note(connection: Connection, table: Table, file_id: str, label: str) -> bool:
+    """Note a mark; False if a worker has doomed it."""
     row = {"id": file_id, "storage": label, "state": State.MARK, "until": 0.0, "since": now(), "pinned": True}
-    connection.execute(insert(table, connection.dialect).values(row).on_conflict_do_nothing())
+    noted = connection.execute(insert(table, connection.dialect).values(row).on_conflict_do_nothing())
+    return noted.rowcount == 1
 
 
 def _forget(connection: Connection, table: Table, ids: list[str]) -> None:
-    connection.execute(delete(table).where(table.c.id.in_(ids)))
+    connection.execute(delete(table).where(table.c.id.in_(ids), table.c.state == State.MARK))
 
 
 def _serves(storage: Storage, file_id: str) -> bool:

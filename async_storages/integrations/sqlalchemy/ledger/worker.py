@@ -4,12 +4,12 @@ Each function is one transaction, at READ COMMITTED, or with SQLite's one write 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, text, update
+from sqlalchemy import Connection, Table, delete, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 
 from async_storages.integrations.sqlalchemy.ledger import journal
@@ -19,7 +19,7 @@ from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
 
-__all__ = ["Condemned", "condemn", "due", "forget", "postpone", "take_over"]
+__all__ = ["Condemned", "Place", "condemn", "due", "forget", "postpone", "take_over"]
 
 logger = logging.getLogger("async_storages")
 
@@ -74,10 +74,20 @@ def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -
         )
 
 
-def due(connection: Connection, table: Table, limit: int) -> list[Intent]:
-    """Files that may be deleted, as far as can be told without asking who names them."""
-    found = select(table.c.id, table.c.storage).where(*_is_due(table)).order_by(table.c.until, table.c.id).limit(limit)
-    return [Intent(*row) for row in connection.execute(found)]
+type Place = tuple[float, str]
+"""Where a file is in the order in which files are due."""
+
+
+def due(connection: Connection, table: Table, after: Place | None, limit: int) -> tuple[list[Intent], Place | None]:
+    """Files that may be deleted, as far as can be told without asking who names them; and where to go on, if anywhere.
+
+    Another worker may be busy with them: whoever finds them locked goes on with the next.
+    """
+    order = tuple_(table.c.until, table.c.id)
+    found = select(table.c.id, table.c.storage, table.c.until).where(*_is_due(table)).order_by(*order).limit(limit)
+    rows = connection.execute(found if after is None else found.where(order > tuple_(*after))).all()
+    files = [Intent(id_, storage) for id_, storage, _ in rows]
+    return files, (rows[-1].until, rows[-1].id) if len(rows) == limit else None
 
 
 def condemn(
@@ -126,10 +136,11 @@ def _set(connection: Connection, table: Table, ids: Iterable[str], state: State,
         )
 
 
-def forget(connection: Connection, databases: Databases, ids: Iterable[str]) -> None:
-    """Delete what is known of files that were deleted, in the journal first."""
-    chosen, table = sorted(ids), databases.table
+def forget(connection: Connection, databases: Databases, ids: Collection[str]) -> None:
+    """Delete what is known of files that were deleted, in the journal first; what another worker forgets is its own."""
+    table = databases.table
     with databases.journal_in(connection) as entries:
-        journal.drop(entries, databases.journal_table, chosen)
+        forgotten = set(ids) - journal.drop_free(entries, databases.journal_table, ids)
     reached(Step.INTENTS_DROPPED)
-    connection.execute(delete(table).where(table.c.id.in_(chosen), table.c.state == State.DELETING))
+    gone = select(table.c.id).where(table.c.id.in_(sorted(forgotten)), table.c.state == State.DELETING)
+    connection.execute(delete(table).where(table.c.id.in_(gone.with_for_update(skip_locked=True))))
