@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from async_storages.ids import FileId
     from async_storages.storage import FileName, Storage
 
-__all__ = ["DEFAULT", "Address", "Keeper", "Ref", "StorageRouter", "find", "get", "names", "override", "register", "unregister"]
+__all__ = [
+    "DEFAULT",
+    "Address",
+    "Keeper",
+    "Ref",
+    "StorageRouter",
+    "find",
+    "get",
+    "names",
+    "override",
+    "register",
+    "unregister",
+]
 
 DEFAULT = "default"
 """The name that columns use when none is given."""

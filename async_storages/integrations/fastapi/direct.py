@@ -13,10 +13,10 @@ any other. What nobody attaches is removed by `remove_expired`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from datetime import datetime
 from itertools import batched
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,13 +29,13 @@ from async_storages.integrations.fastapi.folder_parts import FolderParts
 from async_storages.integrations.fastapi.pending_keys import PendingKeys
 from async_storages.integrations.fastapi.promotion import promote
 from async_storages.signing import check_expires_in
-from async_storages.storage import Storage, SupportsDirectUpload, SupportsList, SupportsPresign
+from async_storages.storage import FileName, Storage, SupportsDirectUpload, SupportsList, SupportsPresign
 from async_storages.validation import FileValidatorImpl
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.part_uploads import PartUploads
 
-__all__ = ["DirectUpload", "DirectUploads"]
+__all__ = ["Announcer", "DirectUpload", "DirectUploads"]
 
 _DELETED_AT_ONCE = 1000
 
@@ -65,6 +65,14 @@ class DirectUpload(BaseModel):
     expires_at: datetime
 
 
+class Announcer(Protocol):
+    """What is told of files before they are written, such as a `FileLedger`."""
+
+    def announcing(self, storage: Storage, name: FileName) -> AbstractAsyncContextManager[object]:
+        """The file is written within it."""
+        ...
+
+
 class DirectUploads:
     """Begins uploads to one storage, and makes files of them.
 
@@ -76,6 +84,8 @@ class DirectUploads:
         pending: The folder of what is not attached yet.
         expires_in: Seconds in which an upload must begin, 1 to 604,800.
         keep_for: Seconds in which it must be attached, not less; then it may be removed.
+        ledger: Told of each file before it is attached, so that none is left when the process dies before a row names
+            it: a `FileLedger`.
 
     Attributes:
         expires_in: As given.
@@ -94,6 +104,7 @@ class DirectUploads:
         pending: str = "pending",
         expires_in: int = 3600,
         keep_for: int = 86_400,
+        ledger: Announcer | None = None,
     ) -> None:
         check_expires_in(expires_in)
         if keep_for < expires_in:
@@ -104,6 +115,7 @@ class DirectUploads:
         self._pending = naming.check_key(pending)
         self.expires_in = expires_in
         self._keep_for = keep_for
+        self._ledger = ledger
         root = storage.identify(pending)
         self._keys = PendingKeys(secret_key, f"direct upload {root}", root.key)
 
@@ -259,7 +271,9 @@ class DirectUploads:
             InvalidFileTypeException: Its content is not let in, or is not what its name says; it is removed.
         """
         with self._pending_file("attach", key, owner) as (file_id, target):
-            return await promote(self._storage, file_id, target, self._validator)
+            announcing = nullcontext() if self._ledger is None else self._ledger.announcing(self._storage, target)
+            async with announcing:
+                return await promote(self._storage, file_id, target, self._validator)
 
     async def remove_expired(self) -> int:
         """Remove what nobody has attached in time, uploads in parts included; returns how many there were.

@@ -85,7 +85,7 @@ def register_exception_handlers(app: FastAPI) -> None:
 
     What is not the client's doing (500 and above) is logged with all that is known of it, by the logger
     ``async_storages``. FastAPI's own answer to a request that is not valid stays; where that cannot be written, as
-    UTF-8 has no lone surrogates, it is problem details, too.
+    JSON has no infinity and UTF-8 no lone surrogates, it is problem details, too.
     """
     app.add_exception_handler(StorageException, _answer)
     if app.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:
@@ -97,7 +97,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
         raise error
     try:
         return await request_validation_exception_handler(request, error)
-    except UnicodeEncodeError:
+    except ValueError:
         status, detail = HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid."
         problem = Problem(title=status.phrase, status=status, detail=detail, code="invalid_request")
         return JSONResponse(problem.model_dump(), status, media_type=MEDIA_TYPE)

@@ -1,6 +1,7 @@
 """Where ids are: the attributes of a mapped class, the columns of a table, and what is in a value of theirs."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Mapper, configure_mappers
 from sqlalchemy.types import TypeEngine
 
 from async_storages.content import PendingFile
+from async_storages.errors import StorageException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.list_types import FileListType
@@ -48,6 +50,18 @@ class FileField:
     def is_cleared(self) -> bool:
         """Whether its files are removed once no row of it names them."""
         return self.type.on_delete == "delete"
+
+    def clears(self, stored: StoredFile) -> bool:
+        """Whether this file is: not the one that rows get by default."""
+        return self.is_cleared and stored not in _defaults(self.column, self.type)
+
+
+def _defaults(column: Column[Any], type_: FileType) -> list[object]:
+    """What rows get that are given no file, if the column says it."""
+    arguments = (getattr(each, "arg", None) for each in (column.default, column.server_default))
+    with suppress(StorageException):  # its storage is not registered here
+        return [type_.coerce(each) for each in arguments if isinstance(each, str)]
+    return []
 
 
 _mapped: "WeakKeyDictionary[Mapper[Any], tuple[FileField, ...]]" = WeakKeyDictionary()

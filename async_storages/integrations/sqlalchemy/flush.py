@@ -269,7 +269,7 @@ def claim(claims: Claims, level: Level, connection: Connection, named: Iterable[
     for field, stored in named:
         claims.watch(field)
         file = TrackedFile.of(stored)
-        wanted[file] = wanted.get(file, False) or not field.is_cleared
+        wanted[file] = wanted.get(file, False) or not field.clears(stored)
     if wanted:
         level.intents |= claims.claim(connection, wanted)
 

@@ -52,4 +52,5 @@ def old_files_of_rows(values: Iterable[tuple[FileField, Any]]) -> Iterator[tuple
     """The single files in the values of columns; a row that names one twice is one that names it."""
     for field, value in values:
         for stored in stored_files(value):
-            yield field, stored
+            if field.clears(stored):
+                yield field, stored

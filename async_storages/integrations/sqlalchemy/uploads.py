@@ -53,7 +53,6 @@ class _Job:
     name: str
     folder: str
     key: str | None
-    is_exact: bool
     intent: Intent
     stored: StoredFile | None = None
 
@@ -130,10 +129,8 @@ async def upload_all(
                 await files.written(job.intent, job.stored)
 
     if announced is not None:  # else a crash before the upload would give another file of that key to the worker
-        await map_bounded(_check_free, [job for job in jobs if job.is_exact], limit=concurrency)
+        await map_bounded(_check_free, [job for job in jobs if job.intent.is_exact], limit=concurrency)
     async with nullcontext() if announced is None else announced((job.storage, job.intent) for job in jobs) as files:
-        if files is not None:
-            await files.check_unknown(job.intent for job in jobs if job.is_exact)
         await map_bounded(upload, same.values(), limit=concurrency)
     stored = iter(jobs)
     for each in chosen:
@@ -156,11 +153,11 @@ def _job(assigned: Assigned, pending: PendingFile) -> _Job:
         folder, exact = _place(type_.upload_to(assigned.target, name), storage)
     label = storages.label(storage)
     if storage.chooses_ids:
-        return _Job(pending, type_, storage, name, folder, None, is_exact=False, intent=Intent.of_unknown(label))
+        return _Job(pending, type_, storage, name, folder, None, Intent.of_unknown(label))
     key = exact or naming.unique_key(name, folder)
-    intent = Intent(str(storage.identify(key)), label)
+    intent = Intent(str(storage.identify(key)), label, is_exact=exact is not None)
     _check_length(intent.id, type_)
-    return _Job(pending, type_, storage, name, folder, key, is_exact=exact is not None, intent=intent)
+    return _Job(pending, type_, storage, name, folder, key, intent)
 
 
 async def _check_free(job: _Job) -> None:

@@ -73,15 +73,29 @@ def sessions(engine, track):
 
 
 @pytest.fixture
+def track_metadata(engine, storage, level):
+    """What makes the tables of other classes, and gives them sessions and a `left` of their own."""
+
+    async def track_metadata(metadata):
+        ledger = FileLedger(engine, metadata) if level == 2 else None
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        return enable_file_tracking(async_sessionmaker(engine), ledger=ledger), partial(_left, storage, ledger)
+
+    return track_metadata
+
+
+async def _left(storage, ledger):
+    if ledger is not None:
+        await settle(ledger)
+    return await files(storage)
+
+
+@pytest.fixture
 def left(storage, ledger):
     """The names of the files that are there in the end: with a ledger, after its worker and a sweep."""
 
-    async def left():
-        if ledger is not None:
-            await settle(ledger)
-        return await files(storage)
-
-    return left
+    return partial(_left, storage, ledger)
 
 
 @pytest.fixture

@@ -200,6 +200,21 @@ class TestRetries:
         assert await left() == {"plain"}
 
 
+class TestDefaults:
+    @pytest.mark.parametrize("kind", ["default", "server_default"])
+    async def test_its_file_stays(self, engine, track_metadata, storage, kind):
+        row = row_class(file=Column(FileType("documents"), **{kind: "mem:default"}))
+        sessions, left = await track_metadata(row.metadata)
+        await storage.upload(b"", "default")
+        async with sessions.begin() as session:
+            session.add_all([row(id=1), row(id=2, file="default"), row(id=3, file=pending("own"))])
+        async with sessions.begin() as session:
+            await session.execute(delete(row).where(row.id == 3))
+            for number in (1, 2):
+                await session.delete(await session.get(row, number))
+        assert await left() == {"default"}
+
+
 class TestMany:
     @only_level_1
     async def test_uploads_are_bounded(self, engine, storage, rows):

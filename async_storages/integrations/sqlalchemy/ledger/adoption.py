@@ -25,7 +25,7 @@ def _adopt(connection: Connection, table: Table, field: FileField) -> int:
     count = 0
     for rows in connection.execute(found).scalars().partitions():
         files = {file.file_id: file for value in rows for file in _files(value)}
-        new = [_row(file, pinned=not field.is_cleared) for file in files.values()]
+        new = [_row(file, pinned=not field.clears(file.stored)) for file in files.values()]
         if new:
             added = connection.execute(insert(table, connection.dialect).values(new).on_conflict_do_nothing())
             count += added.rowcount

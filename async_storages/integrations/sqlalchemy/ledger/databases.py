@@ -115,6 +115,10 @@ class Databases:
             return _greenlet.wait_for(self.run_journal(work, *args, **kwargs))
         return self._call(self._journal, self.journal_table, work, *args, **kwargs)
 
+    def main_in(self, connection: Connection) -> AbstractContextManager[Connection]:
+        """The main database, to be read in a transaction of the journal's: the same connection, if it is the same."""
+        return self._main.begin() if self.is_sqlite else nullcontext(connection)
+
     def journal_in(self, connection: Connection) -> AbstractContextManager[Connection]:
         """The journal, in a transaction of the main database: the same connection, if it is the same database."""
         return self._begin(self._journal, self.journal_table) if self.is_sqlite else nullcontext(connection)

@@ -38,10 +38,12 @@ class Intent:
     Attributes:
         id: Its fusion id.
         storage: The label of its storage.
+        is_exact: Whether the key is one of the user's own, which may have been that of another file.
     """
 
     id: str
     storage: str
+    is_exact: bool = False
 
     @classmethod
     def of_unknown(cls, storage: str) -> "Intent":

@@ -184,6 +184,18 @@ class FileLedger:
                 await files.written(intent, stored)
         return stored
 
+    @asynccontextmanager
+    async def announcing(self, storage: Storage, name: FileName) -> AsyncGenerator[None]:
+        """Put a file that the block writes, under a fresh key, into the journal; a worker deletes it as one of `save`.
+
+        Args:
+            storage: A storage with exact keys.
+            name: The key.
+        """
+        intent = Intent(str(storage.identify(name)), storages.label(storage))
+        async with self.claims.announced([(storage, intent)]):
+            yield
+
     async def adopt(self, metadata: Any = None) -> int:
         """Take in the files that rows name already, in bulk; without asking the storages. Again changes nothing.
 

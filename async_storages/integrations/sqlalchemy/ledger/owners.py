@@ -101,6 +101,7 @@ class Owners:
         if is_noted and was_there:
             return file_id
         await self._databases.run(_forget, self._databases.table, [file_id])
+        await self._databases.run_journal(journal.leave, self._databases.journal_table, [Intent(file_id, label)], 0)
         return None
 
     async def _check(self, storage: Storage, mark: str) -> None:

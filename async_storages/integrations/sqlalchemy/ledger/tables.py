@@ -9,7 +9,7 @@ row beside it, but could not change that row. On SQLite, which has one writer, i
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, Index, MetaData, String, Table, Unicode, false
+from sqlalchemy import Boolean, Column, Double, Index, MetaData, String, Table, Unicode
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -87,7 +87,7 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
         Column("state", String(8), nullable=False),
         Column("until", Double, nullable=False),
         Column("since", Double, nullable=False),
-        Column("pinned", Boolean, nullable=False, server_default=false()),
+        Column("pinned", Boolean, nullable=False),
         Index(f"ix_{name}_state_until", "state", "until"),
     )
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from async_storages._tasks import wait_out
@@ -46,16 +47,6 @@ class Announced:
             raise FileGoneException("the upload took longer than the ledger's grace", file_id=file_id)
         self.storages[file_id] = self.storages.pop(intent.id)
 
-    async def check_unknown(self, intents: Iterable[Intent]) -> None:
-        """Refuse keys that the ledger knows: a worker that deletes the old file could delete the new one.
-
-        Raises:
-            FileExistsException: There is one.
-        """
-        ids = [each.id for each in intents]
-        for file_id in await self._databases.plainly(entries.known, self._databases.table, ids) if ids else ():
-            raise FileExistsException("the ledger knows a file of this key", operation="upload", file_id=file_id)
-
     async def keep_in_force(self) -> None:
         """Renew the entries, for as long as this is awaited."""
         while True:
@@ -72,9 +63,13 @@ async def announced(databases: Databases, intents: Iterable[Intent], grace: floa
     """Put files into the journal, where they stay in force while the block runs, and for `grace` seconds after it.
 
     What the block writes and no transaction then claims is deleted by a worker, whatever happens to this process.
+
+    Raises:
+        FileExistsException: The ledger knows a file of an exact key: a worker that is about to delete that could delete
+            the new one.
     """
     chosen = list(intents)
-    await databases.run_journal(journal.add, databases.journal_table, chosen, grace)
+    await databases.run_journal(_announce, databases, chosen, grace)
     reached(Step.INTENT_WRITTEN)
     files = Announced(databases, chosen, grace)
     renewal = asyncio.create_task(files.keep_in_force())
@@ -85,3 +80,13 @@ async def announced(databases: Databases, intents: Iterable[Intent], grace: floa
         renewal.cancel()
         if (cancelled := await wait_out(renewal)) is not None:
             raise cancelled
+
+
+def _announce(connection: Connection, databases: Databases, intents: Iterable[Intent], grace: float) -> None:
+    """Both in one transaction: a worker that forgets a file meanwhile forgets its own entry, or is seen."""
+    journal.add(connection, databases.journal_table, intents, grace)
+    exact = [each.id for each in intents if each.is_exact]
+    if exact:
+        with databases.main_in(connection) as main:
+            for file_id in entries.known(main, databases.table, exact):
+                raise FileExistsException("the ledger knows a file of this key", operation="upload", file_id=file_id)

@@ -63,7 +63,14 @@ def _marks(connection: Connection, table: Table, ids: list[str]) -> set[str]:
 
 def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -> None:
     """Doom a file, but not one that a session has claimed and not yet committed: it is looked at again later."""
-    row = {"id": intent.id, "storage": intent.storage, "state": State.DOOMED, "until": 0.0, "since": now()}
+    row = {
+        "id": intent.id,
+        "storage": intent.storage,
+        "state": State.DOOMED,
+        "until": 0.0,
+        "since": now(),
+        "pinned": False,
+    }
     new = insert(table, connection.dialect).values(row)
     named_before = {"state": State.DOOMED, "until": now() + retain}
     with suppress(DBAPIError), connection.begin_nested():
