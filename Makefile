@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST = -m pytest $(if $(ARGS),$(ARGS),-n 2)
 PYTHON_WORKS = $(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3, 12)' 2>/dev/null
 
-.PHONY: help setup demo test lint bench docs lowest clean
+.PHONY: help setup demo api test faults lint bench docs lowest clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -19,8 +19,14 @@ setup: $(VENV)/.stamp $(VENV)/.stamp-lint $(VENV)/.stamp-docs $(VENV)/.stamp-ben
 demo: $(VENV)/.stamp ## Store a file behind a column, end to end (ARGS="photo.jpg --postgres --clean")
 	@$(BIN)/python examples/quickstart.py $(ARGS)
 
+api: $(VENV)/.stamp ## Serve the example application of examples/api (PORT=8000 ARGS=--s3)
+	@PYTHONPATH=examples $(BIN)/python -m api --port $(or $(PORT),8000) $(ARGS)
+
 test: $(VENV)/.stamp ## Run the whole suite (ARGS="-k upload")
 	$(BIN)/python $(PYTEST)
+
+faults: $(VENV)/.stamp ## Kill processes hundreds of times, and count files lost or leaked (ARGS="--kills 1000 --seed 7")
+	$(BIN)/python -m tests.faults $(ARGS)
 
 lint: $(VENV)/.stamp-lint ## Check style and types
 	$(BIN)/ruff check

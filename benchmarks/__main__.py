@@ -13,6 +13,7 @@ from benchmarks import (
     fastdfs,
     import_time,
     listing,
+    load,
     memory,
     orm_load,
     presigning,
@@ -37,6 +38,7 @@ REPORTS: dict[str, Callable[[], Iterator[str]]] = {
     "reliability": reliability,
     "reliability_postgresql": partial(reliability, "postgresql"),
     "tracking": tracking.report,
+    "load": load.report,
 }
 
 

@@ -43,7 +43,20 @@ def test_there_is_something_to_run():
     pages = {program.name.partition(":")[0] for program in programs()}
 
     coming_from = {"coming-from-fastapi-async-storages", "coming-from-s3py-helper"}
-    expected = {"alembic", "columns", "fastapi", "fastdfs", "ledger", "manager", "recipes", "s3", "storages", "testing", "transactions", *coming_from}
+    expected = {
+        "alembic",
+        "columns",
+        "fastapi",
+        "fastdfs",
+        "ledger",
+        "manager",
+        "recipes",
+        "s3",
+        "storages",
+        "testing",
+        "transactions",
+        *coming_from,
+    }
     assert {"README.md", *(f"docs/{page}.md" for page in expected)} <= pages
 
 

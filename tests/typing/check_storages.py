@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import assert_type
 
-from fastapi import UploadFile
+from fastapi import FastAPI, UploadFile
 
 from async_storages import (
     FastDFSStorage,
@@ -29,6 +29,7 @@ from async_storages import (
     prefetch,
     registry,
 )
+from async_storages.integrations.fastapi import storage_lifespan
 
 
 def powers(s3: S3Storage, local: LocalStorage, fastdfs: FastDFSStorage, memory: MemoryStorage) -> None:
@@ -69,3 +70,7 @@ async def managers(manager: StorageManager, upload: UploadFile) -> None:
     with registry.override("default", MemoryStorage()) as storage:
         storage.identify("a.txt")
     registry.register("photos", manager)
+
+
+def an_application(manager: StorageManager) -> FastAPI:
+    return FastAPI(lifespan=storage_lifespan(manager))

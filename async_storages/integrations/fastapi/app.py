@@ -10,8 +10,8 @@ from async_storages.manager import StorageManager
 
 __all__ = ["Ledger", "Lifespan", "storage_lifespan"]
 
-type Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
-"""What `FastAPI(lifespan=…)` takes."""
+type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+"""What `FastAPI(lifespan=…)` takes: it yields the state, or nothing."""
 
 
 class Ledger(Protocol):

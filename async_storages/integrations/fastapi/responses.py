@@ -64,7 +64,8 @@ class StoredFileResponse(Response):
     Example:
         >>> @app.get("/documents/{number}/file")
         ... async def download(number: int, session: Session) -> StoredFileResponse:
-        ...     return StoredFileResponse((await session.get_one(Document, number)).file)
+        ...     document = await session.get(Document, number)
+        ...     return StoredFileResponse(document and document.file)  # None is a 404
     """
 
     def __init__(

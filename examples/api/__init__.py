@@ -1,0 +1,1 @@
+"""A small application that keeps people's documents: ``make api``."""

@@ -1,0 +1,121 @@
+"""Uppy with its AwsS3 plugin, as npm has it, against the endpoints that it calls; no JavaScript between the two."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from fastapi import Depends, Request, Response
+
+from async_storages.integrations.fastapi import DirectUploads, direct_router
+from tests.support.browser import site
+from tests.support.s3 import open_uploads
+
+PLUGINS = {  # of @uppy/aws-s3: the core that belongs to it, and the option that names the application
+    "6.3.1": ("6.3.1", "companionEndpoint"),
+    "4.3.2": ("4.5.3", "endpoint"),
+}
+ESBUILD = "0.28.2"
+ENTRY = 'export {default as Uppy} from "@uppy/core"; export {default as AwsS3} from "@uppy/aws-s3"'
+
+PAGE = """<!doctype html><title>Films</title><script type="module">
+import {Uppy, AwsS3} from "/uppy.js"
+
+const isLarge = ({size}) => size > 1e6
+const content = size => Uint8Array.from({length: size}, (_, index) => index % 251)
+
+window.uppy = (option, wanted) => {
+  const uppy = new Uppy().use(AwsS3, {[option]: "/uploads", shouldUseMultipart: isLarge, limit: 1})
+  for (const [name, size] of Object.entries(wanted)) uppy.addFile({name, data: new File([content(size)], name)})
+  return uppy
+}
+
+window.upload = async (option, wanted) => {
+  const uppy = window.uppy(option, wanted)
+  let paused = false
+  uppy.on("s3-multipart:part-uploaded", ({id, size}) => {
+    if (paused || !isLarge({size})) return
+    paused = uppy.pauseResume(id)
+    setTimeout(() => uppy.pauseResume(id))
+  })
+  const {successful} = await uppy.upload()
+  return Object.fromEntries(successful.map(file => [file.name, file.response.body.key]))
+}
+
+window.giveUp = (option, wanted) => new Promise(resolve => {
+  const uppy = window.uppy(option, wanted)
+  uppy.on("s3-multipart:part-uploaded", () => resolve(uppy.cancelAll()))
+  uppy.upload()
+})
+</script>"""
+
+
+@pytest.fixture(params=PLUGINS, ids=PLUGINS)
+def plugin(request):
+    """A script with the plugin, and the option that names the application."""
+    core, option = PLUGINS[request.param]
+    script = Path(sys.prefix, "npm", f"uppy-{request.param}.js")
+    if not script.exists():
+        bundle(script, f"@uppy/core@{core}", f"@uppy/aws-s3@{request.param}")
+    return script.read_text(), option
+
+
+def bundle(script, *packages):
+    """Make one script of npm's packages; skipped where that cannot be, which fails in CI."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    script.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=script.parent) as folder:
+        Path(folder, "package.json").write_text('{"private": true}')
+        Path(folder, "entry.js").write_text(ENTRY)
+        made = Path(folder, "made.js")
+        run("npm", "install", "--no-audit", "--no-fund", *packages, f"esbuild@{ESBUILD}", cwd=folder)
+        run("npx", "esbuild", "entry.js", "--bundle", "--format=esm", f"--outfile={made}", cwd=folder)
+        made.replace(script)
+
+
+def run(*command, cwd):
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{' '.join(command)} failed: {done.stderr[-500:]}")
+
+
+SIZES = {"small.txt": 1000, "film.bin": 12_000_000}
+
+
+async def test_uppy_calls_every_endpoint_and_leaves_what_it_should(page, make_storage, plugin):
+    script, option = plugin
+    called, attached = set(), []
+
+    async def note(request: Request):
+        called.add((request.method, request.scope["route"].path))
+
+    async with site(page, make_storage, PAGE, dependencies=[Depends(note)]) as (app, url, storage):
+
+        @app.get("/uppy.js")
+        async def uppy():
+            return Response(script, media_type="text/javascript")
+
+        await page.goto(url)
+        keys = await page.evaluate("([option, sizes]) => upload(option, sizes)", [option, SIZES])
+        assert keys.keys() == SIZES.keys()
+        for name, key in keys.items():
+            answer = await page.request.post(f"{url}/films", data={"key": key})
+            attached.append(await answer.json())
+            assert await storage.file(attached[-1]).read() == bytes(index % 251 for index in range(SIZES[name]))
+
+        async with page.expect_request_finished(lambda request: request.method == "DELETE"):
+            await page.evaluate("([option, sizes]) => giveUp(option, sizes)", [option, {"film.bin": 12_000_000}])
+
+    async with storage:
+        assert sorted([info.file_id async for info in storage.list()]) == sorted(attached)
+    assert storage.scheme != "s3" or await open_uploads(storage) == []
+    assert called == endpoints_of(storage)
+
+
+def endpoints_of(storage):
+    """Those that are there for Uppy."""
+    routes = direct_router(DirectUploads(storage, "any secret")).routes
+    return {(method, route.path) for route in routes for method in route.methods if "/s3/" in route.path}

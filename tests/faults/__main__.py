@@ -1,0 +1,112 @@
+"""`make faults`: kill processes a few hundred times, and print what was lost or left.
+
+python -m tests.faults [--kills 200] [--seed 7]
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from random import Random, SystemRandom
+from tempfile import TemporaryDirectory
+
+from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from async_storages.testing.postgres import postgres_server
+from async_storages.testing.seaweedfs import seaweedfs_server
+from tests.faults.conftest import s3_options
+from tests.faults.harness import Tally, killed_at, run_rounds
+from tests.faults.places import Place, judge, prepare
+
+_ROUNDS = 4
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="at least so many, beyond one at each step")
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
+    options = parser.parse_args()
+    logging.getLogger("async_storages").setLevel(logging.ERROR)
+    _say(f"seed {options.seed}")
+    _say(f"{'':<32}{'kills':>6}{'lost':>6}{'leaked':>8}{'seconds':>10}")
+    with ExitStack() as stack:
+        sites = _Sites(stack)
+        tallies = [_run(sites, name, Random(f"{options.seed} {name}"), options.kills // len(KINDS)) for name in KINDS]
+    _say_steps(reduce(add, (tally.kills for tally in tallies), Counter()))
+    sys.exit(any(tally.lost or tally.leaked for tally in tallies))
+
+
+KINDS = {
+    "PostgreSQL, asyncpg, local": {},
+    "PostgreSQL, psycopg, local": {"driver": "psycopg"},
+    "PostgreSQL, asyncpg, S3": {"storage": "s3"},
+    "PostgreSQL, REPEATABLE READ, S3": {"storage": "s3", "isolation": "REPEATABLE READ"},
+    "SQLite, local": {"driver": "sqlite"},
+}
+
+
+class _Sites:
+    """Makes places, each with an empty database and storage."""
+
+    def __init__(self, stack):
+        self._folder = stack.enter_context(TemporaryDirectory(prefix="faults-"))
+        self._postgres = stack.enter_context(postgres_server())
+        self._s3 = stack.enter_context(seaweedfs_server())
+        self._count = 0
+
+    def make(self, *, driver="asyncpg", storage="local", isolation=None):
+        self._count += 1
+        name = f"faults-{self._count}"
+        place = Place(self._database(name, driver), self._storage(name, storage))
+        asyncio.run(prepare(place))
+        return replace(place, isolation=isolation)
+
+    def _database(self, name, driver):
+        if driver == "sqlite":
+            return f"sqlite+aiosqlite:///{self._folder}/{name}.sqlite"
+        self._postgres.create_database(name)
+        return self._postgres.url(name).replace("asyncpg", driver)
+
+    def _storage(self, name, storage):
+        if storage == "local":
+            return f"{self._folder}/{name}"
+        self._s3.create_bucket(name)
+        return s3_options(self._s3, name)
+
+
+def _run(sites, name, random, kills):
+    """One at each step, then rounds at random moments, until there are enough."""
+    tally, begun = Tally(), time.monotonic()
+    for step in Step:
+        place = sites.make(**KINDS[name])
+        tally.kills[str(step)] += killed_at(place, step)
+        tally.add(asyncio.run(judge(place)))
+    enough = tally.kills.total() + kills
+    place = sites.make(**KINDS[name])
+    while tally.kills.total() < enough:
+        run_rounds(place, random, tally, _ROUNDS)
+    seconds = time.monotonic() - begun
+    _say(f"{name:<32}{tally.kills.total():6}{len(tally.lost):6}{len(tally.leaked):8}{seconds:10.1f}")
+    for file in sorted(tally.lost | tally.leaked):
+        _say(f"  {file}")
+    return tally
+
+
+def _say_steps(kills):
+    _say(f"\n{'killed':<32}{'times':>6}")
+    for name, count in kills.most_common():
+        _say(f"{name:<32}{count:6}")
+    _say(f"{'in all':<32}{kills.total():6}")
+
+
+def _say(line):
+    print(line, flush=True)  # noqa: T201 - the report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""A database and a storage that processes share and are killed over, and what is missing or left in them."""
+
+from collections.abc import Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from async_storages import LocalStorage, S3Storage, registry
+from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from async_storages.integrations.sqlalchemy.ledger.tables import State
+from async_storages.storage import Storage
+from tests.integration.transactions.conftest import begin_with_begin
+from tests.support.ledgers import pass_time, settle
+from tests.support.tracked import Album, Base, Book, Loan
+
+_COLUMNS = (Book.file, Book.deferred, Book.shared, Loan.file, Loan.shared, Album.pages, Album.shared)
+_OTHERS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+_PREPARED = text("SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a process needs to know to work there.
+
+    Attributes:
+        database: SQLAlchemy's URL.
+        storage: The arguments of S3Storage, or the folder of a LocalStorage.
+        isolation: Of the application's transactions; None for the database's default.
+    """
+
+    database: str
+    storage: dict[str, Any] | str
+    isolation: str | None = None
+
+    @property
+    def is_sqlite(self):
+        return self.database.startswith("sqlite")
+
+    def open_storage(self):
+        return S3Storage(**self.storage) if isinstance(self.storage, dict) else LocalStorage(self.storage)
+
+
+@dataclass(frozen=True)
+class App:
+    """A process at work."""
+
+    engine: AsyncEngine
+    storage: Storage
+    ledger: FileLedger
+    sessions: async_sessionmaker[Any]
+    sessions_of_two_phases: async_sessionmaker[Any]
+    isolation: str | None
+
+
+@asynccontextmanager
+async def at_work(place):
+    engine = create_async_engine(place.database, **_options(place))
+    if place.is_sqlite:
+        begin_with_begin(engine.sync_engine)
+    async with place.open_storage() as storage:
+        with registry.override("documents", storage):
+            ledger = FileLedger(engine, Base.metadata)
+            makers = [async_sessionmaker(engine, expire_on_commit=False, twophase=each) for each in (False, True)]
+            tracked = [enable_file_tracking(each, ledger=ledger) for each in makers]
+            try:
+                yield App(engine, storage, ledger, *tracked, place.isolation)
+            finally:
+                await engine.dispose()
+
+
+def _options(place):
+    options = {"isolation_level": place.isolation} if place.isolation else {}
+    return options | ({"poolclass": NullPool} if place.is_sqlite else {})
+
+
+async def prepare(place):
+    """Make the tables; the ledger's mark is left to whoever comes first."""
+    async with at_work(place) as app, app.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+
+
+# ---- what is there
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What should not be.
+
+    Attributes:
+        lost: Files that rows name and that are missing.
+        leaked: Files that no row names.
+        noted: Files that no row names and the ledger's table knows.
+        announced: Those that are in the journal.
+        unknown: Files that rows name and the ledger's table does not know.
+    """
+
+    lost: frozenset[str]
+    leaked: frozenset[str] = frozenset()
+    noted: frozenset[str] = frozenset()
+    announced: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+
+
+CLEAN = Verdict(frozenset())
+
+
+async def judge(place, random=None):
+    """Whether all is well: first as the killed have left it, then after some time, with another worker."""
+    async with at_work(place) as app:
+        await _wait_for_the_dead(app)
+        await _end_prepared(app, random)
+        if lost := await _named(app) - await _present(app):
+            return Verdict(frozenset(lost))
+        await settle(app.ledger)
+        return await _look(app)
+
+
+async def let_time_pass(place, random=None, *, is_quiet=True):
+    """What is in force no longer is.
+
+    Args:
+        place: Where.
+        random: Decides on prepared transactions.
+        is_quiet: Whether nobody is at work; else this is for what they have not locked.
+    """
+    async with at_work(place) as app:
+        if is_quiet:
+            await _wait_for_the_dead(app)
+            await _end_prepared(app, random)
+            await pass_time(app.ledger)
+        else:
+            await _pass_time_beside(app)
+
+
+async def _pass_time_beside(app):
+    if app.engine.dialect.name == "sqlite":
+        await pass_time(app.ledger)
+        return
+    async with app.engine.begin() as connection:
+        for table in ("stored_files", "stored_files_journal"):
+            free = f"SELECT id FROM {table} FOR UPDATE SKIP LOCKED"
+            await connection.exec_driver_sql(f"UPDATE {table} SET until = 0 WHERE id IN ({free})")
+
+
+async def _look(app):
+    named, present = await _named(app), await _present(app)
+    marks, noted, announced = await _known(app.ledger)
+    owned = named | marks
+    found = (owned - present, present - owned, noted - named, announced, named - noted)
+    return Verdict(*(frozenset(each) for each in found))
+
+
+async def _named(app):
+    async with app.engine.connect() as connection:
+        values = [value for column in _COLUMNS for value in await connection.scalars(select(column))]
+    return {str(app.storage.identify(file.file_id)) for value in values for file in _files(value)}
+
+
+def _files(value):
+    return () if value is None else value if isinstance(value, Iterable) else (value,)
+
+
+async def _present(app):
+    return {str(app.storage.identify(info.file_id)) async for info in app.storage.list()}
+
+
+async def _known(ledger):
+    databases, table = ledger._databases, ledger.table
+    rows = await databases.run(lambda connection: connection.execute(select(table.c.id, table.c.state)).all())
+    marks = {id_ for id_, state in rows if state == State.MARK}
+    entries = select(databases.journal_table.c.id)
+    announced = await databases.run_journal(lambda connection: connection.scalars(entries).all())
+    return marks, {id_ for id_, _ in rows} - marks, announced
+
+
+# ---- the dead
+
+
+async def _wait_for_the_dead(app):
+    """PostgreSQL ends what the killed have begun when it sees that they are gone."""
+    if app.engine.dialect.name == "postgresql":
+        async with app.engine.connect() as connection:
+            while await connection.scalar(_OTHERS):
+                await connection.rollback()
+
+
+async def _end_prepared(app, random):
+    """What is prepared stays so, until somebody decides: as a transaction manager does."""
+    if app.engine.dialect.name != "postgresql":
+        return
+    engine = app.engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        for gid in (await connection.scalars(_PREPARED)).all():
+            what = "ROLLBACK" if random is not None and random.random() < 0.5 else "COMMIT"
+            await connection.exec_driver_sql(f"{what} PREPARED '{gid}'")
