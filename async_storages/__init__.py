@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
     from async_storages import events, registry
     from async_storages.backends.fastdfs.storage import FastDFSStorage
+    from async_storages.backends.gcs.storage import GCSStorage
     from async_storages.backends.local import LocalStorage
     from async_storages.backends.memory import MemoryStorage
     from async_storages.backends.s3.storage import S3Storage
     from async_storages.clients import FastDFSClient, S3Client
-    from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
+    from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
     from async_storages.content import Content, PendingFile
     from async_storages.errors import (
         AccessDeniedException,
@@ -85,6 +86,8 @@ __all__ = [
     "FileTooLargeException",
     "FileTypeConfig",
     "FileValidatorImpl",
+    "GCSConfig",
+    "GCSStorage",
     "InvalidArgumentException",
     "InvalidFileTypeException",
     "LocalStorage",
@@ -128,11 +131,12 @@ __all__ = [
 
 _HOMES = {
     "backends.fastdfs.storage": ["FastDFSStorage"],
+    "backends.gcs.storage": ["GCSStorage"],
     "backends.local": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
     "backends.s3.storage": ["S3Storage"],
     "clients": ["FastDFSClient", "S3Client"],
-    "config": ["FastdfsConfig", "S3Config", "StorageMode", "StorageModeConfig"],
+    "config": ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig"],
     "content": ["Content", "PendingFile"],
     "errors": [name for name in __all__ if name.endswith("Exception")],
     "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
@@ -147,7 +151,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_EXTRA_OF = {"backends.s3.storage": "s3"}
+_EXTRA_OF = {"backends.gcs.storage": "gcs", "backends.s3.storage": "s3"}
 
 
 def __getattr__(name: str) -> "Any":

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Secret, SecretStr, ValidationError
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["FastdfsConfig", "S3Config", "StorageMode", "StorageModeConfig", "validated"]
+__all__ = ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig", "validated"]
 
 
 class _Config(BaseModel):
@@ -66,6 +67,36 @@ class S3Config(_Config):
     querystring_auth: bool = False
     public_url: str | None = None
     storage_class: str | None = None
+
+
+class GCSConfig(_Config):
+    """A bucket of Google Cloud Storage; see `GCSStorage` for what each of the settings does.
+
+    Attributes:
+        default_bucket: Where files go unless another bucket is named.
+        service_file: The JSON file of a service account; without one credentials are found as Google's tools do.
+        service_account_info: What such a file holds.
+        endpoint: Another server, such as an emulator.
+        anonymous: Use no credentials.
+        custom_domain: A CDN's domain, for the default bucket.
+        querystring_auth: Whether URLs are presigned.
+        public_url: The server as browsers reach it.
+        prefix: A folder to keep to.
+        storage_class: For new objects.
+        predefined_acl: For new objects.
+    """
+
+    default_bucket: str
+    service_file: Path | None = None
+    service_account_info: Secret[dict[str, Any]] | None = None
+    endpoint: str | None = None
+    anonymous: bool = False
+    custom_domain: str | None = None
+    querystring_auth: bool = False
+    public_url: str | None = None
+    prefix: str = ""
+    storage_class: str | None = None
+    predefined_acl: str | None = None
 
 
 class FastdfsConfig(_Config):

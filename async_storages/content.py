@@ -24,7 +24,7 @@ from async_storages.errors import (
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, open_source
 
-__all__ = ["Content", "ContentOptions", "PendingFile", "as_content", "check_metadata"]
+__all__ = ["Checksum", "Content", "ContentOptions", "PendingFile", "as_content", "check_metadata", "new_checksum"]
 
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -32,9 +32,16 @@ _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _CONTENT_TYPE = re.compile(r'[\w.+-]+/[\w.+*-]+([ \t]*;[ \t]*[\w.-]+=("[ !#-\[\]-~]*"|[\w.:+/-]+))*', re.ASCII)
 
 
-class _Checksum(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
+class Checksum(Protocol):
+    """A checksum on its way, as those of `hashlib` are."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take more bytes in."""
+        ...
+
+    def digest(self) -> bytes:
+        """The checksum of all bytes so far."""
+        ...
 
 
 class _Crc32:
@@ -50,7 +57,8 @@ class _Crc32:
         return self._value.to_bytes(4, "big")
 
 
-def _new_checksum(algorithm: str) -> _Checksum:
+def new_checksum(algorithm: str) -> Checksum:
+    """A new checksum: ``"crc32"``, or one of `hashlib`'s; raises InvalidArgumentException where there is none."""
     if algorithm == "crc32":
         return _Crc32()
     try:
@@ -149,7 +157,7 @@ class Content:
         self._chunks = _rechunk(self._source.chunks()) if self._whole is None else _nothing()
         self._is_spent = False
         self._passed = 0
-        self._checksums = {name: _new_checksum(name) for name in self._algorithms}
+        self._checksums = {name: new_checksum(name) for name in self._algorithms}
         self._probe = StreamProbe()
 
     @property
@@ -335,7 +343,7 @@ async def _rechunk(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
 def _check_expected(expected: Mapping[str, str]) -> dict[str, str]:
     checked = {name: value.lower() for name, value in expected.items()}
     for name, value in checked.items():
-        digits = 2 * len(_new_checksum(name).digest())
+        digits = 2 * len(new_checksum(name).digest())
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
             raise InvalidArgumentException(f"the expected {name} must be {digits} hex digits, not {value!r:.200}")
     return checked

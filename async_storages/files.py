@@ -253,22 +253,16 @@ class StoredFile:
         Raises:
             OperationNotSupportedException: The storage cannot presign.
         """
-        from async_storages.storage import SupportsPresign  # noqa: PLC0415 - storage imports this module
-
-        storage = self.storage
-        if not isinstance(storage, SupportsPresign):
-            raise OperationNotSupportedException(
-                f"{type(storage).__name__} cannot presign URLs", operation="presign", file_id=self.file_id
+        with during("presign", self.file_id):
+            [url] = await self.storage.presigned_urls(
+                [self.file_id],
+                expires_in,
+                method,
+                filename=filename,
+                content_type=content_type,
+                disposition=disposition,
             )
-        await storage.prepare()
-        return storage.presign(
-            self.file_id,
-            expires_in,
-            method,
-            filename=filename,
-            content_type=content_type,
-            disposition=disposition,
-        )
+        return url
 
     def remember(
         self,

@@ -52,8 +52,7 @@ async def _presigned(storage: Storage, file_ids: list[str], expires_in: float) -
         raise OperationNotSupportedException(
             f"{type(storage).__name__} cannot presign URLs; presign=False gives those that it has", file_id=file_ids[0]
         )
-    await storage.prepare()
-    return storage.presign_many(file_ids, expires_in)
+    return await storage.presigned_urls(file_ids, expires_in)
 
 
 async def _public(storage: Storage, file_ids: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from copy import copy
 from io import BytesIO
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, Unpack, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict, Unpack, runtime_checkable
 
 from async_storages import ids, naming, registry
 from async_storages._tasks import map_bounded
@@ -22,6 +22,7 @@ from async_storages.errors import (
     DeleteNotSupportedException,
     FileNotFoundException,
     InvalidArgumentException,
+    OperationNotSupportedException,
     RouteNotSupportedException,
     StorageClosedException,
     StorageException,
@@ -54,6 +55,16 @@ type FileName = str | FileId | StoredFile
 """What methods take for a file: a bare key, a fusion id in either form, or a file object."""
 
 type PresignMethod = Literal["GET", "HEAD", "PUT", "DELETE"]
+
+
+class PresignOptions(TypedDict, total=False):
+    """What presigning takes beside name, time and method: see `SupportsPresign.presign`."""
+
+    filename: str | None
+    content_type: str | None
+    disposition: Disposition | None
+    content_length: int | None
+
 
 _WRITES = frozenset({"write", "copy", "set_metadata"})
 _NO_SEGMENTS = frozenset({"", ".", ".."})
@@ -213,6 +224,39 @@ class Storage(ABC):
     async def prepare(self) -> None:  # noqa: B027 - most storages need not do anything
         """Get ready for `presign`, which does no I/O: resolve credentials, where they are not at hand."""
 
+    async def presigned_urls(
+        self,
+        names: Iterable[FileName],
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        **options: Unpack[PresignOptions],
+    ) -> builtins.list[str]:
+        """Presigned URLs in the order of the names: as `SupportsPresign.presign`, and where it needs I/O as well.
+
+        Args:
+            names: The files; they need not exist.
+            expires_in: Seconds from now, 1 to 604,800.
+            method: GET, HEAD, PUT or DELETE.
+            **options: `filename`, `content_type`, `disposition`, `content_length`: see `SupportsPresign.presign`.
+
+        Raises:
+            OperationNotSupportedException: The storage cannot presign.
+            StorageException: As for `SupportsPresign.presign`, and whatever I/O it needs.
+        """
+        if not isinstance(self, SupportsPresign):
+            raise OperationNotSupportedException(f"{type(self).__name__} cannot presign URLs", operation="presign")
+        await self.prepare()
+        if method == "GET" and not any(value is not None for value in options.values()):
+            return self.presign_many(names, expires_in)
+        return [self.presign(name, expires_in, method, **options) for name in names]
+
+    def presigned_headers(
+        self, *, content_type: str | None = None, content_length: int | None = None
+    ) -> dict[str, str]:
+        """The headers that a PUT presigned with these options must come with, beside those that every PUT has."""
+        del content_length  # is in every PUT
+        return {} if content_type is None else {"Content-Type": content_type}
+
     def storage_for(self, file_id: FileName) -> "Storage":
         """This storage itself, if it serves the id; managers route to one of theirs.
 
@@ -321,10 +365,13 @@ class Storage(ABC):
         """
         with during("save", filename):
             async with as_content(content, filename, options) as body:
-                key = naming.unique_key(body.filename or "file", folder)
-                stored = StoredFile(await self.write(body, key, overwrite=False), self)
-                stored.remember(size=body.size, image_size=body.image_size, is_new=True)
-                return stored
+                return await self._save_as(naming.unique_key(body.filename or "file", folder), body)
+
+    async def _save_as(self, key: str, body: Content) -> StoredFile:
+        """`save`, once the key is chosen; it raises FileExistsException if somebody has it."""
+        stored = StoredFile(await self.write(body, key, overwrite=False), self)
+        stored.remember(size=body.size, image_size=body.image_size, is_new=True)
+        return stored
 
     async def read(self, name: FileName) -> bytes:
         """The whole file in memory."""
@@ -395,7 +442,7 @@ class SupportsPresign(Protocol):
         disposition: Disposition | None = None,
         content_length: int | None = None,
     ) -> str:
-        """A presigned URL; no I/O.
+        """A presigned URL; no I/O. A PUT must come with the headers of `Storage.presigned_headers`.
 
         Args:
             name: The file; it need not exist.

@@ -1,13 +1,14 @@
 """Undoing what was begun, also while being cancelled, within a time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from async_storages._tasks import wait_out
 from async_storages.errors import StorageException
 
-__all__ = ["clean_up", "settled_if_cancelled"]
+__all__ = ["begun", "clean_up", "settled_if_cancelled"]
 
 
 async def clean_up(work: Coroutine[Any, Any, object], error: BaseException, *, within: float) -> None:
@@ -57,4 +58,23 @@ async def settled_if_cancelled[Result](
         return await asyncio.shield(task)
     except asyncio.CancelledError as error:
         await clean_up(settle(), error, within=within)
+        raise
+
+
+@asynccontextmanager
+async def begun[Begun](
+    begin: Coroutine[Any, Any, Begun], undo: Callable[[Begun], Coroutine[Any, Any, object]], *, within: float
+) -> AsyncIterator[Begun]:
+    """What `begin` gives, undone where the block is left by an error, or `begin` is cancelled on the way.
+
+    Args:
+        begin: Begins something on a server.
+        undo: Makes the coroutine that gives it up.
+        within: Seconds that giving it up may take.
+    """
+    made = await settled_if_cancelled(begin, is_without_effect=lambda: False, undo=undo, within=within)
+    try:
+        yield made
+    except BaseException as error:
+        await clean_up(undo(made), error, within=within)
         raise

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 
 __all__ = ["Retries"]
 
@@ -29,6 +31,17 @@ class Retries:
     def __post_init__(self) -> None:
         if not (self.attempts >= 1 and self.base >= 0 and self.cap >= 0):
             raise InvalidArgumentException(f"{self} are no retries")
+
+    async def run[Result](self, attempt: Callable[[], Awaitable[Result]], attempts: int | None = None) -> Result:
+        """Await `attempt()` again after each StorageUnavailableException, so many times at the most."""
+        for failures in count(1):
+            try:
+                return await attempt()
+            except StorageUnavailableException:
+                if failures >= (attempts or self.attempts):
+                    raise
+            await self.pause(failures)
+        raise AssertionError("count() does not end")
 
     async def pause(self, failures: int) -> None:
         """Wait after so many failures, 1 or more."""

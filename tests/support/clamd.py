@@ -20,6 +20,7 @@ MIB = 1 << 20
 LARGEST = 2 * MIB  # its MaxFileSize
 LONGEST_STREAM = 4 * MIB
 _PATIENCE = 30.0
+_DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL")  # of util-linux, which every Debian has
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Clamd:
 
     path: str
     address: str
+    pid: int
 
 
 @contextmanager
@@ -49,10 +51,11 @@ def clamd_server(program: str, *settings: str) -> Iterator[Clamd]:
         (folder / "clamd.conf").write_text("\n".join(lines) + "\n")
         taken.close()
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([program, "-c", str(folder / "clamd.conf")], stdout=log, stderr=log)
+            command = [*_DIES_WITH_ITS_PARENT, program, "-c", str(folder / "clamd.conf")]
+            process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _wait_until_ready(process, folder)
-            yield Clamd(f"{folder}/socket", f"127.0.0.1:{port}")
+            yield Clamd(f"{folder}/socket", f"127.0.0.1:{port}", process.pid)
         finally:
             process.kill()
             process.wait()

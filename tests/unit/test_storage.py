@@ -18,6 +18,7 @@ from async_storages.errors import (
     FileNotFoundException,
     FileTooLargeException,
     InvalidArgumentException,
+    OperationNotSupportedException,
     RouteNotSupportedException,
     StorageClosedException,
     StorageUnavailableException,
@@ -377,6 +378,21 @@ def test_capabilities_are_asked_for_by_isinstance(tmp_path):
     every = {*both, SupportsPresign, SupportsDirectUpload}
     for storage, expected in ((MemoryStorage(), both), (LocalStorage(tmp_path), every)):
         assert {power for power in every if isinstance(storage, power)} == expected
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "PUT", "content_length": 5}, {"filename": "b.txt"}], ids=str)
+async def test_presigned_urls_come_in_the_order_of_the_names(tmp_path, options):
+    storage = LocalStorage(tmp_path, base_url="/files", secret_key="secret")
+    urls = await storage.presigned_urls(iter(["2.txt", "1.txt"]), 60, **options)
+    for url, key in zip(urls, ["2.txt", "1.txt"], strict=True):
+        path, token = url.split("?token=")
+        allowed = storage.verify_presigned(options.get("method", "GET"), key, token)
+        assert (path, allowed.filename) == (f"/files/{key}", options.get("filename"))
+
+
+async def test_a_storage_that_cannot_presign_says_so(storage):
+    with pytest.raises(OperationNotSupportedException, match="MemoryStorage cannot presign"):
+        await storage.presigned_urls(["a.txt"])
 
 
 async def test_a_missing_file_is_named(storage):

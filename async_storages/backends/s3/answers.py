@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from async_storages.backends.parts import StoredPart
+from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,
@@ -30,12 +31,9 @@ __all__ = [
     "NAMESPACE",
     "BucketIsOwn",
     "Failure",
-    "FileChanged",
     "ListedObject",
     "Listing",
-    "NoSuchUpload",
     "Part",
-    "RangeBeyondEnd",
     "complete_multipart_body",
     "delete_objects_body",
     "http_date",
@@ -51,18 +49,6 @@ __all__ = [
 
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 """Of every body's root."""
-
-
-class RangeBeyondEnd(InvalidArgumentException):
-    """The range begins behind the file's last byte (416)."""
-
-
-class FileChanged(StorageOperationException):
-    """The file was replaced while it was read or copied."""
-
-
-class NoSuchUpload(StorageOperationException):
-    """The multipart upload was completed, aborted, or has expired."""
 
 
 class BucketIsOwn(StorageOperationException):

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,12 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from async_storages.backends.cleanup import settled_if_cancelled
-from async_storages.backends.http import Body, transfer_errors
+from async_storages.backends.download import received
+from async_storages.backends.http import Body
+from async_storages.backends.outcomes import heard
+from async_storages.backends.refusals import FileChanged, NoSuchUpload
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Failure, FileChanged, Listing, NoSuchUpload, Part, RangeBeyondEnd
+from async_storages.backends.s3.answers import Failure, Listing, Part
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.download import WITH_CHECKSUM, Download
 from async_storages.backends.s3.sigv4 import encode_path
@@ -28,7 +31,6 @@ from async_storages.errors import (
     FileNotFoundException,
     StorageException,
     StorageOperationException,
-    StorageUnavailableException,
 )
 from async_storages.sources import CHUNK_SIZE
 
@@ -116,35 +118,27 @@ class S3Client:
             is_done_by: Whether the headers of the object show that it is the one the request makes.
             overwrite: False says that the request makes a new object, or none.
         """
+
+        async def send() -> Headers:
+            return (await self.wire.exchange(request)).headers
+
+        async def look(attempts: int | None) -> Headers:
+            head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
+            return (await self.wire.exchange(head, attempts=attempts)).headers
+
         return await settled_if_cancelled(
-            self._heard(request, sent, is_done_by),
+            heard(send, sent, look=look, is_done=is_done_by),
             is_without_effect=lambda: not sent.was_sent,
             undo=None if overwrite else lambda _: self.delete_object(request.bucket, str(request.key)),
             within=self.wire.options.cleanup_timeout,
         )
-
-    async def _heard(self, request: Request, sent: Body, is_done_by: Callable[[Headers], bool]) -> Headers:
-        """The headers of the answer; if it, or that to an earlier attempt, was lost: of the object that was made."""
-        head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
-        try:
-            return (await self.wire.exchange(request)).headers
-        except StorageUnavailableException:
-            with suppress(StorageException):  # then it is not known, and the first error stands
-                if sent.was_sent and is_done_by(found := (await self.wire.exchange(head, attempts=1)).headers):
-                    return found
-            raise
-        except (FileExistsException, NoSuchUpload):
-            with suppress(FileNotFoundException):
-                if sent.times_sent > 1 and is_done_by(found := (await self.wire.exchange(head)).headers):
-                    return found
-            raise
 
     async def head_object(self, bucket: str, key: str) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
         request = Request(method="HEAD", bucket=bucket, key=key, headers=WITH_CHECKSUM)
         return (await self.wire.exchange(request)).headers
 
-    async def get_object(
+    def get_object(
         self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of an object, or of one range of it.
@@ -165,34 +159,12 @@ class S3Client:
             ChecksumMismatchException: All of it came, and is not what its stored CRC32 says.
             StorageUnavailableException: It kept breaking without a byte between.
         """
-        retries = self.wire.options.retries
         download = Download(offset, length)
-        failures = 0
-        while not download.is_complete:
-            received = download.received
-            response = await self._open(bucket, key, download)
-            try:
-                async with response:
-                    download.begin(response.status, response.headers)
-                    with transfer_errors():
-                        async for chunk in response.content.iter_chunked(chunk_size):
-                            download.add(chunk)
-                            yield chunk
-                download.end()
-            except StorageUnavailableException:
-                failures = 1 if download.received > received else failures + 1
-                if failures >= retries.attempts:
-                    raise
-                await retries.pause(failures)
-        download.verify()
 
-    async def _open(self, bucket: str, key: str, download: Download) -> ClientResponse:
-        try:
-            return await self.wire.open(Request(method="GET", bucket=bucket, key=key, headers=download.headers()))
-        except (FileExistsException, RangeBeyondEnd) as error:
-            if not download.received:
-                raise
-            raise FileChanged("the file was replaced while it was read") from error
+        def ask() -> Awaitable[ClientResponse]:
+            return self.wire.open(Request(method="GET", bucket=bucket, key=key, headers=download.headers()))
+
+        return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
 
     async def delete_object(self, bucket: str, key: str) -> None:
         """Delete an object; a missing one is no error."""

@@ -7,9 +7,9 @@ redirects for buckets younger than a day and refuses for regions launched since 
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv6Address
 from typing import Literal, get_args
 
+from async_storages.backends.addresses import Address
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.errors import InvalidArgumentException
 
@@ -19,7 +19,6 @@ AddressingStyle = Literal["auto", "path", "virtual"]
 """``https://host/bucket/key`` or ``https://bucket.host/key``."""
 
 _DEFAULT_REGION = "us-east-1"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST_LABELS = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -28,11 +27,6 @@ _REGION = re.compile(_LABEL, re.IGNORECASE | re.ASCII)
 
 # Names that old buckets and other servers have; stricter ones are a matter of the server.
 _BUCKET = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
-
-_ENDPOINT_URL = re.compile(
-    r"((?P<scheme>https?)://)?(?P<host>[\w-][\w.-]*|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?(?P<path>/[\w./~-]*)?",
-    re.IGNORECASE | re.ASCII,
-)
 
 # https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
 _DOMAINS = {
@@ -91,7 +85,7 @@ class Endpoint:
         """
         _check("bucket name", bucket_name, _BUCKET)
         region = _check("region", region_name or _DEFAULT_REGION, _REGION)
-        server = _aws(region, use_ssl) if endpoint_url is None else _parse(endpoint_url, use_ssl)
+        server = _aws(region, use_ssl) if endpoint_url is None else _other(endpoint_url, use_ssl)
         if server.takes(bucket_name, addressing_style):
             return cls(f"{server.scheme}://{bucket_name}.{server.host}", server.path, region)
         return cls(f"{server.scheme}://{server.host}", f"{server.path}/{bucket_name}", region)
@@ -156,31 +150,8 @@ def _aws(region: str, use_ssl: bool) -> _Server:
     return _Server("https" if use_ssl else "http", host, "", is_aws=True)
 
 
-def _parse(endpoint_url: str, use_ssl: bool) -> _Server:
-    found = _ENDPOINT_URL.fullmatch(endpoint_url) if isinstance(endpoint_url, str) else None
-    if found is None or int(found["port"] or 0) > 65535:
-        raise _bad_endpoint()
-    scheme = (found["scheme"] or ("https" if use_ssl else "http")).lower()
-    port = int(found["port"] or _DEFAULT_PORTS[scheme])
-    host = _host(found["host"].lower()) + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
-    return _Server(scheme, host, (found["path"] or "").rstrip("/"), is_aws=False)
-
-
-def _host(name: str) -> str:
-    """The name as HTTP libraries send it: without the root's dot, IPv6 addresses in their shortest form."""
-    if not name.startswith("["):
-        return name.rstrip(".")
-    try:
-        return f"[{IPv6Address(name[1:-1])}]"
-    except AddressValueError:
-        raise _bad_endpoint() from None
-
-
-def _bad_endpoint() -> InvalidArgumentException:
-    """Does not repeat the URL, as it may hold a password."""
-    return InvalidArgumentException(
-        "the endpoint_url must be [http[s]://]host[:port][/path], without user, password, query and fragment"
-    )
+def _other(endpoint_url: str, use_ssl: bool) -> _Server:
+    return _Server(*Address.parse(endpoint_url, use_ssl=use_ssl), is_aws=False)
 
 
 def _check(what: str, value: str, pattern: re.Pattern[str]) -> str:

@@ -1,18 +1,18 @@
 """Large uploads in parts: a few in flight, bounded memory, nothing left open when they fail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from itertools import count, repeat
 
 from async_storages._tasks import map_bounded
-from async_storages.backends.cleanup import clean_up, settled_if_cancelled
+from async_storages.backends.cleanup import begun
+from async_storages.backends.cutting import Parts
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
-from async_storages.content import Content
 from async_storages.errors import FileTooLargeException
 
-__all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "Parts", "part_sizes"]
+__all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
 
 PART_SIZE = 8 << 20
 """Bytes of a part, unless there would be too many of them; what is no larger is uploaded in one request."""
@@ -42,43 +42,6 @@ def part_sizes(size: int | None) -> Iterator[int]:
     return repeat(max(PART_SIZE, -(-size // (MAX_PARTS << 20)) << 20))
 
 
-class Parts:
-    """Cuts content into parts, looking one chunk ahead: which is the last one is sure, and so is that it was right.
-
-    Args:
-        content: Whose chunks divide every part size evenly.
-        size: Its bytes, if known.
-    """
-
-    def __init__(self, content: Content, size: int | None) -> None:
-        self._chunks = aiter(content)
-        self._sizes = part_sizes(size)
-        self._ahead = b""
-        self._ended = False
-        self._first: list[bytes] = []
-
-    async def are_one(self) -> bool:
-        """Whether the first part, which may be empty, is the only one."""
-        self._first = [await self._fill()]
-        return self._ended
-
-    async def next(self) -> bytes:
-        """The next part, empty after the last."""
-        return self._first.pop() if self._first else await self._fill()
-
-    async def _fill(self) -> bytes:
-        part, size = bytearray(), next(self._sizes)
-        while not self._ended and len(part) + len(self._ahead) <= size:
-            part += self._ahead
-            self._ahead = await anext(self._chunks, b"")
-            self._ended = not self._ahead
-        return bytes(part)
-
-    async def aclose(self) -> None:
-        """Close the content's iteration."""
-        await self._chunks.aclose()
-
-
 class Multipart:
     """One multipart upload, from its beginning to its completion, or without a trace.
 
@@ -95,7 +58,6 @@ class Multipart:
         self._target = (bucket, key)
         self._headers = headers
         self._overwrite = overwrite
-        self._within = client.wire.options.cleanup_timeout
 
     async def upload(self, parts: Parts) -> None:
         """Upload parts that come one by one.
@@ -122,21 +84,13 @@ class Multipart:
             copied = await map_bounded(copy_part, enumerate(range(0, size, part_size), 1), limit=IN_FLIGHT)
             await self._complete(upload_id, copied)
 
-    @asynccontextmanager
-    async def _begun(self) -> AsyncIterator[str]:
+    def _begun(self) -> AbstractAsyncContextManager[str]:
         """The id of an upload that is aborted where the block is left by an error."""
-        upload_id = await settled_if_cancelled(
+        return begun(
             self._client.create_multipart_upload(*self._target, headers=self._headers, overwrite=self._overwrite),
-            is_without_effect=lambda: False,
-            undo=lambda unwanted: self._client.abort_multipart_upload(*self._target, unwanted),
-            within=self._within,
+            lambda upload_id: self._client.abort_multipart_upload(*self._target, upload_id),
+            within=self._client.wire.options.cleanup_timeout,
         )
-        try:
-            yield upload_id
-        except BaseException as error:
-            aborting = self._client.abort_multipart_upload(*self._target, upload_id)
-            await clean_up(aborting, error, within=self._within)
-            raise
 
     async def _send(self, upload_id: str, parts: Parts) -> list[Part]:
         sent: list[Part] = []

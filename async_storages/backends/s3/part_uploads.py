@@ -1,21 +1,30 @@
-"""Multipart uploads whose parts somebody else sends, by presigned URLs: a browser, another service."""
+"""Multipart uploads whose parts somebody else sends: see `PartUploads`."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from async_storages import naming
 from async_storages.backends.parts import StoredPart, check_number, chosen_parts
-from async_storages.backends.s3.answers import NoSuchUpload, Part, parse_parts
-from async_storages.backends.s3.storage import S3Storage
+from async_storages.backends.refusals import NoSuchUpload
+from async_storages.backends.s3.answers import Part, parse_parts
 from async_storages.backends.s3.wire import Request
 from async_storages.errors import FileNotFoundException, during
+from async_storages.ids import FileId
 from async_storages.storage import FileName
 
-__all__ = ["PartUploads"]
+if TYPE_CHECKING:
+    from async_storages.backends.s3.storage import S3Storage
+
+__all__ = ["S3PartUploads"]
+
+_UPLOAD_ID = re.compile(r"[A-Za-z0-9][\w.~+=-]*", re.ASCII)
+"""What servers choose; to other ids they give answers that tell nothing."""
 
 
-class PartUploads:
-    """Begins and completes uploads to one bucket, and presigns what comes between.
+class S3PartUploads:
+    """`PartUploads` to one bucket.
 
     Specified in the Amazon S3 API reference: CreateMultipartUpload, UploadPart, ListParts, CompleteMultipartUpload,
     AbortMultipartUpload, ListMultipartUploads.
@@ -24,40 +33,28 @@ class PartUploads:
         storage: Whose bucket it is.
     """
 
-    def __init__(self, storage: S3Storage) -> None:
+    def __init__(self, storage: "S3Storage") -> None:
         self._storage = storage
         self._client = storage._client  # noqa: SLF001 - of the same house
 
     async def begin(self, name: FileName, *, content_type: str) -> str:
-        """Begin an upload; returns its id. Complete or abort it, or let a lifecycle rule do that.
-
-        Args:
-            name: The exact key.
-            content_type: Of the file.
-        """
+        """Begin an upload: see `PartUploads.begin`; a lifecycle rule of the bucket may abort it, too."""
         with self._on("begin_upload", name) as (bucket, key):
             naming.check_key(key)
             headers = {**self._storage._object_headers, "Content-Type": content_type}  # noqa: SLF001
             return await self._client.create_multipart_upload(bucket, key, headers=headers, checksum=False)
 
     async def presign_part(self, name: FileName, upload_id: str, number: int, expires_in: float = 3600) -> str:
-        """A URL to which one part is sent with PUT.
-
-        Args:
-            name: The key.
-            upload_id: From `begin`.
-            number: 1 to 10,000.
-            expires_in: Seconds from now, 1 to 604,800.
-        """
-        with self._on("presign_part", name):
+        """A URL for one part: see `PartUploads.presign_part`; not asked whether there is such an upload."""
+        with self._on("presign_part", name, upload_id):
             query = {"partNumber": str(check_number(number)), "uploadId": upload_id}
             await self._storage.prepare()
             presign = self._storage._presigner("PUT", expires_in, query)  # noqa: SLF001
             return presign(self._storage.identify(name))
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
-        """The parts that the server has, by number; raises FileNotFoundException if there is no such upload."""
-        with self._on("list_parts", name) as (bucket, key):
+        """The parts that the server has: see `PartUploads.parts`."""
+        with self._on("list_parts", name, upload_id) as (bucket, key):
             found: list[StoredPart] = []
             query = {"uploadId": upload_id}
             while True:
@@ -69,26 +66,30 @@ class PartUploads:
                 query["part-number-marker"] = marker
 
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
-        """Put parts together: see `chosen_parts`; raises FileNotFoundException if there is no such upload any more."""
-        with self._on("complete_upload", name) as (bucket, key):
+        """Put parts together: see `PartUploads.complete`."""
+        with self._on("complete_upload", name, upload_id) as (bucket, key):
             parts = chosen_parts(await self.parts(name, upload_id), etags, max_size)
             sent = [Part(part.number, f'"{part.etag}"') for part in parts]
             await self._client.complete_multipart_upload(bucket, key, upload_id, sent)
 
     async def abort(self, name: FileName, upload_id: str) -> None:
-        """Give an upload up and free its parts; one that is gone is no error."""
-        with self._on("abort_upload", name) as (bucket, key):
+        """Give an upload up: see `PartUploads.abort`."""
+        with self._on("abort_upload", name, upload_id) as (bucket, key):
             await self._client.abort_multipart_upload(bucket, key, upload_id)
 
-    async def unfinished(self, prefix: str) -> list[tuple[str, str]]:
-        """Full key and id of the first 1000 uploads under way to keys that begin with `prefix`, a full key's too."""
-        return await self._client.list_multipart_uploads(str(self._storage.bucket), prefix)
+    async def unfinished(self, prefix: str) -> list[tuple[FileId, str]]:
+        """The first thousand uploads under way: see `PartUploads.unfinished`."""
+        storage = self._storage
+        uploads = await self._client.list_multipart_uploads(str(storage.bucket), f"{storage._prefix}{prefix}")  # noqa: SLF001
+        return [(FileId(storage.scheme, storage.bucket, key), upload_id) for key, upload_id in uploads]
 
     @contextmanager
-    def _on(self, operation: str, name: FileName) -> Iterator[tuple[str, str]]:
-        """Bucket and key, of a storage that may be written to."""
+    def _on(self, operation: str, name: FileName, upload_id: str = "new") -> Iterator[tuple[str, str]]:
+        """Bucket and key, of a storage that may be written to; of an upload that there may be."""
         with during(operation, str(name)):
             self._storage._check_usable("write")  # noqa: SLF001
+            if not _UPLOAD_ID.fullmatch(upload_id):
+                raise FileNotFoundException("no such upload")
             target = self._storage.identify(name)
             try:
                 yield str(target.bucket), target.key

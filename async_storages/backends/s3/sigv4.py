@@ -9,16 +9,30 @@ Specified in the Amazon S3 API Reference, "Authenticating Requests (AWS Signatur
 
 import hashlib
 import hmac
-import json
 import re
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from async_storages.backends.signatures import (
+    LONGEST_EXPIRY,
+    UNSIGNED_PAYLOAD,
+    PolicyCondition,
+    canonical_end,
+    check_form_key,
+    checked_expiry,
+    encode_path,
+    encode_query,
+    encode_value,
+    encoded_pairs,
+    encoded_policy,
+    joined,
+    signed_headers,
+    timestamp_of,
+    without_own,
+)
 from async_storages.errors import InvalidArgumentException
 
 __all__ = [
@@ -36,20 +50,10 @@ __all__ = [
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 """The payload hash of a request without a body."""
 
-UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""Stands for the payload hash where the body is not signed."""
-
 STREAMING_UNSIGNED_PAYLOAD_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 """Stands for the payload hash where the body is not signed, comes in `aws-chunked` coding and ends with a checksum."""
 
-LONGEST_EXPIRY = 604_800
-"""Seconds: seven days."""
-
-type PolicyCondition = Mapping[str, str] | Sequence[str | int]
-"""Part of a POST policy: ``{"acl": "private"}``, ``["starts-with", "$Content-Type", "image/"]`` …"""
-
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Hop-by-hop, or changed on the way by proxies and HTTP libraries.
 _NEVER_SIGNED = frozenset({"authorization", "expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"})
@@ -58,9 +62,6 @@ _OWN_PARAMETERS = frozenset(
     f"x-amz-{name}"
     for name in ("algorithm", "credential", "date", "expires", "security-token", "signature", "signedheaders")
 )
-
-# RFC 9110 section 5.6.2
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
@@ -143,11 +144,11 @@ class Signer:
         Raises:
             InvalidArgumentException: A header that cannot be sent, or a `now` without a time zone.
         """
-        timestamp = _timestamp(now)
+        timestamp = timestamp_of(now)
         key = self._key(timestamp)
         added = {"x-amz-date": timestamp, "x-amz-content-sha256": payload_hash, **self._token("x-amz-security-token")}
-        signed = _signed_headers({**(headers or {}), "host": host, **added})
-        canonical = _canonical_end(encode_query(query or {}), signed, payload_hash)
+        signed = signed_headers({**(headers or {}), "host": host, **added}, _NEVER_SIGNED)
+        canonical = canonical_end(encode_query(query or {}), signed, payload_hash)
         signature = key.sign_request(timestamp, f"{method}\n{path}\n{canonical}")
         added["Authorization"] = (
             f"{_ALGORITHM} Credential={key.credential}, SignedHeaders={';'.join(signed)}, Signature={signature}"
@@ -189,7 +190,7 @@ class Signer:
             >>> presign = signer.presigner("GET", endpoint.origin, expires_in=3600, now=datetime.now(UTC))
             >>> urls = [presign(endpoint.path(key)) for key in keys]
         """
-        query, headers, timestamp, expiry = query or {}, headers or {}, _timestamp(now), _checked_expiry(expires_in)
+        query, headers, timestamp, expiry = query or {}, headers or {}, timestamp_of(now), checked_expiry(expires_in)
         asked = (method, origin, expiry, timestamp, *query.items(), None, *headers.items())
         latest = self._latest_presigner
         if latest is None or latest[0] != asked:
@@ -208,19 +209,19 @@ class Signer:
         headers: Mapping[str, str],
     ) -> Callable[[str], str]:
         key = self._key(timestamp)
-        signed = _signed_headers({**headers, "host": origin.partition("://")[2]})
+        signed = signed_headers({**headers, "host": origin.partition("://")[2]}, _NEVER_SIGNED)
         pairs = [
-            *_encoded_pairs(_without_own(query)),
+            *encoded_pairs(without_own(query, _OWN_PARAMETERS)),
             ("X-Amz-Algorithm", _ALGORITHM),
             ("X-Amz-Credential", key.encoded_credential),
             ("X-Amz-Date", timestamp),
             ("X-Amz-Expires", str(expiry)),
-            ("X-Amz-SignedHeaders", _encode(";".join(signed), "")),
-            *_encoded_pairs(self._token("X-Amz-Security-Token")),
+            ("X-Amz-SignedHeaders", encode_value(";".join(signed))),
+            *encoded_pairs(self._token("X-Amz-Security-Token")),
         ]
-        sent = _joined(pairs)
+        sent = joined(pairs)
         payload_hash = signed.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
-        canonical = _canonical_end(_joined(sorted(pairs)), signed, payload_hash)
+        canonical = canonical_end(joined(sorted(pairs)), signed, payload_hash)
 
         def presign(path: str) -> str:
             signature = key.sign_request(timestamp, f"{method}\n{path}\n{canonical}")
@@ -258,9 +259,8 @@ class Signer:
             InvalidArgumentException: `expires_in` is out of range, `now` has no time zone, or the key holds
                 ``${filename}``.
         """
-        if "${filename}" in key:
-            raise InvalidArgumentException("S3 would replace the ${filename} in the key of a form", file_id=key)
-        timestamp = _timestamp(now)
+        check_form_key(key)
+        timestamp = timestamp_of(now)
         signing_key = self._key(timestamp)
         own_fields = {
             "x-amz-algorithm": _ALGORITHM,
@@ -268,8 +268,8 @@ class Signer:
             "x-amz-date": timestamp,
             **self._token("x-amz-security-token"),
         }
-        policy = _encoded_policy(
-            now + timedelta(seconds=_checked_expiry(expires_in)),
+        policy = encoded_policy(
+            now + timedelta(seconds=checked_expiry(expires_in)),
             [
                 *conditions,
                 {"bucket": bucket},
@@ -325,110 +325,6 @@ class _SigningKey:
         """The signature of a request, in hex."""
         digest = hashlib.sha256(canonical_request.encode()).hexdigest()
         return self.hmac_sha256(f"{_ALGORITHM}\n{timestamp}\n{self.scope}\n{digest}")
-
-
-def encode_path(path: str) -> str:
-    """A key or path percent-encoded the way S3 signs it: UTF-8, once, slashes kept.
-
-    Raises:
-        InvalidArgumentException: It holds a lone surrogate.
-
-    Example:
-        >>> encode_path("a//b c/100%.txt")
-        'a//b%20c/100%25.txt'
-    """
-    return _encode(path, "/")
-
-
-def encode_query(query: Mapping[str, str]) -> str:
-    """A query string in the form and order in which it is signed.
-
-    Raises:
-        InvalidArgumentException: A name or value holds a lone surrogate.
-
-    Example:
-        >>> encode_query({"uploads": "", "prefix": "a/b"})
-        'prefix=a%2Fb&uploads='
-    """
-    return _joined(sorted(_encoded_pairs(query)))
-
-
-def _encoded_pairs(query: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(_encode(name, ""), _encode(value, "")) for name, value in query.items()]
-
-
-def _joined(pairs: list[tuple[str, str]]) -> str:
-    return "&".join(map("=".join, pairs))
-
-
-def _encode(text: str, safe: str) -> str:
-    try:
-        return quote(text, safe)
-    except UnicodeEncodeError:
-        raise InvalidArgumentException("a lone surrogate cannot be part of a URL") from None
-
-
-def _signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that are signed, in canonical form and order; of names that differ in case the last one counts."""
-    values = {_lowered(name): _trimmed(name, value) for name, value in headers.items()}
-    return {name: values[name] for name in sorted(values) if name not in _NEVER_SIGNED}
-
-
-@lru_cache(maxsize=256)  # there are few names, and every request has the same
-def _lowered(name: str) -> str:
-    if not _HEADER_NAME.fullmatch(name):
-        raise _unsendable(name)
-    return name.lower()
-
-
-def _trimmed(name: str, value: str) -> str:
-    if not value.isprintable():
-        raise _unsendable(name)
-    return " ".join(value.split()) if " " in value else value
-
-
-def _unsendable(name: str) -> InvalidArgumentException:
-    return InvalidArgumentException(f"the header {name!a} cannot be sent: it holds control characters")
-
-
-def _canonical_end(query: str, signed: Mapping[str, str], payload_hash: str) -> str:
-    """The canonical request below its method and path."""
-    lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
-    return f"{query}\n{lines}\n{';'.join(signed)}\n{payload_hash}"
-
-
-def _without_own(query: Mapping[str, str]) -> Mapping[str, str]:
-    """The parameters themselves, unless they would contradict the signature's."""
-    if clash := [name for name in query if name.lower() in _OWN_PARAMETERS]:
-        raise InvalidArgumentException(f"the parameter {clash[0]!a} is the signature's own", operation="presign")
-    return query
-
-
-def _timestamp(now: datetime) -> str:
-    if now.tzinfo is None:
-        raise InvalidArgumentException("the time to sign with has no time zone")
-    since = now - _EPOCH
-    return _timestamp_since(since.days, since.seconds)
-
-
-@lru_cache(maxsize=16)
-def _timestamp_since(days: int, seconds: int) -> str:
-    """Formatting costs ten times as much as finding the second's timestamp here."""
-    shown = (_EPOCH + timedelta(days, seconds)).isoformat()
-    return shown[:19].replace("-", "").replace(":", "") + "Z"
-
-
-def _checked_expiry(expires_in: float) -> int:
-    if not isinstance(expires_in, int | float) or not 1 <= expires_in <= LONGEST_EXPIRY:
-        raise InvalidArgumentException(
-            f"expires_in must be 1 to {LONGEST_EXPIRY} seconds, not {expires_in!r}", operation="presign"
-        )
-    return int(expires_in)
-
-
-def _encoded_policy(expires_at: datetime, conditions: list[PolicyCondition]) -> str:
-    expiration = expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return b64encode(json.dumps({"expiration": expiration, "conditions": conditions}).encode()).decode()
 
 
 def _check_credential(name: str, value: object, is_valid: Callable[[str], object]) -> None:

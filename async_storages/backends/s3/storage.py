@@ -1,33 +1,33 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing
-from copy import copy
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from itertools import batched
-from typing import Any, Self
+from typing import Any
 
 from async_storages import naming
 from async_storages._tasks import map_bounded
+from async_storages.backends.bucket_storage import BucketStorage, checked_token
+from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions
 from async_storages.backends.s3 import objects
-from async_storages.backends.s3.answers import RangeBeyondEnd
+from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
-from async_storages.backends.s3.multipart import Multipart, Parts
-from async_storages.backends.s3.sigv4 import Credentials, encode_path
+from async_storages.backends.s3.multipart import Multipart, part_sizes
+from async_storages.backends.s3.part_uploads import S3PartUploads
+from async_storages.backends.s3.sigv4 import Credentials
+from async_storages.backends.signatures import answer_query, check_sent
 from async_storages.config import S3Config
-from async_storages.content import Content, check_metadata
+from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, StorageException, during
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in
-from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
+from async_storages.storage import FileName, PresignMethod, check_presign_method
 
 __all__ = ["S3Storage"]
 
@@ -39,11 +39,8 @@ _DELETED_AT_ONCE = 1000
 _RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
 """The settings of `S3Config` whose parameters have other names here."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
-_DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
 
-
-class S3Storage(Storage, has_bucket=True):
+class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
     """Keeps files in one bucket. Ids are ``s3:bucket/key``.
 
     Args:
@@ -98,7 +95,6 @@ class S3Storage(Storage, has_bucket=True):
         read_only: bool = False,
         options: HttpOptions | None = None,
     ) -> None:
-        self._bucket = self.bucket = bucket_name
         self._credentials = _credentials(aws_access_key_id, aws_secret_access_key, aws_session_token, session)
         self._client = S3Client(
             self._credentials,
@@ -109,16 +105,19 @@ class S3Storage(Storage, has_bucket=True):
             options=options,
         )
         self._public_url = public_url
-        self._custom_domain = _checked_domain(custom_domain)
-        self._querystring_auth = querystring_auth
-        self._prefix = f"{naming.check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self._object_headers = _object_headers(default_acl, storage_class)
-        self.location = self._client.wire.endpoint(bucket_name).bucket_url
+        super().__init__(
+            bucket_name,
+            custom_domain=custom_domain,
+            querystring_auth=querystring_auth,
+            prefix=prefix,
+            name=name,
+            read_only=read_only,
+        )
         self._public  # noqa: B018 - wrong ones are refused now
-        super().__init__(name=name, read_only=read_only)
 
-    def __repr__(self) -> str:
-        return f"S3Storage({self.bucket!r}, location={self.location!r})"
+    def _bucket_url(self, bucket_name: str) -> str:
+        return self._client.wire.endpoint(bucket_name).bucket_url
 
     @property
     def _public(self) -> Endpoint:
@@ -130,31 +129,19 @@ class S3Storage(Storage, has_bucket=True):
         """A storage on the default bucket of the settings; `options` as for the class go first."""
         return cls(**{"bucket_name": config.default_bucket, **_options(config), **options})
 
-    def with_bucket(self, bucket_name: str) -> "S3Storage":
-        """The same for another bucket, on the same connections; without name, prefix and custom domain."""
-        other = copy(self)
-        location = self._client.wire.endpoint(bucket_name).bucket_url
-        vars(other).update(_bucket=bucket_name, bucket=bucket_name, location=location)
-        vars(other).update(_prefix="", _custom_domain=None, name=None)
-        return other
-
-    def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`."""
-        return self._within(folders)
-
     @property
     def bucket_admin(self) -> BucketAdmin:
         """Creating the bucket, CORS and lifecycle rules."""
         return BucketAdmin(self._bucket, self._client.wire)
 
+    @property
+    def part_uploads(self) -> S3PartUploads:
+        """Multipart uploads whose parts a browser sends: see `SupportsPartUploads`."""
+        return S3PartUploads(self)
+
     async def prepare(self) -> None:
         """Resolve the credentials, so that `presign` can work without I/O."""
         await self._client.wire.prepare()
-
-    async def ping(self) -> None:
-        """Whether the server answers, knows the bucket and lets us list it: see `SupportsPing`."""
-        with self._operation("ping"), during("ping", self._bucket):
-            await self._client.list_objects(self._bucket, f"{self._prefix}ping", most=1)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; see `Storage.aclose`."""
@@ -163,54 +150,30 @@ class S3Storage(Storage, has_bucket=True):
 
     # ---- files
 
-    async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
-        """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
+    def _part_sizes(self, size: int | None) -> Iterator[int]:
+        return part_sizes(size)
 
-        A failed write leaves nothing. One that is cancelled in the very end, with `overwrite`, may have been stored.
-        """
-        with self._operation("write", key) as operation:
-            target = (self._bucket, operation.file.key)
-            parts = Parts(content, await content.measure())
-            described = {"Content-Type": await content.content_type(), **objects.metadata_headers(content.metadata)}
-            headers = {**self._object_headers, **described}
-            async with aclosing(parts):
-                if await parts.are_one():
-                    await self._client.put_object(*target, await parts.next(), headers=headers, overwrite=overwrite)
-                else:
-                    await Multipart(self._client, *target, headers=headers, overwrite=overwrite).upload(parts)
-            operation.bytes = content.size or 0
-            return str(operation.file)
+    async def _store(
+        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+    ) -> None:
+        described = {"Content-Type": content_type, **objects.metadata_headers(metadata)}
+        headers = {**self._object_headers, **described}
+        if await parts.are_one():
+            await self._client.put_object(self._bucket, key, await parts.next(), headers=headers, overwrite=overwrite)
+        else:
+            await Multipart(self._client, self._bucket, key, headers=headers, overwrite=overwrite).upload(parts)
 
-    async def stream(
-        self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
-    ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
-        with self._operation("stream", name) as operation:
-            target = (self._bucket, operation.file.key)
-            byte_range(0, offset, length, chunk_size)  # refuses what cannot be
-            if length == 0 or (offset < 0 and length is not None):  # which HTTP cannot say
-                size = objects.size_of(await self._client.head_object(*target))
-                positions = byte_range(size, offset, length, chunk_size)
-                offset, length = positions.start, positions.stop - positions.start
-            if length == 0:
-                return
-            try:
-                async with aclosing(self._client.get_object(*target, offset, length, chunk_size=chunk_size)) as chunks:
-                    async for chunk in chunks:
-                        operation.bytes += len(chunk)
-                        yield chunk
-            except RangeBeyondEnd:
-                return
+    def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
+        return self._client.get_object(self._bucket, key, offset, length, chunk_size=chunk_size)
 
-    async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
-        with self._operation("stat", name) as operation:
-            return objects.info_of(operation.file, await self._client.head_object(self._bucket, operation.file.key))
+    async def _find(self, key: str) -> Mapping[str, str]:
+        return await self._client.head_object(self._bucket, key)
 
-    async def delete(self, name: FileName) -> None:
-        """Delete a file; a missing one is not an error."""
-        with self._operation("delete", name) as operation:
-            await self._client.delete_object(self._bucket, operation.file.key)
+    def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
+        return objects.info_of(file, found)
+
+    async def _remove(self, key: str) -> None:
+        await self._client.delete_object(self._bucket, key)
 
     async def delete_many(self, names: Iterable[FileName], *, concurrency: int = 4) -> None:
         """Delete up to 1000 files per request, missing ones included; all are tried before a failure surfaces."""
@@ -240,38 +203,13 @@ class S3Storage(Storage, has_bucket=True):
                 error.file_id = str(FileId(self.scheme, self._bucket, key))
                 raise error
 
-    async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
-        with self._operation("list"):
-            beginning = self._prefix + prefix
-            token: str | None = None
-            while True:
-                page = await self._client.list_objects(self._bucket, beginning, token)
-                for listed in sorted(page.objects, key=lambda found: found.key):  # SeaweedFS goes folder by folder
-                    file_id = FileId(self.scheme, self._bucket, listed.key)
-                    if listed.key.startswith(beginning) and self._is_usable(file_id):
-                        yield objects.listed_info(file_id, listed)
-                if (token := page.token) is None:
-                    return
+    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
+        return await self._client.list_objects(self._bucket, prefix, token, most=most)
 
-    def _is_usable(self, file_id: FileId) -> bool:
-        """Whether it names a file: other tools put objects such as ``folder/`` into buckets."""
-        try:
-            self.identify(file_id)
-        except StorageException:
-            return False
-        return True
+    def _listed_info(self, file: FileId, listed: ListedObject) -> FileBasicInfo:
+        return objects.listed_info(file, listed)
 
     # ---- on the server
-
-    async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
-        """Copy a file with all that describes it, on the server, and only the version found: see `SupportsCopy`."""
-        with self._operation("copy", target) as operation:
-            origin = self.identify(source)
-            with during("copy", str(origin)):
-                found = await self._client.head_object(self._bucket, origin.key)
-            await self._copy(origin, found, operation.file, overwrite=overwrite)
-            return str(operation.file)
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
@@ -309,15 +247,12 @@ class S3Storage(Storage, has_bucket=True):
 
     # ---- URLs
 
-    async def url(self, name: FileName) -> str:
-        """The URL: of the `custom_domain`, else presigned if `querystring_auth`, else the public one."""
-        with self._operation("url", name) as operation:
-            if self._custom_domain is not None:
-                return f"{self._custom_domain}/{encode_path(operation.file.key)}"
-            if not self._querystring_auth:
-                return self._public.url(operation.file.key)
-            await self.prepare()
-            return self._presigner("GET")(operation.file)
+    def _unsigned_url(self, file: FileId) -> str:
+        return self._public.url(file.key)
+
+    async def _signed_url(self, file: FileId) -> str:
+        await self.prepare()
+        return self._presigner("GET")(file)
 
     def presign(
         self,
@@ -336,12 +271,12 @@ class S3Storage(Storage, has_bucket=True):
         """
         with self._operation("presign", name) as operation:
             check_presign_method(method, read_only=self.read_only)
-            _check_options(content_type, content_length)
+            check_sent(content_type, content_length)
             if method == "PUT":
                 naming.check_key(self._bare_key(operation.file))
                 query, headers = self._object_headers, _sent_headers(content_type, content_length)
             else:
-                query, headers = _answer_query(operation.file, filename, content_type, disposition), {}
+                query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
             return self._presigner(method, expires_in, query, headers)(operation.file)
 
     def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
@@ -376,7 +311,7 @@ class S3Storage(Storage, has_bucket=True):
         with self._operation("presign_post", name) as operation:
             check_presign_method("POST", read_only=self.read_only)
             naming.check_key(self._bare_key(operation.file))
-            _check_options(content_type, max_size)
+            check_sent(content_type, max_size)
             if not 0 <= min_size <= (_LARGEST_AT_ONCE if max_size is None else max_size):
                 raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
             await self.prepare()
@@ -423,38 +358,7 @@ def _credentials(key_id: str | None, secret: str | None, token: str | None, sess
 
 def _object_headers(default_acl: str | None, storage_class: str | None) -> dict[str, str]:
     given = {"x-amz-acl": default_acl, "x-amz-storage-class": storage_class}
-    for name, value in given.items():
-        if value is not None and not _TOKEN.fullmatch(value):
-            raise InvalidArgumentException(f"{value!a} is no value of {name}")
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _checked_domain(domain: str | None) -> str | None:
-    if not domain:
-        return None
-    found = _DOMAIN.fullmatch(domain)
-    if found is None:  # not repeated, as it may hold a password
-        raise InvalidArgumentException("the custom_domain must be [http[s]://]host[:port][/path]")
-    return f"{found[1] or 'https://'}{found[2].rstrip('/')}"
-
-
-def _check_options(content_type: str | None, size: int | None) -> None:
-    """Refuse now what would fail when the URL is used."""
-    if content_type is not None or size is not None:
-        Content(b"", content_type=content_type, size=size)
-
-
-def _answer_query(
-    file_id: FileId, filename: str | None, content_type: str | None, disposition: Disposition | None
-) -> dict[str, str]:
-    """What makes a download have this name and type."""
-    query: dict[str, str] = {}
-    if filename or disposition:
-        shown = filename or naming.original_filename(file_id.key)
-        query["response-content-disposition"] = naming.content_disposition(shown, disposition or "attachment")
-    if content_type:
-        query["response-content-type"] = content_type
-    return query
+    return {name: value for name in given if (value := checked_token(name, given[name])) is not None}
 
 
 def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import wraps
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,10 +29,14 @@ class ContractGroup:
             if name.startswith("test_") and inspect.iscoroutinefunction(test) and "asyncio" not in marks:
                 pytest.mark.asyncio(test)
 
-    @pytest.fixture
-    def storage(self) -> Any:
-        """Override it, sync or async: an open, empty storage."""
-        raise NotImplementedError("override the fixture `storage` with one that gives an open, empty storage")
+    if TYPE_CHECKING:
+        storage: Any
+    else:
+
+        @pytest.fixture
+        def storage(self) -> Any:
+            """Override it, sync or async: an open, empty storage."""
+            raise NotImplementedError("override the fixture `storage` with one that gives an open, empty storage")
 
     async def leftovers(self, storage: Any) -> Collection[str]:
         """Override it where that can be told: what the backend holds besides files, as drafts and open uploads.

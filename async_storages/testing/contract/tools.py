@@ -5,7 +5,7 @@ import os
 import signal
 import traceback
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
@@ -162,11 +162,16 @@ class Answer:
 
 
 async def request(
-    method: str, url: str, body: bytes | None = None, *, content_type: str = "application/octet-stream"
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    *,
+    content_type: str = "application/octet-stream",
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Make an HTTP request, off the loop and without a proxy."""
-    headers = {} if body is None else {"Content-Type": content_type}
-    return await asyncio.to_thread(_request, Request(url, body, headers, method=method))  # noqa: S310 - as presigned
+    sent = {} if body is None else {"Content-Type": content_type, **(headers or {})}
+    return await asyncio.to_thread(_request, Request(url, body, sent, method=method))  # noqa: S310 - as presigned
 
 
 def _request(asked: Request) -> Answer:

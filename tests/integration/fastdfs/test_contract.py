@@ -2,17 +2,17 @@
 
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
 from async_storages import OperationNotSupportedException
+from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.retries import Retries
 from async_storages.testing import FastDFSServer, StorageContract
 from async_storages.testing.contract.tools import request
 from async_storages.testing.fastdfs_server import Fault, Injection
 from tests.support.chosen_ids import SECRET, TOKEN_TTL, token_server
-from tests.support.fastdfs import FAST, fastdfs_storage, proxies_to
+from tests.support.fastdfs import fastdfs_storage, proxies_to
 
 
 class FastDFSContract(StorageContract):
@@ -71,7 +71,7 @@ class TestFastDFSStorageInTrouble(TestFastDFSStorageBehindProxies):
     @pytest.fixture
     async def storage(self, _server):
         self.server._faults.add(EveryFourth(Fault(cut=5), {12, 13, 14, 15, 22, 101, 102, 103, 111}, None, None))
-        options = replace(FAST, retries=Retries(attempts=12, base=0.001, cap=0.01))
+        options = FastDFSOptions(retries=Retries(attempts=12, base=0.001, cap=0.01))
         async with served(self.server, options=options) as storage:
             yield storage
 

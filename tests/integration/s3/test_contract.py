@@ -1,14 +1,13 @@
 """The contract, on a real S3 server: directly, through a proxy, and with a first attempt that always fails."""
 
-from functools import partial
-from zlib import crc32
-
 import pytest
 
+from async_storages.backends.http import HttpOptions
 from async_storages.testing import StorageContract
 from async_storages.testing.contract.sources import CONTENT, pieces_later
 from async_storages.testing.contract.tools import every_cancellation
-from async_storages.testing.faults import Answer, Reset, request_header, response_body, response_header
+from async_storages.testing.faults import Answer
+from tests.support.first_attempts import fail_first_attempts
 from tests.support.s3 import FAST, proxy_to, s3_storage
 
 
@@ -47,25 +46,13 @@ class TestS3StorageInTrouble(S3Contract):
 
     @pytest.fixture
     async def storage(self, s3_server, s3_bucket):
+        options = HttpOptions(retries=FAST.retries)
         async with (
             proxy_to(s3_server) as proxy,
-            s3_storage(s3_server, s3_bucket, endpoint_url=proxy.url, options=FAST) as storage,
+            s3_storage(s3_server, s3_bucket, endpoint_url=proxy.url, options=options) as storage,
         ):
-            for way, (fault, place) in enumerate(WAYS):
-                proxy.inject(fault, place, times=None, when=partial(self._is_first, way, set()))
+            fail_first_attempts(proxy, Answer.s3_error("SlowDown"), concerns=self._is_ours)
             yield storage
 
-    def _is_first(self, way, seen, method, path):
-        if "X-Amz-" in path or (method == "POST" and "?" not in path):
-            return False
-        is_first = (method, path) not in seen
-        seen.add((method, path))
-        return is_first and crc32(f"{method} {path}".encode()) % len(WAYS) == way
-
-
-WAYS = [
-    (Answer.s3_error("SlowDown"), request_header()),
-    (Reset(), request_header("middle")),
-    (Reset(), response_header()),
-    (Reset(), response_body()),
-]
+    def _is_ours(self, method, path):
+        return "X-Amz-" not in path and (method != "POST" or "?" in path)

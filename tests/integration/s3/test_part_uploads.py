@@ -2,7 +2,7 @@
 
 import pytest
 
-from async_storages.backends.s3.part_uploads import PartUploads
+from async_storages.backends.s3.part_uploads import S3PartUploads
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 from tests.support.s3 import s3_storage
@@ -26,7 +26,7 @@ async def test_parts_are_listed_page_by_page():
         scripted(lambda asked: reply(body=pages[len(server.asked) - 1])) as server,
         S3Storage("films", endpoint_url=server.url, **KEYS) as storage,
     ):
-        parts = await PartUploads(storage).parts("a.mp4", "id")
+        parts = await S3PartUploads(storage).parts("a.mp4", "id")
 
     assert [(part.number, part.etag, part.size) for part in parts] == [(1, "e1", 9), (2, "e2", 9), (3, "e3", 9)]
     assert "part-number-marker=2" in server.asked[1].path
@@ -44,18 +44,18 @@ CALLS = {
 async def test_a_storage_for_reading_begins_nothing(s3_server, s3_bucket, call):
     async with s3_storage(s3_server, s3_bucket, read_only=True) as storage:
         with pytest.raises(AccessDeniedException, match="read_only"):
-            await call(PartUploads(storage))
+            await call(S3PartUploads(storage))
 
 
 @pytest.mark.parametrize("key", ["../a.mp4", "a b?.mp4", "pending/"])
 async def test_a_key_that_is_not_clean_is_refused(s3_server, s3_bucket, key):
     async with s3_storage(s3_server, s3_bucket) as storage:
         with pytest.raises(InvalidArgumentException):
-            await PartUploads(storage).begin(key, content_type="video/mp4")
+            await S3PartUploads(storage).begin(key, content_type="video/mp4")
 
 
 @pytest.mark.parametrize("number", [0, 10_001])
 async def test_there_is_no_such_part(s3_server, s3_bucket, number):
     async with s3_storage(s3_server, s3_bucket) as storage:
         with pytest.raises(InvalidArgumentException):
-            await PartUploads(storage).presign_part("a.mp4", "id", number)
+            await S3PartUploads(storage).presign_part("a.mp4", "id", number)

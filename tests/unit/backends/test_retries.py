@@ -6,7 +6,7 @@ import random
 import pytest
 
 from async_storages.backends.retries import Retries
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 
 
 @pytest.fixture
@@ -46,3 +46,27 @@ def test_the_least(options):
 def test_what_cannot_be(options):
     with pytest.raises(InvalidArgumentException, match="are no retries"):
         Retries(**options)
+
+
+@pytest.mark.parametrize(("failures", "attempts", "tries"), [(0, None, 1), (2, None, 3), (9, None, 4), (9, 1, 1)])
+async def test_what_is_unavailable_is_tried_again(pauses, failures, attempts, tries):
+    tried = []
+
+    async def attempt():
+        tried.append(None)
+        if len(tried) <= failures:
+            raise StorageUnavailableException("busy")
+        return "done"
+
+    if failures < tries:
+        assert await Retries().run(attempt, attempts) == "done"
+    else:
+        with pytest.raises(StorageUnavailableException, match="busy"):
+            await Retries().run(attempt, attempts)
+    assert (len(tried), len(pauses)) == (tries, tries - 1)
+
+
+async def test_what_is_wrong_is_not_tried_again(pauses):
+    with pytest.raises(ZeroDivisionError):
+        await Retries().run(lambda: 1 // 0)
+    assert pauses == []

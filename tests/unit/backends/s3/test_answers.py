@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Failure, FileChanged, NoSuchUpload, Part, RangeBeyondEnd
+from async_storages.backends.s3.answers import Failure, Part
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,

@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from async_storages.backends.http import HttpOptions
+from async_storages.backends.refusals import FileChanged, NoSuchUpload
 from async_storages.backends.retries import Retries
-from async_storages.backends.s3.answers import FileChanged, NoSuchUpload, Part
+from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.credentials import StaticCredentials
 from async_storages.backends.s3.sigv4 import Credentials
@@ -202,9 +203,10 @@ async def test_a_refusal_at_any_time_is_a_refusal():
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize("date", [at(0.05), "yesterday", None], ids=["three minutes", "words", "none"])
+@pytest.mark.parametrize("date", ["in three minutes", "yesterday", None])
 async def test_a_clock_that_is_not_why_is_left_alone(date):
-    async with client_of(error(403, "AccessDenied", Date=date)) as (client, server):
+    told = at(0.05) if date == "in three minutes" else date
+    async with client_of(error(403, "AccessDenied", Date=told)) as (client, server):
         with pytest.raises(AccessDeniedException):
             await put(client)
     assert len(server.asked) == 1

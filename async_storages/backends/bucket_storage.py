@@ -1,0 +1,255 @@
+"""What storages share that keep their files in a bucket, on a server reached by HTTP."""
+
+import re
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from copy import copy
+from typing import Protocol, Self
+
+from async_storages import naming
+from async_storages.backends.cutting import Parts
+from async_storages.backends.refusals import RangeBeyondEnd
+from async_storages.backends.signatures import encode_path
+from async_storages.content import Content
+from async_storages.errors import InvalidArgumentException, StorageException, during
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo
+from async_storages.sources import CHUNK_SIZE
+from async_storages.storage import FileName, Storage, byte_range
+
+__all__ = ["BucketStorage", "Keyed", "Page", "checked_token"]
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+_DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
+
+
+class Keyed(Protocol):
+    """An object in a listing."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+        ...
+
+
+class Page[Listed: Keyed](Protocol):
+    """One page of a listing."""
+
+    @property
+    def objects(self) -> Sequence[Listed]:
+        """Those on it."""
+        ...
+
+    @property
+    def token(self) -> str | None:
+        """What asks for the next page; None on the last."""
+        ...
+
+
+class BucketStorage[Found, Listed: Keyed](Storage):
+    """Keeps files in one bucket; backends say how the server is asked.
+
+    Args:
+        bucket_name: The bucket.
+        custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
+        querystring_auth: Whether `get_path` presigns.
+        prefix: A folder that this storage keeps to.
+        name: Registers the storage under this name.
+        read_only: Refuse every write and delete.
+    """
+
+    def __init__(
+        self,
+        bucket_name: str,
+        *,
+        custom_domain: str | None,
+        querystring_auth: bool,
+        prefix: str,
+        name: str | None,
+        read_only: bool,
+    ) -> None:
+        self._bucket = self.bucket = bucket_name
+        self._custom_domain = _checked_domain(custom_domain)
+        self._querystring_auth = querystring_auth
+        self._prefix = f"{naming.check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
+        self.location = self._bucket_url(bucket_name)
+        super().__init__(name=name, read_only=read_only)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.bucket!r}, location={self.location!r})"
+
+    # ---- what a backend says
+
+    @abstractmethod
+    def _bucket_url(self, bucket_name: str) -> str:
+        """The address of a bucket on the server."""
+
+    @abstractmethod
+    def _unsigned_url(self, file: FileId) -> str:
+        """The URL of a public file."""
+
+    @abstractmethod
+    async def _signed_url(self, file: FileId) -> str:
+        """A presigned URL of a file, to get it within an hour."""
+
+    @abstractmethod
+    async def _find(self, key: str) -> Found:
+        """What the server knows of a file; raises FileNotFoundException if there is none."""
+
+    @abstractmethod
+    def _info(self, file: FileId, found: Found) -> FileBasicInfo:
+        """All that is known of a file."""
+
+    @abstractmethod
+    async def _remove(self, key: str) -> None:
+        """Delete a file; a missing one is no error."""
+
+    @abstractmethod
+    async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool) -> None:
+        """Copy the version of a file that was found, with all that describes it."""
+
+    @abstractmethod
+    def _part_sizes(self, size: int | None) -> Iterator[int]:
+        """The bytes of each part of an upload of `size` bytes; what fits into the first one is uploaded at once."""
+
+    @abstractmethod
+    async def _store(
+        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+    ) -> None:
+        """Store a file whole or not at all, as for `write`."""
+
+    @abstractmethod
+    def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
+        """The bytes of a range as HTTP can ask for it; raises RangeBeyondEnd."""
+
+    @abstractmethod
+    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Page[Listed]:
+        """One page of a listing."""
+
+    @abstractmethod
+    def _listed_info(self, file: FileId, listed: Listed) -> FileBasicInfo:
+        """What a listing says of a file."""
+
+    # ---- what follows from it
+
+    def with_bucket(self, bucket_name: str) -> Self:
+        """The same for another bucket, on the same connections; without name, prefix and custom domain."""
+        other = copy(self)
+        location = self._bucket_url(bucket_name)
+        vars(other).update(_bucket=bucket_name, bucket=bucket_name, location=location)
+        vars(other).update(_prefix="", _custom_domain=None, name=None)
+        return other
+
+    def within(self, *folders: str) -> Self:
+        """The same storage, kept to a folder: see `SupportsFolders`."""
+        return self._within(folders)
+
+    async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
+        """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
+
+        A failed write leaves nothing. One that is cancelled in the very end, with `overwrite`, may have been stored.
+        """
+        with self._operation("write", key) as operation:
+            parts = Parts(content, self._part_sizes(await content.measure()))
+            kind = await content.content_type()
+            async with aclosing(parts):
+                await self._store(operation.file.key, parts, kind, content.metadata, overwrite=overwrite)
+            operation.bytes = content.size or 0
+            return str(operation.file)
+
+    async def stream(
+        self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        with self._operation("stream", name) as operation:
+            key = operation.file.key
+            byte_range(0, offset, length, chunk_size)  # refuses what cannot be
+            if length == 0 or (offset < 0 and length is not None):  # which HTTP cannot say
+                size = self._info(operation.file, await self._find(key)).file_size
+                positions = byte_range(size, offset, length, chunk_size)
+                offset, length = positions.start, positions.stop - positions.start
+            if length == 0:
+                return
+            try:
+                async with aclosing(self._chunks(key, offset, length, chunk_size)) as chunks:
+                    async for chunk in chunks:
+                        operation.bytes += len(chunk)
+                        yield chunk
+            except RangeBeyondEnd:
+                return
+
+    async def ping(self) -> None:
+        """Whether the server answers, knows the bucket and lets us list it: see `SupportsPing`."""
+        with self._operation("ping"), during("ping", self._bucket):
+            await self._page(f"{self._prefix}ping", most=1)
+
+    async def stat(self, name: FileName) -> FileBasicInfo:
+        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        with self._operation("stat", name) as operation:
+            return self._info(operation.file, await self._find(operation.file.key))
+
+    async def delete(self, name: FileName) -> None:
+        """Delete a file; a missing one is not an error."""
+        with self._operation("delete", name) as operation:
+            await self._remove(operation.file.key)
+
+    async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
+        """Copy a file with all that describes it, on the server, and only the version found: see `SupportsCopy`."""
+        with self._operation("copy", target) as operation:
+            origin = self.identify(source)
+            with during("copy", str(origin)):
+                found = await self._find(origin.key)
+            await self._copy(origin, found, operation.file, overwrite=overwrite)
+            return str(operation.file)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
+        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        with self._operation("list"):
+            beginning = self._prefix + prefix
+            token: str | None = None
+            while True:
+                page = await self._page(beginning, token)
+                for listed in sorted(page.objects, key=lambda found: found.key):  # SeaweedFS goes folder by folder
+                    file_id = FileId(self.scheme, self._bucket, listed.key)
+                    if listed.key.startswith(beginning) and self._is_usable(file_id):
+                        yield self._listed_info(file_id, listed)
+                if (token := page.token) is None:
+                    return
+
+    def _is_usable(self, file_id: FileId) -> bool:
+        """Whether it names a file: other tools put objects such as ``folder/`` into buckets."""
+        try:
+            self.identify(file_id)
+        except StorageException:
+            return False
+        return True
+
+    async def url(self, name: FileName) -> str:
+        """The URL: of the `custom_domain`, else presigned if `querystring_auth`, else the public one."""
+        with self._operation("url", name) as operation:
+            if self._custom_domain is not None:
+                return f"{self._custom_domain}/{encode_path(operation.file.key)}"
+            if not self._querystring_auth:
+                return self._unsigned_url(operation.file)
+            return await self._signed_url(operation.file)
+
+
+def checked_token(name: str, value: str | None) -> str | None:
+    """An option that is one word of the server's, such as a storage class.
+
+    Raises:
+        InvalidArgumentException: It is none.
+    """
+    if value is not None and not _TOKEN.fullmatch(value):
+        raise InvalidArgumentException(f"{value!a} is no value of {name}")
+    return value
+
+
+def _checked_domain(domain: str | None) -> str | None:
+    if not domain:
+        return None
+    found = _DOMAIN.fullmatch(domain)
+    if found is None:  # not repeated, as it may hold a password
+        raise InvalidArgumentException("the custom_domain must be [http[s]://]host[:port][/path]")
+    return f"{found[1] or 'https://'}{found[2].rstrip('/')}"

@@ -1,0 +1,191 @@
+"""One download, out of as many answers as it takes: where it stands, and whether what came is what is stored.
+
+The protocol is HTTP's (RFC 9110 section 14); backends say which headers tell the version and the checksum.
+"""
+
+import base64
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+from aiohttp import ClientResponse
+
+from async_storages.backends.http import transfer_errors
+from async_storages.backends.refusals import FileChanged, RangeBeyondEnd
+from async_storages.backends.retries import Retries
+from async_storages.content import Checksum, new_checksum
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileExistsException,
+    StorageOperationException,
+    StorageUnavailableException,
+)
+
+__all__ = ["Download", "received"]
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+
+
+class Download(ABC):
+    """The bytes of an object, or of one range of it, on their way. No I/O.
+
+    Args:
+        offset: The first byte, from 0; negative counts from the end.
+        length: How many bytes at the most, at least 1; None for all.
+
+    Attributes:
+        received: Bytes that have come.
+        version: Which version of the object they are of, once the server has said so.
+    """
+
+    def __init__(self, offset: int, length: int | None) -> None:
+        self.received = 0
+        self.version: str | None = None
+        self._range = _range_header(offset, length)
+        self._offset = offset
+        self._first = 0
+        self._expected: int | None = None
+        self._checksum: Checksum | None = None
+        self._stored = ("", "")
+        self._ended = False
+
+    @abstractmethod
+    def _version_in(self, headers: Mapping[str, str]) -> str | None:
+        """What tells this version of the object from others."""
+
+    @abstractmethod
+    def _checksum_in(self, headers: Mapping[str, str]) -> tuple[str, str] | None:
+        """Algorithm and base64 digest of the whole object; None where the server does not tell."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is to be asked for any more."""
+        return self._ended or self.received == self._expected
+
+    @property
+    def range(self) -> str | None:
+        """The Range to ask for: all of it at first, None for the whole object; then what is missing of `version`."""
+        if not self.received:
+            return self._range
+        if self.version is None or self._expected is None:
+            raise StorageOperationException(f"the answer broke off after {self.received} bytes, and cannot be resumed")
+        return f"bytes={self._first + self.received}-{self._first + self._expected - 1}"
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note what an answer is going to give.
+
+        Raises:
+            FileChanged: It is of another version.
+            StorageOperationException: It is not what was asked for.
+        """
+        first, length = _extent(status, headers)
+        if self.received:
+            self._check_same(first, self._version_in(headers))
+            return
+        if self._range is not None and status != 206 and length:
+            raise StorageOperationException("the server answered the whole file instead of a range")
+        if self._offset >= 0 and length and first != self._offset:
+            raise StorageOperationException("the server answered another range than it was asked for")
+        self._first, self._expected, self.version = first, length, self._version_in(headers)
+        self._checksum = None
+        if self._range is None and (stored := self._checksum_in(headers)):
+            self._checksum, self._stored = new_checksum(stored[0]), stored
+
+    def _check_same(self, first: int, version: str | None) -> None:
+        if version != self.version:
+            raise FileChanged("the file was replaced while it was read")
+        if first != self._first + self.received:
+            raise StorageOperationException("the server answered another range than it was asked for")
+
+    def add(self, chunk: bytes) -> None:
+        """Note what came."""
+        self.received += len(chunk)
+        if self._checksum is not None:
+            self._checksum.update(chunk)
+
+    def end(self) -> None:
+        """Note that an answer has ended.
+
+        Raises:
+            StorageUnavailableException: Something is missing.
+        """
+        if self._expected is not None and self.received < self._expected:
+            raise StorageUnavailableException(f"the answer ended after {self.received} of {self._expected} bytes")
+        self._ended = True
+
+    def verify(self) -> None:
+        """Compare what came, once complete, with the stored checksum.
+
+        Raises:
+            ChecksumMismatchException: They differ.
+        """
+        if self._checksum is None:
+            return
+        algorithm, stored = self._stored
+        if (found := base64.b64encode(self._checksum.digest()).decode("ascii")) != stored:
+            raise ChecksumMismatchException(f"{algorithm} is {found}, but {stored} was stored")
+
+
+async def received(
+    download: Download, ask: Callable[[], Awaitable[ClientResponse]], *, retries: Retries, chunk_size: int
+) -> AsyncGenerator[bytes]:
+    """The bytes of a download; a connection that breaks is replaced, and the transfer resumed where it was.
+
+    Args:
+        download: What is to come.
+        ask: Asks for the `Download.range` of the moment, of its version.
+        retries: How often, without a byte between, it is asked for again.
+        chunk_size: Bytes at a time, at the most.
+
+    Raises:
+        FileChanged: The object was replaced meanwhile.
+        ChecksumMismatchException: All of it came, and is not what was stored.
+        StorageUnavailableException: It kept breaking without a byte between.
+    """
+    failures = 0
+    while not download.is_complete:
+        before = download.received
+        response = await _asked(download, ask)
+        try:
+            async with response:
+                download.begin(response.status, response.headers)
+                with transfer_errors():
+                    async for chunk in response.content.iter_chunked(chunk_size):
+                        download.add(chunk)
+                        yield chunk
+            download.end()
+        except StorageUnavailableException:
+            failures = 1 if download.received > before else failures + 1
+            if failures >= retries.attempts:
+                raise
+            await retries.pause(failures)
+    download.verify()
+
+
+async def _asked(download: Download, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:
+    try:
+        return await ask()
+    except (FileExistsException, RangeBeyondEnd) as error:
+        if not download.received:
+            raise
+        raise FileChanged("the file was replaced while it was read") from error
+
+
+def _range_header(offset: int, length: int | None) -> str | None:
+    """RFC 9110 section 14.1.2; None for the whole file."""
+    if offset < 0:
+        return f"bytes={offset}"
+    if length is None:
+        return f"bytes={offset}-" if offset else None
+    return f"bytes={offset}-{offset + length - 1}"
+
+
+def _extent(status: int, headers: Mapping[str, str]) -> tuple[int, int | None]:
+    """The first byte of the file that an answer gives, and how many there are, if it says so."""
+    if status != 206:
+        length = headers.get("Content-Length", "")
+        return 0, int(length) if length.isascii() and length.isdigit() else None
+    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    if found is None:
+        raise StorageOperationException("the server answered a range without saying which")
+    return int(found[1]), int(found[2]) - int(found[1]) + 1

@@ -1,0 +1,149 @@
+"""Setting a bucket up: creating it, CORS, lifecycle rules."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from async_storages.backends.gcs.answers import Conflict, NoSuchBucket, parsed
+from async_storages.backends.gcs.wire import JSON, Request, Wire, bucket_path
+from async_storages.errors import (
+    AccessDeniedException,
+    FileExistsException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageOperationException,
+    during,
+)
+
+__all__ = ["BucketAdmin"]
+
+_METHODS = ["GET", "HEAD", "PUT", "POST"]
+_HEADERS = [
+    *("Content-Disposition", "Content-Length", "Content-Range", "Content-Type", "ETag", "Location"),
+    *("x-goog-content-length-range", "x-goog-resumable"),
+]
+"""Those that may be sent, and read."""
+
+
+class BucketAdmin:
+    """Sets one bucket up, from deployment scripts and tests.
+
+    Specified in the JSON API reference of Cloud Storage: Buckets.
+
+    Args:
+        bucket: The bucket.
+        wire: The way to its server, with credentials that have the permissions this asks for.
+    """
+
+    def __init__(self, bucket: str, wire: Wire) -> None:
+        self._bucket = bucket
+        self._wire = wire
+        self._id = f"gs:{bucket}"
+
+    async def exists(self) -> bool:
+        """Whether the bucket is there; raises AccessDeniedException where these credentials may not know."""
+        try:
+            await self._send("exists", "GET")
+        except NoSuchBucket:
+            return False
+        return True
+
+    async def create(self, *, project: str | None = None, location: str | None = None) -> None:
+        """Make the bucket, unless it is there already and one may know it.
+
+        Args:
+            project: The id of the project that is to own it; GCS wants one, emulators do not.
+            location: Such as ``"EU"`` or ``"europe-west3"``; by default that of GCS, ``"US"``.
+
+        Raises:
+            StorageOperationException: Somebody else has the name.
+        """
+        query = {} if project is None else {"project": project}
+        settings = {"name": self._bucket, **({} if location is None else {"location": location})}
+        try:
+            await self._send("create", "POST", settings, path="/storage/v1/b", query=query)
+        except Conflict:
+            await self._check_known()
+
+    async def _check_known(self) -> None:
+        with during("bucket.create", self._id):
+            try:
+                await self._send("create", "GET")
+            except AccessDeniedException as error:
+                raise StorageOperationException("somebody else has a bucket of this name") from error
+
+    async def delete(self) -> None:
+        """Remove the bucket, which must be empty."""
+        await self._send("delete", "DELETE")
+
+    async def allow_origins(self, origins: Sequence[str], *, max_age: int = 3600) -> None:
+        """Let browsers on these sites upload to the bucket and download from it directly (CORS).
+
+        Args:
+            origins: Such as ``"https://app.example.com"``; ``"*"`` for all. They replace those allowed before.
+            max_age: Seconds that browsers may keep the permission.
+        """
+        rule = {"origin": [*origins], "method": _METHODS, "responseHeader": _HEADERS, "maxAgeSeconds": max_age}
+        await self._send("allow_origins", "PATCH", {"cors": [rule]})
+
+    async def expire(self, prefix: str, *, days: int) -> None:
+        """Let the server delete files below a prefix after some days; unfinished uploads are gone after 7 in any case.
+
+        Args:
+            prefix: Such as ``"exports/"``; ``""`` for the whole bucket. Rules for other prefixes stay.
+            days: At least 1.
+
+        Raises:
+            InvalidArgumentException: They are fewer.
+            StorageOperationException: Somebody else changes the bucket at this moment.
+        """
+        if days < 1:
+            raise InvalidArgumentException(f"days must be at least 1, not {days!r}", operation="bucket.expire")
+        below = {"matchesPrefix": [prefix]} if prefix else {}
+        rule = {"action": {"type": "Delete"}, "condition": {"age": days, **below}}
+        for _ in range(self._wire.options.retries.attempts):
+            bucket = await self._settings()
+            rules = bucket.get("lifecycle", {}).get("rule", [])
+            if rule in rules:  # or an answer was lost
+                return
+            wanted = [*(other for other in rules if not _is_same_but_for_age(other, rule)), rule]
+            query = {"ifMetagenerationMatch": str(bucket.get("metageneration", "1"))}
+            with suppress(FileExistsException):  # another one changed the bucket, whose rules are not to be lost
+                await self._send("expire", "PATCH", {"lifecycle": {"rule": wanted}}, query=query)
+                return
+        raise StorageOperationException("others keep changing the bucket", operation="bucket.expire", file_id=self._id)
+
+    async def _settings(self) -> dict[str, Any]:
+        body = await self._send("expire", "GET")
+        with during("bucket.expire", self._id):
+            return parsed(body, lambda answer: {**answer})
+
+    async def _send(
+        self,
+        operation: str,
+        method: str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        path: str | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> bytes:
+        request = Request(
+            method=method,
+            path=path or bucket_path(self._bucket),
+            query=query or {},
+            headers={} if settings is None else JSON,
+            body=None if settings is None else self._wire.json(settings),
+        )
+        with during(f"bucket.{operation}", self._id):
+            try:
+                return (await self._wire.exchange(request)).body
+            except FileNotFoundException as error:
+                raise NoSuchBucket("no such bucket") from error
+
+
+def _is_same_but_for_age(rule: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return _ageless(rule) == _ageless(other)
+
+
+def _ageless(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**rule, "condition": {**rule.get("condition", {}), "age": 0}}

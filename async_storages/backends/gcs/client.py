@@ -1,0 +1,313 @@
+"""The operations of GCS, one method each: what is sent for them, and what their answers mean.
+
+It knows buckets and keys, no file ids. Every body is bytes, so that every request can be sent again.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from typing import Any
+
+from aiohttp import ClientResponse
+
+from async_storages.backends.cleanup import begun, clean_up, settled_if_cancelled
+from async_storages.backends.cutting import Parts
+from async_storages.backends.download import received
+from async_storages.backends.gcs.answers import NoSuchBucket, Page, Rewritten, StoredObject, parsed
+from async_storages.backends.gcs.download import Download
+from async_storages.backends.gcs.objects import is_made_of, metadata_patch
+from async_storages.backends.gcs.upload import Md5, Session, related_body
+from async_storages.backends.gcs.wire import JSON, Request, Wire, bucket_path, local_target, object_path, upload_path
+from async_storages.backends.outcomes import Sent, heard
+from async_storages.backends.refusals import FileChanged
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileExistsException,
+    FileNotFoundException,
+)
+from async_storages.sources import CHUNK_SIZE
+
+__all__ = ["GCSClient"]
+
+type Described = Mapping[str, Any]
+"""What an object is to have besides its name and content: ``contentType``, ``metadata``, ``storageClass`` …"""
+
+_RESOURCE = {"projection": "noAcl"}
+
+
+class GCSClient:
+    """Speaks with one server.
+
+    Args:
+        wire: The way to it.
+        predefined_acl: Of new objects, such as ``"publicRead"``; None for the bucket's default.
+    """
+
+    def __init__(self, wire: Wire, *, predefined_acl: str | None = None) -> None:
+        self.wire = wire
+        self._acl = predefined_acl
+
+    # ---- uploads
+
+    async def insert(self, bucket: str, key: str, described: Described, content: bytes, *, overwrite: bool) -> None:
+        """Store an object in one request.
+
+        Args:
+            bucket: Whose it is.
+            key: Its key.
+            described: Its ``contentType`` at least.
+            content: All of it.
+            overwrite: False refuses a key that is taken.
+
+        Raises:
+            FileExistsException: The key is taken and `overwrite` is False.
+            ChecksumMismatchException: Other bytes arrived; they are not stored.
+        """
+        md5 = Md5()
+        await md5.update(content)
+        headers, body = related_body({**described, "name": key, "md5Hash": md5.base64}, content)
+        sent = self.wire.body(body)
+        request = Request(
+            method="POST",
+            path=upload_path(bucket),
+            query={"uploadType": "multipart", **self._written(overwrite=overwrite)},
+            headers=headers,
+            body=sent,
+        )
+
+        async def send() -> StoredObject:
+            with _in_bucket():
+                return parsed((await self.wire.exchange(request)).body, StoredObject.of)
+
+        def is_done(found: StoredObject) -> bool:
+            return is_made_of(found, described, len(content), {"md5Hash": md5.base64})
+
+        made = await self._settled(bucket, key, send, sent, is_done, overwrite=overwrite)
+        await self._check(bucket, made, md5.base64)
+
+    async def upload(self, bucket: str, key: str, described: Described, parts: Parts, *, overwrite: bool) -> None:
+        """Store an object of any size, in a session, part by part; as for `insert`.
+
+        Raises:
+            Exception: Whatever `parts` or a request raised. The session is given up then, also when cancelled; where
+                that fails too, the first error is the one that surfaces, and GCS forgets the session after a week.
+        """
+        md5, size = Md5(), 0
+        async with self._begun(bucket, key, described, overwrite=overwrite) as session:
+            while True:
+                part = await parts.next()
+                await md5.update(part)
+                size += len(part)
+                if parts.ended:
+                    break
+                await session.send(part)
+            made = await self._settled(
+                bucket,
+                key,
+                lambda: session.finish(part, md5.base64),
+                session,
+                lambda found: is_made_of(found, described, size, {"md5Hash": md5.base64}),
+                overwrite=overwrite,
+            )
+            await self._check(bucket, made, md5.base64)
+
+    def _begun(
+        self, bucket: str, key: str, described: Described, *, overwrite: bool
+    ) -> AbstractAsyncContextManager[Session]:
+        """A session that is given up where the block is left by an error."""
+        request = Request(
+            method="POST",
+            path=upload_path(bucket),
+            query={"uploadType": "resumable", **self._written(overwrite=overwrite)},
+            headers={**JSON, "X-Upload-Content-Type": described["contentType"]},
+            body=self.wire.json({**described, "name": key}),
+        )
+
+        async def begin() -> Session:
+            with _in_bucket():
+                answer = await self.wire.exchange(request)
+            return Session(self.wire, local_target(answer.headers.get("Location", "")), described["contentType"])
+
+        return begun(begin(), lambda session: session.cancel(), within=self.wire.options.cleanup_timeout)
+
+    async def _settled(
+        self,
+        bucket: str,
+        key: str,
+        send: Callable[[], Awaitable[StoredObject]],
+        sent: Sent,
+        is_done: Callable[[StoredObject], bool],
+        *,
+        overwrite: bool,
+    ) -> StoredObject:
+        """Send what makes an object; if cancelled, wait to see what became of it, and remove what was not there before.
+
+        Args:
+            bucket: Whose it is.
+            key: Its key.
+            send: Sends it.
+            sent: How far that got.
+            is_done: Whether an object is the one that is to be made, if no answer comes.
+            overwrite: False says that a new object is made, or none.
+        """
+        return await settled_if_cancelled(
+            heard(send, sent, look=lambda attempts: self.find(bucket, key, attempts=attempts), is_done=is_done),
+            is_without_effect=lambda: not sent.was_sent,
+            undo=None if overwrite else lambda made: self.delete(bucket, key, made.generation),
+            within=self.wire.options.cleanup_timeout,
+        )
+
+    async def _check(self, bucket: str, made: StoredObject, md5: str) -> None:
+        """Remove the object again if it is not made of what was sent."""
+        if made.md5 in {None, md5}:
+            return
+        error = ChecksumMismatchException(f"md5 was sent as {md5}, and stored as {made.md5}")
+        removing = self.delete(bucket, made.key, made.generation)
+        await clean_up(removing, error, within=self.wire.options.cleanup_timeout)
+        raise error
+
+    def _written(self, *, overwrite: bool) -> Mapping[str, str]:
+        """The parameters of an upload."""
+        return {
+            **_RESOURCE,
+            **_condition(overwrite=overwrite),
+            **({} if self._acl is None else {"predefinedAcl": self._acl}),
+        }
+
+    # ---- objects
+
+    async def find(self, bucket: str, key: str, *, attempts: int | None = None) -> StoredObject:
+        """What is known of an object; raises FileNotFoundException if there is none."""
+        request = Request(method="GET", path=object_path(bucket, key), query=_RESOURCE)
+        return parsed((await self.wire.exchange(request, attempts=attempts)).body, StoredObject.of)
+
+    def read(
+        self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of an object, or of one range of it.
+
+        Args:
+            bucket: Whose it is.
+            key: Its key.
+            offset: The first byte; negative counts from the end.
+            length: How many bytes at the most, at least 1; None for all. Always None where the offset is negative.
+            chunk_size: Bytes at a time, at the most.
+
+        Raises:
+            FileNotFoundException: There is no such object.
+            RangeBeyondEnd: It has no such byte.
+            StorageException: As for `async_storages.backends.download.received`.
+        """
+        download, path = Download(offset, length), object_path(bucket, key)
+
+        def ask() -> Awaitable[ClientResponse]:
+            request = Request(method="GET", path=path, query=download.query(), headers=download.headers())
+            return self.wire.open(request)
+
+        return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
+
+    async def delete(self, bucket: str, key: str, generation: str | None = None) -> None:
+        """Delete an object, or only if it is this generation; one that is gone is no error."""
+        query = {} if generation is None else {"ifGenerationMatch": generation}
+        with suppress(FileNotFoundException, FileExistsException):
+            await self.wire.exchange(Request(method="DELETE", path=object_path(bucket, key), query=query))
+
+    async def set_metadata(self, bucket: str, key: str, metadata: Mapping[str, str]) -> None:
+        """Replace the user's metadata, of one version of what is there.
+
+        Raises:
+            FileNotFoundException: There is no such object.
+            FileChanged: Others keep changing it.
+        """
+        for _ in range(self.wire.options.retries.attempts):
+            found = await self.find(bucket, key)
+            if found.metadata == metadata:  # or an answer was lost
+                return
+            request = Request(
+                method="PATCH",
+                path=object_path(bucket, key),
+                query={
+                    **_RESOURCE,
+                    "ifGenerationMatch": found.generation,
+                    "ifMetagenerationMatch": found.metageneration,
+                },
+                headers=JSON,
+                body=self.wire.json({"metadata": metadata_patch(found, metadata)}),
+            )
+            with suppress(FileExistsException):
+                await self.wire.exchange(request)
+                return
+        raise FileChanged("the file kept being changed by others")
+
+    async def copy(self, bucket: str, source: StoredObject, key: str, described: Described, *, overwrite: bool) -> None:
+        """Copy one version of an object within the bucket, on the server, in as many steps as that takes.
+
+        Args:
+            bucket: The bucket of both.
+            source: The version.
+            key: The target's.
+            described: What the copy is to have besides the content.
+            overwrite: False refuses a key that is taken.
+
+        Raises:
+            FileExistsException: The key is taken and `overwrite` is False.
+            FileNotFoundException: The source is gone.
+            FileChanged: The source is another version by now.
+        """
+        query = {
+            **_RESOURCE,
+            **_condition(overwrite=overwrite),
+            "ifSourceGenerationMatch": source.generation,
+            **({} if self._acl is None else {"destinationPredefinedAcl": self._acl}),
+        }
+        checksums = {name: source.resource.get(name) for name in ("md5Hash", "crc32c")}
+        sent = self.wire.json(described)
+        request = Request(
+            method="POST",
+            path=f"{object_path(bucket, source.key)}/rewriteTo{object_path(bucket, key).removeprefix('/storage/v1')}",
+            query=query,
+            headers=JSON,
+            body=sent,
+        )
+
+        async def send() -> StoredObject:
+            while True:
+                done = parsed((await self.wire.exchange(request)).body, Rewritten.of)
+                if done.made is not None:
+                    return done.made
+                query["rewriteToken"] = str(done.token)
+
+        def is_done(found: StoredObject) -> bool:
+            return is_made_of(found, described, source.size, checksums)
+
+        try:
+            await self._settled(bucket, key, send, sent, is_done, overwrite=overwrite)
+        except FileExistsException as error:
+            if overwrite or await self._is_replaced(bucket, source):
+                raise FileChanged("the file was replaced while it was copied") from error
+            raise
+
+    async def _is_replaced(self, bucket: str, source: StoredObject) -> bool:
+        """Whether it is the source's precondition that failed: the answer does not tell."""
+        return (await self.find(bucket, source.key)).generation != source.generation
+
+    async def list(self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000) -> Page:
+        """One page of the objects whose key begins with `prefix`, sorted by key, up to `most` of them, 1 to 1000."""
+        query = {**_RESOURCE, "prefix": prefix, "maxResults": str(most)}
+        if token is not None:
+            query["pageToken"] = token
+        with _in_bucket():
+            request = Request(method="GET", path=f"{bucket_path(bucket)}/o", query=query)
+            return parsed((await self.wire.exchange(request)).body, Page.of)
+
+
+def _condition(*, overwrite: bool) -> Mapping[str, str]:
+    return {} if overwrite else {"ifGenerationMatch": "0"}
+
+
+@contextmanager
+def _in_bucket() -> Iterator[None]:
+    """Of what names no object, only the bucket can be missing."""
+    try:
+        yield
+    except FileNotFoundException as error:
+        raise NoSuchBucket("no such bucket") from error

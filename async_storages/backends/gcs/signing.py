@@ -1,0 +1,148 @@
+"""Version 4 signatures of Google Cloud Storage with an RSA key: presigned URLs and POST policies.
+
+Everything here is pure: the clock is an argument, and what is to be signed is signed elsewhere, by a key at hand or by
+IAM. Messages and URLs equal those of Google's libraries, byte for byte.
+
+Specified in https://cloud.google.com/storage/docs/authentication/signatures (canonical requests, string to sign) and
+https://cloud.google.com/storage/docs/authentication/signatures#policy-document (forms).
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from async_storages.backends.signatures import (
+    UNSIGNED_PAYLOAD,
+    PolicyCondition,
+    canonical_end,
+    check_form_key,
+    checked_expiry,
+    encode_query,
+    encoded_policy,
+    signed_headers,
+    timestamp_of,
+    without_own,
+)
+
+__all__ = ["Unsigned", "form", "presigned"]
+
+_ALGORITHM = "GOOG4-RSA-SHA256"
+
+_OWN_PARAMETERS = frozenset(
+    f"x-goog-{name}" for name in ("algorithm", "credential", "date", "expires", "signature", "signedheaders")
+)
+
+_PORT = re.compile(r":[0-9]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned[Signed]:
+    """What lacks a signature.
+
+    Attributes:
+        message: The bytes to sign: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2).
+        with_signature: Makes the whole of it.
+    """
+
+    message: bytes
+    with_signature: Callable[[bytes], Signed]
+
+
+def presigned(
+    email: str,
+    method: str,
+    origin: str,
+    path: str,
+    *,
+    expires_in: float,
+    now: datetime,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Unsigned[str]:
+    """A presigned URL.
+
+    Args:
+        email: Of the service account that signs.
+        method: What the URL allows: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
+        origin: Scheme and host of the URL; a port is not signed.
+        path: The encoded path: see `encode_path`.
+        expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
+        now: The time by the server's clock.
+        query: More parameters: ``response-content-disposition``, ``generation`` …
+        headers: Headers that whoever uses the URL must send with exactly these values: ``Content-Type``,
+            ``x-goog-content-length-range``, ``x-goog-meta-…``
+
+    Raises:
+        InvalidArgumentException: `expires_in` is out of range, a parameter or header cannot be sent or is one of the
+            signature's own, or `now` has no time zone.
+    """
+    timestamp, signed = timestamp_of(now), signed_headers({**(headers or {}), "host": _host(origin)})
+    scope = _scope(timestamp)
+    sent = encode_query(
+        {
+            **without_own(query or {}, _OWN_PARAMETERS),
+            "X-Goog-Algorithm": _ALGORITHM,
+            "X-Goog-Credential": f"{email}/{scope}",
+            "X-Goog-Date": timestamp,
+            "X-Goog-Expires": str(checked_expiry(expires_in)),
+            "X-Goog-SignedHeaders": ";".join(signed),
+        }
+    )
+    canonical = canonical_end(sent, signed, signed.get("x-goog-content-sha256", UNSIGNED_PAYLOAD))
+    digest = hashlib.sha256(f"{method}\n{path}\n{canonical}".encode()).hexdigest()
+    message = f"{_ALGORITHM}\n{timestamp}\n{scope}\n{digest}".encode()
+    return Unsigned(message, lambda signature: f"{origin}{path}?{sent}&X-Goog-Signature={signature.hex()}")
+
+
+def form(
+    email: str,
+    bucket: str,
+    key: str,
+    *,
+    expires_in: float,
+    now: datetime,
+    fields: Mapping[str, str] | None = None,
+    conditions: Iterable[PolicyCondition] = (),
+) -> Unsigned[dict[str, str]]:
+    """The fields of an HTML form that uploads one file straight to the bucket; the file comes last, as ``file``.
+
+    Args:
+        email: Of the service account that signs.
+        bucket: The bucket; the form is posted to its URL.
+        key: The key that the file will have.
+        expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
+        now: The time by the server's clock.
+        fields: More fields, such as ``Content-Type`` or ``x-goog-meta-…``: the upload must have just these values.
+        conditions: What the upload must satisfy besides, such as ``["content-length-range", 1, 1048576]``.
+
+    Returns:
+        All fields of the form but the file, in order, still to be signed.
+
+    Raises:
+        InvalidArgumentException: `expires_in` is out of range, `now` has no time zone, or the key holds
+            ``${filename}``, in which the server would put the uploaded file's own name.
+    """
+    check_form_key(key)
+    timestamp = timestamp_of(now)
+    fixed = {
+        **(fields or {}),
+        "key": key,
+        "x-goog-algorithm": _ALGORITHM,
+        "x-goog-credential": f"{email}/{_scope(timestamp)}",
+        "x-goog-date": timestamp,
+    }
+    policy = encoded_policy(
+        now + timedelta(seconds=checked_expiry(expires_in)),
+        [*conditions, {"bucket": bucket}, *({name: value} for name, value in fixed.items())],
+    )
+    return Unsigned(policy.encode(), lambda signature: {**fixed, "policy": policy, "x-goog-signature": signature.hex()})
+
+
+def _scope(timestamp: str) -> str:
+    return f"{timestamp[:8]}/auto/storage/goog4_request"
+
+
+def _host(origin: str) -> str:
+    return _PORT.sub("", origin.partition("://")[2])

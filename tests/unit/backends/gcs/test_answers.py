@@ -1,0 +1,112 @@
+"""What GCS answers, and what is made of it."""
+
+import json
+
+import pytest
+
+from async_storages.backends.gcs.answers import Conflict, Failure, NoSuchBucket, Page, Rewritten, StoredObject, parsed
+from async_storages.backends.refusals import NoSuchUpload, RangeBeyondEnd
+from async_storages.errors import (
+    AccessDeniedException,
+    ChecksumMismatchException,
+    FileExistsException,
+    FileNotFoundException,
+    FileTooLargeException,
+    StorageOperationException,
+    StorageUnavailableException,
+)
+
+RESOURCE = {"name": "a/b.txt", "size": "5", "generation": "1795338406738346", "updated": "2026-11-22T09:06:46.738Z"}
+
+
+def said(status, reason="", message=""):
+    body = {"error": {"code": status, "message": message, "errors": [{"domain": "global", "reason": reason}]}}
+    return Failure.of(status, json.dumps(body).encode())
+
+
+FAILURES = {
+    "token": (said(401, "authError", "Invalid Credentials"), AccessDeniedException, "GCS refused (401 authError)"),
+    "forbidden": (said(403, "forbidden"), AccessDeniedException, "GCS refused (403 forbidden)"),
+    "too many": (said(403, "rateLimitExceeded"), StorageUnavailableException, "GCS answered 403 rateLimitExceeded"),
+    "bucket": (said(404, "notFound", "The specified bucket does not exist."), NoSuchBucket, "no such bucket"),
+    "object": (said(404, "notFound", "No such object: a/b"), FileNotFoundException, "no such file"),
+    "object, of a download": (Failure.of(404, b"No such object: a/b"), FileNotFoundException, "no such file"),
+    "bucket, of a download": (Failure.of(404, b"The specified bucket does not exist."), NoSuchBucket, "no such bucket"),
+    "conflict": (said(409, "conflict"), Conflict, "it is there already, or not empty"),
+    "session": (said(410, "gone"), NoSuchUpload, "no such upload: it was completed or given up, or has expired"),
+    "precondition": (said(412, "conditionNotMet"), FileExistsException, "the key is taken"),
+    "too large": (said(413, "uploadTooLarge"), FileTooLargeException, "larger than the server allows"),
+    "range": (Failure.of(416, b""), RangeBeyondEnd, "the range is beyond the file"),
+    "checksum": (
+        said(400, "invalid", 'Provided MD5 hash "a" doesn\'t match calculated MD5 hash "b".'),
+        ChecksumMismatchException,
+        "the bytes arrived altered (400 invalid)",
+    ),
+    "invalid": (said(400, "invalid"), StorageOperationException, "GCS answered 400 invalid"),
+    "out of step": (Failure.of(400, b"Bad Request"), StorageUnavailableException, "GCS answered 400"),
+    "redirect": (Failure.of(301, b""), StorageOperationException, "GCS answered 301"),
+    "busy": (said(429, "rateLimitExceeded"), StorageUnavailableException, "GCS answered 429 rateLimitExceeded"),
+    "hostile reason": (said(500, "secret token: abc"), StorageUnavailableException, "GCS answered 500"),
+}
+
+
+@pytest.mark.parametrize(("failure", "kind", "reason"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_is_told(failure, kind, reason):
+    error = failure.error()
+    assert (type(error), error.reason) == (kind, reason)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_unavailable(status):
+    assert isinstance(Failure(status).error(), StorageUnavailableException)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"\xff", b"[]", b"null", b'{"error": 1}', b'{"error": {"errors": 5}}', b'{"error": {"errors": [1]}}'),
+        *(b"[" * 100_000, b'{"error": {"message": {}, "errors": [{"reason": ["a"]}]}}'),
+    ],
+    ids=range(9),
+)
+def test_a_body_that_says_nothing_is_no_obstacle(body):
+    assert Failure.of(503, body).error().reason == "GCS answered 503"
+
+
+def test_an_object():
+    found = StoredObject.of({**RESOURCE, "md5Hash": "XUFAKrxLKna5cZ2REBfFkg==", "metadata": {"a": "合同"}})
+    assert (found.key, found.size, found.generation, found.metadata) == (
+        "a/b.txt",
+        5,
+        "1795338406738346",
+        {"a": "合同"},
+    )
+    assert found.updated.isoformat() == "2026-11-22T09:06:46.738000+00:00"
+
+
+WRONG = {
+    "nothing": (b"", StoredObject.of),
+    "no object": (b"[]", StoredObject.of),
+    "null": (b"null", Page.of),
+    "no name": (b'{"size": "1", "generation": "1"}', StoredObject.of),
+    "no size": (b'{"name": "a", "size": "x", "generation": "1"}', StoredObject.of),
+    "no generation": (b'{"name": "a", "size": "1", "generation": null}', StoredObject.of),
+    "no time": (json.dumps(RESOURCE | {"updated": "today"}).encode(), StoredObject.of),
+    "a page of something else": (b'{"items": [{}]}', Page.of),
+    "a copy that leads nowhere": (b'{"done": false}', Rewritten.of),
+    "a copy of nothing": (b'{"done": true}', Rewritten.of),
+    "deep": (b"[" * 100_000, Page.of),
+}
+
+
+@pytest.mark.parametrize(("body", "read"), WRONG.values(), ids=WRONG)
+def test_something_else_than_was_asked_for_is_refused(body, read):
+    with pytest.raises(StorageOperationException, match="not asked for"):
+        parsed(body, read)
+
+
+def test_a_page_and_what_comes_after_it():
+    body = json.dumps({"items": [RESOURCE], "nextPageToken": "t"}).encode()
+    assert [found.key for found in parsed(body, Page.of).objects] == ["a/b.txt"]
+    assert parsed(body, Page.of).token == "t"
+    assert parsed(b"{}", Page.of) == Page([], None)

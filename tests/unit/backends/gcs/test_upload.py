@@ -1,0 +1,53 @@
+"""Uploads in parts to servers that do not keep to what they said."""
+
+import pytest
+
+from async_storages import GCSStorage
+from async_storages.backends.gcs import upload
+from async_storages.backends.http import HttpOptions
+from async_storages.backends.retries import Retries
+from async_storages.errors import StorageOperationException
+from tests.support.scripted import reply, scripted
+
+PART = 256 * 1024
+OBJECT = b'{"name": "a", "size": "1", "generation": "1"}'
+HASTY = HttpOptions(retries=Retries(attempts=2, base=0))
+
+ANSWERS = {
+    "takes a part for all": (reply(200, OBJECT), "took a part for the last one"),
+    "has more than was sent": (reply(308, Range=f"bytes=0-{PART}"), "when it should have 0 to"),
+    "has lost what it had": (
+        [reply(308, Range=f"bytes=0-{PART - 1}"), reply(308)],
+        "GCS has 0 bytes, when it should have 262144 to 524288",
+    ),
+    "makes nothing of it": (
+        [reply(308, Range=f"bytes=0-{n * PART - 1}") for n in (1, 2, 3, 3, 3, 3)],
+        "keeps having no more than",
+    ),
+    "makes something else of it": (
+        [*(reply(308, Range=f"bytes=0-{n * PART - 1}") for n in (1, 2)), reply(200, b"{}")],
+        "not asked for",
+    ),
+    "redirects": (reply(301, Location="http://elsewhere.example.com"), "GCS answered 301"),
+}
+
+
+@pytest.mark.parametrize(("answers", "reason"), ANSWERS.values(), ids=ANSWERS)
+async def test_an_upload_whose_server_errs_fails_and_is_given_up(monkeypatch, answers, reason):
+    monkeypatch.setattr(upload, "PART_SIZE", PART)
+    waiting = iter(answers if isinstance(answers, list) else [])
+
+    def answer(asked):
+        if asked.method == "POST":
+            return reply(Location="/session?id=1")
+        if asked.method == "DELETE":
+            return reply(499)
+        return next(waiting) if isinstance(answers, list) else answers
+
+    async with (
+        scripted(answer) as server,
+        GCSStorage("photos", endpoint_url=server.url, anonymous=True, options=HASTY) as storage,
+    ):
+        with pytest.raises(StorageOperationException, match=reason):
+            await storage.upload(bytes(3 * PART), "a")
+    assert (server.asked[-1].method, server.asked[-1].path) == ("DELETE", "/session?id=1")
