@@ -2,12 +2,13 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["map_bounded", "offload", "wait_out"]
+__all__ = ["beside", "map_bounded", "offload", "wait_out"]
 
 
 async def offload[Result](func: Callable[..., Result], *args: object) -> Result:
@@ -46,6 +47,18 @@ async def wait_out(future: asyncio.Future[Any]) -> asyncio.CancelledError | None
         except asyncio.CancelledError as error:
             cancelled = error
     return cancelled
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, object], name: str) -> AsyncGenerator[None]:
+    """Run something without an end beside the block; it is cancelled, and has ended, when the block is left."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        if (cancelled := await wait_out(task)) is not None:
+            raise cancelled
 
 
 async def map_bounded[Item, Result](

@@ -12,16 +12,13 @@ if review.released:
 from dataclasses import dataclass
 
 from async_storages import naming
-from async_storages.backends.cleanup import clean_up
-from async_storages.errors import OperationNotSupportedException
+from async_storages.backends.copies import Announcer, copied
+from async_storages.errors import during
 from async_storages.files import StoredFile
 from async_storages.models import FileBasicInfo
 from async_storages.scanning import Scanner, Unscanned, Verdict
-from async_storages.storage import SupportsCopy
 
 __all__ = ["Review", "review"]
-
-_UNDO_WITHIN = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class Review:
     released: StoredFile | None = None
 
 
-async def review(file: StoredFile, scanner: Scanner, *, folder: str = "") -> Review:
+async def review(file: StoredFile, scanner: Scanner, *, folder: str = "", ledger: Announcer | None = None) -> Review:
     """Scan a file, and release it if it is clean.
 
     What is released is the version that was scanned: if the file is replaced meanwhile, as by somebody who holds a
@@ -47,29 +44,23 @@ async def review(file: StoredFile, scanner: Scanner, *, folder: str = "") -> Rev
         file: The quarantined file.
         scanner: Looks at it.
         folder: Of the key that the released file has.
+        ledger: Told of the released file before it is there, so that none is left when the process dies before a row
+            names it: a `FileLedger`.
 
     Raises:
         FileNotFoundException: There is no such file.
         OperationNotSupportedException: Its storage cannot copy.
         StorageException: Its storage fails.
     """
-    storage = file.storage
-    if not isinstance(storage, SupportsCopy):
-        raise OperationNotSupportedException(f"{type(storage).__name__} cannot copy files", operation="review")
-    scanned = _version(await file.get_info())
-    verdict = await scanner.scan(file)
-    if not verdict:
-        return Review(verdict)
-    target = naming.unique_key(file.filename, folder)
-    released = StoredFile(await storage.copy(file, target, overwrite=False), storage)
-    try:
-        if _version(await file.get_info()) == scanned:
-            released.remember(is_new=True)
-            return Review(verdict, released)
-        await released.delete()
-    except BaseException as error:
-        await clean_up(released.delete(), error, within=_UNDO_WITHIN)
-        raise
+    with during("review", file.file_id):
+        scanned = _version(await file.get_info())
+        verdict = await scanner.scan(file)
+        if not verdict:
+            return Review(verdict)
+        async with copied(file.storage, file, naming.unique_key(file.filename, folder), ledger) as released:
+            if _version(await file.get_info()) == scanned:
+                return Review(verdict, released)
+            await released.delete()
     return Review(Unscanned("the file was replaced while it was scanned"))
 
 

@@ -11,7 +11,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 
-__all__ = ["LONGEST_EXPIRY", "TokenSigner", "check_expires_in"]
+__all__ = ["LONGEST_EXPIRY", "TokenSigner", "check_expires_in", "secrets_of"]
 
 LONGEST_EXPIRY = 604_800
 """Seconds: seven days, as for S3 (SigV4 query authentication)."""
@@ -33,6 +33,18 @@ def check_expires_in(expires_in: float) -> datetime:
     return datetime.fromtimestamp(time.time() + expires_in, UTC)
 
 
+def secrets_of(secret_key: str | Sequence[str]) -> list[str]:
+    """One secret or several as a list; the last one signs.
+
+    Raises:
+        InvalidArgumentException: No secret, or one that is empty or no str.
+    """
+    keys = [secret_key] if isinstance(secret_key, str) else list(secret_key)
+    if not keys or not all(isinstance(key, str) and key for key in keys):
+        raise InvalidArgumentException("a secret_key is a str, or several, and never empty")
+    return keys
+
+
 class TokenSigner:
     """Makes and checks tokens for one purpose; a token made for another purpose is refused.
 
@@ -45,11 +57,8 @@ class TokenSigner:
     """
 
     def __init__(self, secret_key: str | Sequence[str], purpose: str) -> None:
-        keys = [secret_key] if isinstance(secret_key, str) else list(secret_key)
-        if not keys or not all(isinstance(key, str) and key for key in keys):
-            raise InvalidArgumentException("a secret_key is a str, or several, and never empty")
         self._serializer = URLSafeSerializer(
-            keys, salt=f"async_storages.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
+            secrets_of(secret_key), salt=f"async_storages.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
         )
 
     def sign(self, payload: Mapping[str, Any], expires_at: datetime) -> str:

@@ -15,6 +15,7 @@ from async_storages import naming, sniff
 from async_storages._tasks import offload
 from async_storages.backends.descriptions import Description
 from async_storages.backends.folder import Draft, Folder, version
+from async_storages.backends.folder_parts import FolderParts
 from async_storages.content import Content, PendingFile, check_metadata
 from async_storages.errors import (
     AccessDeniedException,
@@ -110,6 +111,11 @@ class LocalStorage(Storage):
     def within(self, *folders: str) -> Self:
         """The same storage, kept to a folder: see `SupportsFolders`. This one serves what it presigns."""
         return self._within(folders)
+
+    @property
+    def part_uploads(self) -> FolderParts:
+        """Uploads in parts that a browser sends: see `SupportsPartUploads`."""
+        return FolderParts(self)
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""

@@ -1,11 +1,15 @@
-"""Parts of an upload that is not complete, as a storage holds them. Pure."""
+"""Uploads in parts that somebody else sends, by presigned URLs: a browser, another service. No I/O."""
 
+import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from async_storages.errors import FileTooLargeException, InvalidArgumentException
+from async_storages.ids import FileId
+from async_storages.storage import FileName
 
-__all__ = ["MAX_PARTS", "StoredPart", "check_number", "chosen_parts"]
+__all__ = ["MAX_PARTS", "PartUploads", "StoredPart", "SupportsPartUploads", "check_number", "chosen_parts"]
 
 MAX_PARTS = 10_000
 """The most that S3 takes."""
@@ -20,6 +24,51 @@ class StoredPart:
     number: int
     size: int
     etag: str
+
+
+class PartUploads(Protocol):
+    """Begins and completes uploads to one storage, and presigns what comes between."""
+
+    async def begin(self, name: FileName, *, content_type: str) -> str:
+        """Begin an upload to an exact key; returns its id. Complete or abort it."""
+        ...
+
+    async def presign_part(self, name: FileName, upload_id: str, number: int, expires_in: float = 3600) -> str:
+        """A URL to which one part is sent with PUT.
+
+        Args:
+            name: The key.
+            upload_id: From `begin`.
+            number: 1 to 10,000.
+            expires_in: Seconds from now, 1 to 604,800.
+        """
+        ...
+
+    async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
+        """The parts that have arrived, by number; raises FileNotFoundException if there is no such upload."""
+        ...
+
+    async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
+        """Put parts together: see `chosen_parts`; raises FileNotFoundException if there is no such upload any more."""
+        ...
+
+    async def abort(self, name: FileName, upload_id: str) -> None:
+        """Give an upload up and free its parts; one that is gone is no error."""
+        ...
+
+    async def unfinished(self, prefix: str) -> builtins.list[tuple[FileId, str]]:
+        """File and id of uploads under way to keys that begin with `prefix`, the first thousand at the least."""
+        ...
+
+
+@runtime_checkable
+class SupportsPartUploads(Protocol):
+    """Taking a file in parts, which whoever holds their URLs sends one by one."""
+
+    @property
+    def part_uploads(self) -> PartUploads:
+        """Uploads in parts to this storage."""
+        ...
 
 
 def check_number(number: int) -> int:

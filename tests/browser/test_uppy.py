@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,9 @@ from async_storages.integrations.fastapi import DirectUploads, direct_router
 from tests.support.browser import site
 from tests.support.s3 import open_uploads
 
-PLUGINS = {  # of @uppy/aws-s3: the core that belongs to it, and the option that names the application
-    "6.3.1": ("6.3.1", "companionEndpoint"),
-    "4.3.2": ("4.5.3", "endpoint"),
-}
-ESBUILD = "0.28.2"
+PLUGINS = {"6.3.1": "companionEndpoint", "4.3.2": "endpoint"}
+"""Versions of @uppy/aws-s3, and the option that names the application; `uppy/` pins what npm brings for each."""
+
 ENTRY = 'export {default as Uppy} from "@uppy/core"; export {default as AwsS3} from "@uppy/aws-s3"'
 
 PAGE = """<!doctype html><title>Films</title><script type="module">
@@ -52,26 +51,27 @@ window.giveUp = (option, wanted) => new Promise(resolve => {
 </script>"""
 
 
-@pytest.fixture(params=PLUGINS, ids=PLUGINS)
+@pytest.fixture(params=PLUGINS)
 def plugin(request):
     """A script with the plugin, and the option that names the application."""
-    core, option = PLUGINS[request.param]
-    script = Path(sys.prefix, "npm", f"uppy-{request.param}.js")
+    pinned = Path(__file__).with_name("uppy") / request.param
+    lock = zlib.crc32((pinned / "package-lock.json").read_bytes())
+    script = Path(sys.prefix, "npm", f"uppy-{request.param}-{lock:08x}.js")
     if not script.exists():
-        bundle(script, f"@uppy/core@{core}", f"@uppy/aws-s3@{request.param}")
-    return script.read_text(), option
+        bundle(script, pinned)
+    return script.read_text(), PLUGINS[request.param]
 
 
-def bundle(script, *packages):
+def bundle(script, pinned):
     """Make one script of npm's packages; skipped where that cannot be, which fails in CI."""
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
     script.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=script.parent) as folder:
-        Path(folder, "package.json").write_text('{"private": true}')
-        Path(folder, "entry.js").write_text(ENTRY)
-        made = Path(folder, "made.js")
-        run("npm", "install", "--no-audit", "--no-fund", *packages, f"esbuild@{ESBUILD}", cwd=folder)
+    with tempfile.TemporaryDirectory(dir=script.parent) as name:
+        folder = shutil.copytree(pinned, Path(name, "uppy"))
+        (folder / "entry.js").write_text(ENTRY)
+        made = folder / "made.js"
+        run("npm", "ci", "--no-audit", "--no-fund", cwd=folder)
         run("npx", "esbuild", "entry.js", "--bundle", "--format=esm", f"--outfile={made}", cwd=folder)
         made.replace(script)
 

@@ -12,32 +12,31 @@ sends is fixed by the signature (key, type, size), and looked at when it is atta
 any other. What nobody attaches is removed by `remove_expired`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from datetime import datetime
-from itertools import batched
-from typing import TYPE_CHECKING, Literal, Protocol
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from async_storages import naming, sniff
-from async_storages.backends.parts import StoredPart
+from async_storages._tasks import beside
+from async_storages.backends.copies import Announcer
+from async_storages.backends.parts import PartUploads, StoredPart, SupportsPartUploads
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException, StorageException
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
-from async_storages.integrations.fastapi.folder_parts import FolderParts
 from async_storages.integrations.fastapi.pending_keys import PendingKeys
 from async_storages.integrations.fastapi.promotion import promote
 from async_storages.signing import check_expires_in
-from async_storages.storage import FileName, Storage, SupportsDirectUpload, SupportsList, SupportsPresign
+from async_storages.storage import Storage, SupportsDirectUpload, SupportsList
 from async_storages.validation import FileValidatorImpl
 
-if TYPE_CHECKING:
-    from async_storages.backends.s3.part_uploads import PartUploads
+__all__ = ["DirectUpload", "DirectUploads"]
 
-__all__ = ["Announcer", "DirectUpload", "DirectUploads"]
-
-_DELETED_AT_ONCE = 1000
+logger = logging.getLogger("async_storages")
 
 
 class DirectUpload(BaseModel):
@@ -65,19 +64,12 @@ class DirectUpload(BaseModel):
     expires_at: datetime
 
 
-class Announcer(Protocol):
-    """What is told of files before they are written, such as a `FileLedger`."""
-
-    def announcing(self, storage: Storage, name: FileName) -> AbstractAsyncContextManager[object]:
-        """The file is written within it."""
-        ...
-
-
 class DirectUploads:
     """Begins uploads to one storage, and makes files of them.
 
     Args:
-        storage: One that presigns and copies: S3, or a `LocalStorage` whose signed routes the application serves.
+        storage: One that presigns, copies and lists: S3, GCS, or a `LocalStorage` whose signed routes the application
+            serves. Only those that are `SupportsPartUploads` take parts.
         secret_key: Signs the keys: one secret, or several for rotation, of which the last one signs.
         folder: Of the keys that attached files have.
         validator: What is let in; nobody's browser is believed.
@@ -117,7 +109,7 @@ class DirectUploads:
         self._keep_for = keep_for
         self._ledger = ledger
         root = storage.identify(pending)
-        self._keys = PendingKeys(secret_key, f"direct upload {root}", root.key)
+        self._keys = PendingKeys(secret_key, f"direct upload {root} {folder}", root.key)
 
     # ---- one request
 
@@ -165,17 +157,14 @@ class DirectUploads:
         )
 
     async def _put(self, file_id: FileId, kind: str, size: int | None) -> DirectUpload:
-        storage = self._storage
-        if not isinstance(storage, SupportsPresign):
-            raise OperationNotSupportedException(f"{type(storage).__name__} cannot presign URLs")
         if size is None:
             raise InvalidArgumentException("a PUT needs the size of the file")
-        await storage.prepare()
         expires_at = check_expires_in(self.expires_in)
-        url = storage.presign(file_id, self.expires_in, "PUT", content_type=kind, content_length=size)
-        return DirectUpload(
-            key=file_id.key, method="PUT", url=url, headers={"Content-Type": kind}, expires_at=expires_at
+        [url] = await self._storage.presigned_urls(
+            [file_id], self.expires_in, "PUT", content_type=kind, content_length=size
         )
+        headers = self._storage.presigned_headers(content_type=kind, content_length=size)
+        return DirectUpload(key=file_id.key, method="PUT", url=url, headers=headers, expires_at=expires_at)
 
     def _new(self, filename: str, owner: str | None) -> tuple[FileId, str]:
         """A new pending file, and its type."""
@@ -187,6 +176,11 @@ class DirectUploads:
         return FileId(self._storage.scheme, self._storage.bucket, key)
 
     # ---- in parts
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether uploads in parts can begin."""
+        return isinstance(self._storage, SupportsPartUploads)
 
     async def start_parts(self, filename: str, *, owner: str | None = None) -> tuple[str, str]:
         """Let a browser upload one file in parts, of 5 MiB to 5 GiB each but for the last.
@@ -237,14 +231,11 @@ class DirectUploads:
         with self._pending_file("abort_upload", key, owner) as (file_id, _):
             await self._parts().abort(file_id, upload_id)
 
-    def _parts(self) -> "PartUploads | FolderParts":
-        if self._storage.scheme == "s3":
-            from async_storages.backends.s3.part_uploads import PartUploads  # noqa: PLC0415 - needs aiohttp
-            from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415
-
-            if isinstance(self._storage, S3Storage):
-                return PartUploads(self._storage)
-        return FolderParts(self._storage, f"{self._pending}/parts")
+    def _parts(self) -> PartUploads:
+        storage = self._storage
+        if not isinstance(storage, SupportsPartUploads):
+            raise OperationNotSupportedException(f"{type(storage).__name__} takes no uploads in parts")
+        return storage.part_uploads
 
     @contextmanager
     def _pending_file(self, operation: str, key: str, owner: str | None) -> Iterator[tuple[FileId, str]]:
@@ -271,14 +262,12 @@ class DirectUploads:
             InvalidFileTypeException: Its content is not let in, or is not what its name says; it is removed.
         """
         with self._pending_file("attach", key, owner) as (file_id, target):
-            announcing = nullcontext() if self._ledger is None else self._ledger.announcing(self._storage, target)
-            async with announcing:
-                return await promote(self._storage, file_id, target, self._validator)
+            return await promote(self._storage, file_id, target, self._validator, self._ledger)
 
     async def remove_expired(self) -> int:
         """Remove what nobody has attached in time, uploads in parts included; returns how many there were.
 
-        Call it now and then. On S3 `bucket_admin.expire("pending/", days=2)` makes the server do it.
+        `run` calls it now and then. On S3 `bucket_admin.expire("pending/", days=2)` makes the server do it.
 
         Raises:
             OperationNotSupportedException: The storage cannot list what it holds.
@@ -286,19 +275,44 @@ class DirectUploads:
         storage = self._storage
         if not isinstance(storage, SupportsList):
             raise OperationNotSupportedException(f"{type(storage).__name__} cannot list its files")
-        found = [FileId.parse(info.file_id) async for info in storage.list(f"{self._pending}/")]
-        expired = [file_id for file_id in found if self._keys.is_over(file_id.key)]
-        for some in batched(expired, _DELETED_AT_ONCE):
-            await storage.delete_many(some)
-        return len(expired) + await self._abort_expired()
+        aborted = await self._abort_expired()
+        listed = storage.list(f"{self._pending}/")
+        expired = [info.file_id async for info in listed if self._is_over(FileId.parse(info.file_id))]
+        await storage.delete_many(expired)
+        return aborted + len(expired)
 
     async def _abort_expired(self) -> int:
+        if not self.takes_parts:
+            return 0
         parts = self._parts()
-        unfinished = await parts.unfinished(self._keys.prefix)
-        expired = [(key, upload_id) for key, upload_id in unfinished if self._keys.is_over(key)]
-        for key, upload_id in expired:
-            await parts.abort(self._file_id(key), upload_id)
+        expired = [each for each in await parts.unfinished(f"{self._pending}/") if self._is_over(each[0])]
+        for file_id, upload_id in expired:
+            await parts.abort(file_id, upload_id)
         return len(expired)
+
+    def _is_over(self, file_id: FileId) -> bool:
+        return self._keys.is_over(file_id.key)
+
+    async def run(self, interval: timedelta = timedelta(hours=1)) -> None:
+        """Call `remove_expired` again and again, until the task is cancelled; what fails is logged, and tried again.
+
+        It may run in any number of processes.
+
+        Args:
+            interval: Between two calls, the first of which is at the beginning.
+        """
+        while True:
+            try:
+                await self.remove_expired()
+            except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the next call may go well
+                logger.warning("expired uploads could not be removed: %s (%s)", error, type(error).__name__)
+            await asyncio.sleep(interval.total_seconds())
+
+    @asynccontextmanager
+    async def running(self, interval: timedelta = timedelta(hours=1)) -> AsyncGenerator[Self]:
+        """`run` beside the block, as in the lifespan of an application; it has ended when the block is left."""
+        async with beside(self.run(interval), "DirectUploads.run"):
+            yield self
 
 
 @contextmanager

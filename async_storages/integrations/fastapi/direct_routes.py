@@ -3,40 +3,93 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
+from async_storages.backends.parts import MAX_PARTS
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.fastapi.direct import DirectUpload, DirectUploads
 from async_storages.integrations.fastapi.handlers import problem_responses
 from async_storages.integrations.fastapi.tokens import nobody
 
-__all__ = ["direct_router"]
+__all__ = [
+    "FileToUpload",
+    "FormToSend",
+    "ListedPart",
+    "NewUpload",
+    "PartToSend",
+    "UploadInParts",
+    "UploadInPartsDone",
+    "UploadedPart",
+    "UploadedParts",
+    "direct_router",
+]
 
-_MOST_PARTS = 10_000
-
-type _Number = Annotated[int, Field(ge=1, le=_MOST_PARTS)]
-
-
-class _New(BaseModel):
-    """A file that a browser wants to upload."""
-
-    filename: str
-    size: int | None = Field(default=None, ge=0)
-    method: Literal["POST", "PUT"] = "POST"
-
-
-class _NewParts(BaseModel):
-    """The same, as Uppy says it; what else it tells of the file is not believed."""
-
-    filename: str
+_Number = Annotated[int, Field(ge=1, le=MAX_PARTS, description="Of the part.")]
+_UploadId = Annotated[str, Path(description="The `uploadId` with which the upload began.")]
+_Key = Annotated[str, Query(description="The `key` with which the upload began.")]
 
 
-class _Part(BaseModel):
-    """A part, as Uppy says it."""
+class FileToUpload(BaseModel):
+    """A file that a browser wants to upload; what else it tells of the file is not believed."""
+
+    filename: str = Field(description="Any name; it is cleaned, and tells the type.")
+
+
+class NewUpload(FileToUpload):
+    """A file that a browser wants to upload in one piece."""
+
+    size: int | None = Field(default=None, ge=0, description="Bytes, no more and no less. A PUT cannot do without.")
+    method: Literal["POST", "PUT"] = Field(default="POST", description="A form, or a PUT.")
+
+
+class FormToSend(BaseModel):
+    """A form: send its `fields`, then the file as the part `file`."""
+
+    method: Literal["POST"] = "POST"
+    url: str
+    fields: dict[str, str] = Field(description="Its `key` is handed back when the file has arrived.")
+    expires: int = Field(description="Seconds in which the upload must begin.")
+
+
+class UploadInParts(BaseModel):
+    """An upload in parts that has begun."""
+
+    key: str = Field(description="What is handed back when the file has arrived.")
+    upload_id: str = Field(serialization_alias="uploadId")
+
+
+class PartToSend(BaseModel):
+    """Where one part goes, with PUT."""
+
+    url: str
+    expires: int = Field(description="Seconds in which that must begin.")
+
+
+class UploadedPart(BaseModel):
+    """A part that has arrived."""
 
     number: _Number = Field(alias="PartNumber")
-    etag: str = Field(alias="ETag")
+    etag: str = Field(alias="ETag", description="As the storage answered it, with quotes or without.")
+
+
+class ListedPart(UploadedPart):
+    """A part that the storage has."""
+
+    size: int = Field(alias="Size", description="Bytes.")
+
+
+class UploadedParts(BaseModel):
+    """The parts that make the file."""
+
+    parts: list[UploadedPart] = Field(min_length=1, max_length=MAX_PARTS)
+
+
+class UploadInPartsDone(BaseModel):
+    """An upload whose parts are one file."""
+
+    location: str = Field(description="Its URL; it is not attached yet.")
+    key: str = Field(description="What is handed back now.")
 
 
 def direct_router(
@@ -56,7 +109,7 @@ def direct_router(
 
     Uppy works with them as it is: ``uppy.use(AwsS3, {endpoint: "/uploads"})``; the key that it reports when a file has
     arrived is what `DirectUploads.attach` takes. Parts need a bucket whose CORS rules expose ``ETag``: see
-    `bucket_admin.allow_origins`.
+    `bucket_admin.allow_origins`. A storage that takes no parts answers 404 to those routes, and says so.
 
     Args:
         uploads: Where they go.
@@ -66,53 +119,64 @@ def direct_router(
     Example:
         >>> app.include_router(direct_router(uploads, owner=current_user_id))
     """
-    known = owner or nobody
+    known = Depends(owner or nobody)
     router = APIRouter(prefix=prefix, tags=["uploads"], responses=problem_responses(400, 403, 413, 501))
-    upload_path = "/s3/multipart/{upload_id}"
-    missing = problem_responses(404)
 
     @router.post("")
-    async def start(wanted: _New, who: str | None = Depends(known)) -> DirectUpload:
+    async def begin_upload(wanted: NewUpload, who: str | None = known) -> DirectUpload:
+        """Let the browser send one file to the storage, and get the key that is handed back then."""
         return await uploads.start(wanted.filename, wanted.size, owner=who, method=wanted.method)
 
     @router.get("/s3/params")
-    async def params(filename: str, who: str | None = Depends(known)) -> dict[str, Any]:
+    async def begin_form(filename: str, who: str | None = known) -> FormToSend:
+        """The same for Uppy: a form."""
         form = await uploads.start(filename, owner=who)
-        return {"method": form.method, "url": form.url, "fields": form.fields, "expires": uploads.expires_in}
+        return FormToSend(url=form.url, fields=form.fields, expires=uploads.expires_in)
 
-    @router.post("/s3/multipart")
-    async def start_parts(wanted: _NewParts, who: str | None = Depends(known)) -> dict[str, str]:
+    _add_parts(router, uploads, known)
+    return router
+
+
+def _add_parts(router: APIRouter, uploads: DirectUploads, known: Any) -> None:
+    async def check() -> None:
+        if not uploads.takes_parts:
+            raise HTTPException(404, "This storage takes files in one piece: by a form or a PUT.")
+
+    path = "/s3/multipart"
+    common: dict[str, Any] = {"dependencies": [Depends(check)], "responses": problem_responses(404)}
+
+    @router.post(path, **common)
+    async def begin_parts(wanted: FileToUpload, who: str | None = known) -> UploadInParts:
+        """Let the browser send one file in parts, of 5 MiB to 5 GiB each but for the last."""
         key, upload_id = await uploads.start_parts(wanted.filename, owner=who)
-        return {"key": key, "uploadId": upload_id}
+        return UploadInParts(key=key, upload_id=upload_id)
 
-    @router.get(upload_path + "/{number}", responses=missing)
+    @router.get(path + "/{upload_id}/{number}", **common)
     async def sign_part(
-        upload_id: str, number: Annotated[_Number, Path()], key: str, who: str | None = Depends(known)
-    ) -> dict[str, Any]:
-        url = await uploads.sign_part(key, upload_id, number, owner=who)
-        return {"url": url, "expires": uploads.expires_in}
+        upload_id: _UploadId, number: Annotated[_Number, Path()], key: _Key, who: str | None = known
+    ) -> PartToSend:
+        """Where one part goes."""
+        return PartToSend(url=await uploads.sign_part(key, upload_id, number, owner=who), expires=uploads.expires_in)
 
-    @router.get(upload_path, responses=missing)
-    async def list_parts(upload_id: str, key: str, who: str | None = Depends(known)) -> list[dict[str, Any]]:
+    @router.get(path + "/{upload_id}", **common)
+    async def list_parts(upload_id: _UploadId, key: _Key, who: str | None = known) -> list[ListedPart]:
+        """The parts that have arrived, to go on with an upload."""
         parts = await uploads.list_parts(key, upload_id, owner=who)
-        return [{"PartNumber": part.number, "Size": part.size, "ETag": f'"{part.etag}"'} for part in parts]
+        return [ListedPart(PartNumber=part.number, Size=part.size, ETag=f'"{part.etag}"') for part in parts]
 
-    @router.post(upload_path + "/complete", responses=missing)
-    async def complete(
-        upload_id: str,
-        key: str,
-        parts: Annotated[list[_Part], Body(embed=True, min_length=1, max_length=_MOST_PARTS)],
-        who: str | None = Depends(known),
-    ) -> dict[str, str]:
-        etags = {part.number: part.etag for part in parts}
-        if len(etags) < len(parts):
+    @router.post(path + "/{upload_id}/complete", **common)
+    async def complete_parts(
+        upload_id: _UploadId, key: _Key, wanted: UploadedParts, who: str | None = known
+    ) -> UploadInPartsDone:
+        """Make one file of the parts; they must be there as they were answered."""
+        etags = {part.number: part.etag for part in wanted.parts}
+        if len(etags) < len(wanted.parts):
             raise InvalidArgumentException("each part has its own number", operation="complete_upload")
         location = await uploads.complete_parts(key, upload_id, etags, owner=who)
-        return {"location": location, "key": key}
+        return UploadInPartsDone(location=location, key=key)
 
-    @router.delete(upload_path)
-    async def abort(upload_id: str, key: str, who: str | None = Depends(known)) -> dict[str, str]:
+    @router.delete(path + "/{upload_id}", **common)
+    async def abort_parts(upload_id: _UploadId, key: _Key, who: str | None = known) -> dict[str, str]:
+        """Give the upload up; one that is gone is no error."""
         await uploads.abort_parts(key, upload_id, owner=who)
         return {}
-
-    return router

@@ -12,15 +12,19 @@ such as Uppy, which know of a file nothing but its key, hand back all that is ne
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Sequence
 
 from itsdangerous import Signer
 
 from async_storages import naming
-from async_storages.errors import AccessDeniedException, InvalidArgumentException
+from async_storages.errors import AccessDeniedException
+from async_storages.signing import secrets_of
 
 __all__ = ["PendingKeys"]
+
+_CLAIMED = re.compile(r"([1-9a-f][0-9a-f]{7,9})\.([\w-]{43})/(.+)", re.ASCII)
 
 
 class PendingKeys:
@@ -36,11 +40,9 @@ class PendingKeys:
     """
 
     def __init__(self, secret_key: str | Sequence[str], purpose: str, folder: str) -> None:
-        keys = [secret_key] if isinstance(secret_key, str) else list(secret_key)
-        if not keys or not all(isinstance(key, str) and key for key in keys):
-            raise InvalidArgumentException("a secret_key is a str, or several, and never empty")
-        self._signer = Signer(keys, salt=f"async_storages.{purpose}", digest_method=hashlib.sha256)
-        self.prefix = f"{folder}/"
+        salt = f"async_storages.{purpose}"
+        self._signer = Signer(secrets_of(secret_key), salt=salt, digest_method=hashlib.sha256)
+        self._prefix = f"{folder}/"
 
     def new(self, target: str, owner: str | None, *, keep_for: float) -> str:
         """The full key that a file is uploaded to.
@@ -52,7 +54,7 @@ class PendingKeys:
         """
         deadline = int(time.time() + keep_for)
         signature = self._signer.get_signature(_claim(target, deadline, owner)).decode()
-        return naming.check_key(f"{self.prefix}{deadline:x}.{signature}/{target}")
+        return naming.check_key(f"{self._prefix}{deadline:x}.{signature}/{target}")
 
     def target(self, key: str, owner: str | None) -> str:
         """The key that the file will have.
@@ -72,21 +74,20 @@ class PendingKeys:
         return target
 
     def is_over(self, key: str) -> bool:
-        """Whether the time of a key is over, going by what it says; False for what is none of these keys."""
+        """Whether the time of a key is over, going by what it says; False for what is none of these keys.
+
+        What lies in the same folders, such as the parts of an upload, is over with it.
+        """
         try:
             return self._parts(key)[0] < time.time()
         except AccessDeniedException:
             return False
 
     def _parts(self, key: str) -> tuple[int, str, str]:
-        try:
-            claim, slash, target = key.removeprefix(self.prefix).partition("/")
-            deadline, dot, signature = claim.partition(".")
-            if key.startswith(self.prefix) and slash and dot:
-                return int(deadline, 16), signature, target
-        except ValueError:
-            pass
-        raise AccessDeniedException("this is no key of an upload")
+        found = _CLAIMED.fullmatch(key.removeprefix(self._prefix)) if key.startswith(self._prefix) else None
+        if found is None:
+            raise AccessDeniedException("this is no key of an upload")
+        return int(found[1], 16), found[2], found[3]
 
 
 def _claim(target: str, deadline: int, owner: str | None) -> bytes:

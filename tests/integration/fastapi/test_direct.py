@@ -1,77 +1,34 @@
 """Uploads straight to the storage, as browsers do them, on a real server and on the routes that stand in for it."""
 
 import asyncio
-from contextlib import asynccontextmanager
-from types import SimpleNamespace
+from itertools import chain
 
 import httpx
 import pytest
-from fastapi import FastAPI, Header
-from pydantic import BaseModel
+from fastapi import FastAPI
 
 from async_storages import (
+    AccessDeniedException,
     FileTypeConfig,
     FileValidatorImpl,
-    InvalidFileTypeException,
     LocalStorage,
     MemoryStorage,
     StorageException,
+    StoredImage,
     events,
 )
-from async_storages.integrations.fastapi import pending_keys
 from async_storages.integrations.fastapi.direct import DirectUploads
 from async_storages.integrations.fastapi.direct_routes import direct_router
-from async_storages.integrations.fastapi.handlers import register_exception_handlers
-from async_storages.integrations.fastapi.local import signed_uploads
 from tests.support.corpus import image
+from tests.support.direct import MIB, PNG, SECRET, by_form, client_of, held_by, send_form
 from tests.support.forms import CONTENT_TYPE, field, file, form
 from tests.support.raw_http import connected
-from tests.support.s3 import open_uploads, s3_storage
-from tests.support.uvicorn_server import served
+from tests.support.s3 import s3_storage
 
-SECRET = "a secret of the uploads"
-MIB = 1 << 20
-PNG = image("PNG")
 HTML = b"<!DOCTYPE html><script>alert(1)</script>"
-RULES = FileValidatorImpl(FileTypeConfig(blacklist=["exe"]), max_file_size=12 * MIB)
-
-
-class Attached(BaseModel):
-    key: str
-
-
-async def user(x_user: str | None = Header(default=None)) -> str | None:
-    return x_user
-
-
-@asynccontextmanager
-async def client_of(storage, **options):
-    """A client of an application whose uploads go to the storage, and of the storage itself."""
-    uploads = DirectUploads(storage, SECRET, **{"folder": "photos", "validator": RULES, **options})
-    app = FastAPI()
-    register_exception_handlers(app)
-    app.include_router(direct_router(uploads, owner=user))
-    if isinstance(storage, LocalStorage):
-        app.include_router(signed_uploads(storage), prefix="/stored")
-
-    @app.post("/attach")
-    async def attach(body: Attached, x_user: str | None = Header(default=None)) -> dict[str, str]:
-        return {"file_id": (await uploads.attach(body.key, owner=x_user)).file_id}
-
-    async with storage, served(app) as url, httpx.AsyncClient(base_url=url) as client:
-        yield client, uploads
-
-
-async def held_by(storage):
-    return sorted([info.file_id async for info in storage.list()])
 
 
 # ---- how browsers send a file; each gives the answer of the storage and the key to hand back
-
-
-async def by_form(client, content, name, size=None):
-    begun = (await client.post("/uploads", json={"filename": name, "size": size})).json()
-    return await send_form(client, begun, content), begun["key"]
 
 
 async def by_put(client, content, name, size=None):
@@ -84,10 +41,6 @@ async def by_uppy(client, content, name):
     begun = (await client.get("/uploads/s3/params", params={"filename": name, "type": "text/html"})).json()
     assert begun["method"] == "POST"
     return await send_form(client, begun, content), begun["fields"]["key"]
-
-
-async def send_form(client, begun, content):
-    return await client.post(begun["url"], data=begun["fields"], files={"file": ("blob", content)})
 
 
 WAYS = {"form": by_form, "put": by_put, "uppy": by_uppy}
@@ -123,6 +76,17 @@ async def test_a_storage_that_keeps_to_a_prefix_keeps_all_of_it_there(s3_server,
         attached = await uploads.attach(key)
         assert attached.name.startswith("tenant/photos/")
         assert await held_by(storage) == [attached.file_id]
+
+
+@pytest.mark.parametrize(
+    ("content", "dimensions"),
+    [(image("PNG", (30, 20)), (30, 20)), (image("PNG", (300, 200)) + bytes(70_000), (300, 200)), (PNG[:20], None)],
+    ids=["small", "large", "cut off"],
+)
+async def test_an_attached_image_knows_its_dimensions(storage, content, dimensions):
+    async with client_of(storage) as (client, uploads):
+        _, key = await by_form(client, content, "cat.png")
+        assert StoredImage.of(await uploads.attach(key)).known_dimensions == dimensions
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -195,12 +159,14 @@ CONTENTS = {
     "bytes-as-image": ("cat.png", bytes(100), 400),
     "type-not-let-in": ("page.html", HTML, 400),
     "too-large": ("big.bin", bytes(2000), 413),
+    "extension": ("cat.jpeg", b"\xff\xd8\xff\xe0", 400),
 }
 
 
 @pytest.mark.parametrize(("name", "content", "status"), CONTENTS.values(), ids=CONTENTS)
 async def test_content_that_is_not_let_in_is_removed(storage, name, content, status):
-    rules = FileValidatorImpl(FileTypeConfig(type_blacklist=["text/html"]), max_file_size=1000)
+    types = FileTypeConfig(type_blacklist=["text/html"], blacklist=["jpeg"])
+    rules = FileValidatorImpl(types, max_file_size=1000)
     async with client_of(storage, validator=None) as (client, _):  # one that asked for nothing
         _, key = await by_form(client, content, name)
         strict = DirectUploads(storage, SECRET, folder="photos", validator=rules)
@@ -238,6 +204,18 @@ async def test_only_whom_it_was_given_to_may_attach_an_upload(storage):
         assert await held_by(storage) == before
 
 
+OTHERS = {"folder": {"folder": "invoices"}, "pending": {"pending": "elsewhere"}}
+
+
+@pytest.mark.parametrize("options", OTHERS.values(), ids=OTHERS)
+async def test_an_upload_is_attached_by_those_uploads_that_it_began_with(storage, options):
+    async with client_of(storage) as (client, uploads):
+        _, key = await by_form(client, PNG, "cat.png")
+        with pytest.raises(AccessDeniedException):
+            await DirectUploads(storage, SECRET, **{"folder": "photos", **options}).attach(key)
+        assert await (await uploads.attach(key)).read() == PNG
+
+
 ERRORS = {
     "attach": lambda uploads, key: uploads.attach(key),
     "list": lambda uploads, key: uploads.list_parts(key, "x" * 32),
@@ -256,26 +234,34 @@ async def test_no_error_shows_a_signature(storage, call):
         assert signature not in f"{failed.value} {failed.value.file_id} {begun!r}"
 
 
-@pytest.mark.parametrize(("replaced_after", "is_attached"), [("stat", False), ("copy", True)])
+REPLACED = {
+    "unlike-its-name": ("stat", HTML, 400),
+    "too-large": ("stat", PNG + bytes(2000), 413),
+    "too-late": ("copy", HTML, None),
+}
+
+
+@pytest.mark.parametrize(("moment", "content", "status"), REPLACED.values(), ids=REPLACED)
 async def test_a_file_that_is_replaced_meanwhile_is_not_attached_unseen(
-    storage, replaced_after, is_attached, no_blocking_calls
+    storage, moment, content, status, no_blocking_calls
 ):
-    async with client_of(storage) as (client, uploads):
+    async with client_of(storage, validator=FileValidatorImpl(max_file_size=1000)) as (client, uploads):
         _, key = await by_form(client, PNG, "cat.png")
         no_blocking_calls.deactivate()
         replaced = []
 
         def replace(event):
-            if event.operation == replaced_after:
+            if event.operation == moment:
                 events.hooks.remove(replace)
-                replaced.append(overwrite(storage, key, HTML))
+                replaced.append(overwrite(storage, key, content))
 
         events.hooks.append(replace)
-        if is_attached:
+        if status is None:
             assert await (await uploads.attach(key)).read() == PNG
         else:
-            with pytest.raises(InvalidFileTypeException, match="text/html"):
+            with pytest.raises(StorageException) as refused:
                 await uploads.attach(key)
+            assert refused.value.http_status == status
             assert await held_by(storage) == []
         assert replaced
 
@@ -302,142 +288,6 @@ REFUSED = {
 async def test_what_is_not_let_in_does_not_begin(storage, body, status):
     async with client_of(storage) as (client, _):
         assert (await client.post("/uploads", json=body)).status_code == status
-
-
-# ---- uploads in parts, as Uppy asks for them
-
-
-class InParts:
-    """One upload in parts."""
-
-    def __init__(self, client, begun):
-        self.client, self.key, self.upload_id = client, begun["key"], begun["uploadId"]
-        self.etags = {}
-
-    @classmethod
-    async def begin(cls, client, name="film.mp4"):
-        body = {"filename": name, "type": "text/html", "metadata": {"name": name}}
-        return cls(client, (await client.post("/uploads/s3/multipart", json=body)).json())
-
-    async def ask(self, method, path="", **options):
-        params = {"key": self.key}
-        return await self.client.request(
-            method, f"/uploads/s3/multipart/{self.upload_id}{path}", params=params, **options
-        )
-
-    async def send(self, number, content):
-        url = (await self.ask("GET", f"/{number}")).json()["url"]
-        self.etags[number] = (await self.client.put(url, content=content)).headers["etag"]
-
-    async def complete(self, etags=None):
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in (etags or self.etags).items()]
-        return await self.ask("POST", "/complete", json={"parts": parts})
-
-
-FILM = b"\0\0\0\x18ftypmp42" + bytes(5 * MIB - 12)
-
-
-async def test_parts_become_a_file(storage):
-    async with client_of(storage) as (client, uploads):
-        upload = await InParts.begin(client)
-        await upload.send(2, b"the end")
-        await upload.send(1, FILM)
-        listed = (await upload.ask("GET")).json()
-        assert [(part["PartNumber"], part["Size"]) for part in listed] == [(1, len(FILM)), (2, 7)]
-        assert {part["PartNumber"]: part["ETag"] for part in listed} == upload.etags
-
-        unquoted = {number: etag.strip('"') for number, etag in upload.etags.items()}  # as newer Uppys say them
-        done = (await upload.complete(unquoted)).json()
-        assert done["key"] == upload.key
-        assert done["location"].endswith("_film.mp4")
-        attached = await uploads.attach(done["key"])
-        assert await attached.read() == FILM + b"the end"
-        assert (await attached.get_info()).content_type == "video/mp4"
-        assert await held_by(storage) == [attached.file_id]
-        assert (await upload.complete()).status_code == 404
-
-
-async def test_parts_are_given_up(storage):
-    async with client_of(storage) as (client, _):
-        upload = await InParts.begin(client)
-        await upload.send(1, FILM)
-        for _ in range(2):
-            assert (await upload.ask("DELETE")).json() == {}
-        assert (await upload.ask("GET")).status_code == 404
-        assert await held_by(storage) == []
-        assert storage.scheme != "s3" or await open_uploads(storage) == []
-
-
-async def test_parts_that_cannot_be_right_are_refused(storage):
-    async with client_of(storage) as (client, _):
-        upload = await InParts.begin(client)
-        await upload.send(1, b"small")
-        await upload.send(2, b"end")
-        etag = upload.etags[1]
-        statuses = {
-            "too-small": (await upload.complete()).status_code,
-            "other-etag": (await upload.complete({1: "x"})).status_code,
-            "never-sent": (await upload.complete({1: etag, 3: etag})).status_code,
-            "twice": (await upload.ask("POST", "/complete", json={"parts": 2 * [part(1, etag)]})).status_code,
-            "none": (await upload.ask("POST", "/complete", json={"parts": []})).status_code,
-            "number-0": (await upload.ask("GET", "/0")).status_code,
-            "number-10001": (await upload.ask("GET", "/10001")).status_code,
-        }
-        assert statuses == {
-            **dict.fromkeys(["too-small", "other-etag", "never-sent", "twice"], 400),
-            **dict.fromkeys(["none", "number-0", "number-10001"], 422),
-        }
-        assert [file_id for file_id in await held_by(storage) if "/parts/" not in file_id] == []
-
-
-def part(number, etag):
-    return {"PartNumber": number, "ETag": etag}
-
-
-async def test_parts_that_are_too_large_together_make_no_file(storage):
-    async with client_of(storage, validator=FileValidatorImpl(max_file_size=len(FILM))) as (client, _):
-        upload = await InParts.begin(client)
-        await upload.send(1, FILM)
-        await upload.send(2, b"x")
-        assert (await upload.complete()).status_code == 413
-        assert [file_id for file_id in await held_by(storage) if "/parts/" not in file_id] == []
-
-
-@pytest.mark.parametrize(
-    "method_and_path", [("GET", ""), ("GET", "/1"), ("POST", "/complete"), ("DELETE", "")], ids=" ".join
-)
-async def test_parts_are_their_owners(storage, method_and_path):
-    async with client_of(storage) as (client, _):
-        client.headers["X-User"] = "anna"
-        upload = await InParts.begin(client)
-        await upload.send(1, FILM)
-        client.headers["X-User"] = "ben"
-        method, path = method_and_path
-        body = {"json": {"parts": [part(1, upload.etags[1])]}} if method == "POST" else {}
-        assert (await upload.ask(method, path, **body)).status_code == 403
-        client.headers["X-User"] = "anna"
-        upload.upload_id = "x" * 32
-        if path != "/1" and method != "DELETE":
-            assert (await upload.ask(method, path, **body)).status_code == 404
-
-
-# ---- what nobody attaches
-
-
-async def test_what_nobody_attaches_in_time_is_removed(storage, monkeypatch):
-    async with client_of(storage) as (client, uploads):
-        _, kept = await by_form(client, PNG, "kept.png")
-        await by_form(client, PNG, "forgotten.png")
-        foreign = await storage.upload(b"x", "pending/readme.txt")
-        await InParts.begin(client)
-        attached = await uploads.attach(kept)
-        assert await uploads.remove_expired() == 0
-
-        later = pending_keys.time.time() + 86_401
-        monkeypatch.setattr(pending_keys, "time", SimpleNamespace(time=lambda: later))
-        assert await uploads.remove_expired() == 2
-        assert await held_by(storage) == sorted([attached.file_id, str(storage.identify(foreign))])
-        assert storage.scheme != "s3" or await open_uploads(storage) == []
 
 
 # ---- the routes of a folder
@@ -490,7 +340,52 @@ async def test_a_client_that_goes_while_it_puts_leaves_nothing(local, caplog):
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_the_schema_shows_the_routes():
+def signed_put(local, content=PNG):
+    return local.presign("a.png", method="PUT", content_type="image/png", content_length=len(content))
+
+
+async def chunks(content):
+    yield content[:10]
+    yield content[10:]
+
+
+@pytest.mark.parametrize(("content", "status"), [(PNG, 200), (PNG + b"x", 413), (PNG[:-1], 400)], ids=["", "+", "-"])
+async def test_a_put_that_does_not_say_its_size_is_counted(local, content, status):
+    async with client_of(local) as (client, _):
+        headers = {"Content-Type": "image/png", "Transfer-Encoding": "chunked"}
+        sent = await client.put(signed_put(local), content=chunks(content), headers=headers)
+        assert sent.status_code == status
+        assert await held_by(local) == (["file:a.png"] if status == 200 else [])
+
+
+async def test_of_two_puts_at_once_one_is_there_whole(local):
+    contents = [bytes([number]) * MIB for number in range(2)]
+    async with client_of(local) as (client, _):
+        url = signed_put(local, contents[0])
+        headers = {"Content-Type": "image/png"}
+        sent = await asyncio.gather(*[client.put(url, content=content, headers=headers) for content in contents])
+        assert {answer.status_code for answer in sent} == {200}
+        assert await local.read("a.png") in contents
+
+
+async def test_a_put_through_a_link_is_refused(local, tmp_path):
+    async with client_of(local) as (client, _):
+        await local.upload(b"x", "b.png")
+        (tmp_path / "files" / "out").symlink_to(tmp_path)
+        url = local.presign("out/a.png", method="PUT")
+        assert (await client.put(url, content=PNG)).status_code == 403
+        assert not (tmp_path / "a.png").exists()
+
+
+def test_the_schema_tells_what_each_route_is_for(local):
     app = FastAPI()
-    app.include_router(direct_router(DirectUploads(LocalStorage("files"), SECRET)))
-    assert len(app.openapi()["paths"]) == 6
+    app.include_router(direct_router(DirectUploads(local, SECRET)))
+    schema = app.openapi()
+    assert len(schema["paths"]) == 6
+    operations = list(chain.from_iterable(path.values() for path in schema["paths"].values()))
+    assert [operation["summary"] for operation in operations if not operation.get("description")] == []
+    models = schema["components"]["schemas"]
+    assert [name for name in models if name.startswith("_") or not models[name].get("description")] == [
+        "HTTPValidationError",
+        "ValidationError",
+    ]

@@ -2,6 +2,11 @@
 
 import asyncio
 import io
+import os
+import select
+import signal
+import subprocess
+import sys
 import zipfile
 from contextlib import asynccontextmanager, suppress
 
@@ -78,6 +83,23 @@ async def test_what_clamd_could_not_look_into_is_not_infected_but_unscanned(clam
 async def test_a_missing_file_is_no_matter_of_the_scanner(clamd):
     with pytest.raises(FileNotFoundException):
         await ClamdScanner(clamd.path).scan(MemoryStorage().file("missing.pdf"))
+
+
+KILLED = """
+import os, signal
+from tests.support.clamd import clamd_server, found_clamd
+with clamd_server(found_clamd()) as server:
+    print(server.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_it_does_not_outlive_the_tests_that_started_it(clamd, tmp_path):
+    command, environment = [sys.executable, "-c", KILLED], {**os.environ, "TMPDIR": str(tmp_path)}
+    tests = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert tests.returncode == -signal.SIGKILL, tests.stderr
+    with suppress(ProcessLookupError), os.fdopen(os.pidfd_open(int(tests.stdout)), "rb") as daemon:
+        assert select.select([daemon], [], [], 10) == ([daemon], [], [])
 
 
 # ---- one that is not what it should be

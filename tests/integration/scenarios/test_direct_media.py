@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from async_storages import FileTypeConfig, FileValidatorImpl, StoredImage
 from async_storages.integrations.fastapi import DirectUploads, direct_router, register_exception_handlers
 from tests.support.corpus import image
+from tests.support.direct import MIB, InParts, by_form
 from tests.support.uvicorn_server import served
 
-MIB = 1 << 20
 LARGEST = 16 * MIB
 RULES = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/*", "video/*"]), max_file_size=LARGEST)
 PNG = image("PNG", (40, 30)) + bytes(6 * MIB)
@@ -78,20 +78,15 @@ async def keys_of(storage):
 
 async def send(browser, name, content):
     """Upload as a form; the answer of the bucket, and what to hand back."""
-    form = (await browser.post("/uploads", json={"filename": name, "size": len(content)})).json()
-    return await browser.post(form["url"], data=form["fields"], files={"file": content}), form["key"]
+    return await by_form(browser, content, name, len(content))
 
 
 async def send_parts(browser, name, content, part_size=5 * MIB):
     """Upload in parts, as Uppy does."""
-    begun = (await browser.post("/uploads/s3/multipart", json={"filename": name})).json()
-    path, key = f"/uploads/s3/multipart/{begun['uploadId']}", {"key": begun["key"]}
-    parts = []
+    upload = await InParts.begin(browser, name)
     for number, start in enumerate(range(0, len(content), part_size), 1):
-        signed = (await browser.get(f"{path}/{number}", params=key)).json()
-        sent = await browser.put(signed["url"], content=content[start : start + part_size])
-        parts.append({"PartNumber": number, "ETag": sent.headers["etag"]})
-    return await browser.post(f"{path}/complete", params=key, json={"parts": parts}), begun["key"]
+        await upload.send(number, content[start : start + part_size])
+    return await upload.complete(), upload.key
 
 
 SENT = {"image": (send, "sea.png", PNG, [40, 30]), "video in parts": (send_parts, "sea.mp4", MP4, None)}

@@ -1,0 +1,110 @@
+"""Uploads in parts to a folder: see `PartUploads`.
+
+```
+films/5f0c7a4be11c9d20_a.mp4                      the file, once it is complete
+films/0b8e5d…2f/0                                 says to which file the upload goes
+films/0b8e5d…2f/1, films/0b8e5d…2f/2 …            its parts, sent by presigned URLs
+```
+"""
+
+import re
+import secrets
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
+
+from async_storages import sniff
+from async_storages.backends.parts import StoredPart, check_number, chosen_parts
+from async_storages.errors import FileNotFoundException
+from async_storages.ids import FileId
+from async_storages.storage import FileName
+
+if TYPE_CHECKING:
+    from async_storages.backends.local import LocalStorage
+
+__all__ = ["FolderParts"]
+
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_BEGINNING = re.compile(rf"(?:.*/)?({_UPLOAD_ID.pattern})/0")
+
+
+class FolderParts:
+    """`PartUploads` to a folder, where parts are files beside the one that they become.
+
+    A part that is sent after the upload was given up, while its URL is good, stays until somebody removes it.
+
+    Args:
+        storage: Where all of them are.
+    """
+
+    def __init__(self, storage: "LocalStorage") -> None:
+        self._storage = storage
+
+    async def begin(self, name: FileName, *, content_type: str) -> str:
+        """Begin an upload: see `PartUploads.begin`. The type is told from the name again when it is complete."""
+        target, upload_id = self._storage.identify(name), secrets.token_hex(16)
+        self._storage.presign(target, method="PUT", content_type=content_type)  # refuses now what it would later
+        await self._storage.upload(target.key.encode(), _part(target, upload_id, 0))
+        return upload_id
+
+    async def presign_part(self, name: FileName, upload_id: str, number: int, expires_in: float = 3600) -> str:
+        """A URL for one part: see `PartUploads.presign_part`; raises FileNotFoundException as `parts` does."""
+        part = _part(await self._begun(name, upload_id), upload_id, check_number(number))
+        return self._storage.presign(part, expires_in, "PUT")
+
+    async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
+        """The parts that are there: see `PartUploads.parts`."""
+        target = await self._begun(name, upload_id)
+        folder = self._storage._bare_key(_part(target, upload_id, 0)).removesuffix("0")  # noqa: SLF001 - of the same house
+        found = [
+            StoredPart(int(info.file_id.rpartition("/")[2]), info.file_size, info.etag or "")
+            async for info in self._storage.list(folder)
+        ]
+        return sorted((part for part in found if part.number), key=lambda part: part.number)
+
+    async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
+        """Put parts together: see `PartUploads.complete`."""
+        target, parts = self._storage.identify(name), chosen_parts(await self.parts(name, upload_id), etags, max_size)
+        content = self._joined(target, upload_id, parts)
+        await self._storage.upload(content, target, content_type=sniff.guess_by_name(target.key))
+        await self.abort(target, upload_id)
+
+    async def abort(self, name: FileName, upload_id: str) -> None:
+        """Give an upload up: see `PartUploads.abort`."""
+        try:
+            parts = await self.parts(name, upload_id)
+        except FileNotFoundException:
+            return
+        target = self._storage.identify(name)
+        await self._storage.delete_many(_part(target, upload_id, part.number) for part in parts)
+        await self._storage.delete(_part(target, upload_id, 0))
+
+    async def unfinished(self, prefix: str) -> list[tuple[FileId, str]]:
+        """All uploads under way: see `PartUploads.unfinished`."""
+        uploads: list[tuple[FileId, str]] = []
+        async for info in self._storage.list(prefix):
+            if found := _BEGINNING.fullmatch(info.file_id.removeprefix("file:")):
+                with suppress(FileNotFoundException):  # it ended meanwhile
+                    key = (await self._storage.read(info.file_id)).decode()
+                    uploads.append((FileId("file", None, key), found[1]))
+        return uploads
+
+    async def _begun(self, name: FileName, upload_id: str) -> FileId:
+        """The file that the upload goes to, if there is such an upload."""
+        target = self._storage.identify(name)
+        if (await self._storage.read(_part(target, upload_id, 0))).decode() != target.key:
+            raise FileNotFoundException("no such upload")
+        return target
+
+    async def _joined(self, target: FileId, upload_id: str, parts: Iterable[StoredPart]) -> AsyncGenerator[bytes]:
+        for part in parts:
+            async with aclosing(self._storage.stream(_part(target, upload_id, part.number))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+
+def _part(target: FileId, upload_id: str, number: int) -> FileId:
+    if not _UPLOAD_ID.fullmatch(upload_id):
+        raise FileNotFoundException("no such upload")
+    folder, slash, _name = target.key.rpartition("/")
+    return FileId(target.scheme, None, f"{folder}{slash}{upload_id}/{number}")

@@ -1,0 +1,174 @@
+"""Direct uploads that are broken off, forgotten or crashed in the middle: nothing is left that nobody knows."""
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+from async_storages import LocalStorage, StorageException, StorageUnavailableException, StoredFile, events, registry
+from async_storages.integrations.fastapi.direct import DirectUploads
+from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from async_storages.quarantine import review
+from async_storages.scanning import Clean
+from async_storages.testing.contract.tools import cancelled_at, in_child
+from tests.support.direct import PNG, SECRET, a_day_later, by_form, client_of, held_by
+from tests.support.ledgers import settle
+from tests.support.tracked import Base, Book
+
+
+async def sent(storage, uploads, content=PNG):
+    """The key of an upload that has arrived."""
+    begun = await uploads.start("cat.png", len(content))
+    await storage.upload(content, begun.key, content_type="image/png")
+    return begun.key
+
+
+async def outside_of(folder, storage):
+    return [file_id for file_id in await held_by(storage) if f"{folder}/" not in file_id]
+
+
+# ---- cancelled
+
+
+async def test_an_attach_that_is_cancelled_anywhere_leaves_no_file(storage):
+    async with storage:
+        uploads = DirectUploads(storage, SECRET, folder="photos")
+        for suspension in count():
+            key = await sent(storage, uploads)
+            if not await cancelled_at(suspension, uploads.attach(key)):
+                break
+            assert await outside_of("pending", storage) == []
+        assert suspension > 3
+        assert len(await outside_of("pending", storage)) == 1
+
+
+# ---- forgotten
+
+
+async def test_what_nobody_attaches_in_time_is_removed(storage):
+    async with client_of(storage) as (client, uploads):
+        _, kept = await by_form(client, PNG, "kept.png")
+        await by_form(client, PNG, "forgotten.png")
+        foreign = await storage.upload(b"x", "pending/readme.txt")
+        attached = await uploads.attach(kept)
+        assert await uploads.remove_expired() == 0
+        with a_day_later():
+            assert await uploads.remove_expired() == 1
+        assert await held_by(storage) == sorted([attached.file_id, str(storage.identify(foreign))])
+
+
+@pytest.mark.parametrize("moment", ["stat", "copy", "delete"])
+async def test_an_upload_that_expires_while_it_is_attached_is_a_file_or_gone(storage, moment):
+    async with storage:
+        uploads = DirectUploads(storage, SECRET, folder="photos")
+        key, removals = await sent(storage, uploads), []
+
+        def expire(event):
+            if event.operation == moment and not removals:
+                removals.append(asyncio.ensure_future(uploads.remove_expired()))
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(uploads._keys, "is_over", lambda _key: True)
+            patched.setattr(events, "hooks", [*events.hooks, expire])
+            [attached] = await asyncio.gather(uploads.attach(key), return_exceptions=True)
+            await asyncio.gather(*removals)
+        assert removals
+        expected = [attached.file_id] if isinstance(attached, StoredFile) else []
+        assert expected or isinstance(attached, StorageException)
+        assert await held_by(storage) == expected
+
+
+class Unsteady(LocalStorage):
+    """Cannot be listed the first time."""
+
+    is_away = True
+
+    async def list(self, prefix=""):
+        if self.is_away:
+            self.is_away = False
+            raise StorageUnavailableException("told to")
+        async for info in super().list(prefix):
+            yield info
+
+
+async def test_a_worker_removes_them_and_goes_on_when_the_storage_fails(tmp_path, caplog, monkeypatch):
+    storage, removed = Unsteady(tmp_path / "files", base_url="/stored", secret_key=SECRET), asyncio.Event()
+    uploads = DirectUploads(storage, SECRET)
+    await sent(storage, uploads)
+    monkeypatch.setattr(events, "hooks", [lambda event: event.operation == "delete" and removed.set()])
+    with a_day_later():
+        async with asyncio.timeout(10), uploads.running(timedelta(0)):
+            await removed.wait()
+    assert await held_by(storage) == []
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "told to" in caplog.text
+    assert len(asyncio.all_tasks()) == 1
+
+
+# ---- rolled back
+
+
+async def test_a_file_whose_row_is_rolled_back_goes(storage, tmp_path):
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}")
+    async with storage, engine.connect() as connection:
+        with registry.override("documents", storage):
+            uploads = DirectUploads(storage, SECRET)
+            async with enable_file_tracking(async_sessionmaker(connection))() as session:
+                await session.run_sync(lambda plain: Base.metadata.create_all(plain.connection()))
+                session.add(Book(file=await uploads.attach(await sent(storage, uploads))))
+                await session.flush()
+                await session.rollback()
+            assert await held_by(storage) == []
+    await engine.dispose()
+
+
+# ---- crashed
+
+
+async def attach(storage, ledger):
+    uploads = DirectUploads(storage, SECRET, folder="released", ledger=ledger)
+    await uploads.attach(await sent(storage, uploads))
+
+
+class Finds:
+    """A scanner that finds nothing."""
+
+    async def scan(self, _file):
+        return Clean()
+
+
+async def release(storage, ledger):
+    file = await storage.save(b"harmless", "a.txt", folder="pending")
+    await review(file, Finds(), folder="released", ledger=ledger)
+
+
+@asynccontextmanager
+async def running_on(folder):
+    """A storage with a ledger, as the application opens them."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'test.sqlite'}")
+    storage = LocalStorage(folder / "files", base_url="/stored", secret_key=SECRET)
+    with registry.override("documents", storage):
+        async with FileLedger(engine, Base.metadata) as ledger:
+            await ledger.create()
+            await ledger._databases.plainly(Base.metadata.create_all)
+            yield storage, ledger
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("work", [attach, release], ids=["attach", "review"])
+async def test_a_copy_that_a_crash_left_is_removed_by_the_ledger(tmp_path, work):
+    async def crash():
+        events.hooks.append(lambda event: event.operation == "copy" and os._exit(9))
+        async with running_on(tmp_path) as (storage, ledger):
+            await work(storage, ledger)
+
+    assert "the child died" in await asyncio.to_thread(in_child, crash)
+    async with running_on(tmp_path) as (storage, ledger):
+        released = [file_id for file_id in await held_by(storage) if file_id.startswith("file:released/")]
+        assert len(released) == 1
+        await settle(ledger)
+        assert not await storage.exists(released[0])

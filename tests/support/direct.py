@@ -1,0 +1,116 @@
+"""Direct uploads as browsers do them, to an application of their own."""
+
+import time
+from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from fastapi import FastAPI, Header
+from pydantic import BaseModel
+
+from async_storages import FileTypeConfig, FileValidatorImpl, LocalStorage
+from async_storages.integrations.fastapi import pending_keys
+from async_storages.integrations.fastapi.direct import DirectUploads
+from async_storages.integrations.fastapi.direct_routes import direct_router
+from async_storages.integrations.fastapi.handlers import register_exception_handlers
+from async_storages.integrations.fastapi.local import signed_uploads
+from tests.support.corpus import image
+from tests.support.uvicorn_server import served
+
+SECRET = "a secret of the uploads"
+MIB = 1 << 20
+PNG = image("PNG")
+RULES = FileValidatorImpl(FileTypeConfig(blacklist=["exe"]), max_file_size=12 * MIB)
+
+
+class Attached(BaseModel):
+    key: str
+
+
+async def user(x_user: str | None = Header(default=None)) -> str | None:
+    return x_user
+
+
+@asynccontextmanager
+async def client_of(storage, folder_of=(), **options):
+    """A client of an application whose uploads go to the storage, or to a folder of it, and the uploads themselves."""
+    place = storage.within(*folder_of) if folder_of else storage
+    uploads = DirectUploads(place, SECRET, **{"folder": "photos", "validator": RULES, **options})
+    app = FastAPI()
+    register_exception_handlers(app)
+    app.include_router(direct_router(uploads, owner=user))
+    if isinstance(storage, LocalStorage):
+        app.include_router(signed_uploads(storage), prefix="/stored")
+
+    @app.post("/attach")
+    async def attach(body: Attached, x_user: str | None = Header(default=None)) -> dict[str, str]:
+        return {"file_id": (await uploads.attach(body.key, owner=x_user)).file_id}
+
+    async with storage, served(app) as url, httpx.AsyncClient(base_url=url) as client:
+        yield client, uploads
+
+
+async def held_by(storage):
+    """The ids of its files."""
+    return sorted([info.file_id async for info in storage.list()])
+
+
+async def by_form(client, content, name, size=None):
+    """Upload by a form; the answer of the storage, and the key to hand back."""
+    begun = (await client.post("/uploads", json={"filename": name, "size": size})).json()
+    return await send_form(client, begun, content), begun["key"]
+
+
+async def send_form(client, begun, content):
+    return await client.post(begun["url"], data=begun["fields"], files={"file": ("blob", content)})
+
+
+# ---- in parts, as Uppy asks for them
+
+
+class InParts:
+    """One upload in parts."""
+
+    def __init__(self, client, begun):
+        self.client, self.key, self.upload_id = client, begun["key"], begun["uploadId"]
+        self.etags = {}
+
+    @classmethod
+    async def begin(cls, client, name="film.mp4"):
+        body = {"filename": name, "type": "text/html", "metadata": {"name": name}}
+        return cls(client, (await client.post("/uploads/s3/multipart", json=body)).json())
+
+    async def ask(self, method, path="", **options):
+        params = {"key": self.key}
+        return await self.client.request(
+            method, f"/uploads/s3/multipart/{self.upload_id}{path}", params=params, **options
+        )
+
+    async def url_of(self, number):
+        return (await self.ask("GET", f"/{number}")).json()["url"]
+
+    async def send(self, number, content):
+        sent = await self.client.put(await self.url_of(number), content=content)
+        self.etags[number] = sent.headers["etag"]
+
+    async def complete(self, etags=None):
+        parts = [part(number, etag) for number, etag in (etags or self.etags).items()]
+        return await self.ask("POST", "/complete", json={"parts": parts})
+
+
+FILM = b"\0\0\0\x18ftypmp42" + bytes(5 * MIB - 12)
+
+
+def part(number, etag):
+    """A part as Uppy says it."""
+    return {"PartNumber": number, "ETag": etag}
+
+
+@contextmanager
+def a_day_later():
+    """The time of every upload that was begun before is over."""
+    with pytest.MonkeyPatch.context() as patched:
+        later = time.time() + 86_401
+        patched.setattr(pending_keys, "time", SimpleNamespace(time=lambda: later))
+        yield
