@@ -27,7 +27,7 @@ from itertools import islice
 from typing import Literal
 
 from async_storages import naming
-from async_storages._tasks import offload
+from async_storages._tasks import offload, wait_out
 from async_storages.errors import (
     FileNotFoundException,
     InvalidArgumentException,
@@ -218,13 +218,14 @@ class _Opening:
         return chunk
 
     async def aclose(self) -> None:
-        if not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        self._task.cancel()
+        cancelled = await wait_out(self._task)
         if not self._task.cancelled():
             self._task.exception()  # retrieved, so that asyncio does not log it as forgotten
         if self._chunks is not None:
             await self._chunks.aclose()
+        if cancelled is not None:
+            raise cancelled
 
 
 async def _member(

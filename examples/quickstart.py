@@ -164,7 +164,7 @@ async def in_threads[T](manager: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 @asynccontextmanager
 async def file_server() -> AsyncIterator[str]:
-    """Serve presigned URLs of the storage; FastAPI will do this in an application."""
+    """Serve presigned URLs of the storage, as `signed_downloads` does in a FastAPI application."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         storage = registry.get("documents").storage_for(f"file:{request.match_info['key']}")
@@ -265,7 +265,7 @@ def main() -> int:
     except StorageException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(f"The files and the database stay in {WORKPLACE}/;  make demo ARGS=--clean  removes them.")
+    print(f"What was stored here stays in {WORKPLACE}/;  make demo ARGS=--clean  removes them.")
     return 0
 
 

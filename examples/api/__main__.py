@@ -70,10 +70,9 @@ def settings_in(folder: Path, url: str, s3: S3Config | None = None) -> Settings:
 
 
 async def prepare_bucket(s3: S3Config, url: str) -> None:
-    """What is done to a bucket once: it lets our pages in, and removes what nobody attaches."""
+    """What is done to a bucket once: it lets our pages in."""
     async with S3Storage.from_config(s3) as storage:
         await storage.bucket_admin.allow_origins([url])
-        await storage.bucket_admin.expire("pending/", days=2)
 
 
 def alembic_config(database_url: str) -> Config:

@@ -46,9 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         try:
-            async with storage_lifespan(manager, ledger=ledger)(app):
-                if isinstance(storage, LocalStorage):  # S3 does it by itself: see `prepare_bucket`
-                    await uploads.remove_expired()
+            async with storage_lifespan(manager, ledger=ledger, uploads=uploads)(app):
                 yield
         finally:
             await engine.dispose()

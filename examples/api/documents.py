@@ -1,6 +1,6 @@
 """The routes of documents."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Form, Query, Response, UploadFile
 from sqlalchemy import select
@@ -8,13 +8,15 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from api.dependencies import DocumentDep, SessionDep, UploadsDep, UserDep
 from api.models import Document
-from api.schemas import LARGEST, DirectDocument, DocumentOut, Number, Title, shown
+from api.schemas import LARGEST, DirectDocument, DocumentOut, Number, Title
 from async_storages import FileDownload, FileNotFoundException
 from async_storages.integrations.fastapi import (
-    ClosingStreamingResponse,
     DownloadServiceDep,
     StoredFileResponse,
+    ZipResponse,
+    file_responses,
     problem_responses,
+    response_with_urls,
 )
 
 After = Annotated[int, Query(ge=0, le=LARGEST, description="The last document of the page before")]
@@ -28,7 +30,7 @@ async def upload(title: Annotated[Title, Form()], file: UploadFile, session: Ses
     document = Document(owner=user, title=title, file=file)
     session.add(document)
     await session.commit()
-    return await shown(DocumentOut, document, 201)
+    return await response_with_urls(DocumentOut, document, 201)
 
 
 @router.post(
@@ -39,40 +41,34 @@ async def attach(body: DirectDocument, session: SessionDep, user: UserDep, uploa
     document = Document(owner=user, title=body.title, file=await uploads.attach(body.key, owner=user))
     session.add(document)
     await session.commit()
-    return await shown(DocumentOut, document, 201)
+    return await response_with_urls(DocumentOut, document, 201)
 
 
 @router.get("", response_model=list[DocumentOut])
 async def list_documents(session: SessionDep, user: UserDep, after: After = 0) -> Response:
     """The user's documents, a hundred at a time."""
     query = select(Document).where(Document.owner == user, Document.id > after).order_by(Document.id).limit(100)
-    return await shown(list[DocumentOut], (await session.scalars(query)).all())
+    return await response_with_urls(list[DocumentOut], (await session.scalars(query)).all())
 
 
-def _file_response(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    schema = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"content": dict.fromkeys(media_types, schema)}, **problem_responses(404)}
-
-
-@router.post("/zip", response_class=Response, responses=_file_response("application/zip"))
+@router.post("/zip", response_class=Response, responses=file_responses("application/zip") | problem_responses(404))
 async def download_zip(
     numbers: Annotated[list[Number], Body(min_length=1, max_length=100)],
     session: SessionDep,
     user: UserDep,
     downloads: DownloadServiceDep,
-) -> ClosingStreamingResponse:
+) -> ZipResponse:
     """Several files as one archive."""
     query = select(Document).where(Document.owner == user, Document.id.in_(numbers)).order_by(Document.id)
     found = (await session.scalars(query)).all()
     if len(found) < len(set(numbers)):
         raise FileNotFoundException(f"{user!r} has not all of the documents", operation="zip")
     archive = await downloads.prepare_zip([FileDownload(file_id=each.file.file_id) for each in found])
-    headers = {"Content-Disposition": "attachment; filename=documents.zip", "Content-Length": str(archive.size)}
-    return ClosingStreamingResponse(archive.stream(), headers=headers, media_type="application/zip")
+    return ZipResponse(archive, "documents.zip")
 
 
 @router.head("/{number}/file", include_in_schema=False)
-@router.get("/{number}/file", response_class=Response, responses=_file_response("*/*"))
+@router.get("/{number}/file", response_class=Response, responses=file_responses(redirect=True) | problem_responses(404))
 async def download(document: DocumentDep) -> StoredFileResponse:
     """The file: a redirect to its URL."""
     return StoredFileResponse(document.file)
@@ -86,7 +82,7 @@ async def replace(document: DocumentDep, file: UploadFile, session: SessionDep) 
         await session.commit()
     except StaleDataError as error:
         raise FileNotFoundException("the document was deleted meanwhile", operation="replace") from error
-    return await shown(DocumentOut, document)
+    return await response_with_urls(DocumentOut, document)
 
 
 @router.delete("/{number}", status_code=204, responses=problem_responses(404))

@@ -6,12 +6,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.dependencies import LedgerDep, SessionDep
 from api.schemas import Health
-from async_storages.integrations.fastapi import ManagerDep, problem_responses
+from async_storages.integrations.fastapi import ManagerDep
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health", responses=problem_responses(503))
+@router.get("/health", responses={503: {"description": "One of them fails."}})
 async def health(manager: ManagerDep, session: SessionDep, ledger: LedgerDep) -> Health:
     """Ask the storage, the database and the ledger."""
     await manager.ping()

@@ -32,7 +32,7 @@ from async_storages.compat.s3py_helper import (
     StorageMode,
     StorageModeConfig,
 )
-from tests.support.asgi import served
+from tests.support.uvicorn_server import served
 
 content = bytes(range(256)) * 400
 

@@ -8,18 +8,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 import pytest
 from fastapi import FastAPI
-from starlette.responses import StreamingResponse
 
 from async_storages import FileDownload, LocalStorage, MemoryStorage, StorageManager, events
 from async_storages.config import FastdfsConfig, S3Config
-from tests.support.asgi import served
+from async_storages.integrations.fastapi import ClosingStreamingResponse
 from tests.support.streams import collect
+from tests.support.uvicorn_server import served
 
 
 @pytest.fixture
@@ -145,14 +145,6 @@ def test_a_sparse_file_of_5_gib(tmp_path):
         subprocess.run(["unzip", "-tqq", archive, "after.txt"], check=True)
 
 
-class ClosingResponse(StreamingResponse):
-    """Starlette's own leaves what it streams to the garbage collector when the client has gone."""
-
-    async def stream_response(self, send):
-        async with aclosing(self.body_iterator):
-            await super().stream_response(send)
-
-
 @on_linux
 async def test_a_client_that_leaves_releases_every_connection(manager, save, monkeypatch):
     files = await save([bytes(16 << 20)] * 3)
@@ -162,7 +154,7 @@ async def test_a_client_that_leaves_releases_every_connection(manager, save, mon
 
     @app.post("/zip")
     async def download_zip(body: list[FileDownload]):
-        return ClosingResponse(manager.download_service.stream_zip(body))
+        return ClosingStreamingResponse(manager.download_service.stream_zip(body))
 
     async def leave(first):
         """Ask for a file and the ones after it, of which the next is opened ahead, and leave after 1 MB."""

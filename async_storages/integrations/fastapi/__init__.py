@@ -34,10 +34,12 @@ from async_storages.integrations.fastapi.dependencies import (
 from async_storages.integrations.fastapi.direct import DirectUpload, DirectUploads
 from async_storages.integrations.fastapi.direct_routes import direct_router
 from async_storages.integrations.fastapi.handlers import Problem, problem_responses, register_exception_handlers
+from async_storages.integrations.fastapi.listings import response_with_urls
 from async_storages.integrations.fastapi.local import signed_downloads, signed_uploads
+from async_storages.integrations.fastapi.openapi import file_responses
 from async_storages.integrations.fastapi.responses import INLINE_TYPES, StoredFileResponse
 from async_storages.integrations.fastapi.routers import files_router
-from async_storages.integrations.fastapi.streaming import ClosingStreamingResponse
+from async_storages.integrations.fastapi.streaming import ClosingStreamingResponse, ZipResponse
 from async_storages.integrations.fastapi.tokens import FileTokens
 from async_storages.integrations.fastapi.uploads import StreamedForm, UploadProgress, stream_upload
 
@@ -57,11 +59,14 @@ __all__ = [
     "UploadDep",
     "UploadProgress",
     "UploadServiceDep",
+    "ZipResponse",
     "direct_router",
+    "file_responses",
     "files_router",
     "get_manager",
     "problem_responses",
     "register_exception_handlers",
+    "response_with_urls",
     "session_dependency",
     "signed_downloads",
     "signed_uploads",

@@ -8,14 +8,14 @@ from fastapi import FastAPI
 
 from async_storages.manager import StorageManager
 
-__all__ = ["Ledger", "Lifespan", "storage_lifespan"]
+__all__ = ["Lifespan", "Worker", "storage_lifespan"]
 
 type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 """What `FastAPI(lifespan=…)` takes: it yields the state, or nothing."""
 
 
-class Ledger(Protocol):
-    """Something with a worker that runs beside the application, such as a `FileLedger`."""
+class Worker(Protocol):
+    """Something that works beside the application: a `FileLedger`, `DirectUploads`."""
 
     def running(self) -> AbstractAsyncContextManager[Any]:
         """The worker runs within it."""
@@ -23,13 +23,18 @@ class Ledger(Protocol):
 
 
 def storage_lifespan(
-    manager: StorageManager, *, ledger: Ledger | None = None, lifespan: Lifespan | None = None
+    manager: StorageManager,
+    *,
+    ledger: Worker | None = None,
+    uploads: Worker | None = None,
+    lifespan: Lifespan | None = None,
 ) -> Lifespan:
-    """A lifespan that opens the manager's storages, enters yours, runs the ledger's worker, and ends them in turn.
+    """A lifespan that opens the manager's storages, enters yours, runs the workers, and ends them in turn.
 
     Args:
         manager: Also what the dependencies of this integration hand out, in this application.
-        ledger: Whose worker runs within all of it; None for none.
+        ledger: The `FileLedger` whose worker runs within all of it; None for none.
+        uploads: The `DirectUploads` of which what nobody attaches is removed meanwhile; None for none.
         lifespan: The application's own, within which the storages are open; what it yields is the state.
 
     Example:
@@ -49,8 +54,9 @@ def storage_lifespan(
             await stack.enter_async_context(manager)
             app.state.storage_manager = manager
             state = None if lifespan is None else await stack.enter_async_context(lifespan(app))
-            if ledger is not None:  # it needs the database, which the application's lifespan opens and closes
-                await stack.enter_async_context(ledger.running())
+            for worker in (ledger, uploads):  # the ledger's needs the database, which your lifespan opens and closes
+                if worker is not None:
+                    await stack.enter_async_context(worker.running())
             yield state
 
     return lifetime

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, File, UploadFile
 from starlette.requests import HTTPConnection
 
-from async_storages.errors import StorageException
+from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.manager import StorageManager
 from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.validation import FileTypeConfig, FileValidatorImpl
@@ -95,7 +95,12 @@ def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManag
 
 
 def UploadDep(  # noqa: N802 - it stands where a type's name would
-    *, max_size: int | None = None, types: Collection[str] = (), extensions: Collection[str] = (), field: str = "file"
+    validator: FileValidatorImpl | None = None,
+    *,
+    max_size: int | None = None,
+    types: Collection[str] = (),
+    extensions: Collection[str] = (),
+    field: str = "file",
 ) -> Any:
     """An `UploadFile` that was looked at: its size, its extension, and its type by the first bytes.
 
@@ -103,6 +108,7 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     ``max_body_size=`` of the application, router or path operation, which is counted while the form comes in.
 
     Args:
+        validator: What is let in; or, in place of it, the next three.
         max_size: The largest file in bytes; None for any.
         types: The content types allowed, such as ``"image/*"`` or ``"application/pdf"``; none for all. What the
             client declares counts for nothing.
@@ -110,20 +116,36 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
         field: The name of the form's field.
 
     Raises:
-        InvalidArgumentException: A limit that cannot be.
+        InvalidArgumentException: A limit that cannot be; a validator beside other rules.
         pydantic.ValidationError: A type or an extension that cannot be.
 
     Example:
         >>> @app.post("/photos", max_body_size=11_000_000)
         ... async def upload(file: Annotated[UploadFile, UploadDep(max_size=10_000_000, types=["image/*"])]): ...
     """
-    rules = FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types))
-    validator = FileValidatorImpl(rules, max_size)
+    if validator is None:
+        validator = FileValidatorImpl(
+            FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types)), max_size
+        )
+    elif max_size is not None or types or extensions:
+        raise InvalidArgumentException("UploadDep takes either a validator or rules of its own")
+    described = File(alias=field, description=_described(validator))
 
-    async def checked(file: Annotated[UploadFile, File(alias=field)]) -> UploadFile:
+    async def checked(file: Annotated[UploadFile, described]) -> UploadFile:
         async with validator.open(file):
             pass
         await file.seek(0)
         return file
 
     return Depends(checked)
+
+
+def _described(rules: FileValidatorImpl) -> str | None:
+    """What is let in, for OpenAPI."""
+    kinds = rules.file_type_config or FileTypeConfig()
+    told = [
+        f"At most {rules.max_file_size:,} bytes." if rules.max_file_size else "",
+        f"Types: {', '.join(kinds.type_whitelist)}." if kinds.type_whitelist else "",
+        f"Extensions: {', '.join(kinds.whitelist)}." if kinds.whitelist else "",
+    ]
+    return " ".join(filter(None, told)) or None

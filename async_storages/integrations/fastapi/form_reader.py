@@ -93,7 +93,7 @@ class FormReader[Stored]:
 
 async def _events(request: Request) -> AsyncGenerator[Event]:
     """What arrives, up to the end of the form: a client that declared more bytes is not waited for."""
-    parser = FormParser(request.headers.get("content-type", ""))
+    parser = FormParser(", ".join(request.headers.getlist("content-type")))
     async with aclosing(received(request)) as chunks:
         async for chunk in chunks:
             for event in parser.feed(chunk):

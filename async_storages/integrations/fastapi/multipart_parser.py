@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser
 
 from async_storages.errors import InvalidArgumentException
 
@@ -62,7 +62,7 @@ class FormParser:
     """
 
     def __init__(self, content_type: str) -> None:
-        kind, parameters = parse_options_header(content_type)
+        kind, parameters = _kind_and_parameters(content_type.encode("latin-1", "replace"))
         if kind != b"multipart/form-data" or not parameters.get(b"boundary"):
             raise InvalidArgumentException("the request must be multipart/form-data with a boundary")
         self.is_complete = False
@@ -135,10 +135,9 @@ def part_head(disposition: bytes) -> PartHead:
     Raises:
         InvalidArgumentException: It has no name, a parameter twice, ``filename*``, or is malformed.
     """
-    kind, semicolon, rest = disposition.partition(b";")
-    if kind.strip().lower() != b"form-data":
+    kind, parameters = _kind_and_parameters(disposition)
+    if kind != b"form-data":
         raise InvalidArgumentException("a part has no Content-Disposition: form-data")
-    parameters = _parameters(semicolon + rest)
     if b"name" not in parameters:
         raise InvalidArgumentException("a part has no name")
     try:
@@ -148,18 +147,20 @@ def part_head(disposition: bytes) -> PartHead:
     return PartHead(texts[b"name"], texts.get(b"filename"))
 
 
-def _parameters(text: bytes) -> dict[bytes, bytes]:
+def _kind_and_parameters(header: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    kind, semicolon, rest = header.partition(b";")
+    text = semicolon + rest
     parameters: dict[bytes, bytes] = {}
     position = 0
     while found := _PARAMETER.match(text, position):
         name, quoted, bare = found[1].lower(), found[2], found[3]
         if name in parameters or b"*" in name:
-            raise InvalidArgumentException(f"a part has {name!a} twice, or in a form that RFC 7578 does not allow")
+            raise InvalidArgumentException(f"a header has {name!a} twice, or in a form that RFC 7578 does not allow")
         parameters[name] = bare if quoted is None else quoted.replace(b'\\"', b'"')
         position = found.end()
     if text[position:].strip(b" \t;"):
-        raise InvalidArgumentException("the Content-Disposition of a part is malformed")
-    return parameters
+        raise InvalidArgumentException("the parameters of a header are malformed")
+    return kind.strip().lower(), parameters
 
 
 class _Refusing:

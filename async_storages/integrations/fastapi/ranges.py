@@ -2,21 +2,13 @@
 
 import re
 
-__all__ = ["UNSATISFIABLE", "Unsatisfiable", "parse_range"]
+__all__ = ["parse_range"]
 
 # 14.1.2, for one range; the digits are bounded, as `int` is slow and then refuses beyond that
 _ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,99})-([0-9]{0,99})|-([0-9]{1,99}))", re.IGNORECASE | re.ASCII)
 
 
-class Unsatisfiable:
-    """The type of `UNSATISFIABLE`."""
-
-
-UNSATISFIABLE = Unsatisfiable()
-"""What is asked for lies beyond the end of the file: 416."""
-
-
-def parse_range(header: str | None, size: int) -> range | Unsatisfiable | None:
+def parse_range(header: str | None, size: int) -> range | None:
     """The positions that a Range header asks for, of a file of `size` bytes.
 
     Args:
@@ -24,9 +16,9 @@ def parse_range(header: str | None, size: int) -> range | Unsatisfiable | None:
         size: Bytes.
 
     Returns:
-        ``range(first, last + 1)``, never empty, within the file. None where the whole file is to be sent, as there is
-        no header, or one that 14.2 allows to ignore: it is malformed, of another unit, or asks for several ranges, or
-        the file is empty, of which no answer 206 can tell a range.
+        ``range(first, last + 1)`` within the file; an empty one where what is asked for lies beyond its end: 416. None
+        where the whole file is to be sent, as there is no header, or one that 14.2 allows to ignore: it is malformed,
+        of another unit, or asks for several ranges, or the file is empty, of which no answer 206 can tell a range.
 
     Example:
         >>> parse_range("bytes=-5", 100)
@@ -37,9 +29,7 @@ def parse_range(header: str | None, size: int) -> range | Unsatisfiable | None:
         return None
     first, last, suffix = (int(digits) if digits else None for digits in found.groups())
     if first is None:
-        positions = range(max(0, size - (suffix or 0)), size)
-    elif last is not None and last < first:
+        return range(max(0, size - (suffix or 0)), size)
+    if last is not None and last < first:
         return None
-    else:
-        positions = range(first, size if last is None else min(last + 1, size))
-    return positions or UNSATISFIABLE
+    return range(first, size if last is None else min(last + 1, size))

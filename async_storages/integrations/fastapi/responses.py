@@ -13,7 +13,7 @@ from async_storages import naming, sniff
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.integrations.fastapi.conditional import Validators, failed_condition, wants_range
-from async_storages.integrations.fastapi.ranges import Unsatisfiable, parse_range
+from async_storages.integrations.fastapi.ranges import parse_range
 from async_storages.integrations.fastapi.streaming import send_stream
 from async_storages.models import FileBasicInfo
 from async_storages.naming import Disposition
@@ -188,9 +188,9 @@ def _select(method: str, headers: Mapping[str, str], current: Validators, size: 
     if method == "HEAD" or not wants_range(headers, current):  # ranges are defined for GET only: section 14.2
         return 200, whole
     part = parse_range(headers.get("range"), size)
-    if isinstance(part, Unsatisfiable):
-        return 416, nothing
-    return (200, whole) if part is None else (206, part)
+    if part is None:
+        return 200, whole
+    return (206, part) if part else (416, nothing)
 
 
 def _joined(headers: Headers) -> dict[str, str]:

@@ -12,13 +12,13 @@ from starlette.requests import Request
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.fastapi.handlers import problem_responses
+from async_storages.integrations.fastapi.openapi import file_form, file_responses
 from async_storages.integrations.fastapi.responses import DeliveryMode, StoredFileResponse
-from async_storages.integrations.fastapi.streaming import ClosingStreamingResponse
+from async_storages.integrations.fastapi.streaming import ZipResponse
 from async_storages.integrations.fastapi.tokens import FileRight, FileTokens, nobody
 from async_storages.integrations.fastapi.uploads import stream_upload
 from async_storages.manager import StorageManager
 from async_storages.models import FileAttach, FileDownload
-from async_storages.naming import content_disposition
 from async_storages.validation import FileValidatorImpl
 
 __all__ = ["Authorize", "Deleted", "FileAction", "FileSummary", "files_router"]
@@ -114,6 +114,7 @@ def files_router(
         return _Client(request, files, who)
 
     known = Depends(asking)
+    given, missing = file_responses(redirect=mode != "proxy"), problem_responses(404)
 
     async def uploaded(client: _Client, most: int) -> list[FileAttach]:
         form = await stream_upload(client.request, client.files, folder=folder, validator=validator, max_files=most)
@@ -121,41 +122,45 @@ def files_router(
             raise InvalidArgumentException("the form holds no file", operation="upload")
         return [attach.model_copy(update={"file_id": ids.shown(attach, client)}) for attach in form.attachments]
 
-    @router.post("/upload", openapi_extra=_form("file", _FILE), responses=problem_responses(413))
+    @router.post("/upload", openapi_extra=file_form("file"), responses=problem_responses(413))
     async def upload(client: _Client = known) -> FileAttach:
+        """Store a file."""
         [attach] = await uploaded(client, 1)
         return attach
 
-    @router.post("/batch-upload", openapi_extra=_form("files", _FILES), responses=problem_responses(413))
+    @router.post("/batch-upload", openapi_extra=file_form("files", many=True), responses=problem_responses(413))
     async def batch_upload(client: _Client = known) -> list[FileAttach]:
+        """Store several files: all, or none."""
         return await uploaded(client, max_files)
 
-    @router.post("/download-zip", response_class=Response, responses=_ZIP | problem_responses(404))
+    @router.post("/download-zip", response_class=Response, responses=file_responses("application/zip") | missing)
     async def download_zip(
         wanted: Annotated[list[FileDownload], Body(min_length=1, max_length=max_files)], client: _Client = known
-    ) -> ClosingStreamingResponse:
+    ) -> ZipResponse:
+        """Several files as one archive."""
         files = [(await ids.found(client, "download", each.file_id), each.file_name) for each in wanted]
         archive = await client.files.download_service.prepare_zip(
             [FileDownload(file_id=file.file_id, file_name=name) for file, name in files]
         )
-        length = {} if archive.size is None else {"Content-Length": str(archive.size)}
-        headers = {"Content-Disposition": content_disposition("files.zip"), **length}
-        return ClosingStreamingResponse(archive.stream(), headers=headers, media_type="application/zip")
+        return ZipResponse(archive)
 
     @router.head("/{file_id:path}/download", include_in_schema=False)
-    @router.get("/{file_id:path}/download", response_class=Response, responses=_DOWNLOAD | problem_responses(404))
+    @router.get("/{file_id:path}/download", response_class=Response, responses=given | missing)
     async def download(file_id: str, client: _Client = known) -> StoredFileResponse:
+        """The file."""
         file = await ids.found(client, "download", file_id)
         return StoredFileResponse(file, mode=mode, disposition="attachment")
 
-    @router.get("/{file_id:path}/info", responses=problem_responses(404))
+    @router.get("/{file_id:path}/info", responses=missing)
     async def info(file_id: str, client: _Client = known) -> FileSummary:
+        """Its name, size, type and time."""
         file = await ids.found(client, "info", file_id)
         facts = await client.files.info_service.get_file_info(file.file_id)
         return FileSummary.model_validate({**dict(facts), "file_id": file_id})
 
     @router.delete("/{file_id:path}")
     async def delete(file_id: str, client: _Client = known) -> Deleted:
+        """Delete the file; a missing one is not an error."""
         await (await ids.found(client, "delete", file_id)).delete()
         return Deleted()
 
@@ -228,19 +233,3 @@ def _ids(secret_key: str | Sequence[str] | None, authorize: Authorize | None, ex
     if authorize is None or secret_key is not None:
         raise InvalidArgumentException("files_router takes either a secret_key for tokens, or authorize for raw ids")
     return _RawIds(authorize)
-
-
-# ---- what OpenAPI cannot see, as the bodies are streams
-
-_FILE = {"type": "string", "format": "binary"}
-_FILES = {"type": "array", "items": _FILE}
-_ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {"schema": _FILE}}}}
-_DOWNLOAD: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {"schema": _FILE}}},
-    307: {"description": "The file is at the presigned URL that Location gives"},
-}
-
-
-def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
-    whole = {"type": "object", "properties": {field: schema}, "required": [field]}
-    return {"requestBody": {"content": {"multipart/form-data": {"schema": whole}}, "required": True}}

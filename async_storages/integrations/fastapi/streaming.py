@@ -11,8 +11,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from async_storages._tasks import wait_out
 from async_storages.errors import StorageOperationException
+from async_storages.naming import content_disposition
+from async_storages.services import ZipDownload
 
-__all__ = ["ClosingStreamingResponse", "send_stream"]
+__all__ = ["ClosingStreamingResponse", "ZipResponse", "send_stream"]
 
 
 class ClosingStreamingResponse(StreamingResponse):
@@ -52,6 +54,30 @@ class ClosingStreamingResponse(StreamingResponse):
             await self.background()
 
 
+class ZipResponse(ClosingStreamingResponse):
+    """An archive that is made while it is sent, with its name, and its length where that is known.
+
+    Args:
+        archive: See `DownloadService.prepare_zip`.
+        filename: The name for people, untrusted.
+        background: Runs afterwards, also when the client has gone.
+
+    Example:
+        >>> @app.post("/photos/zip", response_class=Response, responses=file_responses("application/zip"))
+        ... async def download(wanted: list[FileDownload], downloads: DownloadServiceDep) -> ZipResponse:
+        ...     return ZipResponse(await downloads.prepare_zip(wanted), "photos.zip")
+    """
+
+    media_type = "application/zip"
+
+    def __init__(
+        self, archive: ZipDownload, filename: str = "files.zip", background: BackgroundTask | None = None
+    ) -> None:
+        length = {} if archive.size is None else {"content-length": str(archive.size)}
+        headers = {"content-disposition": content_disposition(filename), **length}
+        super().__init__(archive.stream(), headers=headers, background=background)
+
+
 async def send_stream(
     start: Message, chunks: AsyncGenerator[bytes], receive: Receive, send: Send, *, length: int | None = None
 ) -> None:
@@ -68,17 +94,18 @@ async def send_stream(
         StorageOperationException: More or fewer came.
         Exception: Whatever `chunks` raises.
     """
-    sending = asyncio.create_task(_send(start, chunks, send, length))
-    watching = asyncio.create_task(_until_gone(receive))
+    tasks = [asyncio.create_task(each) for each in (_send(start, chunks, send, length), _until_gone(receive))]
+    ended = asyncio.gather(*tasks, return_exceptions=True)
     try:
-        await asyncio.wait([sending, watching], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (sending, watching):
+        for task in tasks:
             task.cancel()
-            await wait_out(task)
-    for task in (sending, watching):
-        if not task.cancelled():
-            task.result()
+        if (cancelled := await wait_out(ended)) is not None:
+            raise cancelled
+    for outcome in ended.result():
+        if isinstance(outcome, Exception):  # no cancellation: that is ours
+            raise outcome
 
 
 async def _send(start: Message, chunks: AsyncGenerator[bytes], send: Send, length: int | None) -> None:
@@ -94,7 +121,7 @@ async def _send(start: Message, chunks: AsyncGenerator[bytes], send: Send, lengt
                 await _put(send, _body(chunk, more=True))
                 chunk = following
             if length is not None and passed != length:
-                raise StorageOperationException("the file was replaced while it was read")
+                raise StorageOperationException(f"what came is not the {length} bytes that were promised")
             await _put(send, _body(chunk))
 
 

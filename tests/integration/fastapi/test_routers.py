@@ -1,6 +1,7 @@
 """The ready routes through a real uvicorn: what a client gets with its tokens, and what nobody gets without."""
 
 import io
+import time
 import zipfile
 from contextlib import asynccontextmanager
 
@@ -104,6 +105,14 @@ async def user(x_user: str = Header(default="nobody")) -> str:
     return x_user
 
 
+async def test_a_token_ends_when_the_router_says(manager, monkeypatch):
+    async with client_of(manager, expires_in=60) as client:
+        token = await upload(client)
+        later = time.time() + 61
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert (await client.get(f"/{token}/info")).json()["code"] == "access_denied"
+
+
 async def test_who_may_read_may_not_delete(manager):
     async with client_of(manager) as client:
         file_id = TOKENS.file_id(await upload(client))
@@ -151,20 +160,30 @@ async def test_what_cannot_be_done_is_refused(manager, path, body, status):
     assert [info async for info in manager.default_storage.list()] == []
 
 
+@pytest.mark.parametrize(("mode", "statuses"), [(None, {"200", "307"}), ("proxy", {"200"})])
+def test_the_schema_says_where_a_file_may_be(mode, statuses):
+    app = FastAPI()
+    app.include_router(files_router(StorageManager.from_storages(MemoryStorage()), SECRET, mode=mode))
+    responses = app.openapi()["paths"]["/files/{file_id}/download"]["get"]["responses"]
+    assert {status for status in responses if status < "400"} == statuses
+
+
 @pytest.mark.parametrize("options", [{}, {"secret_key": SECRET, "authorize": user}], ids=["neither", "both"])
 def test_either_tokens_or_raw_ids(options):
     with pytest.raises(InvalidArgumentException):
         files_router(StorageManager.from_storages(MemoryStorage()), **options)
 
 
-def test_the_schema_shows_what_to_send():
+def test_the_schema_shows_what_to_send_and_what_comes():
     app = FastAPI()
     app.include_router(files_router(StorageManager.from_storages(MemoryStorage()), SECRET))
+    app.include_router(files_router(StorageManager.from_storages(MemoryStorage()), SECRET, prefix="/others"))
     paths = app.openapi()["paths"]
+    operations = [operation for methods in paths.values() for operation in methods.values()]
 
-    form = paths["/files/upload"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert form["properties"] == {"file": {"type": "string", "format": "binary"}}
-    assert set(paths) == {
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == 12
+    assert not [operation for operation in operations if not operation.get("description")]
+    assert {path for path in paths if path.startswith("/files/")} == {
         "/files/upload",
         "/files/batch-upload",
         "/files/download-zip",
@@ -172,3 +191,10 @@ def test_the_schema_shows_what_to_send():
         "/files/{file_id}/info",
         "/files/{file_id}",
     }
+    binary = {"type": "string", "format": "binary"}
+    form = paths["/files/upload"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"] == {"file": binary}
+    for path, kind in {"/files/{file_id}/download": "*/*", "/files/download-zip": "application/zip"}.items():
+        [operation] = paths[path].values()
+        assert operation["responses"]["200"]["content"] == {kind: {"schema": binary}}
+        assert [*operation["responses"]["404"]["content"]] == ["application/problem+json"]

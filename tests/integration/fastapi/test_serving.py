@@ -2,6 +2,7 @@
 
 import re
 from contextlib import asynccontextmanager
+from itertools import product
 from urllib.parse import unquote
 
 import pytest
@@ -78,6 +79,39 @@ async def test_ranges_and_conditions(storage, method, headers, status, content_r
     assert answer.headers["Accept-Ranges"] == "bytes"
     length = None if status == 304 else str(len(CONTENT) if method == "HEAD" else len(body))
     assert answer.headers.get("Content-Length") == length
+
+
+async def test_conditions_and_ranges_together(storage):
+    """Every combination of what holds and what does not, in the order of RFC 9110 section 13.2.2."""
+    await storage.upload(CONTENT, "digits.txt")
+    async with serving(storage) as client:
+        now = (await client.get("/digits.txt")).headers
+        tags, times = (None, now["ETag"], '"other"'), (None, now["Last-Modified"], "Mon, 01 Jan 2001 00:00:00 GMT")
+        ranges, wrong = (None, "bytes=0-3", "bytes=10-"), {}
+        names = ("If-Match", "If-Unmodified-Since", "If-None-Match", "If-Modified-Since", "If-Range", "Range")
+        for asked in product(tags, times, tags, times, tags, ranges):
+            match, unmodified, none_match, modified, if_range, part = asked
+            headers = {name: value for name, value in zip(names, asked, strict=True) if value}
+            status = 200
+            if part and if_range != tags[2]:
+                status = 206 if part == ranges[1] else 416
+            if none_match == tags[1] or (none_match is None and modified == times[1]):
+                status = 304
+            if match == tags[2] or (match is None and unmodified == times[2]):
+                status = 412
+            answer = await client.get("/digits.txt", headers=headers)
+            if (answer.status_code, answer.content) != (status, {200: CONTENT, 206: b"0123"}.get(status, b"")):
+                wrong[tuple(headers.items())] = answer.status_code
+    assert wrong == {}
+
+
+async def test_the_head_is_the_same_without_the_file(storage):
+    await storage.upload(b"\x89PNG\r\n\x1a\n", "照片.png")
+    async with serving(storage) as client:
+        whole, head = [(await client.request(method, "/照片.png")).headers for method in ("GET", "HEAD")]
+        missing = [(await client.request(method, "/missing.png")).headers for method in ("GET", "HEAD")]
+    assert {**whole, "date": None} == {**head, "date": None}
+    assert [{**each, "date": None} for each in missing] == [{**missing[0], "date": None}] * 2
 
 
 async def test_a_range_header_that_comes_twice_asks_for_several(storage):

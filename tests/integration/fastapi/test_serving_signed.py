@@ -1,17 +1,11 @@
-"""The presigned URLs of a folder, served by the application itself: what a developer sees is what production does."""
+"""The presigned URLs of a folder, served by the application itself: what `test_contract.py` does not ask of all."""
 
 import pytest
 from fastapi import FastAPI
 
 from async_storages import LocalStorage
-from async_storages.integrations.fastapi import (
-    StoredFileResponse,
-    register_exception_handlers,
-    signed_downloads,
-    signed_uploads,
-)
-from async_storages.testing.contract.presign import DirectUploadContract, PresignContract
-from tests.support.uvicorn_server import asking, served
+from async_storages.integrations.fastapi import StoredFileResponse, register_exception_handlers, signed_downloads
+from tests.support.uvicorn_server import asking
 
 
 @pytest.fixture
@@ -84,16 +78,3 @@ async def test_whatever_was_not_signed_is_refused(storage, client, asked):
     path = asked.format(token=storage.presign("a.txt").partition("?")[2])
     answer = await client.get(client.base_url.copy_with(raw_path=path.encode()))
     assert (answer.status_code, answer.json()["code"]) == (403, "access_denied")
-
-
-class TestContract(PresignContract, DirectUploadContract):
-    """What holds for the presigned URLs of every storage, over these routes."""
-
-    @pytest.fixture
-    async def storage(self, tmp_path):
-        app = FastAPI()
-        register_exception_handlers(app)
-        async with served(app) as url, LocalStorage(tmp_path / "files", f"{url}/files", "a secret") as storage:
-            app.include_router(signed_downloads(storage), prefix="/files")
-            app.include_router(signed_uploads(storage), prefix="/files")
-            yield storage

@@ -98,6 +98,20 @@ async def test_the_file_goes_to_its_storage_while_it_arrives(manager):
     assert max(after - before for before, after in pairwise(received)) <= MIB
 
 
+async def test_a_form_whose_length_is_not_told(manager):
+    seen = []
+
+    async def body():
+        for byte in form(file(PNG, "a.png")):
+            yield bytes([byte])
+
+    async with served(application(manager, on_progress=seen.append)) as url:
+        answer = await post(url, body())
+
+    assert answer.status_code == 200
+    assert (seen[-1].received, seen[-1].request_size) == (len(PNG), None)
+
+
 GOOD = file(b"good", "good.txt")
 HOSTILE = {
     "part-without-a-name": form(GOOD, part(b"x", 'form-data; filename="a.txt"')),
@@ -122,6 +136,12 @@ async def test_a_form_that_cannot_be_right_is_refused_and_leaves_nothing(manager
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert await left_in(manager.default_storage) == []
+
+
+async def test_a_form_of_two_boundaries_is_refused(manager):
+    two = [("Content-Type", CONTENT_TYPE), ("Content-Type", "multipart/form-data; boundary=other")]
+    async with served(application(manager)) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.post("/upload", content=form(GOOD), headers=two)).status_code == 400
 
 
 ONLY_PNG = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/png"]))
@@ -165,6 +185,28 @@ async def test_a_declared_length_that_cuts_the_form_is_refused(manager):
         await client.begin("/upload", len(body) - 8, CONTENT_TYPE)
         await client.send(body)
         assert await client.status() == 400
+
+    assert await left_in(manager.default_storage) == []
+
+
+async def test_an_upload_that_is_cancelled_leaves_nothing_behind(manager):
+    messages = [{"type": "http.request", "body": form(GOOD, file(bytes(MIB), "film.mp4"))[:-1000], "more_body": True}]
+    second = asyncio.Event()
+
+    async def receive():
+        return messages.pop() if messages else await asyncio.Event().wait()
+
+    def watch(progress):
+        if progress.file_name == "film.mp4":
+            second.set()
+
+    request = Request({"type": "http", "headers": [(b"content-type", CONTENT_TYPE.encode())]}, receive)
+    uploading = asyncio.create_task(stream_upload(request, manager, on_progress=watch))
+    await second.wait()
+    assert [info.file_size async for info in manager.default_storage.list()] == [len(b"good")]
+    uploading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await uploading
 
     assert await left_in(manager.default_storage) == []
 

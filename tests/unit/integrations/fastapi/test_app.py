@@ -37,15 +37,15 @@ class Recorded(MemoryStorage):
         await super().aclose()
 
 
-class Ledger:
-    def __init__(self, told):
-        self.told = told
+class Worker:
+    def __init__(self, name, told):
+        self.name, self.told = name, told
 
     @asynccontextmanager
     async def running(self):
-        self.told.append("worker starts")
+        self.told.append(f"{self.name} starts")
         yield
-        self.told.append("worker ends")
+        self.told.append(f"{self.name} ends")
 
 
 @pytest.fixture
@@ -58,14 +58,15 @@ def manager(told):
     return StorageManager.from_storages(Recorded(told))
 
 
-async def test_storages_are_open_around_the_application_and_that_around_the_worker(manager, told):
+async def test_storages_are_open_around_the_application_and_that_around_the_workers(manager, told):
     @asynccontextmanager
     async def own(app):
         told.append("application starts")
         yield {"cache": "warm"}
         told.append("application ends")
 
-    app = FastAPI(lifespan=storage_lifespan(manager, ledger=Ledger(told), lifespan=own))
+    workers = {"ledger": Worker("ledger", told), "uploads": Worker("removal", told)}
+    app = FastAPI(lifespan=storage_lifespan(manager, **workers, lifespan=own))
 
     @app.get("/")
     async def read(request: Request):
@@ -74,8 +75,8 @@ async def test_storages_are_open_around_the_application_and_that_around_the_work
     async with asking(app) as client:
         assert (await client.get("/")).json() == "warm"
         begun = list(told)
-    assert begun == ["storage opens", "application starts", "worker starts"]
-    assert told[3:] == ["worker ends", "application ends", "storage closes"]
+    assert begun == ["storage opens", "application starts", "ledger starts", "removal starts"]
+    assert told[4:] == ["removal ends", "ledger ends", "application ends", "storage closes"]
 
 
 async def test_it_works_within_a_lifespan_of_the_users_own(manager, told):
@@ -103,7 +104,7 @@ async def test_storages_are_closed_when_the_application_does_not_start(manager, 
 
     app = FastAPI()
     with pytest.raises(RuntimeError, match="no database"):
-        async with storage_lifespan(manager, ledger=Ledger(told), lifespan=broken)(app):
+        async with storage_lifespan(manager, ledger=Worker("ledger", told), lifespan=broken)(app):
             pass
     assert told[-1] == "storage closes"
     with pytest.raises(StorageClosedException):

@@ -8,7 +8,7 @@ from fastapi import FastAPI, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from starlette.responses import StreamingResponse
 
-from async_storages import InvalidArgumentException
+from async_storages import FileTypeConfig, FileValidatorImpl, InvalidArgumentException
 from async_storages.integrations.fastapi import UploadDep, register_exception_handlers, session_dependency
 from async_storages.integrations.sqlalchemy import enable_file_tracking
 from async_storages.registry import override
@@ -81,17 +81,21 @@ async def test_no_connection_is_kept_while_the_answer_is_sent(app, storage):
 # ---- uploads
 
 
-@pytest.fixture
-def uploading():
+RULES = {
+    "its own": {"max_size": 2000, "types": ["image/*"], "extensions": ["png"]},
+    "a validator's": {
+        "validator": FileValidatorImpl(FileTypeConfig(whitelist=["png"], type_whitelist=["image/*"]), 2000)
+    },
+}
+
+
+@pytest.fixture(params=RULES.values(), ids=RULES)
+def uploading(request):
     app = FastAPI()
     register_exception_handlers(app)
 
     @app.post("/")
-    async def upload(
-        picture: Annotated[
-            UploadFile, UploadDep(max_size=2000, types=["image/*"], extensions=["png"], field="picture")
-        ],
-    ):
+    async def upload(picture: Annotated[UploadFile, UploadDep(**request.param, field="picture")]):
         return [picture.filename, len(await picture.read())]
 
     return app
@@ -126,9 +130,15 @@ async def test_an_upload_has_the_field_that_it_was_given(uploading):
     assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "picture"])
     [schema] = [schema for name, schema in uploading.openapi()["components"]["schemas"].items() if "Body" in name]
     assert schema["required"] == ["picture"]
+    told = schema["properties"]["picture"]["description"]
+    assert told == "At most 2,000 bytes. Types: image/*. Extensions: png."
 
 
-@pytest.mark.parametrize("options", [{"max_size": 0}, {"types": ["picture"]}, {"extensions": ["/"]}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"max_size": 0}, {"types": ["picture"]}, {"extensions": ["/"]}, {**RULES["a validator's"], "max_size": 1}],
+    ids=["size", "type", "extension", "both"],
+)
 def test_rules_that_cannot_be_are_refused_at_start(options):
     with pytest.raises((InvalidArgumentException, pydantic.ValidationError)):
         UploadDep(**options)

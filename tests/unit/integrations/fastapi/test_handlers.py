@@ -57,12 +57,12 @@ async def test_each_error_is_a_problem_of_its_own(caplog):
 def test_the_schema_tells_of_problems():
     app = FastAPI()
 
-    @app.get("/", responses=problem_responses(404, 413))
+    @app.get("/", responses=problem_responses(403, 404))
     async def read() -> str:
         return ""
 
     responses = app.openapi()["paths"]["/"]["get"]["responses"]
-    assert responses["413"]["description"] == "Request Entity Too Large"
+    assert responses["403"]["description"] == "Forbidden"
     schema = responses["404"]["content"]["application/problem+json"]["schema"]
     assert set(schema["properties"]) == {"type", "title", "status", "detail", "code"}
 

@@ -106,13 +106,24 @@ def test_a_thousand_parts_are_allowed():
     assert len(parsed(form(*[field("a", "b")] * 1000))) == 1000
 
 
+FORM = "multipart/form-data"
+
+
 @pytest.mark.parametrize(
     "content_type",
-    ["", "multipart/form-data", "multipart/form-data; boundary=", "application/json", "multipart/mixed; boundary=x"],
+    [
+        *("", "application/json", "multipart/mixed; boundary=x", FORM, f"{FORM}; boundary="),
+        *(f"{FORM}; boundary=x; boundary=y", f"{FORM}; boundary=x, {FORM}", f"{FORM}; boundary*=x"),
+    ],
 )
 def test_what_is_no_form_is_refused(content_type):
     with pytest.raises(InvalidArgumentException):
         FormParser(content_type)
+
+
+@pytest.mark.parametrize("content_type", ['MULTIPART/Form-Data;charset=utf-8;Boundary="tests"', CONTENT_TYPE + " ;"])
+def test_a_form_is_known_however_it_is_called(content_type):
+    assert FormParser(content_type).feed(form(field("a", "b")))
 
 
 def test_a_boundary_that_is_too_long_is_refused():

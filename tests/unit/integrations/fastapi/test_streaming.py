@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from async_storages import StorageOperationException
-from async_storages.integrations.fastapi import ClosingStreamingResponse
+from async_storages import StorageOperationException, ZipEntry, zip_size
+from async_storages.integrations.fastapi import ClosingStreamingResponse, ZipResponse
+from async_storages.services import ZipDownload
 
 SCOPE = {"type": "http", "asgi": {"spec_version": "2.4"}}
 
@@ -14,7 +15,7 @@ class Chunks:
     """A stream that is kept, so that only `aclose` can close it."""
 
     def __init__(self, *chunks):
-        self.closed = False
+        self.closed, self.closing = False, asyncio.Event()
         self.stream = self._stream(chunks)
 
     async def _stream(self, chunks):
@@ -22,6 +23,7 @@ class Chunks:
             for chunk in chunks:
                 yield chunk
         finally:
+            self.closing.set()
             await asyncio.sleep(0)  # closing takes time
             self.closed = True
 
@@ -82,6 +84,19 @@ async def test_a_server_that_cancels(times):
     assert chunks.closed
 
 
+@pytest.mark.parametrize("failure", [None, OSError("gone")], ids=["it waits", "it says so"])
+async def test_a_server_that_cancels_while_the_stream_is_closed(failure):
+    chunks, server = Chunks(b"1", b"2", b"3"), Server(after=2, failure=failure)
+    answering = asyncio.create_task(ClosingStreamingResponse(chunks.stream)(SCOPE, server.receive, server.send))
+    await server.blocked.wait()
+    server.gone.set()
+    await chunks.closing.wait()
+    answering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    assert chunks.closed
+
+
 @pytest.mark.parametrize("chunks", [(), (b"",), (b"1",), (b"1", b"2"), (b"", b"1", b"", b"2", b"")], ids=repr)
 async def test_all_of_it_is_sent(chunks):
     source, server = Chunks(*chunks), Server()
@@ -99,6 +114,17 @@ async def test_a_length_that_does_not_hold(length):
     assert chunks.closed
     assert len(server.body) <= int(length)
     assert not [message for message in server.sent if message.get("more_body") is False]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_an_archive_says_its_name_and_its_length_if_known(is_known):
+    entries, server = (ZipEntry("a.txt", b"content", size=7),), Server()
+    archive = ZipDownload(entries, zip_size(entries) if is_known else None)
+    response = ZipResponse(archive, "../all\r\n.zip")
+    await response(SCOPE, server.receive, server.send)
+    assert response.headers["content-type"] == "application/zip"
+    assert response.headers["content-disposition"] == 'attachment; filename="all.zip"'
+    assert response.headers.get("content-length") == (str(len(server.body)) if is_known else None)
 
 
 async def test_a_task_group_that_cancels_again_and_again():

@@ -1,0 +1,32 @@
+"""What OpenAPI cannot see by itself: answers and forms that are streams of bytes."""
+
+from typing import Any
+
+__all__ = ["file_form", "file_responses"]
+
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def file_responses(*media_types: str, redirect: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The value of `responses=` for a path operation that answers with a file, beside ``response_class=Response``.
+
+    Args:
+        *media_types: The types that the file may be of, such as ``"image/*"``; by default any.
+        redirect: Whether it may be somewhere else: so answers `StoredFileResponse`, unless its mode is ``"proxy"``.
+
+    Example:
+        >>> @app.get("/photos/{number}", response_class=Response, responses=file_responses("image/*", redirect=True))
+        ... async def photo(number: int) -> StoredFileResponse: ...
+    """
+    content = {kind: {"schema": _BINARY} for kind in media_types or ("*/*",)}
+    documented: dict[int | str, dict[str, Any]] = {200: {"content": content}}
+    if redirect:
+        documented[307] = {"description": "The file is at the URL that Location gives."}
+    return documented
+
+
+def file_form(field: str, *, many: bool = False) -> dict[str, Any]:
+    """The value of `openapi_extra=` for a path operation that reads a form by itself, with files in one field."""
+    files = {"type": "array", "items": _BINARY} if many else _BINARY
+    form = {"type": "object", "properties": {field: files}, "required": [field]}
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": form}}, "required": True}}
