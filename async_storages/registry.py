@@ -168,7 +168,7 @@ def _serving(name: str, file_id: str) -> "Storage | None":
 
 
 @contextmanager
-def override(name: str, storage: StorageRouter) -> Iterator[StorageRouter]:
+def override[Router: StorageRouter](name: str, storage: Router) -> Iterator[Router]:
     """Let another storage have the name inside the `with` block, in every thread and task: for tests.
 
     Example:

@@ -18,8 +18,7 @@ def test_killed_at(place, step):
     assert asyncio.run(judge(place)) == CLEAN
 
 
-@pytest.mark.parametrize("kind", ["postgres_place", "s3_place"], ids=["local", "s3"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("kind", "seed"), [("postgres_place", 1), ("s3_place", 2)], ids=["local", "s3"])
 def test_killed_at_random(request, kind, seed):
     tally = Tally()
     run_rounds(request.getfixturevalue(kind), Random(seed), tally, count=3)

@@ -54,7 +54,7 @@ def test_between_two_transactions(postgres_place, name):
 @pytest.mark.parametrize("is_over", [False, True], ids=["for a moment", "beyond its lease"])
 def test_a_worker(postgres_place, step, is_over):
     """Another one does the rest meanwhile, waits for nothing, and takes over what it had begun."""
-    assert not Task(postgres_place, (WORK, WORK)).run()
+    assert not Task(postgres_place, (WORK,)).run()
     asyncio.run(let_time_pass(postgres_place))
     slow = Task(postgres_place, moment=Moment(str(step), waits=True), mutant=SMALL_BATCHES)
     stand_still(slow, is_over=is_over)

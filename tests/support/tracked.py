@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from async_storages import MemoryStorage, PendingFile, StorageUnavailableException, StoredFile
-from async_storages.integrations.sqlalchemy import FileList, FileListType, FileType
+from async_storages.integrations.sqlalchemy import FileList, FileListMapped, FileListType, FileMapped, FileType
 from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
 
 
@@ -26,7 +26,7 @@ class Book(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str | None] = mapped_column(unique=True)
     shelf_id: Mapped[int | None] = mapped_column(ForeignKey(Shelf.id))
-    file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
+    file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
     deferred: Mapped[StoredFile | None] = mapped_column(FileType("documents"), deferred=True)
     kept: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
     shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True), index=True)
@@ -43,7 +43,7 @@ class Loan(Base):
 class Album(Base):
     __tablename__ = "albums"
     id: Mapped[int] = mapped_column(primary_key=True)
-    pages: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
+    pages: FileListMapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
     kept: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", on_delete="keep"))
     shared: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", shared=True))
     __table_args__ = (Index("ix_albums_shared", "shared", postgresql_using="gin"),)

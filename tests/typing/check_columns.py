@@ -6,12 +6,15 @@ from typing import assert_type
 
 from sqlalchemy import Column, MetaData, Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
+from starlette.datastructures import UploadFile
 
 from async_storages import FileValidatorImpl, MemoryStorage, PendingFile, StorageManager, StoredFile, StoredImage
 from async_storages.integrations.sqlalchemy import (
     FileList,
+    FileListMapped,
     FileListType,
+    FileMapped,
     FileType,
     ImageType,
     enable_file_tracking,
@@ -67,6 +70,32 @@ def assignments(document: Document, stored: StoredFile, image: StoredImage) -> N
     document.file = None  # type: ignore[assignment]  # the column is NOT NULL
     document.file = "a.txt"  # type: ignore[assignment]  # it works; `Mapped` takes what it gives
     Document(file="a.txt", photo=PendingFile(b"...", filename="a.png"))
+
+
+class Report(Base):
+    __tablename__ = "reports"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    file: FileMapped[StoredFile] = mapped_column(FileType(storage))
+    photo: FileMapped[StoredImage | None] = mapped_column(ImageType(manager))
+    pages: FileListMapped[FileList[StoredFile]] = mapped_column(FileListType(manager))
+
+
+def any_assignments(report: Report, stored: StoredFile, upload: UploadFile) -> None:
+    assert_type(report.file, StoredFile)
+    assert_type(report.photo, StoredImage | None)
+    assert_type(report.pages, FileList[StoredFile])
+    report.file = stored
+    report.file = "a.txt"
+    report.file = PendingFile(b"...", filename="a.txt")
+    report.file = upload
+    report.photo = None
+    report.pages = [stored, "a.txt", PendingFile(b"..."), upload]
+    report.photo = stored  # what `save` gives becomes an image
+    report.file = None  # type: ignore[assignment]  # the column is NOT NULL
+    report.file = 7  # type: ignore[assignment]
+    report.file = b"..."  # type: ignore[assignment]  # it has no name
+    report.pages = [7]  # type: ignore[list-item]
+    assert_type(Report.file, InstrumentedAttribute[StoredFile])
 
 
 async def queries(session: AsyncSession) -> None:

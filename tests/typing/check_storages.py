@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import assert_type
 
+import pytest
 from fastapi import FastAPI, UploadFile
 
 from async_storages import (
@@ -13,6 +14,7 @@ from async_storages import (
     FileAttach,
     FileBasicInfo,
     FileId,
+    GCSStorage,
     LocalStorage,
     MemoryStorage,
     PendingFile,
@@ -30,16 +32,17 @@ from async_storages import (
     registry,
 )
 from async_storages.integrations.fastapi import storage_lifespan
+from async_storages.testing import StorageContract
 
 
-def powers(s3: S3Storage, local: LocalStorage, fastdfs: FastDFSStorage, memory: MemoryStorage) -> None:
-    storages: list[Storage] = [s3, local, fastdfs, memory]
-    presigning: list[SupportsPresign] = [s3, local, fastdfs]
-    direct: list[SupportsDirectUpload] = [s3, local]
-    listing: list[SupportsList] = [s3, local, memory]
-    copying: list[SupportsCopy] = [s3, local, memory]
-    describing: list[SupportsMetadata] = [s3, local, fastdfs, memory]
-    answering: list[SupportsPing] = [s3, fastdfs]
+def powers(s3: S3Storage, gcs: GCSStorage, local: LocalStorage, fastdfs: FastDFSStorage, memory: MemoryStorage) -> None:
+    storages: list[Storage] = [s3, gcs, local, fastdfs, memory]
+    presigning: list[SupportsPresign] = [s3, gcs, local, fastdfs]
+    direct: list[SupportsDirectUpload] = [s3, gcs, local]
+    listing: list[SupportsList] = [s3, gcs, local, memory]
+    copying: list[SupportsCopy] = [s3, gcs, local, memory]
+    describing: list[SupportsMetadata] = [s3, gcs, local, fastdfs, memory]
+    answering: list[SupportsPing] = [s3, gcs, fastdfs]
     print(storages, presigning, direct, listing, copying, describing, answering)  # noqa: T201
     memory.presign("a.txt")  # type: ignore[attr-defined]
 
@@ -68,8 +71,14 @@ async def managers(manager: StorageManager, upload: UploadFile) -> None:
     assert_type(await manager.upload_service.upload_file(upload), FileAttach)
     assert_type(manager.storage_for("s3:photos/a.png"), Storage)
     with registry.override("default", MemoryStorage()) as storage:
-        storage.identify("a.txt")
+        assert_type(storage, MemoryStorage)
     registry.register("photos", manager)
+
+
+class TestMine(StorageContract):
+    @pytest.fixture
+    def storage(self) -> MemoryStorage:
+        return MemoryStorage()
 
 
 def an_application(manager: StorageManager) -> FastAPI:

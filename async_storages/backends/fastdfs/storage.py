@@ -221,7 +221,7 @@ class FastDFSStorage(Storage):
 
     def _stored(self, file_id: str, body: Content) -> StoredFile:
         stored = StoredFile(file_id, self)
-        stored.remember(size=body.size, image_size=body.image_size)
+        stored.remember(size=body.size, image_size=body.image_size, is_new=True)
         return stored
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:

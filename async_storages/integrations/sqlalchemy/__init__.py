@@ -21,6 +21,7 @@ from async_storages.integrations.sqlalchemy.ledger.ledger import Drained, FileLe
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
 from async_storages.integrations.sqlalchemy.list_types import FileListType, ImageListType
+from async_storages.integrations.sqlalchemy.mapped import FileListMapped, FileMapped
 from async_storages.integrations.sqlalchemy.queries import normalise_file_ids
 from async_storages.integrations.sqlalchemy.tracking import enable_file_tracking
 from async_storages.integrations.sqlalchemy.types import FileType, ImageType
@@ -29,7 +30,9 @@ __all__ = [
     "Drained",
     "FileLedger",
     "FileList",
+    "FileListMapped",
     "FileListType",
+    "FileMapped",
     "FileType",
     "ImageListType",
     "ImageType",

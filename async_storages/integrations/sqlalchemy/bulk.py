@@ -146,18 +146,26 @@ class _Work:
     def _rows(self, statement: Update | Delete, fields: Sequence[FileField]) -> list[Sequence[Any]]:
         """What the columns hold in each row that it will change."""
         keys = len(statement.table.primary_key.columns)  # type: ignore[attr-defined] # it is a Table
-        found = self.state.session.execute(
-            self._selecting(statement, fields), _plain(self.state.parameters), bind_arguments=self.state.bind_arguments
-        )
+        found = self._execute(self._selecting(statement, fields), _plain(self.state.parameters))
         rows = {tuple(row[:keys]) if keys else number: row[keys:] for number, row in enumerate(found)}
         return list(rows.values())
+
+    def _execute(self, rows: Select[Any], parameters: Any) -> Any:
+        """As the session does, whose listeners may add criteria; but with the statement, if reads go elsewhere."""
+        session, options = self.state.session, self.state.execution_options  # on which criteria may depend
+        if session.get_bind(**{**self.state.bind_arguments, "clause": rows}) is self._bind:
+            return session.execute(
+                rows, parameters, execution_options=options, bind_arguments=self.state.bind_arguments
+            )
+        return self._connection.execute(rows, parameters, execution_options=options)
 
     def _selecting(self, statement: Any, fields: Sequence[FileField]) -> Select[Any]:
         keys, columns = list(statement.table.primary_key), [field.column for field in fields]
         mapper = self.state.bind_mapper
         if self.state.is_orm_statement and mapper is not None:
             keys = [mapper.get_property_by_column(column).class_attribute for column in keys]
-            columns = [getattr(mapper.class_, field.key) for field in fields]
+            own = mapper.column_attrs  # it lacks those of a subclass in the same table
+            columns = [getattr(mapper.class_, each.key) if each.key in own else each.column for each in fields]
         chosen = select(*keys, *columns) if (keys or columns) else select(statement.table)
         found = chosen.where(*statement._where_criteria).order_by(*keys)  # noqa: SLF001 - whereclause joins them by AND
         return found.options(*statement._with_options).with_for_update()  # noqa: SLF001 - criteria may be among them
@@ -181,7 +189,15 @@ class _Work:
 
     @property
     def _connection(self) -> Connection:
-        return self.state.session.connection(bind_arguments=self.state.bind_arguments)
+        return self.state.session.connection(bind_arguments=self._bind_arguments)
+
+    @property
+    def _bind(self) -> Any:
+        return self.state.session.get_bind(**self._bind_arguments)
+
+    @property
+    def _bind_arguments(self) -> dict[str, Any]:
+        return {**self.state.bind_arguments, "clause": self.state.statement}
 
     def _claim(self, added: list[tuple[FileField, StoredFile]]) -> None:
         claims = self.transactions.options.claims
@@ -191,8 +207,7 @@ class _Work:
     def _add(self, work: Frame, added: list[tuple[FileField, StoredFile]], times: int) -> None:
         for field, stored in added:
             work.add(stored, times)
-            engine = self.state.session.get_bind(**self.state.bind_arguments).engine
-            self.transactions.level.homes.add(Home(engine, field.column))
+            self.transactions.level.homes.add(Home(self._bind.engine, field.column))
 
 
 def _values(statement: Any, parameters: Any) -> dict[str, Any]:

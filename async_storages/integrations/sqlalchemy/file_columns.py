@@ -13,13 +13,16 @@ from sqlalchemy.types import TypeEngine
 from async_storages.content import PendingFile
 from async_storages.errors import StorageException
 from async_storages.files import StoredFile
+from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.list_types import FileListType
 from async_storages.integrations.sqlalchemy.types import FileType
+from async_storages.registry import Ref
 
 __all__ = [
     "FileField",
     "all_fields",
+    "bare_key",
     "exchanged",
     "fields_of",
     "fields_of_table",
@@ -115,6 +118,19 @@ def file_type(type_: TypeEngine[Any]) -> FileType | None:
         return file_type(type_.item_type)
     variants: dict[str, TypeEngine[Any]] = getattr(type_, "_variant_mapping", {})
     return next((found for each in variants.values() if (found := file_type(each)) is not None), None)
+
+
+def bare_key(type_: FileType, file_id: str) -> str:
+    """How old rows of a column may spell an id; as it is, where they cannot."""
+    if not is_fusion_id(file_id):
+        return file_id
+    parsed = FileId.parse(file_id)
+    try:
+        router = Ref(type_.storage).resolve()
+        key = router.storage_for(parsed)._bare_key(parsed)  # noqa: SLF001 - what `identify` undoes
+        return key if str(router.identify(key)) == file_id else file_id
+    except StorageException:
+        return parsed.key  # nobody knows
 
 
 def items(value: Any) -> Iterator[StoredFile | PendingFile]:

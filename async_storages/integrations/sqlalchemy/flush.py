@@ -1,7 +1,7 @@
 """What is done to files before a flush writes its rows."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, k
 from async_storages.storage import Storage
 
 __all__ = ["Flush", "check_there", "claim", "see_to_removals", "shared_homes"]
+
+_UNSEEN = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Flush:
         self._options = options
         self._chosen = None if not objects else {id(each) for each in objects}
         self._added: dict[InstanceState[Any], list[StoredFile]] = {}
+        self._seen: dict[tuple[InstanceState[Any], FileField], Any] = {}
         self._counted: set[tuple[InstanceState[Any], FileField]] = set()
         self._deleted: set[InstanceState[Any]] = set()
 
@@ -91,13 +94,49 @@ class Flush:
         if state in self._deleted:
             return
         self._deleted.add(state)
-        work = Frame()
-        for stored in self._added.pop(state, ()):
-            work.remove(stored)
         fields = [field for field in _cleared(fields_of(state.mapper)) if (state, field) not in self._counted]
-        self._count_old(work, state.mapper, {_identity(state): fields}, connection)
-        see_to_removals(self._options, work, connection)
+        with self._counting() as work:
+            for stored in self._added.pop(state, ()):
+                work.remove(stored)
+            self._count_old(work, state.mapper, {_identity(state): fields}, connection)
+            see_to_removals(self._options, work, connection)
+
+    def write(self, state: InstanceState[Any], connection: Connection) -> None:
+        """Count what an event of the mapper, such as ``before_insert``, has assigned since; the row is written."""
+        fields = [field for field in fields_of(state.mapper) if self._is_unseen(state, field)]
+        if not fields:
+            return
+        change = _Change(state.obj(), state, fields)
+        check_there(item for _, value in change.values for item in items(value))
+        with self._counting() as work:
+            for field in fields:
+                for stored in self._before(state, field):
+                    work.remove(stored, shared=field.type.shared)
+            self._count_new(work, [change])
+            self._claim([change])
+            see_to_removals(self._options, work, connection)
+
+    @contextmanager
+    def _counting(self) -> Iterator[Frame]:
+        """What the block counts; if it fails, the transaction still knows the new files."""
+        work = Frame()
+        try:
+            yield work
+        except BaseException:
+            self._level.frame.undo(work)
+            raise
         self._level.frame.release(work)
+
+    def _is_unseen(self, state: InstanceState[Any], field: FileField) -> bool:
+        value = state.dict.get(field.key)
+        return self._seen.get((state, field), _UNSEEN) is not value and state.attrs[field.key].history.has_changes()
+
+    def _before(self, state: InstanceState[Any], field: FileField) -> Iterable[StoredFile]:
+        """What the row would have named, or did name as far as the session knows."""
+        if (state, field) in self._seen:
+            return stored_files(self._seen[state, field])
+        deleted = state.attrs[field.key].history.deleted or ()
+        return [stored for value in deleted for stored in stored_files(value) if field.clears(stored)]
 
     # ---- what changes
 
@@ -179,21 +218,17 @@ class Flush:
         return self._session.connection(bind_arguments={"mapper": mapper})
 
     def _count(self, changes: Iterable[_Change]) -> None:
-        work = Frame()
-        try:
+        with self._counting() as work:
             self._count_new(work, changes)
             for mapper, wanted in self._wanted(changes):
                 connection = self._connection(mapper)
                 self._count_old(work, mapper, wanted, connection)
                 see_to_removals(self._options, work, connection)
-        except BaseException:
-            self._level.frame.undo(work)
-            raise
-        self._level.frame.release(work)
 
     def _count_new(self, work: Frame, changes: Iterable[_Change]) -> None:
         for change in changes:
             for field, value in change.values:
+                self._seen[change.state, field] = value
                 for stored in stored_files(value):
                     work.add(stored)
                     self._added.setdefault(change.state, []).append(stored)

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Engine
 from async_storages._tasks import map_bounded
 from async_storages.events import Operation
 from async_storages.ids import FileId, is_fusion_id
+from async_storages.integrations.sqlalchemy.file_columns import bare_key, file_type
 from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.queries import ids_named
 
@@ -33,14 +34,23 @@ class Home:
 
 def still_named(homes: Iterable[Home], files: Collection[TrackedFile]) -> set[TrackedFile]:
     """Those of the files that a committed row names, by the full id or, as old rows may, by the bare key."""
-    named: set[str] = set()
-    spellings = {file: {file.file_id, file.stored.name} for file in files}
+    named: set[TrackedFile] = set()
     for home in homes:
+        spelled = _spelled(home.column, files)
         with home.engine.connect() as connection:
             connection.connection.rollback()  # after a commit that failed the pool may give the same connection again
-            for batch in batched(sorted(set().union(*spellings.values())), _ASKED):
-                named.update(connection.scalars(ids_named(home.column, batch, home.engine.dialect.name)))
-    return {file for file, ids in spellings.items() if not named.isdisjoint(ids)}
+            for batch in batched(sorted(spelled), _ASKED):
+                found = connection.scalars(ids_named(home.column, batch, home.engine.dialect.name))
+                named.update(file for each in found for file in spelled.get(each, ()))
+    return named
+
+
+def _spelled(column: Column[Any], files: Iterable[TrackedFile]) -> dict[str, list[TrackedFile]]:
+    type_, spelled = file_type(column.type), dict[str, list[TrackedFile]]()
+    for file in files:
+        for each in {file.file_id, file.file_id if type_ is None else bare_key(type_, file.file_id)}:
+            spelled.setdefault(each, []).append(file)
+    return spelled
 
 
 async def remove(files: Collection[TrackedFile], *, concurrency: int) -> None:

@@ -107,6 +107,8 @@ def _listen(class_: type[Session]) -> None:
         _settle_after(class_, name)
     if not event.contains(Mapper, "before_delete", _deleting):
         event.listen(Mapper, "before_delete", _deleting)
+        event.listen(Mapper, "after_insert", _written)
+        event.listen(Mapper, "after_update", _written)
 
 
 def _settle_after(class_: type[Session], name: str) -> None:
@@ -170,8 +172,18 @@ def _executing(state: ORMExecuteState) -> Any:
 
 def _deleting(mapper: Mapper[Any], connection: Connection, target: object) -> None:
     """Orphans are found while the flush runs, after `before_flush`."""
-    session = object_session(target)
-    if session is not None and fields_of(mapper) and hasattr(session, _MARK):
-        flush = _transactions(session).flush
-        if flush is not None:
-            flush.delete(inspect_object(target), connection)
+    flush = _flush_of(mapper, target)
+    if flush is not None:
+        flush.delete(inspect_object(target), connection)
+
+
+def _written(mapper: Mapper[Any], connection: Connection, target: object) -> None:
+    """Events of mappers may assign files after `before_flush`."""
+    flush = _flush_of(mapper, target)
+    if flush is not None:
+        flush.write(inspect_object(target), connection)
+
+
+def _flush_of(mapper: Mapper[Any], target: object) -> Flush | None:
+    session = object_session(target) if fields_of(mapper) else None
+    return _transactions(session).flush if session is not None and hasattr(session, _MARK) else None

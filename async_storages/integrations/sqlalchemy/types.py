@@ -109,7 +109,7 @@ class FileType(TypeDecorator[StoredFile]):
 
     @storage.setter
     def storage(self, value: StorageRouter | str | None) -> None:
-        if not (value is None or isinstance(value, str) or hasattr(value, "identify")):
+        if isinstance(value, type) or not (value is None or isinstance(value, str) or hasattr(value, "identify")):
             raise InvalidArgumentException(f"a file column's storage is a storage or its name, not {value!r}")
         self._ref.value = value
 

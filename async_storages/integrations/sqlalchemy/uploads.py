@@ -8,7 +8,7 @@ from typing import Any
 
 from async_storages import naming
 from async_storages._tasks import map_bounded
-from async_storages.content import Content, ContentOptions, PendingFile, as_content
+from async_storages.content import ContentOptions, PendingFile, as_content
 from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.file_columns import FileField, items
@@ -45,14 +45,13 @@ class Assigned:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One upload: as a key, fresh or exact, or into a folder of a storage that chooses its ids."""
+    """One upload, under a key that is fresh or exact; a storage that chooses its ids takes the name from it."""
 
     pending: PendingFile
     type: FileType
     storage: Storage
     name: str
-    folder: str
-    key: str | None
+    key: str
     intent: Intent
     stored: StoredFile | None = None
 
@@ -151,13 +150,11 @@ def _job(assigned: Assigned, pending: PendingFile) -> _Job:
     folder, exact = type_.folder, None
     if type_.upload_to is not None:
         folder, exact = _place(type_.upload_to(assigned.target, name), storage)
-    label = storages.label(storage)
-    if storage.chooses_ids:
-        return _Job(pending, type_, storage, name, folder, None, Intent.of_unknown(label))
     key = exact or naming.unique_key(name, folder)
-    intent = Intent(str(storage.identify(key)), label, is_exact=exact is not None)
-    _check_length(intent.id, type_)
-    return _Job(pending, type_, storage, name, folder, key, intent)
+    intent = storages.intent(storage, key, is_exact=exact is not None)
+    if not storage.chooses_ids:
+        _check_length(intent.id, type_)
+    return _Job(pending, type_, storage, name, key, intent)
 
 
 async def _check_free(job: _Job) -> None:
@@ -194,12 +191,4 @@ async def _upload(job: _Job) -> StoredFile:
     async with as_content(job.pending, job.name, options) as content:
         for validator in job.type.validators:
             await validator.check(content)
-        if job.key is None:
-            return await job.storage.save(content, folder=job.folder)
-        return await _upload_as(job.key, content, job.storage)
-
-
-async def _upload_as(key: str, content: Content, storage: Storage) -> StoredFile:
-    stored = storage.file(await storage.upload(content, key, overwrite=False))
-    stored.remember(size=content.size, image_size=content.image_size, is_new=True)
-    return stored
+        return await job.storage._save_as(job.key, content)  # noqa: SLF001 - what `save` does, when it is announced

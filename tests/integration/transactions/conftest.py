@@ -1,14 +1,16 @@
 """A database, a storage and sessions that track files, without a ledger (level 1) and with one (level 2)."""
 
+import shutil
 from functools import partial
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import create_engine, event, inspect, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from async_storages import registry
-from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
-from tests.support.ledgers import settle
+from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking
+from tests.integration.conftest import POSTGRES_DRIVER
+from tests.support.ledgers import forget_ledgers, settle
 from tests.support.tracked import Base, Book, TroubledStorage, files
 
 
@@ -16,6 +18,60 @@ from tests.support.tracked import Base, Book, TroubledStorage, files
 def storage():
     with registry.override("documents", TroubledStorage()) as storage:
         yield storage
+    forget_ledgers(Base.metadata)
+
+
+# ---- databases with empty tables: making them takes longer than most tests
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    path = tmp_path_factory.mktemp("template") / "empty.sqlite"
+    make_tables(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres):
+    postgres.create_database("transactions")
+    url = postgres.url("transactions")
+    make_tables(url.replace("+asyncpg", "+psycopg"))
+    return url
+
+
+@pytest.fixture
+def postgres_database(postgres_with_tables):
+    """One for all tests, each of which finds it empty."""
+    yield postgres_with_tables
+    engine = create_engine(postgres_with_tables.replace("+asyncpg", "+psycopg"))
+    with engine.begin() as connection:
+        clear(connection)
+    engine.dispose()
+
+
+def make_tables(url):
+    add_ledger_tables(Base.metadata)
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+
+
+def clear(connection):
+    ours = Base.metadata.tables
+    there = set(inspect(connection).get_table_names())
+    for name in there - ours.keys():
+        connection.exec_driver_sql(f'DROP TABLE "{name}" CASCADE')
+    connection.exec_driver_sql(f"TRUNCATE {', '.join(sorted(there & ours.keys()))} RESTART IDENTITY")
+    if ours.keys() - there:
+        Base.metadata.create_all(connection)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
+    path = shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "test.sqlite")
+    return f"sqlite+aiosqlite:///{path}"
 
 
 @pytest.fixture
@@ -23,8 +79,6 @@ async def engine(database_url):
     engine = create_async_engine(database_url)
     if engine.dialect.name == "sqlite":
         begin_with_begin(engine.sync_engine)
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
     yield engine
     await engine.dispose()
 
@@ -56,9 +110,7 @@ def level(request):
 async def ledger(level, engine):
     if level == 1:
         return None
-    ledger = FileLedger(engine, Base.metadata)
-    await ledger.create()
-    return ledger
+    return FileLedger(engine, Base.metadata)
 
 
 @pytest.fixture

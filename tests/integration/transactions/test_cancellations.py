@@ -13,11 +13,6 @@ async def commit(session):
     await session.commit()
 
 
-async def flush_and_commit(session):
-    await session.flush()
-    await session.commit()
-
-
 async def roll_back(session):
     await session.flush()
     await session.rollback()
@@ -36,7 +31,7 @@ async def savepoint(session):
 
 # SQLAlchemy before 2.1 drops connections of aiosqlite when closing them is cancelled
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <function Connection:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("end", [commit, flush_and_commit, roll_back, close, savepoint])
+@pytest.mark.parametrize("end", [commit, roll_back, close, savepoint])
 async def test_no_row_without_its_file_and_no_file_without_its_row(sessions, end, rows, left, level, storage):
     numbers = count()
 

@@ -1,14 +1,30 @@
 """Level 2 by itself: what the ledger keeps, what its worker and its sweeps do, and what they refuse."""
 
 import asyncio
+import shutil
 import sqlite3
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import ARRAY, JSON, Column, Integer, MetaData, Table, create_engine, delete, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    Integer,
+    MetaData,
+    Table,
+    Unicode,
+    create_engine,
+    delete,
+    event,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import HSTORE
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import sessionmaker
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
 from async_storages import (
@@ -22,8 +38,8 @@ from async_storages import (
     events,
     registry,
 )
-from async_storages.integrations.sqlalchemy import FileLedger, FileType, LedgerStats, enable_file_tracking
-from async_storages.integrations.sqlalchemy.ledger.journal import is_due
+from async_storages.integrations.sqlalchemy import FileLedger, FileListType, FileType, LedgerStats, enable_file_tracking
+from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.ledgers import pass_time, settle
@@ -59,6 +75,16 @@ async def is_empty(storage):
 
 async def told(caplog, words):
     return words in caplog.text
+
+
+async def is_due(ledger):
+    """Whether the time of an upload is over."""
+    databases = ledger._databases
+    return await databases.run_journal(journal.is_due, databases.journal_table)
+
+
+async def is_in_force(ledger):
+    return not await is_due(ledger)
 
 
 class TestWorker:
@@ -101,13 +127,16 @@ class TestWorker:
         await settle(ledger)
         assert await files(storage) == {"one"}
 
-    async def test_finds_bare_keys(self, engine, sessions, storage, ledger):
-        [file] = await add(sessions, "one")
-        async with engine.begin() as connection:
-            await connection.execute(text("INSERT INTO loans (id, file) VALUES (1, :file)"), {"file": file.name})
-        async with sessions.begin() as session:
-            await session.delete(await session.get(Book, 1))
-        await settle(ledger)
+    @pytest.mark.parametrize("folder", ["", "tenant"], ids=["whole storage", "folder"])
+    async def test_finds_bare_keys(self, engine, sessions, storage, ledger, folder):
+        with registry.override("documents", storage.within(folder) if folder else storage):
+            [file] = await add(sessions, "one")
+            key = file.name.removeprefix(f"{folder}/")
+            async with engine.begin() as connection:
+                await connection.execute(text("INSERT INTO loans (id, file) VALUES (1, :file)"), {"file": key})
+            async with sessions.begin() as session:
+                await session.delete(await session.get(Book, 1))
+            await settle(ledger)
         assert await files(storage) == {"one"}
 
     async def test_an_id_in_two_tables_lives_until_the_last_row_goes(self, sessions, storage, ledger):
@@ -216,6 +245,13 @@ class TestWorker:
             await until(lambda: is_empty(storage))
 
 
+ELSEWHERE = {
+    "nothing stays locked": ({"isolation_level": "AUTOCOMMIT"}, "SELECT 1", "AUTOCOMMIT"),
+    "another schema": ({"schema_translate_map": {None: "public"}}, "SELECT 1", "schema_translate_map"),
+    "another search path": ({}, "SET LOCAL search_path TO public, pg_catalog", "search_path"),
+}
+
+
 class TestOnPostgreSQL:
     @pytest.fixture
     def database_url(self, postgres_database):
@@ -228,12 +264,40 @@ class TestOnPostgreSQL:
         async with sessions() as session:
             session.add(Book(id=1, file=pending("new")))
             await session.flush()
-            databases = ledger._databases
-            await until(lambda: databases.run_journal(is_due, databases.journal_table))
+            await until(lambda: is_due(ledger))
             assert (await ledger.drain()).deleted == 0
             await session.commit()
         await settle(ledger)
         assert (await rows(), await files(storage)) == ({1: "new"}, {"new"})
+
+    @pytest.mark.parametrize("isolation", ["AUTOCOMMIT", "REPEATABLE READ"])
+    async def test_its_own_transactions_are_not_those_of_the_engine(self, engine, isolation):
+        databases = FileLedger(engine.execution_options(isolation_level=isolation), Base.metadata)._databases
+
+        def look(connection):
+            transactions = {connection.scalar(text("SELECT pg_current_xact_id()::text")) for _ in range(2)}
+            return connection.scalar(text("SHOW transaction_isolation")), len(transactions)
+
+        assert await databases.run(look) == ("read committed", 1)
+
+    @pytest.mark.parametrize(("options", "sql", "problem"), ELSEWHERE.values(), ids=ELSEWHERE.keys())
+    async def test_sessions_whose_rows_the_worker_would_not_find(self, engine, sessions, options, sql, problem):
+        async with sessions(bind=engine.execution_options(**options)) as session:
+            await session.execute(text(sql))
+            session.add(Book(id=1, file=pending("new")))
+            with pytest.raises(InvalidArgumentException, match=problem):
+                await session.flush()
+
+    async def test_rows_that_the_worker_may_not_see(self, engine, database_url, ledger):
+        await ledger.create()
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE loans ENABLE ROW LEVEL SECURITY"))
+        other = create_async_engine(database_url, connect_args={"server_settings": {"role": "pg_read_all_data"}})
+        with pytest.raises(SweepRefusedException, match="'loans' hides rows"):
+            await FileLedger(other, Base.metadata).sweep()
+        await other.dispose()
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE loans DISABLE ROW LEVEL SECURITY"))
 
 
 class TestClaims:
@@ -267,7 +331,7 @@ class TestClaims:
         assert await rows() == {}
 
     async def test_grace_is_renewed_while_an_upload_goes_on(self, engine, storage, rows):
-        ledger = FileLedger(engine, Base.metadata, grace=timedelta(seconds=0.3))
+        ledger = FileLedger(engine, Base.metadata, grace=timedelta(seconds=3))
         sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
         storage.held = {"new"}
 
@@ -277,10 +341,9 @@ class TestClaims:
 
         task = asyncio.create_task(work())
         await storage.reached.wait()
-        async with asyncio.timeout(10):
-            first = (await journal(ledger))[0]
-            while (await journal(ledger))[0] <= first + 0.3:  # two renewals later
-                assert (await ledger.drain()).deleted == 0
+        await pass_time(ledger)
+        await until(lambda: is_in_force(ledger))
+        assert (await ledger.drain()).deleted == 0
         storage.go_on.set()
         await task
         await settle(ledger)
@@ -327,6 +390,15 @@ class TestClaims:
                 session.add(Book(id=1, file=pending("new")))
         assert await rows() == {}
 
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    async def test_sessions_of_another_database(self, sessions, sqlite_template, tmp_path):
+        other = create_async_engine(f"sqlite+aiosqlite:///{shutil.copy(sqlite_template, tmp_path)}")
+        async with sessions(bind=other) as session:
+            session.add(Book(id=1, file=pending("new")))
+            with pytest.raises(InvalidArgumentException, match="another database"):
+                await session.flush()
+        await other.dispose()
+
     async def test_ids_that_the_storage_chooses(self, engine, tmp_path, rows):
         with registry.override("documents", ChosenIdsStorage()):
             ledger = FileLedger(engine, Base.metadata)
@@ -340,8 +412,9 @@ class TestClaims:
             await settle(ledger)
             assert (await kept.read(), await left.exists()) == (b"one.txt", False)
 
-    async def test_stored_delete_only_condemns(self, sessions, storage, ledger):
+    async def test_stored_delete_only_condemns(self, engine, sessions, storage, ledger):
         [file] = await add(sessions, "one")
+        await engine.dispose()  # which may be used again, as after a fork
         await file.delete()
         await settle(ledger)
         assert await files(storage) == {"one"}  # a row names it
@@ -388,13 +461,6 @@ def mapped(table):
     return mappers().mapped(type("Mapped", (), {"__table__": table}))
 
 
-async def journal(ledger):
-    databases = ledger._databases
-    return await databases.run_journal(
-        lambda connection: list(connection.scalars(select(databases.journal_table.c.until)))
-    )
-
-
 class TestSweep:
     async def test_refuses_to_doom_more_than_a_tenth(self, engine, sessions, storage, ledger):
         await add(sessions, *map(str, range(10)))
@@ -438,6 +504,7 @@ class TestSweep:
     async def test_staging_copy_of_the_database_sweeps_the_same_bucket(
         self, engine, sessions, storage, ledger, tmp_path, request, is_sqlite, what
     ):
+        await ledger.create()
         await add(sessions, *map(str, range(20)))
         async with sessions.begin() as session:
             await session.delete(await session.get(Book, 1))
@@ -458,7 +525,7 @@ class TestSweep:
         await drop_copy(engine, is_sqlite)
 
     async def test_a_mark_that_is_lost(self, engine, sessions, storage, ledger):
-        await add(sessions, "one")
+        await ledger.create()
         [mark] = [info.file_id async for info in storage.list(FOLDER)]
         await storage.delete(mark)
         with pytest.raises(SweepRefusedException, match="lost its mark"):
@@ -577,6 +644,20 @@ class Encrypted(FileType):
         return "secret"
 
 
+class EncryptedList(FileListType):
+    def process_bind_param(self, value, dialect):
+        return ["secret"]
+
+
+class EncryptedText(TypeDecorator):
+    impl = Unicode
+    cache_ok = True
+
+
+class OfEncryptedText(FileType):
+    impl = EncryptedText
+
+
 class Wrapped(TypeDecorator):
     impl = ARRAY(FileType("documents"))
     cache_ok = True
@@ -584,11 +665,17 @@ class Wrapped(TypeDecorator):
 
 UNREADABLE = {
     "a subclass that changes the id": Encrypted(),
+    "a subclass that changes the list": EncryptedList(),
+    "a list of a subclass": type("Secrets", (FileListType,), {"item_class": Encrypted})(),
+    "a subclass of another text": OfEncryptedText(),
+    "a variant that changes the id": FileType().with_variant(Encrypted(), "postgresql"),
+    "a variant of another type": FileType().with_variant(EncryptedText(), "postgresql"),
     "a type around it": Wrapped(),
     "hstore": HSTORE(FileType()),
 }
 READABLE = {
     "a file": FileType(),
+    "a list": FileListType(),
     "an array": ARRAY(FileType()),
     "arrays of arrays": ARRAY(FileType(), dimensions=2),
     "a variant": FileType().with_variant(ARRAY(FileType()), "postgresql"),
@@ -597,6 +684,10 @@ READABLE = {
 
 
 class TestRefused:
+    @pytest.fixture
+    def database_url(self, tmp_path):
+        return f"sqlite+aiosqlite:///{tmp_path / 'never made.sqlite'}"
+
     @pytest.mark.parametrize("type_", UNREADABLE.values(), ids=UNREADABLE.keys())
     async def test_columns_that_cannot_be_looked_into(self, engine, type_):
         metadata = MetaData()
@@ -634,6 +725,31 @@ class TestRefused:
     async def test_options(self, engine, options):
         with pytest.raises(InvalidArgumentException):
             FileLedger(engine, **{"metadata": Base, **options})
+
+
+async def test_its_connections_are_made_as_those_of_the_engine(engine, ledger):
+    """Also what is said after the ledger was made, such as a search path."""
+    seen = []
+    event.listen(engine.sync_engine, "connect", lambda *_: seen.append("a connection"))
+    await ledger.create()
+    assert seen
+
+
+def test_two_event_loops(sqlite_template, tmp_path, storage):
+    """An engine without a pool may be used in several, and so may its ledger."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{shutil.copy(sqlite_template, tmp_path)}", poolclass=NullPool)
+    ledger = FileLedger(engine, Base.metadata)
+    sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
+    for _ in range(2):
+        asyncio.run(add(sessions, "new"))
+        asyncio.run(empty(sessions))
+    asyncio.run(settle(ledger))
+    assert asyncio.run(files(storage)) == set()
+
+
+async def empty(sessions):
+    async with sessions.begin() as session:
+        await session.execute(delete(Book))
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])

@@ -96,8 +96,9 @@ class Claims:
 
         Raises:
             FileGoneException: A file is being deleted, or is not there.
-            InvalidArgumentException: Another storage holds a file of the same id.
+            InvalidArgumentException: Another storage holds a file of the same id; see also `Databases.check`.
         """
+        self._databases.check(connection)
         by_id = {file.file_id: file for file in files}
         wanted = [Entry(file.file_id, label_of(file), keep) for file, keep in files.items()]
         before, unknown = entries.claim(connection, self._databases.table, wanted)
@@ -138,6 +139,7 @@ class Claims:
     def doom(self, connection: Connection, files: Collection[TrackedFile]) -> None:
         """Say that rows name files no longer, if the transaction is committed."""
         if files:
+            self._databases.check(connection)
             chosen = {file.file_id: label_of(file) for file in files}
             entries.doom(connection, self._databases.table, chosen, self._retain)
             reached(Step.DOOMED)

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, false
+from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, false, func, null, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -18,6 +18,8 @@ from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, jour
 __all__ = ["AnyEngine", "Databases", "engine_of", "take_write_lock"]
 
 type AnyEngine = Engine | AsyncEngine
+
+_TRANSLATED = "schema_translate_map"
 
 
 class Databases:
@@ -50,23 +52,69 @@ class Databases:
                 f"a ledger works on PostgreSQL and SQLite, not on {theirs.dialect.name}", operation="ledger"
             )
         self.is_sqlite = theirs.dialect.name == "sqlite"
-        self._main = _beside(theirs)
-        self._journal = _journal_file(theirs, is_async=self.is_async) if self.is_sqlite else self._main
+        self._theirs = theirs
+        self._journal_url = _journal_url(theirs) if self.is_sqlite else theirs.url
+        self._engines: dict[str, Engine] = {}
         self._has_journal = not self.is_sqlite
         self._process = os.getpid()
+        self._names: object = None
+        event.listen(getattr(theirs, "_proxied", theirs), "engine_disposed", lambda _: self.dispose())
 
     @property
-    def url(self) -> Any:
-        """Where the main database is."""
-        return self._main.url
+    def _main(self) -> Engine:
+        """Made when it is first needed: until then listeners may be added to the application's engine."""
+        return self._engines.get("main") or self._engines.setdefault("main", _beside(self._theirs))
+
+    @property
+    def _journal(self) -> Engine:
+        return self._engines.get("journal") or self._engines.setdefault("journal", self._make_journal_engine())
+
+    def _make_journal_engine(self) -> Engine:
+        if not self.is_sqlite:
+            return self._main
+        make = create_async_engine if self.is_async else create_engine
+        is_pooled = not isinstance(self._theirs.pool, NullPool)  # without a pool an engine works in any event loop
+        return engine_of(make(self._journal_url) if is_pooled else make(self._journal_url, poolclass=NullPool))
 
     def dispose(self) -> None:
         """Close all connections, but those of the process that this one was forked from."""
         is_ours = self._process == os.getpid()
         self._process = os.getpid()
-        self._main.dispose(close=is_ours)
-        if self._journal is not self._main:
-            self._journal.dispose(close=is_ours)
+        for engine in set(self._engines.values()):
+            engine.dispose(close=is_ours)
+
+    def check(self, connection: Connection) -> None:
+        """See that a session works where the ledger does, and that what it locks stays locked.
+
+        Raises:
+            InvalidArgumentException: It does not, so that the worker would not find the rows it writes.
+        """
+        self._check_kind()
+        driver = connection.connection.dbapi_connection
+        if not self.is_sqlite and getattr(driver, "autocommit", False) is True:
+            raise _no_place("a session that writes files cannot be in AUTOCOMMIT: a lock keeps them until the commit")
+        options, ours = connection.get_execution_options(), self._theirs.get_execution_options()
+        if (options.get(_TRANSLATED) or {}) != (ours.get(_TRANSLATED) or {}):
+            raise _no_place(f"the session's {_TRANSLATED} is not that of the ledger's engine")
+        if self._is_elsewhere(connection):
+            raise _no_place("the session works in another database or search_path than the ledger's engine")
+
+    def _is_elsewhere(self, connection: Connection) -> bool:
+        if self.is_sqlite:
+            return len({Path(str(each.url.database)).absolute() for each in (connection.engine, self._theirs)}) > 1
+        self._names = self._names or self.call_journal(self._what_names_mean)
+        return self._what_names_mean(connection) != self._names
+
+    def _check_kind(self) -> None:
+        if self.is_async is not _greenlet.is_inside():
+            kind, other = ("AsyncEngine", "plain Session") if self.is_async else ("Engine", "AsyncSession")
+            raise InvalidArgumentException(
+                f"the ledger was made with an {kind}, so it cannot serve a {other}", operation="ledger"
+            )
+
+    def _what_names_mean(self, connection: Connection) -> object:
+        schemas = func.current_schemas(False) if self.table.schema is None else null()
+        return tuple(connection.execute(select(func.current_database(), schemas)).one())
 
     async def aclose(self) -> None:
         """`dispose`, from a coroutine."""
@@ -106,11 +154,7 @@ class Databases:
             InvalidArgumentException: The session is a plain one and the ledger was made with an AsyncEngine, or the
                 other way round.
         """
-        if self.is_async is not _greenlet.is_inside():
-            kind, other = ("AsyncEngine", "plain Session") if self.is_async else ("Engine", "AsyncSession")
-            raise InvalidArgumentException(
-                f"the ledger was made with an {kind}, so it cannot serve a {other}", operation="ledger"
-            )
+        self._check_kind()
         if self.is_async:
             return _greenlet.wait_for(self.run_journal(work, *args, **kwargs))
         return self._call(self._journal, self.journal_table, work, *args, **kwargs)
@@ -170,27 +214,25 @@ def take_write_lock(connection: Connection, table: Table) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _no_place(reason: str) -> InvalidArgumentException:
+    return InvalidArgumentException(reason, operation="claim")
+
+
 def _beside(engine: Engine) -> Engine:
     """Another engine for the same database, with the same ways to connect, at READ COMMITTED."""
-    pool = engine.pool.recreate()
+    pool, options = engine.pool.recreate(), dict(engine.get_execution_options())
+    options.pop("isolation_level", None)
     if engine.dialect.name == "postgresql":
         event.listen(pool, "connect", lambda driver, _: engine.dialect.set_isolation_level(driver, "READ COMMITTED"))
-    return Engine(
-        pool,
-        engine.dialect,
-        engine.url,
-        execution_options=engine.get_execution_options(),
-        hide_parameters=engine.hide_parameters,
-    )
+    return Engine(pool, engine.dialect, engine.url, execution_options=options, hide_parameters=engine.hide_parameters)
 
 
-def _journal_file(engine: Engine, *, is_async: bool) -> Engine:
-    path = engine.url.database
-    if not path or path == ":memory:" or engine.url.query.get("uri") or engine.url.query.get("mode"):
+def _journal_url(engine: Engine) -> URL:
+    url = engine.url
+    if not url.database or url.database == ":memory:" or url.query.get("uri") or url.query.get("mode"):
         raise InvalidArgumentException(
             "a ledger needs a SQLite database in a file of its own, sqlite+aiosqlite:///path: what is in memory, or "
             "opened by a URI, has no place for the journal beside it",
             operation="ledger",
         )
-    url = engine.url.set(database=f"{Path(path)}.uploads", query={})
-    return create_async_engine(url).sync_engine if is_async else create_engine(url)
+    return url.set(database=f"{Path(url.database)}.uploads")

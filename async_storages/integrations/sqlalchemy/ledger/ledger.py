@@ -10,9 +10,9 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from sqlalchemy import MetaData, event
+from sqlalchemy import MetaData
 
-from async_storages._tasks import map_bounded, wait_out
+from async_storages._tasks import beside, map_bounded
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import (
     FileNotFoundException,
@@ -33,7 +33,7 @@ from async_storages.integrations.sqlalchemy.ledger import (
     worker,
 )
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
-from async_storages.integrations.sqlalchemy.ledger.databases import AnyEngine, Databases, engine_of
+from async_storages.integrations.sqlalchemy.ledger.databases import AnyEngine, Databases
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
 from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import Reference, References
@@ -134,7 +134,6 @@ class FileLedger:
             self._databases, self._owners, self._references, grace=grace.total_seconds(), retain=self._retain
         )
         self.claims.watch_all()
-        event.listen(engine_of(engine), "engine_disposed", lambda _: self._dispose())
 
     async def create(self) -> None:
         """Make the ledger's tables, if they are not there; where migrations are used, they do it."""
@@ -143,13 +142,9 @@ class FileLedger:
         await self._mark()
 
     async def aclose(self) -> None:
-        """Close the ledger's connections; disposing of the engine does it as well."""
+        """Close the ledger's connections, as disposing of the engine does, and let go of the columns."""
         self.claims.forget_all()
         await self._databases.aclose()
-
-    def _dispose(self) -> None:
-        self.claims.forget_all()
-        self._databases.dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -176,11 +171,9 @@ class FileLedger:
         """
         async with as_content(content, filename, options) as body:
             key = unique_key(body.filename or "file", folder)
-            label = storages.label(storage)
-            intent = Intent.of_unknown(label) if storage.chooses_ids else Intent(str(storage.identify(key)), label)
+            intent = storages.intent(storage, key)
             async with self.claims.announced([(storage, intent)]) as files:
-                stored = storage.file(await storage.write(body, key, overwrite=False))
-                stored.remember(size=body.size, image_size=body.image_size, is_new=True)
+                stored = await storage._save_as(key, body)  # noqa: SLF001 - what `save` does, when it is announced
                 await files.written(intent, stored)
         return stored
 
@@ -389,13 +382,8 @@ class FileLedger:
         self, interval: timedelta = timedelta(seconds=30), *, sweep_every: timedelta | None = timedelta(days=1)
     ) -> AsyncGenerator[Self]:
         """`run` beside the block, as in the lifespan of an application; it has ended when the block is left."""
-        task = asyncio.create_task(self.run(interval, sweep_every=sweep_every), name="FileLedger.run")
-        try:
+        async with beside(self.run(interval, sweep_every=sweep_every), "FileLedger.run"):
             yield self
-        finally:
-            task.cancel()
-            if (cancelled := await wait_out(task)) is not None:
-                raise cancelled
 
     async def take_ownership(self) -> None:
         """Say that the files in the storages of all file columns are this database's, and no other one's.

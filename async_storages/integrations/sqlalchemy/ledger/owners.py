@@ -87,9 +87,8 @@ class Owners:
 
     async def _try_to_write(self, storage: Storage) -> str | None:
         """Write a mark; None if that took so long that a worker has removed it."""
-        proof, name = await self._prove(), f"{uuid4().hex}.txt"
-        label, key = storages.label(storage), f"{FOLDER}/{name}"
-        intent = Intent.of_unknown(label) if storage.chooses_ids else Intent(str(storage.identify(key)), label)
+        proof, label, key = await self._prove(), storages.label(storage), f"{FOLDER}/{uuid4().hex}.txt"
+        intent = storages.intent(storage, key)
         async with announced(self._databases, [intent], _GRACE) as files:
             stored = storage.file(await storage.upload(proof, key))
             await files.written(intent, stored)

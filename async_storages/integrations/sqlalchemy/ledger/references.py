@@ -5,17 +5,22 @@ from inspect import isawaitable
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Table, inspect
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Column, Connection, Inspector, MetaData, Table, inspect, text
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from async_storages.errors import InvalidArgumentException, StorageException, SweepRefusedException
-from async_storages.ids import FileId, is_fusion_id
+from async_storages.errors import InvalidArgumentException, SweepRefusedException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.file_columns import FileField, all_fields, fields_of_table, file_type
+from async_storages.integrations.sqlalchemy.file_columns import (
+    FileField,
+    all_fields,
+    bare_key,
+    fields_of_table,
+    file_type,
+)
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
+from async_storages.integrations.sqlalchemy.list_types import FileListType
 from async_storages.integrations.sqlalchemy.queries import ids_named
 from async_storages.integrations.sqlalchemy.types import FileType
-from async_storages.registry import Ref
 
 __all__ = ["Reference", "References"]
 
@@ -79,13 +84,13 @@ class References:
                 "no file column is known here: import the models, or pass `metadata` or `references`",
                 operation="ledger",
             )
+        hidden = _tables_that_hide_rows(connection)
         for field in asked:
-            if field.column.table not in here:
-                raise SweepRefusedException(
-                    f"the table {field.column.table.fullname!r} is mapped and not in the database: "
-                    "nobody can tell which files its rows name",
-                    operation="ledger",
-                )
+            table = field.column.table
+            if table not in here:
+                raise _unknowable(table, "is mapped and not in the database")
+            if (table.schema, table.name) in hidden:
+                raise _unknowable(table, "hides rows from this role by row-level security (give it BYPASSRLS)")
         return asked
 
     def _is_ours(self, table: Table, here: Collection[Table]) -> bool:
@@ -118,31 +123,27 @@ class References:
 
     def unindexed(self, connection: Connection) -> list[str]:
         """The columns without an index, whose tables are read whole each time a file is to be deleted."""
+        inspector = inspect(connection)
         return [
             f"{field.column.table.fullname}.{field.column.name}"
             for field in self.check(connection)
-            if not _is_indexed(connection, field)
+            if not _is_indexed(inspector, field)
         ]
 
 
+def _unknowable(table: Table, problem: str) -> SweepRefusedException:
+    return SweepRefusedException(
+        f"the table {table.fullname!r} {problem}: nobody can tell which files its rows name", operation="ledger"
+    )
+
+
 def _named(connection: Connection, field: FileField, ids: Sequence[str]) -> set[str]:
-    spelled = {file_id: file_id for file_id in ids}
+    spelled: dict[str, set[str]] = {}
     for file_id in ids:
-        if (key := _bare_key(field, file_id)) is not None:
-            spelled.setdefault(key, file_id)
+        for each in {file_id, bare_key(field.type, file_id)}:
+            spelled.setdefault(each, set()).add(file_id)
     found = connection.scalars(ids_named(field.column, list(spelled), connection.dialect.name))
-    return {spelled[each] for each in found if each in spelled}
-
-
-def _bare_key(field: FileField, file_id: str) -> str | None:
-    """How old rows of the column may spell an id."""
-    if not is_fusion_id(file_id):
-        return None
-    key = FileId.parse(file_id).key
-    try:
-        return key if str(Ref(field.type.storage).resolve().identify(key)) == file_id else None
-    except StorageException:
-        return key  # nobody knows: it is kept
+    return {file_id for each in found for file_id in spelled.get(each, ())}
 
 
 def _tables_here(connection: Connection, tables: Iterable[Table]) -> set[Table]:
@@ -155,8 +156,21 @@ def _tables_here(connection: Connection, tables: Iterable[Table]) -> set[Table]:
     }
 
 
-def _is_indexed(connection: Connection, field: FileField) -> bool:
-    inspector = inspect(connection)
+def _tables_that_hide_rows(connection: Connection) -> set[tuple[str | None, str]]:
+    """Schemas, None for one of the search path, and names of tables of which this role sees not all rows."""
+    if connection.dialect.name != "postgresql":
+        return set()
+    found = connection.execute(
+        text(
+            "SELECT nspname, relname, pg_table_is_visible(pg_class.oid) FROM pg_class "
+            "JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE relrowsecurity AND row_security_active(pg_class.oid)"
+        )
+    ).all()
+    return {(schema, name) for schema, name, _ in found} | {(None, name) for _, name, is_visible in found if is_visible}
+
+
+def _is_indexed(inspector: Inspector, field: FileField) -> bool:
     table, name = field.column.table, field.column.name
     key = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
     unique = inspector.get_unique_constraints(table.name, schema=table.schema)
@@ -170,9 +184,9 @@ def _is_indexed(connection: Connection, field: FileField) -> bool:
 
 def _check_readable(table: Table) -> None:
     for column in table.columns:
-        type_ = file_type(column.type)
-        hidden = type_ is None and any(isinstance(each, FileType) for each in _inside(column.type))
-        if hidden or (type_ is not None and _is_changed(type_)):
+        inside = list(_inside(column.type))
+        holds_files = any(isinstance(each, FileType) for each in inside)
+        if holds_files and (file_type(column.type) is None or any(_is_changed(each) for each in inside)):
             raise InvalidArgumentException(
                 f"{table.fullname}.{column.name} holds files in a way that cannot be looked into ({column.type!r}): "
                 "a file might be deleted that a row names",
@@ -180,9 +194,12 @@ def _check_readable(table: Table) -> None:
             )
 
 
-def _is_changed(type_: FileType) -> bool:
-    """Whether a subclass stores something else than the id."""
-    return any(getattr(type(type_), name) is not getattr(FileType, name) for name in _STORES)
+def _is_changed(type_: TypeEngine[Any]) -> bool:
+    """Whether it stores something else than ids: a subclass of ours, or a decorator of somebody else's."""
+    if not isinstance(type_, FileType | FileListType):
+        return isinstance(type_, TypeDecorator)
+    own = FileType if isinstance(type_, FileType) else FileListType
+    return any(getattr(type(type_), name) is not getattr(own, name) for name in _STORES)
 
 
 def _inside(type_: TypeEngine[Any], depth: int = 8) -> Iterator[TypeEngine[Any]]:

@@ -6,10 +6,11 @@ from typing import Any
 from async_storages import registry
 from async_storages.errors import RouteNotSupportedException, StorageException
 from async_storages.integrations.sqlalchemy.file_columns import FileField
+from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.registry import Address, Ref
 from async_storages.storage import Storage
 
-__all__ = ["find", "label"]
+__all__ = ["find", "intent", "label", "of_columns"]
 
 _LONGEST = 255
 
@@ -17,6 +18,13 @@ _LONGEST = 255
 def label(storage: Storage) -> str:
     """What tells a storage from others that serve the same ids."""
     return (storage.name or storage.location or "")[:_LONGEST]
+
+
+def intent(storage: Storage, key: str, *, is_exact: bool = False) -> Intent:
+    """The journal's entry for a file that is to be written under a key, or under an id that the storage will choose."""
+    if storage.chooses_ids:
+        return Intent.of_unknown(label(storage))
+    return Intent(str(storage.identify(key)), label(storage), is_exact)
 
 
 def find(fields: Iterable[FileField], file_id: str, storage_label: str) -> Storage:

@@ -203,7 +203,9 @@ class TestAStorageThatIsNotThereYet:
         assert str(document.file) == "mem:b.txt"
 
 
-@pytest.mark.parametrize("storage", [1024, b"documents", object()], ids=["a number", "bytes", "an object"])
+@pytest.mark.parametrize(
+    "storage", [1024, b"documents", object(), MemoryStorage], ids=["a number", "bytes", "an object", "a class"]
+)
 def test_what_can_be_no_storage_is_refused_when_the_column_is_declared(storage):
     with pytest.raises(InvalidArgumentException, match="a file column's storage is a storage or its name"):
         FileType(storage)
