@@ -3,8 +3,8 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
-# Two workers for the whole suite; with ARGS, whatever they say.
-PYTEST = -m pytest $(if $(ARGS),$(ARGS),-n 2)
+# Three workers for the whole suite, as tests that wait for time-outs leave a core idle; with ARGS, whatever they say.
+PYTEST = -m pytest $(if $(ARGS),$(ARGS),-n 3)
 PYTHON_WORKS = $(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3, 12)' 2>/dev/null
 
 .PHONY: help setup demo api test faults lint bench docs lowest clean

@@ -1,5 +1,6 @@
 """SQLModel: one class that is a table, or a schema of what comes in or goes out."""
 
+import json
 from typing import Annotated
 
 import httpx
@@ -176,7 +177,8 @@ async def test_rows_come_back_as_they_were(sessions, storage):
         first, second = (await session.exec(select(Picture).order_by(col(Picture.id)))).all()
         assert (type(first.photo), first.photo.storage, str(first.licence)) == (StoredImage, storage, "mem:mit.txt")
         assert (second.photo, type(second.licence)) == (None, StoredFile)
-        assert first.model_dump_json(include={"photo", "licence"}) == '{"photo":"mem:a.png","licence":"mem:mit.txt"}'
+        dumped = json.loads(first.model_dump_json(include={"photo", "licence"}))
+        assert dumped == {"photo": "mem:a.png", "licence": "mem:mit.txt"}
         found = await session.exec(select(Picture.licence).where(Picture.photo == "a.png"))
         assert found.one() == StoredFile("mem:mit.txt")
         first.photo = func.lower("mem:B.png")
