@@ -18,7 +18,7 @@ def versions(session: nox.Session, sqlalchemy: str, alembic: str) -> None:
     """Run the tests with aiosqlite and asyncpg, and those on PostgreSQL again with psycopg."""
     session.install("--upgrade", "pip>=25.1")
     wanted = {"sqlalchemy": sqlalchemy, "alembic": alembic}
-    lowest = session.run_install("python", "tools/lowest.py", silent=True).split()
+    lowest = session.run("python", "tools/lowest.py", silent=True).split()
     pins = [pin for pin in lowest if wanted.get(pin.partition("==")[0]) == "oldest"]
     session.install("--upgrade", "--editable", ".[all]", "--group", "test", *pins)
     session.run("python", "-m", "pip", "list")

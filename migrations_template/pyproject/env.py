@@ -1,4 +1,5 @@
 from logging.config import fileConfig
+from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, engine_from_config, pool
@@ -20,7 +21,7 @@ target_metadata = None
 # Where a FileLedger is used, its tables too: async_storages.integrations.sqlalchemy.add_ledger_tables(target_metadata)
 
 
-def run_migrations(**options) -> None:
+def run_migrations(**options: Any) -> None:
     context.configure(
         target_metadata=target_metadata,
         render_item=render_item,

@@ -48,6 +48,7 @@ def test_there_is_something_to_run():
         "columns",
         "fastapi",
         "fastdfs",
+        "gcs",
         "ledger",
         "manager",
         "recipes",
