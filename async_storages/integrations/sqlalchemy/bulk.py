@@ -5,7 +5,7 @@ changes another number of rows, the criteria were not the same twice.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from async_storages.integrations.sqlalchemy.file_columns import (
     stored_files,
 )
 from async_storages.integrations.sqlalchemy.flush import check_there, claim, see_to_removals, shared_homes
-from async_storages.integrations.sqlalchemy.frames import Frame
+from async_storages.integrations.sqlalchemy.frames import Frame, TrackedFile
 from async_storages.integrations.sqlalchemy.old_ids import old_files_of_rows
 from async_storages.integrations.sqlalchemy.removal import Home
 from async_storages.integrations.sqlalchemy.transactions import Transactions
@@ -101,7 +101,7 @@ class _Work:
         """Count what the rows named before, and what they name now."""
         changed = list(self._files(_values(statement, self.state.parameters)))
         if not changed:
-            return self._refuse_many(statement)
+            return self._refuse_many()
         for field, value in changed:
             if is_sql(value):
                 raise _refusal(f"{field.key} is set to an SQL expression, so nobody can tell which files the rows name")
@@ -109,10 +109,14 @@ class _Work:
         check_there(stored for _, stored in added)
         return self._change(statement, [field for field, _ in changed], added)
 
-    def _refuse_many(self, _statement: Update) -> None:
-        parameters = self.state.parameters
-        if isinstance(parameters, list | tuple) and any(any(self._files(row)) for row in parameters):
+    def _refuse_many(self) -> None:
+        if any(any(self._files(row)) for row in self._many):
             raise _refusal("several rows get files by one UPDATE with a list of parameters: change the objects")
+
+    @property
+    def _many(self) -> Sequence[Mapping[str, Any]]:
+        parameters: Any = self.state.parameters
+        return parameters if isinstance(parameters, list | tuple) else ()
 
     def _change(
         self, statement: Update | Delete, fields: Sequence[FileField], added: list[tuple[FileField, StoredFile]]
@@ -129,7 +133,7 @@ class _Work:
         level = self.transactions.level
         try:
             self._claim(added)
-            see_to_removals(self.transactions.options, work, self._connection)
+            self._tell(work.dropped, cleared)
             result = self.state.invoke_statement()
             _check_count(result, len(rows))
         except BaseException:
@@ -172,6 +176,8 @@ class _Work:
 
     def _check_repeatable(self, statement: Any) -> None:
         sql = str(statement.whereclause) if statement.whereclause is not None else ""
+        if self._many:
+            raise _refusal("it has a list of parameters: execute it once for each of them")
         limited = any("limit" in name for name in statement.dialect_kwargs)
         if limited or statement._independent_ctes or _VOLATILE.search(sql):  # noqa: SLF001 - no other way to see them
             raise _refusal("its criteria may find other rows a second time, so nobody can tell which files it removes")
@@ -201,8 +207,18 @@ class _Work:
 
     def _claim(self, added: list[tuple[FileField, StoredFile]]) -> None:
         claims = self.transactions.options.claims
-        if claims is not None:
+        if claims is not None and added:
+            self._check([field for field, _ in added])
             claim(claims, self.transactions.level, self._connection, added)
+
+    def _tell(self, dropped: Sequence[TrackedFile], fields: Iterable[FileField]) -> None:
+        if dropped:
+            self._check(fields)
+            see_to_removals(self.transactions.options, dropped, self._connection)
+
+    def _check(self, fields: Iterable[FileField]) -> None:
+        if self.transactions.options.claims is not None:
+            self.transactions.options.claims.check(self._connection, fields, self.state.execution_options)
 
     def _add(self, work: Frame, added: list[tuple[FileField, StoredFile]], times: int) -> None:
         for field, stored in added:

@@ -77,9 +77,10 @@ def note(mapper: Mapper[Any]) -> None:
 
 def fields_of(mapper: Mapper[Any]) -> tuple[FileField, ...]:
     """The file attributes of a mapped class, inherited ones included."""
-    if mapper not in _mapped:
-        _mapped[mapper] = tuple(_mapped_fields(mapper))
-    return _mapped[mapper]
+    found = _mapped.get(mapper)
+    if found is None:
+        found = _mapped[mapper] = tuple(_mapped_fields(mapper))
+    return found
 
 
 def _mapped_fields(mapper: Mapper[Any]) -> Iterator[FileField]:

@@ -1,13 +1,15 @@
 """What is done to files before a flush writes its rows."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine
+from sqlalchemy import Column, Connection, Engine, Table
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
 from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile
@@ -32,8 +34,6 @@ from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, k
 from async_storages.storage import Storage
 
 __all__ = ["Flush", "check_there", "claim", "see_to_removals", "shared_homes"]
-
-_UNSEEN = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Flush:
         self._options = options
         self._chosen = None if not objects else {id(each) for each in objects}
         self._added: dict[InstanceState[Any], list[StoredFile]] = {}
-        self._seen: dict[tuple[InstanceState[Any], FileField], Any] = {}
+        self._seen: dict[InstanceState[Any], dict[str, Any]] = {}
+        self._checked: set[tuple[Connection, Table]] = set()
         self._counted: set[tuple[InstanceState[Any], FileField]] = set()
         self._deleted: set[InstanceState[Any]] = set()
 
@@ -99,22 +100,35 @@ class Flush:
             for stored in self._added.pop(state, ()):
                 work.remove(stored)
             self._count_old(work, state.mapper, {_identity(state): fields}, connection)
-            see_to_removals(self._options, work, connection)
+            self._tell(work, connection, fields)
 
-    def write(self, state: InstanceState[Any], connection: Connection) -> None:
-        """Count what an event of the mapper, such as ``before_insert``, has assigned since; the row is written."""
-        fields = [field for field in fields_of(state.mapper) if self._is_unseen(state, field)]
-        if not fields:
+    def finish(self, states: Iterable[InstanceState[Any]]) -> None:
+        """Count what events, such as ``before_insert``, have assigned since the flush began; the rows are written."""
+        changes = [_Change(state.obj(), state, fields) for state in states if (fields := self._assigned_since(state))]
+        if not changes:
             return
-        change = _Change(state.obj(), state, fields)
-        check_there(item for _, value in change.values for item in items(value))
+        check_there(item for change in changes for _, value in change.values for item in items(value))
+        before = {
+            (change.state, field): list(self._before(change.state, field))
+            for change in changes
+            for field in change.fields
+        }
         with self._counting() as work:
-            for field in fields:
-                for stored in self._before(state, field):
-                    work.remove(stored, shared=field.type.shared)
-            self._count_new(work, [change])
-            self._claim([change])
-            see_to_removals(self._options, work, connection)
+            self._count_new(work, changes)
+            self._claim(changes)
+            for connection, theirs in self._by_connection(changes).items():
+                told = set(work.dropped)
+                for state, field in [(change.state, field) for change in theirs for field in change.fields]:
+                    self._remove(work, field, before[state, field])
+                self._tell(work, connection, [field for change in theirs for field in change.fields], told)
+
+    def _assigned_since(self, state: InstanceState[Any]) -> list[FileField]:
+        fields = fields_of(state.mapper)
+        if not fields:
+            return []
+        seen, changed = self._seen.get(state, {}), state.committed_state
+        chosen = [field for field in fields if field.key in changed or field.key in seen]
+        return [field for field in chosen if _is_new(state, field, seen)]
 
     @contextmanager
     def _counting(self) -> Iterator[Frame]:
@@ -127,15 +141,12 @@ class Flush:
             raise
         self._level.frame.release(work)
 
-    def _is_unseen(self, state: InstanceState[Any], field: FileField) -> bool:
-        value = state.dict.get(field.key)
-        return self._seen.get((state, field), _UNSEEN) is not value and state.attrs[field.key].history.has_changes()
-
     def _before(self, state: InstanceState[Any], field: FileField) -> Iterable[StoredFile]:
         """What the row would have named, or did name as far as the session knows."""
-        if (state, field) in self._seen:
-            return stored_files(self._seen[state, field])
-        deleted = state.attrs[field.key].history.deleted or ()
+        seen = self._seen.get(state, {})
+        if field.key in seen:
+            return stored_files(seen[field.key])
+        deleted = state.get_history(field.key, PASSIVE_NO_INITIALIZE).deleted or ()
         return [stored for value in deleted for stored in stored_files(value) if field.clears(stored)]
 
     # ---- what changes
@@ -148,7 +159,7 @@ class Flush:
                 yield _Change(target, state, fields)
         for target in self._of_flush(self._session.dirty):
             state = inspect_object(target)
-            fields = [each for each in fields_of(state.mapper) if state.attrs[each.key].history.has_changes()]
+            fields = [each for each in fields_of(state.mapper) if _has_changed(state, each)]
             if fields:
                 yield _Change(target, state, fields)
 
@@ -205,14 +216,17 @@ class Flush:
     def _claim(self, changes: Iterable[_Change]) -> None:
         if self._options.claims is None:
             return
-        wanted: dict[Connection, list[tuple[FileField, StoredFile]]] = {}
-        for change in changes:
-            named = [(field, item) for field, value in change.values for item in items(value)]
-            wanted.setdefault(self._connection(change.state.mapper), []).extend(
-                (field, item) for field, item in named if isinstance(item, StoredFile)
-            )
-        for connection, files in wanted.items():
+        for connection, chosen in self._by_connection(changes).items():
+            named = [(field, item) for change in chosen for field, value in change.values for item in items(value)]
+            files = [(field, item) for field, item in named if isinstance(item, StoredFile)]
+            self._check(connection, [field for field, _ in files])
             claim(self._options.claims, self._level, connection, files)
+
+    def _by_connection(self, changes: Iterable[_Change]) -> dict[Connection, list[_Change]]:
+        found: dict[Connection, list[_Change]] = {}
+        for change in changes:
+            found.setdefault(self._connection(change.state.mapper), []).append(change)
+        return found
 
     def _connection(self, mapper: Mapper[Any]) -> Connection:
         return self._session.connection(bind_arguments={"mapper": mapper})
@@ -221,14 +235,29 @@ class Flush:
         with self._counting() as work:
             self._count_new(work, changes)
             for mapper, wanted in self._wanted(changes):
-                connection = self._connection(mapper)
+                connection, before = self._connection(mapper), set(work.dropped)
                 self._count_old(work, mapper, wanted, connection)
-                see_to_removals(self._options, work, connection)
+                self._tell(work, connection, chain.from_iterable(wanted.values()), before)
+
+    def _tell(
+        self, work: Frame, connection: Connection, fields: Iterable[FileField], told: Container[TrackedFile] = ()
+    ) -> None:
+        dropped = [file for file in work.dropped if file not in told]
+        if dropped:
+            self._check(connection, fields)
+            see_to_removals(self._options, dropped, connection)
+
+    def _check(self, connection: Connection, fields: Iterable[FileField]) -> None:
+        """Once for each table: it takes a query."""
+        fresh = [field for field in fields if (connection, field.column.table) not in self._checked]
+        if fresh and self._options.claims is not None:
+            self._options.claims.check(connection, fresh)
+            self._checked |= {(connection, field.column.table) for field in fresh}
 
     def _count_new(self, work: Frame, changes: Iterable[_Change]) -> None:
         for change in changes:
             for field, value in change.values:
-                self._seen[change.state, field] = value
+                self._seen.setdefault(change.state, {})[field.key] = _files(value)
                 for stored in stored_files(value):
                     work.add(stored)
                     self._added.setdefault(change.state, []).append(stored)
@@ -245,8 +274,9 @@ class Flush:
             if change.state.key is not None:
                 wanted.setdefault(change.state.mapper, {})[_identity(change.state)] = _cleared(change.fields)
                 self._counted.update((change.state, field) for field in change.fields)
-        successors = self._new_by_identity()
-        for target in self._of_flush(self._session.deleted):
+        deleted = self._of_flush(self._session.deleted)
+        successors = self._new_by_identity() if deleted else {}
+        for target in deleted:
             state = inspect_object(target)
             if fields := fields_of(state.mapper):
                 self._deleted.add(state)
@@ -267,9 +297,30 @@ class Flush:
         self, work: Frame, mapper: Mapper[Any], wanted: dict[Identity, list[FileField]], connection: Connection
     ) -> None:
         for field, stored in old_files(connection, mapper, wanted):
+            self._remove(work, field, [stored])
+
+    def _remove(self, work: Frame, field: FileField, files: Iterable[StoredFile]) -> None:
+        for stored in files:
             work.remove(stored, shared=field.type.shared)
             if field.type.shared:
                 self._level.shared_homes |= shared_homes(self._session, field.column)
+
+
+def _has_changed(state: InstanceState[Any], field: FileField) -> bool:
+    return field.key in state.committed_state and state.get_history(field.key, PASSIVE_NO_INITIALIZE).has_changes()
+
+
+def _is_new(state: InstanceState[Any], field: FileField, seen: Mapping[str, Any]) -> bool:
+    """Whether an attribute holds something else than when the flush began."""
+    if field.key not in seen:
+        return _has_changed(state, field)
+    value = _files(state.dict.get(field.key))
+    return value is not seen[field.key] and value != seen[field.key]
+
+
+def _files(value: Any) -> Any:
+    """What an attribute holds; of a list, which may be changed, a copy."""
+    return value if isinstance(value, StoredFile) else list(items(value))
 
 
 def _identity(state: InstanceState[Any]) -> Identity:
@@ -309,9 +360,8 @@ def claim(claims: Claims, level: Level, connection: Connection, named: Iterable[
         level.intents |= claims.claim(connection, wanted)
 
 
-def see_to_removals(options: Options, work: Frame, connection: Connection) -> None:
+def see_to_removals(options: Options, dropped: Sequence[TrackedFile], connection: Connection) -> None:
     """Tell a ledger which files fewer rows name; without, refuse what a plain Session could not remove."""
-    dropped = work.dropped
     if options.claims is not None:
         options.claims.doom(connection, dropped)
     elif dropped and not _greenlet.is_inside():

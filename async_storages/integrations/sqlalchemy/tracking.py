@@ -7,9 +7,16 @@ when a transaction ends, in `async_storages.integrations.sqlalchemy.frames`.
 from typing import Any
 
 from sqlalchemy import Connection, event
-from sqlalchemy import inspect as inspect_object
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-from sqlalchemy.orm import Mapper, ORMExecuteState, Session, SessionTransaction, object_session, sessionmaker
+from sqlalchemy.orm import (
+    InstanceState,
+    Mapper,
+    ORMExecuteState,
+    Session,
+    SessionTransaction,
+    UOWTransaction,
+    sessionmaker,
+)
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import bulk
@@ -102,13 +109,12 @@ def _listen(class_: type[Session]) -> None:
     event.listen(class_, "after_rollback", _rolled_back)  # the objects are still in the session, unlike in the next
     event.listen(class_, "after_transaction_end", _ended)  # the only event of close() and of a lost connection
     event.listen(class_, "before_flush", _flushing)
+    event.listen(class_, "after_flush", _flushed)  # mappers' events, and later listeners, may have assigned files
     event.listen(class_, "do_orm_execute", _executing)
     for name in _ENDS:
         _settle_after(class_, name)
     if not event.contains(Mapper, "before_delete", _deleting):
-        event.listen(Mapper, "before_delete", _deleting)
-        event.listen(Mapper, "after_insert", _written)
-        event.listen(Mapper, "after_update", _written)
+        event.listen(Mapper, "before_delete", _deleting, raw=True)
 
 
 def _settle_after(class_: type[Session], name: str) -> None:
@@ -166,24 +172,22 @@ def _flushing(session: Session, _context: object, objects: Any) -> None:
     transactions.flush.run()
 
 
+def _flushed(session: Session, context: UOWTransaction) -> None:
+    flush = _transactions(session).flush
+    if flush is not None:
+        flush.finish(
+            state for state, (is_deleted, is_listed) in context.states.items() if not (is_deleted or is_listed)
+        )
+
+
 def _executing(state: ORMExecuteState) -> Any:
     return bulk.execute(state, _transactions(state.session))
 
 
-def _deleting(mapper: Mapper[Any], connection: Connection, target: object) -> None:
+def _deleting(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> None:
     """Orphans are found while the flush runs, after `before_flush`."""
-    flush = _flush_of(mapper, target)
-    if flush is not None:
-        flush.delete(inspect_object(target), connection)
-
-
-def _written(mapper: Mapper[Any], connection: Connection, target: object) -> None:
-    """Events of mappers may assign files after `before_flush`."""
-    flush = _flush_of(mapper, target)
-    if flush is not None:
-        flush.write(inspect_object(target), connection)
-
-
-def _flush_of(mapper: Mapper[Any], target: object) -> Flush | None:
-    session = object_session(target) if fields_of(mapper) else None
-    return _transactions(session).flush if session is not None and hasattr(session, _MARK) else None
+    session = state.session if fields_of(mapper) else None
+    if session is not None and hasattr(session, _MARK):
+        flush = _transactions(session).flush
+        if flush is not None:
+            flush.delete(state, connection)

@@ -145,8 +145,8 @@ class FileType(TypeDecorator[StoredFile]):
         coerced = self.coerce(value)
         if isinstance(coerced, PendingFile):
             raise InvalidArgumentException(
-                "the content has not been uploaded: use enable_file_tracking(sessionmaker), or assign "
-                "`await storage.save(content)`",
+                "the content has not been uploaded: use enable_file_tracking(sessionmaker) and assign it before "
+                "the flush (events of mappers are too late), or assign `await storage.save(content)`",
                 operation="bind",
                 file_id=coerced.filename,
             )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    insert,
     select,
     text,
     update,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import HSTORE
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import sessionmaker
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 from sqlalchemy.types import TypeDecorator
 
 from async_storages import (
@@ -246,9 +247,30 @@ class TestWorker:
 
 
 ELSEWHERE = {
-    "nothing stays locked": ({"isolation_level": "AUTOCOMMIT"}, "SELECT 1", "AUTOCOMMIT"),
-    "another schema": ({"schema_translate_map": {None: "public"}}, "SELECT 1", "schema_translate_map"),
-    "another search path": ({}, "SET LOCAL search_path TO public, pg_catalog", "search_path"),
+    "nothing stays locked": ({"isolation_level": "AUTOCOMMIT"}, [], "isolation_level with transactions"),
+    "another schema": ({"schema_translate_map": {None: "x"}}, [], r"in transactions\.x for this session"),
+    "another search path": (
+        {},
+        ["CREATE SCHEMA x", "CREATE TABLE x.books ()", "SET LOCAL search_path TO x, public"],
+        r"'books' is in transactions\.x for this session, in transactions\.public for the ledger: let them use",
+    ),
+    "a ledger of its own": (
+        {},
+        ["CREATE SCHEMA x", "CREATE TABLE x.stored_files ()", "SET LOCAL search_path TO x, public"],
+        r"'stored_files' is in transactions\.x",
+    ),
+    "a temporary table": ({}, ["CREATE TEMP TABLE books (LIKE books)"], "'books' is in transactions.pg_temp"),
+}
+THE_SAME = {
+    "a tenant's schema before public": ({}, ["CREATE SCHEMA x", "SET LOCAL search_path TO x, public"]),
+    "a search path with more in it": ({}, ["SET LOCAL search_path TO public, pg_catalog"]),
+    "a schema of other tables": ({"schema_translate_map": {"tenant": "x"}}, []),
+    "its schema by name": ({"schema_translate_map": {None: "public"}}, []),
+    "made in the same transaction": (
+        {},
+        ["ALTER TABLE books RENAME TO before", "CREATE TABLE books (LIKE before INCLUDING ALL)"],
+    ),
+    "isolation": ({"isolation_level": "SERIALIZABLE"}, []),
 }
 
 
@@ -283,10 +305,33 @@ class TestOnPostgreSQL:
     @pytest.mark.parametrize(("options", "sql", "problem"), ELSEWHERE.values(), ids=ELSEWHERE.keys())
     async def test_sessions_whose_rows_the_worker_would_not_find(self, engine, sessions, options, sql, problem):
         async with sessions(bind=engine.execution_options(**options)) as session:
-            await session.execute(text(sql))
+            for statement in sql:
+                await session.execute(text(statement))
             session.add(Book(id=1, file=pending("new")))
             with pytest.raises(InvalidArgumentException, match=problem):
                 await session.flush()
+
+    @pytest.mark.parametrize(("options", "sql"), THE_SAME.values(), ids=THE_SAME.keys())
+    async def test_sessions_whose_rows_the_worker_finds(self, engine, sessions, options, sql):
+        async with sessions(bind=engine.execution_options(**options)) as session:
+            for statement in sql:
+                await session.execute(text(statement))
+            session.add(book := Book(id=1, file=pending("new")))
+            await session.flush()
+            assert (await session.get(Book, 1)).file is book.file
+
+    async def test_a_statement_on_another_schema(self, sessions):
+        async with sessions() as session:
+            with pytest.raises(InvalidArgumentException, match=r"in transactions\.x for this session"):
+                await session.execute(
+                    insert(Book).values(id=1, file="mem:x"), execution_options={"schema_translate_map": {None: "x"}}
+                )
+
+    async def test_pins_with_a_pool_of_one(self, engine, storage):
+        file = await FileLedger(engine, Base.metadata).save(storage, b"content", "name")
+        narrow = create_async_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=1)
+        await FileLedger(narrow, Base.metadata).pin(file)
+        await narrow.dispose()
 
     async def test_rows_that_the_worker_may_not_see(self, engine, database_url, ledger):
         await ledger.create()
@@ -392,12 +437,48 @@ class TestClaims:
 
     @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
     async def test_sessions_of_another_database(self, sessions, sqlite_template, tmp_path):
-        other = create_async_engine(f"sqlite+aiosqlite:///{shutil.copy(sqlite_template, tmp_path)}")
+        other = create_async_engine(f"sqlite+aiosqlite:///{shutil.copy(sqlite_template, tmp_path / 'other.sqlite')}")
         async with sessions(bind=other) as session:
             session.add(Book(id=1, file=pending("new")))
-            with pytest.raises(InvalidArgumentException, match="another database"):
+            with pytest.raises(InvalidArgumentException, match=r"other\.sqlite\.main for this session"):
                 await session.flush()
         await other.dispose()
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    @pytest.mark.parametrize(
+        "path", ["{0}/../{0.name}/{1}", "{0}/link/{1}", "file:{0}/{1}?uri=true"], ids=["..", "link", "URI"]
+    )
+    async def test_the_same_file_by_another_path(self, engine, sessions, rows, tmp_path, path):
+        (tmp_path / "link").symlink_to(tmp_path)
+        other = create_async_engine(f"sqlite+aiosqlite:///{path.format(tmp_path, 'test.sqlite')}")
+        async with sessions(bind=other) as session:
+            session.add(Book(id=1, file=pending("new")))
+            await session.commit()
+        await other.dispose()
+        assert await rows() == {1: "new"}
+
+    @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+    async def test_a_database_beside_it(self, engine, sessions, storage, rows):
+        """Binds for each class: no file of one database is looked for in the other."""
+        beside = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+        table = Table(
+            "others",
+            MetaData(),
+            Column("id", Integer, primary_key=True),
+            Column("file", FileType("documents", on_delete="keep")),
+        )
+        other = mapped(table)
+        async with beside.begin() as connection:
+            await connection.run_sync(table.metadata.create_all)
+            await connection.execute(insert(table).values(id=1, file="mem:x"))
+        async with sessions(binds={other: beside, Book: engine}) as session:
+            session.add(Book(id=1, file=pending("new")))
+            await session.commit()
+            for row in [await session.get(Book, 1), await session.get(other, 1)]:
+                await session.delete(row)
+            await session.commit()
+        await beside.dispose()
+        assert await rows() == {}
 
     async def test_ids_that_the_storage_chooses(self, engine, tmp_path, rows):
         with registry.override("documents", ChosenIdsStorage()):

@@ -5,17 +5,24 @@ import shutil
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import delete, event, func, select, text, update
+from sqlalchemy import bindparam, delete, event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, with_loader_criteria
 from sqlalchemy.sql import Delete
 from sqlalchemy.util import await_only
 
-from async_storages import FileGoneException, StorageUnavailableException, StoredFile, events, registry
+from async_storages import (
+    FileGoneException,
+    InvalidArgumentException,
+    StorageUnavailableException,
+    StoredFile,
+    events,
+    registry,
+)
 from async_storages.integrations.sqlalchemy import enable_file_tracking
 from tests.support.ledgers import only_level_1, only_level_2
-from tests.support.tracked import Book, Loan, Shelf, files, pending
+from tests.support.tracked import Album, Book, Loan, Shelf, files, pending
 
 OLD = {"old", "old-deferred", "old-kept"}
 
@@ -483,6 +490,11 @@ REFUSED = {
     "random criteria": delete(Book).where(func.random() < 0),
     "pending content": update(Book).values(file=pending("new")),
 }
+MANY = {
+    "ORM": delete(Book).where(Book.id == bindparam("x")),
+    "Core": delete(Book.__table__).where(Book.__table__.c.id == bindparam("x")),
+    "one file for many": update(Book.__table__).where(Book.__table__.c.id == bindparam("x")).values(file=None),
+}
 
 
 class TestBulkStatements:
@@ -506,6 +518,14 @@ class TestBulkStatements:
                 await session.execute(statement)
             await session.commit()
         assert (await rows(), await left()) == ({1: "old"}, OLD)
+
+    @pytest.mark.parametrize("statement", MANY.values(), ids=MANY.keys())
+    async def test_a_list_of_parameters(self, sessions, book, left, statement):
+        async with sessions.begin() as session:
+            with pytest.raises(InvalidArgumentException, match="execute it once for each"):
+                await session.execute(statement, [{"x": 1}, {"x": 2}])
+            await session.execute(statement, {"x": 1})
+        assert "old" not in await left()
 
     async def test_criteria_that_change_on_the_way(self, sessions, book, rows, left):
         async with sessions() as session:
@@ -552,33 +572,76 @@ class TestMapperEvents:
     """What they assign comes after the flush has begun."""
 
     @pytest.fixture
-    def cover(self):
-        """What each object that is written gets."""
-        covers = []
+    def writing(self):
+        """What sees each object of a class before its row is written."""
+        listeners = []
 
-        def assign(mapper, connection, target):
-            target.file = covers[-1] if covers else target.file
+        def writing(class_, see):
+            for name in ("before_insert", "before_update"):
+                event.listen(class_, name, listener := lambda mapper, connection, target: see(target))
+                listeners.append((class_, name, listener))
 
-        for name in ("before_insert", "before_update"):
-            event.listen(Book, name, assign)
-        yield covers
-        for name in ("before_insert", "before_update"):
-            event.remove(Book, name, assign)
+        yield writing
+        for listener in listeners:
+            event.remove(*listener)
 
     @pytest.mark.parametrize("is_committed", [True, False], ids=["commit", "rollback"])
-    async def test_a_new_object(self, sessions, storage, rows, left, cover, is_committed):
-        cover.append(await storage.save(b"", "new"))
+    async def test_a_new_object(self, sessions, storage, rows, left, writing, is_committed):
+        new = await storage.save(b"", "new")
+        writing(Book, lambda book: setattr(book, "file", new))
         async with sessions() as session:
             session.add(Book(id=1, file=pending("superseded")))
             await session.flush()
             await (session.commit() if is_committed else session.rollback())
         assert (await rows(), await left()) == (({1: "new"}, {"new"}) if is_committed else ({}, set()))
 
-    async def test_a_changed_object(self, sessions, storage, book, rows, left, cover):
-        cover.append(await storage.save(b"", "new"))
+    async def test_a_changed_object(self, sessions, storage, book, rows, left, writing):
+        new = await storage.save(b"", "new")
+        writing(Book, lambda book: setattr(book, "file", new))
         async with sessions.begin() as session:
             (await session.get(Book, 1)).title = "changed"
         assert (await rows(), await left()) == ({1: "new"}, OLD - {"old"} | {"new"})
+
+    async def test_the_same_file_again(self, sessions, storage, rows, left, writing):
+        new = await storage.save(b"", "new")
+        writing(Book, lambda book: setattr(book, "file", new.file_id))
+        async with sessions.begin() as session:
+            session.add(Book(id=1, file=new))
+        assert (await rows(), await left()) == ({1: "new"}, {"new"})
+
+    async def test_the_old_file_back(self, sessions, book, rows, left, writing):
+        async with sessions.begin() as session:
+            found = await session.get(Book, 1)
+            old, found.file = found.file, pending("new")
+            writing(Book, lambda book: setattr(book, "file", old))
+        assert (await rows(), await left()) == ({1: "old"}, OLD)
+
+    async def test_a_file_that_others_share(self, sessions, storage, left, writing):
+        one, two = [await storage.save(b"", name) for name in ("one", "two")]
+        async with sessions.begin() as session:
+            session.add_all([Book(id=1, shared=one), Book(id=2, shared=one)])
+        writing(Book, lambda book: setattr(book, "shared", two))
+        async with sessions.begin() as session:
+            (await session.get(Book, 1)).title = "changed"
+        assert await left() == {"one", "two"}
+
+    async def test_a_list_that_is_changed(self, sessions, storage, left, writing):
+        second = await storage.save(b"", "second")
+        writing(Album, lambda album: album.pages.append(second) if len(album.pages) == 1 else album.pages.pop(0))
+        async with sessions.begin() as session:
+            session.add(Album(id=1, pages=[pending("first")]))
+        assert await left() == {"first", "second"}
+        async with sessions.begin() as session:
+            album = await session.get(Album, 1)
+            album.pages.append(pending("third"))
+        assert await left() == {"second", "third"}
+
+    async def test_content_is_too_late(self, sessions, rows, left, writing):
+        writing(Book, lambda book: setattr(book, "file", pending("new")))
+        with pytest.raises(InvalidArgumentException, match="before the flush"):
+            async with sessions.begin() as session:
+                session.add(Book(id=1))
+        assert (await rows(), await left()) == ({}, set())
 
 
 class TestUnflushed:

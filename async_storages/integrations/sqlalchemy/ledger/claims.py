@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -25,6 +27,7 @@ from async_storages.storage import Storage
 __all__ = ["Claims", "label_of"]
 
 _AT_ONCE = 8
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Claims:
@@ -83,6 +86,10 @@ class Claims:
             )
         field.type._ref.keeper = self  # noqa: SLF001 - the place that all copies of the type share
 
+    def check(self, connection: Connection, fields: Iterable[FileField], options: Mapping[str, Any] = _NONE) -> None:
+        """See that the worker will find what a session writes into columns: see `Databases.check`."""
+        self._databases.check(connection, dict.fromkeys(field.column.table for field in fields), options)
+
     def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends: none of them is deleted meanwhile.
 
@@ -96,9 +103,8 @@ class Claims:
 
         Raises:
             FileGoneException: A file is being deleted, or is not there.
-            InvalidArgumentException: Another storage holds a file of the same id; see also `Databases.check`.
+            InvalidArgumentException: Another storage holds a file of the same id.
         """
-        self._databases.check(connection)
         by_id = {file.file_id: file for file in files}
         wanted = [Entry(file.file_id, label_of(file), keep) for file, keep in files.items()]
         before, unknown = entries.claim(connection, self._databases.table, wanted)
@@ -139,7 +145,6 @@ class Claims:
     def doom(self, connection: Connection, files: Collection[TrackedFile]) -> None:
         """Say that rows name files no longer, if the transaction is committed."""
         if files:
-            self._databases.check(connection)
             chosen = {file.file_id: label_of(file) for file in files}
             entries.doom(connection, self._databases.table, chosen, self._retain)
             reached(Step.DOOMED)

@@ -1,12 +1,13 @@
 """Connections of the ledger's own, beside those of the sessions: for the journal, and for the worker."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Concatenate
 
-from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, false, func, null, select
+from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, false
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -19,7 +20,13 @@ __all__ = ["AnyEngine", "Databases", "engine_of", "take_write_lock"]
 
 type AnyEngine = Engine | AsyncEngine
 
-_TRANSLATED = "schema_translate_map"
+_SCHEMA = (
+    "coalesce((SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+    "WHERE pg_class.oid = to_regclass({0})), current_schema())"
+)
+
+type _Place = tuple[str, str]
+"""A database and a schema in it; on SQLite a file and what is attached to it."""
 
 
 class Databases:
@@ -57,7 +64,8 @@ class Databases:
         self._engines: dict[str, Engine] = {}
         self._has_journal = not self.is_sqlite
         self._process = os.getpid()
-        self._names: object = None
+        self._places: dict[Table, _Place] = {}
+        self._file: str | None = None
         event.listen(getattr(theirs, "_proxied", theirs), "engine_disposed", lambda _: self.dispose())
 
     @property
@@ -83,8 +91,15 @@ class Databases:
         for engine in set(self._engines.values()):
             engine.dispose(close=is_ours)
 
-    def check(self, connection: Connection) -> None:
+    def check(
+        self, connection: Connection, tables: Iterable[Table], options: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         """See that a session works where the ledger does, and that what it locks stays locked.
+
+        Args:
+            connection: The session's.
+            tables: Those whose rows it changes.
+            options: Execution options of its statement, if they are not the connection's.
 
         Raises:
             InvalidArgumentException: It does not, so that the worker would not find the rows it writes.
@@ -92,18 +107,49 @@ class Databases:
         self._check_kind()
         driver = connection.connection.dbapi_connection
         if not self.is_sqlite and getattr(driver, "autocommit", False) is True:
-            raise _no_place("a session that writes files cannot be in AUTOCOMMIT: a lock keeps them until the commit")
-        options, ours = connection.get_execution_options(), self._theirs.get_execution_options()
-        if (options.get(_TRANSLATED) or {}) != (ours.get(_TRANSLATED) or {}):
-            raise _no_place(f"the session's {_TRANSLATED} is not that of the ledger's engine")
-        if self._is_elsewhere(connection):
-            raise _no_place("the session works in another database or search_path than the ledger's engine")
+            raise _no_place(
+                "a session that writes files cannot be in AUTOCOMMIT, as a lock keeps them until the commit: "
+                "give it an isolation_level with transactions"
+            )
+        chosen = [self.table, *tables]
+        there = self._places_in(connection, chosen, {**connection.get_execution_options(), **options})
+        if there != [self._places.get(table) for table in chosen]:
+            self._compare(chosen, there)
 
-    def _is_elsewhere(self, connection: Connection) -> bool:
+    def _compare(self, tables: Sequence[Table], there: Sequence[_Place]) -> None:
+        """Ask where they are for the ledger, which may have changed."""
+        here = self._call_main(self._places_in, tables, self._theirs.get_execution_options())
+        self._places |= zip(tables, here, strict=True)
+        for table, theirs, ours in zip(tables, there, here, strict=True):
+            if theirs != ours:
+                raise _no_place(
+                    f"{table.name!r} is in {'.'.join(theirs)} for this session, in {'.'.join(ours)} for the ledger: "
+                    "let them use the same database, search_path and schema_translate_map, or make a FileLedger for "
+                    "each place"
+                )
+
+    def _places_in(self, connection: Connection, tables: Sequence[Table], options: Mapping[str, Any]) -> list[_Place]:
+        """Where the names of tables lead to, or where such tables would be made."""
+        schemas = _schemas(tables, options)
         if self.is_sqlite:
-            return len({Path(str(each.url.database)).absolute() for each in (connection.engine, self._theirs)}) > 1
-        self._names = self._names or self.call_journal(self._what_names_mean)
-        return self._what_names_mean(connection) != self._names
+            file = self._file_of(connection)
+            return [(file, schema or "main") for schema in schemas]
+        quote = connection.dialect.identifier_preparer.quote
+        asked = [
+            _SCHEMA.format(_literal(quote(table.name))) if schema is None else _literal(schema)
+            for table, schema in zip(tables, schemas, strict=True)
+        ]
+        found = connection.exec_driver_sql(f"SELECT current_database(), {', '.join(asked)}").one()
+        return [(found[0], schema) for schema in found[1:]]
+
+    def _file_of(self, connection: Connection) -> str:
+        """The file of a SQLite database: the ledger's, if it is the same under another name."""
+        ours = str(self._theirs.url.database)
+        if connection.engine.url.database == ours:
+            return ours
+        self._file = self._file or self._call_main(_opened)
+        found = _opened(connection)
+        return ours if found == self._file else found or ":memory:"
 
     def _check_kind(self) -> None:
         if self.is_async is not _greenlet.is_inside():
@@ -111,10 +157,6 @@ class Databases:
             raise InvalidArgumentException(
                 f"the ledger was made with an {kind}, so it cannot serve a {other}", operation="ledger"
             )
-
-    def _what_names_mean(self, connection: Connection) -> object:
-        schemas = func.current_schemas(False) if self.table.schema is None else null()
-        return tuple(connection.execute(select(func.current_database(), schemas)).one())
 
     async def aclose(self) -> None:
         """`dispose`, from a coroutine."""
@@ -138,6 +180,15 @@ class Databases:
                 return work(connection, *args, **kwargs)
 
         return await self._run(call)
+
+    def _call_main[**Args, Result](
+        self, work: Callable[Concatenate[Connection, Args], Result], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Result:
+        """`plainly`, in an event of a session."""
+        if self.is_async:
+            return _greenlet.wait_for(self.plainly(work, *args, **kwargs))
+        with self._main.begin() as connection:
+            return work(connection, *args, **kwargs)
 
     async def run_journal[**Args, Result](
         self, work: Callable[Concatenate[Connection, Args], Result], *args: Args.args, **kwargs: Args.kwargs
@@ -212,6 +263,21 @@ def take_write_lock(connection: Connection, table: Table) -> None:
         connection.execute(table.delete().where(false()))
     else:  # a driver without transactions of its own would end this one with its first statement
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _opened(connection: Connection) -> str:
+    """The path of a SQLite database as SQLite sees it; empty, if it is in memory."""
+    return next(str(row[2] or "") for row in connection.exec_driver_sql("PRAGMA database_list") if row[1] == "main")
+
+
+def _literal(name: str) -> str:
+    escaped = name.replace("'", "''")
+    return f"'{escaped}'"
+
+
+def _schemas(tables: Iterable[Table], options: Mapping[str, Any]) -> list[str | None]:
+    translated = options.get("schema_translate_map") or {}
+    return [translated.get(table.schema, table.schema) for table in tables]
 
 
 def _no_place(reason: str) -> InvalidArgumentException:
