@@ -84,6 +84,7 @@ class GCSConfig(_Config):
         prefix: A folder to keep to.
         storage_class: For new objects.
         predefined_acl: For new objects.
+        user_project: The project that pays, where a bucket's requesters do.
     """
 
     default_bucket: str
@@ -97,6 +98,7 @@ class GCSConfig(_Config):
     prefix: str = ""
     storage_class: str | None = None
     predefined_acl: str | None = None
+    user_project: str | None = None
 
 
 class FastdfsConfig(_Config):

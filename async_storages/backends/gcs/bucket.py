@@ -108,7 +108,7 @@ class BucketAdmin:
                 return
             wanted = [*(other for other in rules if not _is_same_but_for_age(other, rule)), rule]
             query = {"ifMetagenerationMatch": str(bucket.get("metageneration", "1"))}
-            with suppress(FileExistsException):  # another one changed the bucket, whose rules are not to be lost
+            with suppress(FileExistsException, Conflict):  # another one changed it, whose rules are not to be lost
                 await self._send("expire", "PATCH", {"lifecycle": {"rule": wanted}}, query=query)
                 return
         raise StorageOperationException("others keep changing the bucket", operation="bucket.expire", file_id=self._id)

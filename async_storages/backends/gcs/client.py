@@ -12,7 +12,7 @@ from aiohttp import ClientResponse
 from async_storages.backends.cleanup import begun, clean_up, settled_if_cancelled
 from async_storages.backends.cutting import Parts
 from async_storages.backends.download import received
-from async_storages.backends.gcs.answers import NoSuchBucket, Page, Rewritten, StoredObject, parsed
+from async_storages.backends.gcs.answers import Conflict, NoSuchBucket, Page, Rewritten, StoredObject, parsed
 from async_storages.backends.gcs.download import Download
 from async_storages.backends.gcs.objects import is_made_of, metadata_patch
 from async_storages.backends.gcs.upload import Md5, Session, related_body
@@ -206,9 +206,9 @@ class GCSClient:
         return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
 
     async def delete(self, bucket: str, key: str, generation: str | None = None) -> None:
-        """Delete an object, or only if it is this generation; one that is gone is no error."""
-        query = {} if generation is None else {"ifGenerationMatch": generation}
-        with suppress(FileNotFoundException, FileExistsException):
+        """Delete an object; or a generation of it, which no versioned bucket keeps then. A missing one is no error."""
+        query = {} if generation is None else {"generation": generation}
+        with suppress(FileNotFoundException):
             await self.wire.exchange(Request(method="DELETE", path=object_path(bucket, key), query=query))
 
     async def set_metadata(self, bucket: str, key: str, metadata: Mapping[str, str]) -> None:
@@ -233,7 +233,7 @@ class GCSClient:
                 headers=JSON,
                 body=self.wire.json({"metadata": metadata_patch(found, metadata)}),
             )
-            with suppress(FileExistsException):
+            with suppress(FileExistsException, Conflict):
                 await self.wire.exchange(request)
                 return
         raise FileChanged("the file kept being changed by others")

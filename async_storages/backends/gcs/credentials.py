@@ -105,8 +105,12 @@ class CredentialSource(Protocol):
         """
         ...
 
-    async def token(self) -> str | None:
+    async def token(self, refused: str | None = None) -> str | None:
         """A fresh OAuth access token; None without an account, for emulators and public buckets.
+
+        Args:
+            refused: A token that a server refused, so that another one is asked for. The same comes back where the
+                server of tokens gives no other.
 
         Raises:
             AccessDeniedException: Google refuses the account, or there is none.
@@ -165,7 +169,7 @@ class Anonymous:
     async def prepare(self) -> None:
         """Nothing is there to prepare."""
 
-    async def token(self) -> None:
+    async def token(self, refused: str | None = None) -> None:
         """None: requests go without one."""
 
     async def remote_signer(self) -> RemoteSigner:
@@ -212,9 +216,11 @@ class GoogleCredentials:
                 info = _read(self._file) if self._info is None else self._info
                 self._account = _Account(info, self._retries)
 
-    async def token(self) -> str | None:
+    async def token(self, refused: str | None = None) -> str | None:
         """See `CredentialSource`."""
-        return await (await self._connection()).token.get()
+        token = (await self._connection()).token
+        token.drop(refused)
+        return await token.get()
 
     async def remote_signer(self) -> RemoteSigner:
         """See `CredentialSource`."""
@@ -376,6 +382,11 @@ class _Token(Token):
         other.session = AioSession(session)
         other._renewing = asyncio.Lock()  # noqa: SLF001 - it is of this class
         return other
+
+    def drop(self, refused: str | None) -> None:
+        """Take this token for stale, if it is the one at hand."""
+        if refused is not None and refused == self.access_token:
+            self._stale_from = 0.0
 
     async def ensure_token(self) -> None:
         """Have a fresh `access_token`."""

@@ -10,10 +10,11 @@ from typing import Any
 
 from async_storages import naming
 from async_storages.backends.gcs.answers import StoredObject
+from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 
-__all__ = ["described_as", "info_of", "is_made_of", "metadata_patch"]
+__all__ = ["check_metadata_size", "described_as", "info_of", "is_made_of", "metadata_patch"]
 
 _KEPT = (
     *("cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime"),
@@ -21,10 +22,14 @@ _KEPT = (
 )
 """What describes a file."""
 
+_MOST_METADATA = 8192
+"""Bytes of names and values."""
+
 
 def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
-    """All that an object's resource says; the etag is the one that GCS sends with downloads by URL."""
+    """All that an object's resource says; the etag is the MD5 in hexadecimal digits, if listings tell it as well."""
     resource = found.resource
+    md5 = None if "kmsKeyName" in resource else found.md5
     return FileBasicInfo(
         file_id=str(file_id),
         file_name=naming.original_filename(file_id.key),
@@ -33,7 +38,7 @@ def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
         storage_class=resource.get("storageClass"),
         metadata=found.metadata,
         content_type=resource.get("contentType") or None,
-        etag=_hex(found.md5) or resource.get("etag"),
+        etag=_hex(md5) or resource.get("etag"),
     )
 
 
@@ -57,6 +62,12 @@ def is_made_of(
     same_content = found.size == size and any(same)
     same_type = found.resource.get("contentType") == described.get("contentType")
     return same_content and same_type and found.metadata == (described.get("metadata") or {})
+
+
+def check_metadata_size(metadata: Mapping[str, str]) -> None:
+    """Refuse more metadata than GCS keeps, which it would tell in words of its own."""
+    if sum(len(text.encode()) for pair in metadata.items() for text in pair) > _MOST_METADATA:
+        raise InvalidArgumentException(f"GCS keeps at most {_MOST_METADATA} bytes of metadata")
 
 
 def metadata_patch(found: StoredObject, metadata: Mapping[str, str]) -> dict[str, str | None]:

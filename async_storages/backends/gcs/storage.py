@@ -53,6 +53,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"NEARLINE"``; not for those that browsers upload by presigned URLs.
         predefined_acl: For new objects, such as ``"publicRead"``; likewise. Buckets with uniform access refuse it.
+        user_project: The id of the project that pays, where a bucket's requesters do; forms cannot name it.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         options: Time-outs, pool and retries.
@@ -80,6 +81,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         prefix: str = "",
         storage_class: str | None = None,
         predefined_acl: str | None = None,
+        user_project: str | None = None,
         name: str | None = None,
         read_only: bool = False,
         options: HttpOptions | None = None,
@@ -95,7 +97,12 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         )
         origin = _origin(emulator, use_ssl=False) if emulator else _origin(endpoint_url or _SERVER)
         self._client = GCSClient(
-            Wire(self._credentials, origin=origin, options=options),
+            Wire(
+                self._credentials,
+                origin=origin,
+                billed={} if user_project is None else {"userProject": user_project},
+                options=options,
+            ),
             predefined_acl=checked_token("predefined_acl", predefined_acl),
         )
         self._public_origin = origin if public_url is None else _origin(public_url)
@@ -148,6 +155,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     async def _store(
         self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
     ) -> None:
+        objects.check_metadata_size(metadata)
         described = {**self._described, "contentType": content_type, "metadata": metadata}
         if await parts.are_one():
             await self._client.insert(self._bucket, key, described, await parts.next(), overwrite=overwrite)
@@ -181,13 +189,16 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
-            await self._client.set_metadata(self._bucket, operation.file.key, check_metadata(metadata))
+            wanted = check_metadata(metadata)
+            objects.check_metadata_size(wanted)
+            await self._client.set_metadata(self._bucket, operation.file.key, wanted)
 
     # ---- URLs
 
     @property
     def _urls(self) -> BucketUrls:
-        return BucketUrls(self._bucket, f"{self._public_origin}/{self._bucket}", self._credentials)
+        wire = self._client.wire
+        return BucketUrls(self._bucket, f"{self._public_origin}/{self._bucket}", self._credentials, wire.billed)
 
     def _unsigned_url(self, file: FileId) -> str:
         return self._urls.url(file)

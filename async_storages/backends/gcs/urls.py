@@ -1,7 +1,7 @@
 """URLs of one bucket: public, presigned, and the forms that browsers upload with."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Unpack
 
@@ -23,6 +23,9 @@ _LARGEST = 5 << 40
 _SIGNED_AT_ONCE = 16
 """Requests to IAM."""
 
+_LONGEST_BY_IAM = 43_200
+"""Seconds: IAM keeps the keys that it signs with for half a day after, and for no longer for sure (signBlob)."""
+
 _SIGNED_HERE = 4
 """URLs whose signatures, 1 ms each, are made in the event loop; more are made in a thread."""
 
@@ -35,15 +38,19 @@ class BucketUrls:
         bucket_url: What the URLs of its objects begin with, as browsers reach them:
             ``"https://storage.googleapis.com/photos"``, or that of a domain bound to it, ``"https://photos.example.com"``.
         credentials: Who signs.
+        billed: The parameter of presigned URLs that says which project pays; empty for that of the bucket.
     """
 
-    def __init__(self, bucket: str, bucket_url: str, credentials: CredentialSource) -> None:
+    def __init__(
+        self, bucket: str, bucket_url: str, credentials: CredentialSource, billed: Mapping[str, str] | None = None
+    ) -> None:
         self._bucket = bucket
         scheme, _, rest = bucket_url.rstrip("/").partition("://")
         host, slash, path = rest.partition("/")
         self._origin = f"{scheme}://{host}"
         self._prefix = f"{slash}{path}/"
         self._credentials = credentials
+        self._billed = billed or {}
 
     def url(self, file: FileId) -> str:
         """The URL that needs no signature where the bucket is public."""
@@ -78,7 +85,7 @@ class BucketUrls:
         """Presigned URLs in the order of the files, signed by the key at hand, else by IAM.
 
         Raises:
-            InvalidArgumentException: A bad option.
+            InvalidArgumentException: A bad option, or more than 12 hours where IAM signs.
             OperationNotSupportedException: The account cannot sign.
             AccessDeniedException: The account may not.
             StorageUnavailableException: IAM cannot be reached.
@@ -87,7 +94,7 @@ class BucketUrls:
         def unsigned(email: str) -> list[Unsigned[str]]:
             return [self._unsigned(email, file, expires_in, method, options) for file in files]
 
-        return await self._sign(unsigned)
+        return await self._sign(unsigned, expires_in)
 
     async def presign_post(
         self,
@@ -118,7 +125,7 @@ class BucketUrls:
                 )
             ]
 
-        [fields] = await self._sign(unsigned)
+        [fields] = await self._sign(unsigned, expires_in)
         return PresignedUpload(file_id=str(file), url=self._origin + self._prefix, fields=fields, expires_at=expires_at)
 
     def _path(self, file: FileId) -> str:
@@ -138,7 +145,7 @@ class BucketUrls:
             self._path(file),
             expires_in=expires_in,
             now=_now(),
-            query={} if is_put else query,
+            query={**self._billed, **({} if is_put else query)},
             headers=put_headers(content_type, size) if is_put else {},
         )
 
@@ -154,24 +161,33 @@ class BucketUrls:
             )
         return signer
 
-    async def _sign[Signed](self, unsigned: Callable[[str], list[Unsigned[Signed]]]) -> list[Signed]:
+    async def _sign[Signed](self, unsigned: Callable[[str], list[Unsigned[Signed]]], expires_in: float) -> list[Signed]:
         """What `unsigned` makes for an e-mail address, signed in its name."""
         await self._credentials.prepare()
         signer = self._credentials.signer
         if signer is None:
-            return await self._sign_remotely(unsigned)
+            return await self._sign_remotely(unsigned, expires_in)
         waiting = unsigned(signer.email)
         if len(waiting) <= _SIGNED_HERE:
             return [_signed(signer, one) for one in waiting]
         return await offload(lambda: [_signed(signer, one) for one in waiting])
 
-    async def _sign_remotely[Signed](self, unsigned: Callable[[str], list[Unsigned[Signed]]]) -> list[Signed]:
+    async def _sign_remotely[Signed](
+        self, unsigned: Callable[[str], list[Unsigned[Signed]]], expires_in: float
+    ) -> list[Signed]:
         signer = await self._credentials.remote_signer()
+        waiting = unsigned(signer.email)
+        if expires_in > _LONGEST_BY_IAM:
+            raise InvalidArgumentException(
+                f"what IAM signs is good for {_LONGEST_BY_IAM} seconds, and no longer for sure: expires_in is "
+                f"{expires_in!r}, which takes the key of a service account",
+                operation="presign",
+            )
 
         async def sign(one: Unsigned[Signed]) -> Signed:
             return one.with_signature(await signer.sign(one.message))
 
-        return await map_bounded(sign, unsigned(signer.email), limit=_SIGNED_AT_ONCE)
+        return await map_bounded(sign, waiting, limit=_SIGNED_AT_ONCE)
 
 
 def put_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:

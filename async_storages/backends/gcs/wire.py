@@ -1,14 +1,14 @@
 """Requests to GCS on their way: addressed, authorized, sent until answered, and the answer judged."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from aiohttp import ClientResponse
 
-from async_storages.backends.gcs.answers import Failure
+from async_storages.backends.gcs.answers import Failure, TokenRefused
 from async_storages.backends.gcs.credentials import CredentialSource
 from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
 from async_storages.backends.signatures import encode_query
@@ -92,12 +92,21 @@ class Wire:
     Args:
         credentials: Where the tokens come from.
         origin: Scheme, host and port of the server, and what its paths begin with.
+        billed: The parameter that says which project pays; empty for that of the bucket.
         options: Time-outs, pool, retries.
     """
 
-    def __init__(self, credentials: CredentialSource, *, origin: str, options: HttpOptions | None = None) -> None:
+    def __init__(
+        self,
+        credentials: CredentialSource,
+        *,
+        origin: str,
+        billed: Mapping[str, str] | None = None,
+        options: HttpOptions | None = None,
+    ) -> None:
         self.options = options or HttpOptions()
         self.origin = origin
+        self.billed = billed or {}
         self._credentials = credentials
         self._http = HttpClient(self.options)
 
@@ -123,16 +132,15 @@ class Wire:
         Raises:
             StorageException: What GCS answered in the end, or that it did not.
         """
-        headers = await self._headers(request)
 
-        async def attempt() -> Answer:
+        async def attempt(headers: Mapping[str, str]) -> Answer:
             response = await self._send(request, headers)
             async with response:
                 with transfer_errors():
                     body = await response.read()
             return Answer(response.status, response.headers, body)
 
-        return await self.options.retries.run(attempt, attempts)
+        return await self._authorized(request, attempt, attempts)
 
     async def open(self, request: Request) -> ClientResponse:
         """Send until answered; the answer is the caller's to read and close.
@@ -140,16 +148,30 @@ class Wire:
         Raises:
             StorageException: As for `exchange`.
         """
-        headers = await self._headers(request)
-        return await self.options.retries.run(lambda: self._send(request, headers))
+        return await self._authorized(request, lambda headers: self._send(request, headers))
 
-    async def _headers(self, request: Request) -> Mapping[str, str]:
-        """Those to be sent; the token is asked for once, as that is tried again by itself."""
+    async def _authorized[Result](
+        self, request: Request, attempt: Callable[[Mapping[str, str]], Awaitable[Result]], attempts: int | None = None
+    ) -> Result:
+        """Send with these headers until answered; with another token, once, where the first is refused."""
+
+        async def run(token: str | None) -> Result:
+            authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
+            headers = {**request.headers, **authorization}
+            return await self.options.retries.run(lambda: attempt(headers), attempts)
+
         token = await self._credentials.token()
-        return request.headers if token is None else {**request.headers, "Authorization": f"Bearer {token}"}
+        try:
+            return await run(token)
+        except TokenRefused:  # revoked, or old by the server's clock
+            renewed = await self._credentials.token(token)
+            if renewed == token:
+                raise
+        return await run(renewed)
 
     async def _send(self, request: Request, headers: Mapping[str, str]) -> ClientResponse:
-        query = f"?{encode_query(request.query)}" if request.query else ""
+        asked = {} if "?" in request.path else {**request.query, **self.billed}  # sessions know who pays for them
+        query = f"?{encode_query(asked)}" if asked else ""
         response = await self._http.send(request.method, f"{self.origin}{request.path}{query}", headers, request.body)
         if response.status < 300 or response.status in request.accepted:
             return response

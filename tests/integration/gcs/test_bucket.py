@@ -3,6 +3,7 @@
 import json
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from async_storages.backends.gcs.wire import JSON, Request, bucket_path
@@ -62,6 +63,7 @@ async def test_files_expire_below_the_prefixes_that_were_said(proxied, proxy):
     ]
     await settings(storage, lifecycle={"rule": others})
     proxy.inject(Reset(), response_header(), when=by("PATCH"))
+    proxy.inject(Answer(409), request_header(), when=by("PATCH"))
     for prefix, days in (("exports/", 3), ("a & b/", 30), ("", 365), ("exports/", 5)):
         await storage.bucket_admin.expire(prefix, days=days)
     assert (await settings(storage))["lifecycle"]["rule"] == [
@@ -100,6 +102,28 @@ async def test_who_is_refused_is_told(proxied, proxy, name, answer, kind, reason
     with pytest.raises(kind, match=reason) as caught:
         await CALLS[name](storage.bucket_admin)
     assert (caught.value.operation, caught.value.file_id) == (f"bucket.{name}", f"gs:{storage.bucket}")
+
+
+async def test_where_requesters_pay_the_project_that_does_is_named(gate, gcs):
+    """In requests of every kind, and in what is signed."""
+    gate.payer = "payer"
+    paid = await gcs(user_project="payer")
+    await paid.upload(bytes(9 << 20), "a")
+    await paid.copy("a", "b")
+    await paid.set_metadata("b", {"a": "1"})
+    await paid.delete("a")
+    assert [len(await paid.read(info.file_id)) async for info in paid.list()] == [9 << 20]
+    [put], [get] = [await paid.presigned_urls(["c"], method=method) for method in ("PUT", "GET")]
+    async with httpx.AsyncClient() as browser:
+        assert (await browser.put(put, content=b"c")).status_code == 200
+        assert (await browser.get(get)).content == b"c"
+
+
+@pytest.mark.parametrize("attempt", [lambda storage: storage.read("a"), lambda storage: storage.ping()])
+async def test_where_requesters_pay_and_nobody_does_it_is_said_what_to_do(gate, storage, attempt):
+    gate.payer = "payer"
+    with pytest.raises(AccessDeniedException, match="give a user_project"):
+        await attempt(storage)
 
 
 async def test_a_name_that_somebody_else_has_is_refused(proxied, proxy):

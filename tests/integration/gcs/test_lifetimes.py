@@ -20,7 +20,12 @@ async def open_uploads():
 """
 
 
-@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+APART = {name: PROGRAMS[name] for name in ("writes left half-way", "a child after fork")}
+TOGETHER = {"the others in turn": "\n".join(PROGRAMS[name] for name in PROGRAMS if name not in APART)}
+"""In one interpreter, as starting one takes half a second."""
+
+
+@pytest.mark.parametrize("program", (APART | TOGETHER).values(), ids=APART | TOGETHER)
 async def test_nothing_is_printed(gate, gcs_bucket, program):
     account = json.dumps(service_account(token_uri=f"{gate.url}/token"))
     await asyncio.to_thread(check_silent, BEGINNING, program, gate.url, gcs_bucket, account)

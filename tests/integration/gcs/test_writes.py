@@ -13,6 +13,7 @@ from async_storages.errors import (
     ChecksumMismatchException,
     FileExistsException,
     FileNotFoundException,
+    InvalidArgumentException,
     StorageOperationException,
     StorageUnavailableException,
 )
@@ -38,10 +39,11 @@ def _smaller_parts(monkeypatch):
 
 @pytest.fixture
 def left(gate, storage):
-    """Tells keys, and open uploads."""
+    """Tells keys, open uploads, and what a bucket keeps that keeps versions."""
 
     async def tell():
-        return [info.file_id.rpartition("/")[2] async for info in storage.list()] + gate.open_uploads
+        there = [info.file_id.rpartition("/")[2] async for info in storage.list()]
+        return there + gate.open_uploads + gate.noncurrent
 
     return tell
 
@@ -151,7 +153,22 @@ async def test_a_missing_bucket_is_not_a_missing_file(gcs, attempt):
         await attempts[attempt]()
 
 
-async def test_another_token_is_refused(gate, storage):
+async def test_a_token_that_is_refused_is_renewed(gate, storage):
+    """Revoked, or old by the server's clock: also in the middle of an upload or download."""
+
+    async def revoked():
+        yield LARGE
+        gate.revoke()
+        yield LARGE
+
+    await storage.upload(revoked(), "new", overwrite=False)
+    gate.revoke()
+    assert await storage.read("new") == LARGE + LARGE
+    gate.revoke()
+    await storage.upload(CONTENT, "another", overwrite=False)
+
+
+async def test_without_a_better_token_it_is_the_refusal_that_is_told(gate, storage):
     await storage.ping()
     gate.token = "another"
     with pytest.raises(AccessDeniedException, match="401"):
@@ -252,13 +269,28 @@ async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, monk
         await storage.read("b")
 
 
-async def test_metadata_is_set_though_the_answer_was_lost(proxied, proxy, storage):
+@pytest.mark.parametrize(
+    "trouble", [(Reset(), response_header()), (Answer(409), request_header())], ids=["answer lost", "conflict"]
+)
+async def test_metadata_is_set_in_spite_of_trouble(proxied, proxy, storage, trouble):
     await storage.upload(CONTENT, "file", metadata={"a": "1", "b": "2"})
     behind = await proxied(options=FAST)
-    lost = proxy.inject(Reset(), response_header(), when=by("PATCH"))
+    injected = proxy.inject(*trouble, when=by("PATCH"))
     await behind.set_metadata("file", {"b": "3"})
-    assert lost.fired
+    assert injected.fired
     assert (await storage.info("file")).metadata == {"b": "3"}
+
+
+async def test_metadata_is_limited(storage, left):
+    """To 8 KiB of UTF-8, names included."""
+    await storage.upload(CONTENT, "file", metadata={"a" * 10: "é" * 4091})
+    for attempt in (
+        lambda: storage.upload(CONTENT, "new", metadata={"a" * 11: "é" * 4091}),
+        lambda: storage.set_metadata("file", {"a" * 64: "b" * 4096, "c": "d" * 4096}),
+    ):
+        with pytest.raises(InvalidArgumentException, match="at most 8192 bytes of metadata"):
+            await attempt()
+    assert await left() == ["file"]
 
 
 async def test_metadata_of_many_at_once_is_that_of_one(gcs):

@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from async_storages.backends.gcs.answers import Conflict, Failure, NoSuchBucket, Page, Rewritten, StoredObject, parsed
+from async_storages.backends.gcs.answers import (
+    Conflict,
+    Failure,
+    NoSuchBucket,
+    Page,
+    Rewritten,
+    StoredObject,
+    TokenRefused,
+    parsed,
+)
 from async_storages.backends.refusals import NoSuchUpload, RangeBeyondEnd
 from async_storages.errors import (
     AccessDeniedException,
@@ -25,16 +34,46 @@ def said(status, reason="", message=""):
 
 
 FAILURES = {
-    "token": (said(401, "authError", "Invalid Credentials"), AccessDeniedException, "GCS refused (401 authError)"),
+    "token": (said(401, "authError", "Invalid Credentials"), TokenRefused, "GCS refused (401 authError)"),
     "forbidden": (said(403, "forbidden"), AccessDeniedException, "GCS refused (403 forbidden)"),
     "too many": (said(403, "rateLimitExceeded"), StorageUnavailableException, "GCS answered 403 rateLimitExceeded"),
     "bucket": (said(404, "notFound", "The specified bucket does not exist."), NoSuchBucket, "no such bucket"),
     "object": (said(404, "notFound", "No such object: a/b"), FileNotFoundException, "no such file"),
     "object, of a download": (Failure.of(404, b"No such object: a/b"), FileNotFoundException, "no such file"),
     "bucket, of a download": (Failure.of(404, b"The specified bucket does not exist."), NoSuchBucket, "no such bucket"),
-    "conflict": (said(409, "conflict"), Conflict, "it is there already, or not empty"),
+    "conflict": (said(409, "conflict"), Conflict, "it is there already, or not empty, or being changed by others"),
     "session": (said(410, "gone"), NoSuchUpload, "no such upload: it was completed or given up, or has expired"),
     "precondition": (said(412, "conditionNotMet"), FileExistsException, "the key is taken"),
+    "policy": (
+        said(412, "orgPolicyConstraintFailed"),
+        AccessDeniedException,
+        "GCS refused (412 orgPolicyConstraintFailed)",
+    ),
+    "nothing public": (
+        said(412, "conditionNotMet", "The member bindings are not allowed since public access prevention is enforced."),
+        AccessDeniedException,
+        "GCS refused (412 conditionNotMet): the bucket lets nothing be public: give no such predefined_acl",
+    ),
+    "no ACLs": (
+        said(400, "invalid", "Cannot insert legacy ACL for an object when uniform bucket-level access is enabled."),
+        AccessDeniedException,
+        "GCS refused (400 invalid): the bucket has no ACLs: give no predefined_acl",
+    ),
+    "requester pays, of a download": (
+        Failure.of(400, b"Bucket is a requester pays bucket but no user project provided."),
+        AccessDeniedException,
+        "GCS refused (400): who asks pays for what this bucket does: give a user_project",
+    ),
+    "key with a hint's words": (
+        said(404, "notFound", "No such object: a/requester pays"),
+        FileNotFoundException,
+        "no such file",
+    ),
+    "newer form": (
+        Failure.of(400, b'{"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT", "details": []}}'),
+        StorageOperationException,
+        "GCS answered 400 INVALID_ARGUMENT",
+    ),
     "too large": (said(413, "uploadTooLarge"), FileTooLargeException, "larger than the server allows"),
     "range": (Failure.of(416, b""), RangeBeyondEnd, "the range is beyond the file"),
     "checksum": (

@@ -182,6 +182,16 @@ async def test_a_token_is_renewed_before_its_end(google, make, monkeypatch):
     assert await credentials.token() == "token 2"
 
 
+async def test_a_token_that_was_refused_is_not_given_again_and_another_is_asked_for_once(google, make):
+    credentials = make(None, google.account)
+    refused = await credentials.token()
+    assert set(await asyncio.gather(*(credentials.token(refused) for _ in range(50)))) == {"token 2"}
+    assert await credentials.token(refused) == "token 2"
+    google.failures = [(503, "")] * 4
+    assert await credentials.token("token 2") == "token 2"  # there is no other
+    assert google.asked == ["token"] * 6
+
+
 async def test_a_token_is_used_to_its_end_while_it_cannot_be_renewed(google, make, monkeypatch):
     credentials = make(None, google.account)
     begin = time.time()

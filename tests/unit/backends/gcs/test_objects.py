@@ -45,6 +45,12 @@ def test_an_object_made_of_others_has_another_etag(md5):
     assert info_of(FILE, made(md5Hash=md5, etag="CJ=")).etag == "CJ="
 
 
+def test_a_file_with_a_customers_key_has_one_etag():
+    """Listings do not tell its MD5."""
+    key = {"kmsKeyName": "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1", "etag": "CJ="}
+    assert [info_of(FILE, made(**key, md5Hash=md5)).etag for md5 in (MD5, None)] == ["CJ=", "CJ="]
+
+
 def test_a_copy_is_described_as_the_original_and_nobody_else_may_read_it():
     kept = {"contentType": "a/b", "contentEncoding": "gzip", "metadata": {"a": "1"}, "storageClass": "ARCHIVE"}
     assert described_as(made(**kept, acl=[{"entity": "allUsers"}], cacheControl="", etag="CJ=")) == kept
@@ -109,6 +115,30 @@ def test_what_is_missing_is_asked_for_of_the_same_version():
     download.add(b"12345")
     assert download.query() == {"alt": "media", "ifGenerationMatch": "17"}
     assert download.headers()["Range"] == "bytes=15-29"
+
+
+@pytest.mark.parametrize(("offset", "length"), [(-5, None), (-9, None), (0, 5), (0, 9)])
+def test_a_range_that_is_all_may_be_answered_without_one(offset, length):
+    download = Download(offset, length)
+    download.begin(200, {"Content-Length": "5"})
+    download.add(b"hello")
+    assert download.is_complete
+
+
+OTHERS = {
+    "all": (200, {"Content-Length": "5"}),
+    "all, of unknown size": (200, {}),
+    "less": (206, {"Content-Range": "bytes 1-2/5"}),
+    "more": (206, {"Content-Range": "bytes 1-4/5"}),
+    "others": (206, {"Content-Range": "bytes 0-2/5"}),
+}
+
+
+@pytest.mark.parametrize(("status", "headers"), OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize(("offset", "length"), [(1, 3), (-3, None)], ids=["range", "suffix"])
+def test_another_range_is_refused(offset, length, status, headers):
+    with pytest.raises(StorageOperationException, match="another range"):
+        Download(offset, length).begin(status, headers)
 
 
 HASHES = {

@@ -1,4 +1,4 @@
-"""Uploads in parts to servers that do not keep to what they said."""
+"""Servers that do not keep to what they said."""
 
 import pytest
 
@@ -51,3 +51,13 @@ async def test_an_upload_whose_server_errs_fails_and_is_given_up(monkeypatch, an
         with pytest.raises(StorageOperationException, match=reason):
             await storage.upload(bytes(3 * PART), "a")
     assert (server.asked[-1].method, server.asked[-1].path) == ("DELETE", "/session?id=1")
+
+
+async def test_a_listing_that_goes_in_circles_ends():
+    page = reply(200, b'{"items": [%s], "nextPageToken": "again"}' % OBJECT)
+    async with (
+        scripted(lambda asked: page) as server,
+        GCSStorage("photos", endpoint_url=server.url, anonymous=True) as storage,
+    ):
+        with pytest.raises(StorageOperationException, match="again and again"):
+            [info async for info in storage.list()]

@@ -1,6 +1,7 @@
 """Presigned URLs and forms of a bucket, judged as Google's servers do; signed here, and by IAM."""
 
 import asyncio
+from contextlib import nullcontext
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -54,6 +55,15 @@ async def test_urls_are_good_for_their_files_in_order(credentials):
     for url, key in zip(made, KEYS, strict=True):
         judge(url)
         assert unquote(urlsplit(url).path) == f"/photos/{key}"
+
+
+async def test_what_iam_signs_is_promised_for_half_a_day_at_the_most(credentials):
+    """IAM changes its keys when it likes, 12 hours after it signed with them."""
+    urls = BucketUrls("photos", BUCKET_URL, credentials)
+    await urls.presigned_urls([file()], 43_200)
+    for ask in (lambda: urls.presigned_urls([file()], 43_201), lambda: urls.presign_post(file(), 604_800)):
+        with nullcontext() if credentials.signer else pytest.raises(InvalidArgumentException, match="key of a service"):
+            await ask()
 
 
 async def test_a_form_is_good_for_its_file(credentials):
