@@ -12,7 +12,7 @@ from async_storages.testing import FastDFSServer, StorageContract
 from async_storages.testing.contract.tools import request
 from async_storages.testing.fastdfs_server import Fault, Injection
 from tests.support.chosen_ids import SECRET, TOKEN_TTL, token_server
-from tests.support.fastdfs import fastdfs_storage, proxies_to
+from tests.support.fastdfs import fastdfs_storage
 
 
 class FastDFSContract(StorageContract):
@@ -50,23 +50,13 @@ class TestFastDFSStorage(FastDFSContract):
             yield storage
 
 
-class TestFastDFSStorageBehindProxies(FastDFSContract):
+class TestFastDFSStorageInTrouble(FastDFSContract):
+    """The answer to every fourth request breaks off, except to uploads, which are not sent twice."""
+
     @pytest.fixture(autouse=True)
     async def _server(self):
         async with FastDFSServer() as self.server:
             yield
-
-    @pytest.fixture
-    async def storage(self, _server):
-        async with (
-            proxies_to(self.server) as proxies,
-            served(self.server, tracker_servers=proxies.tracker_servers) as storage,
-        ):
-            yield storage
-
-
-class TestFastDFSStorageInTrouble(TestFastDFSStorageBehindProxies):
-    """The answer to every fourth request breaks off, except to uploads, which are not sent twice."""
 
     @pytest.fixture
     async def storage(self, _server):
