@@ -11,6 +11,7 @@ from benchmarks import (
     Figure,
     dimensions,
     fastdfs,
+    gcs,
     import_time,
     listing,
     load,
@@ -32,6 +33,7 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "listing": listing.measure,
     "s3": s3.measure,
     "fastdfs": fastdfs.measure,
+    "gcs": gcs.measure,
     "zipping": zipping.measure,
 }
 REPORTS: dict[str, Callable[[], Iterator[str]]] = {
