@@ -9,7 +9,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+
+from async_storages import registry
+from tests.support.uvicorn_server import served
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -84,3 +88,18 @@ def test_program_runs_as_pasted(program: Program, tmp_path: Path):
     assert done.stderr == ""
     if program.output is not None:
         assert done.stdout == program.output
+
+
+async def test_the_application_of_the_readme_does_what_its_curls_ask(tmp_path, monkeypatch):
+    readme = [program.code for program in programs() if program.name.startswith("README")]
+    [code] = [code for code in readme if "FastAPI(" in code]
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "app"}
+    exec(compile(code, "app.py", "exec"), namespace)
+    try:
+        async with served(namespace["app"]) as url, httpx.AsyncClient(base_url=url, follow_redirects=True) as client:
+            number = (await client.post("/documents", files={"file": ("app.py", code)})).json()
+            assert (await client.get(f"/documents/{number}")).text == code
+            assert (await client.get("/documents/7")).status_code == 404
+    finally:
+        registry.unregister("documents")
