@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from gcloud.aio.auth import AioSession, IamClient, Token
 from gcloud.aio.auth import token as endpoints
-from gcloud.aio.auth.token import TokenResponse, Type, get_service_data
+from gcloud.aio.auth.token import TokenResponse, Type
 
 from async_storages._tasks import offload
 from async_storages.backends.per_loop import PerLoop
@@ -286,12 +286,12 @@ def _parsed(pem: str) -> RSAPrivateKey:
 
 def _read(service_file: str | Path | None) -> Mapping[str, Any] | None:
     """What the file holds; by default the one that every tool of Google's finds, None if there is none."""
-    path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") if service_file is None else service_file
-    if not path and service_file is None:
-        return get_service_data(None) or None
+    path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") or None if service_file is None else service_file
     try:
-        data = json.loads(Path(path or "").read_bytes())
+        data = json.loads((_of_gcloud() if path is None else Path(path)).read_bytes())
     except OSError as error:
+        if path is None and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return None
         raise _unreadable(error) from error
     except ValueError:
         data = None
@@ -300,8 +300,15 @@ def _read(service_file: str | Path | None) -> Mapping[str, Any] | None:
     return data
 
 
+def _of_gcloud() -> Path:
+    """Where ``gcloud auth application-default login`` writes, as google-auth looks for it."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path's raises where nobody has a home, as in some containers
+    parent = Path(os.environ.get("APPDATA", "C:/")) if os.name == "nt" else Path(home, ".config")
+    return Path(os.environ.get("CLOUDSDK_CONFIG") or parent / "gcloud", "application_default_credentials.json")
+
+
 def _unreadable(error: OSError) -> AccessDeniedException:
-    return AccessDeniedException(f"the file of the credentials cannot be read ({error.strerror})")
+    return AccessDeniedException(f"the file of the credentials, {error.filename!r}, cannot be read ({error.strerror})")
 
 
 # ---- what is asked of Google

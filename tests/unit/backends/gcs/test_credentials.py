@@ -146,12 +146,19 @@ async def test_malformed_credentials_are_refused_and_not_shown(make, info):
     assert "secret" not in f"{refusal.value!r} {refusal.value} {refusal.value.__cause__}"
 
 
+@pytest.mark.parametrize("given", ["file", "environment", "gcloud"])
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", "\udcff"], ids=ascii)
-async def test_a_malformed_file_is_refused_and_not_taken_for_the_machines_account(google, make, tmp_path, content):
-    path = tmp_path / "key.json"
+async def test_a_malformed_file_is_refused_and_not_taken_for_the_machines_account(
+    google, make, tmp_path, monkeypatch, content, given
+):
+    path = tmp_path / "application_default_credentials.json"
     path.write_text(content, errors="surrogateescape")
+    if given == "environment":
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    if given == "gcloud":
+        monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     with pytest.raises(InvalidArgumentException, match="no JSON object"):
-        await make(path).token()
+        await make(*[path] if given == "file" else []).token()
     assert not google.asked
 
 
