@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+import re
+from pathlib import Path
 
 import pytest
 
 from tests.support.browser import site
+
+DOCS = Path(__file__).parents[2] / "docs" / "fastapi.md"
 
 SIZE = 50 << 20
 PAGE = """<!doctype html><title>Films</title><input type="file"><output></output><script>
@@ -52,6 +56,19 @@ async def test_a_large_file_arrives_as_it_is(page, make_storage, film, method):
         assert file.filename == film.name
         assert await digest_of(file) == hashlib.sha256(film.read_bytes()).digest()
         assert [info.file_id async for info in storage.list()] == [file.file_id]
+
+
+async def test_the_page_of_the_docs(page, make_storage, tmp_path):
+    [code] = [code for code in re.findall(r"```js\n(.*?)```", DOCS.read_text(), re.DOTALL) if "input.files" in code]
+    small = tmp_path / "köln.mp4"
+    small.write_bytes(b"\0\0\0\x18ftypmp42")
+    async with site(page, make_storage, PAGE) as (_, _, storage):
+        await page.set_input_files("input", small)
+        route = code.replace('"/photos"', '"/films"')
+        await page.evaluate(f"async () => {{ const input = document.querySelector('input')\n{route} }}")
+        [info] = [info async for info in storage.list()]
+        assert (info.file_name, await storage.read(info.file_id)) == (small.name, small.read_bytes())
+        assert "pending/" not in info.file_id  # it was attached
 
 
 @pytest.mark.parametrize("make_storage", ["s3"], indirect=True)

@@ -9,12 +9,19 @@ from async_storages.errors import StorageException
 
 logging.getLogger("asyncio").addFilter(lambda record: "seconds" not in record.msg)  # how long it takes does not matter
 
+made = []  # keys, or ids that the storage has chosen
+
 async def use():
-    await storage.upload(b"content", "file.txt")
-    assert await storage.read("file.txt") == b"content"
+    made.append(name := await storage.upload(b"content", "file.txt"))
+    assert await storage.read(name) == b"content"
 
 async def use_at_once():
     await asyncio.gather(*(use() for _ in range(10)))
+
+async def remove():
+    async with storage:
+        await asyncio.gather(*(storage.delete(name) for name in made))
+    made.clear()
 """
 
 PROGRAMS = {
@@ -23,18 +30,18 @@ PROGRAMS = {
     "after a failure": """
 async def fail():
     try:
-        await storage.read("missing.txt")
+        await storage.read(MISSING)
     except StorageException:
-        await storage.bucket_admin.exists()
+        await storage.ping()
 asyncio.run(fail())
 """,
     "reads left half-way": """
 async def leave():
-    await storage.upload(bytes(8 << 20), "large.bin")
+    made.append(large := await storage.upload(bytes(8 << 20), "large.bin"))
     global kept
-    kept = storage.stream("large.bin")
+    kept = storage.stream(large)
     await anext(kept)
-    async for _ in storage.stream("large.bin"):
+    async for _ in storage.stream(large):
         break
 asyncio.run(leave())
 """,
@@ -44,12 +51,10 @@ async def produced():
     await asyncio.Event().wait()
 async def leave():
     task = asyncio.create_task(storage.upload(produced(), "new.bin"))
-    await storage.upload(b"", "other.txt")
+    await use()
     assert not task.done()
 asyncio.run(leave())
-async def left():
-    return [info.file_id async for info in storage.list("new")] + await open_uploads()
-assert asyncio.run(left()) == []
+assert asyncio.run(left("new")) == []
 """,
     "a second loop": "asyncio.run(use_at_once())\nasyncio.run(use_at_once())",
     "two loops at once": """
@@ -67,7 +72,9 @@ asyncio.run(storage.aclose())
 loop = asyncio.new_event_loop()
 loop.run_until_complete(use_at_once())
 if (child := os.fork()) == 0:
+    made.clear()
     asyncio.run(use_at_once())
+    asyncio.run(remove())
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 loop.run_until_complete(use_at_once())
@@ -79,7 +86,8 @@ asyncio.run(use())
 
 
 def check_silent(beginning, program, *arguments):
-    """Run a program after its beginning, which makes `storage`, and defines `open_uploads`; nothing may be printed.
+    """Run a program after its beginning, which makes `storage`, and defines `MISSING`, the name of no file, and `left`,
+    which tells what keys and open uploads begin with; nothing may be printed.
 
     As `-X dev` would: of connections, sessions, tasks and coroutines that nobody closed.
     """

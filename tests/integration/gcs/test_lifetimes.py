@@ -14,9 +14,10 @@ from async_storages import GCSStorage
 
 url, bucket, account = sys.argv[1:]
 storage = GCSStorage(bucket, endpoint_url=url, service_account_info=json.loads(account))
+MISSING = "missing.txt"
 
-async def open_uploads():
-    return []
+async def left(prefix):
+    return [info async for info in storage.list(prefix)]
 """
 
 

@@ -10,9 +10,10 @@ from async_storages import S3Storage
 
 url, bucket, key, secret = sys.argv[1:]
 storage = S3Storage(bucket, endpoint_url=url, aws_access_key_id=key, aws_secret_access_key=secret)
+MISSING = "missing.txt"
 
-async def open_uploads():
-    return await storage._client.list_multipart_uploads(bucket)
+async def left(prefix):
+    return [info async for info in storage.list(prefix)] + await storage._client.list_multipart_uploads(bucket)
 """
 
 

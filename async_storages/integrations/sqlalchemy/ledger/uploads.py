@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from async_storages._tasks import wait_out
+from async_storages._tasks import beside
 from async_storages.errors import FileExistsException, FileGoneException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.ledger import entries, journal
@@ -72,14 +72,9 @@ async def announced(databases: Databases, intents: Iterable[Intent], grace: floa
     await databases.run_journal(_announce, databases, chosen, grace)
     reached(Step.INTENT_WRITTEN)
     files = Announced(databases, chosen, grace)
-    renewal = asyncio.create_task(files.keep_in_force())
-    try:
+    async with beside(files.keep_in_force(), "FileLedger: uploads under way"):
         yield files
         reached(Step.UPLOADED)
-    finally:
-        renewal.cancel()
-        if (cancelled := await wait_out(renewal)) is not None:
-            raise cancelled
 
 
 def _announce(connection: Connection, databases: Databases, intents: Iterable[Intent], grace: float) -> None:
