@@ -30,7 +30,7 @@ from async_storages.integrations.sqlalchemy.levels import Level, Options
 from async_storages.integrations.sqlalchemy.list_attributes import put
 from async_storages.integrations.sqlalchemy.old_ids import Identity, old_files
 from async_storages.integrations.sqlalchemy.removal import Home
-from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, keep_beginning, upload_all
+from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, upload_all
 from async_storages.storage import Storage
 
 __all__ = ["Flush", "check_there", "claim", "see_to_removals", "shared_homes"]
@@ -183,9 +183,6 @@ class Flush:
                 f"{where} holds content, which a plain Session cannot upload: {_greenlet.NEEDS_ASYNC_SESSION}",
                 operation="flush",
             )
-        for each in attributes:
-            each.before = keep_beginning(each.before)
-            put(each.target, each.field.key, each.before)
         _greenlet.wait_for(
             upload_all(
                 attributes,
