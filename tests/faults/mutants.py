@@ -37,7 +37,7 @@ def deleted_before_it_is_committed():
     def condemn(connection, table, references, chosen, lease):
         condemned = decide(connection, table, references, chosen, lease)
         for file in condemned.files:
-            storage = storages.find(references.fields(), file.id, file.storage)
+            storage = storages.find(storages.routers(references.fields()), file.id, file.storage)
             _greenlet.wait_for(storage.delete(file.id))
         reached(Step.OBJECT_DELETED)
         return condemned

@@ -12,7 +12,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from async_storages._tasks import wait_out
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["NEEDS_ASYNC_SESSION", "is_inside", "result_of", "spawn", "wait_for", "wait_to_the_end"]
+__all__ = ["NEEDS_ASYNC_SESSION", "give_way", "is_inside", "result_of", "spawn", "wait_for", "wait_to_the_end"]
 
 NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
 
@@ -33,6 +33,12 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
     except MissingGreenlet as error:
         work.close()
         raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
+
+
+def give_way() -> None:
+    """Let the other tasks of the event loop have their turn, if this runs in one."""
+    if is_inside():
+        wait_for(asyncio.sleep(0))
 
 
 def result_of[Result](work: Awaitable[Result]) -> Result:

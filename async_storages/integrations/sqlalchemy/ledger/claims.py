@@ -133,7 +133,7 @@ class Claims:
             file = files[entry.id]
             if entry.storage == label_of(file) or file.address is None:
                 continue
-            theirs = storages.find(self._references.fields(), entry.id, entry.storage)
+            theirs = storages.find(storages.routers(self._references.fields()), entry.id, entry.storage)
             if Address.of(theirs) != file.address:
                 raise InvalidArgumentException(
                     f"the ledger knows this id as that of a file in {theirs!r}: two storages can hold files of one id "

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import batched
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -41,12 +42,16 @@ from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
 from async_storages.naming import unique_key
+from async_storages.registry import StorageRouter
 from async_storages.sources import Source
 from async_storages.storage import FileName, Storage
 
 __all__ = ["Drained", "FileLedger"]
 
 logger = logging.getLogger("async_storages")
+
+_AT_A_TIME = 100
+"""Files between which others get their turn."""
 
 _MOST_SWEPT = 0.1
 """The part of all files that a sweep dooms without being forced to."""
@@ -287,17 +292,20 @@ class FileLedger:
 
     async def _places(self, files: Iterable[Intent], refusals: list[SweepRefusedException]) -> dict[Intent, Storage]:
         """The storages of files that may be deleted from."""
-        fields, places = self._references.fields(), dict[Intent, Storage]()
-        for file in files:
-            try:
-                storage = storages.find(fields, file.id, file.storage)
-                await self._owners.check([storage])
-            except SweepRefusedException as refusal:
-                refusals.append(refusal)
-            except StorageException as error:
-                logger.warning("a file cannot be deleted: %s", error)
-            else:
-                places[file] = storage
+        serving, places, refused = storages.routers(self._references.fields()), dict[Intent, Storage](), set[Storage]()
+        for some in batched(files, _AT_A_TIME):
+            found = {file: storage for file in some if (storage := _found(serving, file)) is not None}
+            for storage in {*found.values()} - refused:
+                try:
+                    await self._owners.check([storage])
+                except SweepRefusedException as refusal:
+                    refusals.append(refusal)
+                    refused.add(storage)
+                except StorageException as error:
+                    logger.warning("files cannot be deleted: %s", error)
+                    refused.add(storage)
+            places |= {file: storage for file, storage in found.items() if storage not in refused}
+            await asyncio.sleep(0)
         return places
 
     async def _delete(self, places: dict[Intent, Storage], until: float) -> list[str]:
@@ -392,6 +400,14 @@ class FileLedger:
         them would delete what the other one needs.
         """
         await self._owners.take_over(storages.of_columns(self._references.fields()))
+
+
+def _found(serving: Iterable[StorageRouter], file: Intent) -> Storage | None:
+    try:
+        return storages.find(serving, file.id, file.storage)
+    except StorageException as error:
+        logger.warning("a file cannot be deleted: %s", error)
+        return None
 
 
 async def _deleted(storage: Storage, file_id: str) -> bool:

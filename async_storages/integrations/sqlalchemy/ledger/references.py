@@ -1,8 +1,10 @@
 """Which rows name which files: asked before one is deleted, of every column that may hold its id."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from inspect import isawaitable
 from itertools import batched
+from operator import is_
 from typing import Any
 
 from sqlalchemy import Column, Connection, Inspector, MetaData, Table, inspect, text
@@ -27,7 +29,26 @@ __all__ = ["Reference", "References"]
 type Reference = Callable[[Connection, Sequence[str]], Iterable[str] | Awaitable[Iterable[str]]]
 """Asked for ids that are kept elsewhere: returns those of the ids that are in use there."""
 
+_AT_A_TIME = 100
+"""Ids between which others get their turn."""
+
 _STORES = ("process_bind_param", "bind_processor", "bind_expression", "column_expression", "load_dialect_impl")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A table that was looked into.
+
+    Attributes:
+        parts: Its columns and their types, as they were then.
+        fields: Its file columns.
+    """
+
+    parts: Sequence[object]
+    fields: Sequence[FileField]
+
+    def is_of(self, parts: Sequence[object]) -> bool:
+        return len(parts) == len(self.parts) and all(map(is_, parts, self.parts))
 
 
 class References:
@@ -44,6 +65,7 @@ class References:
     def __init__(self, metadata: Iterable[MetaData] | None, elsewhere: Iterable[Reference]) -> None:
         self._metadata = None if metadata is None else tuple(metadata)
         self._elsewhere = tuple(elsewhere)
+        self._seen: dict[Table, _Seen] = {}
         self._columns: frozenset[Column[Any]] = frozenset()
         self.fields()
 
@@ -55,14 +77,25 @@ class References:
         """
         if self._metadata is None:
             found = all_fields()
-            tables = {field.column.table: None for field in found}
+            self._look_into(field.column.table for field in found)
         else:
-            tables = {table: None for metadata in self._metadata for table in metadata.tables.values()}
-            found = [field for table in tables for field in fields_of_table(table)]
-        for table in tables:
-            _check_readable(table)
-        self._columns = frozenset(field.column for field in found)
+            self._look_into(table for metadata in self._metadata for table in metadata.tables.values())
+            found = [field for seen in self._seen.values() for field in seen.fields]
+        if len(found) != len(self._columns) or any(field.column not in self._columns for field in found):
+            self._columns = frozenset(field.column for field in found)
         return found
+
+    def _look_into(self, tables: Iterable[Table]) -> None:
+        """Look into tables, each again only when it has changed: there may be hundreds of them, at each pass."""
+        before, self._seen = self._seen, {}
+        for table in tables:
+            if table not in self._seen:
+                parts = [part for column in table.columns for part in (column, column.type)]
+                seen = before.get(table)
+                if seen is None or not seen.is_of(parts):
+                    _check_readable(table)
+                    seen = _Seen(parts, fields_of_table(table))
+                self._seen[table] = seen
 
     def knows(self, column: Column[Any]) -> bool:
         """Whether a column is one of them."""
@@ -104,15 +137,16 @@ class References:
             SweepRefusedException: As in `check`.
         """
         fields = self.check(connection)
-        return {
-            each
-            for batch in batched(sorted(ids), BATCH)
-            for named in (
-                *(_named(connection, field, batch) for field in fields),
-                self._named_elsewhere(connection, batch),
-            )
-            for each in named
-        }
+        return {each for batch in batched(sorted(ids), BATCH) for each in self.named_in(connection, fields, batch)}
+
+    def named_in(self, connection: Connection, fields: Iterable[FileField], ids: Sequence[str]) -> set[str]:
+        """`named`, of some hundred ids, when it is known that the columns are all there."""
+        named, spellings = self._named_elsewhere(connection, ids), _Spellings(ids)
+        for field in fields:
+            spelled = spellings.of(field)
+            found = connection.scalars(ids_named(field.column, list(spelled), connection.dialect.name))
+            named.update(file_id for each in found for file_id in spelled.get(each, ()))
+        return named
 
     def _named_elsewhere(self, connection: Connection, ids: Sequence[str]) -> set[str]:
         named: set[str] = set()
@@ -137,13 +171,29 @@ def _unknowable(table: Table, problem: str) -> SweepRefusedException:
     )
 
 
-def _named(connection: Connection, field: FileField, ids: Sequence[str]) -> set[str]:
-    spelled: dict[str, set[str]] = {}
-    for file_id in ids:
-        for each in {file_id, bare_key(field.type, file_id)}:
-            spelled.setdefault(each, set()).add(file_id)
-    found = connection.scalars(ids_named(field.column, list(spelled), connection.dialect.name))
-    return {file_id for each in found for file_id in spelled.get(each, ())}
+class _Spellings:
+    """How rows may spell ids: the same in all columns of one storage, and too slow to be told for each of them."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._ids = ids
+        self._known: dict[int | str | None, dict[str, set[str]]] = {}
+
+    def of(self, field: FileField) -> dict[str, set[str]]:
+        """The ids that each spelling stands for."""
+        storage = field.type.storage
+        place = storage if storage is None or isinstance(storage, str) else id(storage)
+        if place not in self._known:
+            self._known[place] = self._spelled(field)
+        return self._known[place]
+
+    def _spelled(self, field: FileField) -> dict[str, set[str]]:
+        spelled: dict[str, set[str]] = {}
+        for some in batched(self._ids, _AT_A_TIME):
+            for file_id in some:
+                for each in {file_id, bare_key(field.type, file_id)}:
+                    spelled.setdefault(each, set()).add(file_id)
+            _greenlet.give_way()
+        return spelled
 
 
 def _tables_here(connection: Connection, tables: Iterable[Table]) -> set[Table]:
