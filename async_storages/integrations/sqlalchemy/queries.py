@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import batched
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    literal,
     or_,
     select,
     text,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, during
@@ -118,33 +119,31 @@ def ids_named(column: Column[Any], ids: Sequence[str], dialect_name: str) -> Sel
 
 
 def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None:
-    """The primary keys of rows whose list is no JSON; None for a column that can hold no such value."""
-    is_list = isinstance(_type_on(column.type, dialect_name), JSON) and dialect_name in {"sqlite", "postgresql"}
-    return (
-        select(*column.table.primary_key).where(is_malformed(column)) if is_list and column.table.primary_key else None
-    )
+    """The primary keys of rows whose list is no JSON; None for a column that holds no lists, or JSONB."""
+    is_json = isinstance(_type_on(column.type, dialect_name), JSON)
+    if dialect_name not in {"sqlite", "postgresql"} or not is_json or _has_gin_index(column):
+        return None
+    key: list[Any] = list(column.table.primary_key) or [literal("?")]
+    return select(*key).where(is_malformed(column))
 
 
-class is_malformed(ColumnElement[bool]):  # noqa: N801 - a function of SQL
+class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
     """Whether a value of a JSON column is none that the database can look into."""
 
     type = Boolean()
     inherit_cache = True
-    _traverse_internals: ClassVar[Any] = [("column", InternalTraversal.dp_clauseelement)]
-
-    def __init__(self, column: ColumnElement[Any]) -> None:
-        self.column = column
+    name = "is_malformed"
 
 
 @compiles(is_malformed, "sqlite")
 def _sqlite_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
-    return f"(NOT coalesce(json_valid({compiler.process(element.column, **options)}), 1))"
+    return f"(NOT coalesce(json_valid({compiler.process(element.clauses, **options)}), 1))"
 
 
 @compiles(is_malformed, "postgresql")
 def _postgresql_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
     """JSONB holds none; JSON may hold what JSONB cannot, and TEXT anything, which old versions cannot ask for."""
-    value = compiler.process(element.column, **options)
+    value = compiler.process(element.clauses, **options)
     is_new = (getattr(compiler.dialect, "server_version_info", None) or (0,)) >= (16,)
     is_valid = (
         f"pg_input_is_valid(CAST({value} AS TEXT), 'jsonb')" if is_new else f"CAST({value} AS TEXT) !~ '{_NO_JSONB}'"

@@ -48,8 +48,8 @@ async def made(engine):
 
 
 NUMBERS = {
-    "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {0} - 1) SELECT n FROM s) AS s",
-    "postgresql": "(SELECT n FROM generate_series(0, {0} - 1) AS n) AS s",
+    "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {0} - 1) SELECT n FROM s)",
+    "postgresql": "(SELECT n FROM generate_series(0, {0} - 1) AS n)",
 }
 IDS = {"sqlite": "printf('mem:%016x_file.txt', n)", "postgresql": "'mem:' || lpad(to_hex(n), 16, '0') || '_file.txt'"}
 
@@ -57,7 +57,7 @@ IDS = {"sqlite": "printf('mem:%016x_file.txt', n)", "postgresql": "'mem:' || lpa
 async def fill_in(engine, ledger, unnamed=20):
     """So many live files, all but one of `unnamed` of which are named by some table."""
     name = engine.dialect.name
-    numbers, id_ = NUMBERS[name].format(FILES), IDS[name]
+    numbers, id_ = f"{NUMBERS[name].format(FILES)} AS s", IDS[name]
     async with engine.begin() as connection:
         names = "id, storage, state, until, since, pinned"
         live = f"SELECT {id_}, 'documents', 'live', 0, 0, false FROM {numbers}"

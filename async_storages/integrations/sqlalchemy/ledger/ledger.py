@@ -135,6 +135,7 @@ class FileLedger:
         self._lease = lease.total_seconds()
         self._concurrency = concurrency
         self._is_told = False
+        self._malformed: set[str] = set()
         self.claims = Claims(
             self._databases, self._owners, self._references, grace=grace.total_seconds(), retain=self._retain
         )
@@ -271,7 +272,15 @@ class FileLedger:
             return
         for column in await self._databases.plainly(self._references.unindexed):
             logger.warning("%s has no index: its table is read whole for each file that may be deleted", column)
+        await self._tell_malformed()
         self._is_told = True
+
+    async def _tell_malformed(self) -> None:
+        """Say once for each row what is no list: no file that its text names is deleted."""
+        for value in await self._databases.plainly(self._references.malformed):
+            if value not in self._malformed:
+                logger.warning("%s is no JSON: the files that its text names stay. Repair it by hand", value)
+                self._malformed.add(value)
 
     async def _drain(self, files: list[Intent], refusals: list[SweepRefusedException]) -> Drained:
         places = await self._places(files, refusals)
@@ -341,6 +350,7 @@ class FileLedger:
                 more than a tenth of all files would be doomed.
         """
         await self._owners.check(storages.of_columns(self._references.fields()))
+        await self._tell_malformed()
         live = await self._databases.plainly(sweeping.count_live, self.table)
         found: dict[str, str] = {}
         after: str | None = ""

@@ -21,7 +21,7 @@ from async_storages.integrations.sqlalchemy.file_columns import (
 )
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.list_types import FileListType
-from async_storages.integrations.sqlalchemy.queries import ids_named
+from async_storages.integrations.sqlalchemy.queries import ids_named, malformed_rows
 from async_storages.integrations.sqlalchemy.types import FileType
 
 __all__ = ["Reference", "References"]
@@ -31,6 +31,9 @@ type Reference = Callable[[Connection, Sequence[str]], Iterable[str] | Awaitable
 
 _AT_A_TIME = 100
 """Ids between which others get their turn."""
+
+_SHOWN = 10
+"""Malformed values of a column that are told."""
 
 _STORES = ("process_bind_param", "bind_processor", "bind_expression", "column_expression", "load_dialect_impl")
 
@@ -154,6 +157,16 @@ class References:
             answer = ask(connection, ids)
             named.update(_greenlet.result_of(answer) if isawaitable(answer) else answer)
         return named
+
+    def malformed(self, connection: Connection) -> list[str]:
+        """Some values of each column that are no lists: `ids_named` takes every id in their text for named."""
+        asked = [(field, malformed_rows(field.column, connection.dialect.name)) for field in self.check(connection)]
+        return [
+            f"{field.column.table.fullname}.{field.column.name} of the row {', '.join(map(str, key))}"
+            for field, rows in asked
+            if rows is not None
+            for key in connection.execute(rows.limit(_SHOWN))
+        ]
 
     def unindexed(self, connection: Connection) -> list[str]:
         """The columns without an index, whose tables are read whole each time a file is to be deleted."""
