@@ -17,6 +17,7 @@ from async_storages.integrations.sqlalchemy.ledger import entries, journal, stor
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
 from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
@@ -37,16 +38,25 @@ class Claims:
         databases: The ledger's tables.
         owners: Whose storages are.
         references: The columns of files.
+        columns: Those that workers must know.
         grace: Seconds that a file may be there before a transaction claims it.
         retain: Seconds that a file stays after the last row that named it.
     """
 
     def __init__(
-        self, databases: Databases, owners: Owners, references: References, *, grace: float, retain: float
+        self,
+        databases: Databases,
+        owners: Owners,
+        references: References,
+        columns: KnownColumns,
+        *,
+        grace: float,
+        retain: float,
     ) -> None:
         self._databases = databases
         self._owners = owners
         self._references = references
+        self._columns = columns
         self._grace = grace
         self._retain = retain
 
@@ -87,8 +97,10 @@ class Claims:
         field.type._ref.keeper = self  # noqa: SLF001 - the place that all copies of the type share
 
     def check(self, connection: Connection, fields: Iterable[FileField], options: Mapping[str, Any] = _NONE) -> None:
-        """See that the worker will find what a session writes into columns: see `Databases.check`."""
-        self._databases.check(connection, dict.fromkeys(field.column.table for field in fields), options)
+        """See that workers will find what a session writes into columns: see `Databases.check`."""
+        chosen = list(fields)
+        self._databases.check(connection, dict.fromkeys(field.column.table for field in chosen), options)
+        self._columns.announce(connection, chosen)
 
     def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends: none of them is deleted meanwhile.

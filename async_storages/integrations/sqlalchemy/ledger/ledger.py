@@ -36,11 +36,12 @@ from async_storages.integrations.sqlalchemy.ledger import (
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.databases import AnyEngine, Databases
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
+from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
 from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import Reference, References
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
-from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
+from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, columns_of
 from async_storages.naming import unique_key
 from async_storages.registry import StorageRouter
 from async_storages.sources import Source
@@ -127,9 +128,10 @@ class FileLedger:
         if min(grace, lease) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
             raise InvalidArgumentException("grace and lease are above 0, retain is not below, concurrency at least 1")
         chosen = _metadata(metadata)
-        self._references = References(chosen, references)
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
+        self._references = References(chosen, references, columns_of(self.table))
         self._databases = Databases(engine, self.table)
+        self._columns = KnownColumns(self._databases, self._references)
         self._owners = Owners(self._databases, owner)
         self._retain = retain.total_seconds()
         self._lease = lease.total_seconds()
@@ -137,14 +139,20 @@ class FileLedger:
         self._is_told = False
         self._malformed: set[str] = set()
         self.claims = Claims(
-            self._databases, self._owners, self._references, grace=grace.total_seconds(), retain=self._retain
+            self._databases,
+            self._owners,
+            self._references,
+            self._columns,
+            grace=grace.total_seconds(),
+            retain=self._retain,
         )
         self.claims.watch_all()
 
     async def create(self) -> None:
-        """Make the ledger's tables, if they are not there; where migrations are used, they do it."""
-        tables = [self.table, self._databases.journal_table]
+        """Make the ledger's tables, as far as they are not there; where migrations are used, they do it."""
+        tables = [self.table, self._databases.journal_table, columns_of(self.table)]
         await self._databases.plainly(lambda connection: self.table.metadata.create_all(connection, tables=tables))
+        await self._columns.register()
         await self._mark()
 
     async def aclose(self) -> None:
@@ -226,6 +234,21 @@ class FileLedger:
         tracked = TrackedFile.of(_stored(file, storage))
         await self._databases.run(entries.unpin, self.table, tracked.file_id)
 
+    async def forget_columns(self, table: str, column: str | None = None) -> int:
+        """Say that a column names files no more: it was renamed or dropped, or its rows are gone for good.
+
+        Every column that any process has ever written files into is known to the database, and a worker whose models
+        lack one deletes nothing. One that this process still uses is known again at the next flush or pass.
+
+        Args:
+            table: Its table, with its schema if the models say one.
+            column: Its name; None for all of the table.
+
+        Returns:
+            How many columns were forgotten.
+        """
+        return await self._columns.forget(table, column)
+
     async def stats(self) -> LedgerStats:
         """How many files there are in which state."""
         return await self._databases.plainly(statistics.collect, self._databases, self._references)
@@ -239,8 +262,10 @@ class FileLedger:
             How many were deleted, kept after all, and could not be deleted.
 
         Raises:
-            SweepRefusedException: A storage is not this ledger's, or a table of file columns is missing.
+            SweepRefusedException: A storage is not this ledger's, a table of file columns is missing, or another
+                process writes files into a column that this one does not know.
         """
+        await self._columns.register()
         await self._mark()
         await self._tell()
         if await self._databases.run_journal(journal.is_due, self._databases.journal_table):
@@ -346,9 +371,11 @@ class FileLedger:
             How many files were doomed.
 
         Raises:
-            SweepRefusedException: A storage has the mark of another database, a table of file columns is missing, or
-                more than a tenth of all files would be doomed.
+            SweepRefusedException: A storage has the mark of another database, a table of file columns is missing,
+                another process writes files into a column that this one does not know, or more than a tenth of all
+                files would be doomed.
         """
+        await self._columns.register()
         await self._owners.check(storages.of_columns(self._references.fields()))
         await self._tell_malformed()
         live = await self._databases.plainly(sweeping.count_live, self.table)

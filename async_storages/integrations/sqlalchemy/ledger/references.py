@@ -7,7 +7,7 @@ from itertools import batched
 from operator import is_
 from typing import Any
 
-from sqlalchemy import Column, Connection, Inspector, MetaData, Table, inspect, text
+from sqlalchemy import Column, Connection, Inspector, MetaData, Table, inspect, select, text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, SweepRefusedException
@@ -20,6 +20,7 @@ from async_storages.integrations.sqlalchemy.file_columns import (
     file_type,
 )
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
+from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
 from async_storages.integrations.sqlalchemy.list_types import FileListType
 from async_storages.integrations.sqlalchemy.queries import ids_named, malformed_rows
 from async_storages.integrations.sqlalchemy.types import FileType
@@ -60,14 +61,18 @@ class References:
     Args:
         metadata: Where the columns are; None for those of all mapped classes.
         elsewhere: Asked as well.
+        registry: The table of the columns that any process knows.
 
     Raises:
         InvalidArgumentException: A column holds files in a way that cannot be looked into.
     """
 
-    def __init__(self, metadata: Iterable[MetaData] | None, elsewhere: Iterable[Reference]) -> None:
+    def __init__(
+        self, metadata: Iterable[MetaData] | None, elsewhere: Iterable[Reference], registry: Table | None = None
+    ) -> None:
         self._metadata = None if metadata is None else tuple(metadata)
         self._elsewhere = tuple(elsewhere)
+        self._registry = registry
         self._seen: dict[Table, _Seen] = {}
         self._columns: frozenset[Column[Any]] = frozenset()
         self.fields()
@@ -129,6 +134,39 @@ class References:
                 raise _unknowable(table, "hides rows from this role by row-level security (give it BYPASSRLS)")
         return asked
 
+    def registered(self, connection: Connection) -> set[ColumnName]:
+        """The columns that any process has registered in the database."""
+        table = self._registry
+        if table is None:
+            return set()
+        return {(name, column) for name, column in connection.execute(select(table.c.table_name, table.c.column_name))}
+
+    def there(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
+        """The columns that are in the database, as its models say, without some."""
+        chosen = [field for field in self.fields() if name_of(field) not in but]
+        if not chosen:
+            return set()
+        inspector, columns = inspect(connection), dict[Table, set[str]]()
+        for table in _tables_here(connection, {field.column.table for field in chosen}):
+            columns[table] = {each["name"] for each in inspector.get_columns(table.name, schema=table.schema)}
+        return {name_of(field) for field in chosen if field.column.name in columns.get(field.column.table, ())}
+
+    def _check_known(self, connection: Connection) -> None:
+        """See that this process knows every column that names files.
+
+        Raises:
+            SweepRefusedException: Another one has registered a column that is none of this process's models.
+        """
+        known = {name_of(field) for field in self.fields()}
+        for table, column in sorted(self.registered(connection) - known):
+            raise SweepRefusedException(
+                f"the column {table}.{column} names files, and this worker does not know it: run the worker with the "
+                "models of the newest application. If no program uses the column any more, call "
+                f"`await ledger.forget_columns({table!r}, {column!r})`, or in a migration "
+                f"`op.forget_file_columns({table!r}, {column!r})`",
+                operation="ledger",
+            )
+
     def _is_ours(self, table: Table, here: Collection[Table]) -> bool:
         """Whether a mapped table should be there: not if another database has all its fellows."""
         return self._metadata is not None or any(each.metadata is table.metadata for each in here)
@@ -137,9 +175,10 @@ class References:
         """Those of the ids that a row names, by the full id or, as old rows may, by the bare key.
 
         Raises:
-            SweepRefusedException: As in `check`.
+            SweepRefusedException: As in `check`; or another process knows a column that this one does not.
         """
         fields = self.check(connection)
+        self._check_known(connection)
         return {each for batch in batched(sorted(ids), BATCH) for each in self.named_in(connection, fields, batch)}
 
     def named_in(self, connection: Connection, fields: Iterable[FileField], ids: Sequence[str]) -> set[str]:
