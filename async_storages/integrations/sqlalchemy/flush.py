@@ -207,7 +207,7 @@ class Flush:
                 try:
                     yield files
                 finally:
-                    self._level.intents |= files.storages
+                    self._level.intents |= files.settled
 
         return announced
 

@@ -65,10 +65,10 @@ class Claims:
     @asynccontextmanager
     async def announced(self, intents: Iterable[tuple[Storage, Intent]]) -> AsyncGenerator[Announced]:
         """See `uploads.announced`; storages that were never used are marked first, if the session lets anybody."""
-        chosen = list(intents)
+        chosen = {intent: storage for storage, intent in intents}
         if not self._databases.is_sqlite:
-            await self._owners.mark(storage for storage, _ in chosen)
-        async with announced(self._databases, [intent for _, intent in chosen], self._grace) as files:
+            await self._owners.mark(chosen.values())
+        async with announced(self._databases, chosen, self._grace) as files:
             yield files
 
     async def leave(self, files: Mapping[str, str]) -> None:

@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import batched
+from itertools import batched, count
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from sqlalchemy import MetaData
 
+from async_storages._deadlines import Deadline
 from async_storages._tasks import beside, map_bounded
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import (
@@ -56,6 +58,9 @@ _AT_A_TIME = 100
 
 _MOST_SWEPT = 0.1
 """The part of all files that a sweep dooms without being forced to."""
+
+_FEW = 10
+"""So many it always dooms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +260,13 @@ class FileLedger:
 
     # ---- the worker
 
-    async def drain(self) -> Drained:
+    async def drain(self, *, wait: bool = False) -> Drained:
         """Delete the files that no row names any more, once: what a worker does again and again.
+
+        Args:
+            wait: Go on until nothing that is due is left: also what another worker has begun is waited for, and taken
+                over when its lease is over. Not for what is kept by `grace` or `retain`, nor for what this call could
+                not delete. It may be cancelled at any moment.
 
         Returns:
             How many were deleted, kept after all, and could not be deleted.
@@ -265,18 +275,36 @@ class FileLedger:
             SweepRefusedException: A storage is not this ledger's, a table of file columns is missing, or another
                 process writes files into a column that this one does not know.
         """
+        failed: set[str] = set()
+        total = await self._pass(failed)
+        for waited in count():
+            if not (wait and await self._is_busy(failed)):
+                return total
+            await asyncio.sleep(random.uniform(0.5, 1) * min(1.0, 0.01 * 2 ** min(waited, 9)))  # noqa: S311 - no secret
+            total += await self._pass(failed)
+        raise AssertionError("count() does not end")
+
+    async def _is_busy(self, failed: Collection[str]) -> bool:
+        is_due = await self._databases.run_journal(journal.is_due, self._databases.journal_table)
+        return is_due or await self._databases.plainly(worker.busy, self._databases, failed)
+
+    async def _pass(self, failed: set[str]) -> Drained:
+        """One pass; it adds the ids of files that could not be deleted."""
         await self._columns.register()
         await self._mark()
         await self._tell()
         if await self._databases.run_journal(journal.is_due, self._databases.journal_table):
             while await self._databases.run(worker.take_over, self._databases, self._lease, self._retain) == BATCH:
                 continue
+        if await self._databases.plainly(worker.is_to_bury, self.table):
+            while await self._databases.run(worker.bury, self.table) == BATCH:
+                continue
         total, refusals = Drained(), list[SweepRefusedException]()
         after: worker.Place | None = None
         while True:
             files, after = await self._databases.plainly(worker.due, self.table, after, BATCH)
             if files:
-                total += await self._drain(files, refusals)
+                total += await self._drain(files, refusals, failed)
             if after is None:
                 break
         if refusals:
@@ -307,22 +335,23 @@ class FileLedger:
                 logger.warning("%s is no JSON: the files that its text names stay. Repair it by hand", value)
                 self._malformed.add(value)
 
-    async def _drain(self, files: list[Intent], refusals: list[SweepRefusedException]) -> Drained:
+    async def _drain(self, files: list[Intent], refusals: list[SweepRefusedException], failed: set[str]) -> Drained:
         places = await self._places(files, refusals)
         astray = [file.id for file in files if file not in places]
         if astray:
             await self._databases.run(worker.postpone, self.table, astray, self._lease)
-        until = time.monotonic() + self._lease / 2
+        deadline = Deadline(self._lease / 2)
         condemned = await self._databases.run(worker.condemn, self.table, self._references, list(places), self._lease)
         reached(Step.DELETING)
-        deleted = await self._delete({file: places[file] for file in condemned.files}, until)
+        deleted = await self._delete(condemned, places, deadline)
         if condemned.kept:
             await self._databases.run_journal(journal.drop, self._databases.journal_table, condemned.kept)
         if deleted:
-            await self._databases.run(worker.forget, self._databases, deleted)
+            await self._databases.run(worker.forget, self._databases, condemned, deleted, self._lease)
             reached(Step.FORGOTTEN)
-        failed = len(condemned.files) - len(deleted) + len(astray)
-        return Drained(len(deleted), len(condemned.kept), failed)
+        undone = {*astray, *(file.id for file in condemned.files)} - {*deleted}
+        failed |= undone
+        return Drained(len(deleted), len(condemned.kept), len(undone))
 
     async def _places(self, files: Iterable[Intent], refusals: list[SweepRefusedException]) -> dict[Intent, Storage]:
         """The storages of files that may be deleted from."""
@@ -342,18 +371,23 @@ class FileLedger:
             await asyncio.sleep(0)
         return places
 
-    async def _delete(self, places: dict[Intent, Storage], until: float) -> list[str]:
-        """Delete files before another worker may begin to."""
+    async def _delete(
+        self, condemned: worker.Condemned, places: Mapping[Intent, Storage], deadline: Deadline
+    ) -> list[str]:
+        """Delete files before another worker may begin to, whatever time this process stands still meanwhile."""
         deleted: list[str] = []
 
         async def attempt(file: Intent) -> None:
+            if deadline.left <= 0:
+                raise TimeoutError
             if await _deleted(places[file], file.id):
                 deleted.append(file.id)
                 reached(Step.OBJECT_DELETED)
 
         try:
-            async with asyncio.timeout(until - time.monotonic()):
-                await map_bounded(attempt, places, limit=self._concurrency)
+            async with asyncio.timeout(deadline.left):
+                with deadline.bounding():
+                    await map_bounded(attempt, condemned.files, limit=self._concurrency)
         except TimeoutError:
             logger.warning("deleting files took longer than half of the lease: the rest is left to the next worker")
         return deleted
@@ -365,15 +399,15 @@ class FileLedger:
 
         Args:
             older_than: How long ago the ledger has first known the file, at least.
-            force: Doom more than a tenth of all files, too.
+            force: Doom more than ten files and a tenth of all, too.
 
         Returns:
             How many files were doomed.
 
         Raises:
             SweepRefusedException: A storage has the mark of another database, a table of file columns is missing,
-                another process writes files into a column that this one does not know, or more than a tenth of all
-                files would be doomed.
+                another process writes files into a column that this one does not know, or more than ten files and
+                a tenth of all would be doomed.
         """
         await self._columns.register()
         await self._owners.check(storages.of_columns(self._references.fields()))
@@ -386,7 +420,7 @@ class FileLedger:
                 sweeping.unnamed, self.table, self._references, older_than.total_seconds(), after
             )
             found |= {file.id: file.storage for file in some}
-            if len(found) > live * _MOST_SWEPT and not force:
+            if len(found) > max(_FEW, live * _MOST_SWEPT) and not force:
                 raise SweepRefusedException(
                     f"more than a tenth of {live} files are named by no row: if that is right, sweep with force=True",
                     operation="sweep",

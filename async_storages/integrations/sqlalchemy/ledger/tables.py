@@ -43,12 +43,15 @@ class State(StrEnum):
         LIVE: A committed row named it.
         DOOMED: A row that named it names it no longer; it is deleted at `until`, unless another row names it.
         DELETING: A worker is deleting it: nobody may name it any more. At `until` another worker takes over.
+        GONE: It was deleted by a worker that took over: the first one may still send its request, so that nobody
+            may use the id again before `until`.
         MARK: The object by which a ledger knows a storage as its own.
     """
 
     LIVE = "live"
     DOOMED = "doomed"
     DELETING = "deleting"
+    GONE = "gone"
     MARK = "mark"
 
 
