@@ -51,7 +51,8 @@ class FileType(TypeDecorator[StoredFile]):
             through for it. They need an index.
         folder: Where content that was assigned is stored, under a fresh key.
         upload_to: Called with the object and the clean file name when content is uploaded. It returns a folder, with
-            a slash at its end, or an exact key, which must be free; not beside `folder`.
+            a slash at its end, or an exact key, which must be free; not beside `folder`. Keys of related objects and
+            defaults of Python are filled in before; reading what only the INSERT will know raises.
         validators: Check content before it is uploaded, such as `FileValidatorImpl`.
 
     Example:
