@@ -391,8 +391,8 @@ class TestOneList:
         session, found = album
         ids = [page.file_id for page in found.pages]
         await self.change(cached, remove_first)
-        await session.refresh(found)
         await left()
+        await session.refresh(found)
         found.pages = [*ids, pending("ours")]
         with pytest.raises(FileGoneException):
             await session.commit()
@@ -528,7 +528,8 @@ class TestLocks:
         async with engine.begin() as connection:
             await connection.execute(text(f"CREATE ROLE {ROLE} NOLOGIN"))
             await connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {ROLE}"))
-            await connection.execute(text(f"GRANT SELECT, DELETE ON parents, children TO {ROLE}"))
+            await connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ROLE}"))
+            await connection.execute(text(f"GRANT DELETE ON parents, children TO {ROLE}"))
             for table in await connection.scalars(text("SELECT tablename FROM pg_tables WHERE tablename ~ '^stored_'")):
                 await connection.execute(text(f"GRANT ALL ON {table} TO {ROLE}"))
         clerk = create_async_engine(database_url)
