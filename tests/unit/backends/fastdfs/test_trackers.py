@@ -50,7 +50,7 @@ def test_what_is_no_address(address):
         parse_servers(["10.0.0.1", address])
 
 
-@pytest.mark.parametrize("addresses", [[], (), "10.0.0.1:22122"], ids=["none", "no tuple", "a str"])
+@pytest.mark.parametrize("addresses", [[], (), "10.0.0.1:22122", b"10.0.0.1:22122", None, 22122, [b"a"], [1], [None]])
 def test_there_must_be_a_list(addresses):
     with pytest.raises(InvalidArgumentException):
         parse_servers(addresses)
