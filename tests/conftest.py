@@ -17,6 +17,8 @@ pytest_plugins = ["async_storages.testing.fixtures", "pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):  # a developer's own, for which the tests' URLs would be signed
+        os.environ.pop(name, None)
     config.pluginmanager.register(LeftBehind())
     if os.environ.get("CI") or os.environ.get("ASYNC_STORAGES_NO_SKIPS") == "1":
         config.pluginmanager.register(NoSilentSkips(config))
