@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from async_storages import registry
+from tests.support.patience import HANGS
 from tests.support.uvicorn_server import served
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def test_program_runs_as_pasted(program: Program, tmp_path: Path):
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=HANGS,
         check=False,
     )
 

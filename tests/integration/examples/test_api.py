@@ -29,6 +29,7 @@ from async_storages import S3Config, registry
 from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER as MARKS
 from tests.support.corpus import HOSTILE_NAMES, image
 from tests.support.ledgers import pass_time
+from tests.support.patience import HANGS, TIME_OUT
 from tests.support.uvicorn_server import served
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -74,7 +75,7 @@ def app(request, tmp_path, database_url):
 async def client(app):
     """Anna's browser."""
     async with served(app) as url:
-        async with httpx.AsyncClient(base_url=url, headers=ANNA, follow_redirects=True, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=url, headers=ANNA, follow_redirects=True, timeout=TIME_OUT) as client:
             yield client
         await drain(app.state.ledger)
         assert await files_of(app) == await rows_of(app)
@@ -367,7 +368,7 @@ def running(folder, port, *arguments):
                     break
             yield f"http://127.0.0.1:{port}", said
             process.send_signal(signal.SIGINT)
-            said.append(process.communicate(timeout=60)[0])
+            said.append(process.communicate(timeout=HANGS)[0])
             assert process.returncode == 0, "".join(said)
         finally:
             process.kill()

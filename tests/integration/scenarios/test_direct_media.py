@@ -11,6 +11,7 @@ from async_storages import FileTypeConfig, FileValidatorImpl, StoredImage
 from async_storages.integrations.fastapi import DirectUploads, direct_router, register_exception_handlers
 from tests.support.corpus import image
 from tests.support.direct import MIB, InParts, by_form
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
 LARGEST = 16 * MIB
@@ -67,7 +68,7 @@ def received():
 async def browser(storage, received):
     async with (
         served(application(storage, received)) as url,
-        httpx.AsyncClient(base_url=url, headers=ADA, timeout=30) as client,
+        httpx.AsyncClient(base_url=url, headers=ADA, timeout=TIME_OUT) as client,
     ):
         yield client
 
