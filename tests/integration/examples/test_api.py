@@ -376,11 +376,11 @@ def running(folder, port, *arguments):
 
 @pytest.mark.parametrize(("arguments", "stays"), [((), 1), (("--s3",), 0)], ids=["local", "s3"])
 def test_the_program_starts_stops_on_ctrl_c_and_starts_again(tmp_path, port, arguments, stays):
-    with running(tmp_path, port, *arguments) as (url, said), httpx.Client(base_url=url) as client:
+    with running(tmp_path, port, *arguments) as (url, said), httpx.Client(base_url=url, timeout=TIME_OUT) as client:
         assert f"Try it out: {url}/docs\n" in said
         assert client.get("/docs").status_code == 200
         created = client.post("/documents", data={"title": "A"}, files={"file": ("a.txt", b"content")})
-        file = httpx.get(created.json()["file"], headers={"Origin": url})
+        file = httpx.get(created.json()["file"], headers={"Origin": url}, timeout=TIME_OUT)
         assert file.content == b"content"
         assert not arguments or file.headers["access-control-allow-origin"] == url  # the page of /docs shows it
     whole = "".join(said)
@@ -388,7 +388,7 @@ def test_the_program_starts_stops_on_ctrl_c_and_starts_again(tmp_path, port, arg
     assert not [word for word in ("Traceback", "Warning", "WARN", "ERROR") if word in whole], whole
 
     with running(tmp_path, port, *arguments) as (url, _):
-        assert len(httpx.get(f"{url}/documents").json()) == stays
+        assert len(httpx.get(f"{url}/documents", timeout=TIME_OUT).json()) == stays
 
 
 def test_make_api_runs_that_program():

@@ -103,7 +103,7 @@ async def test_it_goes_to_the_bucket_and_the_api_answers_with_its_url(
     media = answer.json()
     assert (answer.status_code, media["title"], media["size"]) == (200, "Sea", size)
     assert sum(received) < 4096
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(timeout=TIME_OUT) as anybody:
         assert (await anybody.get(media["url"])).content == content
     assert await keys_of(storage) == ["media"]
 
