@@ -40,11 +40,11 @@ def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
     """
     if isinstance(addresses, str | bytes) or not isinstance(addresses, Iterable):
         raise InvalidArgumentException("the trackers are given as a list, such as ['10.0.0.1:22122']")
-    found = [(address, isinstance(address, str) and _ADDRESS.fullmatch(address)) for address in addresses]
+    found = [(address, _ADDRESS.fullmatch(address) if isinstance(address, str) else None) for address in addresses]
     servers = []
     for address, match in found:
         port = int((match and match["port"]) or _DEFAULT_PORT)
-        if not match or not 0 < port < 65536:
+        if match is None or not 0 < port < 65536:
             raise InvalidArgumentException(f"{address!a:.100} is no address of a tracker, such as '10.0.0.1:22122'")
         servers.append(Server(match["ipv6"] or match["host"], port))
     if not servers:
