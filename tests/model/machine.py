@@ -202,6 +202,7 @@ class Programs(RuleBasedStateMachine):
     async def bulk_update(self, person, place, criteria, value, returning, then):
         self._expect_nothing(person)
         made = await self._value(value)
+        self._keep(place, made)
         await people.bulk_update(person.session, place, criteria, made, returning=returning)
         await self._then(person, then)
 
@@ -220,6 +221,7 @@ class Programs(RuleBasedStateMachine):
     async def statement(self, person, place, what, value, then):
         self._expect_nothing(person)
         made = await self._value(value)
+        self._keep(place, made)
         before = await self.world.seen_by(person.session)
         await STATEMENTS[what](person.session, place, made)
         after = await self.world.seen_by(person.session)
@@ -351,6 +353,10 @@ class Programs(RuleBasedStateMachine):
     def _of(self, ids, number):
         return ids[-1 - number % len(ids)] if ids else None
 
+    def _keep(self, place, made):
+        if place.attribute == "kept" and made is not None:
+            self.kept.add(made if isinstance(made, str) else made.file_id)
+
     def _expect_nothing(self, person):
         for each in person.written:
             each.clear()
@@ -432,6 +438,7 @@ class Programs(RuleBasedStateMachine):
         self._judge()
         for person in self.people:
             self.loose -= person.flushed
+            self.kept |= person.kept
         excused = self.left | self.loose | self.plain | self.kept
         if self.world.ledger is None:
             excused |= self.world.storage.undeleted

@@ -26,6 +26,31 @@ _NOT_THERE = ("Could not refresh instance", "is not persistent within this Sessi
 """What SQLAlchemy says of objects whose rows are gone."""
 
 
+class Row(NamedTuple):
+    """A row; what it prints can be read again: see `ROW_CLASSES`."""
+
+    class_: type[Any]
+    id: int
+
+    def __repr__(self):
+        return f"{self.class_.__name__}[{self.id}]"
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Place(self.class_, name, self.id)
+
+
+class Rows:
+    """The rows of a class: ``rows[1].file`` is a Place."""
+
+    def __init__(self, class_):
+        self._class = class_
+
+    def __getitem__(self, id_):
+        return Row(self._class, id_)
+
+
 class Place(NamedTuple):
     """A column of a row."""
 
@@ -50,7 +75,8 @@ PLACES = [
     *(Place(Loan, attribute, id_) for attribute in ("file", "shared") for id_ in (1, 2)),
 ]
 LISTS = [Place(Album, attribute, id_) for attribute in ("pages", "shared") for id_ in (1, 2)]
-ROWS = [(Book, 1), (Book, 2), (Book, 3), (Loan, 1), (Loan, 2), (Album, 1), (Album, 2)]
+ROWS = [Row(*each) for each in ((Book, 1), (Book, 2), (Book, 3), (Loan, 1), (Loan, 2), (Album, 1), (Album, 2))]
+ROW_CLASSES = {class_.__name__: Rows(class_) for class_ in (Book, Loan, Album)}
 
 
 @dataclass(eq=False)
@@ -65,6 +91,7 @@ class Person:
         unseen: Ids of files that statements which no session understands have written in this transaction.
         dropped: Ids of those that such statements have dropped.
         flushed: Ids that a flush has seen, ever.
+        kept: Those of columns that keep their files.
     """
 
     session: Any
@@ -74,17 +101,21 @@ class Person:
     unseen: set[str]
     dropped: set[str]
     flushed: set[str]
+    kept: set[str]
 
     @classmethod
     def with_session(cls, session):
-        person = cls(session, [], [], [{}], set(), set(), set())
+        person = cls(session, [], [], [{}], set(), set(), set(), set())
         event.listen(session.sync_session, "after_flush", person._flushed)
         return person
 
     def _flushed(self, session, context):
         for each in (*session.new, *session.dirty):
             for field in fields_of(inspect(each).mapper):
-                self.flushed.update(file.file_id for file in stored_files(each.__dict__.get(field.key)))
+                ids = [file.file_id for file in stored_files(each.__dict__.get(field.key))]
+                self.flushed.update(ids)
+                if not field.is_cleared:
+                    self.kept.update(ids)
 
     def forget(self):
         """The transaction has ended."""

@@ -13,6 +13,7 @@ from hypothesis.internal.conjecture import engine
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import LedgerPrograms, Programs
+from tests.model.people import ROW_CLASSES
 from tests.model.world import world
 
 CHUNK = 250
@@ -76,6 +77,23 @@ def run_programs(world, seed, programs, steps, without=()):
     except Exception as error:
         findings = _findings(error)
     return Result(machine.begun["programs"], time.monotonic() - begun, findings, machine.taken)
+
+
+def replay(world, program):
+    """Run a program as it was printed.
+
+    Raises:
+        Finding: What is wrong.
+    """
+    machine = type("Programs", (Programs if world.ledger is None else LedgerPrograms,), {"world": world})
+    lines = [line.strip() for line in program.splitlines() if line.startswith("state.")]
+    state = machine()
+    try:
+        for line in lines:
+            if line != "state.teardown()":
+                exec(line, {"state": state, **ROW_CLASSES})
+    finally:
+        state.teardown()
 
 
 def _findings(error):
