@@ -12,7 +12,16 @@ from sqlalchemy.util.concurrency import in_greenlet
 from async_storages._tasks import wait_out
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["NEEDS_ASYNC_SESSION", "is_inside", "result_of", "spawn", "wait_for", "wait_to_the_end"]
+__all__ = [
+    "NEEDS_ASYNC_SESSION",
+    "breathe",
+    "is_inside",
+    "result_of",
+    "run_whole",
+    "spawn",
+    "wait_for",
+    "wait_to_the_end",
+]
 
 NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
 
@@ -33,6 +42,12 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
     except MissingGreenlet as error:
         work.close()
         raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
+
+
+def breathe() -> None:
+    """Let the event loop go on with other tasks for a moment, in the middle of long synchronous work."""
+    if is_inside():
+        await_only(asyncio.sleep(0))
 
 
 def result_of[Result](work: Awaitable[Result]) -> Result:
@@ -56,6 +71,11 @@ async def wait_to_the_end[Result](work: Coroutine[Any, Any, Result]) -> Result:
     if not task.cancelled():
         task.exception()  # retrieved, so that asyncio does not log it as forgotten
     raise cancelled
+
+
+def run_whole[Result](func: Callable[..., Result], *args: object) -> Result:
+    """Call synchronous code to its end, also when the task is cancelled: SQLite keeps the lock of half a query."""
+    return wait_for(wait_to_the_end(greenlet_spawn(func, *args))) if is_inside() else func(*args)
 
 
 async def spawn[Result](func: Callable[..., Result], *args: object) -> Result:

@@ -27,22 +27,30 @@ class FileList[File: StoredFile](list[File]):
         files: File objects.
         item_type: What makes file objects of further items; None: they stay as they are.
 
+    Attributes:
+        loaded: The ids of the files that the row named when the list was loaded, or last written.
+
     Example:
         >>> document.files.append(PendingFile(b"...", filename="page 3.png"))
         >>> document.files[0], document.files[1] = document.files[1], document.files[0]
     """
 
-    __slots__ = ("_owner", "item_type")
+    __slots__ = ("_owner", "item_type", "loaded")
 
     def __init__(self, files: Iterable[File] = (), item_type: FileType | None = None) -> None:
         super().__init__(files)
         self._owner: _Owner | None = None
         self.item_type = item_type
+        self.loaded: frozenset[str] = frozenset()
 
     @property
     def owner(self) -> _Owner | None:
         """The object and the name of the attribute that it belongs to, or once did."""
         return self._owner
+
+    def note_loaded(self) -> None:
+        """The row names just these files now."""
+        self.loaded = frozenset(item.file_id for item in self if isinstance(item, StoredFile))
 
     def belong_to(self, state: InstanceState[Any], key: str, item_type: FileType) -> None:
         """Be the list of this attribute from now on."""

@@ -6,11 +6,11 @@ from sqlalchemy import Connection, Table, select
 
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.file_columns import FileField, items
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import storages
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
 __all__ = ["adopt"]
 

@@ -12,7 +12,6 @@ from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.file_columns import FileField
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storages
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
@@ -21,6 +20,7 @@ from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.uploads import Announced, announced
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.registry import Address
 from async_storages.storage import Storage
 

@@ -22,7 +22,6 @@ from async_storages.errors import (
 )
 from async_storages.events import Operation
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import (
     adoption,
     entries,
@@ -40,6 +39,7 @@ from async_storages.integrations.sqlalchemy.ledger.references import Reference, 
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.naming import unique_key
 from async_storages.sources import Source
 from async_storages.storage import FileName, Storage

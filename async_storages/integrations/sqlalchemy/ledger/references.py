@@ -13,13 +13,13 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.file_columns import (
     FileField,
     all_fields,
-    bare_key,
     fields_of_table,
     file_type,
 )
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.list_types import FileListType
 from async_storages.integrations.sqlalchemy.queries import ids_named
+from async_storages.integrations.sqlalchemy.references import bare_key, router_of
 from async_storages.integrations.sqlalchemy.types import FileType
 
 __all__ = ["Reference", "References"]
@@ -139,8 +139,9 @@ def _unknowable(table: Table, problem: str) -> SweepRefusedException:
 
 def _named(connection: Connection, field: FileField, ids: Sequence[str]) -> set[str]:
     spelled: dict[str, set[str]] = {}
+    router = router_of(field)
     for file_id in ids:
-        for each in {file_id, bare_key(field.type, file_id)}:
+        for each in {file_id, bare_key(router, file_id)}:
             spelled.setdefault(each, set()).add(file_id)
     found = connection.scalars(ids_named(field.column, list(spelled), connection.dialect.name))
     return {file_id for each in found for file_id in spelled.get(each, ())}
