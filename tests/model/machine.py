@@ -13,6 +13,8 @@ from itertools import chain
 from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from async_storages.integrations.sqlalchemy import holds
+from async_storages.naming import unique_key
 from tests.model import people
 from tests.model.people import LISTS, PLACES, ROWS, STATEMENTS, TEXTS, Person, is_refusal
 from tests.support.ledgers import pass_time
@@ -54,6 +56,10 @@ class Leaked(Finding):
 
 class Changed(Finding):
     """Committed rows changed although nothing was committed."""
+
+
+class Held(Finding):
+    """Transactions have ended, and their files are still known as those of open ones, so that nobody removes them."""
 
 
 class Unexpected(Finding):
@@ -343,7 +349,7 @@ class Programs(RuleBasedStateMachine):
             self.loose.add(stored.file_id)
             return stored
         if value == "uploaded":
-            key = await self.world.storage.upload(name.encode(), f"{self.count:016x}_{name}")
+            key = await self.world.storage.upload(name.encode(), unique_key(name))
             self.known.append(f"mem:{key}")
             self.plain.add(f"mem:{key}")
             return key
@@ -442,6 +448,9 @@ class Programs(RuleBasedStateMachine):
         excused = self.left | self.loose | self.plain | self.kept
         if self.world.ledger is None:
             excused |= self.world.storage.undeleted
+        held = {file.file_id for file in (*holds._held, *holds._wanted, *holds._leaving)}
+        if held:
+            raise self._found(Held, f"{sorted(held)}")
         leaked = set(self.world.storage.contents) - _ids(self.named) - excused
         if leaked:
             raise self._found(Leaked, f"{sorted(leaked)} that no row names")

@@ -158,9 +158,9 @@ class Person:
 
 
 def is_refusal(error):
-    if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
-        state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-        return state in _LOCKED or "locked" in str(error.orig)
+    cause = error.orig if isinstance(error, DBAPIError) else error  # SQLAlchemy does not wrap what fetching rows raises
+    if getattr(cause, "sqlstate", None) in _LOCKED or "is locked" in str(cause):
+        return True
     if type(error) is InvalidRequestError:
         return any(text in str(error) for text in _NOT_THERE)
     return isinstance(error, _REFUSALS)

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from async_storages import StorageUnavailableException, registry
-from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking
+from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking, holds
 from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
 from async_storages.integrations.sqlalchemy.ledger.tables import State
 from tests.integration.transactions.conftest import begin_with_begin
@@ -104,6 +104,8 @@ class World:
 
     def clear(self):
         self.storage.clear()
+        for each in (holds._held, holds._wanted, holds._leaving):
+            each.clear()
         if self.is_sqlite:
             for table in _TABLES:
                 self._onlooker.execute(f"DELETE FROM {table}")
