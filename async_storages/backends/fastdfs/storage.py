@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 from urllib.parse import quote, urlencode, urlsplit
 
 from async_storages import ids, naming, sniff
@@ -29,7 +29,7 @@ from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in
-from async_storages.sources import CHUNK_SIZE, Source
+from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
 from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
 
 __all__ = ["FastDFSStorage"]
@@ -160,6 +160,28 @@ class FastDFSStorage(Storage):
             operation.bytes = content.size or 0
             return file_id
 
+    @overload
+    async def save(  # type: ignore[overload-overlap] # an upload is a source, too
+        self,
+        content: Upload,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        store_name: bool = True,
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile | None: ...
+
+    @overload
+    async def save(
+        self,
+        content: Source | PendingFile | Content,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        store_name: bool = True,
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile: ...
+
     async def save(  # pyright: ignore[reportIncompatibleMethodOverride] - one option more than every storage has
         self,
         content: Source | PendingFile | Content,
@@ -168,7 +190,7 @@ class FastDFSStorage(Storage):
         folder: str = "",
         store_name: bool = True,
         **options: Unpack[ContentOptions],
-    ) -> StoredFile:
+    ) -> StoredFile | None:
         """Store content under a new id: see `Storage.save`. There are no folders.
 
         Args:
@@ -178,6 +200,8 @@ class FastDFSStorage(Storage):
             store_name: Whether the name is kept; without name and metadata that saves a round trip.
             **options: As for `upload`.
         """
+        if is_empty_input(content):
+            return None
         with during("save", filename):
             async with as_content(content, filename, options) as body:
                 key = naming.unique_key(body.filename or "file")

@@ -19,6 +19,7 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.comparator import is_sql
 from async_storages.integrations.sqlalchemy.file_columns import FileField, stored_files
 from async_storages.integrations.sqlalchemy.flush import check_stored, doom, refuse_removals
+from async_storages.integrations.sqlalchemy.ledger.databases import is_autocommitting
 from async_storages.integrations.sqlalchemy.previous_files import locked
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.transactions import Transactions
@@ -122,7 +123,9 @@ class _Work:
         if dropped and claims is not None:
             claims.check(self._connection, [each for each, _ in dropped], self.state.execution_options)
             doom(self.transactions.options, [file for _, file in dropped], self._connection)
-        self.transactions.locate(dict.fromkeys(file for each, file in dropped if not each.type.exclusive))
+        self.transactions.locate(
+            dict.fromkeys(file for each, file in dropped if not each.type.exclusive), self.state.execution_options
+        )
 
     # ---- the rows that it changes
 
@@ -130,10 +133,12 @@ class _Work:
         """The rows that it will change, locked."""
         count = len(self._table.primary_key.columns)
         rows = _Rows([] if count else None)
-        options = {**self.state.execution_options, "yield_per": _FETCHED}
+        options = dict(self.state.execution_options)
+        if not is_autocommitting(self._connection):  # where no cursor outlives its statement
+            options["yield_per"] = _FETCHED
         parameters = self.state.parameters if isinstance(self.state.parameters, Mapping) else None
         found = self._connection.execute(self._selecting(fields), parameters, execution_options=options)
-        for batch in found.partitions():
+        for batch in found.partitions(_FETCHED):
             for row in batch:
                 if rows.keys is not None:
                     rows.keys.append(tuple(row[:count]))

@@ -126,9 +126,11 @@ def _watch_checkins(connection: Connection, enclosing: _Enclosing) -> None:
         event.listen(pool, "checkin", _checked_in)
 
 
-def _checked_in(_connection: object, record: object) -> None:
+def _checked_in(connection: Any, record: object) -> None:
     enclosing = _by_record.pop(record, None)
     if enclosing is not None:
+        if connection is not None:
+            connection.rollback()  # SQLAlchemy gives it back in a transaction whose commit failed
         enclosing.checked_in()
 
 

@@ -29,7 +29,7 @@ from async_storages.integrations.sqlalchemy.previous_files import Identity, rows
 from async_storages.integrations.sqlalchemy.scopes import Options, Scope
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.transactions import Transactions
-from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, keep_beginning, upload_all
+from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, upload_all
 from async_storages.storage import Storage
 
 __all__ = ["Flush", "check_stored", "check_there", "claim", "doom", "refuse_removals"]
@@ -207,9 +207,6 @@ class Flush:
                 f"{where} holds content, which a plain Session cannot upload: {_greenlet.NEEDS_ASYNC_SESSION}",
                 operation="flush",
             )
-        for each in attributes:
-            each.before = keep_beginning(each.before)
-            put(each.target, each.field.key, each.before)
         _greenlet.wait_for(
             upload_all(
                 attributes,

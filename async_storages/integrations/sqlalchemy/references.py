@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import batched
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ARRAY, JSON, Connection, Engine, Inspector, TextClause, Unicode, bindparam, inspect, text
@@ -122,9 +123,18 @@ def _may_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
         return True
 
 
-def locate(connection: Connection, fields: Sequence[FileField]) -> list[Location]:
-    """The columns that there are for a connection; others are in other databases, or not migrated yet."""
-    translated = connection.get_execution_options().get("schema_translate_map") or {}
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def locate(connection: Connection, fields: Sequence[FileField], options: Mapping[str, Any] = _NONE) -> list[Location]:
+    """The columns that there are for a connection; others are in other databases, or not migrated yet.
+
+    Args:
+        connection: The connection.
+        fields: The columns.
+        options: Execution options of the statement that changes files, if they are not the connection's.
+    """
+    translated = {**connection.get_execution_options(), **options}.get("schema_translate_map") or {}
     wanted = [(each, translated.get(each.column.table.schema, each.column.table.schema)) for each in fields]
     find = _LOCATE.get(connection.dialect.name, _locate_anywhere)
     found: list[Location] = []

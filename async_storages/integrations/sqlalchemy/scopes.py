@@ -21,7 +21,7 @@ from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.list_attributes import put
 from async_storages.integrations.sqlalchemy.references import Answer, Location
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.uploads import Assigned, is_repeatable
+from async_storages.integrations.sqlalchemy.uploads import Assigned
 
 __all__ = ["Mention", "Options", "Scope"]
 
@@ -197,10 +197,10 @@ class Scope:
                 self.made[file].is_gone = True
 
     def give_back(self) -> None:
-        """Let new objects hold their content again, so that another attempt uploads it again."""
+        """Let new objects hold their content again, so that another attempt uploads it, or refuses what is spent."""
         for each in self.uploads:
             value = inspect_object(each.target).dict.get(each.field.key)
             pairs = zip(items(each.after), items(each.before), strict=False)
-            contents = {id(after): before for after, before in pairs if before is not after and is_repeatable(before)}
+            contents = {id(after): before for after, before in pairs if before is not after}
             if any(id(item) in contents for item in items(value)):
                 put(each.target, each.field.key, exchanged(value, contents))

@@ -64,7 +64,7 @@ def _executing(
         claim(transactions, connection, fresh)
     scope = transactions.scope
     added = [scope.add(field, stored) for field, stored in named]
-    transactions.locate(file for file in added if file in scope.made)
+    transactions.locate([file for file in added if file in scope.made], options)
 
 
 def _sending(connection: Connection, _cursor: object, _sql: str, _parameters: object, context: Any, _: bool) -> None:

@@ -1,8 +1,9 @@
 """The transactions of one session that are under way."""
 
 import weakref
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, delete
 from sqlalchemy import inspect as inspect_object
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from async_storages.integrations.sqlalchemy.flush import Flush
 
 __all__ = ["Transactions"]
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Transactions:
@@ -59,7 +62,7 @@ class Transactions:
 
     # ---- where rows may name its files
 
-    def locate(self, files: Iterable[TrackedFile]) -> None:
+    def locate(self, files: Iterable[TrackedFile], options: Mapping[str, Any] = _NONE) -> None:
         """Note the columns that may name files, as this transaction sees them now, for the question before the end."""
         chosen = list(files)
         if not chosen or self.options.claims is not None:
@@ -67,7 +70,7 @@ class Transactions:
         located = self.scope.located
         for bind, fields in self._by_bind(may_hold(known_fields(), chosen)).items():
             connection = self._session.connection(bind_arguments={"bind": bind})
-            located.setdefault(connection, set()).update(locate(connection, fields))
+            located.setdefault(connection, set()).update(locate(connection, fields, options))
         self.watch()
 
     def watch(self) -> None:

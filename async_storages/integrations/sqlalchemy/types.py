@@ -8,7 +8,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import memoized_property
 
-from async_storages.content import Content, PendingFile
+from async_storages.content import Content, PendingFile, is_no_file
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId, is_fusion_id
@@ -168,13 +168,15 @@ class FileType(TypeDecorator[StoredFile]):
         return lambda value: None if value is None else file_class(value, ref)
 
     def coerce(self, value: Any) -> StoredFile | PendingFile | None:
-        """What an attribute holds after `value` was assigned to it.
+        """What an attribute holds after `value` was assigned to it; None for an empty ``<input type=file>``.
 
         Raises:
             InvalidArgumentException: Nothing that can be a file, or an id that is too long for the column.
             RouteNotSupportedException: The storage does not serve the id.
         """
-        if value is None or isinstance(value, PendingFile):
+        if value is None or is_no_file(value):
+            return None
+        if isinstance(value, PendingFile):
             return value
         if isinstance(value, StoredFile):
             return self._adopt(value)

@@ -16,7 +16,7 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, journal_of
 
-__all__ = ["AnyEngine", "Databases", "engine_of", "take_write_lock"]
+__all__ = ["AnyEngine", "Databases", "engine_of", "is_autocommitting", "take_write_lock"]
 
 type AnyEngine = Engine | AsyncEngine
 
@@ -105,8 +105,7 @@ class Databases:
             InvalidArgumentException: It does not, so that the worker would not find the rows it writes.
         """
         self._check_kind()
-        driver = connection.connection.dbapi_connection
-        if not self.is_sqlite and getattr(driver, "autocommit", False) is True:
+        if not self.is_sqlite and is_autocommitting(connection):
             raise _no_place(
                 "a session that writes files cannot be in AUTOCOMMIT, as a lock keeps them until the commit: "
                 "give it an isolation_level with transactions"
@@ -252,6 +251,11 @@ class Databases:
 def engine_of(engine: AnyEngine) -> Engine:
     """The engine itself, or that below an AsyncEngine."""
     return engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+
+
+def is_autocommitting(connection: Connection) -> bool:
+    """Whether each statement is a transaction of its own."""
+    return getattr(connection.connection.dbapi_connection, "autocommit", False) is True
 
 
 def take_write_lock(connection: Connection, table: Table) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, overload
 
 from sqlalchemy import MetaData
 
@@ -41,7 +41,7 @@ from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.naming import unique_key
-from async_storages.sources import Source
+from async_storages.sources import Source, Upload, is_empty_input
 from async_storages.storage import FileName, Storage
 
 __all__ = ["Drained", "FileLedger"]
@@ -156,6 +156,18 @@ class FileLedger:
 
     # ---- files
 
+    @overload
+    async def save(  # type: ignore[overload-overlap] # an upload is a source, too
+        self,
+        storage: Storage,
+        content: Upload,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile | None: ...
+
+    @overload
     async def save(
         self,
         storage: Storage,
@@ -164,11 +176,23 @@ class FileLedger:
         *,
         folder: str = "",
         **options: Unpack[ContentOptions],
-    ) -> StoredFile:
+    ) -> StoredFile: ...
+
+    async def save(
+        self,
+        storage: Storage,
+        content: Source | PendingFile | Content,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile | None:
         """Store content as `Storage.save` does; a worker deletes it, unless a row names it within the `grace`.
 
         What `storage.save` has stored is known to the ledger from the flush on only: a crash before leaves it.
         """
+        if is_empty_input(content):
+            return None
         async with as_content(content, filename, options) as body:
             key = unique_key(body.filename or "file", folder)
             intent = storages.intent(storage, key)

@@ -60,8 +60,8 @@ class TestQuestions:
     @pytest.mark.parametrize(
         ("work", "asked"),
         [
-            (lambda scope: replace(scope), {"new", "old"}),
-            (lambda scope: replace_twice(scope), {"new", "superseded", "old"}),
+            (replace, {"new", "old"}),
+            (replace_twice, {"new", "superseded", "old"}),
             (lambda scope: scope.add(FILE, OLD), set()),
             (lambda scope: scope.make(saved("new")), {"new"}),
             (lambda scope: inside(scope, replace, released=True), {"new", "old"}),
