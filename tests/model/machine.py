@@ -75,7 +75,7 @@ def step(**arguments):
         def run(self, who, **chosen):
             if work.__name__ in self.without:
                 return
-            self.world.run(self._take(work, self.people[who], chosen))
+            self._take(work, self.people[who], chosen)
 
         return run
 
@@ -274,7 +274,7 @@ class Programs(RuleBasedStateMachine):
             else:
                 await self._share(session, place, row, name, what)
             await session.commit()
-        self._committed(None)
+            self._committers.append(None)
 
     async def _share(self, session, place, row, name, what):
         if row is None:
@@ -300,36 +300,40 @@ class Programs(RuleBasedStateMachine):
         try:
             for person in self.people:
                 self.world.run(person.session.close())
-            self._step = "the end"
             if not is_failing:
-                self.world.run(self._end())
+                self._end()
         finally:
             super().teardown()
 
     # ---- how a step is taken
 
-    async def _take(self, work, person, chosen):
-        self._step, self._before = work.__name__, self.named
-        present, self._is_committed = set(self.world.storage.contents), False
+    def _take(self, work, person, chosen):
+        self._step, self._committers = work.__name__, []
+        present = set(self.world.storage.contents)
+        self.world.run(self._work(work, person, chosen))
+        now = self.world.committed()
+        for each in self._committers:
+            self._note_commit(each, now)
+        self._excuse_races(person, present - set(self.world.storage.contents), now)
+        self._judge(now, present)
+
+    async def _work(self, work, person, chosen):
         try:
             await work(self, person, **chosen)
-            self.taken[self._step] += 1
-        except Finding:
-            raise
         except Exception as error:
             if not is_refusal(error):
                 raise self._found(Unexpected, f"{type(error).__name__}: {error}") from error
             self.taken[f"{self._step}: {type(error).__name__}"] += 1
             await person.start_again()
-        await self._excuse_races(person, present)
-        self._judge(present)
+        else:
+            self.taken[self._step] += 1
 
     async def _then(self, person, then):
         if then == "flush":
             await person.flush()
         if then == "commit":
             await person.commit()
-            self._committed(person)
+            self._committers.append(person)
 
     async def _value(self, value):
         """What is put into a row: content, a file object, an id, or None."""
@@ -369,11 +373,9 @@ class Programs(RuleBasedStateMachine):
 
     # ---- what is excused
 
-    def _committed(self, person):
-        """Something was committed, by a person or somebody who is not tracked."""
-        self._is_committed = True
-        now = self.world.committed()
-        gone = _ids(self._before) - _ids(now)
+    def _note_commit(self, person, now):
+        """Somebody has committed: a person, or None, who is not tracked and leaves behind what he drops."""
+        gone = _ids(self.named) - _ids(now)
         if person is None:
             self.left |= gone
             return
@@ -389,36 +391,36 @@ class Programs(RuleBasedStateMachine):
             if [contents.get(id_) for id_ in ids] != [name.encode()]:
                 raise self._found(OtherBytes, f"{place} was to name {name}, and names {ids}")
 
-    async def _excuse_races(self, person, present):
+    def _excuse_races(self, person, vanished, now):
         """Nobody sees rows that are not committed yet.
 
         Without a ledger a file that such a row takes over may be removed meanwhile; and if two drop the last two names
         of a file at once, each sees the other's.
         """
-        vanished = present - set(self.world.storage.contents)
-        others = [each for each in self.people if each is not person and each.session.in_transaction()]
-        if not others or not (vanished or self._is_committed):
+        if not (vanished or self._committers):
             return
-        now = self.world.committed()
-        for other in others:
+        for other in self.people:
+            if other is person or not other.session.in_transaction():
+                continue
             if self.world.ledger is not None:
                 self.lost |= vanished & other.unseen
                 continue
-            theirs = await self.world.seen_by(other.session)
+            theirs = self.world.run(self.world.seen_by(other.session))
             self.lost |= vanished & _ids(theirs)
-            if self._is_committed:
-                self.left |= _changed(self._before, now) & _changed(now, theirs)
+            if self._committers:
+                self.left |= _changed(self.named, now) & _changed(now, theirs)
 
     # ---- judgement
 
-    def _judge(self, present=None):
-        now, contents = self.world.committed(), self.world.storage.contents
-        if now != self._before and not self._is_committed:
-            raise self._found(Changed, f"{self._before} became {now}")
+    def _judge(self, now, present):
+        """Compare with what was committed, and which files were present, before the step."""
+        contents = self.world.storage.contents
+        if now != self.named and not self._committers:
+            raise self._found(Changed, f"{self.named} became {now}")
         self._note(now)
         for place, id_ in [(place, id_) for place, ids in now.items() for id_ in ids]:
             if id_ not in contents:
-                if present is not None and id_ not in present and self._may_be_stale(place):
+                if id_ not in present and self._may_be_stale(place):
                     self.lost.add(id_)
                 if id_ not in self.lost:
                     raise self._found(Lost, f"{place} names {id_}, which is missing")
@@ -428,7 +430,7 @@ class Programs(RuleBasedStateMachine):
 
     def _may_be_stale(self, place):
         """Without a ledger, an id that was gone before is only looked for if it replaces another one."""
-        return self.world.ledger is None and not self._before.get(place)
+        return self.world.ledger is None and not self.named.get(place)
 
     def _note(self, now):
         for place, ids in now.items():
@@ -438,10 +440,12 @@ class Programs(RuleBasedStateMachine):
             if place[0].endswith(".kept"):
                 self.kept.update(ids)
 
-    async def _end(self):
-        self._before, self._is_committed = self.world.committed(), False
-        await self.world.settle()
-        self._judge()
+    def _end(self):
+        """All sessions have ended; a ledger's worker has done what it can."""
+        self._step, self._committers = "the end", []
+        present = set(self.world.storage.contents)
+        self.world.run(self.world.settle())
+        self._judge(self.world.committed(), present)
         for person in self.people:
             self.loose -= person.flushed
             self.kept |= person.kept

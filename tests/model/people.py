@@ -22,7 +22,7 @@ _REFUSALS = (
 _LOCKED = {"55P03", "40P01", "40001"}
 """PostgreSQL's states: a lock was not to be had, a deadlock, a serialization failure."""
 
-_NOT_THERE = ("Could not refresh instance", "is not persistent within this Session", "is not present in this Session")
+_NOT_THERE = ("Could not refresh instance", "is not persistent within this Session", "is not present in this Session", "cannot be refreshed")
 """What SQLAlchemy says of objects whose rows are gone."""
 
 

@@ -47,7 +47,6 @@ def run_chunks(url, tier, seeds, steps, without):
     """In a process of its own: one run for each seed, until one has found something."""
     engine.MAX_SHRINKING_SECONDS = 60
     logging.getLogger("async_storages").setLevel(logging.CRITICAL)
-    warnings.simplefilter("ignore")
     total = Result()
     with world(url, tier) as place:
         for seed in seeds:
@@ -73,7 +72,9 @@ def run_programs(world, seed, programs, steps, without=()):
     )
     begun, findings = time.monotonic(), {}
     try:
-        run_state_machine_as_test(machine, settings=chosen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of SQLAlchemy, about what programs do to objects
+            run_state_machine_as_test(machine, settings=chosen)
     except Exception as error:
         findings = _findings(error)
     return Result(machine.begun["programs"], time.monotonic() - begun, findings, machine.taken)
