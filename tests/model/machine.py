@@ -315,7 +315,7 @@ class Programs(RuleBasedStateMachine):
         for each in self._committers:
             self._note_commit(each, now)
         self._excuse_races(person, present - set(self.world.storage.contents), now)
-        self._judge(now, present)
+        self._judge(now)
 
     async def _work(self, work, person, chosen):
         try:
@@ -394,43 +394,34 @@ class Programs(RuleBasedStateMachine):
     def _excuse_races(self, person, vanished, now):
         """Nobody sees rows that are not committed yet.
 
-        Without a ledger a file that such a row takes over may be removed meanwhile; and if two drop the last two names
-        of a file at once, each sees the other's.
+        If statements that no session understands give such a row a file, it may be removed meanwhile. Without a
+        ledger: if two drop the last two names of a file at once, each sees the other's.
         """
         if not (vanished or self._committers):
             return
         for other in self.people:
             if other is person or not other.session.in_transaction():
                 continue
-            if self.world.ledger is not None:
-                self.lost |= vanished & other.unseen
-                continue
-            theirs = self.world.run(self.world.seen_by(other.session))
-            self.lost |= vanished & _ids(theirs)
-            if self._committers:
+            self.lost |= vanished & other.unseen
+            if self._committers and self.world.ledger is None:
+                theirs = self.world.run(self.world.seen_by(other.session))
                 self.left |= _changed(self.named, now) & _changed(now, theirs)
 
     # ---- judgement
 
-    def _judge(self, now, present):
-        """Compare with what was committed, and which files were present, before the step."""
+    def _judge(self, now):
+        """Look at the files of committed rows, and compare these with those before the step."""
         contents = self.world.storage.contents
         if now != self.named and not self._committers:
             raise self._found(Changed, f"{self.named} became {now}")
         self._note(now)
         for place, id_ in [(place, id_) for place, ids in now.items() for id_ in ids]:
             if id_ not in contents:
-                if id_ not in present and self._may_be_stale(place):
-                    self.lost.add(id_)
                 if id_ not in self.lost:
                     raise self._found(Lost, f"{place} names {id_}, which is missing")
             elif contents[id_].decode() != id_.rpartition("_")[2]:
                 raise self._found(OtherBytes, f"{place} names {id_}, which holds {contents[id_]!r}")
         self.named = now
-
-    def _may_be_stale(self, place):
-        """Without a ledger, an id that was gone before is only looked for if it replaces another one."""
-        return self.world.ledger is None and not self.named.get(place)
 
     def _note(self, now):
         for place, ids in now.items():
@@ -443,9 +434,8 @@ class Programs(RuleBasedStateMachine):
     def _end(self):
         """All sessions have ended; a ledger's worker has done what it can."""
         self._step, self._committers = "the end", []
-        present = set(self.world.storage.contents)
         self.world.run(self.world.settle())
-        self._judge(self.world.committed(), present)
+        self._judge(self.world.committed())
         for person in self.people:
             self.loose -= person.flushed
             self.kept |= person.kept

@@ -56,7 +56,7 @@ def run_chunks(url, tier, seeds, steps, without):
     return total
 
 
-def run_programs(world, seed, programs, steps, without=()):
+def run_programs(world, seed, programs, steps, without=(), *, shrink=True):
     """Run some programs in the world; the same ones for the same seed."""
     own = {"world": world, "without": frozenset(without), "taken": Counter(), "begun": Counter()}
     machine = type("Programs", (Programs if world.ledger is None else LedgerPrograms,), own)
@@ -68,7 +68,8 @@ def run_programs(world, seed, programs, steps, without=()):
         database=None,
         suppress_health_check=list(HealthCheck),
         print_blob=False,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+        report_multiple_bugs=shrink,
     )
     begun, findings = time.monotonic(), {}
     try:
