@@ -90,7 +90,7 @@ class Person:
         written: For the transaction and each savepoint, the names of new files by the place they were put into.
         unseen: Ids of files that statements which no session understands have written in this transaction.
         dropped: Ids of those that such statements have dropped.
-        flushed: Ids that a flush has seen, ever.
+        flushed: Ids of results of `save()` that a flush has seen, ever.
         kept: Those of columns that keep their files.
     """
 
@@ -112,10 +112,10 @@ class Person:
     def _flushed(self, session, context):
         for each in (*session.new, *session.dirty):
             for field in fields_of(inspect(each).mapper):
-                ids = [file.file_id for file in stored_files(each.__dict__.get(field.key))]
-                self.flushed.update(ids)
+                files = stored_files(each.__dict__.get(field.key))
+                self.flushed.update(file.file_id for file in files if file.fate is not None)
                 if not field.is_cleared:
-                    self.kept.update(ids)
+                    self.kept.update(file.file_id for file in files)
 
     def forget(self):
         """The transaction has ended."""
