@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
+from async_storages._deadlines import check_deadline
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageClosedException, StorageUnavailableException
@@ -147,6 +148,7 @@ class HttpClient:
             StorageUnavailableException: No connection, or no answer in time.
         """
         session = await self._sessions.get()
+        check_deadline()
         with transfer_errors():
             return await session.request(
                 method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
 
+from async_storages._deadlines import check_deadline
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 
 __all__ = ["Retries"]
@@ -35,6 +36,7 @@ class Retries:
     async def run[Result](self, attempt: Callable[[], Awaitable[Result]], attempts: int | None = None) -> Result:
         """Await `attempt()` again after each StorageUnavailableException, so many times at the most."""
         for failures in count(1):
+            check_deadline()
             try:
                 return await attempt()
             except StorageUnavailableException:

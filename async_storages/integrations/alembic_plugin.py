@@ -19,6 +19,7 @@ _OPERATIONS = {
     "normalise_file_ids": "alembic_operations",
     "create_file_ledger": "alembic_ledger",
     "drop_file_ledger": "alembic_ledger",
+    "forget_file_columns": "alembic_ledger",
 }
 
 

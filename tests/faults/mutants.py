@@ -37,7 +37,7 @@ def deleted_before_it_is_committed():
     def condemn(connection, table, references, chosen, lease):
         condemned = decide(connection, table, references, chosen, lease)
         for file in condemned.files:
-            storage = storages.find(references.fields(), file.id, file.storage)
+            storage = storages.find(storages.routers(references.fields()), file.id, file.storage)
             _greenlet.wait_for(storage.delete(file.id))
         reached(Step.OBJECT_DELETED)
         return condemned
@@ -48,10 +48,11 @@ def deleted_before_it_is_committed():
 def forgotten_before_it_is_deleted():
     delete = ledger.FileLedger._delete
 
-    async def forget_and_delete(self, places, until):
-        await self._databases.run(worker.forget, self._databases, [file.id for file in places])
+    async def forget_and_delete(self, condemned, places, deadline):
+        ids = [file.id for file in condemned.files]
+        await self._databases.run(worker.forget, self._databases, condemned, ids, self._lease)
         reached(Step.FORGOTTEN)
-        return await delete(self, places, until)
+        return await delete(self, condemned, places, deadline)
 
     _change(ledger.FileLedger, "_delete", forget_and_delete)
 

@@ -17,7 +17,10 @@ async def settle(ledger):
     await pass_time(ledger)
     await ledger.drain()
     await ledger.sweep(timedelta(0), force=True)
-    return await ledger.drain()
+    done = await ledger.drain()
+    await pass_time(ledger)  # in which late requests may have come
+    await ledger.drain()
+    return done
 
 
 async def pass_time(ledger):

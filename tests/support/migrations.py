@@ -63,6 +63,12 @@ class Project:
         """The path of a new migration."""
         return Path(self.run("revision", "changes", autogenerate=True).path)
 
+    def write(self, *lines):
+        """A new migration with these lines in its upgrade."""
+        path = Path(self.run("revision", "by hand").path)
+        body = "\n    ".join(lines)
+        path.write_text(path.read_text().replace("def upgrade() -> None:\n", f"def upgrade() -> None:\n    {body}\n"))
+
     def migrate(self):
         """Generate a migration, run it, see that nothing is left to migrate, and return its text."""
         path = self.generate()

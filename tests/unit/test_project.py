@@ -62,6 +62,7 @@ LAYERS = {
     ),
     "contract": (
         *(
+            "_deadlines",
             "_tasks",
             "content",
             "events",

@@ -14,7 +14,7 @@ from async_storages.errors import InvalidArgumentException
 
 __all__ = [
     "NEEDS_ASYNC_SESSION",
-    "breathe",
+    "give_way",
     "is_inside",
     "result_of",
     "run_whole",
@@ -44,10 +44,10 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
         raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
 
 
-def breathe() -> None:
-    """Let the event loop go on with other tasks for a moment, in the middle of long synchronous work."""
+def give_way() -> None:
+    """Let the other tasks of the event loop have their turn, if this runs in one."""
     if is_inside():
-        await_only(asyncio.sleep(0))
+        wait_for(asyncio.sleep(0))
 
 
 def result_of[Result](work: Awaitable[Result]) -> Result:

@@ -1,4 +1,4 @@
-"""The ledger's tables as one operation. Importing this module adds both directions to Alembic's ``op``.
+"""The ledger's tables as one operation. Importing this module adds it and others to Alembic's ``op``.
 
 Autogenerate writes them only with ``async_storages_render="class"``: such a migration needs this package, and makes
 the tables as they are in the version that it runs with.
@@ -9,17 +9,17 @@ from typing import Any
 from alembic.autogenerate import renderers
 from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import CreateTableOp, DropTableOp
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, delete, inspect
 
-from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, journal_of
+from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, columns_of, journal_of
 
-__all__ = ["CreateFileLedgerOp", "DropFileLedgerOp", "collect_ledgers"]
+__all__ = ["CreateFileLedgerOp", "DropFileLedgerOp", "ForgetFileColumnsOp", "collect_ledgers"]
 
 _NAME = "stored_files"
 
 
 class _LedgerOp(MigrateOperation):
-    """An operation on both tables.
+    """An operation on the ledger's tables.
 
     Args:
         name: As for `add_ledger_tables`.
@@ -34,10 +34,10 @@ class _LedgerOp(MigrateOperation):
         self.schema = schema
 
     @property
-    def tables(self) -> tuple[Table, Table]:
-        """The ledger's table and its journal."""
+    def tables(self) -> tuple[Table, ...]:
+        """The ledger's table, its journal, and its known columns."""
         table = add_ledger_tables(MetaData(schema=self.schema), self.name)
-        return table, journal_of(table)
+        return table, journal_of(table), columns_of(table)
 
     def to_diff_tuple(self) -> tuple[str, str]:
         """What ``alembic check`` prints."""
@@ -52,14 +52,14 @@ class _LedgerOp(MigrateOperation):
 
 @Operations.register_operation("create_file_ledger")
 class CreateFileLedgerOp(_LedgerOp):
-    """Create both tables."""
+    """Create the tables."""
 
     called = "create_file_ledger"
     diff = "add_file_ledger"
 
     @classmethod
     def create_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
-        """Create the tables that `FileLedger` needs: see `add_ledger_tables`."""
+        """Create the tables that `FileLedger` needs, as far as they are not there: see `add_ledger_tables`."""
         operations.invoke(cls(name, schema))
 
     def reverse(self) -> "DropFileLedgerOp":
@@ -69,7 +69,7 @@ class CreateFileLedgerOp(_LedgerOp):
 
 @Operations.register_operation("drop_file_ledger")
 class DropFileLedgerOp(_LedgerOp):
-    """Drop both tables."""
+    """Drop the tables."""
 
     called = "drop_file_ledger"
     diff = "remove_file_ledger"
@@ -86,21 +86,71 @@ class DropFileLedgerOp(_LedgerOp):
 
 @Operations.implementation_for(CreateFileLedgerOp)
 def _create(operations: Operations, operation: CreateFileLedgerOp) -> None:
+    context = operations.migration_context
+    there = set() if context.as_sql else set(inspect(operations.get_bind()).get_table_names(operation.schema))
     for table in operation.tables:
-        operations.migration_context.impl.create_table(table)
+        if table.name not in there:
+            context.impl.create_table(table)
 
 
 @Operations.implementation_for(DropFileLedgerOp)
 def _drop(operations: Operations, operation: DropFileLedgerOp) -> None:
     for table in operation.tables:
-        operations.migration_context.impl.drop_table(table)
+        operations.migration_context.impl.drop_table(table, if_exists=True)
+
+
+@Operations.register_operation("forget_file_columns")
+class ForgetFileColumnsOp(MigrateOperation):
+    """Let workers delete files although they do not know a column that once named some."""
+
+    def __init__(self, table: str, column: str | None, name: str, schema: str | None) -> None:
+        self.table = table
+        self.column = column
+        self.name = name
+        self.schema = schema
+
+    @classmethod
+    def forget_file_columns(
+        cls,
+        operations: Operations,
+        table: str,
+        column: str | None = None,
+        *,
+        name: str = _NAME,
+        schema: str | None = None,
+    ) -> None:
+        """Say that a column, which was renamed or dropped, names files no more: see `FileLedger.forget_columns`.
+
+        Args:
+            operations: Alembic's.
+            table: Its table, with its schema if the models say one.
+            column: Its name; None for all of the table.
+            name: That of the ledger, as for `add_ledger_tables`.
+            schema: The schema of the ledger.
+
+        Example:
+            >>> op.alter_column("documents", "file", new_column_name="attachment")
+            >>> op.forget_file_columns("documents", "file")
+        """
+        operations.invoke(cls(table, column, name, schema))
+
+
+@Operations.implementation_for(ForgetFileColumnsOp)
+def _forget(operations: Operations, operation: ForgetFileColumnsOp) -> None:
+    known = columns_of(add_ledger_tables(MetaData(schema=operation.schema), operation.name))
+    chosen = delete(known).where(known.c.table_name == operation.table)
+    operations.execute(chosen if operation.column is None else chosen.where(known.c.column_name == operation.column))
 
 
 # ---- autogenerate
 
 
 def collect_ledgers(operations: list[Any]) -> None:
-    """Replace, in place, the operations that create or drop the tables of a ledger by one."""
+    """Replace, in place, the operations that create or drop the tables of a ledger by one.
+
+    The table that a ledger of an older version lacks is made unless it is there: such a migration comes after one that
+    makes all of them, where all are run anew.
+    """
     for table_op, ledger_op in ((CreateTableOp, CreateFileLedgerOp), (DropTableOp, DropFileLedgerOp)):
         columns = {
             (op.schema, op.table_name): op.to_table().columns.keys() for op in operations if isinstance(op, table_op)
@@ -111,6 +161,15 @@ def collect_ledgers(operations: list[Any]) -> None:
             if theirs.items() <= columns.items():
                 operations[:] = [op for op in operations if _table_of(op) not in theirs]
                 operations.append(ledger)
+    for op in operations:
+        if isinstance(op, CreateTableOp) and _is_later(op):
+            op.if_not_exists = True
+
+
+def _is_later(op: CreateTableOp) -> bool:
+    name = op.table_name.removesuffix("_columns")
+    theirs = columns_of(add_ledger_tables(MetaData(), name)) if name != op.table_name else None
+    return theirs is not None and op.to_table().columns.keys() == theirs.columns.keys()
 
 
 def _table_of(operation: Any) -> tuple[str | None, str | None]:

@@ -119,7 +119,7 @@ class _Work:
         for batch in batched(dropped, _FETCHED):
             for each, file in batch:
                 scope.drop(each, file)
-            _greenlet.breathe()
+            _greenlet.give_way()
         if dropped and claims is not None:
             claims.check(self._connection, [each for each, _ in dropped], self.state.execution_options)
             doom(self.transactions.options, [file for _, file in dropped], self._connection)
@@ -145,7 +145,7 @@ class _Work:
                 for each, value in zip(fields, row[count:], strict=True):
                     files = (stored for stored in stored_files(value) if each.clears(stored))
                     rows.files |= {(each, TrackedFile.of(stored)): None for stored in files}
-            _greenlet.breathe()
+            _greenlet.give_way()
         if rows.keys is not None:
             rows.keys = list(dict.fromkeys(rows.keys))
         return rows
@@ -192,7 +192,7 @@ class _Work:
             changed = statement._generate()  # noqa: SLF001 - a copy
             changed._where_criteria = (*(statement._where_criteria if self._is_joined else ()), chosen)  # noqa: SLF001
             yield changed
-            _greenlet.breathe()
+            _greenlet.give_way()
 
     @property
     def _is_joined(self) -> bool:

@@ -228,7 +228,7 @@ class Flush:
                 try:
                     yield files
                 finally:
-                    self._scope.intents |= files.storages
+                    self._scope.intents |= files.settled
 
         return announced
 

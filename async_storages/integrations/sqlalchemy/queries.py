@@ -1,33 +1,35 @@
 """Queries over file columns as wholes."""
 
-from collections.abc import Sequence
 from itertools import batched
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     JSON,
+    Boolean,
     Column,
-    ColumnElement,
     Connection,
     Select,
     Unicode,
     case,
-    cast,
-    func,
+    literal,
     select,
-    text,
     type_coerce,
     update,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import is_fusion_id
 from async_storages.registry import StorageRouter
 
-__all__ = ["ids_named", "normalise_file_ids"]
+__all__ = ["is_malformed", "malformed_rows", "normalise_file_ids"]
+
+_NO_JSONB = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])"
+"""JSON that JSONB cannot hold: null characters, and halves of surrogate pairs."""
 
 _READ = 10_000
 _WRITTEN = 500
@@ -76,34 +78,37 @@ def _identify(key: str, column: Column[Any], storage: StorageRouter) -> str:
         return file_id
 
 
-def ids_named(column: Column[Any], ids: Sequence[str], dialect_name: str) -> Select[Any]:
-    """Which of some ids a column names: a query with one row and one str for each that is found.
-
-    Lists are read from the whole table, unless they are PostgreSQL's and the table has a GIN index of them, as far as
-    its metadata tell.
-
-    Args:
-        column: A table's column of ids, of arrays of ids, or of JSON lists of ids.
-        ids: As they are spelt in the database, each once; some hundred at a time.
-        dialect_name: ``"postgresql"``, ``"sqlite"`` or, for single ids, any other.
-
-    Raises:
-        InvalidArgumentException: The database's lists cannot be looked into.
-    """
-    type_ = _type_on(column.type, dialect_name)
-    if not isinstance(type_, ARRAY | JSON):
-        return _one_of(type_coerce(column, Unicode()), column, ids)
-    if dialect_name == "sqlite":
-        items: Any = func.json_each(type_coerce(column, JSON())).table_valued("value", joins_implicitly=True)
-        return _one_of(type_coerce(items.c.value, Unicode()), column, ids)
-    if dialect_name == "postgresql":
-        is_array = isinstance(type_, ARRAY)
-        return (_containing if _has_gin_index(column) else _with_items)(column, ids, is_array=is_array)
-    raise InvalidArgumentException(f"nothing finds ids in the lists of {dialect_name}", operation="ids_named")
+def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None:
+    """The primary keys of rows whose list is no JSON; None for a column that holds no lists, or JSONB."""
+    is_json = isinstance(_type_on(column.type, dialect_name), JSON)
+    if dialect_name not in {"sqlite", "postgresql"} or not is_json or _has_gin_index(column):
+        return None
+    key: list[Any] = list(column.table.primary_key) or [literal("?")]
+    return select(*key).where(is_malformed(column))
 
 
-def _one_of(name: ColumnElement[Any], column: Column[Any], ids: Sequence[str]) -> Select[Any]:
-    return select(name).select_from(column.table).where(name.in_(ids)).distinct()
+class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
+    """Whether a value of a JSON column is none that the database can look into."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "is_malformed"
+
+
+@compiles(is_malformed, "sqlite")
+def _sqlite_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(NOT coalesce(json_valid({compiler.process(element.clauses, **options)}), 1))"
+
+
+@compiles(is_malformed, "postgresql")
+def _postgresql_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
+    """JSONB holds none; JSON may hold what JSONB cannot, and TEXT anything, which old versions cannot ask for."""
+    value = compiler.process(element.clauses, **options)
+    is_new = (getattr(compiler.dialect, "server_version_info", None) or (0,)) >= (16,)
+    is_valid = (
+        f"pg_input_is_valid(CAST({value} AS TEXT), 'jsonb')" if is_new else f"CAST({value} AS TEXT) !~ '{_NO_JSONB}'"
+    )
+    return f"(CASE WHEN {value} IS NULL OR pg_typeof({value}) = 'jsonb'::regtype THEN false ELSE NOT {is_valid} END)"
 
 
 def _type_on(type_: TypeEngine[Any], dialect_name: str) -> TypeEngine[Any]:
@@ -118,21 +123,3 @@ def _has_gin_index(column: Column[Any]) -> bool:
         index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
         for index in column.table.indexes
     )
-
-
-def _containing(column: Column[Any], ids: Sequence[str], *, is_array: bool) -> Select[Any]:
-    """One look into the index for each id: asked for all by one operator, PostgreSQL 18 often prefers the table."""
-    wanted: Any = func.unnest(cast(ids, postgresql.ARRAY(Unicode())), type_=Unicode()).column_valued()
-    lists: Any = type_coerce(column, postgresql.ARRAY(Unicode())) if is_array else cast(column, postgresql.JSONB)
-    list_: Any = postgresql.array([wanted]) if is_array else func.jsonb_build_array(wanted, type_=postgresql.JSONB())
-    return select(wanted).where(select(column.table).where(lists.contains(list_)).exists())
-
-
-def _with_items(column: Column[Any], ids: Sequence[str], *, is_array: bool) -> Select[Any]:
-    """All items, of arrays of any dimensions; and the path also finds those of what is no list, and does not fail."""
-    if is_array:
-        names: Any = func.unnest(type_coerce(column, ARRAY(Unicode())), type_=Unicode())
-        return _one_of(names.column_valued(joins_implicitly=True), column, ids)
-    items: Any = func.jsonb_path_query(cast(column, postgresql.JSONB), text("'$[*]'"), type_=postgresql.JSONB())
-    item = items.column_valued(joins_implicitly=True)
-    return _one_of(item.op("#>>", return_type=Unicode())(text("'{}'")), column, ids)

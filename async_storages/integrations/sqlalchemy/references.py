@@ -14,7 +14,20 @@ from itertools import batched
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, Connection, Engine, Inspector, TextClause, Unicode, bindparam, inspect, text
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Connection,
+    Dialect,
+    Engine,
+    Inspector,
+    TextClause,
+    Unicode,
+    bindparam,
+    inspect,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -22,16 +35,20 @@ from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.file_columns import FileField
+from async_storages.integrations.sqlalchemy.queries import is_malformed
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.registry import Address, Ref, StorageRouter
 from async_storages.storage import Storage
 
-__all__ = ["Answer", "Location", "ask", "bare_key", "is_indexed", "locate", "may_hold", "router_of"]
+__all__ = ["Answer", "Location", "ask", "bare_key", "is_indexed", "locate", "may_hold", "named_ids", "router_of"]
 
 logger = logging.getLogger("async_storages")
 
 _IDS = 500
 """Ids that one statement looks for."""
+
+_SPELLED = 100
+"""Ids between which others get their turn."""
 
 _COLUMNS = 50
 """Columns that one statement looks into."""
@@ -140,7 +157,7 @@ def locate(connection: Connection, fields: Sequence[FileField], options: Mapping
     found: list[Location] = []
     for batch in batched(wanted, _LOCATED):
         found += find(connection, batch)
-        _greenlet.breathe()
+        _greenlet.give_way()
     return found
 
 
@@ -227,9 +244,11 @@ def ask(connection: Connection, locations: Iterable[Location], files: Collection
         asked = [file for file in files if _may_serve(router, file)]
         answer.unsure.update(asked if any(each.is_hidden for each in columns) else ())
         readable = [each for each in columns if not each.is_hidden]
-        spelled = _spelled(router, asked)
-        for file_id in _found(connection, readable, spelled, answer):
-            answer.named.update(spelled[file_id])
+        by_id: dict[str, list[TrackedFile]] = {}
+        for file in asked:
+            by_id.setdefault(file.file_id, []).append(file)
+        for file_id in _found(connection, router, readable, by_id, answer):
+            answer.named.update(by_id[file_id])
     if not answer.transactions:
         _note_standing(answer, connection)
     return answer
@@ -243,13 +262,31 @@ def _byrouter_of(locations: Iterable[Location]) -> Iterator[tuple[StorageRouter 
     return iter(groups.values())
 
 
-def _spelled(router: StorageRouter | None, files: Collection[TrackedFile]) -> dict[str, list[TrackedFile]]:
-    spelled: dict[str, list[TrackedFile]] = {}
-    for batch in batched(files, _IDS):
-        for file in batch:
-            for each in {file.file_id, bare_key(router, file.file_id)}:
-                spelled.setdefault(each, []).append(file)
-        _greenlet.breathe()
+def _by_router(locations: Iterable[Location]) -> list[tuple[StorageRouter | None, list[Location]]]:
+    groups: dict[int, tuple[StorageRouter | None, list[Location]]] = {}
+    for location in locations:
+        router = router_of(location.field)
+        groups.setdefault(id(router), (router, []))[1].append(location)
+    return list(groups.values())
+
+
+def named_ids(connection: Connection, locations: Iterable[Location], ids: Collection[str]) -> set[str]:
+    """The ids that rows name, of files in whatever storage; otherwise as `ask`."""
+    answer = Answer()
+    return {
+        file_id
+        for router, columns in _by_router(locations)
+        for file_id in _found(connection, router, columns, ids, answer)
+    }
+
+
+def _spelled(router: StorageRouter | None, ids: Iterable[str]) -> dict[str, list[str]]:
+    spelled: dict[str, list[str]] = {}
+    for batch in batched(ids, _SPELLED):
+        for file_id in batch:
+            for each in {file_id, bare_key(router, file_id)}:
+                spelled.setdefault(each, []).append(file_id)
+        _greenlet.give_way()
     return spelled
 
 
@@ -268,19 +305,34 @@ def bare_key(router: StorageRouter | None, file_id: str) -> str:
 
 
 def _found(
-    connection: Connection, locations: Sequence[Location], spelled: Mapping[str, object], answer: Answer
+    connection: Connection,
+    router: StorageRouter | None,
+    locations: Sequence[Location],
+    ids: Collection[str],
+    answer: Answer,
 ) -> Iterator[str]:
-    dialect = connection.dialect.name
-    for columns in batched(locations, _COLUMNS):
-        statement = _statement(tuple(columns), dialect)
-        for ids in batched(sorted(spelled), _IDS):
-            given = json.dumps(ids) if dialect == "sqlite" else list(ids)
-            rows = _rows(connection, statement, {"ids": given})
-            if dialect == "postgresql" and rows:
+    dialect = connection.dialect
+    for batch in batched(sorted(ids), _IDS):
+        spelled = _spelled(router, batch)
+        parameters = _parameters(list(spelled), dialect.name)
+        for columns in batched(locations, _COLUMNS):
+            statement = _statement(columns, dialect)
+            given = {name: value for name, value in parameters.items() if name in statement._bindparams}  # noqa: SLF001
+            rows = _rows(connection, statement, given)
+            if dialect.name == "postgresql" and rows:
                 _note_standing(answer, connection, rows.pop())
-            yield from (row[0] for row in rows)
-        for location in columns:
-            _say_unindexed(connection, location)
+            for row in rows:
+                yield from spelled.get(row[0], ())
+    for location in locations if ids else ():
+        _say_unindexed(connection, location)
+
+
+def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
+    """The ids, and beside each how JSON escapes it, which is looked for in values that are no JSON."""
+    escaped = [json.dumps(each)[1:-1] for each in ids]
+    if dialect == "sqlite":
+        return {"ids": json.dumps(dict(zip(escaped, ids, strict=True)))}
+    return {"ids": ids, "escaped": escaped}
 
 
 _POSTGRESQL_STANDING = "SELECT NULL, current_setting('transaction_isolation'), txid_current_if_assigned()"
@@ -301,53 +353,82 @@ def _note_standing(answer: Answer, connection: Connection, row: Any = None) -> N
 
 
 @lru_cache(maxsize=256)
-def _statement(locations: tuple[Location, ...], dialect: str) -> TextClause:
+def _statement(locations: tuple[Location, ...], dialect: Dialect) -> TextClause:
     """Looks for ``:ids`` in some columns; in PostgreSQL the last row tells of the transaction."""
-    branches = " UNION ALL ".join(_branch(location, dialect) for location in locations)
-    if dialect == "postgresql":
-        found = f"SELECT id, CAST(NULL AS TEXT), CAST(NULL AS BIGINT) FROM ({branches}) AS found(id)"  # noqa: S608
-        statement = text(f"{found} UNION ALL {_POSTGRESQL_STANDING}")
-        return statement.bindparams(bindparam("ids", type_=postgresql.ARRAY(Unicode())))
-    return text(branches).bindparams(bindparam("ids", expanding=dialect != "sqlite"))
+    branches = " UNION ALL ".join(branch for location in locations for branch in _branches(location, dialect))
+    if dialect.name != "postgresql":
+        return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
+    found = f"SELECT id, CAST(NULL AS TEXT), CAST(NULL AS BIGINT) FROM ({branches}) AS found(id)"  # noqa: S608
+    statement = text(f"{found} UNION ALL {_POSTGRESQL_STANDING}")
+    names = [name for name in ("ids", "escaped") if f":{name}" in branches]
+    return statement.bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in names))
 
 
-def _branch(location: Location, dialect: str) -> str:
-    column, table = _quoted(location.field.column.name, dialect), _quoted(location.field.column.table.name, dialect)
+def _branches(location: Location, dialect: Dialect) -> Iterator[str]:
+    table, name = _quoted(location.field.column.table.name, dialect), _quoted(location.field.column.name, dialect)
     if location.schema is not None:
         table = f"{_quoted(location.schema, dialect)}.{table}"
-    held = _held(location.field.column.type, dialect)
-    if dialect == "postgresql":
-        return _branch_of_postgresql(table, column, held, is_indexed=_has_gin_index(location.field))
-    if not isinstance(held, ARRAY | JSON):
-        chosen = "(SELECT value FROM json_each(:ids))" if dialect == "sqlite" else ":ids"
-        return f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {chosen}"  # noqa: S608 - quoted names
-    if dialect == "sqlite":
-        return (
-            f"SELECT DISTINCT item.value FROM {table}, json_each({table}.{column}) AS item "  # noqa: S608
-            "WHERE item.value IN (SELECT value FROM json_each(:ids))"
-        )
-    raise InvalidArgumentException(f"nothing finds ids in the lists of {dialect}", operation="ask")
+    held, column = _held(location.field.column.type, dialect.name), f"{table}.{name}"
+    if dialect.name == "postgresql":
+        yield from _in_postgresql(table, column, held, dialect, is_indexed=_has_gin_index(location.field))
+    elif not isinstance(held, ARRAY | JSON):
+        chosen = "(SELECT value FROM json_each(:ids))" if dialect.name == "sqlite" else ":ids"
+        yield f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {chosen}"  # noqa: S608 - quoted names
+    elif dialect.name == "sqlite":
+        yield from _in_lists_of_sqlite(table, column, _malformed(column, dialect))
+    else:
+        raise InvalidArgumentException(f"nothing finds ids in the lists of {dialect.name}", operation="ask")
 
 
-def _branch_of_postgresql(table: str, column: str, held: TypeEngine[Any], *, is_indexed: bool) -> str:
+def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str]:
+    """The items of lists; and a value that is no JSON names all ids that its text contains."""
+    yield (
+        f"SELECT DISTINCT item.value FROM {table}, "  # noqa: S608 - quoted names
+        f"json_each(CASE WHEN {malformed} THEN '[]' ELSE {column} END) AS item "
+        "WHERE item.value IN (SELECT value FROM json_each(:ids))"
+    )
+    yield (
+        f"SELECT DISTINCT asked.value FROM {table} JOIN json_each(:ids) AS asked "  # noqa: S608
+        f"WHERE {malformed} AND (instr({column}, asked.value) OR instr({column}, asked.key))"
+    )
+
+
+def _in_postgresql(
+    table: str, column: str, held: TypeEngine[Any], dialect: Dialect, *, is_indexed: bool
+) -> Iterator[str]:
     """One look into an index for each id; without an index the table is read once for all of them."""
     if not isinstance(held, ARRAY | JSON):
-        condition = f"SELECT 1 FROM {table} WHERE {table}.{column} = asked.id"  # noqa: S608
-    elif is_indexed and isinstance(held, ARRAY):
-        condition = f"SELECT 1 FROM {table} WHERE {table}.{column} @> ARRAY[asked.id]"  # noqa: S608
+        yield _each_id(f"SELECT 1 FROM {table} WHERE {column} = asked.id")  # noqa: S608 - quoted names
     elif is_indexed:
-        condition = f"SELECT 1 FROM {table} WHERE CAST({table}.{column} AS JSONB) @> jsonb_build_array(asked.id)"  # noqa: S608
+        item = "ARRAY[asked.id]" if isinstance(held, ARRAY) else "jsonb_build_array(asked.id)"
+        lists = column if isinstance(held, ARRAY) else f"CAST({column} AS JSONB)"
+        yield _each_id(f"SELECT 1 FROM {table} WHERE {lists} @> {item}")  # noqa: S608
+    elif isinstance(held, ARRAY):
+        yield f"SELECT DISTINCT id FROM {table}, unnest({column}) AS item(id) WHERE id = ANY(:ids)"  # noqa: S608
     else:
-        items = f"unnest({table}.{column}) AS item(id)"
-        if isinstance(held, JSON):  # the path also finds what is no list, and does not fail
-            path = f"jsonb_path_query(CAST({table}.{column} AS JSONB), '$[*]') AS part(value)"
-            items = f"{path}, LATERAL (SELECT part.value #>> '{{}}') AS item(id)"
-        return f"SELECT DISTINCT item.id FROM {table}, {items} WHERE item.id = ANY(:ids)"  # noqa: S608
-    return f"SELECT asked.id FROM unnest(:ids) AS asked(id) WHERE EXISTS ({condition})"  # noqa: S608
+        malformed = _malformed(column, dialect)
+        lists = f"CASE WHEN {malformed} THEN '[]' ELSE CAST({column} AS JSONB) END"
+        yield (  # the path also finds what is no list, and does not fail
+            f"SELECT DISTINCT value #>> '{{}}' FROM {table}, jsonb_path_query({lists}, '$[*]') AS item(value) "  # noqa: S608
+            "WHERE value #>> '{}' = ANY(:ids)"
+        )
+        text_ = f"CAST({column} AS TEXT)"
+        yield (
+            f"SELECT DISTINCT asked.id FROM {table} JOIN unnest(:ids, :escaped) AS asked(id, escaped) "  # noqa: S608
+            f"ON {malformed} AND (strpos({text_}, asked.id) > 0 OR strpos({text_}, asked.escaped) > 0)"
+        )
 
 
-def _quoted(name: str, dialect: str) -> str:
-    quote = "`" if dialect in {"mysql", "mariadb"} else '"'
+def _each_id(rows: str) -> str:
+    return f"SELECT asked.id FROM unnest(:ids) AS asked(id) WHERE EXISTS ({rows})"  # noqa: S608
+
+
+def _malformed(column: str, dialect: Dialect) -> str:
+    return str(is_malformed(literal_column(column)).compile(dialect=dialect)).replace("\\", "\\\\")
+
+
+def _quoted(name: str, dialect: Dialect) -> str:
+    quote = "`" if dialect.name in {"mysql", "mariadb"} else '"'
     escaped = str(name).replace(quote, 2 * quote).replace(":", "\\:")
     return f"{quote}{escaped}{quote}"
 

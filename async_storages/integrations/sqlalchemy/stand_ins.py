@@ -120,8 +120,8 @@ def _column(state: _State, target: Any, attribute: ColumnProperty[Any]) -> Any:
 
 def _is_left_to_insert(state: _State, attribute: ColumnProperty[Any]) -> bool:
     columns = attribute.columns
-    if attribute.key in state.dict and columns[0].type.should_evaluate_none:
-        return False  # the NULL of a JSON column
+    if _is_json_null(state, attribute):
+        return False
     if any(related.key is None and ours in columns for related, _, ours in _related_keys(state)):
         return True
     return any(
@@ -172,7 +172,7 @@ def _fill(state: _State, seen: set[_State]) -> None:
         if value is not None and state.dict.get(key) != value:
             set_attribute(target, key, value)
     for attribute in state.mapper.column_attrs if state.key is None else ():
-        if getattr(target, attribute.key) is None and not attribute.columns[0].type.should_evaluate_none:
+        if getattr(target, attribute.key) is None and not _is_json_null(state, attribute):
             _fill_default(target, attribute)
 
 
@@ -182,6 +182,11 @@ def _fill_default(target: Any, attribute: ColumnProperty[Any]) -> None:
             default: Any = column.default
             set_committed_value(target, attribute.key, default.arg(None) if default.is_callable else default.arg)
             return
+
+
+def _is_json_null(state: _State, attribute: ColumnProperty[Any]) -> bool:
+    """Whether it was set to a None that the INSERT writes, as that of a JSON column."""
+    return attribute.key in state.dict and attribute.columns[0].type.should_evaluate_none
 
 
 def _is_python(column: Column[Any]) -> bool:

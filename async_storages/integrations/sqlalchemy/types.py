@@ -50,7 +50,8 @@ class FileType(TypeDecorator[StoredFile]):
         shared: Accepted, and changes nothing: several rows may name one file, which stays as long as one of them does.
         folder: Where content that was assigned is stored, under a fresh key.
         upload_to: Called with the object and the clean file name when content is uploaded. It returns a folder, with
-            a slash at its end, or an exact key, which must be free; not beside `folder`.
+            a slash at its end, or an exact key, which must be free; not beside `folder`. Keys of related objects and
+            defaults of Python are filled in before; reading what only the INSERT will know raises.
         validators: Check content before it is uploaded, such as `FileValidatorImpl`.
         exclusive: No other row, of any table, ever names a file of this column. It saves the query that asks before a
             commit whether one does; where one does nevertheless, that row loses its file.

@@ -105,7 +105,8 @@ async def _upload_all(
     async def upload(group: list[_Job]) -> None:
         for job in group:
             try:
-                job.stored = await _upload(job)
+                with nullcontext() if files is None else files.writing(job.intent):
+                    job.stored = await _upload(job)
                 note(job.stored)
                 if files is not None:
                     await files.written(job.intent, job.stored)

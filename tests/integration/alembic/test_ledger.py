@@ -5,7 +5,7 @@ from sqlalchemy import Column, Integer, MetaData, Table
 
 from async_storages.integrations.sqlalchemy import FileType, add_ledger_tables
 
-TABLES = {"stored_files", "stored_files_journal"}
+TABLES = {"stored_files", "stored_files_journal", "stored_files_columns"}
 CLASS = "async_storages_render='class'"
 
 
@@ -76,4 +76,47 @@ def test_tables_that_only_have_the_names_are_left_alone(project):
     for name in TABLES:
         Table(name, metadata, Column("id", Integer, primary_key=True))
 
-    assert project("generic", metadata, CLASS).migrate().count("op.create_table(") == 3
+    assert project("generic", metadata, CLASS).migrate().count("op.create_table(") == 4
+
+
+def test_a_ledger_of_an_older_version_gets_what_it_lacks(project):
+    """Also where all migrations are run anew, of which the first then makes all."""
+    project = project("generic", documents("stored_files"), CLASS)
+    project.migrate()
+    project.execute("DROP TABLE stored_files_columns")
+
+    text = project.migrate()
+
+    assert "op.create_table('stored_files_columns'" in text
+    assert "if_not_exists=True" in text
+    assert project.differences() == []
+    project.run("downgrade", "-1")
+    assert project.tables() == {"documents"} | TABLES - {"stored_files_columns"}
+    project.run("downgrade", "base")
+    assert project.tables() == set()
+    project.run("upgrade", "head")
+    assert project.tables() == {"documents"} | TABLES
+
+
+def test_the_operation_adds_what_an_older_ledger_lacks(project):
+    project = project("generic", documents("stored_files"), CLASS)
+    project.migrate()
+    project.execute("DROP TABLE stored_files_columns")
+
+    project.write("op.create_file_ledger()")
+    project.run("upgrade", "head")
+
+    assert project.tables() == {"documents"} | TABLES
+
+
+def test_columns_are_forgotten(project):
+    project = project("generic", documents("stored_files"), CLASS)
+    project.migrate()
+    project.execute(
+        "INSERT INTO stored_files_columns VALUES ('a', 'x', 0), ('a', 'y', 0), ('b', 'x', 0), ('b', 'y', 0)"
+    )
+
+    project.write("op.forget_file_columns('a')", "op.forget_file_columns('b', 'x')")
+    project.run("upgrade", "head")
+
+    assert project.execute("SELECT table_name, column_name FROM stored_files_columns") == [("b", "y")]

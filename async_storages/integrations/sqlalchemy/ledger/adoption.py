@@ -17,7 +17,7 @@ __all__ = ["adopt"]
 
 def adopt(connection: Connection, table: Table, references: References) -> int:
     """Note the files of all rows; returns how many were new."""
-    return sum(_adopt(connection, table, field) for field in references.check(connection))
+    return sum(_adopt(connection, table, each.field) for each in references.check(connection))
 
 
 def _adopt(connection: Connection, table: Table, field: FileField) -> int:

@@ -16,6 +16,7 @@ from async_storages.integrations.sqlalchemy.ledger import entries, journal, stor
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
 from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
@@ -37,16 +38,25 @@ class Claims:
         databases: The ledger's tables.
         owners: Whose storages are.
         references: The columns of files.
+        columns: Those that workers must know.
         grace: Seconds that a file may be there before a transaction claims it.
         retain: Seconds that a file stays after the last row that named it.
     """
 
     def __init__(
-        self, databases: Databases, owners: Owners, references: References, *, grace: float, retain: float
+        self,
+        databases: Databases,
+        owners: Owners,
+        references: References,
+        columns: KnownColumns,
+        *,
+        grace: float,
+        retain: float,
     ) -> None:
         self._databases = databases
         self._owners = owners
         self._references = references
+        self._columns = columns
         self._grace = grace
         self._retain = retain
 
@@ -55,10 +65,10 @@ class Claims:
     @asynccontextmanager
     async def announced(self, intents: Iterable[tuple[Storage, Intent]]) -> AsyncGenerator[Announced]:
         """See `uploads.announced`; storages that were never used are marked first, if the session lets anybody."""
-        chosen = list(intents)
+        chosen = {intent: storage for storage, intent in intents}
         if not self._databases.is_sqlite:
-            await self._owners.mark(storage for storage, _ in chosen)
-        async with announced(self._databases, [intent for _, intent in chosen], self._grace) as files:
+            await self._owners.mark(chosen.values())
+        async with announced(self._databases, chosen, self._grace) as files:
             yield files
 
     async def leave(self, files: Mapping[str, str]) -> None:
@@ -87,8 +97,10 @@ class Claims:
         field.type._ref.keeper = self  # noqa: SLF001 - the place that all copies of the type share
 
     def check(self, connection: Connection, fields: Iterable[FileField], options: Mapping[str, Any] = _NONE) -> None:
-        """See that the worker will find what a session writes into columns: see `Databases.check`."""
-        self._databases.check(connection, dict.fromkeys(field.column.table for field in fields), options)
+        """See that workers will find what a session writes into columns: see `Databases.check`."""
+        chosen = list(fields)
+        self._databases.check(connection, dict.fromkeys(field.column.table for field in chosen), options)
+        self._columns.announce(connection, chosen)
 
     def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends: none of them is deleted meanwhile.
@@ -133,7 +145,7 @@ class Claims:
             file = files[entry.id]
             if entry.storage == label_of(file) or file.address is None:
                 continue
-            theirs = storages.find(self._references.fields(), entry.id, entry.storage)
+            theirs = storages.find(storages.routers(self._references.fields()), entry.id, entry.storage)
             if Address.of(theirs) != file.address:
                 raise InvalidArgumentException(
                     f"the ledger knows this id as that of a file in {theirs!r}: two storages can hold files of one id "

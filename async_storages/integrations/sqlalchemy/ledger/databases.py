@@ -117,7 +117,7 @@ class Databases:
 
     def _compare(self, tables: Sequence[Table], there: Sequence[_Place]) -> None:
         """Ask where they are for the ledger, which may have changed."""
-        here = self._call_main(self._places_in, tables, self._theirs.get_execution_options())
+        here = self.call_plainly(self._places_in, tables, self._theirs.get_execution_options())
         self._places |= zip(tables, here, strict=True)
         for table, theirs, ours in zip(tables, there, here, strict=True):
             if theirs != ours:
@@ -146,7 +146,7 @@ class Databases:
         ours = str(self._theirs.url.database)
         if connection.engine.url.database == ours:
             return ours
-        self._file = self._file or self._call_main(_opened)
+        self._file = self._file or self.call_plainly(_opened)
         found = _opened(connection)
         return ours if found == self._file else found or ":memory:"
 
@@ -180,7 +180,7 @@ class Databases:
 
         return await self._run(call)
 
-    def _call_main[**Args, Result](
+    def call_plainly[**Args, Result](
         self, work: Callable[Concatenate[Connection, Args], Result], *args: Args.args, **kwargs: Args.kwargs
     ) -> Result:
         """`plainly`, in an event of a session."""

@@ -14,6 +14,9 @@ from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, 
 __all__ = ["Entry", "claim", "doom", "known", "unpin"]
 
 
+_LOST = (State.DELETING, State.GONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file that a row names.
@@ -61,7 +64,7 @@ def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entr
         .with_for_update(read=True)
     )
     rows = connection.execute(found).all()
-    _check_not_gone(id_ for id_, _, _, state in rows if state == State.DELETING)
+    _check_not_gone(id_ for id_, _, _, state in rows if state in _LOST)
     return [Entry(*row[:3]) for row in rows]
 
 
@@ -83,7 +86,7 @@ def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> N
     new = insert(table, connection.dialect).values(rows)
     noted = connection.execute(  # without RETURNING: SQLite would stay locked if this were cancelled
         new.on_conflict_do_update(
-            index_elements=[table.c.id], set_={"state": State.LIVE}, where=table.c.state != State.DELETING
+            index_elements=[table.c.id], set_={"state": State.LIVE}, where=table.c.state.not_in(_LOST)
         )
     )
     if noted.rowcount != len(rows):

@@ -80,10 +80,12 @@ def settle(connection: Connection, journal: Table, unanswered: str, file_id: str
     return changed.rowcount == 1
 
 
-def renew(connection: Connection, journal: Table, ids: Iterable[str], grace: float) -> None:
-    """Let entries be in force for `grace` seconds from now."""
-    for batch in batched(sorted(ids), BATCH):
-        connection.execute(update(journal).where(journal.c.id.in_(batch)).values(until=now() + grace))
+def renew(connection: Connection, journal: Table, ids: Iterable[str], grace: float) -> int:
+    """Let entries be in force for `grace` seconds from now; returns how many there are."""
+    renewed = update(journal).values(until=now() + grace)
+    return sum(
+        connection.execute(renewed.where(journal.c.id.in_(batch))).rowcount for batch in batched(sorted(ids), BATCH)
+    )
 
 
 def known(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:

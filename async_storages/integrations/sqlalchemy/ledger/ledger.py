@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import batched, count
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
 from sqlalchemy import MetaData
 
+from async_storages._deadlines import Deadline
 from async_storages._tasks import beside, map_bounded
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import (
@@ -34,13 +37,15 @@ from async_storages.integrations.sqlalchemy.ledger import (
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.databases import AnyEngine, Databases
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
+from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
 from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import Reference, References
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
-from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
+from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, columns_of
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.naming import unique_key
+from async_storages.registry import StorageRouter
 from async_storages.sources import Source, Upload, is_empty_input
 from async_storages.storage import FileName, Storage
 
@@ -48,8 +53,14 @@ __all__ = ["Drained", "FileLedger"]
 
 logger = logging.getLogger("async_storages")
 
+_AT_A_TIME = 100
+"""Files between which others get their turn."""
+
 _MOST_SWEPT = 0.1
 """The part of all files that a sweep dooms without being forced to."""
+
+_FEW = 10
+"""So many it always dooms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +133,31 @@ class FileLedger:
         if min(grace, lease) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
             raise InvalidArgumentException("grace and lease are above 0, retain is not below, concurrency at least 1")
         chosen = _metadata(metadata)
-        self._references = References(chosen, references)
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
+        self._references = References(chosen, references, columns_of(self.table))
         self._databases = Databases(engine, self.table)
+        self._columns = KnownColumns(self._databases, self._references)
         self._owners = Owners(self._databases, owner)
         self._retain = retain.total_seconds()
         self._lease = lease.total_seconds()
         self._concurrency = concurrency
         self._is_told = False
+        self._malformed: set[str] = set()
         self.claims = Claims(
-            self._databases, self._owners, self._references, grace=grace.total_seconds(), retain=self._retain
+            self._databases,
+            self._owners,
+            self._references,
+            self._columns,
+            grace=grace.total_seconds(),
+            retain=self._retain,
         )
         self.claims.watch_all()
 
     async def create(self) -> None:
-        """Make the ledger's tables, if they are not there; where migrations are used, they do it."""
-        tables = [self.table, self._databases.journal_table]
+        """Make the ledger's tables, as far as they are not there; where migrations are used, they do it."""
+        tables = [self.table, self._databases.journal_table, columns_of(self.table)]
         await self._databases.plainly(lambda connection: self.table.metadata.create_all(connection, tables=tables))
+        await self._columns.register()
         await self._mark()
 
     async def aclose(self) -> None:
@@ -244,32 +263,72 @@ class FileLedger:
         tracked = TrackedFile.of(_stored(file, storage))
         await self._databases.run(entries.unpin, self.table, tracked.file_id)
 
+    async def forget_columns(self, table: str, column: str | None = None) -> int:
+        """Say that a column names files no more: it was renamed or dropped, or its rows are gone for good.
+
+        Every column that any process has ever written files into is known to the database, and a worker whose models
+        lack one deletes nothing. One that this process still uses is known again at the next flush or pass.
+
+        Args:
+            table: Its table, with its schema if the models say one.
+            column: Its name; None for all of the table.
+
+        Returns:
+            How many columns were forgotten.
+        """
+        return await self._columns.forget(table, column)
+
     async def stats(self) -> LedgerStats:
         """How many files there are in which state."""
         return await self._databases.plainly(statistics.collect, self._databases, self._references)
 
     # ---- the worker
 
-    async def drain(self) -> Drained:
+    async def drain(self, *, wait: bool = False) -> Drained:
         """Delete the files that no row names any more, once: what a worker does again and again.
+
+        Args:
+            wait: Go on until nothing that is due is left: also what another worker has begun is waited for, and taken
+                over when its lease is over. Not for what is kept by `grace` or `retain`, nor for what this call could
+                not delete. It may be cancelled at any moment.
 
         Returns:
             How many were deleted, kept after all, and could not be deleted.
 
         Raises:
-            SweepRefusedException: A storage is not this ledger's, or a table of file columns is missing.
+            SweepRefusedException: A storage is not this ledger's, a table of file columns is missing, or another
+                process writes files into a column that this one does not know.
         """
+        failed: set[str] = set()
+        total = await self._pass(failed)
+        for waited in count():
+            if not (wait and await self._is_busy(failed)):
+                return total
+            await asyncio.sleep(random.uniform(0.5, 1) * min(1.0, 0.01 * 2 ** min(waited, 9)))  # noqa: S311 - no secret
+            total += await self._pass(failed)
+        raise AssertionError("count() does not end")
+
+    async def _is_busy(self, failed: Collection[str]) -> bool:
+        is_due = await self._databases.run_journal(journal.is_due, self._databases.journal_table)
+        return is_due or await self._databases.plainly(worker.busy, self._databases, failed)
+
+    async def _pass(self, failed: set[str]) -> Drained:
+        """One pass; it adds the ids of files that could not be deleted."""
+        await self._columns.register()
         await self._mark()
         await self._tell()
         if await self._databases.run_journal(journal.is_due, self._databases.journal_table):
             while await self._databases.run(worker.take_over, self._databases, self._lease, self._retain) == BATCH:
+                continue
+        if await self._databases.plainly(worker.is_to_bury, self.table):
+            while await self._databases.run(worker.bury, self.table) == BATCH:
                 continue
         total, refusals = Drained(), list[SweepRefusedException]()
         after: worker.Place | None = None
         while True:
             files, after = await self._databases.plainly(worker.due, self.table, after, BATCH)
             if files:
-                total += await self._drain(files, refusals)
+                total += await self._drain(files, refusals, failed)
             if after is None:
                 break
         if refusals:
@@ -290,52 +349,69 @@ class FileLedger:
             return
         for column in await self._databases.plainly(self._references.unindexed):
             logger.warning("%s has no index: its table is read whole for each file that may be deleted", column)
+        await self._tell_malformed()
         self._is_told = True
 
-    async def _drain(self, files: list[Intent], refusals: list[SweepRefusedException]) -> Drained:
+    async def _tell_malformed(self) -> None:
+        """Say once for each row what is no list: no file that its text names is deleted."""
+        for value in await self._databases.plainly(self._references.malformed):
+            if value not in self._malformed:
+                logger.warning("%s is no JSON: the files that its text names stay. Repair it by hand", value)
+                self._malformed.add(value)
+
+    async def _drain(self, files: list[Intent], refusals: list[SweepRefusedException], failed: set[str]) -> Drained:
         places = await self._places(files, refusals)
         astray = [file.id for file in files if file not in places]
         if astray:
             await self._databases.run(worker.postpone, self.table, astray, self._lease)
-        until = time.monotonic() + self._lease / 2
+        deadline = Deadline(self._lease / 2)
         condemned = await self._databases.run(worker.condemn, self.table, self._references, list(places), self._lease)
         reached(Step.DELETING)
-        deleted = await self._delete({file: places[file] for file in condemned.files}, until)
+        deleted = await self._delete(condemned, places, deadline)
         if condemned.kept:
             await self._databases.run_journal(journal.drop, self._databases.journal_table, condemned.kept)
         if deleted:
-            await self._databases.run(worker.forget, self._databases, deleted)
+            await self._databases.run(worker.forget, self._databases, condemned, deleted, self._lease)
             reached(Step.FORGOTTEN)
-        failed = len(condemned.files) - len(deleted) + len(astray)
-        return Drained(len(deleted), len(condemned.kept), failed)
+        undone = {*astray, *(file.id for file in condemned.files)} - {*deleted}
+        failed |= undone
+        return Drained(len(deleted), len(condemned.kept), len(undone))
 
     async def _places(self, files: Iterable[Intent], refusals: list[SweepRefusedException]) -> dict[Intent, Storage]:
         """The storages of files that may be deleted from."""
-        fields, places = self._references.fields(), dict[Intent, Storage]()
-        for file in files:
-            try:
-                storage = storages.find(fields, file.id, file.storage)
-                await self._owners.check([storage])
-            except SweepRefusedException as refusal:
-                refusals.append(refusal)
-            except StorageException as error:
-                logger.warning("a file cannot be deleted: %s", error)
-            else:
-                places[file] = storage
+        serving, places, refused = storages.routers(self._references.fields()), dict[Intent, Storage](), set[Storage]()
+        for some in batched(files, _AT_A_TIME):
+            found = {file: storage for file in some if (storage := _found(serving, file)) is not None}
+            for storage in {*found.values()} - refused:
+                try:
+                    await self._owners.check([storage])
+                except SweepRefusedException as refusal:
+                    refusals.append(refusal)
+                    refused.add(storage)
+                except StorageException as error:
+                    logger.warning("files cannot be deleted: %s", error)
+                    refused.add(storage)
+            places |= {file: storage for file, storage in found.items() if storage not in refused}
+            await asyncio.sleep(0)
         return places
 
-    async def _delete(self, places: dict[Intent, Storage], until: float) -> list[str]:
-        """Delete files before another worker may begin to."""
+    async def _delete(
+        self, condemned: worker.Condemned, places: Mapping[Intent, Storage], deadline: Deadline
+    ) -> list[str]:
+        """Delete files before another worker may begin to, whatever time this process stands still meanwhile."""
         deleted: list[str] = []
 
         async def attempt(file: Intent) -> None:
+            if deadline.left <= 0:
+                raise TimeoutError
             if await _deleted(places[file], file.id):
                 deleted.append(file.id)
                 reached(Step.OBJECT_DELETED)
 
         try:
-            async with asyncio.timeout(until - time.monotonic()):
-                await map_bounded(attempt, places, limit=self._concurrency)
+            async with asyncio.timeout(deadline.left):
+                with deadline.bounding():
+                    await map_bounded(attempt, condemned.files, limit=self._concurrency)
         except TimeoutError:
             logger.warning("deleting files took longer than half of the lease: the rest is left to the next worker")
         return deleted
@@ -347,16 +423,19 @@ class FileLedger:
 
         Args:
             older_than: How long ago the ledger has first known the file, at least.
-            force: Doom more than a tenth of all files, too.
+            force: Doom more than ten files and a tenth of all, too.
 
         Returns:
             How many files were doomed.
 
         Raises:
-            SweepRefusedException: A storage has the mark of another database, a table of file columns is missing, or
-                more than a tenth of all files would be doomed.
+            SweepRefusedException: A storage has the mark of another database, a table of file columns is missing,
+                another process writes files into a column that this one does not know, or more than ten files and
+                a tenth of all would be doomed.
         """
+        await self._columns.register()
         await self._owners.check(storages.of_columns(self._references.fields()))
+        await self._tell_malformed()
         live = await self._databases.plainly(sweeping.count_live, self.table)
         found: dict[str, str] = {}
         after: str | None = ""
@@ -365,7 +444,7 @@ class FileLedger:
                 sweeping.unnamed, self.table, self._references, older_than.total_seconds(), after
             )
             found |= {file.id: file.storage for file in some}
-            if len(found) > live * _MOST_SWEPT and not force:
+            if len(found) > max(_FEW, live * _MOST_SWEPT) and not force:
                 raise SweepRefusedException(
                     f"more than a tenth of {live} files are named by no row: if that is right, sweep with force=True",
                     operation="sweep",
@@ -416,6 +495,14 @@ class FileLedger:
         them would delete what the other one needs.
         """
         await self._owners.take_over(storages.of_columns(self._references.fields()))
+
+
+def _found(serving: Iterable[StorageRouter], file: Intent) -> Storage | None:
+    try:
+        return storages.find(serving, file.id, file.storage)
+    except StorageException as error:
+        logger.warning("a file cannot be deleted: %s", error)
+        return None
 
 
 async def _deleted(storage: Storage, file_id: str) -> bool:

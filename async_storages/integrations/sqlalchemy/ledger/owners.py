@@ -89,7 +89,7 @@ class Owners:
         """Write a mark; None if that took so long that a worker has removed it."""
         proof, label, key = await self._prove(), storages.label(storage), f"{FOLDER}/{uuid4().hex}.txt"
         intent = storages.intent(storage, key)
-        async with announced(self._databases, [intent], _GRACE) as files:
+        async with announced(self._databases, {intent: storage}, _GRACE) as files:
             stored = storage.file(await storage.upload(proof, key))
             await files.written(intent, stored)
         reached(Step.MARK_WRITTEN)

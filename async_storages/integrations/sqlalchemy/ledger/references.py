@@ -1,11 +1,13 @@
 """Which rows name which files: asked before one is deleted, of every column that may hold its id."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from inspect import isawaitable
 from itertools import batched
+from operator import is_
 from typing import Any
 
-from sqlalchemy import Column, Connection, Inspector, MetaData, Table, inspect, text
+from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, SweepRefusedException
@@ -17,9 +19,10 @@ from async_storages.integrations.sqlalchemy.file_columns import (
     file_type,
 )
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
+from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
 from async_storages.integrations.sqlalchemy.list_types import FileListType
-from async_storages.integrations.sqlalchemy.queries import ids_named
-from async_storages.integrations.sqlalchemy.references import bare_key, router_of
+from async_storages.integrations.sqlalchemy.queries import malformed_rows
+from async_storages.integrations.sqlalchemy.references import Location, is_indexed, locate, named_ids
 from async_storages.integrations.sqlalchemy.types import FileType
 
 __all__ = ["Reference", "References"]
@@ -27,7 +30,26 @@ __all__ = ["Reference", "References"]
 type Reference = Callable[[Connection, Sequence[str]], Iterable[str] | Awaitable[Iterable[str]]]
 """Asked for ids that are kept elsewhere: returns those of the ids that are in use there."""
 
+_SHOWN = 10
+"""Malformed values of a column that are told."""
+
 _STORES = ("process_bind_param", "bind_processor", "bind_expression", "column_expression", "load_dialect_impl")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A table that was looked into.
+
+    Attributes:
+        parts: Its columns and their types, as they were then.
+        fields: Its file columns.
+    """
+
+    parts: Sequence[object]
+    fields: Sequence[FileField]
+
+    def is_of(self, parts: Sequence[object]) -> bool:
+        return len(parts) == len(self.parts) and all(map(is_, parts, self.parts))
 
 
 class References:
@@ -36,14 +58,19 @@ class References:
     Args:
         metadata: Where the columns are; None for those of all mapped classes.
         elsewhere: Asked as well.
+        registry: The table of the columns that any process knows.
 
     Raises:
         InvalidArgumentException: A column holds files in a way that cannot be looked into.
     """
 
-    def __init__(self, metadata: Iterable[MetaData] | None, elsewhere: Iterable[Reference]) -> None:
+    def __init__(
+        self, metadata: Iterable[MetaData] | None, elsewhere: Iterable[Reference], registry: Table | None = None
+    ) -> None:
         self._metadata = None if metadata is None else tuple(metadata)
         self._elsewhere = tuple(elsewhere)
+        self._registry = registry
+        self._seen: dict[Table, _Seen] = {}
         self._columns: frozenset[Column[Any]] = frozenset()
         self.fields()
 
@@ -55,14 +82,25 @@ class References:
         """
         if self._metadata is None:
             found = all_fields()
-            tables = {field.column.table: None for field in found}
+            self._look_into(field.column.table for field in found)
         else:
-            tables = {table: None for metadata in self._metadata for table in metadata.tables.values()}
-            found = [field for table in tables for field in fields_of_table(table)]
-        for table in tables:
-            _check_readable(table)
-        self._columns = frozenset(field.column for field in found)
+            self._look_into(table for metadata in self._metadata for table in metadata.tables.values())
+            found = [field for seen in self._seen.values() for field in seen.fields]
+        if len(found) != len(self._columns) or any(field.column not in self._columns for field in found):
+            self._columns = frozenset(field.column for field in found)
         return found
+
+    def _look_into(self, tables: Iterable[Table]) -> None:
+        """Look into tables, each again only when it has changed: there may be hundreds of them, at each pass."""
+        before, self._seen = self._seen, {}
+        for table in tables:
+            if table not in self._seen:
+                parts = [part for column in table.columns for part in (column, column.type)]
+                seen = before.get(table)
+                if seen is None or not seen.is_of(parts):
+                    _check_readable(table)
+                    seen = _Seen(parts, fields_of_table(table))
+                self._seen[table] = seen
 
     def knows(self, column: Column[Any]) -> bool:
         """Whether a column is one of them."""
@@ -70,49 +108,78 @@ class References:
             self.fields()
         return column in self._columns
 
-    def check(self, connection: Connection) -> list[FileField]:
+    def check(self, connection: Connection) -> list[Location]:
         """The columns to ask, if they are all there.
 
         Raises:
             SweepRefusedException: None is known, or a table is missing: the files of its rows would be deleted.
         """
         fields = self.fields()
-        here = _tables_here(connection, {field.column.table for field in fields})
-        asked = [field for field in fields if self._is_ours(field.column.table, here)]
+        located = {each.field: each for each in locate(connection, fields)}
+        asked = [each for each in fields if self._is_ours(each, located)]
         if not (asked or self._elsewhere):
             raise SweepRefusedException(
                 "no file column is known here: import the models, or pass `metadata` or `references`",
                 operation="ledger",
             )
-        hidden = _tables_that_hide_rows(connection)
-        for field in asked:
-            table = field.column.table
-            if table not in here:
-                raise _unknowable(table, "is mapped and not in the database")
-            if (table.schema, table.name) in hidden:
-                raise _unknowable(table, "hides rows from this role by row-level security (give it BYPASSRLS)")
-        return asked
+        for each in asked:
+            if each not in located:
+                raise _unknowable(each, "is mapped and not in the database")
+            if located[each].is_hidden:
+                raise _unknowable(
+                    each, "hides rows from this role, by row-level security (give it BYPASSRLS) or for lack of SELECT"
+                )
+        return [located[each] for each in asked]
 
-    def _is_ours(self, table: Table, here: Collection[Table]) -> bool:
+    def registered(self, connection: Connection) -> set[ColumnName]:
+        """The columns that any process has registered in the database."""
+        table = self._registry
+        if table is None:
+            return set()
+        return {(name, column) for name, column in connection.execute(select(table.c.table_name, table.c.column_name))}
+
+    def there(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
+        """The columns that are in the database, as its models say, without some."""
+        chosen = [field for field in self.fields() if name_of(field) not in but]
+        return {name_of(each.field) for each in locate(connection, chosen)}
+
+    def _check_known(self, connection: Connection) -> None:
+        """See that this process knows every column that names files.
+
+        Raises:
+            SweepRefusedException: Another one has registered a column that is none of this process's models.
+        """
+        known = {name_of(field) for field in self.fields()}
+        for table, column in sorted(self.registered(connection) - known):
+            raise SweepRefusedException(
+                f"the column {table}.{column} names files, and this worker does not know it: run the worker with the "
+                "models of the newest application. If no program uses the column any more, call "
+                f"`await ledger.forget_columns({table!r}, {column!r})`, or in a migration "
+                f"`op.forget_file_columns({table!r}, {column!r})`",
+                operation="ledger",
+            )
+
+    def _is_ours(self, field: FileField, located: Iterable[FileField]) -> bool:
         """Whether a mapped table should be there: not if another database has all its fellows."""
-        return self._metadata is not None or any(each.metadata is table.metadata for each in here)
+        metadata = field.column.table.metadata
+        return self._metadata is not None or any(each.column.table.metadata is metadata for each in located)
 
     def named(self, connection: Connection, ids: Collection[str]) -> set[str]:
         """Those of the ids that a row names, by the full id or, as old rows may, by the bare key.
 
         Raises:
-            SweepRefusedException: As in `check`.
+            SweepRefusedException: As in `check`; or another process knows a column that this one does not.
         """
-        fields = self.check(connection)
-        return {
-            each
-            for batch in batched(sorted(ids), BATCH)
-            for named in (
-                *(_named(connection, field, batch) for field in fields),
-                self._named_elsewhere(connection, batch),
-            )
-            for each in named
-        }
+        locations = self.check(connection)
+        self._check_known(connection)
+        return self.named_in(connection, locations, ids)
+
+    def named_in(self, connection: Connection, locations: Iterable[Location], ids: Collection[str]) -> set[str]:
+        """`named`, when it is known that the columns are all there."""
+        named = named_ids(connection, locations, ids)
+        for some in batched(sorted(ids), BATCH) if self._elsewhere else ():
+            named |= self._named_elsewhere(connection, some)
+        return named
 
     def _named_elsewhere(self, connection: Connection, ids: Sequence[str]) -> set[str]:
         named: set[str] = set()
@@ -121,63 +188,31 @@ class References:
             named.update(_greenlet.result_of(answer) if isawaitable(answer) else answer)
         return named
 
+    def malformed(self, connection: Connection) -> list[str]:
+        """Some values of each column that are no lists: every id in their text counts as named."""
+        asked = [each.field for each in self.check(connection)]
+        return [
+            f"{field.column.table.fullname}.{field.column.name} of the row {', '.join(map(str, key))}"
+            for field in asked
+            if (rows := malformed_rows(field.column, connection.dialect.name)) is not None
+            for key in connection.execute(rows.limit(_SHOWN))
+        ]
+
     def unindexed(self, connection: Connection) -> list[str]:
         """The columns without an index, whose tables are read whole each time a file is to be deleted."""
         inspector = inspect(connection)
         return [
-            f"{field.column.table.fullname}.{field.column.name}"
-            for field in self.check(connection)
-            if not _is_indexed(inspector, field)
+            f"{each.field.column.table.fullname}.{each.field.column.name}"
+            for each in self.check(connection)
+            if not is_indexed(inspector, each.field, each.schema)
         ]
 
 
-def _unknowable(table: Table, problem: str) -> SweepRefusedException:
+def _unknowable(field: FileField, problem: str) -> SweepRefusedException:
+    column = f"{field.column.table.fullname}.{field.column.name}"
     return SweepRefusedException(
-        f"the table {table.fullname!r} {problem}: nobody can tell which files its rows name", operation="ledger"
+        f"the column {column} {problem}: nobody can tell which files its rows name", operation="ledger"
     )
-
-
-def _named(connection: Connection, field: FileField, ids: Sequence[str]) -> set[str]:
-    spelled: dict[str, set[str]] = {}
-    router = router_of(field)
-    for file_id in ids:
-        for each in {file_id, bare_key(router, file_id)}:
-            spelled.setdefault(each, set()).add(file_id)
-    found = connection.scalars(ids_named(field.column, list(spelled), connection.dialect.name))
-    return {file_id for each in found for file_id in spelled.get(each, ())}
-
-
-def _tables_here(connection: Connection, tables: Iterable[Table]) -> set[Table]:
-    inspector, chosen = inspect(connection), set(tables)
-    names = {schema: set(inspector.get_table_names(schema)) for schema in {table.schema for table in chosen}}
-    return {
-        table
-        for table in chosen
-        if table.name in names[table.schema] or inspector.has_table(table.name, schema=table.schema)  # it is a view
-    }
-
-
-def _tables_that_hide_rows(connection: Connection) -> set[tuple[str | None, str]]:
-    """Schemas, None for one of the search path, and names of tables of which this role sees not all rows."""
-    if connection.dialect.name != "postgresql":
-        return set()
-    found = connection.execute(
-        text(
-            "SELECT nspname, relname, pg_table_is_visible(pg_class.oid) FROM pg_class "
-            "JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-            "WHERE relrowsecurity AND row_security_active(pg_class.oid)"
-        )
-    ).all()
-    return {(schema, name) for schema, name, _ in found} | {(None, name) for _, name, is_visible in found if is_visible}
-
-
-def _is_indexed(inspector: Inspector, field: FileField) -> bool:
-    table, name = field.column.table, field.column.name
-    key = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
-    unique = inspector.get_unique_constraints(table.name, schema=table.schema)
-    indexes = inspector.get_indexes(table.name, schema=table.schema)
-    leading = [key[:1], *(each["column_names"][:1] for each in unique), *(each["column_names"][:1] for each in indexes)]
-    return [name] in leading
 
 
 # ---- what can be looked into

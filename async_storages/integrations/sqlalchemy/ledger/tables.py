@@ -4,6 +4,7 @@
 transaction. `stored_files_journal` has one for each upload under way: it is written before the file is, on a
 connection of its own. It is a table of its own, as a session whose snapshot is older (REPEATABLE READ) can insert a
 row beside it, but could not change that row. On SQLite, which has one writer, it is in a second database file.
+`stored_files_columns` has a row for each column that may name files: a worker that does not know one deletes nothing.
 """
 
 from enum import StrEnum
@@ -17,8 +18,19 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.sqlalchemy.file_columns import FileField
 
-__all__ = ["SUPPORTED", "State", "add_ledger_tables", "insert", "journal_of", "now"]
+__all__ = [
+    "SUPPORTED",
+    "ColumnName",
+    "State",
+    "add_ledger_tables",
+    "columns_of",
+    "insert",
+    "journal_of",
+    "name_of",
+    "now",
+]
 
 SUPPORTED = ("postgresql", "sqlite")
 """The databases whose locks the protocol is made for."""
@@ -31,12 +43,15 @@ class State(StrEnum):
         LIVE: A committed row named it.
         DOOMED: A row that named it names it no longer; it is deleted at `until`, unless another row names it.
         DELETING: A worker is deleting it: nobody may name it any more. At `until` another worker takes over.
+        GONE: It was deleted by a worker that took over: the first one may still send its request, so that nobody
+            may use the id again before `until`.
         MARK: The object by which a ledger knows a storage as its own.
     """
 
     LIVE = "live"
     DOOMED = "doomed"
     DELETING = "deleting"
+    GONE = "gone"
     MARK = "mark"
 
 
@@ -59,11 +74,11 @@ def _sqlite_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
 
 
 def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
-    """Put the ledger's two tables into a MetaData, so that `create_all` and Alembic make them; twice is once.
+    """Put the ledger's tables into a MetaData, so that `create_all` and Alembic make them; twice is once.
 
     Args:
         metadata: That of the application's tables; its schema, if it has one, is theirs.
-        name: The name of the first; that of the second ends with ``_journal``.
+        name: The name of the first; those of the others end with ``_journal`` and ``_columns``.
 
     Returns:
         The first: id, storage, state, until, since, pinned.
@@ -78,6 +93,13 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
         Column("storage", Unicode(255), nullable=False),
         Column("until", Double, nullable=False),
         Index(f"ix_{name}_journal_until", "until"),
+    )
+    Table(
+        f"{name}_columns",
+        metadata,
+        Column("table_name", Unicode(255), primary_key=True),
+        Column("column_name", Unicode(255), primary_key=True),
+        Column("since", Double, nullable=False),
     )
     return Table(
         name,
@@ -95,6 +117,20 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
 def journal_of(table: Table) -> Table:
     """The journal beside a table that `add_ledger_tables` made."""
     return table.metadata.tables[f"{table.key}_journal"]
+
+
+def columns_of(table: Table) -> Table:
+    """The known columns beside a table that `add_ledger_tables` made."""
+    return table.metadata.tables[f"{table.key}_columns"]
+
+
+type ColumnName = tuple[str, str]
+"""The name of a table, with its schema if the models say it, and that of a column."""
+
+
+def name_of(field: FileField) -> ColumnName:
+    """As a file column is known to other processes."""
+    return field.column.table.fullname, field.column.name
 
 
 def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":

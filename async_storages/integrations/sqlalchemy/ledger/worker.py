@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, or_, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 
 from async_storages.integrations.sqlalchemy.ledger import journal
@@ -19,7 +19,7 @@ from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
 
-__all__ = ["Condemned", "Place", "condemn", "due", "forget", "postpone", "take_over"]
+__all__ = ["Condemned", "Place", "bury", "busy", "condemn", "due", "forget", "is_to_bury", "postpone", "take_over"]
 
 logger = logging.getLogger("async_storages")
 
@@ -31,10 +31,14 @@ class Condemned:
     Attributes:
         files: To be deleted now: nobody can name them any more.
         kept: Those that are named after all.
+        begun: Of the files, those that another attempt had begun to delete, and not finished within its lease.
+        until: The end of the lease, by the database's clock: it tells this lease from all others.
     """
 
     files: list[Intent]
     kept: set[str]
+    begun: set[str]
+    until: float
 
 
 def take_over(connection: Connection, databases: Databases, lease: float, retain: float) -> int:
@@ -111,18 +115,20 @@ def condemn(
     """
     chosen_ids = [each.id for each in chosen]
     locked = connection.execute(
-        select(table.c.id, table.c.storage, table.c.pinned)
+        select(table.c.id, table.c.storage, table.c.pinned, table.c.state)
         .where(table.c.id.in_(chosen_ids), *_is_due(table))
         .order_by(table.c.id)
         .with_for_update(skip_locked=True)
     ).all()
     reached(Step.LOCKED)
-    ids = {id_ for id_, _, _ in locked}
-    kept = {id_ for id_, _, pinned in locked if pinned} | references.named(connection, ids)
+    ids = {row.id for row in locked}
+    kept = {row.id for row in locked if row.pinned} | references.named(connection, ids)
+    until = float(connection.scalar(select(now())) or 0.0) + lease
     _set(connection, table, kept, State.LIVE, 0)
-    _set(connection, table, ids - kept, State.DELETING, lease)
+    _set(connection, table, ids - kept, State.DELETING, until)
     reached(Step.CONDEMNED)
-    return Condemned([Intent(id_, label) for id_, label, _ in locked if id_ not in kept], kept)
+    files = [Intent(row.id, row.storage) for row in locked if row.id not in kept]
+    return Condemned(files, kept, {row.id for row in locked if row.state == State.DELETING} - kept, until)
 
 
 def postpone(connection: Connection, table: Table, ids: Iterable[str], seconds: float) -> None:
@@ -135,19 +141,52 @@ def _is_due(table: Table) -> list[Any]:
     return [table.c.state.in_([State.DOOMED, State.DELETING]), table.c.until <= now()]
 
 
-def _set(connection: Connection, table: Table, ids: Iterable[str], state: State, seconds: float) -> None:
+def _set(connection: Connection, table: Table, ids: Iterable[str], state: State, until: float) -> None:
     chosen = sorted(ids)
     if chosen:
-        connection.execute(
-            update(table).where(table.c.id.in_(chosen)).values(state=state, until=now() + seconds if seconds else 0)
-        )
+        connection.execute(update(table).where(table.c.id.in_(chosen)).values(state=state, until=until))
 
 
-def forget(connection: Connection, databases: Databases, ids: Collection[str]) -> None:
-    """Delete what is known of files that were deleted, in the journal first; what another worker forgets is its own."""
+def forget(
+    connection: Connection, databases: Databases, condemned: Condemned, ids: Collection[str], lease: float
+) -> None:
+    """Delete what is known of files that were deleted, in the journal first.
+
+    What somebody else had begun to delete is known for one more lease, in which its late request can do no harm. What
+    another worker has taken over meanwhile is its own.
+    """
     table = databases.table
     with databases.journal_in(connection) as entries:
-        forgotten = set(ids) - journal.drop_free(entries, databases.journal_table, ids)
+        free = set(ids) - journal.drop_free(entries, databases.journal_table, ids)
     reached(Step.INTENTS_DROPPED)
-    gone = select(table.c.id).where(table.c.id.in_(sorted(forgotten)), table.c.state == State.DELETING)
-    connection.execute(delete(table).where(table.c.id.in_(gone.with_for_update(skip_locked=True))))
+
+    def ours(chosen: Collection[str]) -> ColumnElement[bool]:
+        mine = select(table.c.id).where(table.c.id.in_(sorted(chosen)), table.c.state == State.DELETING)
+        return table.c.id.in_(mine.where(table.c.until == condemned.until).with_for_update(skip_locked=True))
+
+    connection.execute(delete(table).where(ours(free - condemned.begun)))
+    if late := free & condemned.begun:
+        connection.execute(update(table).where(ours(late)).values(state=State.GONE, until=now() + lease))
+
+
+def bury(connection: Connection, table: Table) -> int:
+    """Forget some of the files that were deleted long enough ago; returns how many."""
+    due = _buried(table).limit(BATCH).with_for_update(skip_locked=True)
+    return connection.execute(delete(table).where(table.c.id.in_(due))).rowcount
+
+
+def is_to_bury(connection: Connection, table: Table) -> bool:
+    """Whether there are such."""
+    return connection.scalar(_buried(table).limit(1)) is not None
+
+
+def _buried(table: Table) -> Select[Any]:
+    return select(table.c.id).where(table.c.state == State.GONE, table.c.until <= now())
+
+
+def busy(connection: Connection, databases: Databases, but: Collection[str]) -> bool:
+    """Whether files are being deleted, or are due: but for some, which could not be deleted."""
+    table = databases.table
+    held = or_(table.c.state == State.DELETING, and_(table.c.state == State.DOOMED, table.c.until <= now()))
+    ids = connection.scalars(select(table.c.id).where(held).limit(len(but) + 1))
+    return any(each not in but for each in ids)

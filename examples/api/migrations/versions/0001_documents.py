@@ -51,9 +51,18 @@ def upgrade() -> None:
     with op.batch_alter_table("stored_files_journal", schema=None) as batch_op:
         batch_op.create_index("ix_stored_files_journal_until", ["until"], unique=False)
 
+    op.create_table(
+        "stored_files_columns",
+        sa.Column("table_name", sa.Unicode(length=255), nullable=False),
+        sa.Column("column_name", sa.Unicode(length=255), nullable=False),
+        sa.Column("since", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("table_name", "column_name"),
+    )
+
 
 def downgrade() -> None:
     """Drop them."""
+    op.drop_table("stored_files_columns")
     with op.batch_alter_table("stored_files_journal", schema=None) as batch_op:
         batch_op.drop_index("ix_stored_files_journal_until")
 

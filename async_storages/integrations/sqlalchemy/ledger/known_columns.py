@@ -1,0 +1,86 @@
+"""Which columns of files there are: kept in the database, as a worker may run with older models than an application."""
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, Table, delete, inspect
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.sqlalchemy.file_columns import FileField
+from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, columns_of, insert, name_of, now
+
+__all__ = ["KnownColumns"]
+
+
+class KnownColumns:
+    """Registers the columns of this process, before a row of theirs can name a file.
+
+    Args:
+        databases: The ledger's tables.
+        references: The columns of this process.
+    """
+
+    def __init__(self, databases: Databases, references: References) -> None:
+        self._databases = databases
+        self._references = references
+        self._table = columns_of(databases.table)
+        self._registered: set[ColumnName] = set()
+        """What is committed, as far as this process has seen."""
+
+    async def register(self) -> None:
+        """Register all columns that are in the database.
+
+        Raises:
+            InvalidArgumentException: The table for them is not there.
+        """
+        if await self._databases.plainly(self._new):
+            await self._databases.run(lambda connection: self._add(connection, self._new(connection)))
+
+    def announce(self, connection: Connection, fields: Iterable[FileField]) -> None:
+        """Register the columns that a session writes: committed at once, or on SQLite together with the rows.
+
+        SQLite has one writer, which is the session: a worker decides before its transaction, or after.
+
+        Raises:
+            InvalidArgumentException: The table for them is not there.
+        """
+        wanted = {name_of(field) for field in fields}
+        if wanted <= self._registered:
+            return
+        missing = wanted - self._databases.call_plainly(self._read)
+        if missing and self._databases.is_sqlite:
+            self._add(connection, missing)
+        elif missing:
+            self._databases.call_plainly(self._add, missing)
+
+    async def forget(self, table: str, column: str | None) -> int:
+        """Forget the columns of a table, or one of them; returns how many there were."""
+        self._registered.clear()
+        return await self._databases.run(_forget, self._table, table, column)
+
+    def _read(self, connection: Connection) -> set[ColumnName]:
+        """Those that are committed, on a connection of the ledger's own."""
+        if not inspect(connection).has_table(self._table.name, schema=self._table.schema):
+            raise InvalidArgumentException(
+                f"the ledger's table {self._table.fullname!r} is not in the database: run `await ledger.create()`, or "
+                "a migration with `op.create_file_ledger()`, which adds what an older ledger lacks",
+                operation="ledger",
+            )
+        self._registered = self._references.registered(connection)
+        return self._registered
+
+    def _new(self, connection: Connection) -> set[ColumnName]:
+        """Those that are in the database, and not registered yet."""
+        registered = self._read(connection)
+        return self._references.there(connection, but=registered)
+
+    def _add(self, connection: Connection, names: Collection[ColumnName]) -> None:
+        if names:
+            rows = [{"table_name": name, "column_name": column, "since": now()} for name, column in sorted(names)]
+            connection.execute(insert(self._table, connection.dialect).values(rows).on_conflict_do_nothing())
+
+
+def _forget(connection: Connection, table: Table, name: str, column: str | None) -> int:
+    chosen = delete(table).where(table.c.table_name == name)
+    return connection.execute(chosen if column is None else chosen.where(table.c.column_name == column)).rowcount

@@ -1,0 +1,107 @@
+"""Nothing that a ledger does holds the event loop: the application's requests are answered meanwhile."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, Unicode, insert, text
+
+from async_storages.integrations.sqlalchemy import FileLedger, FileType
+from tests.support.heartbeat import MOST, heartbeat, longest_step
+
+FILES = 100_000
+TABLES = 10
+
+
+@pytest.fixture
+def level():
+    return 2
+
+
+def many_tables(count, columns):
+    """Tables of a file column each, and of other columns."""
+    metadata = MetaData()
+    for number in range(count):
+        id_, file = Column("id", Integer, primary_key=True), Column("file", FileType("documents"), index=True)
+        others = [Column(f"other{number}", Unicode(20)) for number in range(columns - 2)]
+        Table(f"table{number}", metadata, id_, file, *others)
+    return metadata
+
+
+@pytest.fixture
+async def made(engine):
+    """A ledger over tables that are there."""
+    ledgers = []
+
+    async def made(count, columns=20):
+        metadata = many_tables(count, columns)
+        ledgers.append(ledger := FileLedger(engine, metadata))
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        await ledger.create()
+        ledger._is_told = True  # which columns have no index: that is done once
+        await ledger.drain()
+        return ledger
+
+    yield made
+    for ledger in ledgers:
+        await ledger.aclose()
+
+
+NUMBERS = {
+    "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {0} - 1) SELECT n FROM s)",
+    "postgresql": "(SELECT n FROM generate_series(0, {0} - 1) AS n)",
+}
+IDS = {"sqlite": "printf('mem:%016x_file.txt', n)", "postgresql": "'mem:' || lpad(to_hex(n), 16, '0') || '_file.txt'"}
+
+
+async def fill_in(engine, ledger, unnamed=20):
+    """So many live files, all but one of `unnamed` of which are named by some table."""
+    name = engine.dialect.name
+    numbers, id_ = f"{NUMBERS[name].format(FILES)} AS s", IDS[name]
+    async with engine.begin() as connection:
+        names = "id, storage, state, until, since, pinned"
+        live = f"SELECT {id_}, 'documents', 'live', 0, 0, false FROM {numbers}"
+        await connection.execute(text(f"INSERT INTO stored_files ({names}) {live}"))
+        for number in range(TABLES):
+            theirs = f"n % {TABLES} = {number} AND (n / {TABLES}) % {unnamed} <> 0"
+            rows = f"SELECT n, {id_} FROM {numbers} WHERE {theirs}"
+            await connection.execute(text(f"INSERT INTO table{number} (id, file) {rows}"))
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("ANALYZE")
+
+
+async def test_an_idle_drain_of_200_tables(made):
+    ledger = await made(200)
+    assert await longest_step(ledger.drain) < MOST
+
+
+@pytest.mark.timeout(300)
+async def test_a_sweep_of_100000_files(engine, made, is_sqlite):
+    """All of it takes seconds, too."""
+    ledger = await made(TABLES)
+    await fill_in(engine, ledger)
+    async with heartbeat() as heart:
+        assert await ledger.sweep(timedelta(0)) == FILES / 20
+    assert heart.total < 12
+    if heart.longest >= MOST:  # something else may have been in the way
+        await fill_in_again(engine)
+        assert await longest_step(ledger.sweep, attempts=2) < MOST
+
+
+async def fill_in_again(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE stored_files SET state = 'live' WHERE state = 'doomed'"))
+
+
+async def test_deleting_2000_files(engine, made):
+    ledger, longest = await made(TABLES), []
+    doomed = {"storage": "documents", "state": "doomed", "until": 0.0, "since": 0.0, "pinned": False}
+    rows = [{"id": f"mem:{number:016x}_file.txt", **doomed} for number in range(2000)]
+    while len(longest) < 3 and min(longest, default=MOST) >= MOST:
+        async with engine.begin() as connection:
+            await connection.execute(insert(ledger.table), rows)
+        async with heartbeat() as heart:
+            assert (await ledger.drain()).deleted == 2000
+        longest.append(heart.longest)
+    assert min(longest) < MOST
