@@ -18,6 +18,7 @@ from tests.model.world import DATABASES, SQLITE, TIERS, make_tables
 
 _ALL = [(database, tier) for database in DATABASES for tier in TIERS]
 
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__.splitlines()[0])
     parser.add_argument("--programs", type=int, default=2000, help="in all")

@@ -11,20 +11,34 @@ from functools import wraps
 from itertools import chain
 
 from hypothesis import strategies
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from async_storages.integrations.sqlalchemy import holds
 from async_storages.naming import unique_key
 from tests.model import people
-from tests.model.people import LISTS, PLACES, ROWS, STATEMENTS, TEXTS, Person, is_refusal
+from tests.model.people import LISTS, PLACES, STATEMENTS, TEXTS, Person, Row, is_refusal
 from tests.support.ledgers import pass_time
 from tests.support.tracked import Book, Loan, pending
 
-_NUMBER = strategies.integers(0, 7)
-_WHO = strategies.sampled_from([0, 0, 0, 0, 1, 1, 2])
-_PLACE = strategies.sampled_from([*PLACES[:2] * 4, *PLACES])  # most steps are about the same files
-_LIST = strategies.sampled_from(LISTS)
-_SHELVED = strategies.sampled_from([row for row in ROWS if row[0] in (Book, Loan)])
+_NUMBER = strategies.integers(0, 2)
+
+
+def _few(all_, key):
+    """Some of them that a program has to do with: so its steps meet."""
+    few = strategies.lists(strategies.sampled_from(all_), min_size=2, max_size=3, unique=True)
+    return strategies.shared(few, key=key)
+
+
+def _some(all_, key):
+    return _few(all_, key).flatmap(strategies.sampled_from)
+
+
+_WHO = _some([0, 1, 2], "who")
+_PLACE = _some(PLACES, "places")
+_LIST = _some(LISTS, "lists")
+_BEGINNING = strategies.tuples(_few(PLACES, "places"), _few(LISTS, "lists"))
+_ROW = strategies.one_of(_PLACE, _LIST).map(lambda place: Row(place.class_, place.id))
+_SHELVED = _PLACE.map(lambda place: Row(place.class_, place.id))
 _THEN = strategies.sampled_from(["", "flush", "commit", "commit"])
 _NEW = strategies.sampled_from(["pending", "again", "saved"])
 _STORED = strategies.one_of(
@@ -110,6 +124,22 @@ class Programs(RuleBasedStateMachine):
         self.plain = set()
         self.kept = set()
 
+    @initialize(places=_BEGINNING, what=strategies.sampled_from(["own files", "one file", "one file", "no files"]))
+    def begin(self, places, what):
+        """Some rows are there, which name a file of their own each, or all the same."""
+        self._take(Programs._begin, self.people[0], {"places": [*chain(*places)], "what": what})
+
+    async def _begin(self, person, places, what):
+        if what == "no files":
+            return
+        file = await self._value("saved")
+        for place in places:
+            is_list = place in LISTS
+            await person.run(people.put, place, [file] if is_list else file)
+            if what == "own files":
+                file = await self._value("saved")
+        await self._then(person, "commit")
+
     # ---- objects
 
     @step(place=_PLACE, value=_VALUE, then=_THEN)
@@ -122,7 +152,7 @@ class Programs(RuleBasedStateMachine):
             self._expect_nothing(person)
         await self._then(person, then)
 
-    @step(row=strategies.sampled_from(ROWS), then=_THEN)
+    @step(row=_ROW, then=_THEN)
     async def remove(self, person, row, then):
         self._expect_nothing(person)
         await person.run(people.remove, *row)
@@ -152,10 +182,16 @@ class Programs(RuleBasedStateMachine):
         await person.run(people.merge, place, await self._value(value))
         await self._then(person, then)
 
-    @step(place=_PLACE, what=strategies.sampled_from(["expire", "expire attribute", "refresh", "expunge"]))
-    async def change_state(self, person, place, what):
+    @step(
+        place=_PLACE,
+        what=strategies.sampled_from(["expire", "expire attribute", "refresh", "expunge", "add again"]),
+        then=_THEN,
+    )
+    async def change_state(self, person, place, what, then):
+        """Of an object; those that a transaction which failed has left in memory are added once more."""
         self._expect_nothing(person)
         await person.run(people.change_state, place, what)
+        await self._then(person, then)
 
     @step(shelved=_SHELVED, what=strategies.sampled_from(["shelve", "take off"]), then=_THEN)
     async def shelve(self, person, shelved, what, then):
@@ -165,17 +201,6 @@ class Programs(RuleBasedStateMachine):
         else:
             await person.run(people.take_off, 1)
         await self._then(person, then)
-
-    @step(then=_THEN)
-    async def add_again(self, person, then):
-        """What a transaction that failed has left in memory is tried once more."""
-        self._expect_nothing(person)
-        await person.run(people.add_again)
-        await self._then(person, then)
-
-    @step(value=_NEW)
-    async def violate(self, person, value):
-        await person.run(people.violate, await self._value(value))
 
     # ---- lists
 
@@ -240,10 +265,12 @@ class Programs(RuleBasedStateMachine):
     async def savepoint(self, person, what):
         await getattr(person, what.replace(" ", "_"))()
 
-    @step(what=strategies.sampled_from(["commit", "roll back", "close"]))
+    @step(what=strategies.sampled_from(["commit", "commit", "roll back", "close", "violate"]))
     async def end(self, person, what):
         if what == "commit":
             await self._then(person, what)
+        elif what == "violate":
+            await person.run(people.violate, await self._value("again"))
         elif what == "roll back":
             await person.start_again()
         else:

@@ -22,7 +22,12 @@ _REFUSALS = (
 _LOCKED = {"55P03", "40P01", "40001"}
 """PostgreSQL's states: a lock was not to be had, a deadlock, a serialization failure."""
 
-_NOT_THERE = ("Could not refresh instance", "is not persistent within this Session", "is not present in this Session", "cannot be refreshed")
+_NOT_THERE = (
+    "Could not refresh instance",
+    "is not persistent within this Session",
+    "is not present in this Session",
+    "cannot be refreshed",
+)
 """What SQLAlchemy says of objects whose rows are gone."""
 
 
@@ -75,7 +80,6 @@ PLACES = [
     *(Place(Loan, attribute, id_) for attribute in ("file", "shared") for id_ in (1, 2)),
 ]
 LISTS = [Place(Album, attribute, id_) for attribute in ("pages", "shared") for id_ in (1, 2)]
-ROWS = [Row(*each) for each in ((Book, 1), (Book, 2), (Book, 3), (Loan, 1), (Loan, 2), (Album, 1), (Album, 2))]
 ROW_CLASSES = {class_.__name__: Rows(class_) for class_ in (Book, Loan, Album)}
 
 
@@ -225,23 +229,19 @@ def take_off(person, session, shelf_id):
 
 
 def change_state(person, session, place, what):
+    if what == "add again":
+        session.add_all([row for row in person.objects if inspect(row).transient])
+        return
     row = session.get(place.class_, place.id)
     if row is None:
         return
+    person.keep(row)
     if what == "expunge":
         session.expunge(row)
-    elif what == "expire":
-        session.expire(row)
-    elif what == "expire attribute":
-        session.expire(row, [place.attribute])
-    else:
+    elif what == "refresh":
         session.refresh(row)
-
-
-def add_again(person, session):
-    for row in person.objects:
-        if inspect(row).transient:
-            session.add(row)
+    else:
+        session.expire(row, [place.attribute] if what == "expire attribute" else None)
 
 
 def violate(person, session, value):
