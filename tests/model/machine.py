@@ -9,6 +9,7 @@ import sys
 from collections import ChainMap, Counter
 from functools import wraps
 from itertools import chain
+from typing import ClassVar
 
 from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -105,8 +106,8 @@ class Programs(RuleBasedStateMachine):
 
     world = None
     without = frozenset()
-    begun = Counter()
-    taken = Counter()
+    begun: ClassVar = Counter()
+    taken: ClassVar = Counter()
 
     def __init__(self):
         super().__init__()

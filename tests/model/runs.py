@@ -12,7 +12,7 @@ from hypothesis import seed as seeded
 from hypothesis.internal.conjecture import engine
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import LedgerPrograms, Programs
+from tests.model.machine import Finding, LedgerPrograms, Programs
 from tests.model.people import ROW_CLASSES
 from tests.model.world import world
 
@@ -76,7 +76,7 @@ def run_programs(world, seed, programs, steps, without=(), *, shrink=True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of SQLAlchemy, about what programs do to objects
             run_state_machine_as_test(machine, settings=chosen)
-    except Exception as error:
+    except (Finding, ExceptionGroup) as error:
         findings = _findings(error)
     return Result(machine.begun["programs"], time.monotonic() - begun, findings, machine.taken)
 
