@@ -422,7 +422,8 @@ class FileLedger:
             found |= {file.id: file.storage for file in some}
             if len(found) > max(_FEW, live * _MOST_SWEPT) and not force:
                 raise SweepRefusedException(
-                    f"more than a tenth of {live} files are named by no row: if that is right, sweep with force=True",
+                    f"{len(found)} files are named by no row, more than {_FEW} and a tenth of {live}; if that is so, "
+                    "sweep with force=True",
                     operation="sweep",
                 )
         refusals: list[SweepRefusedException] = []
