@@ -102,6 +102,7 @@ class FileLedger:
         owner: A name for this database that its copies do not have, such as the name of the deployment; None for its
             address. See `take_ownership`.
         concurrency: Deletions at once, at least 1.
+        wait: How long a session waits for a transaction of the ledger's own, on a connection beside its own.
 
     Attributes:
         table: The ledger's table.
@@ -130,13 +131,16 @@ class FileLedger:
         references: Iterable[Reference] = (),
         owner: str | None = None,
         concurrency: int = 8,
+        wait: timedelta = timedelta(seconds=30),
     ) -> None:
-        if min(grace, lease) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
-            raise InvalidArgumentException("grace and lease are above 0, retain is not below, concurrency at least 1")
+        if min(grace, lease, wait) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
+            raise InvalidArgumentException(
+                "grace, lease and wait are above 0, retain is not below, concurrency at least 1"
+            )
         chosen = _metadata(metadata)
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
         self._references = References(chosen, references, columns_of(self.table))
-        self._databases = Databases(engine, self.table)
+        self._databases = Databases(engine, self.table, wait.total_seconds())
         self._columns = KnownColumns(self._databases, self._references)
         self._owners = Owners(self._databases, owner)
         self._retain = retain.total_seconds()
