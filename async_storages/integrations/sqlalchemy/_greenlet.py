@@ -1,7 +1,7 @@
 """Waiting for coroutines inside SQLAlchemy's events: the one place that uses its semi-private greenlet functions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,12 +16,16 @@ __all__ = [
     "NEEDS_ASYNC_SESSION",
     "give_way",
     "is_inside",
+    "paced",
     "result_of",
     "run_whole",
     "spawn",
     "wait_for",
     "wait_to_the_end",
 ]
+
+_AT_A_TIME = 100
+"""Items between which others get their turn."""
 
 NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
 
@@ -42,6 +46,14 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
     except MissingGreenlet as error:
         work.close()
         raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
+
+
+def paced[Item](items: Iterable[Item]) -> Iterator[Item]:
+    """The items, letting other tasks have their turn now and then: thousands take longer than a request should wait."""
+    for number, item in enumerate(items, 1):
+        if number % _AT_A_TIME == 0:
+            give_way()
+        yield item
 
 
 def give_way() -> None:

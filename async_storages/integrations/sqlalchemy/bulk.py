@@ -5,9 +5,9 @@ primary keys: with criteria that would find other rows a second time, such as ``
 changes the rows whose files are known.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import batched
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import batched, chain
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, select, tuple_
@@ -15,6 +15,7 @@ from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.sql import Delete, Update
 from sqlalchemy.sql.visitors import iterate
 
+from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.comparator import is_sql
 from async_storages.integrations.sqlalchemy.file_columns import FileField, stored_files
@@ -57,8 +58,8 @@ class _Rows:
         files: The files that they name, each with its column.
     """
 
-    keys: list[tuple[Any, ...]] | None
-    files: dict[tuple[FileField, TrackedFile], None] = field(default_factory=dict)
+    keys: dict[tuple[Any, ...], None] | None
+    files: dict[FileField, dict[TrackedFile, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class _Work:
         parameters: Any = self.state.parameters
         return parameters if isinstance(parameters, list | tuple) else ()
 
-    def _change(self, fields: Sequence[FileField], added: Sequence[Any]) -> Any:
+    def _change(self, fields: Sequence[FileField], added: Sequence[StoredFile]) -> Any:
         cleared = [each for each in fields if each.is_cleared]
         if not cleared:
             return None
@@ -101,53 +102,51 @@ class _Work:
         if any("limit" in name for name in self.statement.dialect_kwargs) or self.statement._independent_ctes:  # noqa: SLF001
             raise refusal("it has a LIMIT or a WITH clause of its own: select the primary keys first")
         rows = self._rows(cleared)
-        names = {stored.file_id for stored in added}
-        dropped = [(each, file) for each, file in rows.files if file.file_id not in names]
-        refuse_removals(self.transactions.options, [file for _, file in dropped])
-        self._check_added(added, dropped)
+        for file in map(TrackedFile.of, added):
+            for files in rows.files.values():
+                files.pop(file, None)
+        dropped = {each: files for each, files in rows.files.items() if files}
+        if dropped:
+            self._check(added, dropped)
         result = self._execute(rows)
-        self._note(dropped)
+        if dropped:
+            self._note(dropped)
         return result
 
-    def _check_added(self, added: Sequence[Any], dropped: Sequence[object]) -> None:
-        """Look for a file that takes the place of others, unless a ledger does."""
-        if dropped and self.transactions.options.claims is None:
+    def _check(self, added: Sequence[StoredFile], dropped: Mapping[FileField, Iterable[TrackedFile]]) -> None:
+        """See that files can be removed; and look for one that takes their place, unless a ledger does."""
+        claims = self.transactions.options.claims
+        refuse_removals(self.transactions.options, next(iter(chain.from_iterable(dropped.values()))))
+        if claims is None:
             check_stored([stored for stored in added if stored.fate is None])
+        else:
+            claims.check(self._connection, dropped, self.state.execution_options)
 
-    def _note(self, dropped: Sequence[tuple[FileField, TrackedFile]]) -> None:
-        scope, claims = self.transactions.scope, self.transactions.options.claims
-        for batch in batched(dropped, _FETCHED):
-            for each, file in batch:
-                scope.drop(each, file)
-            _greenlet.give_way()
-        if dropped and claims is not None:
-            claims.check(self._connection, [each for each, _ in dropped], self.state.execution_options)
-            doom(self.transactions.options, [file for _, file in dropped], self._connection)
-        self.transactions.locate(
-            dict.fromkeys(file for each, file in dropped if not each.type.exclusive), self.state.execution_options
-        )
+    def _note(self, dropped: Mapping[FileField, Collection[TrackedFile]]) -> None:
+        for each, files in dropped.items():
+            for file in _greenlet.paced(files):
+                self.transactions.scope.drop(each, file)
+            doom(self.transactions.options, files, self._connection)
+        asked = chain.from_iterable(files for each, files in dropped.items() if not each.type.exclusive)
+        self.transactions.locate(asked, self.state.execution_options)
 
     # ---- the rows that it changes
 
     def _rows(self, fields: Sequence[FileField]) -> _Rows:
         """The rows that it will change, locked."""
         count = len(self._table.primary_key.columns)
-        rows = _Rows([] if count else None)
+        rows = _Rows({} if count else None, {each: {} for each in fields})
         options = dict(self.state.execution_options)
         if not is_autocommitting(self._connection):  # where no cursor outlives its statement
             options["yield_per"] = _FETCHED
         parameters = self.state.parameters if isinstance(self.state.parameters, Mapping) else None
         found = self._connection.execute(self._selecting(fields), parameters, execution_options=options)
-        for batch in found.partitions(_FETCHED):
-            for row in batch:
-                if rows.keys is not None:
-                    rows.keys.append(tuple(row[:count]))
-                for each, value in zip(fields, row[count:], strict=True):
-                    files = (stored for stored in stored_files(value) if each.clears(stored))
-                    rows.files |= {(each, TrackedFile.of(stored)): None for stored in files}
-            _greenlet.give_way()
-        if rows.keys is not None:
-            rows.keys = list(dict.fromkeys(rows.keys))
+        for row in _greenlet.paced(chain.from_iterable(found.partitions(_FETCHED))):
+            if rows.keys is not None:
+                rows.keys[tuple(row[:count])] = None
+            for each, value in zip(fields, row[count:], strict=True):
+                files = (TrackedFile.of(stored) for stored in stored_files(value) if each.clears(stored))
+                rows.files[each].update(dict.fromkeys(files))
         return rows
 
     def _selecting(self, fields: Sequence[FileField]) -> Select[Any]:

@@ -7,6 +7,7 @@ After the end nothing fails: there is nobody left who could act on it.
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import batched
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -22,6 +23,9 @@ from async_storages.integrations.sqlalchemy.scopes import Options, Scope
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
 __all__ = ["ask_before_commit", "finish"]
+
+_AT_A_TIME = 100
+"""Files between which others get their turn."""
 
 
 def ask_before_commit(scope: Scope) -> None:
@@ -102,7 +106,7 @@ def _tell(scopes: Iterable[Scope]) -> None:
 
 async def _finish(scopes: Iterable[Scope], options: Options) -> None:
     for scope in scopes:
-        inherited = scope.let_go()
+        inherited = await _greenlet.spawn(scope.let_go)
         try:
             async with asyncio.timeout(options.removal_timeout):
                 await _remove_unnamed(scope, inherited, options)
@@ -111,59 +115,63 @@ async def _finish(scopes: Iterable[Scope], options: Options) -> None:
 
 
 async def _remove_unnamed(scope: Scope, inherited: Collection[TrackedFile], options: Options) -> None:
-    unnamed = await _unnamed(scope, inherited)
-    taken = holds.take(file for file in unnamed if not _is_kept(scope, file))
-    scope.forget(taken)
     try:
-        await remove(taken, concurrency=options.concurrency)
-    finally:
-        holds.note_removed(taken)
+        unnamed = await _greenlet.spawn(_unnamed, scope, inherited)
+    except BaseException as error:
+        scope.keep(scope.made)
+        tell_kept([*scope.made_or_dropped, *inherited], f"the database cannot be asked about it ({error!r})")
+        if isinstance(error, Exception):
+            return
+        raise
+    for batch in batched(unnamed, _AT_A_TIME):
+        taken = holds.take(file for file in batch if not _is_kept(scope, file))
+        scope.forget(taken)
+        try:
+            await remove(taken, concurrency=options.concurrency)
+        finally:
+            holds.note_removed(taken)
+        await asyncio.sleep(0)
 
 
 def _is_kept(scope: Scope, file: TrackedFile) -> bool:
     return file in scope.made and scope.made[file].is_kept
 
 
-async def _unnamed(scope: Scope, inherited: Collection[TrackedFile]) -> list[TrackedFile]:
-    """The files that no row names, as far as the database can tell; none if it cannot be asked."""
-    asked = scope.questionable if scope.is_committed else scope.made_or_dropped if scope.answer else list(scope.made)
-    try:
-        removable = await _answered(scope, asked, inherited)
-    except BaseException as error:
-        scope.keep(scope.made)
-        tell_kept([*asked, *inherited], f"the database cannot be asked about it ({error!r})")
-        if isinstance(error, Exception):
-            return []
-        raise
+def _unnamed(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile]:
+    """The files that no row names, as far as the database can tell."""
     if scope.is_committed:
-        removable += scope.dropped_for_sure
-    scope.keep(scope.made.keys() - set(removable))
+        removable = [*_unnamed_at_commit(scope, inherited), *scope.dropped_for_sure]
+    elif scope.answer is not None:  # the COMMIT was sent, and nobody has heard the answer
+        _greenlet.wait_for(_settled(scope.answer))
+        removable = _unnamed_now(scope, {*scope.made_or_dropped, *inherited}, is_uncertain=True)
+    else:
+        removable = _unnamed_now(scope, {*scope.made, *inherited})
+    scope.keep(scope.made.keys() - set(removable) if scope.made else ())
     return removable
 
 
-async def _answered(
-    scope: Scope, asked: Collection[TrackedFile], inherited: Iterable[TrackedFile]
-) -> list[TrackedFile]:
+def _unnamed_at_commit(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile]:
+    """What was answered before the commit, but for what others may have written since."""
     answer, inquiry = scope.answer, scope.inquiry
-    again = set(inherited)
+    if answer is None or inquiry is None:  # there was no connection that could commit
+        return _unnamed_now(scope, {*scope.questionable, *inherited})
+    _tell_unsure(answer)
+    unnamed = [file for file in _greenlet.paced(inquiry.files) if not answer.keeps(file)]
+    doubtful = inquiry.doubtful if answer.is_final else unnamed
+    again = {*inherited, *(file for file in _greenlet.paced(doubtful) if not answer.keeps(file))}
+    return [*(file for file in _greenlet.paced(unnamed) if file not in again), *_unnamed_now(scope, again)]
+
+
+def _unnamed_now(scope: Scope, files: set[TrackedFile], *, is_uncertain: bool = False) -> list[TrackedFile]:
+    """Ask anew, and again about those that transactions of this process have named meanwhile."""
     removable: list[TrackedFile] = []
-    if scope.is_committed and answer is not None and inquiry is not None:
-        unnamed = [file for file in asked if file not in answer.staying]
-        doubtful = unnamed if not answer.is_final else [file for file in unnamed if file in inquiry.doubtful]
-        removable = [file for file in unnamed if file not in doubtful]
-        again.update(doubtful)
+    while files:
+        inquiry = Inquiry(files)
+        answer = _ask_anew(scope, files, is_uncertain=is_uncertain)
         _tell_unsure(answer)
-    else:
-        again.update(asked)
-        if answer is not None:  # the COMMIT was sent, and nobody has heard the answer
-            await _settled(answer)
-    while again:
-        inquiry = Inquiry(again)
-        found = await _greenlet.spawn(_ask_anew, scope, again, answer is not None and not scope.is_committed)
-        _tell_unsure(found)
-        unnamed = [file for file in again if file not in found.staying]
-        again = inquiry.doubtful.intersection(unnamed)
-        removable += [file for file in unnamed if file not in again]
+        unnamed = [file for file in _greenlet.paced(files) if not answer.keeps(file)]
+        files = inquiry.doubtful.intersection(unnamed)
+        removable += [file for file in unnamed if file not in files]
     return removable
 
 

@@ -1,6 +1,6 @@
 """What is done to files before a flush writes its rows."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -317,7 +317,7 @@ class Flush:
         if self._dropped.get(connection):
             fields = [field for chosen in wanted.values() for field in chosen]
             self._check(connection, fields)
-            refuse_removals(self._options, [file for _, file in self._dropped[connection]])
+            refuse_removals(self._options, self._dropped[connection][0][1])
         if self._options.claims is None:  # which has looked for them
             check_stored(replaced)
 
@@ -430,22 +430,22 @@ def claim(transactions: Transactions, connection: Connection, named: Iterable[tu
         scope.claimed.update(file.file_id for file in wanted)
 
 
-def doom(options: Options, dropped: Sequence[TrackedFile], connection: Connection) -> None:
+def doom(options: Options, dropped: Collection[TrackedFile], connection: Connection) -> None:
     """Tell a ledger which files fewer rows name."""
     if options.claims is not None:
         options.claims.doom(connection, dropped)
 
 
-def refuse_removals(options: Options, dropped: Sequence[TrackedFile]) -> None:
+def refuse_removals(options: Options, dropped: TrackedFile) -> None:
     """Refuse what a plain Session could not remove.
 
     Raises:
         InvalidArgumentException: There is neither a ledger nor an AsyncSession.
     """
-    if options.claims is None and dropped and not _greenlet.is_inside():
+    if options.claims is None and not _greenlet.is_inside():
         raise InvalidArgumentException(
             "a plain Session cannot remove the file that is replaced or deleted: use AsyncSession, a ledger, "
             "or a column with on_delete='keep'",
             operation="flush",
-            file_id=dropped[0].file_id,
+            file_id=dropped.file_id,
         )

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from threading import Lock
 from weakref import WeakSet
 
+from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
 __all__ = ["Inquiry", "hold", "is_leaving", "may_be_gone", "note_removed", "release", "take"]
@@ -31,7 +32,7 @@ class Inquiry:
     """
 
     def __init__(self, files: Iterable[TrackedFile]) -> None:
-        self.files = set(files)
+        self.files = set(_greenlet.paced(files))
         self.doubtful: set[TrackedFile] = set()
         _inquiries.add(self)
 

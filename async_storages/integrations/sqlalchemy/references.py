@@ -90,10 +90,9 @@ class Answer:
     is_final: bool = True
     transactions: list[tuple[Engine, int | None]] = field(default_factory=list)
 
-    @property
-    def staying(self) -> set[TrackedFile]:
-        """Files that must not be removed."""
-        return self.named | self.unsure
+    def keeps(self, file: TrackedFile) -> bool:
+        """Whether a file must not be removed."""
+        return file in self.named or file in self.unsure
 
     def add(self, other: "Answer") -> None:
         """Join the answer of another connection."""
@@ -107,14 +106,13 @@ class Answer:
 
 
 def may_hold(fields: Iterable[FileField], files: Collection[TrackedFile]) -> list[FileField]:
-    """The columns that can hold the id of one of the files, by their storages."""
+    """The columns that can hold the id of one of the files, by their storages; one file of each storage will do."""
     routers: dict[int, bool] = {}
     chosen = []
-    representatives = list({file.address: file for file in files}.values())
     for each in fields:
         router = router_of(each)
         if id(router) not in routers:
-            routers[id(router)] = any(_may_serve(router, file) for file in representatives)
+            routers[id(router)] = any(_may_serve(router, file) for file in files)
         if routers[id(router)]:
             chosen.append(each)
     return chosen
@@ -241,12 +239,15 @@ def ask(connection: Connection, locations: Iterable[Location], files: Collection
     """
     answer = Answer()
     for router, columns in _byrouter_of(locations):
-        asked = [file for file in files if _may_serve(router, file)]
-        answer.unsure.update(asked if any(each.is_hidden for each in columns) else ())
         readable = [each for each in columns if not each.is_hidden]
+        serves: dict[Address | None, bool] = {}
         by_id: dict[str, list[TrackedFile]] = {}
-        for file in asked:
-            by_id.setdefault(file.file_id, []).append(file)
+        for file in _greenlet.paced(files):
+            if file.address not in serves:
+                serves[file.address] = _may_serve(router, file)
+            if serves[file.address]:
+                by_id.setdefault(file.file_id, []).append(file)
+                answer.unsure.update([file] if len(readable) < len(columns) else ())
         for file_id in _found(connection, router, readable, by_id, answer):
             answer.named.update(by_id[file_id])
     if not answer.transactions:
@@ -312,7 +313,7 @@ def _found(
     answer: Answer,
 ) -> Iterator[str]:
     dialect = connection.dialect
-    for batch in batched(sorted(ids), _IDS):
+    for batch in batched(ids, _IDS):
         spelled = _spelled(router, batch)
         parameters = _parameters(list(spelled), dialect.name)
         for columns in batched(locations, _COLUMNS):

@@ -8,13 +8,14 @@ the database is asked.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Flag, auto
+from itertools import batched
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import SessionTransaction
 
 from async_storages.files import Fate, StoredFile
-from async_storages.integrations.sqlalchemy import holds
+from async_storages.integrations.sqlalchemy import _greenlet, holds
 from async_storages.integrations.sqlalchemy.file_columns import FileField, exchanged, items
 from async_storages.integrations.sqlalchemy.holds import Inquiry
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
@@ -45,6 +46,9 @@ class Mention(Flag):
     KEPT = auto()
     DOUBTFUL = auto()
 
+
+_AT_A_TIME = 100
+"""Files between which others get their turn."""
 
 _NO_QUESTION = (Mention.ADDED_EXCLUSIVELY, Mention.DROPPED_EXCLUSIVELY)
 _DROPS = Mention.DROPPED | Mention.DROPPED_EXCLUSIVELY
@@ -124,7 +128,10 @@ class Scope:
 
     def let_go(self) -> list[TrackedFile]:
         """The transaction has ended: it names nothing any more that others do not see; see `holds.release`."""
-        inherited = holds.release(self.held)
+        inherited: list[TrackedFile] = []
+        for batch in batched(self.held, _AT_A_TIME):
+            inherited += holds.release(batch)
+            _greenlet.give_way()
         self.held.clear()
         return inherited
 
@@ -170,19 +177,28 @@ class Scope:
     @property
     def questionable(self) -> list[TrackedFile]:
         """Files of which the database is asked whether rows name them."""
-        chosen = [file for file, mention in self.mentions.items() if file in self.made or mention & _DROPS]
-        asked = {file: self.mentions.get(file, Mention.DOUBTFUL) for file in (*self.made, *chosen)}
-        return [file for file, mention in asked.items() if mention not in _NO_QUESTION and Mention.KEPT not in mention]
+        unmentioned = (file for file in self.made if file not in self.mentions)
+        return [
+            *unmentioned,
+            *(file for file, each in _greenlet.paced(self.mentions.items()) if self._asks(file, each)),
+        ]
+
+    def _asks(self, file: TrackedFile, mention: Mention) -> bool:
+        if mention in _NO_QUESTION or mention & Mention.KEPT:
+            return False
+        return bool(mention & _DROPS) or file in self.made
 
     @property
     def dropped_for_sure(self) -> list[TrackedFile]:
         """Files whose only row was that which names them no longer, as their columns say."""
-        return [file for file, mention in self.mentions.items() if mention == Mention.DROPPED_EXCLUSIVELY]
+        mentions = _greenlet.paced(self.mentions.items())
+        return [file for file, mention in mentions if mention == Mention.DROPPED_EXCLUSIVELY]
 
     @property
     def made_or_dropped(self) -> list[TrackedFile]:
         """All files that this transaction may leave without a row, however it has ended."""
-        return list(dict.fromkeys([*self.made, *(file for file, each in self.mentions.items() if each & _DROPS)]))
+        dropped = (file for file, mention in _greenlet.paced(self.mentions.items()) if mention & _DROPS)
+        return list(dict.fromkeys([*self.made, *dropped]))
 
     def keep(self, files: Iterable[TrackedFile]) -> None:
         """From now on these files are like any other; no rollback removes them."""

@@ -23,6 +23,10 @@ class TrackedFile:
     address: Address | None
     stored: StoredFile = field(compare=False)
 
+    def __hash__(self) -> int:
+        """Of the id alone, as there may be very many files in one place."""
+        return hash(self.file_id)
+
     @classmethod
     def of(cls, stored: StoredFile) -> "TrackedFile":
         """The file of a file object."""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.connections import park, watch
 from async_storages.integrations.sqlalchemy.endings import finish
 from async_storages.integrations.sqlalchemy.file_columns import FileField, fields_of, items, known_fields, mapper_of
@@ -64,14 +65,15 @@ class Transactions:
 
     def locate(self, files: Iterable[TrackedFile], options: Mapping[str, Any] = _NONE) -> None:
         """Note the columns that may name files, as this transaction sees them now, for the question before the end."""
-        chosen = list(files)
-        if not chosen or self.options.claims is not None:
+        if self.options.claims is not None:
             return
+        places = {file.address: file for file in _greenlet.paced(files)}
         located = self.scope.located
-        for bind, fields in self._by_bind(may_hold(known_fields(), chosen)).items():
+        for bind, fields in self._by_bind(may_hold(known_fields(), places.values())).items():
             connection = self._session.connection(bind_arguments={"bind": bind})
             located.setdefault(connection, set()).update(locate(connection, fields, options))
-        self.watch()
+        if places:
+            self.watch()
 
     def watch(self) -> None:
         """Be asked before a connection of the transaction commits."""
@@ -81,7 +83,8 @@ class Transactions:
     def _note_columns(self, scope: Scope) -> None:
         """Note the columns that may name new files, for a question after the end: a flush that failed located none."""
         if scope.made and self.options.claims is None:
-            for bind, fields in self._by_bind(may_hold(known_fields(), scope.made)).items():
+            places = {file.address: file for file in scope.made}
+            for bind, fields in self._by_bind(may_hold(known_fields(), places.values())).items():
                 scope.unasked.setdefault(bind.engine, set()).update(fields)
 
     def _by_bind(self, fields: Iterable[FileField]) -> "dict[Engine | Connection, list[FileField]]":

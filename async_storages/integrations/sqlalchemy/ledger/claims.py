@@ -157,7 +157,12 @@ class Claims:
     def doom(self, connection: Connection, files: Collection[TrackedFile]) -> None:
         """Say that rows name files no longer, if the transaction is committed."""
         if files:
-            chosen = {file.file_id: label_of(file) for file in files}
+            labels: dict[Address | None, str] = {}
+            chosen: dict[str, str] = {}
+            for file in _greenlet.paced(files):
+                if file.address not in labels:
+                    labels[file.address] = label_of(file)
+                chosen[file.file_id] = labels[file.address]
             entries.doom(connection, self._databases.table, chosen, self._retain)
             reached(Step.DOOMED)
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import batched
+from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, false, literal, select, true, update
 
 from async_storages.errors import FileGoneException
+from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
+from async_storages.integrations.sqlalchemy.ledger.tables import State, given, insert, now
 
 __all__ = ["Entry", "claim", "doom", "known", "unpin"]
 
@@ -126,19 +129,26 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
         retain: Seconds.
     """
     count = 0
-    for batch in batched(sorted(storages), BATCH):
-        free = (
-            select(table.c.id)
-            .where(table.c.id.in_(batch), table.c.state == State.LIVE, table.c.pinned.is_(False))
-            .with_for_update(skip_locked=True)
+    in_order = merge(*(sorted(batch) for batch in batched(storages, BATCH)))  # sorting all at once would take long
+    for batch in batched(_greenlet.paced(in_order), BATCH):
+        labels = [storages[each] for each in batch]
+        count += _doom(
+            connection, table, given({"id": batch, "storage": labels}, connection.dialect), len(batch), retain
         )
-        doomed = {"state": State.DOOMED, "until": now() + retain}
-        changed = connection.execute(update(table).where(table.c.id.in_(free)).values(doomed))
-        count += changed.rowcount
-        if changed.rowcount < len(batch):
-            rows = [
-                {"id": each, "storage": storages[each], "since": now(), "pinned": False, **doomed} for each in batch
-            ]
-            added = connection.execute(insert(table, connection.dialect).values(rows).on_conflict_do_nothing())
-            count += added.rowcount
     return count
+
+
+def _doom(connection: Connection, table: Table, files: Any, number: int, retain: float) -> int:
+    free = (
+        select(table.c.id)
+        .where(table.c.id.in_(select(files.c.id)), table.c.state == State.LIVE, table.c.pinned.is_(False))
+        .with_for_update(skip_locked=True)
+    )
+    doomed = {"state": State.DOOMED, "until": now() + retain}
+    changed = connection.execute(update(table).where(table.c.id.in_(free)).values(doomed)).rowcount
+    if changed == number:
+        return changed
+    row = {"id": files.c.id, "storage": files.c.storage, "since": now(), "pinned": false()}
+    row |= {"state": literal(State.DOOMED.value, table.c.state.type), "until": doomed["until"]}
+    new = insert(table, connection.dialect).from_select(list(row), select(*row.values()).where(true()))
+    return changed + connection.execute(new.on_conflict_do_nothing()).rowcount

@@ -7,10 +7,12 @@ row beside it, but could not change that row. On SQLite, which has one writer, i
 `stored_files_columns` has a row for each column that may name files: a worker that does not know one deletes nothing.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, Index, MetaData, String, Table, Unicode
+from sqlalchemy import Boolean, Column, Double, Index, MetaData, String, Table, Unicode, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -26,6 +28,7 @@ __all__ = [
     "State",
     "add_ledger_tables",
     "columns_of",
+    "given",
     "insert",
     "journal_of",
     "name_of",
@@ -131,6 +134,21 @@ type ColumnName = tuple[str, str]
 def name_of(field: FileField) -> ColumnName:
     """As a file column is known to other processes."""
     return field.column.table.fullname, field.column.name
+
+
+def given(columns: Mapping[str, Sequence[str]], dialect: Dialect) -> Any:
+    """Rows of text as a table of a query: one parameter for each column, however many rows; else compiling takes long.
+
+    Args:
+        columns: Names of columns, and their values.
+        dialect: PostgreSQL's or SQLite's.
+    """
+    if dialect.name == "postgresql":
+        lists = [cast(list(values), postgresql.ARRAY(Unicode())) for values in columns.values()]
+        return func.unnest(*lists).table_valued(*columns, name="given").render_derived()
+    rows = func.json_each(json.dumps(list(zip(*columns.values(), strict=True)))).table_valued("value")
+    items = [func.json_extract(rows.c.value, f"$[{number}]").label(name) for number, name in enumerate(columns)]
+    return select(*items).subquery("given")
 
 
 def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":
