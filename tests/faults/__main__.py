@@ -1,4 +1,4 @@
-"""`make faults`: kill processes a few hundred times, and print what was lost or left.
+"""`make faults`: kill processes a few hundred times, stop some beyond grace and lease, and print what was lost or left.
 
 python -m tests.faults [--kills 200] [--seed 7]
 """
@@ -20,10 +20,12 @@ from async_storages.integrations.sqlalchemy.ledger.steps import Step
 from async_storages.testing.postgres import postgres_server
 from async_storages.testing.seaweedfs import seaweedfs_server
 from tests.faults.conftest import s3_options
-from tests.faults.harness import Tally, killed_at, run_rounds
+from tests.faults.harness import Tally, killed_at, run_eight, run_rounds, run_stop
 from tests.faults.places import Place, judge, prepare
 
 _ROUNDS = 4
+_SECONDS = 1.0
+"""The grace and the lease of those that are stopped for longer."""
 
 
 def main():
@@ -33,7 +35,7 @@ def main():
     options = parser.parse_args()
     logging.getLogger("async_storages").setLevel(logging.ERROR)
     _say(f"seed {options.seed}")
-    _say(f"{'':<32}{'kills':>6}{'lost':>6}{'leaked':>8}{'seconds':>10}")
+    _say(f"{'':<32}{'kills':>6}{'stops':>6}{'lost':>6}{'leaked':>8}{'seconds':>10}")
     with ExitStack() as stack:
         sites = _Sites(stack)
         tallies = [_run(sites, name, Random(f"{options.seed} {name}"), options.kills // len(KINDS)) for name in KINDS]
@@ -90,8 +92,17 @@ def _run(sites, name, random, kills):
     place = sites.make(**KINDS[name])
     while tally.kills.total() < enough:
         run_rounds(place, random, tally, _ROUNDS)
+    brief = replace(sites.make(**KINDS[name]), seconds=_SECONDS)
+    for _ in range(max(_ROUNDS, kills // _ROUNDS)):
+        run_stop(brief, random, tally)
+    tally.add(asyncio.run(judge(brief, random)))
+    if not place.is_sqlite:
+        run_eight(place, random, tally)
+        tally.add(asyncio.run(judge(place, random)))
     seconds = time.monotonic() - begun
-    _say(f"{name:<32}{tally.kills.total():6}{len(tally.lost):6}{len(tally.leaked):8}{seconds:10.1f}")
+    _say(
+        f"{name:<32}{tally.kills.total():6}{tally.stops.total():6}{len(tally.lost):6}{len(tally.leaked):8}{seconds:10.1f}"
+    )
     for file in sorted(tally.lost | tally.leaked):
         _say(f"  {file}")
     return tally

@@ -5,9 +5,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
+from async_storages import FileExistsException, FileGoneException
 from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from tests.faults.mutants import SMALL_BATCHES
 from tests.faults.operations import NOT_ON_SQLITE, ONLY_AT_STEPS, OPERATIONS
-from tests.faults.places import judge, let_time_pass
+from tests.faults.places import judge, let_time_pass, wait_until_over
 from tests.faults.processes import ANY, Moment, Task
 
 WORK = ("create", "storage save", "roll back", "replace", "raw SQL delete", "drop")
@@ -26,6 +28,11 @@ AT_STEPS = {
 """The operations of an application that reach its steps; a worker reaches all others."""
 
 OUTSIDE = "from outside"
+TOLERATED = (FileGoneException, FileExistsException)
+STOPS = (Step.INTENT_WRITTEN, Step.OBJECT_WRITTEN, Step.UPLOADED)
+"""An application holds no lock there: on SQLite nobody else could write."""
+
+STOPS_OF_A_WORKER = (Step.DELETING, Step.OBJECT_DELETED)
 _STEPS_OF_A_WORKER = [step for step in Step if step not in AT_STEPS and not step.name.startswith("MARK_")]
 
 
@@ -46,9 +53,11 @@ class Tally:
         kills: By moment.
         lost: Files that rows named and that were missing.
         leaked: What was left, or would be: files, rows of the ledger, entries of the journal, files it does not know.
+        stops: How often a process was stopped, by moment.
     """
 
     kills: Counter[str] = field(default_factory=Counter)
+    stops: Counter[str] = field(default_factory=Counter)
     lost: set[str] = field(default_factory=set)
     leaked: set[str] = field(default_factory=set)
 
@@ -88,6 +97,33 @@ def run_rounds(place, random, tally, count):
         run_round(place, random, tally)
         asyncio.run(let_time_pass(place, random))
     tally.add(asyncio.run(judge(place, random)))
+
+
+def run_stop(place, random, tally):
+    """An application or a worker is stopped beyond its grace or lease, while two other workers pass, and goes on."""
+    is_worker = random.random() < 0.5
+    steps = STOPS_OF_A_WORKER if is_worker else STOPS
+    moment = Moment(str(random.choice(steps)), random.randint(1, 3), stops=True)
+    lanes = () if is_worker else _lanes(place, random, 2)
+    Task(place, (WORK,), tolerated=TOLERATED).run()
+    slow = Task(place, lanes, moment, mutant=SMALL_BATCHES, tolerated=TOLERATED).start()
+    if slow.has_stopped():
+        asyncio.run(wait_until_over(place))
+        for _ in range(2):
+            Task(place, tolerated=TOLERATED).run()
+        slow.wake()
+        tally.stops[moment.name] += 1
+    assert not slow.end()
+
+
+def run_eight(place, random, tally):
+    """Eight workers over one backlog, half of which are killed."""
+    Task(place, (("drop",) * 6, WORK, ("roll back",) * 4), tolerated=TOLERATED).run()
+    asyncio.run(let_time_pass(place, random))
+    moments = [_moment(random, _STEPS_OF_A_WORKER) for _ in range(4)] + [None] * 4
+    workers = [Task(place, (), moment, mutant=SMALL_BATCHES).start() for moment in moments]
+    for worker in workers:
+        tally.count(worker, worker.moment.name if worker.moment else OUTSIDE)
 
 
 def _moment(random, steps):

@@ -1,8 +1,10 @@
 """A database and a storage that processes share and are killed over, and what is missing or left in them."""
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, text
@@ -11,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from async_storages import LocalStorage, S3Storage, registry
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
-from async_storages.integrations.sqlalchemy.ledger.tables import State
+from async_storages.integrations.sqlalchemy.ledger.tables import State, now
 from async_storages.storage import Storage
 from tests.integration.transactions.conftest import begin_with_begin
 from tests.support.ledgers import pass_time, settle
@@ -30,11 +32,19 @@ class Place:
         database: SQLAlchemy's URL.
         storage: The arguments of S3Storage, or the folder of a LocalStorage.
         isolation: Of the application's transactions; None for the database's default.
+        seconds: Of the ledger's grace and leases; None for as long as ever.
     """
 
     database: str
     storage: dict[str, Any] | str
     isolation: str | None = None
+    seconds: float | None = None
+
+    @property
+    def lifetimes(self):
+        if self.seconds is None:
+            return {}
+        return dict.fromkeys(("grace", "lease"), timedelta(seconds=self.seconds))
 
     @property
     def is_sqlite(self):
@@ -63,7 +73,7 @@ async def at_work(place):
         begin_with_begin(engine.sync_engine)
     async with place.open_storage() as storage:
         with registry.override("documents", storage):
-            ledger = FileLedger(engine, Base.metadata)
+            ledger = FileLedger(engine, Base.metadata, **place.lifetimes)
             makers = [async_sessionmaker(engine, expire_on_commit=False, twophase=each) for each in (False, True)]
             tracked = [enable_file_tracking(each, ledger=ledger) for each in makers]
             try:
@@ -134,6 +144,23 @@ async def let_time_pass(place, random=None, *, is_quiet=True):
             await pass_time(app.ledger)
         else:
             await _pass_time_beside(app)
+
+
+async def wait_until_over(place):
+    """Until nothing is in force any more, by the real clock; for places with short lifetimes."""
+    async with at_work(place) as app:
+        while await _is_in_force(app.ledger):  # noqa: ASYNC110 - only the clock goes on
+            await asyncio.sleep(0.02)
+
+
+async def _is_in_force(ledger):
+    databases = ledger._databases
+    is_pending = await databases.run_journal(_in_force, databases.journal_table)
+    return is_pending or await databases.plainly(_in_force, ledger.table)
+
+
+def _in_force(connection, table):
+    return connection.scalar(select(table.c.id).where(table.c.until > now()).limit(1)) is not None
 
 
 async def _pass_time_beside(app):

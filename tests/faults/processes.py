@@ -4,11 +4,13 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -42,11 +44,13 @@ class Moment:
         name: A step, or `ANY`.
         passage: The how manieth time that it passes there, from 1.
         waits: Whether it waits there, instead of being killed.
+        stops: Whether it is stopped there by a signal, with all its threads and clocks, until it is woken.
     """
 
     name: str
     passage: int = 1
     waits: bool = False
+    stops: bool = False
 
 
 @dataclass(eq=False)
@@ -108,6 +112,18 @@ class Task:
     def wait(self):
         """Until it waits at its moment."""
         assert self._hear() == self.moment.name, f"it never came there: {self}"
+
+    def has_stopped(self):
+        """Wait until it is stopped at its moment; False if it ended before it came there."""
+        if self._hear() != self.moment.name:
+            return False
+        state = Path(f"/proc/{self._process.pid}/stat")
+        while state.read_text().rpartition(") ")[2][0] != "T":
+            time.sleep(0.001)
+        return True
+
+    def wake(self):
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def go_on(self):
         self._ours.send("go on")
@@ -179,10 +195,13 @@ class _Moments:
         self._passages += 1
         if self._passages != self._chosen.passage:
             return
-        if not self._chosen.waits:
+        if not (self._chosen.waits or self._chosen.stops):
             os.kill(os.getpid(), signal.SIGKILL)
-        self._parent.send(name)
-        self._parent.recv()
+        self._parent.send(self._chosen.name)
+        if self._chosen.stops:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        else:
+            self._parent.recv()
 
 
 async def _operate(task):

@@ -1,6 +1,7 @@
 """A process stands still for longer than the grace, or than the lease, while others go on; then it goes on, too."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from async_storages import FileGoneException
 from async_storages.integrations.sqlalchemy.ledger.steps import Step
 from tests.faults.harness import AT_STEPS, WORK
 from tests.faults.mutants import SMALL_BATCHES
-from tests.faults.places import CLEAN, judge, let_time_pass
+from tests.faults.places import CLEAN, judge, let_time_pass, wait_until_over
 from tests.faults.processes import Moment, Task
 
 WITHOUT_A_LOCK = (Step.INTENT_WRITTEN, Step.OBJECT_WRITTEN, Step.UPLOADED)
@@ -58,3 +59,28 @@ def test_a_worker(postgres_place, step, is_over):
     asyncio.run(let_time_pass(postgres_place))
     slow = Task(postgres_place, moment=Moment(str(step), waits=True), mutant=SMALL_BATCHES)
     stand_still(slow, is_over=is_over)
+
+
+@pytest.mark.parametrize("step", WITHOUT_A_LOCK)
+def test_an_application_that_is_stopped_beyond_its_grace(place, step):
+    """By a signal and by real time: all its clocks go on, and nothing in it notices before it is woken."""
+    assert not Task(place).run()
+    brief = replace(place, seconds=1.0)
+    stop(Task(brief, (AT_STEPS[step],), Moment(str(step), stops=True), tolerated=(FileGoneException,)))
+
+
+@pytest.mark.parametrize("step", [Step.LOCKED, Step.CONDEMNED, Step.DELETING, Step.OBJECT_DELETED])
+def test_a_worker_that_is_stopped_beyond_its_lease(postgres_place, step):
+    assert not Task(postgres_place, (WORK,)).run()
+    asyncio.run(let_time_pass(postgres_place))
+    brief = replace(postgres_place, seconds=1.0)
+    stop(Task(brief, moment=Moment(str(step), stops=True), mutant=SMALL_BATCHES))
+
+
+def stop(slow):
+    assert slow.start().has_stopped(), "it never came there"
+    asyncio.run(wait_until_over(slow.place))
+    assert not Task(slow.place, passes=2).run()
+    slow.wake()
+    assert not slow.end()
+    assert asyncio.run(judge(slow.place)) == CLEAN

@@ -19,7 +19,7 @@ def backlog(postgres_place):
     return 24
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, 3, 8])
 def test_at_once(postgres_place, backlog, count):
     workers = [Task(postgres_place, mutant=SMALL_BATCHES).start() for _ in range(count)]
     assert not any(worker.end() for worker in workers)

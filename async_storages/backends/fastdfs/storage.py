@@ -46,7 +46,7 @@ class FastDFSStorage(Storage):
     type that the extension does not tell are kept as its metadata, at the cost of one more round trip.
 
     Args:
-        config: The settings; what is given beside it goes first.
+        config: The settings, or a list of trackers; what is given beside settings goes first.
         tracker_servers: See `FastdfsConfig` for this and the next ones.
         group: The group to upload to.
         store_path_index: The disk to upload to.
@@ -71,7 +71,7 @@ class FastDFSStorage(Storage):
 
     def __init__(
         self,
-        config: FastdfsConfig | None = None,
+        config: FastdfsConfig | list[str] | tuple[str, ...] | None = None,
         *,
         tracker_servers: Iterable[str] | None = None,
         group: str | None = None,
@@ -96,7 +96,9 @@ class FastDFSStorage(Storage):
             "token_ttl": token_ttl,
         }
         said = {setting: value for setting, value in given.items() if value is not None}
-        self._config = validated(FastdfsConfig, {**(config.model_dump(exclude_unset=True) if config else {}), **said})
+        if isinstance(config, list | tuple) and tracker_servers is not None:
+            raise InvalidArgumentException("the trackers are given twice: as the first argument, and by their name")
+        self._config = validated(FastdfsConfig, {**_settings(config), **said})
         self._cluster = FastDFSCluster(
             self._config.tracker_servers,
             group=self._config.group,
@@ -383,6 +385,20 @@ class FastDFSStorage(Storage):
         if filename:
             query["filename"] = naming.clean_filename(filename)
         return f"{self._url_base}/{quote(file_id.key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+
+
+def _settings(config: object) -> dict[str, Any]:
+    """The settings that were said, by their names."""
+    match config:
+        case None:
+            return {}
+        case FastdfsConfig():
+            return config.model_dump(exclude_unset=True)
+        case list() | tuple():
+            return {"tracker_servers": config}
+    raise InvalidArgumentException(
+        f"give a FastdfsConfig, or a list of trackers such as ['10.0.0.1:22122'], not a {type(config).__name__}"
+    )
 
 
 def _options(config: FastdfsConfig, options: FastDFSOptions | None) -> FastDFSOptions:

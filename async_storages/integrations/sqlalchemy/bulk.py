@@ -20,7 +20,7 @@ from async_storages.integrations.sqlalchemy.comparator import is_sql
 from async_storages.integrations.sqlalchemy.file_columns import FileField, stored_files
 from async_storages.integrations.sqlalchemy.flush import check_stored, doom, refuse_removals
 from async_storages.integrations.sqlalchemy.ledger.databases import is_autocommitting
-from async_storages.integrations.sqlalchemy.previous_files import locked
+from async_storages.integrations.sqlalchemy.previous_files import can_lock_rows, locked
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.transactions import Transactions
 from async_storages.integrations.sqlalchemy.written_files import fields_by_name, files_in, refusal, values_of
@@ -158,7 +158,9 @@ class _Work:
             columns = [getattr(mapper.class_, each.key) if each.key in own else each.column for each in fields]
         found = select(*keys, *columns).where(*self.statement._where_criteria).order_by(*keys)  # noqa: SLF001
         found = found.options(*self.statement._with_options)  # noqa: SLF001 - criteria may be among them
-        return locked(found, self._connection, self._table)
+        if isinstance(self.statement, Delete) and not can_lock_rows(self._connection, self._table):
+            return found
+        return locked(found, self._table)
 
     @property
     def _table(self) -> Table:

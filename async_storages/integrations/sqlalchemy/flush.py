@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Null, Table
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
@@ -14,6 +14,7 @@ from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet, holds
+from async_storages.integrations.sqlalchemy.comparator import is_sql
 from async_storages.integrations.sqlalchemy.file_columns import (
     FileField,
     fields_of,
@@ -30,6 +31,7 @@ from async_storages.integrations.sqlalchemy.scopes import Options, Scope
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.transactions import Transactions
 from async_storages.integrations.sqlalchemy.uploads import Announce, Assigned, upload_all
+from async_storages.integrations.sqlalchemy.written_files import refusal
 from async_storages.storage import Storage
 
 __all__ = ["Flush", "check_stored", "check_there", "claim", "doom", "refuse_removals"]
@@ -127,6 +129,7 @@ class Flush:
 
     def _prepare(self, changes: Sequence[_Change]) -> None:
         """Let files be named by rows that are about to be written."""
+        self._refuse_expressions(changes)
         named = [item for change in changes for _, value in change.values for item in items(value)]
         check_there(item for item in named if isinstance(item, StoredFile))
         self._upload(changes)
@@ -136,6 +139,16 @@ class Flush:
                 self._seen.setdefault(change.state, {})[field] = _files(value)
                 for stored in stored_files(value):
                     self._scope.name(stored)
+
+    def _refuse_expressions(self, changes: Iterable[_Change]) -> None:
+        """With a ledger, refuse what does not say which files the rows will name."""
+        for change in changes if self._options.claims is not None else ():
+            for field, value in change.values:
+                if is_sql(value) and not isinstance(value, Null):
+                    raise refusal(
+                        f"{change.state.class_.__name__}.{field.key} is set to an SQL expression, so nobody can tell "
+                        "which file the row names: assign the file's id"
+                    )
 
     def _note(self) -> None:
         mentioned: dict[TrackedFile, bool] = {}
@@ -290,7 +303,8 @@ class Flush:
     def _read_rows(
         self, mapper: Mapper[Any], wanted: Mapping[InstanceState[Any], list[FileField]], connection: Connection
     ) -> None:
-        rows = rows_now(connection, mapper, {_identity(state): fields for state, fields in wanted.items()})
+        identities = {_identity(state): fields for state, fields in wanted.items()}
+        rows = rows_now(connection, mapper, identities, only_deleted=wanted.keys() <= self._deleted)
         replaced = list[StoredFile]()
         for state, fields in wanted.items():
             self._read.update((state, field) for field in fields)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapper
 
 from async_storages.integrations.sqlalchemy.file_columns import FileField
 
-__all__ = ["Identity", "Row", "locked", "rows_now"]
+__all__ = ["Identity", "Row", "can_lock_rows", "locked", "rows_now"]
 
 type Identity = tuple[Any, ...]
 type Row = dict[FileField, Any]
@@ -19,7 +19,11 @@ _ASKED = 500
 
 
 def rows_now(
-    connection: Connection, mapper: Mapper[Any], wanted: Mapping[Identity, Iterable[FileField]]
+    connection: Connection,
+    mapper: Mapper[Any],
+    wanted: Mapping[Identity, Iterable[FileField]],
+    *,
+    only_deleted: bool = False,
 ) -> dict[Identity, Row]:
     """The values of some attributes of some objects, whose rows are locked until the transaction ends.
 
@@ -30,13 +34,15 @@ def rows_now(
         connection: The session's own.
         mapper: The class of the objects.
         wanted: Primary key → attributes, which must be of this mapper.
+        only_deleted: All of the rows are to be deleted.
     """
     fields = list(dict.fromkeys(field for chosen in wanted.values() for field in chosen))
     keys = len(mapper.primary_key)
     found: dict[Identity, Row] = {}
+    can_lock = not (fields and only_deleted) or can_lock_rows(connection, mapper.persist_selectable)
     for batch in batched(wanted, _ASKED) if fields else ():
-        statement = locked(_selecting(mapper, fields, batch), connection, mapper.persist_selectable)
-        for row in connection.execute(statement):
+        rows = _selecting(mapper, fields, batch)
+        for row in connection.execute(locked(rows, mapper.persist_selectable) if can_lock else rows):
             identity = tuple(row[:keys])
             chosen, values = wanted.get(identity, ()), zip(fields, row[keys:], strict=True)
             found[identity] = {field: value for field, value in values if field in chosen}
@@ -51,24 +57,16 @@ def _selecting(mapper: Mapper[Any], fields: Sequence[FileField], identities: Ite
     return found.where(tuple_(*key).in_(list(identities)))
 
 
-def locked(rows: Select[Any], connection: Connection, table: FromClause) -> Select[Any]:
-    """The same rows, locked as an UPDATE locks them: rows that refer to them can be inserted meanwhile.
-
-    A role that may only delete can lock nothing, and reads them as they are.
-    """
-    if isinstance(table, Table) and not _can_lock(connection, table):
-        return rows
+def locked(rows: Select[Any], table: FromClause) -> Select[Any]:
+    """The same rows, locked as an UPDATE locks them: rows that refer to them can be inserted meanwhile."""
     return rows.with_for_update(key_share=True, of=table if isinstance(table, Table) else None)
 
 
-_roles: dict[tuple[str, str | None, str], bool] = {}
-
-
-def _can_lock(connection: Connection, table: Table) -> bool:
-    if connection.dialect.name != "postgresql":
+def can_lock_rows(connection: Connection, table: FromClause) -> bool:
+    """Whether the role of a connection may lock rows that it is to delete: PostgreSQL asks for UPDATE on the table."""
+    if connection.dialect.name != "postgresql" or not isinstance(table, Table):
         return True
-    key = (connection.engine.url.render_as_string(), connection.engine.url.username, table.fullname)
-    if key not in _roles:
-        name = connection.dialect.identifier_preparer.format_table(table)
-        _roles[key] = bool(connection.scalar(select(func.has_any_column_privilege(func.to_regclass(name), "UPDATE"))))
-    return _roles[key]
+    options, quote = connection.get_execution_options(), connection.dialect.identifier_preparer.quote
+    schema = (options.get("schema_translate_map") or {}).get(table.schema, table.schema)
+    name = ".".join(quote(each) for each in (schema, table.name) if each is not None)
+    return bool(connection.scalar(select(func.has_any_column_privilege(func.to_regclass(name), "UPDATE"))))

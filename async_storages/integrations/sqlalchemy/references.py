@@ -383,13 +383,13 @@ def _branches(location: Location, dialect: Dialect) -> Iterator[str]:
 def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str]:
     """The items of lists; and a value that is no JSON names all ids that its text contains."""
     yield (
-        f"SELECT DISTINCT item.value FROM {table}, "  # noqa: S608 - quoted names
-        f"json_each(CASE WHEN {malformed} THEN '[]' ELSE {column} END) AS item "
-        "WHERE item.value IN (SELECT value FROM json_each(:ids))"
+        f"SELECT DISTINCT _item.value FROM {table}, "  # noqa: S608 - quoted names
+        f"json_each(CASE WHEN {malformed} THEN '[]' ELSE {column} END) AS _item "
+        "WHERE _item.value IN (SELECT value FROM json_each(:ids))"
     )
     yield (
-        f"SELECT DISTINCT asked.value FROM {table} JOIN json_each(:ids) AS asked "  # noqa: S608
-        f"WHERE {malformed} AND (instr({column}, asked.value) OR instr({column}, asked.key))"
+        f"SELECT DISTINCT _asked.value FROM {table} JOIN json_each(:ids) AS _asked "  # noqa: S608
+        f"WHERE {malformed} AND (instr({column}, _asked.value) OR instr({column}, _asked.key))"
     )
 
 
@@ -398,29 +398,29 @@ def _in_postgresql(
 ) -> Iterator[str]:
     """One look into an index for each id; without an index the table is read once for all of them."""
     if not isinstance(held, ARRAY | JSON):
-        yield _each_id(f"SELECT 1 FROM {table} WHERE {column} = asked.id")  # noqa: S608 - quoted names
+        yield _each_id(f"SELECT 1 FROM {table} WHERE {column} = _asked.id")  # noqa: S608 - quoted names
     elif is_indexed:
-        item = "ARRAY[asked.id]" if isinstance(held, ARRAY) else "jsonb_build_array(asked.id)"
+        item = "ARRAY[_asked.id]" if isinstance(held, ARRAY) else "jsonb_build_array(_asked.id)"
         lists = column if isinstance(held, ARRAY) else f"CAST({column} AS JSONB)"
         yield _each_id(f"SELECT 1 FROM {table} WHERE {lists} @> {item}")  # noqa: S608
     elif isinstance(held, ARRAY):
-        yield f"SELECT DISTINCT id FROM {table}, unnest({column}) AS item(id) WHERE id = ANY(:ids)"  # noqa: S608
+        yield f"SELECT DISTINCT _item.id FROM {table}, unnest({column}) AS _item(id) WHERE _item.id = ANY(:ids)"  # noqa: S608
     else:
         malformed = _malformed(column, dialect)
         lists = f"CASE WHEN {malformed} THEN '[]' ELSE CAST({column} AS JSONB) END"
         yield (  # the path also finds what is no list, and does not fail
-            f"SELECT DISTINCT value #>> '{{}}' FROM {table}, jsonb_path_query({lists}, '$[*]') AS item(value) "  # noqa: S608
-            "WHERE value #>> '{}' = ANY(:ids)"
+            f"SELECT DISTINCT _item.value #>> '{{}}' FROM {table}, jsonb_path_query({lists}, '$[*]') AS _item(value) "  # noqa: S608
+            "WHERE _item.value #>> '{}' = ANY(:ids)"
         )
         text_ = f"CAST({column} AS TEXT)"
         yield (
-            f"SELECT DISTINCT asked.id FROM {table} JOIN unnest(:ids, :escaped) AS asked(id, escaped) "  # noqa: S608
-            f"ON {malformed} AND (strpos({text_}, asked.id) > 0 OR strpos({text_}, asked.escaped) > 0)"
+            f"SELECT DISTINCT _asked.id FROM {table} JOIN unnest(:ids, :escaped) AS _asked(id, escaped) "  # noqa: S608
+            f"ON {malformed} AND (strpos({text_}, _asked.id) > 0 OR strpos({text_}, _asked.escaped) > 0)"
         )
 
 
 def _each_id(rows: str) -> str:
-    return f"SELECT asked.id FROM unnest(:ids) AS asked(id) WHERE EXISTS ({rows})"  # noqa: S608
+    return f"SELECT _asked.id FROM unnest(:ids) AS _asked(id) WHERE EXISTS ({rows})"  # noqa: S608
 
 
 def _malformed(column: str, dialect: Dialect) -> str:

@@ -160,7 +160,7 @@ class Scope:
     @property
     def is_idle(self) -> bool:
         """It did nothing to files."""
-        return not (self.made or self.mentions or self.intents)
+        return not (self.made or self.mentions or self.intents or self.held)
 
     def is_named_for_sure(self, file: TrackedFile) -> bool:
         """Rows name the file if this is committed, as far as this transaction knows."""

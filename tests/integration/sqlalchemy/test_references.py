@@ -85,7 +85,7 @@ async def test_an_index_serves_it(fill, engine, kind):
         statement = text(f"EXPLAIN {_statement((location,), engine.dialect).text}")
         ids = bindparam("ids", type_=ARRAY(Unicode()))
         plan = (await connection.execute(statement.bindparams(ids), {"ids": ASKED})).scalars().all()
-    assert [line for line in plan if "Index Scan on ix_file" in line]
+    assert [line for line in plan if "ix_file" in line]
 
 
 def test_lists_of_other_databases_are_refused():

@@ -543,20 +543,6 @@ def mapped(table):
 
 
 class TestSweep:
-    async def test_refuses_to_doom_more_than_a_tenth(self, engine, sessions, storage, ledger):
-        await add(sessions, *map(str, range(10)))
-        for last in (1, 2):
-            async with engine.begin() as connection:
-                await connection.execute(text("DELETE FROM books WHERE id = :id"), {"id": last})
-            if last == 2:
-                with pytest.raises(SweepRefusedException, match="a tenth of 9"):
-                    await ledger.sweep(AT_ONCE)
-                assert await ledger.sweep(AT_ONCE, force=True) == 1
-            else:
-                assert await ledger.sweep(AT_ONCE) == 1
-            await ledger.drain()
-        assert await files(storage) == set(map(str, range(2, 10)))
-
     async def test_leaves_what_is_young(self, engine, sessions, storage, ledger):
         await add(sessions, "one")
         async with engine.begin() as connection:

@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched, count
@@ -28,6 +28,7 @@ from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.ledger import (
     adoption,
     entries,
+    inventory,
     journal,
     statistics,
     storages,
@@ -101,6 +102,7 @@ class FileLedger:
         owner: A name for this database that its copies do not have, such as the name of the deployment; None for its
             address. See `take_ownership`.
         concurrency: Deletions at once, at least 1.
+        wait: How long a session waits for a transaction of the ledger's own, on a connection beside its own.
 
     Attributes:
         table: The ledger's table.
@@ -129,13 +131,16 @@ class FileLedger:
         references: Iterable[Reference] = (),
         owner: str | None = None,
         concurrency: int = 8,
+        wait: timedelta = timedelta(seconds=30),
     ) -> None:
-        if min(grace, lease) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
-            raise InvalidArgumentException("grace and lease are above 0, retain is not below, concurrency at least 1")
+        if min(grace, lease, wait) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
+            raise InvalidArgumentException(
+                "grace, lease and wait are above 0, retain is not below, concurrency at least 1"
+            )
         chosen = _metadata(metadata)
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
         self._references = References(chosen, references, columns_of(self.table))
-        self._databases = Databases(engine, self.table)
+        self._databases = Databases(engine, self.table, wait.total_seconds())
         self._columns = KnownColumns(self._databases, self._references)
         self._owners = Owners(self._databases, owner)
         self._retain = retain.total_seconds()
@@ -416,39 +421,60 @@ class FileLedger:
             logger.warning("deleting files took longer than half of the lease: the rest is left to the next worker")
         return deleted
 
-    async def sweep(self, older_than: timedelta = timedelta(hours=24), *, force: bool = False) -> int:
+    async def sweep(
+        self,
+        older_than: timedelta = timedelta(hours=24),
+        *,
+        force: bool = False,
+        inventory: bool = False,
+        prefix: str | None = None,
+    ) -> int:
         """Find files that no row names although nobody said so: after raw SQL, cascades and bulk statements.
 
         They are doomed, not deleted: `drain` does that, and looks again before.
 
         Args:
-            older_than: How long ago the ledger has first known the file, at least.
+            older_than: How long ago the ledger has first known the file, at least; of an inventory, how long ago the
+                file was written.
             force: Doom more than ten files and a tenth of all, too.
+            inventory: List the storages as well, for files that neither a row nor the ledger knows, as after the
+                database was set back to an earlier day. Only keys that `save` and flushes generate count, in the
+                folders of the columns.
+            prefix: The inventory takes all generated keys that begin so, in whatever folder: say it only where
+                nobody else stores files.
 
         Returns:
             How many files were doomed.
 
         Raises:
+            InvalidArgumentException: A prefix without an inventory.
             SweepRefusedException: A storage has the mark of another database, a table of file columns is missing,
                 another process writes files into a column that this one does not know, or more than ten files and
                 a tenth of all would be doomed.
         """
+        if prefix is not None and not inventory:
+            raise InvalidArgumentException("prefix= is for sweep(inventory=True)", operation="sweep")
         await self._columns.register()
         await self._owners.check(storages.of_columns(self._references.fields()))
         await self._tell_malformed()
+        doomed = await self._sweep(self._unnamed(older_than), force=force)
+        if inventory:
+            doomed += await self._sweep(self._unknown(older_than, prefix), force=force)
+        return doomed
+
+    async def _sweep(self, batches: AsyncGenerator[list[Intent]], *, force: bool) -> int:
+        """Doom files, none of them if they are too many."""
         live = await self._databases.plainly(sweeping.count_live, self.table)
         found: dict[str, str] = {}
-        after: str | None = ""
-        while after is not None:
-            some, after = await self._databases.plainly(
-                sweeping.unnamed, self.table, self._references, older_than.total_seconds(), after
-            )
-            found |= {file.id: file.storage for file in some}
-            if len(found) > max(_FEW, live * _MOST_SWEPT) and not force:
-                raise SweepRefusedException(
-                    f"more than a tenth of {live} files are named by no row: if that is right, sweep with force=True",
-                    operation="sweep",
-                )
+        async with aclosing(batches):
+            async for some in batches:
+                found |= {file.id: file.storage for file in some}
+                if len(found) > max(_FEW, live * _MOST_SWEPT) and not force:
+                    raise SweepRefusedException(
+                        f"{len(found)} files are named by no row, more than {_FEW} and a tenth of {live}; if that is "
+                        "so, sweep with force=True",
+                        operation="sweep",
+                    )
         refusals: list[SweepRefusedException] = []
         places = await self._places([Intent(*file) for file in found.items()], refusals)
         if refusals:
@@ -457,6 +483,23 @@ class FileLedger:
         doomed = await self._databases.run(entries.doom, self.table, found, self._retain)
         reached(Step.SWEPT)
         return doomed
+
+    async def _unnamed(self, older_than: timedelta) -> AsyncGenerator[list[Intent]]:
+        after: str | None = ""
+        while after is not None:
+            some, after = await self._databases.plainly(
+                sweeping.unnamed, self.table, self._references, older_than.total_seconds(), after
+            )
+            yield some
+
+    async def _unknown(self, older_than: timedelta, prefix: str | None) -> AsyncGenerator[list[Intent]]:
+        for scope in inventory.scopes(self._references.fields(), prefix):
+            if prefix is None:
+                await self._owners.check_alone(scope.storage)
+            async with aclosing(inventory.listed(scope, older_than)) as batches:
+                async for ids in batches:
+                    unknown = await self._databases.plainly(inventory.unknown, self._databases, self._references, ids)
+                    yield [Intent(each, storages.label(scope.storage)) for each in sorted(unknown)]
 
     async def run(
         self,

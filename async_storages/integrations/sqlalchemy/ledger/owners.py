@@ -6,7 +6,8 @@ names the object goes with every copy of the database, and there it says that th
 
 import hashlib
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, Table, delete, select, text
@@ -64,6 +65,24 @@ class Owners:
                     await self._check(storage, mark)
                 self._owned.add(place)
 
+    async def check_alone(self, storage: Storage) -> None:
+        """See that no other ledger keeps files in a storage that can list them.
+
+        Raises:
+            SweepRefusedException: There is a mark of another database.
+        """
+        ours, proof = await self._marks_of(storage), await self._prove()
+        listing: Any = storage
+        async with aclosing(listing.list(f"{FOLDER}/")) as marks:
+            async for info in marks:
+                if str(storage.identify(info.file_id)) not in ours and await storage.read(info.file_id) != proof:
+                    raise SweepRefusedException(
+                        f"{storage!r} has the mark of another database, whose files look the same: say by `prefix=` "
+                        "where all files are this ledger's",
+                        operation="sweep",
+                        file_id=info.file_id,
+                    )
+
     async def take_over(self, chosen: Iterable[Storage]) -> None:
         """Make storages this ledger's, whosever they were; the marks of others stay where they are."""
         for storage in chosen:
@@ -112,7 +131,8 @@ class Owners:
             problem = "has lost its mark of this ledger" if found is None else "is marked by another database"
             raise SweepRefusedException(
                 f"{storage!r} {problem}: nothing is deleted from it. Is this a copy of a database? If the files are "
-                "its own, call `await ledger.take_ownership()`",
+                "its own, call `await ledger.take_ownership()`. If it is one database with two addresses, give each "
+                "FileLedger the same `owner=`",
                 operation="ledger",
                 file_id=mark,
             )

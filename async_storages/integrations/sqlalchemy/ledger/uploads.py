@@ -36,7 +36,6 @@ _REFUSALS = (
     FileTooLargeException,
     InvalidArgumentException,
     InvalidFileTypeException,
-    StorageException,
 )
 """Errors after which nothing is written any more."""
 

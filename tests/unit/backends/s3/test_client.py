@@ -27,6 +27,7 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from tests.support.patience import TIME_OUT
 from tests.support.scripted import Ending, reply, scripted
 
 CLOSED = b""
@@ -61,7 +62,7 @@ async def client_of(*answers, attempts=3, **options):
         client = S3Client(
             StaticCredentials(Credentials("key", "secret")),
             endpoint_url=server.url,
-            options=HttpOptions(read_timeout=1, retries=Retries(attempts=attempts, base=0)),
+            options=HttpOptions(read_timeout=TIME_OUT, retries=Retries(attempts=attempts, base=0)),
             **options,
         )
         try:
