@@ -91,6 +91,7 @@ class Person:
         session: An AsyncSession.
         savepoints: Those that are open, the outermost first.
         objects: Rows that are kept in memory, as an application's caches do.
+        orphans: Rows that the next flush deletes, as nothing owns them any more.
         written: For the transaction and each savepoint, the names of new files by the place they were put into.
         unseen: Ids of files that statements which no session understands have written in this transaction.
         dropped: Ids of those that such statements have dropped.
@@ -101,6 +102,7 @@ class Person:
     session: Any
     savepoints: list[Any]
     objects: list[Any]
+    orphans: list[Any]
     written: list[dict[Any, str]]
     unseen: set[str]
     dropped: set[str]
@@ -109,7 +111,7 @@ class Person:
 
     @classmethod
     def with_session(cls, session):
-        person = cls(session, [], [], [{}], set(), set(), set(), set())
+        person = cls(session, [], [], [], [{}], set(), set(), set(), set())
         event.listen(session.sync_session, "after_flush", person._flushed)
         return person
 
@@ -124,6 +126,7 @@ class Person:
     def forget(self):
         """The transaction has ended."""
         self.savepoints.clear()
+        self.orphans.clear()
         self.written[:] = [{}]
         self.unseen.clear()
         self.dropped.clear()
@@ -176,7 +179,7 @@ def is_refusal(error):
 def put(person, session, place, value):
     row = _row(person, session, place)
     setattr(row, place.attribute, value)
-    return row not in session.deleted
+    return row not in session.deleted and row not in person.orphans
 
 
 def remove(person, session, class_, id_):
@@ -225,7 +228,8 @@ def shelve(person, session, shelf_id, row_class, id_):
 def take_off(person, session, shelf_id):
     shelf = session.get(Shelf, shelf_id)
     if shelf is not None and shelf.books:
-        person.keep(shelf.books.pop())
+        person.orphans.append(shelf.books.pop())
+        person.keep(person.orphans[-1])
 
 
 def change_state(person, session, place, what):

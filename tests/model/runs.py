@@ -46,7 +46,7 @@ class Result:
 def run_chunks(url, tier, seeds, steps, without):
     """In a process of its own: one run for each seed, until one has found something."""
     engine.MAX_SHRINKING_SECONDS = 60
-    logging.getLogger("async_storages").setLevel(logging.CRITICAL)
+    logging.lastResort = None  # warnings are in the findings
     total = Result()
     with world(url, tier) as place:
         for seed in seeds:

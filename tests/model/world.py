@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sqlite3
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -68,8 +69,22 @@ class ModelStorage(TroubledStorage):
         self.undeleted.clear()
 
 
+class _Log(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
 class World:
     """Where programs run.
+
+    Attributes:
+        log: Warnings of the package since the last `clear`.
 
     Args:
         url: SQLAlchemy's, of a database with tables, for an asynchronous driver.
@@ -80,7 +95,9 @@ class World:
     def __init__(self, url, tier, storage):
         self.is_sqlite = url.startswith(SQLITE)
         self.storage = storage
-        self._url = url
+        self._handler = _Log()
+        self.log = self._handler.lines
+        logging.getLogger("async_storages").addHandler(self._handler)
         self._runner = asyncio.Runner()
         self.engine = create_async_engine(url, connect_args=_connect_args(url))
         if self.is_sqlite:
@@ -104,6 +121,7 @@ class World:
 
     def clear(self):
         self.storage.clear()
+        self.log.clear()
         for each in (holds._held, holds._wanted, holds._leaving):
             each.clear()
         if self.is_sqlite:
@@ -126,6 +144,7 @@ class World:
         await self.ledger.sweep(timedelta(0), force=True)
 
     def close(self):
+        logging.getLogger("async_storages").removeHandler(self._handler)
         self._onlooker.close()
         self.run(self._dispose())
         self._runner.close()
