@@ -3,7 +3,7 @@
 import asyncio
 import struct
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.pool import FastDFSOptions
@@ -22,7 +22,7 @@ FAST = FastDFSOptions(
 )
 """Options with which nothing takes long that goes wrong, and nothing times out that goes on."""
 
-ONCE = FastDFSOptions(retries=Retries(attempts=1))
+ONCE = replace(FAST, retries=Retries(attempts=1))
 """Options with which nothing is tried again."""
 
 

@@ -27,7 +27,7 @@ ONE_TIME_OUT = 1.5 * TIME_OUT
 def time_flies(seconds: float = math.inf) -> Iterator[None]:
     """Whenever nothing happens in the running loop, its clock jumps to the next timer; so many seconds at the most.
 
-    What happens in threads and other processes is not seen, so use it where the loop waits for what never comes.
+    What happens in threads and other processes is not seen: use it where nothing is waited for but what never comes.
     """
     with FlyingClock.of(asyncio.get_running_loop()).flying(seconds):
         yield
