@@ -1,6 +1,6 @@
 """The rows of `stored_files`, as sessions write them: in their own transactions, before the rows that name files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import batched
@@ -129,13 +129,21 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
         retain: Seconds.
     """
     count = 0
-    in_order = merge(*(sorted(batch) for batch in batched(storages, BATCH)))  # sorting all at once would take long
-    for batch in batched(_greenlet.paced(in_order), BATCH):
+    for batch in batched(_sorted(storages), BATCH):
         labels = [storages[each] for each in batch]
         count += _doom(
             connection, table, given({"id": batch, "storage": labels}, connection.dialect), len(batch), retain
         )
     return count
+
+
+def _sorted(ids: Iterable[str]) -> Iterator[str]:
+    """The ids in order, as everybody locks them; sorting very many at once would take long."""
+    runs: list[list[str]] = []
+    for batch in batched(ids, BATCH):
+        runs.append(sorted(batch))
+        _greenlet.give_way()
+    return _greenlet.paced(merge(*runs))
 
 
 def _doom(connection: Connection, table: Table, files: Any, number: int, retain: float) -> int:
