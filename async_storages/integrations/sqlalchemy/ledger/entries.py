@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, select, update
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_files, now
 
 __all__ = ["Entry", "claim", "doom", "known", "unpin"]
 
@@ -70,26 +70,16 @@ def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entr
 
 def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> None:
     """Note files; whoever has noted one meanwhile has it locked, and is waited for."""
-    rows = [
-        {
-            "id": each.id,
-            "storage": each.storage,
-            "state": State.LIVE,
-            "until": 0.0,
-            "since": now(),
-            "pinned": each.pinned,
-        }
-        for each in entries
-    ]
-    if not rows:
+    if not entries:
         return
-    new = insert(table, connection.dialect).values(rows)
+    files = [(each.id, each.storage) for each in entries]
+    new = insert_files(table, connection.dialect, files, state=State.LIVE, until=0.0, since=now(), pinned=False)
     noted = connection.execute(  # without RETURNING: SQLite would stay locked if this were cancelled
         new.on_conflict_do_update(
             index_elements=[table.c.id], set_={"state": State.LIVE}, where=table.c.state.not_in(_LOST)
         )
     )
-    if noted.rowcount != len(rows):
+    if noted.rowcount != len(files):
         _lock(connection, table, [each.id for each in entries])  # it says which
         _check_not_gone(each.id for each in entries)
 
@@ -136,9 +126,7 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
         changed = connection.execute(update(table).where(table.c.id.in_(free)).values(doomed))
         count += changed.rowcount
         if changed.rowcount < len(batch):
-            rows = [
-                {"id": each, "storage": storages[each], "since": now(), "pinned": False, **doomed} for each in batch
-            ]
-            added = connection.execute(insert(table, connection.dialect).values(rows).on_conflict_do_nothing())
-            count += added.rowcount
+            files = [(each, storages[each]) for each in batch]
+            new = insert_files(table, connection.dialect, files, since=now(), pinned=False, **doomed)
+            count += connection.execute(new.on_conflict_do_nothing()).rowcount
     return count

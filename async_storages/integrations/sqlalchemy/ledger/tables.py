@@ -7,10 +7,28 @@ row beside it, but could not change that row. On SQLite, which has one writer, i
 `stored_files_columns` has a row for each column that may name files: a worker that does not know one deletes nothing.
 """
 
+import json
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Double, Index, MetaData, String, Table, Unicode
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Double,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Unicode,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -27,6 +45,7 @@ __all__ = [
     "add_ledger_tables",
     "columns_of",
     "insert",
+    "insert_files",
     "journal_of",
     "name_of",
     "now",
@@ -145,3 +164,30 @@ def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert
         )
     new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
     return new.execution_options(preserve_rowcount=True)  # psycopg forgets it otherwise
+
+
+def insert_files(
+    table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any
+) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT of many files by one parameter: with some for each row, it takes longer to write than to run.
+
+    Args:
+        table: With columns for ids and storages, and others.
+        dialect: The database's.
+        files: Ids and labels of storages.
+        **same: What the other columns hold in each row.
+    """
+    chosen = list(files)
+    others = [
+        literal(value, table.c[name].type) if not isinstance(value, ColumnElement) else value
+        for name, value in same.items()
+    ]
+    if dialect.name == "postgresql":
+        ids, labels = (cast([file[each] for file in chosen], postgresql.ARRAY(Unicode())) for each in (0, 1))
+        rows: Any = func.unnest(ids, labels).table_valued("id", "storage").render_derived()
+        found = [rows.c.id, rows.c.storage]
+    else:
+        rows = func.json_each(json.dumps(chosen)).table_valued("value")
+        found = [func.json_extract(rows.c.value, text(f"'$[{each}]'")) for each in (0, 1)]
+    each_row = select(*found, *others).select_from(rows).where(true())  # without WHERE, SQLite takes ON for a join's
+    return insert(table, dialect).from_select(["id", "storage", *same], each_row)
