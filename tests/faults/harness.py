@@ -104,7 +104,7 @@ def run_stop(place, random, tally):
     is_worker = random.random() < 0.5
     steps = STOPS_OF_A_WORKER if is_worker else STOPS
     moment = Moment(str(random.choice(steps)), random.randint(1, 3), stops=True)
-    lanes = () if is_worker else _lanes(place, random, 2)
+    lanes = () if is_worker else _lanes(place, random, 2)[:1]
     Task(place, (WORK,), tolerated=TOLERATED).run()
     slow = Task(place, lanes, moment, mutant=SMALL_BATCHES, tolerated=TOLERATED).start()
     if slow.has_stopped():

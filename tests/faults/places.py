@@ -47,6 +47,11 @@ class Place:
         return dict.fromkeys(("grace", "lease"), timedelta(seconds=self.seconds))
 
     @property
+    def one_by_one(self):
+        """Who is stopped must not hold the lock of a local folder by another thread: all others would wait for it."""
+        return {} if self.seconds is None else {"concurrency": 1}
+
+    @property
     def is_sqlite(self):
         return self.database.startswith("sqlite")
 
@@ -73,9 +78,9 @@ async def at_work(place):
         begin_with_begin(engine.sync_engine)
     async with place.open_storage() as storage:
         with registry.override("documents", storage):
-            ledger = FileLedger(engine, Base.metadata, **place.lifetimes)
+            ledger = FileLedger(engine, Base.metadata, **place.lifetimes, **place.one_by_one)
             makers = [async_sessionmaker(engine, expire_on_commit=False, twophase=each) for each in (False, True)]
-            tracked = [enable_file_tracking(each, ledger=ledger) for each in makers]
+            tracked = [enable_file_tracking(each, ledger=ledger, **place.one_by_one) for each in makers]
             try:
                 yield App(engine, storage, ledger, *tracked, place.isolation)
             finally:

@@ -33,7 +33,7 @@ def test_storage_down(s3_place, s3_that_stops):
     early = Task(s3_place)
     assert not early.run()
     assert [drained.failed for drained in worker.told] == [5]
-    assert [drained.deleted for drained in early.told] == [2]  # what was to be uploaded: those are not in its lease
+    assert [drained.deleted for drained in early.told] == [0]  # of what was to be uploaded nobody knows the end
     assert asyncio.run(judge(s3_place)) == CLEAN
 
 

@@ -28,7 +28,7 @@ from async_storages.registry import StorageRouter
 
 __all__ = ["is_malformed", "malformed_rows", "normalise_file_ids"]
 
-_NO_JSONB = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])"
+_NO_JSONB = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
 """JSON that JSONB cannot hold: null characters, and halves of surrogate pairs."""
 
 _READ = 10_000

@@ -85,3 +85,29 @@ async def test_json_that_jsonb_cannot_hold(sessions, storage, ledger, is_sqlite,
         await session.delete(await session.get(Book, 1))
     await settle(ledger)
     assert await files(storage) == {"one"}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("hidden", [0, 0xD800, 0xDC00], ids=["null", "high half", "low half"])
+async def test_json_that_jsonb_cannot_hold_on_older_postgresql(engine, sessions, storage, ledger, hidden, monkeypatch):
+    """Before 16 there is no function that tells whether it can."""
+    async with sessions.begin() as session:
+        session.add_all([Book(id=1, file=pending("one")), Book(id=2, file=pending("😀"))])
+    async with sessions() as session:
+        ids = [(await session.get(Book, number)).file.file_id for number in (1, 2)]
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE albums ALTER COLUMN pages TYPE json")
+        rows = [{"id": 1, "value": json.dumps([chr(hidden), ids[0]])}, {"id": 2, "value": json.dumps([ids[1]])}]
+        await connection.execute(text("INSERT INTO albums (id, pages) VALUES (:id, CAST(:value AS json))"), rows)
+    monkeypatch.setattr(engine.sync_engine.dialect, "server_version_info", (15, 4))
+    try:
+        async with sessions.begin() as session:
+            for number in (1, 2):
+                await session.delete(await session.get(Book, number))
+        await settle(ledger)
+        assert await files(storage) == {"one", "😀"}
+        assert [key.rpartition(" ")[2] for key in ledger._malformed] == ["1"]
+    finally:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM albums")
+            await connection.exec_driver_sql("ALTER TABLE albums ALTER COLUMN pages TYPE jsonb")

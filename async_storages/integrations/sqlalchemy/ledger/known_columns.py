@@ -53,6 +53,7 @@ class KnownColumns:
             self._add(connection, missing)
         elif missing:
             self._databases.call_plainly(self._add, missing)
+            self._registered = self._registered | missing
 
     async def forget(self, table: str, column: str | None) -> int:
         """Forget the columns of a table, or one of them; returns how many there were."""
