@@ -27,8 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[slowly])
     hypothesis.settings.load_profile("any machine")
     config.pluginmanager.register(LeftBehind())
-    if config.pluginmanager.hasplugin("dsession"):
-        config.pluginmanager.register(TellsWorkers())
+    config.pluginmanager.register(TellsWorkers())
     if os.environ.get("CI") or os.environ.get("ASYNC_STORAGES_NO_SKIPS") == "1":
         config.pluginmanager.register(NoSilentSkips(config))
 
