@@ -134,7 +134,7 @@ class Flush:
         check_there(item for item in named if isinstance(item, StoredFile))
         self._upload(changes)
         self._claim(changes)
-        for change in changes:
+        for change in _greenlet.paced(changes):
             for field, value in change.values:
                 self._seen.setdefault(change.state, {})[field] = _files(value)
                 for stored in stored_files(value):
@@ -153,7 +153,7 @@ class Flush:
     def _note(self) -> None:
         mentioned: dict[TrackedFile, bool] = {}
         added = set[TrackedFile]()
-        for state, values in self._seen.items():
+        for state, values in _greenlet.paced(self._seen.items()):
             if state in self._deleted:
                 continue
             for field in values:
@@ -384,7 +384,7 @@ def check_there(files: Iterable[StoredFile]) -> None:
         FileGoneException: A file was removed when its transaction was rolled back, or is being removed now.
     """
     doubtful = []
-    for stored in files:
+    for stored in _greenlet.paced(files):
         if stored.fate is not None and stored.fate.is_gone:
             raise FileGoneException(
                 "the file was removed when the transaction that was to name it was rolled back",

@@ -34,7 +34,8 @@ class Inquiry:
     def __init__(self, files: Iterable[TrackedFile]) -> None:
         self.files = set(_greenlet.paced(files))
         self.doubtful: set[TrackedFile] = set()
-        _inquiries.add(self)
+        with _lock:
+            _inquiries.add(self)
 
 
 _inquiries: "WeakSet[Inquiry]" = WeakSet()

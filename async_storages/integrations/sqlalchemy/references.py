@@ -234,12 +234,12 @@ def ask(connection: Connection, locations: Iterable[Location], files: Collection
         locations: What `locate` found for it, or for one to the same database.
         files: The files.
 
-    Raises:
-        InvalidArgumentException: Nothing finds ids in the lists of this database.
+    Returns:
+        The answer; where lists of this database cannot be looked into, it is unsure.
     """
     answer = Answer()
-    for router, columns in _byrouter_of(locations):
-        readable = [each for each in columns if not each.is_hidden]
+    for router, columns in _by_router(locations):
+        readable = [each for each in columns if not each.is_hidden and _is_searchable(each, connection.dialect.name)]
         serves: dict[Address | None, bool] = {}
         by_id: dict[str, list[TrackedFile]] = {}
         for file in _greenlet.paced(files):
@@ -255,12 +255,9 @@ def ask(connection: Connection, locations: Iterable[Location], files: Collection
     return answer
 
 
-def _byrouter_of(locations: Iterable[Location]) -> Iterator[tuple[StorageRouter | None, list[Location]]]:
-    groups: dict[int, tuple[StorageRouter | None, list[Location]]] = {}
-    for location in locations:
-        router = router_of(location.field)
-        groups.setdefault(id(router), (router, []))[1].append(location)
-    return iter(groups.values())
+def _is_searchable(location: Location, dialect: str) -> bool:
+    held = _held(location.field.column.type, dialect)
+    return dialect in {"postgresql", "sqlite"} or not isinstance(held, ARRAY | JSON)
 
 
 def _by_router(locations: Iterable[Location]) -> list[tuple[StorageRouter | None, list[Location]]]:
@@ -319,11 +316,11 @@ def _found(
         for columns in batched(locations, _COLUMNS):
             statement = _statement(columns, dialect)
             given = {name: value for name, value in parameters.items() if name in statement._bindparams}  # noqa: SLF001
-            rows = _rows(connection, statement, given)
-            if dialect.name == "postgresql" and rows:
-                _note_standing(answer, connection, rows.pop())
-            for row in rows:
-                yield from spelled.get(row[0], ())
+            for row in _rows(connection, statement, given):
+                if row[0] is None:  # wherever it is among them: PostgreSQL may look into several columns at once
+                    _note_standing(answer, connection, row)
+                else:
+                    yield from spelled.get(row[0], ())
     for location in locations if ids else ():
         _say_unindexed(connection, location)
 
@@ -355,7 +352,7 @@ def _note_standing(answer: Answer, connection: Connection, row: Any = None) -> N
 
 @lru_cache(maxsize=256)
 def _statement(locations: tuple[Location, ...], dialect: Dialect) -> TextClause:
-    """Looks for ``:ids`` in some columns; in PostgreSQL the last row tells of the transaction."""
+    """Looks for ``:ids`` in some columns; in PostgreSQL a row without an id tells of the transaction."""
     branches = " UNION ALL ".join(branch for location in locations for branch in _branches(location, dialect))
     if dialect.name != "postgresql":
         return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))

@@ -65,7 +65,7 @@ class Transactions:
 
     def locate(self, files: Iterable[TrackedFile], options: Mapping[str, Any] = _NONE) -> None:
         """Note the columns that may name files, as this transaction sees them now, for the question before the end."""
-        if self.options.claims is not None:
+        if self.options.claims is not None or not _greenlet.is_inside():  # a plain Session removes nothing
             return
         places = {file.address: file for file in _greenlet.paced(files)}
         located = self.scope.located
