@@ -17,7 +17,8 @@ from async_storages.integrations.sqlalchemy.holds import Inquiry
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims, label_of
 from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
-from async_storages.integrations.sqlalchemy.references import Answer, Location, ask, locate
+from async_storages.integrations.sqlalchemy.locations import Location, locate
+from async_storages.integrations.sqlalchemy.references import Answer, ask
 from async_storages.integrations.sqlalchemy.removal import logger, remove, tell_kept
 from async_storages.integrations.sqlalchemy.scopes import Options, Scope
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile

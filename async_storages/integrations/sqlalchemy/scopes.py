@@ -20,7 +20,8 @@ from async_storages.integrations.sqlalchemy.file_columns import FileField, excha
 from async_storages.integrations.sqlalchemy.holds import Inquiry
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.list_attributes import put
-from async_storages.integrations.sqlalchemy.references import Answer, Location
+from async_storages.integrations.sqlalchemy.locations import Location
+from async_storages.integrations.sqlalchemy.references import Answer
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.uploads import Assigned
 

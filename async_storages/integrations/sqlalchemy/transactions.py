@@ -15,7 +15,7 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.connections import park, watch
 from async_storages.integrations.sqlalchemy.endings import finish
 from async_storages.integrations.sqlalchemy.file_columns import FileField, fields_of, items, known_fields, mapper_of
-from async_storages.integrations.sqlalchemy.references import locate, may_hold
+from async_storages.integrations.sqlalchemy.locations import locate, may_hold
 from async_storages.integrations.sqlalchemy.scopes import Options, Scope
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 

@@ -8,7 +8,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from async_storages import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FileListType, FileType
 from async_storages.integrations.sqlalchemy.file_columns import fields_of_table
-from async_storages.integrations.sqlalchemy.references import Location, _statement, locate, named_ids
+from async_storages.integrations.sqlalchemy.locations import Location, locate
+from async_storages.integrations.sqlalchemy.reference_sql import looking_for_ids
+from async_storages.integrations.sqlalchemy.references import named_ids
 from tests.support.documents import row_class
 
 A, B, C, GONE = "mem:a.txt", "mem:Ä 'b' 😀.txt", "bare.txt", "mem:gone.txt"
@@ -82,7 +84,7 @@ async def test_an_index_serves_it(fill, engine, kind):
     async with engine.connect() as connection:
         await connection.exec_driver_sql("SET enable_seqscan = off")
         [location] = await connection.run_sync(locate, fields_of_table(table))
-        statement = text(f"EXPLAIN {_statement((location,), engine.dialect).text}")
+        statement = text(f"EXPLAIN {looking_for_ids((location,), engine.dialect).text}")
         ids = bindparam("ids", type_=ARRAY(Unicode()))
         plan = (await connection.execute(statement.bindparams(ids), {"ids": ASKED})).scalars().all()
     assert [line for line in plan if "ix_file" in line]
@@ -91,4 +93,4 @@ async def test_an_index_serves_it(fill, engine, kind):
 def test_lists_of_other_databases_are_refused():
     [field] = fields_of_table(row_class(file=Column(FileListType("documents"))).__table__)
     with pytest.raises(InvalidArgumentException, match="mysql"):
-        _statement((Location(field, None),), mysql.dialect())
+        looking_for_ids((Location(field, None),), mysql.dialect())

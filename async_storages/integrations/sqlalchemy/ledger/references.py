@@ -21,8 +21,9 @@ from async_storages.integrations.sqlalchemy.file_columns import (
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
 from async_storages.integrations.sqlalchemy.list_types import FileListType
+from async_storages.integrations.sqlalchemy.locations import Location, locate
 from async_storages.integrations.sqlalchemy.queries import malformed_rows
-from async_storages.integrations.sqlalchemy.references import Location, is_indexed, locate, named_ids
+from async_storages.integrations.sqlalchemy.references import is_indexed, named_ids
 from async_storages.integrations.sqlalchemy.types import FileType
 
 __all__ = ["Reference", "References"]
