@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST = -m pytest $(if $(ARGS),$(ARGS),-n 3)
 PYTHON_WORKS = $(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3, 12)' 2>/dev/null
 
-.PHONY: help setup demo api test faults lint bench docs lowest clean
+.PHONY: help setup demo api test faults model lint bench docs lowest clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -27,6 +27,9 @@ test: $(VENV)/.stamp ## Run the whole suite (ARGS="-k upload")
 
 faults: $(VENV)/.stamp ## Kill processes hundreds of times, and count files lost or leaked (ARGS="--kills 1000 --seed 7")
 	$(BIN)/python -m tests.faults $(ARGS)
+
+model: $(VENV)/.stamp ## Run thousands of random programs of sessions, and print those that lose or leave a file (ARGS="--programs 10000 --jobs 2")
+	$(BIN)/python -m tests.model $(ARGS)
 
 lint: $(VENV)/.stamp-lint ## Check style and types
 	$(BIN)/ruff check

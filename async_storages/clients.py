@@ -69,7 +69,7 @@ class FastDFSClient(_Client):
     """Uploads to, downloads from and asks a FastDFS cluster.
 
     Args:
-        config: The settings, or a storage that has been made of them.
+        config: The settings, a list of trackers, or a storage that has been made of them.
 
     Attributes:
         storage: The storage that it works on; `storage.cluster` has what only FastDFS has: appenders, slaves, groups.
@@ -79,7 +79,7 @@ class FastDFSClient(_Client):
         ...     await client.upload_bytes("a.txt", b"hello")
     """
 
-    def __init__(self, config: FastdfsConfig | FastDFSStorage) -> None:
+    def __init__(self, config: FastdfsConfig | list[str] | tuple[str, ...] | FastDFSStorage) -> None:
         super().__init__(config if isinstance(config, FastDFSStorage) else FastDFSStorage(config))
 
 

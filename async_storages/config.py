@@ -44,7 +44,7 @@ class S3Config(_Config):
         secret_access_key: Its secret.
         session_token: For temporary credentials.
         default_bucket: Where files go unless another bucket is named.
-        region: The bucket's region.
+        region: The bucket's region; by default found where `S3Storage` finds it.
         use_ssl: For an endpoint without a scheme.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         default_acl: A canned ACL for new objects.
@@ -59,7 +59,7 @@ class S3Config(_Config):
     secret_access_key: SecretStr | None = None
     session_token: SecretStr | None = None
     default_bucket: str
-    region: str | None = "us-east-1"
+    region: str | None = None
     use_ssl: bool = True
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     default_acl: str | None = None

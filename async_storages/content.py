@@ -22,9 +22,19 @@ from async_storages.errors import (
     InvalidArgumentException,
 )
 from async_storages.images.probe import ImageSize, StreamProbe
-from async_storages.sources import CHUNK_SIZE, ByteSource, Source, open_source
+from async_storages.read_once import rememberable
+from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
 
-__all__ = ["Checksum", "Content", "ContentOptions", "PendingFile", "as_content", "check_metadata", "new_checksum"]
+__all__ = [
+    "Checksum",
+    "Content",
+    "ContentOptions",
+    "PendingFile",
+    "as_content",
+    "check_metadata",
+    "is_no_file",
+    "new_checksum",
+]
 
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -119,6 +129,9 @@ class Content:
             ChecksumMismatchException. Algorithms are ``crc32`` and those of `hashlib`.
         checksums: Further algorithms to compute. ``crc32`` is always there.
 
+    Raises:
+        InvalidArgumentException: An option is wrong, or the source is an upload where no file was chosen.
+
     Attributes:
         size: Bytes, None until known: from the declaration, the source or the finished pass. What was announced
             must arrive: a file that grows or shrinks while it is read is an InvalidArgumentException.
@@ -138,6 +151,8 @@ class Content:
         expected: Mapping[str, str] | None = None,
         checksums: Iterable[str] = (),
     ) -> None:
+        if is_empty_input(source):
+            raise InvalidArgumentException("no file was chosen: the upload has neither a name nor content")
         self._source = open_source(source)
         self._whole = source if type(source) is bytes and len(source) <= CHUNK_SIZE else None
         self.filename = filename or self._source.filename
@@ -156,6 +171,7 @@ class Content:
         self._head = self._whole
         self._chunks = _rechunk(self._source.chunks()) if self._whole is None else _nothing()
         self._is_spent = False
+        self._is_complete = False
         self._passed = 0
         self._checksums = {name: new_checksum(name) for name in self._algorithms}
         self._probe = StreamProbe()
@@ -254,11 +270,16 @@ class Content:
         self.size = self._passed
         self._probe.finish()
         self.image_size = self._probe.result
+        self._is_complete = True
 
     async def aclose(self) -> None:
-        """Close what the source opened; the caller's own files stay open."""
+        """Close what the source opened; the caller's own files stay open, and are put back unless all was read."""
         self._is_spent = True
-        await self._chunks.aclose()
+        try:
+            await self._chunks.aclose()
+        finally:
+            if not self._is_complete:
+                await self._source.put_back()
 
     async def __aenter__(self) -> Self:
         return self
@@ -266,6 +287,8 @@ class Content:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is not None:  # what has failed may be tried again
+            self._is_complete = False
         await self.aclose()
 
 
@@ -296,8 +319,19 @@ class PendingFile:
     content_type: str | None = None
     metadata: Mapping[str, str] | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        """Hold what knows whether it was read."""
+        object.__setattr__(self, "content", rememberable(self.content))
 
-def as_content(content: Source | PendingFile | Content, filename: str | None, options: ContentOptions) -> Content:
+
+def is_no_file(value: Any) -> bool:
+    """Whether it is an upload where no file was chosen, described or not: see `sources.is_empty_input`."""
+    return is_empty_input(value.content if isinstance(value, PendingFile) else value)
+
+
+def as_content(
+    content: Source | ByteSource | PendingFile | Content, filename: str | None, options: ContentOptions
+) -> Content:
     """The content of anything that can be uploaded; what is said here goes before what a PendingFile says."""
     if isinstance(content, Content):
         if options:

@@ -13,7 +13,7 @@ from async_storages.files import StoredFile
 from async_storages.models import FileAttach, FileBasicInfo, FileDownload
 from async_storages.registry import Address
 from async_storages.sinks import Target, write_to
-from async_storages.sources import CHUNK_SIZE, Source
+from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
 from async_storages.storage import Storage
 from async_storages.validation import FileValidatorImpl
 from async_storages.zipping import ZipEntry, stream_zip, zip_size
@@ -92,7 +92,7 @@ class UploadService(_Service):
     async def upload_stream(
         self,
         file_name: str,
-        stream: Source | BinaryIO | AsyncIterable[bytes],
+        stream: Source | ByteSource | BinaryIO | AsyncIterable[bytes],
         size: int | None = None,
         *,
         folder: str | None = None,
@@ -134,16 +134,21 @@ class UploadService(_Service):
         bucket: str | None = None,
         metadata: Mapping[str, str] | None = None,
         rewind: bool = False,
-    ) -> FileAttach:
-        """Store an `UploadFile` of Starlette, FastAPI or Litestar: see `upload_stream`.
+    ) -> FileAttach | None:
+        """Store an `UploadFile` of Starlette, FastAPI or Litestar, whole: see `upload_stream`.
 
         Args:
             file: It stays open.
             folder: As for `upload_stream`.
             bucket: As for `upload_stream`.
             metadata: As for `upload_stream`.
-            rewind: Whether to begin at its beginning, wherever it stands.
+            rewind: Whether to begin at its beginning, wherever it stands, also if it is another kind of file.
+
+        Returns:
+            The id, and the cleaned name; None for an empty ``<input type=file>``.
         """
+        if is_empty_input(file):
+            return None
         name = getattr(file, "filename", None) or "file"
         if rewind:
             try:
@@ -163,27 +168,35 @@ class UploadService(_Service):
         """Store several uploads, all or none of them.
 
         Returns:
-            The ids, in the order of the files.
+            The ids, in the order of the files; none for an empty ``<input type=file multiple>``.
 
         Raises:
             StorageException: The first failure; it, or a note on it, names the file. Those that were stored by then
-                are deleted.
+                are deleted, and all files are put back where they stood.
         """
+        opened: list[ByteSource] = []
         stored: list[FileAttach] = []
 
         async def upload(file: Any) -> FileAttach:
+            name = getattr(file, "filename", None)
             try:
-                attach = await self.upload_file(file, folder=folder, bucket=bucket, metadata=metadata)
+                opened.append(source := open_source(file))
+                attach = await self.upload_stream(
+                    name or "file", source, folder=folder, bucket=bucket, metadata=metadata
+                )
             except Exception as error:
-                error.add_note(f"while uploading {getattr(file, 'filename', None)!a}")
+                error.add_note(f"while uploading {name!a}")
                 raise
             stored.append(attach)
             return attach
 
         try:
-            return await map_bounded(upload, files, limit=self._concurrency)
+            chosen = [file for file in files if not is_empty_input(file)]
+            return await map_bounded(upload, chosen, limit=self._concurrency)
         except BaseException as error:
             await _undo(DeleteService(self._door), stored, error)
+            for source in opened:
+                await source.put_back()
             raise
 
 

@@ -4,7 +4,8 @@
 | --- | --- | --- | --- |
 | `bytes`, `bytearray`, `memoryview` | in slices | yes | yes |
 | `os.PathLike` | off the loop, opened and closed here | yes | yes |
-| binary file, or what has one as `.file` (`UploadFile`) | off the loop, from its position | if seekable | if seekable |
+| binary file | off the loop, from its position | if seekable | if seekable |
+| upload: what has such a file as `.file`, and a `.filename` | off the loop, whole | if seekable | if seekable |
 | object with an async `read(n)`, or what has one as `.file` | awaited | no | no |
 | list or tuple of bytes-like objects | at once | yes | yes |
 | iterable of bytes-like objects | off the loop | no | no |
@@ -12,6 +13,8 @@
 
 A `str` is refused: it could be text or an attacker's path. The caller's files are never closed, generators always.
 An empty file counts as one of unknown size: so look pipes, devices and the files of /proc.
+A file that stands at its end, and is not empty, is refused: it was read before. So is what can be read only once, and
+was: see `async_storages.read_once`.
 """
 
 import inspect
@@ -19,14 +22,15 @@ import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from async_storages._tasks import offload
 from async_storages.errors import InvalidArgumentException
+from async_storages.read_once import begin_reading, rememberable
 
-__all__ = ["CHUNK_SIZE", "BinaryFile", "ByteSource", "Source", "open_source"]
+__all__ = ["CHUNK_SIZE", "BinaryFile", "ByteSource", "Source", "Upload", "is_empty_input", "open_source"]
 
 CHUNK_SIZE = 262_144
 """Bytes read at a time: 256 KiB, where more no longer makes anything faster."""
@@ -49,11 +53,20 @@ class AsyncBinaryFile(Protocol):
 
 
 class HasBinaryFile(Protocol):
-    """Something that wraps a binary file: the UploadFile of Starlette, FastAPI and Litestar, aiohttp's FileField."""
+    """Something that wraps a binary file, such as aiohttp's FileField."""
 
     @property
     def file(self) -> Any:
         """The wrapped file."""
+        ...
+
+
+class Upload(AsyncBinaryFile, HasBinaryFile, Protocol):
+    """The UploadFile of Starlette, FastAPI and Litestar: the one source of which a form may hold none."""
+
+    @property
+    def filename(self) -> str | None:
+        """The name that the client gave it, untrusted."""
         ...
 
 
@@ -90,6 +103,9 @@ class ByteSource(ABC):
     @abstractmethod
     def chunks(self) -> AsyncGenerator[bytes]:
         """The bytes, in chunks of any length; close it with `aclose()` when leaving early."""
+
+    async def put_back(self) -> None:  # noqa: B027 - only files move
+        """Let whoever reads the same file next find it where this source began, if it can seek."""
 
 
 class _Buffer(ByteSource):
@@ -135,37 +151,57 @@ class _PathSource(ByteSource):
 
 
 class _FileSource(ByteSource):
-    def __init__(self, file: Any, filename: str | None) -> None:
+    def __init__(self, file: Any, filename: str | None, *, is_upload: bool) -> None:
         self._file = file
         self.filename = filename
-        self._start = _position(file)
+        position = _position(file)
+        self._start = 0 if is_upload and position is not None else position
+        self._is_moved = False
         self.replayable = self._start is not None
         # in-memory files never block, everything else may
         self._in_memory = isinstance(file, io.BytesIO)
 
     async def size(self) -> int | None:
         try:
-            size: int | None = await self._call(self._measure)
+            end: int | None = await self._call(self._end)
         except (OSError, ValueError):  # only reading can tell
             return None
-        return size
+        if end is None or self._start is None:
+            return None
+        if 0 < end <= self._start:
+            raise InvalidArgumentException(
+                f"the source file stands at its end, after all of its {end} bytes: call seek(0) before"
+            )
+        return max(0, end - self._start) or None  # devices end at 0, whatever they hold
 
-    def _measure(self) -> int | None:
+    def _end(self) -> int | None:
         if self._start is None:
             return None
         here = self._file.tell()
         self._file.seek(0, os.SEEK_END)
         end = int(self._file.tell())
         self._file.seek(here)
-        return max(0, end - self._start) or None  # devices end at 0, whatever they hold
+        return end
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        if self._start is not None:
+        if self._start is None:
+            begin_reading(self._file)
+        else:
+            self._is_moved = True
             await self._call(self._file.seek, self._start)
+        is_empty = True
         while chunk := _as_bytes(await self._call(self._file.read, CHUNK_SIZE)):
+            is_empty = False
             yield chunk
+        if is_empty:
+            await self.size()  # refuses a file at its end
 
-    async def _call(self, func: Callable[..., Any], *args: int) -> Any:
+    async def put_back(self) -> None:
+        if self._is_moved:
+            with suppress(OSError, InvalidArgumentException):  # it was closed meanwhile
+                await self._call(self._file.seek, self._start)
+
+    async def _call(self, func: Callable[..., Any], *args: Any) -> Any:
         with _reading():
             return func(*args) if self._in_memory else await offload(func, *args)
 
@@ -176,6 +212,7 @@ class _AsyncFileSource(ByteSource):
         self.filename = filename
 
     async def chunks(self) -> AsyncGenerator[bytes]:
+        begin_reading(self._file)
         while chunk := _as_bytes(await self._read()):
             yield chunk
 
@@ -189,6 +226,7 @@ class _IterableSource(ByteSource):
         self._items = items
 
     async def chunks(self) -> AsyncGenerator[bytes]:
+        begin_reading(self._items)
         # a generator's body may block: it runs in a thread, and so does its clean-up
         iterator = iter(self._items)
         try:
@@ -218,6 +256,7 @@ class _AsyncIterableSource(ByteSource):
         self._items = items
 
     async def chunks(self) -> AsyncGenerator[bytes]:
+        begin_reading(self._items)
         iterator = aiter(self._items)
         try:
             async for item in iterator:
@@ -244,12 +283,35 @@ def open_source(source: Any) -> ByteSource:
     return _open_file(source) or _open_iterable(source)
 
 
+def is_empty_input(source: Any) -> bool:
+    """Whether it is what a form has in place of a file where none was chosen: an upload without a name and bytes."""
+    return _is_upload(source) and source.filename == "" and _size_of(source) == 0
+
+
+def _is_upload(source: Any) -> bool:
+    has_file = hasattr(getattr(source, "file", None), "read")
+    return has_file and isinstance(getattr(source, "filename", 0), str | None)
+
+
+def _size_of(upload: Any) -> int | None:
+    """By the file itself, if it can seek; else what the upload says of it."""
+    file = upload.file
+    if _position(file) is None or inspect.iscoroutinefunction(file.seek):
+        size: int | None = getattr(upload, "size", None)
+        return size
+    here = file.tell()
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(here)
+    return size
+
+
 def _open_file(source: Any) -> ByteSource | None:
     candidates: tuple[Any, Any] = (source, getattr(source, "file", None))
     files = [file for file in candidates if callable(getattr(file, "read", None))]
     for file in files:
         if not inspect.iscoroutinefunction(file.read):
-            return _FileSource(file, _name_of(source))
+            return _FileSource(file, _name_of(source), is_upload=_is_upload(source))
     return _AsyncFileSource(files[0], _name_of(source)) if files else None
 
 
@@ -259,7 +321,7 @@ def _open_iterable(source: Any) -> ByteSource:
     if isinstance(source, list | tuple):
         return _SequenceSource(source)
     if isinstance(source, Iterable) and not isinstance(source, dict | set | frozenset):
-        return _IterableSource(source)
+        return _IterableSource(rememberable(source))
     raise InvalidArgumentException(
         f"content must be bytes, a path, a binary file, an upload or an iterable of bytes, not {type(source).__name__}"
     )
@@ -275,6 +337,8 @@ def _name_of(source: Any) -> str | None:
 
 def _position(file: Any) -> int | None:
     """Where the file stands; None where it cannot seek, or is closed, as reading will say."""
+    if inspect.iscoroutinefunction(getattr(file, "tell", None)):
+        return None
     try:
         return int(file.tell()) if file.seekable() else None
     except (AttributeError, OSError, ValueError):

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from copy import copy
 from io import BytesIO
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict, Unpack, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict, Unpack, overload, runtime_checkable
 
 from async_storages import ids, naming, registry
 from async_storages._tasks import map_bounded
@@ -33,7 +33,7 @@ from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.naming import Disposition
 from async_storages.sinks import Target, write_to
-from async_storages.sources import CHUNK_SIZE, Source
+from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo, PresignedUpload
@@ -303,7 +303,8 @@ class Storage(ABC):
 
         Args:
             content: Bytes, a path, a binary file, an upload, a (async) iterable: see `async_storages.sources`. Files
-                are read from where they stand, and stay open.
+                are read from where they stand, uploads from their beginning; they stay open. What fails leaves them
+                where they stood.
             name: The key. One that the gate for names would change is refused; `get_name` gives the changed form.
             overwrite: False raises FileExistsException when the key exists, InvalidArgumentException where ids are
                 chosen.
@@ -337,6 +338,12 @@ class Storage(ABC):
             )
         return naming.check_key(_text_of(name))
 
+    @overload
+    async def save(  # type: ignore[overload-overlap] # an upload is a source, too
+        self, content: Upload, filename: str | None = None, *, folder: str = "", **options: Unpack[ContentOptions]
+    ) -> StoredFile | None: ...
+
+    @overload
     async def save(
         self,
         content: Source | PendingFile | Content,
@@ -344,7 +351,16 @@ class Storage(ABC):
         *,
         folder: str = "",
         **options: Unpack[ContentOptions],
-    ) -> StoredFile:
+    ) -> StoredFile: ...
+
+    async def save(
+        self,
+        content: Source | PendingFile | Content,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile | None:
         """Store content under a fresh, unique key: ``[folder/]{16 hex digits}_{clean file name}``.
 
         Args:
@@ -354,7 +370,8 @@ class Storage(ABC):
             **options: As for `upload`.
 
         Returns:
-            The stored file, which knows its size and dimensions without asking again.
+            The stored file, which knows its size and dimensions without asking again. None for an upload without a
+            name and bytes: so browsers send a form where no file was chosen.
 
         Raises:
             StorageException: As for `upload`.
@@ -363,6 +380,8 @@ class Storage(ABC):
             >>> await storage.save(Path("q3.pdf"), folder="reports")
             <StoredFile 'file:reports/5f0c7a4be11c9d20_q3.pdf'>
         """
+        if is_empty_input(content):
+            return None
         with during("save", filename):
             async with as_content(content, filename, options) as body:
                 return await self._save_as(naming.unique_key(body.filename or "file", folder), body)

@@ -24,7 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from async_storages import naming, sniff
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import FileTooLargeException, InvalidArgumentException, InvalidFileTypeException, during
-from async_storages.sources import Source
+from async_storages.sources import ByteSource, Source
 
 __all__ = ["FileTypeConfig", "FileValidatorImpl"]
 
@@ -174,7 +174,10 @@ class FileValidatorImpl:
 
     @asynccontextmanager
     async def open(
-        self, content: Source | PendingFile, file_name: str | None = None, **options: Unpack[ContentOptions]
+        self,
+        content: Source | ByteSource | PendingFile,
+        file_name: str | None = None,
+        **options: Unpack[ContentOptions],
     ) -> AsyncIterator[Content]:
         """Content that keeps the rules: checked on entering, its size also while it streams; closed on leaving.
 

@@ -39,7 +39,7 @@ class Document(Base):
     __tablename__ = "documents"
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
-    file: Mapped[StoredFile | None] = mapped_column(FileType("tracking"))
+    file: Mapped[StoredFile | None] = mapped_column(FileType("tracking"), index=True)
 
 
 type Commit = Callable[[], Awaitable[None]]

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pytest_asyncio import is_async_test
 
@@ -17,6 +18,11 @@ pytest_plugins = ["async_storages.testing.fixtures", "pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):  # a developer's own, for which the tests' URLs would be signed
+        os.environ.pop(name, None)
+    slowly = hypothesis.HealthCheck.too_slow
+    hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[slowly])
+    hypothesis.settings.load_profile("any machine")
     config.pluginmanager.register(LeftBehind())
     if os.environ.get("CI") or os.environ.get("ASYNC_STORAGES_NO_SKIPS") == "1":
         config.pluginmanager.register(NoSilentSkips(config))
@@ -57,7 +63,7 @@ class LeftBehind:
     """
 
     passed = pytest.StashKey[bool]()
-    patience = 2  # seconds, for a server's threads to notice that the client has gone; most tests need none
+    patience = 30  # seconds, for a server's threads to notice that the client has gone; most tests need none
 
     def __init__(self) -> None:
         self.temporary = Path(tempfile.mkdtemp(prefix="async-storages-"))

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from async_storages import registry
+from tests.support.patience import HANGS, TIME_OUT
 from tests.support.uvicorn_server import served
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def test_program_runs_as_pasted(program: Program, tmp_path: Path):
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=HANGS,
         check=False,
     )
 
@@ -97,7 +98,10 @@ async def test_the_application_of_the_readme_does_what_its_curls_ask(tmp_path, m
     namespace = {"__name__": "app"}
     exec(compile(code, "app.py", "exec"), namespace)
     try:
-        async with served(namespace["app"]) as url, httpx.AsyncClient(base_url=url, follow_redirects=True) as client:
+        async with (
+            served(namespace["app"]) as url,
+            httpx.AsyncClient(base_url=url, follow_redirects=True, timeout=TIME_OUT) as client,
+        ):
             number = (await client.post("/documents", files={"file": ("app.py", code)})).json()
             assert (await client.get(f"/documents/{number}")).text == code
             assert (await client.get("/documents/7")).status_code == 404

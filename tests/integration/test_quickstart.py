@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import HANGS
+
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.py"
 
 
@@ -15,7 +17,7 @@ def quickstart(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         cwd=folder,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=HANGS,
         check=False,
     )
 

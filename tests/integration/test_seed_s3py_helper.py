@@ -32,6 +32,7 @@ from async_storages.compat.s3py_helper import (
     StorageMode,
     StorageModeConfig,
 )
+from tests.support.patience import HANGS
 from tests.support.uvicorn_server import served
 
 content = bytes(range(256)) * 400
@@ -487,5 +488,5 @@ async def test_a_storage_that_is_down_is_an_error_of_the_server(s3_config, unuse
     fastdfs = FastdfsConfig(tracker_servers=[f"127.0.0.1:{unused_tcp_port}"])
     async with served(application(config, fastdfs)) as url, aiohttp.ClientSession(url) as client:
         for file_id in (f"s3:{config.default_bucket}/key", "group1/M00/00/00/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin"):
-            async with asyncio.timeout(30), client.get(f"/files/{file_id}/info") as answer:
+            async with asyncio.timeout(HANGS), client.get(f"/files/{file_id}/info") as answer:
                 assert answer.status == 500

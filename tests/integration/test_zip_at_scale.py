@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from async_storages import FileDownload, LocalStorage, MemoryStorage, StorageManager, events
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.integrations.fastapi import ClosingStreamingResponse
+from tests.support.patience import HANGS
 from tests.support.streams import collect
 from tests.support.uvicorn_server import served
 
@@ -162,7 +163,7 @@ async def test_a_client_that_leaves_releases_every_connection(manager, save, mon
         async with aiohttp.ClientSession() as client, client.post(f"{url}/zip", json=wanted) as answer:
             assert len(await answer.content.readexactly(1 << 20)) == 1 << 20
             answer.close()
-        async with asyncio.timeout(30):  # the server goes on running
+        async with asyncio.timeout(HANGS):  # the server goes on running
             return {(await ended.get()).scheme for _ in range(2)}
 
     before = open_sockets()

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from async_storages import LocalStorage, Storage
 from async_storages.integrations.fastapi import DirectUploads, direct_router, register_exception_handlers
 from async_storages.integrations.fastapi.local import signed_uploads
+from tests.support.patience import HANGS
 from tests.support.uvicorn_server import served
 
 SECRET = "a secret of the site"
@@ -31,9 +32,11 @@ async def browser_page() -> AsyncIterator[Any]:
     if program is None:
         pytest.skip(f"none of {', '.join(PROGRAMS)} is installed")
     async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=program, args=FLAGS)
+        browser = await driver.chromium.launch(executable_path=program, args=FLAGS, timeout=HANGS * 1000)
         try:
-            yield await browser.new_page()
+            page = await browser.new_page()
+            page.set_default_timeout(HANGS * 1000)
+            yield page
         finally:
             await browser.close()
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.support.patience import HANGS
+
 VIRUSES = {f"Test.Virus.{name}": f"the {name} virus of the tests".encode() for name in ("One", "Two", "Three")}
 """What the daemon finds, by the names it gives; it puts ``.UNOFFICIAL`` behind them."""
 
@@ -19,7 +21,6 @@ VIRUS_NAME = "Test.Virus.Two.UNOFFICIAL"
 MIB = 1 << 20
 LARGEST = 2 * MIB  # its MaxFileSize
 LONGEST_STREAM = 4 * MIB
-_PATIENCE = 30.0
 _DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL")  # of util-linux, which every Debian has
 
 
@@ -67,7 +68,7 @@ def found_clamd() -> str | None:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + HANGS
     while not _answers(folder / "socket"):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"clamd did not start: {(folder / 'log').read_text(errors='replace')}")

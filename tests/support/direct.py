@@ -16,6 +16,7 @@ from async_storages.integrations.fastapi.direct_routes import direct_router
 from async_storages.integrations.fastapi.handlers import register_exception_handlers
 from async_storages.integrations.fastapi.local import signed_uploads
 from tests.support.corpus import image
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
 SECRET = "a secret of the uploads"
@@ -47,7 +48,7 @@ async def client_of(storage, folder_of=(), **options):
     async def attach(body: Attached, x_user: str | None = Header(default=None)) -> dict[str, str]:
         return {"file_id": (await uploads.attach(body.key, owner=x_user)).file_id}
 
-    async with storage, served(app) as url, httpx.AsyncClient(base_url=url) as client:
+    async with storage, served(app) as url, httpx.AsyncClient(base_url=url, timeout=TIME_OUT) as client:
         yield client, uploads
 
 

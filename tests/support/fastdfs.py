@@ -3,7 +3,7 @@
 import asyncio
 import struct
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.pool import FastDFSOptions
@@ -11,13 +11,18 @@ from async_storages.backends.fastdfs.protocol import Server
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.backends.retries import Retries
 from async_storages.testing.faults import FaultProxy
+from tests.support.patience import TIME_OUT
 
 FAST = FastDFSOptions(
-    connect_timeout=2, network_timeout=0.5, pool_timeout=5, cleanup_timeout=5, retries=Retries(base=0.001, cap=0.01)
+    connect_timeout=TIME_OUT,
+    network_timeout=TIME_OUT,
+    pool_timeout=TIME_OUT,
+    cleanup_timeout=TIME_OUT,
+    retries=Retries(base=0.001, cap=0.01),
 )
-"""Options with which nothing takes long that goes wrong."""
+"""Options with which nothing takes long that goes wrong, and nothing times out that goes on."""
 
-ONCE = FastDFSOptions(retries=Retries(attempts=1))
+ONCE = replace(FAST, retries=Retries(attempts=1))
 """Options with which nothing is tried again."""
 
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.support.patience import HANGS
+
 COMMON = """
 import asyncio, logging, os, sys
 from async_storages.errors import StorageException
@@ -92,5 +94,5 @@ def check_silent(beginning, program, *arguments):
     As `-X dev` would: of connections, sessions, tasks and coroutines that nobody closed.
     """
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", beginning + COMMON + program, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANGS)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0), done

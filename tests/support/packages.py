@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.patience import HANGS
+
 
 def without_package(folder):
     """Fill a folder with links to all that is installed but async_storages."""
@@ -25,6 +27,6 @@ def python(*arguments, cwd, paths):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=HANGS,
         check=False,
     )

@@ -6,11 +6,16 @@ from async_storages.backends.http import HttpOptions
 from async_storages.backends.retries import Retries
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.testing.faults import FaultProxy
+from tests.support.patience import TIME_OUT
 
 FAST = HttpOptions(
-    connect_timeout=2, read_timeout=0.5, pool_timeout=5, cleanup_timeout=5, retries=Retries(base=0.001, cap=0.01)
+    connect_timeout=TIME_OUT,
+    read_timeout=TIME_OUT,
+    pool_timeout=TIME_OUT,
+    cleanup_timeout=TIME_OUT,
+    retries=Retries(base=0.001, cap=0.01),
 )
-"""Options with which nothing takes long that goes wrong."""
+"""Options with which nothing takes long that goes wrong, and nothing times out that goes on."""
 
 
 def s3_storage(server, bucket, *, endpoint_url=None, reader=False, **options):

@@ -1,6 +1,9 @@
 """Streams of bytes for tests of whatever reads or writes them."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
+from io import BytesIO
+
+from starlette.datastructures import UploadFile
 
 from async_storages.errors import StorageException
 
@@ -48,6 +51,11 @@ class Closing:
                 yield chunk
         finally:
             self.closed = True
+
+
+def empty_input() -> UploadFile:
+    """What a form holds for an ``<input type=file>`` where no file was chosen."""
+    return UploadFile(BytesIO(), size=0, filename="")
 
 
 def type_name(value: object) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import uvicorn
 
+from tests.support.patience import TIME_OUT
+
 
 @asynccontextmanager
 async def served(app: Any, **options: Any) -> AsyncIterator[str]:
@@ -14,7 +16,7 @@ async def served(app: Any, **options: Any) -> AsyncIterator[str]:
 
     Leaving it closes the socket, waits for the answers under way, and ends the lifespan.
     """
-    settings = {"lifespan": "on", "log_config": None, "timeout_graceful_shutdown": 10, **options}
+    settings = {"lifespan": "on", "log_config": None, "timeout_graceful_shutdown": int(TIME_OUT), **options}
     config = uvicorn.Config(app, host="127.0.0.1", port=0, **settings)
     config.load()
     server = uvicorn.Server(config)
@@ -30,5 +32,5 @@ async def served(app: Any, **options: Any) -> AsyncIterator[str]:
 @asynccontextmanager
 async def asking(app: Any, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the served application; `options` are httpx's."""
-    async with served(app) as url, httpx.AsyncClient(base_url=url, timeout=10, **options) as client:
+    async with served(app) as url, httpx.AsyncClient(base_url=url, timeout=TIME_OUT, **options) as client:
         yield client

@@ -52,7 +52,7 @@ async def contents(storage: Storage, upload: UploadFile, chunks: AsyncIterator[b
         assert_type(await storage.upload(content, "a.txt", overwrite=False, max_size=10), str)
     assert_type(await storage.save(b"", folder="reports", metadata={"by": "me"}), StoredFile)
     await storage.save("text", "a.txt")  # type: ignore[arg-type]  # text has no bytes before it is encoded
-    await storage.save(b"", "a.txt", max_sizes=10)  # type: ignore[call-arg]
+    await storage.save(b"", "a.txt", max_sizes=10)  # type: ignore[call-overload]
 
 
 async def files(storage: Storage, file: StoredFile) -> None:
@@ -68,7 +68,7 @@ async def files(storage: Storage, file: StoredFile) -> None:
 
 
 async def managers(manager: StorageManager, upload: UploadFile) -> None:
-    assert_type(await manager.upload_service.upload_file(upload), FileAttach)
+    assert_type(await manager.upload_service.upload_file(upload), FileAttach | None)
     assert_type(manager.storage_for("s3:photos/a.png"), Storage)
     with registry.override("default", MemoryStorage()) as storage:
         assert_type(storage, MemoryStorage)

@@ -1,6 +1,7 @@
 """The raw clients against servers that say what they are told to, or that are never asked."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -13,13 +14,13 @@ from async_storages import (
     S3Storage,
     StorageClosedException,
 )
-from async_storages.backends.http import HttpOptions
 from async_storages.backends.retries import Retries
 from tests.support.managers import fastdfs_config, s3_config
+from tests.support.s3 import FAST
 from tests.support.scripted import reply, scripted
 
 TARGET = ("photos", "large.bin")
-ONCE = HttpOptions(retries=Retries(attempts=1))
+ONCE = replace(FAST, retries=Retries(attempts=1))
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def suite(pytester, monkeypatch):
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("ASYNC_STORAGES_NO_SKIPS", raising=False)
     pytester.makeini(SETTINGS)
-    pytester.makeconftest(CONFTEST.read_text().replace("patience = 2", "patience = 0.1"))
+    pytester.makeconftest(CONFTEST.read_text().replace("patience = 30", "patience = 0.1"))
     return pytester
 
 

@@ -2,7 +2,7 @@ import hashlib
 import io
 import tracemalloc
 import zlib
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import pairwise
 
 import pytest
@@ -19,7 +19,7 @@ from async_storages.errors import (
 from async_storages.images.probe import ImageSize
 from async_storages.sources import CHUNK_SIZE
 from tests.support.images import SIZE, encode
-from tests.support.streams import Closing, collect, stream, type_name
+from tests.support.streams import Closing, collect, empty_input, stream, type_name
 
 SHA256 = hashlib.sha256(b"hello").hexdigest()
 PNG = encode("PNG")
@@ -588,3 +588,50 @@ def test_options_belong_to_the_content_where_there_is_one():
 
 def test_a_pending_file_shows_no_metadata():
     assert "secret" not in repr(PendingFile(b"", "a.txt", metadata={"k": "secret"}))
+
+
+# ---- what it came from, afterwards
+
+LONG = bytes(range(256)) * 4000
+
+
+@pytest.mark.parametrize("position", [0, 5])
+@pytest.mark.parametrize("how", ["it fails", "its reader fails", "it is left", "only its head is read"])
+async def test_a_file_that_was_not_stored_is_put_back_where_it_began(how, position):
+    file = io.BytesIO(LONG)
+    file.seek(position)
+    expected = {"crc32": "0" * 8} if how == "it fails" else {}
+    with suppress(ChecksumMismatchException, ZeroDivisionError):
+        async with Content(file, expected=expected) as content:
+            await content.head()
+            if how != "only its head is read":
+                async for _ in content:
+                    if how == "it is left":
+                        break
+            assert file.tell() > position
+            if how == "its reader fails":
+                raise ZeroDivisionError
+    assert file.tell() == position
+
+
+async def test_a_file_that_was_read_to_its_end_stays_there():
+    file = io.BytesIO(LONG)
+    async with Content(file) as content:
+        assert await collect(content) == LONG
+    assert file.tell() == len(LONG)
+
+
+async def test_what_was_not_chosen_is_no_content():
+    for make in (Content, lambda upload: as_content(PendingFile(upload), None, {})):
+        with pytest.raises(InvalidArgumentException, match="no file was chosen"):
+            make(empty_input())
+
+
+@pytest.mark.parametrize("make", [iter, lambda items: map(bytes, items)], ids=["list", "map"])
+async def test_pending_content_that_was_begun_is_never_taken_for_the_whole(make):
+    pending = PendingFile(make([b"a", b"b"]))
+    async with as_content(pending, None, {"max_size": 1}) as content:
+        with pytest.raises(FileTooLargeException):
+            await collect(content)
+    with pytest.raises(InvalidArgumentException, match="only once"):
+        await collect(as_content(pending, None, {}))

@@ -68,6 +68,7 @@ LAYERS = {
             "events",
             "files",
             "listing",
+            "read_once",
             "registry",
             "scanning",
             "served_by",

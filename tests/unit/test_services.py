@@ -26,7 +26,7 @@ from async_storages.validation import FileValidatorImpl
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.managers import upload_file
-from tests.support.streams import Closing, collect, stream, until_failure
+from tests.support.streams import Closing, collect, empty_input, stream, until_failure
 
 PDF = b"%PDF-1.7\n%%EOF"
 
@@ -144,16 +144,14 @@ async def test_no_metadata_takes_the_place_of_the_name(either, key):
         await either.upload_service.upload_bytes("a.txt", b"", metadata={key: "b.txt"})
 
 
-@pytest.mark.parametrize(
-    ("position", "rewind", "stored"), [(0, False, b"12345"), (2, False, b"345"), (2, True, b"12345")]
-)
-async def test_an_upload_is_read_from_where_it_stands_and_stays_open(manager, position, rewind, stored):
+@pytest.mark.parametrize(("position", "rewind"), [(0, False), (2, False), (5, False), (2, True)])
+async def test_an_upload_is_stored_whole_wherever_it_stands_and_stays_open(manager, position, rewind):
     file = upload_file(b"12345")
     await file.seek(position)
 
     attach = await manager.upload_service.upload_file(file, rewind=rewind)
 
-    assert await manager.download_service.download_bytes(attach.file_id) == stored
+    assert await manager.download_service.download_bytes(attach.file_id) == b"12345"
     assert not file.file.closed
     assert file.file.tell() == 5
 
@@ -170,6 +168,14 @@ async def test_a_closed_upload_is_refused(manager, rewind):
 @pytest.mark.parametrize("name", [None, ""])
 async def test_an_upload_without_a_name_gets_one(manager, name):
     assert (await manager.upload_service.upload_file(upload_file(name=name))).file_name == "file"
+
+
+async def test_nothing_is_uploaded_where_no_file_was_chosen(manager, storage):
+    assert await manager.upload_service.upload_file(empty_input()) is None
+    assert await manager.upload_service.upload_files([empty_input()]) == []
+    [attach] = await manager.upload_service.upload_files([empty_input(), upload_file(name="a.txt"), empty_input()])
+    assert attach.file_name == "a.txt"
+    assert await names_in(storage) == ["a.txt"]
 
 
 # ---- rules
@@ -285,6 +291,18 @@ async def test_when_one_fails_nothing_is_left_and_the_error_names_it(failure):
     assert "bad.txt" in f"{failure} {getattr(failure, '__notes__', '')}"
     assert await names_in(storage) == []
     assert not any(file.file.closed for file in files)
+
+
+async def test_when_one_fails_the_others_can_be_uploaded_again():
+    storage = Gated(StorageOperationException("no more space"))
+    service = StorageManager.from_storages(storage, concurrency=1).upload_service
+    files = [upload_file(b"a", name="1.txt"), io.BytesIO(b"xbc"), upload_file(name="bad.txt")]
+    files[1].seek(1)
+
+    with pytest.raises(StorageOperationException):
+        await service.upload_files(files)
+
+    assert [await storage.read(attach.file_id) for attach in await service.upload_files(files[:2])] == [b"a", b"bc"]
 
 
 async def test_an_upload_that_is_refused_names_it(storage):

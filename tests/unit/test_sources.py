@@ -17,7 +17,7 @@ from fastapi import UploadFile
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.sources import CHUNK_SIZE, ByteSource, open_source
+from async_storages.sources import CHUNK_SIZE, ByteSource, is_empty_input, open_source
 from tests.support.streams import Closing, collect, stream, type_name
 
 DATA = bytes(range(256)) * 3000  # 768,000 bytes, two chunks and a part of a third
@@ -192,8 +192,10 @@ async def test_aiofiles(tmp_path):
         assert await collect(source.chunks()) == DATA
         assert source.filename == "report.pdf"
         assert not file.closed
+    async with aiofiles.open(on_disk(tmp_path), "rb") as closed:
+        pass
     with pytest.raises(InvalidArgumentException, match="closed"):
-        await collect(open_source(file).chunks())
+        await collect(open_source(closed).chunks())
 
 
 async def test_what_is_a_source_already_stays_it():
@@ -206,10 +208,9 @@ async def test_what_is_a_source_already_stays_it():
     assert (await source.size(), await collect(source.chunks())) == (None, b"own")
 
 
-@pytest.mark.parametrize("name", ["file", "spooled-disk", "BytesIO", "UploadFile", "NamedTemporaryFile", "gzip"])
+@pytest.mark.parametrize("name", ["file", "spooled-disk", "BytesIO", "NamedTemporaryFile", "gzip"])
 async def test_a_file_is_read_from_where_it_stands_each_time(name, files, tmp_path):
-    given = KINDS[name].make(files, tmp_path)
-    file = getattr(given, "file", given) if name == "UploadFile" else given
+    given = file = KINDS[name].make(files, tmp_path)
     file.seek(700_000)
     source = open_source(given)
     assert await source.size() == len(DATA) - 700_000
@@ -227,10 +228,165 @@ async def test_measuring_in_the_midst_of_reading_moves_nothing(files, tmp_path):
     assert passed == DATA
 
 
-async def test_a_file_beyond_its_end_is_empty():
-    file = io.BytesIO(b"abc")
-    file.seek(10)
-    assert await collect(open_source(file).chunks()) == b""
+@pytest.mark.parametrize("position", [1000, len(DATA), len(DATA) + 10])
+@pytest.mark.parametrize("name", ["UploadFile", "UploadFile-nameless", "FileField", "wrapper"])
+async def test_an_upload_is_the_whole_file_wherever_it_stands(name, position, files, tmp_path):
+    given = KINDS[name].make(files, tmp_path)
+    given.file.seek(position)
+    source = open_source(given)
+    assert await source.size() == len(DATA)
+    for _ in range(2):
+        assert await collect(source.chunks()) == DATA
+
+
+@pytest.mark.parametrize("position", [len(DATA), len(DATA) + 10])
+@pytest.mark.parametrize("name", ["file", "unbuffered", "spooled-memory", "spooled-disk", "BytesIO"])
+async def test_a_file_at_its_end_is_refused_with_the_remedy(name, position, files, tmp_path):
+    file = KINDS[name].make(files, tmp_path)
+    file.seek(position)
+    for ask in (open_source(file).size, lambda: collect(open_source(file).chunks())):
+        with pytest.raises(
+            InvalidArgumentException, match=r"at its end, after all of its 768000 bytes: call seek\(0\)"
+        ):
+            await ask()
+    file.seek(0)
+    assert await collect(open_source(file).chunks()) == DATA
+
+
+@pytest.mark.parametrize("position", [0, 10])
+@pytest.mark.parametrize("make", [io.BytesIO, tempfile.SpooledTemporaryFile, tempfile.TemporaryFile])
+async def test_an_empty_file_is_no_file_at_its_end(make, position):
+    with make() as file:
+        file.seek(position)
+        assert await collect(open_source(file).chunks()) == b""
+
+
+@pytest.mark.parametrize("position", [0, 300_000])
+@pytest.mark.parametrize("name", ["file", "unbuffered", "spooled-memory", "spooled-disk", "BytesIO", "gzip"])
+async def test_a_file_is_put_back_where_it_began(name, position, files, tmp_path):
+    file = KINDS[name].make(files, tmp_path)
+    file.seek(position)
+    source = open_source(file)
+    await source.put_back()
+    assert file.tell() == position
+    async with aclosing(source.chunks()) as chunks:
+        await anext(chunks)
+    await source.put_back()
+    assert file.tell() == position
+    file.close()
+    await source.put_back()  # where nothing can be done, nothing is
+
+
+async def test_what_only_measured_puts_nothing_back():
+    file = io.BytesIO(DATA)
+    source = open_source(file)
+    await source.size()
+    file.seek(1000)
+    await source.put_back()
+    assert file.tell() == 1000
+
+
+READ_ONCE = ["pipe", "async-file", "wrapped-async-file", "generator", "iterable", "async-generator", "async-iterable"]
+
+
+@pytest.mark.parametrize("is_left", [True, False], ids=["left", "read"])
+@pytest.mark.parametrize("name", READ_ONCE)
+async def test_what_can_be_read_only_once_is_refused_the_second_time(name, is_left, files, tmp_path):
+    given = KINDS[name].make(files, tmp_path)
+    async with aclosing(open_source(given).chunks()) as chunks:
+        await anext(chunks)
+        if not is_left:
+            await collect(chunks)
+    with pytest.raises(InvalidArgumentException, match="can be read only once, and was"):
+        await collect(open_source(given).chunks())
+
+
+@pytest.mark.parametrize("make", [lambda: (b"" for _ in ()), stream], ids=["sync", "async"])
+async def test_a_fresh_generator_may_give_nothing(make):
+    given = make()
+    assert await collect(open_source(given).chunks()) == b""
+    with pytest.raises(InvalidArgumentException, match="only once"):
+        await collect(open_source(given).chunks())
+
+
+@pytest.mark.parametrize("how", ["sync", "stream"])
+async def test_a_generator_that_somebody_else_has_begun_or_closed_is_refused(how):
+    for close in (False, True):
+        given = getattr(Closing(b"a", b"b"), how)()
+        if close:
+            await (given.aclose() if how == "stream" else asyncio.to_thread(given.close))
+        else:
+            await (anext(given) if how == "stream" else asyncio.to_thread(next, given))
+        with pytest.raises(InvalidArgumentException, match="generator can be read only once"):
+            await collect(open_source(given).chunks())
+
+
+async def test_two_who_read_one_generator_at_once():
+    given = stream(b"a", b"b")
+    first, second = (open_source(given).chunks() for _ in range(2))
+    assert await anext(first) == b"a"
+    with pytest.raises(InvalidArgumentException, match="only once"):
+        await anext(second)
+    assert await collect(first) == b"b"
+
+
+@pytest.mark.parametrize("make", [iter, lambda items: map(bytes, items), zip], ids=["list", "map", "zip"])
+async def test_an_iterator_that_nobody_can_remember_is_not_taken_for_an_empty_file(make):
+    with pytest.raises(InvalidArgumentException, match="gives nothing, as if it was read before"):
+        await collect(open_source(make([])).chunks())
+
+
+async def test_sources_that_are_equal_are_still_two():
+    class Equal:
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+        def __iter__(self):
+            yield b"a"
+
+    for _ in range(2):
+        assert await collect(open_source(Equal()).chunks()) == b"a"
+
+
+EMPTY_INPUTS = {
+    "browser": lambda: UploadFile(io.BytesIO(), size=0, filename=""),
+    "size unknown": lambda: UploadFile(io.BytesIO(), filename=""),
+    "closed": lambda: closed(UploadFile(io.BytesIO(), size=0, filename="")),
+    "asynchronous": lambda: UploadFile(AsyncFile(b""), size=0, filename=""),
+}
+FILES = {
+    "name": lambda: UploadFile(io.BytesIO(), size=0, filename="a.txt"),
+    "bytes": lambda: UploadFile(io.BytesIO(b"a"), size=1, filename=""),
+    "bytes that were read": lambda: UploadFile(io.BytesIO(b"a"), size=0, filename=""),
+    "no name at all": lambda: UploadFile(io.BytesIO()),
+    "file": io.BytesIO,
+    "no bytes": lambda: b"",
+    "asynchronous": lambda: AsyncFile(b"", filename=""),
+}
+
+
+def closed(upload):
+    upload.file.close()
+    return upload
+
+
+@pytest.mark.parametrize("make", EMPTY_INPUTS.values(), ids=EMPTY_INPUTS)
+def test_an_upload_where_no_file_was_chosen(make):
+    assert is_empty_input(make())
+
+
+@pytest.mark.parametrize("make", FILES.values(), ids=FILES)
+def test_an_upload_that_is_a_file(make):
+    assert not is_empty_input(make())
+
+
+def test_looking_for_bytes_moves_nothing():
+    upload = UploadFile(io.BytesIO(b"abc"), filename="")
+    upload.file.seek(1)
+    assert not is_empty_input(upload)
+    assert upload.file.tell() == 1
 
 
 @pytest.mark.parametrize("given", [b"", [], [b"", b""]], ids=repr)

@@ -1,11 +1,13 @@
 import inspect
 import io
 import re
+from contextlib import aclosing, suppress
 from enum import Enum
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import UploadFile
 
 from async_storages import LocalStorage, MemoryStorage, ids, registry
 from async_storages.backends.memory import MemoryStorage as Backend
@@ -37,7 +39,7 @@ from async_storages.storage import (
 )
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.images import SIZE, encode
-from tests.support.streams import Closing, collect, stream
+from tests.support.streams import Closing, collect, empty_input, stream
 
 
 @pytest.fixture
@@ -399,3 +401,93 @@ async def test_a_missing_file_is_named(storage):
     for use in (storage.read, storage.get_size, storage.info, storage.open):
         with pytest.raises(FileNotFoundException, match=r"'(mem:)?missing'"):
             await use("missing")
+
+
+# ---- sources that were read before, and uploads where no file was chosen
+
+
+class HalfWay(MemoryStorage):
+    """Fails after the first chunk as often as it is told."""
+
+    failures = 0
+
+    async def write(self, content, key, *, overwrite=True):
+        if self.failures:
+            self.failures -= 1
+            async with aclosing(aiter(content)) as chunks:
+                await anext(chunks)
+            raise StorageUnavailableException("told to")
+        return await super().write(content, key, overwrite=overwrite)
+
+
+LONG = bytes(range(256)) * 4000
+DOORS = {
+    "save": lambda storage, content: storage.save(content, "a.txt"),
+    "upload": lambda storage, content: storage.upload(content, "a.txt"),
+}
+each_door = pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+
+
+@each_door
+@pytest.mark.parametrize("make", [io.BytesIO, lambda data: UploadFile(io.BytesIO(data), filename="a.txt")])
+async def test_a_second_attempt_stores_the_whole(door, make):
+    storage, content = HalfWay(), make(LONG)
+    storage.failures = 2
+    for attempt in range(2):
+        with pytest.raises(StorageUnavailableException):
+            await door(storage, PendingFile(content) if attempt else content)
+    assert await storage.read(str(await door(storage, content))) == LONG
+
+
+@each_door
+async def test_an_upload_that_was_read_before_is_stored_whole(storage, door):
+    upload = UploadFile(io.BytesIO(LONG), filename="a.txt")
+    await upload.read()
+    for _ in range(2):
+        assert await storage.read(str(await door(storage, upload))) == LONG
+
+
+@each_door
+async def test_a_file_at_its_end_is_refused_and_what_is_stored_stays(storage, door):
+    file = io.BytesIO(b"abc")
+    file.read()
+    with pytest.raises(InvalidArgumentException, match=r"seek\(0\)"):
+        await door(storage, file)
+    assert (await keys(storage), await storage.read("a.txt")) == (["mem:a.txt"], b"hello")
+    file.seek(1)
+    assert await storage.read(str(await door(storage, file))) == b"bc"
+
+
+@each_door
+@pytest.mark.parametrize("fails", [True, False], ids=["after a failure", "after a success"])
+@pytest.mark.parametrize("how", ["sync", "stream"])
+async def test_a_generator_is_stored_once(door, how, fails):
+    storage, content = HalfWay(), getattr(Closing(b"a", b"b"), how)()
+    storage.failures = int(fails)
+    with suppress(StorageUnavailableException):
+        await door(storage, content)
+    before = await keys(storage)
+    with pytest.raises(InvalidArgumentException, match="generator can be read only once"):
+        await door(storage, content)
+    assert await keys(storage) == before
+
+
+async def test_nothing_is_saved_where_no_file_was_chosen(storage):
+    assert await storage.save(empty_input()) is None
+    assert await storage.save(empty_input(), "a.txt", folder="b") is None
+    assert await keys(storage) == ["mem:a.txt"]
+
+
+async def test_no_file_takes_the_place_of_another_where_none_was_chosen(storage):
+    for content in (empty_input(), PendingFile(empty_input())):
+        with pytest.raises(InvalidArgumentException, match="no file was chosen"):
+            await storage.upload(content, "a.txt")
+    assert await storage.read("a.txt") == b"hello"
+
+
+async def test_a_nameless_upload_with_bytes_and_an_empty_one_with_a_name_are_files(storage):
+    for upload, data in (
+        (UploadFile(io.BytesIO(b"x"), filename=""), b"x"),
+        (UploadFile(io.BytesIO(), filename="n"), b""),
+    ):
+        assert await (await storage.save(upload)).read() == data

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 from urllib.parse import quote, urlencode, urlsplit
 
 from async_storages import ids, naming, sniff
@@ -29,7 +29,7 @@ from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in
-from async_storages.sources import CHUNK_SIZE, Source
+from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
 from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
 
 __all__ = ["FastDFSStorage"]
@@ -46,7 +46,7 @@ class FastDFSStorage(Storage):
     type that the extension does not tell are kept as its metadata, at the cost of one more round trip.
 
     Args:
-        config: The settings; what is given beside it goes first.
+        config: The settings, or a list of trackers; what is given beside settings goes first.
         tracker_servers: See `FastdfsConfig` for this and the next ones.
         group: The group to upload to.
         store_path_index: The disk to upload to.
@@ -71,7 +71,7 @@ class FastDFSStorage(Storage):
 
     def __init__(
         self,
-        config: FastdfsConfig | None = None,
+        config: FastdfsConfig | list[str] | tuple[str, ...] | None = None,
         *,
         tracker_servers: Iterable[str] | None = None,
         group: str | None = None,
@@ -96,7 +96,9 @@ class FastDFSStorage(Storage):
             "token_ttl": token_ttl,
         }
         said = {setting: value for setting, value in given.items() if value is not None}
-        self._config = validated(FastdfsConfig, {**(config.model_dump(exclude_unset=True) if config else {}), **said})
+        if isinstance(config, list | tuple) and tracker_servers is not None:
+            raise InvalidArgumentException("the trackers are given twice: as the first argument, and by their name")
+        self._config = validated(FastdfsConfig, {**_settings(config), **said})
         self._cluster = FastDFSCluster(
             self._config.tracker_servers,
             group=self._config.group,
@@ -160,6 +162,28 @@ class FastDFSStorage(Storage):
             operation.bytes = content.size or 0
             return file_id
 
+    @overload
+    async def save(  # type: ignore[overload-overlap] # an upload is a source, too
+        self,
+        content: Upload,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        store_name: bool = True,
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile | None: ...
+
+    @overload
+    async def save(
+        self,
+        content: Source | PendingFile | Content,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        store_name: bool = True,
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile: ...
+
     async def save(  # pyright: ignore[reportIncompatibleMethodOverride] - one option more than every storage has
         self,
         content: Source | PendingFile | Content,
@@ -168,7 +192,7 @@ class FastDFSStorage(Storage):
         folder: str = "",
         store_name: bool = True,
         **options: Unpack[ContentOptions],
-    ) -> StoredFile:
+    ) -> StoredFile | None:
         """Store content under a new id: see `Storage.save`. There are no folders.
 
         Args:
@@ -178,6 +202,8 @@ class FastDFSStorage(Storage):
             store_name: Whether the name is kept; without name and metadata that saves a round trip.
             **options: As for `upload`.
         """
+        if is_empty_input(content):
+            return None
         with during("save", filename):
             async with as_content(content, filename, options) as body:
                 key = naming.unique_key(body.filename or "file")
@@ -359,6 +385,20 @@ class FastDFSStorage(Storage):
         if filename:
             query["filename"] = naming.clean_filename(filename)
         return f"{self._url_base}/{quote(file_id.key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+
+
+def _settings(config: object) -> dict[str, Any]:
+    """The settings that were said, by their names."""
+    match config:
+        case None:
+            return {}
+        case FastdfsConfig():
+            return config.model_dump(exclude_unset=True)
+        case list() | tuple():
+            return {"tracker_servers": config}
+    raise InvalidArgumentException(
+        f"give a FastdfsConfig, or a list of trackers such as ['10.0.0.1:22122'], not a {type(config).__name__}"
+    )
 
 
 def _options(config: FastdfsConfig, options: FastDFSOptions | None) -> FastDFSOptions:

@@ -38,9 +38,9 @@ def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
     Raises:
         InvalidArgumentException: There is none, or one that is no address.
     """
-    if isinstance(addresses, str):
+    if isinstance(addresses, str | bytes) or not isinstance(addresses, Iterable):
         raise InvalidArgumentException("the trackers are given as a list, such as ['10.0.0.1:22122']")
-    found = [(address, _ADDRESS.fullmatch(address)) for address in addresses]
+    found = [(address, _ADDRESS.fullmatch(address) if isinstance(address, str) else None) for address in addresses]
     servers = []
     for address, match in found:
         port = int((match and match["port"]) or _DEFAULT_PORT)

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,11 +52,10 @@ class CredentialSource(Protocol):
 
 
 class StaticCredentials:
-    """Credentials that were given; never any I/O."""
-
-    region: str | None = None
+    """Credentials that were given; never any I/O, so no profile's region either."""
 
     def __init__(self, credentials: Credentials) -> None:
+        self.region = _region_of_environment()
         self._credentials = credentials
 
     def at_hand(self) -> Credentials:
@@ -75,9 +75,8 @@ class FoundCredentials:
         session: A `boto3.Session` or `aioboto3.Session` of the user's; by default one is made when it is needed.
     """
 
-    region: str | None = None
-
     def __init__(self, session: Any = None) -> None:
+        self.region = _region_of_environment() if session is None else None
         self._session = session
         self._provider: Any = None
         self._credentials: Credentials | None = None
@@ -124,8 +123,13 @@ class FoundCredentials:
                     "a profile or a role"
                 )
             frozen = _finished(self._provider.get_frozen_credentials())
-        self.region = self._session.region_name
+        self.region = self.region or self._session.region_name or _region_of_environment()
         self._credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def _region_of_environment() -> str | None:
+    """The region that AWS's own tools take, of which boto3 reads the second variable only."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
 @contextmanager

@@ -49,7 +49,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         aws_access_key_id: The access key; without one boto3 finds credentials as every AWS tool does.
         aws_secret_access_key: Its secret.
         aws_session_token: For temporary credentials.
-        region_name: The bucket's region; by default that of the profile in which credentials were found.
+        region_name: The bucket's region; by default that of `session`, else of ``AWS_REGION``, of
+            ``AWS_DEFAULT_REGION``, of the profile in which credentials were found, else ``"us-east-1"``.
         use_ssl: For an `endpoint_url` without a scheme.
         addressing_style: ``"path"`` or ``"virtual"``; ``"auto"`` is virtual on AWS and path elsewhere.
         default_acl: A canned ACL for new objects, such as ``"public-read"``.
@@ -117,7 +118,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         self._public  # noqa: B018 - wrong ones are refused now
 
     def _bucket_url(self, bucket_name: str) -> str:
-        return self._client.wire.endpoint(bucket_name).bucket_url
+        return self._client.wire.said_endpoint(bucket_name).bucket_url
 
     @property
     def _public(self) -> Endpoint:

@@ -70,7 +70,7 @@ class Wire:
     Args:
         credentials: Where the access key comes from.
         endpoint_url: The server, None for AWS: see `Endpoint.for_bucket`.
-        region_name: The region; by default that of the credentials' profile, else ``"us-east-1"``.
+        region_name: The region; by default that of the credentials, else ``"us-east-1"``.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         use_ssl: For an `endpoint_url` without a scheme.
         options: Time-outs, pool, retries.
@@ -104,6 +104,10 @@ class Wire:
         """The address of a bucket, as far as is known; that on another server, if one is given."""
         region = self._regions.get(bucket) or self._region_name or self._credentials.region
         return self._endpoint(bucket, region, endpoint_url or self._endpoint_url)
+
+    def said_endpoint(self, bucket: str) -> Endpoint:
+        """The address of a bucket by the arguments alone, which no environment and no answer changes."""
+        return self._endpoint(bucket, self._region_name, self._endpoint_url)
 
     def _endpoint(self, bucket: str, region: str | None, endpoint_url: str | None) -> Endpoint:
         asked = (bucket, region, endpoint_url)

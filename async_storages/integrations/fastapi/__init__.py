@@ -9,7 +9,7 @@ app = FastAPI(lifespan=storage_lifespan(manager))
 register_exception_handlers(app)
 
 @app.post("/files")
-async def upload(file: UploadFile, uploads: UploadServiceDep) -> FileAttach:
+async def upload(file: UploadFile, uploads: UploadServiceDep) -> FileAttach | None:
     return await uploads.upload_file(file)
 ```
 """

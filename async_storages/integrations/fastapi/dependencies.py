@@ -101,6 +101,7 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     types: Collection[str] = (),
     extensions: Collection[str] = (),
     field: str = "file",
+    required: bool = True,
 ) -> Any:
     """An `UploadFile` that was looked at: its size, its extension, and its type by the first bytes.
 
@@ -114,6 +115,8 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
             client declares counts for nothing.
         extensions: The extensions allowed; none for all.
         field: The name of the form's field.
+        required: Answer 422 where no file was chosen, whether the field is missing or, as browsers send it, has no name
+            and no bytes. With False it is None then: ask for ``UploadFile | None``.
 
     Raises:
         InvalidArgumentException: A limit that cannot be; a validator beside other rules.
@@ -132,12 +135,19 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     described = File(alias=field, description=_described(validator))
 
     async def checked(file: Annotated[UploadFile, described]) -> UploadFile:
-        async with validator.open(file):
-            pass
-        await file.seek(0)
-        return file
+        return await _looked_at(file, validator)
 
-    return Depends(checked)
+    async def checked_if_any(file: Annotated[UploadFile | None, described] = None) -> UploadFile | None:
+        return None if file is None else await _looked_at(file, validator)
+
+    return Depends(checked if required else checked_if_any)
+
+
+async def _looked_at(file: UploadFile, validator: FileValidatorImpl) -> UploadFile:
+    async with validator.open(file):
+        pass
+    await file.seek(0)  # also where somebody had read it before
+    return file
 
 
 def _described(rules: FileValidatorImpl) -> str | None:

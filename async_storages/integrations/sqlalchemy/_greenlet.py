@@ -1,7 +1,7 @@
 """Waiting for coroutines inside SQLAlchemy's events: the one place that uses its semi-private greenlet functions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +12,20 @@ from sqlalchemy.util.concurrency import in_greenlet
 from async_storages._tasks import wait_out
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["NEEDS_ASYNC_SESSION", "give_way", "is_inside", "result_of", "spawn", "wait_for", "wait_to_the_end"]
+__all__ = [
+    "NEEDS_ASYNC_SESSION",
+    "give_way",
+    "is_inside",
+    "paced",
+    "result_of",
+    "run_whole",
+    "spawn",
+    "wait_for",
+    "wait_to_the_end",
+]
+
+_AT_A_TIME = 100
+"""Items between which others get their turn."""
 
 NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
 
@@ -33,6 +46,14 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
     except MissingGreenlet as error:
         work.close()
         raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
+
+
+def paced[Item](items: Iterable[Item]) -> Iterator[Item]:
+    """The items, letting other tasks have their turn now and then: thousands take longer than a request should wait."""
+    for number, item in enumerate(items, 1):
+        if number % _AT_A_TIME == 0:
+            give_way()
+        yield item
 
 
 def give_way() -> None:
@@ -62,6 +83,11 @@ async def wait_to_the_end[Result](work: Coroutine[Any, Any, Result]) -> Result:
     if not task.cancelled():
         task.exception()  # retrieved, so that asyncio does not log it as forgotten
     raise cancelled
+
+
+def run_whole[Result](func: Callable[..., Result], *args: object) -> Result:
+    """Call synchronous code to its end, also when the task is cancelled: SQLite keeps the lock of half a query."""
+    return wait_for(wait_to_the_end(greenlet_spawn(func, *args))) if is_inside() else func(*args)
 
 
 async def spawn[Result](func: Callable[..., Result], *args: object) -> Result:

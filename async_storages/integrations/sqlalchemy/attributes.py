@@ -10,6 +10,7 @@ from sqlalchemy.orm.attributes import set_attribute
 from sqlalchemy.orm.base import NO_VALUE
 from sqlalchemy.types import TypeEngine
 
+from async_storages.content import is_no_file
 from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredImage
 from async_storages.integrations.sqlalchemy import file_columns
@@ -74,7 +75,8 @@ def _coercion_of_arrays(coerce: _Coerce) -> _Coerce:
             return None
         if not isinstance(values, list | tuple):
             raise InvalidArgumentException(f"an array of files is a list, not {type(values).__name__}")
-        return [coerce_all(value) if isinstance(value, list | tuple) else coerce(value) for value in values]
+        chosen = [value for value in values if not is_no_file(value)]
+        return [coerce_all(value) if isinstance(value, list | tuple) else coerce(value) for value in chosen]
 
     return coerce_all
 

@@ -1,34 +1,54 @@
-"""What is done to files when transactions have ended. Nothing here fails: there is nobody left who could act on it."""
+"""Asking the database about files before a commit, and removing after it those that no row names.
+
+A file is removed only after the database has said that no row names it; where it cannot be asked, the file stays.
+After the end nothing fails: there is nobody left who could act on it.
+"""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import batched
+from typing import Any
 
-from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
+from sqlalchemy import Engine, text
+
+from async_storages.integrations.sqlalchemy import _greenlet, holds
+from async_storages.integrations.sqlalchemy.holds import Inquiry
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims, label_of
+from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
-from async_storages.integrations.sqlalchemy.levels import Level, Options
-from async_storages.integrations.sqlalchemy.removal import logger, remove, still_named
+from async_storages.integrations.sqlalchemy.references import Answer, Location, ask, locate
+from async_storages.integrations.sqlalchemy.removal import logger, remove, tell_kept
+from async_storages.integrations.sqlalchemy.scopes import Options, Scope
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
-__all__ = ["finish"]
+__all__ = ["ask_before_commit", "finish"]
+
+_AT_A_TIME = 100
+"""Files between which others get their turn."""
 
 
-def finish(levels: Iterable[Level], options: Options) -> None:
+def ask_before_commit(scope: Scope) -> None:
+    """Ask which files of a transaction rows name, where its own rows are seen."""
+    files = scope.questionable
+    scope.inquiry = Inquiry(files)
+    answer = Answer()
+    if files and _greenlet.is_inside():
+        for connection, locations in scope.located.items():
+            answer.add(ask(connection, locations, files))
+    scope.answer = answer
+
+
+def finish(scopes: Iterable[Scope], options: Options) -> None:
     """Remove what ended transactions leave behind, before anybody goes on.
 
     Raises:
         asyncio.CancelledError: The task was cancelled meanwhile; all has been done.
     """
     if options.claims is not None:
-        _leave_to_worker(levels, options.claims, options.removal_timeout)
+        _leave_to_worker(scopes, options.claims, options.removal_timeout)
         return
-    busy = []
-    for level in levels:
-        if level.frame.has_leftovers(committed=level.is_committed):
-            busy.append(level)
-        else:
-            level.frame.end(committed=level.is_committed)
+    busy = [scope for scope in scopes if not scope.is_idle]
     if not busy:
         return
     if _greenlet.is_inside():
@@ -37,15 +57,19 @@ def finish(levels: Iterable[Level], options: Options) -> None:
         _tell(busy)
 
 
-def _leave_to_worker(levels: Iterable[Level], claims: Claims, seconds: float) -> None:
+# ---- with a ledger
+
+
+def _leave_to_worker(scopes: Iterable[Scope], claims: Claims, seconds: float) -> None:
     """A ledger's worker finds out which files rows name; where none does, it need not wait for the grace."""
     left: dict[str, str] = {}
-    for level in levels:
-        reached(Step.COMMITTED if level.is_committed else Step.ROLLED_BACK)
-        named = {file.file_id for file in level.frame.named_by_rows(committed=level.is_committed)}
-        removed = level.frame.end(committed=level.is_committed)
-        left |= {each: label for each, label in level.intents.items() if each not in named}
-        left |= {file.file_id: label_of(file) for file in removed if file in level.frame.made}
+    for scope in scopes:
+        reached(Step.COMMITTED if scope.is_committed else Step.ROLLED_BACK)
+        scope.let_go()
+        named = {file.file_id for file in scope.made if scope.is_committed and scope.is_named_for_sure(file)}
+        scope.keep(file for file in scope.made if file.file_id in named)
+        left |= {each: label for each, label in scope.intents.items() if each not in named}
+        left |= {file.file_id: label_of(file) for file in scope.made if file.file_id not in named}
     if left and _greenlet.is_inside():
         _greenlet.wait_for(_greenlet.wait_to_the_end(_leave(claims, left, seconds)))
     elif left:
@@ -67,44 +91,146 @@ def _only_logged() -> Iterator[None]:
         logger.warning("new files are left until the ledger's grace is over: %r", error)
 
 
-def _tell(levels: Iterable[Level]) -> None:
+# ---- without
+
+
+def _tell(scopes: Iterable[Scope]) -> None:
     """A plain Session removes nothing."""
-    for level in levels:
-        for file in level.frame.end(committed=level.is_committed):
+    for scope in scopes:
+        scope.let_go()
+        named = [file for file in scope.made if scope.is_committed and scope.is_named_for_sure(file)]
+        scope.keep(named)
+        for file in scope.made.keys() - named:
             logger.warning("a file that nothing names is left, a plain Session cannot remove it: %r", file.file_id)
 
 
-async def _finish(levels: Iterable[Level], options: Options) -> None:
-    for level in levels:
+async def _finish(scopes: Iterable[Scope], options: Options) -> None:
+    for scope in scopes:
+        inherited = await _greenlet.spawn(scope.let_go)
         try:
             async with asyncio.timeout(options.removal_timeout):
-                await remove(await _unneeded(level), concurrency=options.concurrency)
+                await _remove_unnamed(scope, inherited, options)
         except TimeoutError:
             logger.warning("removing files after a transaction took longer than %s s", options.removal_timeout)
 
 
-async def _unneeded(level: Level) -> list[TrackedFile]:
-    frame, committed = level.frame, level.is_committed
+async def _remove_unnamed(scope: Scope, inherited: Collection[TrackedFile], options: Options) -> None:
     try:
-        if level.is_uncertain and frame.named:
-            committed = bool(await _greenlet.spawn(still_named, level.homes, frame.named))
+        unnamed = await _greenlet.spawn(_unnamed, scope, inherited)
     except BaseException as error:
-        frame.leave()
-        logger.warning("the files of a transaction stay, as nobody knows how it ended: %r", error)
+        scope.keep(scope.made)
+        tell_kept([*scope.made_or_dropped, *inherited], f"the database cannot be asked about it ({error!r})")
         if isinstance(error, Exception):
-            return []
+            return
         raise
-    removed = frame.end(committed=committed)
-    kept = await _shared(level, [file for file in removed if file in frame.shared])
-    removed = [file for file in removed if file not in kept]
-    frame.forget(removed)
-    return removed
+    for batch in batched(unnamed, _AT_A_TIME):
+        taken = holds.take(file for file in batch if not _is_kept(scope, file))
+        scope.forget(taken)
+        try:
+            await remove(taken, concurrency=options.concurrency)
+        finally:
+            holds.note_removed(taken)
+        await asyncio.sleep(0)
 
 
-async def _shared(level: Level, files: list[TrackedFile]) -> set[TrackedFile]:
-    """Those that other rows name as well, or may name as far as can be told."""
-    try:
-        return await _greenlet.spawn(still_named, level.shared_homes, files) if files else set()
-    except Exception as error:  # noqa: BLE001 - whatever the database says
-        logger.warning("shared files stay, as the rows that may name them cannot be read: %r", error)
-        return set(files)
+def _is_kept(scope: Scope, file: TrackedFile) -> bool:
+    return file in scope.made and scope.made[file].is_kept
+
+
+def _unnamed(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile]:
+    """The files that no row names, as far as the database can tell."""
+    if scope.is_committed:
+        removable = [*_unnamed_at_commit(scope, inherited), *scope.dropped_for_sure]
+    elif scope.answer is not None:  # the COMMIT was sent, and nobody has heard the answer
+        _greenlet.wait_for(_settled(scope.answer))
+        removable = _unnamed_now(scope, {*scope.made_or_dropped, *inherited}, is_uncertain=True)
+    else:
+        removable = _unnamed_now(scope, {*scope.made, *inherited})
+    scope.keep(scope.made.keys() - set(removable) if scope.made else ())
+    return removable
+
+
+def _unnamed_at_commit(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile]:
+    """What was answered before the commit, but for what others may have written since."""
+    answer, inquiry = scope.answer, scope.inquiry
+    if answer is None or inquiry is None:  # there was no connection that could commit
+        return _unnamed_now(scope, {*scope.questionable, *inherited})
+    _tell_unsure(answer)
+    unnamed = [file for file in _greenlet.paced(inquiry.files) if not answer.keeps(file)]
+    doubtful = inquiry.doubtful if answer.is_final else unnamed
+    again = {*inherited, *(file for file in _greenlet.paced(doubtful) if not answer.keeps(file))}
+    return [*(file for file in _greenlet.paced(unnamed) if file not in again), *_unnamed_now(scope, again)]
+
+
+def _unnamed_now(scope: Scope, files: set[TrackedFile], *, is_uncertain: bool = False) -> list[TrackedFile]:
+    """Ask anew, and again about those that transactions of this process have named meanwhile."""
+    removable: list[TrackedFile] = []
+    while files:
+        inquiry = Inquiry(files)
+        answer = _ask_anew(scope, files, is_uncertain=is_uncertain)
+        _tell_unsure(answer)
+        unnamed = [file for file in _greenlet.paced(files) if not answer.keeps(file)]
+        files = inquiry.doubtful.intersection(unnamed)
+        removable += [file for file in unnamed if file not in files]
+    return removable
+
+
+def _tell_unsure(answer: Answer) -> None:
+    tell_kept(answer.unsure - answer.named, "rows may name it that this connection does not see")
+
+
+def _ask_anew(scope: Scope, files: Collection[TrackedFile], is_uncertain: bool) -> Answer:
+    """Ask in transactions of their own, which see what is committed."""
+    located: dict[Engine, set[Location]] = {}
+    for connection, locations in scope.located.items():
+        located.setdefault(connection.engine, set()).update(locations)
+    answer = Answer()
+    for engine in {**located, **scope.unasked}:
+        places = located.get(engine, set())
+        unknown = scope.unasked.get(engine, set()) - {each.field for each in places}
+        with engine.connect() as connection:
+            connection.connection.rollback()  # after a commit that failed the pool may give the same connection again
+            connection.begin()
+            places = {*places, *locate(connection, list(unknown))}
+            if is_uncertain and places:  # on SQLite, wait for whoever is still writing
+                take_write_lock(connection, next(iter(places)).field.column.table)
+            answer.add(ask(connection, places, files))
+    if not answer.transactions:
+        answer.unsure.update(files)
+    return answer
+
+
+_STATUS = text("SELECT txid_status(:transaction)")
+_PAUSE = 0.05
+"""Seconds between two looks at a transaction that a server is still committing."""
+
+
+async def _settled(answer: Answer) -> None:
+    """Wait until no server is still busy with a commit whose answer was lost.
+
+    Raises:
+        TimeoutError: The caller's time is over.
+        _Unsettled: Nobody can tell.
+    """
+    if not answer.transactions:
+        raise _Unsettled
+    for engine, transaction in answer.transactions:
+        if transaction is not None:
+            await _settled_on(engine, transaction)
+        elif engine.dialect.name not in {"postgresql", "sqlite"}:
+            raise _Unsettled
+
+
+async def _settled_on(engine: Engine, transaction: int) -> None:
+    if await _greenlet.spawn(_status, engine, transaction) == "in progress":
+        await asyncio.sleep(_PAUSE)
+        await _settled_on(engine, transaction)
+
+
+class _Unsettled(Exception):
+    """The database cannot be asked what became of a transaction."""
+
+
+def _status(engine: Engine, transaction: int) -> Any:
+    with engine.connect() as connection:
+        return connection.scalar(_STATUS, {"transaction": transaction})

@@ -1,36 +1,34 @@
 """Where ids are: the attributes of a mapped class, the columns of a table, and what is in a value of theirs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from sqlalchemy import ARRAY, Column, Table
+from sqlalchemy import ARRAY, Column, MetaData, Table
 from sqlalchemy.orm import Mapper, configure_mappers
 from sqlalchemy.types import TypeEngine
 
 from async_storages.content import PendingFile
 from async_storages.errors import StorageException
 from async_storages.files import StoredFile
-from async_storages.ids import FileId, is_fusion_id
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.list_types import FileListType
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.types import FileType
-from async_storages.registry import Ref
 
 __all__ = [
     "FileField",
     "all_fields",
-    "bare_key",
     "exchanged",
     "fields_of",
     "fields_of_table",
     "file_type",
     "is_pending",
     "items",
+    "known_fields",
+    "mapper_of",
     "note",
-    "shared_fields",
     "stored_files",
 ]
 
@@ -70,8 +68,13 @@ def _defaults(column: Column[Any], type_: FileType) -> list[object]:
 _mapped: "WeakKeyDictionary[Mapper[Any], tuple[FileField, ...]]" = WeakKeyDictionary()
 
 
+_mappings = 0
+
+
 def note(mapper: Mapper[Any]) -> None:
-    """Remember a mapper, for `shared_fields`."""
+    """Remember a mapper, for `known_fields`."""
+    global _mappings  # noqa: PLW0603 - how many there have been
+    _mappings += 1
     fields_of(mapper)
 
 
@@ -105,10 +108,47 @@ def all_fields() -> list[FileField]:
     return list({field.column: field for fields in list(_mapped.values()) for field in fields}.values())
 
 
-def shared_fields(table: Table) -> list[FileField]:
-    """The columns with ``shared=True`` of all mapped classes, and of the tables beside this one."""
-    beside = [field for other in table.metadata.tables.values() for field in fields_of_table(other)]
-    return list({field.column: field for field in [*all_fields(), *beside] if field.type.shared}.values())
+@dataclass(slots=True)
+class _Known:
+    """The columns of all mapped classes and of the tables beside theirs, as long as there are no others."""
+
+    state: object
+    fields: tuple[FileField, ...]
+    mappers: "WeakValueDictionary[Table, Mapper[Any]]"
+    metadata: tuple[MetaData, ...]
+
+
+_known: _Known | None = None
+
+
+def known_fields() -> tuple[FileField, ...]:
+    """The file columns of all mapped classes, and of the tables beside theirs: each once."""
+    return _all_known().fields
+
+
+def mapper_of(table: Table) -> Mapper[Any] | None:
+    """A class that is mapped to a table with file columns."""
+    return _all_known().mappers.get(table)
+
+
+def _all_known() -> _Known:
+    global _known  # noqa: PLW0603 - walking all tables takes longer than a flush
+    configure_mappers()
+    if _known is None or _known.state != _state(_known.metadata):
+        fields = all_fields()
+        metadata = tuple(dict.fromkeys(field.column.table.metadata for field in fields))
+        beside = [field for each in metadata for table in each.tables.values() for field in fields_of_table(table)]
+        mappers = WeakValueDictionary(
+            {field.column.table: each for each, own in list(_mapped.items()) for field in own}
+        )
+        chosen = tuple({field.column: field for field in (*fields, *beside)}.values())
+        _known = _Known(_state(metadata), chosen, mappers, metadata)
+    return _known
+
+
+def _state(metadata: Iterable[MetaData]) -> object:
+    """Equal for as long as no class is mapped, forgotten, or gets a table beside its own."""
+    return _mappings, len(_mapped), [len(each.tables) for each in metadata]
 
 
 def file_type(type_: TypeEngine[Any]) -> FileType | None:
@@ -119,19 +159,6 @@ def file_type(type_: TypeEngine[Any]) -> FileType | None:
         return file_type(type_.item_type)
     variants: dict[str, TypeEngine[Any]] = getattr(type_, "_variant_mapping", {})
     return next((found for each in variants.values() if (found := file_type(each)) is not None), None)
-
-
-def bare_key(type_: FileType, file_id: str) -> str:
-    """How old rows of a column may spell an id; as it is, where they cannot."""
-    if not is_fusion_id(file_id):
-        return file_id
-    parsed = FileId.parse(file_id)
-    try:
-        router = Ref(type_.storage).resolve()
-        key = router.storage_for(parsed)._bare_key(parsed)  # noqa: SLF001 - what `identify` undoes
-        return key if str(router.identify(key)) == file_id else file_id
-    except StorageException:
-        return parsed.key  # nobody knows
 
 
 def items(value: Any) -> Iterator[StoredFile | PendingFile]:

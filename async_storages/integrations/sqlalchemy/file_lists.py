@@ -7,6 +7,7 @@ from typing import Any, Self, SupportsIndex
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.attributes import flag_modified
 
+from async_storages.content import is_no_file
 from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.types import FileType
@@ -19,30 +20,39 @@ type _Owner = tuple[InstanceState[Any], str]
 class FileList[File: StoredFile](list[File]):
     """The files of an attribute, in their order; a flush sees whatever is done to it.
 
-    It takes what a file column takes, and makes file objects of it at once. The list belongs to its attribute for as
-    long as that holds it: changing it after the object was expired or refreshed, or got another list, is refused, as
-    no flush would see it. Slices of it, copies and pickles are lists of their own.
+    It takes what a file column takes, and makes file objects of it at once; an upload where no file was chosen is left
+    out. The list belongs to its attribute for as long as that holds it: changing it after the object was expired or
+    refreshed, or got another list, is refused, as no flush would see it. Slices of it, copies and pickles are lists of
+    their own.
 
     Args:
         files: File objects.
         item_type: What makes file objects of further items; None: they stay as they are.
+
+    Attributes:
+        loaded: The ids of the files that the row named when the list was loaded, or last written.
 
     Example:
         >>> document.files.append(PendingFile(b"...", filename="page 3.png"))
         >>> document.files[0], document.files[1] = document.files[1], document.files[0]
     """
 
-    __slots__ = ("_owner", "item_type")
+    __slots__ = ("_owner", "item_type", "loaded")
 
     def __init__(self, files: Iterable[File] = (), item_type: FileType | None = None) -> None:
         super().__init__(files)
         self._owner: _Owner | None = None
         self.item_type = item_type
+        self.loaded: frozenset[str] = frozenset()
 
     @property
     def owner(self) -> _Owner | None:
         """The object and the name of the attribute that it belongs to, or once did."""
         return self._owner
+
+    def note_loaded(self) -> None:
+        """The row names just these files now."""
+        self.loaded = frozenset(item.file_id for item in self if isinstance(item, StoredFile))
 
     def belong_to(self, state: InstanceState[Any], key: str, item_type: FileType) -> None:
         """Be the list of this attribute from now on."""
@@ -74,9 +84,7 @@ class FileList[File: StoredFile](list[File]):
 
     def append(self, value: Any) -> None:
         """Add a file."""
-        file = self._file(value)
-        with self._change():
-            super().append(file)
+        self.extend([value])
 
     def extend(self, values: Iterable[Any]) -> None:
         """Add files."""
@@ -86,9 +94,7 @@ class FileList[File: StoredFile](list[File]):
 
     def insert(self, index: SupportsIndex, value: Any) -> None:
         """Add a file before another one."""
-        file = self._file(value)
-        with self._change():
-            super().insert(index, file)
+        self[index:index] = [value]
 
     def pop(self, index: SupportsIndex = -1) -> File:
         """Take a file out."""
@@ -121,7 +127,7 @@ class FileList[File: StoredFile](list[File]):
     def _files(self, values: Any) -> list[Any]:
         if not isinstance(values, Iterable) or isinstance(values, str | bytes):
             raise _no_list(values)
-        return [self._file(value) for value in values]
+        return [self._file(value) for value in values if not is_no_file(value)]
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -148,7 +154,7 @@ def coerced(value: Any, item_type: FileType) -> FileList[Any] | None:
         return value
     if not isinstance(value, list | tuple):
         raise _no_list(value)
-    return FileList([_file(item, item_type) for item in value], item_type)
+    return FileList([_file(item, item_type) for item in value if not is_no_file(item)], item_type)
 
 
 def _file(value: Any, item_type: FileType) -> Any:

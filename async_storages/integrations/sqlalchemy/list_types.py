@@ -26,10 +26,11 @@ class FileListType(TypeDecorator[FileList[Any]]):
         storage: As for `FileType`.
         length: Characters of each id; longer ones are refused before anything is written.
         on_delete: Whether files that leave the list are removed, otherwise as for `FileType`, like all that follows.
-        shared: It needs a GIN index.
+        shared: As for `FileType`.
         folder: Where content that was assigned is stored.
         upload_to: Called for every file of the list.
         validators: Check every file of the list.
+        exclusive: As for `FileType`, for every file of the list.
 
     Example:
         >>> files: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
@@ -51,6 +52,7 @@ class FileListType(TypeDecorator[FileList[Any]]):
         folder: str = "",
         upload_to: UploadTo | None = None,
         validators: Iterable[Validator] = (),
+        exclusive: bool = False,
     ) -> None:
         super().__init__(none_as_null=True)
         self.item_type = self.item_class(
@@ -61,6 +63,7 @@ class FileListType(TypeDecorator[FileList[Any]]):
             folder=folder,
             upload_to=upload_to,
             validators=validators,
+            exclusive=exclusive,
         )
 
     def __repr__(self) -> str:

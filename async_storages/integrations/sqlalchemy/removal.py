@@ -1,56 +1,17 @@
-"""Removing files when a transaction has ended, and looking first whether a row names them."""
+"""Removing files that no row names."""
 
 import asyncio
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from itertools import batched
-from typing import Any
-
-from sqlalchemy import Column, Engine
 
 from async_storages._tasks import map_bounded
 from async_storages.events import Operation
 from async_storages.ids import FileId, is_fusion_id
-from async_storages.integrations.sqlalchemy.file_columns import bare_key, file_type
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
-from async_storages.integrations.sqlalchemy.queries import ids_named
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
-__all__ = ["Home", "logger", "remove", "still_named"]
+__all__ = ["logger", "remove", "tell_kept"]
 
 logger = logging.getLogger("async_storages")
-
-_ASKED = 500
-"""Ids looked for by one statement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """A column that may name a file, and the database it is in."""
-
-    engine: Engine
-    column: Column[Any]
-
-
-def still_named(homes: Iterable[Home], files: Collection[TrackedFile]) -> set[TrackedFile]:
-    """Those of the files that a committed row names, by the full id or, as old rows may, by the bare key."""
-    named: set[TrackedFile] = set()
-    for home in homes:
-        spelled = _spelled(home.column, files)
-        with home.engine.connect() as connection:
-            connection.connection.rollback()  # after a commit that failed the pool may give the same connection again
-            for batch in batched(sorted(spelled), _ASKED):
-                found = connection.scalars(ids_named(home.column, batch, home.engine.dialect.name))
-                named.update(file for each in found for file in spelled.get(each, ()))
-    return named
-
-
-def _spelled(column: Column[Any], files: Iterable[TrackedFile]) -> dict[str, list[TrackedFile]]:
-    type_, spelled = file_type(column.type), dict[str, list[TrackedFile]]()
-    for file in files:
-        for each in {file.file_id, file.file_id if type_ is None else bare_key(type_, file.file_id)}:
-            spelled.setdefault(each, []).append(file)
-    return spelled
 
 
 async def remove(files: Collection[TrackedFile], *, concurrency: int) -> None:
@@ -78,3 +39,10 @@ def _scheme_and_bucket(file: TrackedFile) -> tuple[str, str | None]:
         return file.address.scheme, file.address.bucket
     scheme = FileId.parse(file.file_id).scheme if is_fusion_id(file.file_id) else "unknown"
     return scheme, None
+
+
+def tell_kept(files: Iterable[TrackedFile], reason: str) -> None:
+    """Say of files that they stay, though they may be unreferenced: by an event and a log line each."""
+    for file in files:
+        with Operation("keep", *_scheme_and_bucket(file)):
+            logger.warning("a file that may be unreferenced stays, as %s: %r", reason, file.file_id)

@@ -1,7 +1,7 @@
 """A session uploads what was assigned, and removes what no transaction needs.
 
 What SQLAlchemy does in which order, and which events it does not fire, is in `_listen`'s comments; what is decided
-when a transaction ends, in `async_storages.integrations.sqlalchemy.frames`.
+when a transaction ends, in `async_storages.integrations.sqlalchemy.endings`.
 """
 
 from typing import Any
@@ -23,7 +23,8 @@ from async_storages.integrations.sqlalchemy import bulk
 from async_storages.integrations.sqlalchemy.file_columns import fields_of
 from async_storages.integrations.sqlalchemy.flush import Flush
 from async_storages.integrations.sqlalchemy.ledger.ledger import FileLedger
-from async_storages.integrations.sqlalchemy.levels import Options
+from async_storages.integrations.sqlalchemy.scopes import Options
+from async_storages.integrations.sqlalchemy.session_statements import watch_statements
 from async_storages.integrations.sqlalchemy.transactions import Transactions
 
 __all__ = ["enable_file_tracking"]
@@ -104,8 +105,7 @@ def _own(class_: type[Session]) -> type[Session]:
 def _listen(class_: type[Session]) -> None:
     event.listen(class_, "after_transaction_create", _begun)
     event.listen(class_, "after_begin", _connected)
-    event.listen(class_, "before_commit", _committing)  # also when a savepoint is released
-    event.listen(class_, "after_commit", _committed)  # as well; nothing that can fail may run here
+    event.listen(class_, "after_commit", _committed)  # also when a savepoint is released; nothing here may fail
     event.listen(class_, "after_rollback", _rolled_back)  # the objects are still in the session, unlike in the next
     event.listen(class_, "after_transaction_end", _ended)  # the only event of close() and of a lost connection
     event.listen(class_, "before_flush", _flushing)
@@ -115,6 +115,8 @@ def _listen(class_: type[Session]) -> None:
         _settle_after(class_, name)
     if not event.contains(Mapper, "before_delete", _deleting):
         event.listen(Mapper, "before_delete", _deleting, raw=True)
+        event.listen(Mapper, "before_insert", _writing, raw=True)
+        event.listen(Mapper, "before_update", _writing, raw=True)
 
 
 def _settle_after(class_: type[Session], name: str) -> None:
@@ -147,11 +149,9 @@ def _begun(session: Session, transaction: SessionTransaction) -> None:
 
 
 def _connected(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    _transactions(session).connect(transaction, connection)
-
-
-def _committing(session: Session) -> None:
-    _transactions(session).is_committing = True
+    transactions = _transactions(session)
+    transactions.connect(transaction, connection)
+    watch_statements(connection, transactions)
 
 
 def _committed(session: Session) -> None:
@@ -168,8 +168,9 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
 
 def _flushing(session: Session, _context: object, objects: Any) -> None:
     transactions = _transactions(session)
-    transactions.flush = Flush(session, transactions.level, transactions.options, objects)
+    transactions.flush = Flush(session, transactions, objects)
     transactions.flush.run()
+    transactions.is_flushing = True
 
 
 def _flushed(session: Session, context: UOWTransaction) -> None:
@@ -184,10 +185,20 @@ def _executing(state: ORMExecuteState) -> Any:
     return bulk.execute(state, _transactions(state.session))
 
 
+def _writing(mapper: Mapper[Any], _connection: Connection, state: InstanceState[Any]) -> None:
+    """Listeners of `before_flush` that are called after this package's own may have assigned content."""
+    flush = _flush_of(mapper, state)
+    if flush is not None:
+        flush.upload_late(state)
+
+
 def _deleting(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> None:
     """Orphans are found while the flush runs, after `before_flush`."""
+    flush = _flush_of(mapper, state)
+    if flush is not None:
+        flush.delete(state, connection)
+
+
+def _flush_of(mapper: Mapper[Any], state: InstanceState[Any]) -> Flush | None:
     session = state.session if fields_of(mapper) else None
-    if session is not None and hasattr(session, _MARK):
-        flush = _transactions(session).flush
-        if flush is not None:
-            flush.delete(state, connection)
+    return _transactions(session).flush if session is not None and hasattr(session, _MARK) else None

@@ -1,111 +1,171 @@
 """The transactions of one session that are under way."""
 
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, delete
 from sqlalchemy import inspect as inspect_object
+from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, SessionTransaction
 
 from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.connections import park, watch
 from async_storages.integrations.sqlalchemy.endings import finish
-from async_storages.integrations.sqlalchemy.file_columns import fields_of, items
-from async_storages.integrations.sqlalchemy.levels import Level, Options
-from async_storages.integrations.sqlalchemy.outer import park
+from async_storages.integrations.sqlalchemy.file_columns import FileField, fields_of, items, known_fields, mapper_of
+from async_storages.integrations.sqlalchemy.references import locate, may_hold
+from async_storages.integrations.sqlalchemy.scopes import Options, Scope
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
 if TYPE_CHECKING:
     from async_storages.integrations.sqlalchemy.flush import Flush
 
 __all__ = ["Transactions"]
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
 
 class Transactions:
     """Those of one session that are under way, the innermost last.
 
     Attributes:
-        options: What `enable_file_tracking` was told.
-        is_committing: Whether the session began to commit.
+        options: Options of `enable_file_tracking`.
         flush: The last flush.
+        is_flushing: It is under way.
     """
 
     def __init__(self, session: Session, options: Options) -> None:
         self.options = options
-        self.is_committing = False
         self.flush: Flush | None = None
+        self.is_flushing = False
         self._session: Session = weakref.proxy(session)  # which holds this object
-        self._levels: list[Level] = []
-        self._overdue: list[Level] = []
+        self._scopes: list[Scope] = []
+        self._overdue: list[Scope] = []
 
     @property
-    def level(self) -> Level:
+    def scope(self) -> Scope:
         """The innermost transaction; one begins if there is none."""
         if not self._session.in_transaction():
             self._session.begin()
-        if not self._levels:  # tracking was enabled in the middle of it
-            self._levels.append(Level(self._session.get_transaction()))
-        return self._levels[-1]
+        if not self._scopes:  # tracking was enabled in the middle of it
+            self._scopes.append(Scope(self._session.get_transaction()))
+        return self._scopes[-1]
+
+    def has_claimed(self, stored: StoredFile) -> bool:
+        """Whether this transaction, or one around it, has claimed a file from a ledger."""
+        return any(TrackedFile.of(stored).file_id in scope.claimed for scope in self._scopes)
+
+    def is_on(self, connection: Connection) -> bool:
+        """Whether a transaction is under way on a connection."""
+        return any(connection in scope.connections for scope in self._scopes)
+
+    # ---- where rows may name its files
+
+    def locate(self, files: Iterable[TrackedFile], options: Mapping[str, Any] = _NONE) -> None:
+        """Note the columns that may name files, as this transaction sees them now, for the question before the end."""
+        if self.options.claims is not None:
+            return
+        places = {file.address: file for file in _greenlet.paced(files)}
+        located = self.scope.located
+        for bind, fields in self._by_bind(may_hold(known_fields(), places.values())).items():
+            connection = self._session.connection(bind_arguments={"bind": bind})
+            located.setdefault(connection, set()).update(locate(connection, fields, options))
+        if places:
+            self.watch()
+
+    def watch(self) -> None:
+        """Be asked before a connection of the transaction commits."""
+        for connection in self._scopes[0].connections:
+            watch(connection, self._scopes[0])
+
+    def _note_columns(self, scope: Scope) -> None:
+        """Note the columns that may name new files, for a question after the end: a flush that failed located none."""
+        if scope.made and self.options.claims is None:
+            places = {file.address: file for file in scope.made}
+            for bind, fields in self._by_bind(may_hold(known_fields(), places.values())).items():
+                scope.unasked.setdefault(bind.engine, set()).update(fields)
+
+    def _by_bind(self, fields: Iterable[FileField]) -> "dict[Engine | Connection, list[FileField]]":
+        """Where this session writes the tables of columns; those that it is not bound to are left out."""
+        found: dict[Engine | Connection, list[FileField]] = {}
+        binds: dict[object, Engine | Connection | None] = {}
+        for each in fields:
+            table = each.column.table
+            if table not in binds:
+                try:
+                    binds[table] = self._session.get_bind(mapper_of(table), clause=delete(table))
+                except UnboundExecutionError:
+                    binds[table] = None
+            bind = binds[table]
+            if bind is not None:
+                found.setdefault(bind, []).append(each)
+        return found
+
+    # ---- how they begin and end
 
     def begin(self, transaction: SessionTransaction) -> None:
         """A transaction or savepoint begins."""
         if transaction.parent is None:
             self._end_all()
-        self._levels.append(Level(transaction))
+        self._scopes.append(Scope(transaction))
 
     def connect(self, transaction: SessionTransaction, connection: Connection) -> None:
         """A transaction got a connection."""
-        for level in self._levels:
-            if level.transaction is transaction:
-                level.connections.append(connection)
+        for scope in self._scopes:
+            if scope.transaction is transaction:
+                scope.connections.append(connection)
 
     def commit(self) -> None:
         """The innermost was committed or released."""
-        if self._levels:
-            self._levels[-1].is_committed = True
+        if self._scopes:
+            self._scopes[-1].is_committed = True
 
     def give_up(self) -> None:
         """What the session holds and has not flushed is about to be dropped: its new files go with the transaction."""
-        for target in (*self._session.new, *self._session.dirty) if self._levels else ():
+        for target in (*self._session.new, *self._session.dirty) if self._scopes else ():
             state = inspect_object(target)
             for field in fields_of(state.mapper):
                 for item in items(state.dict.get(field.key)):
                     if isinstance(item, StoredFile):
-                        self._levels[-1].frame.make(item)
+                        self._scopes[-1].make(item)
 
     def end(self, transaction: SessionTransaction) -> None:
         """A transaction or savepoint has ended, one way or the other."""
-        if all(level.transaction is not transaction for level in self._levels):
-            return  # a part of a flush
+        if all(scope.transaction is not transaction for scope in self._scopes):
+            self.is_flushing = False  # its own part of the transaction has ended
+            return
         while self._end_innermost().transaction is not transaction:
             pass
         self._finish()
 
     def settle(self) -> None:
         """See whether all has ended without saying so."""
-        if self._levels and not self._session.in_transaction():
+        if self._scopes and not self._session.in_transaction():
             self._end_all()
         if self._overdue:
             self._finish()
 
     def _end_all(self) -> None:
-        while self._levels:
+        while self._scopes:
             self._end_innermost()
 
-    def _end_innermost(self) -> Level:
-        ended = self._levels.pop()
+    def _end_innermost(self) -> Scope:
+        ended = self._scopes.pop()
         if not ended.is_committed:
             ended.give_back()
-        if not self._levels:
-            ended.is_uncertain = self.is_committing and not ended.is_committed
+        if not self._scopes:
+            self._note_columns(ended)
             self._overdue.append(ended)
             self.flush = None
         elif ended.is_committed:
-            self._levels[-1].release(ended)
+            self._scopes[-1].release(ended)
         else:
-            self._levels[-1].undo(ended)
-        self.is_committing = False
+            self._scopes[-1].undo(ended)
         return ended
 
     def _finish(self) -> None:
         """Remove what the ended transactions leave behind, but not yet what a transaction around them may undo."""
         ended, self._overdue = self._overdue, []
-        finish([level for level in ended if not park(level, self.options)], self.options)
+        finish([scope for scope in ended if not park(scope, self.options)], self.options)

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import memoized_property
 
-from async_storages.content import Content, PendingFile
+from async_storages.content import Content, PendingFile, is_no_file
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId, is_fusion_id
@@ -47,12 +47,14 @@ class FileType(TypeDecorator[StoredFile]):
         length: Characters of the column; longer ids are refused before anything is written.
         on_delete: Under `enable_file_tracking`, whether the file of a row that is deleted, or gets another one, is
             removed (``"delete"``) or stays (``"keep"``).
-        shared: Several rows may name one file: before it is removed, all columns with ``shared=True`` are looked
-            through for it. They need an index.
+        shared: Accepted, and changes nothing: several rows may name one file, which stays as long as one of them does.
         folder: Where content that was assigned is stored, under a fresh key.
         upload_to: Called with the object and the clean file name when content is uploaded. It returns a folder, with
-            a slash at its end, or an exact key, which must be free; not beside `folder`.
+            a slash at its end, or an exact key, which must be free; not beside `folder`. Keys of related objects and
+            defaults of Python are filled in before; reading what only the INSERT will know raises.
         validators: Check content before it is uploaded, such as `FileValidatorImpl`.
+        exclusive: No other row, of any table, ever names a file of this column. It saves the query that asks before a
+            commit whether one does; where one does nevertheless, that row loses its file.
 
     Example:
         >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
@@ -72,6 +74,7 @@ class FileType(TypeDecorator[StoredFile]):
         folder: str = "",
         upload_to: UploadTo | None = None,
         validators: Iterable[Validator] = (),
+        exclusive: bool = False,
     ) -> None:
         super().__init__(length)
         # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the Ref is one per
@@ -85,6 +88,7 @@ class FileType(TypeDecorator[StoredFile]):
         self.folder = folder
         self.upload_to = upload_to
         self.validators = tuple(validators)
+        self.exclusive = exclusive
         _check_options(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -165,13 +169,15 @@ class FileType(TypeDecorator[StoredFile]):
         return lambda value: None if value is None else file_class(value, ref)
 
     def coerce(self, value: Any) -> StoredFile | PendingFile | None:
-        """What an attribute holds after `value` was assigned to it.
+        """What an attribute holds after `value` was assigned to it; None for an empty ``<input type=file>``.
 
         Raises:
             InvalidArgumentException: Nothing that can be a file, or an id that is too long for the column.
             RouteNotSupportedException: The storage does not serve the id.
         """
-        if value is None or isinstance(value, PendingFile):
+        if value is None or is_no_file(value):
+            return None
+        if isinstance(value, PendingFile):
             return value
         if isinstance(value, StoredFile):
             return self._adopt(value)
@@ -250,8 +256,9 @@ class ImageType(FileType):
         folder: str = "",
         upload_to: UploadTo | None = None,
         validators: Iterable[Validator] = (),
+        exclusive: bool = False,
     ) -> None:
-        super().__init__(storage, length, on_delete, shared, folder, upload_to, validators)
+        super().__init__(storage, length, on_delete, shared, folder, upload_to, validators, exclusive)
         self.width = width
         self.height = height
 

@@ -1,10 +1,11 @@
 """Content that was assigned to file columns, on its way into their storages."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
-from os import PathLike
 from typing import Any
+
+from sqlalchemy.orm import object_session
 
 from async_storages import naming
 from async_storages._tasks import map_bounded
@@ -15,12 +16,13 @@ from async_storages.integrations.sqlalchemy.file_columns import FileField, items
 from async_storages.integrations.sqlalchemy.ledger import storages
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.uploads import Announced
-from async_storages.integrations.sqlalchemy.types import FileType
+from async_storages.integrations.sqlalchemy.stand_ins import stand_in
+from async_storages.integrations.sqlalchemy.types import FileType, UploadTo
 from async_storages.registry import Ref
 from async_storages.sources import ByteSource, open_source
 from async_storages.storage import Storage
 
-__all__ = ["Assigned", "is_repeatable", "keep_beginning", "upload_all"]
+__all__ = ["Assigned", "upload_all"]
 
 
 type Announce = Callable[[Iterable[tuple[Storage, Intent]]], AbstractAsyncContextManager[Announced]]
@@ -42,12 +44,18 @@ class Assigned:
     before: Any
     after: Any = None
 
+    def __post_init__(self) -> None:
+        """Keep what a list holds now: it is filled anew after the upload."""
+        if isinstance(self.before, list):
+            self.before = list(self.before)
+
 
 @dataclass(slots=True, eq=False)
 class _Job:
     """One upload, under a key that is fresh or exact; a storage that chooses its ids takes the name from it."""
 
     pending: PendingFile
+    source: ByteSource
     type: FileType
     storage: Storage
     name: str
@@ -56,54 +64,17 @@ class _Job:
     stored: StoredFile | None = None
 
 
-class _Once(ByteSource):
-    """A source that says so when it is read again, where it would seem to be empty."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self._is_spent = False
-        self.filename = source.filename
-
-    async def size(self) -> int | None:
-        return await self._source.size()
-
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        if self._is_spent:
-            raise InvalidArgumentException("this content can be read only once, and was: assign it anew")
-        self._is_spent = True
-        async with aclosing(self._source.chunks()) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-
-def keep_beginning(value: Any) -> Any:
-    """The same content in a form that remembers where it began, for another attempt after a failed one."""
-    if isinstance(value, list | tuple):
-        return [keep_beginning(item) for item in value]
-    if not isinstance(value, PendingFile):
-        return value
-    content: Any = value.content
-    if isinstance(content, bytes | PathLike | ByteSource):
-        return value
-    opened = open_source(content)
-    source: Any = opened if opened.replayable else _Once(opened)
-    return replace(value, content=source, filename=value.filename or opened.filename)
-
-
-def is_repeatable(value: Any) -> bool:
-    """Whether all content in it can be uploaded again."""
-    pending = [item for item in items(value) if isinstance(item, PendingFile)]
-    return all(open_source(each.content).replayable for each in pending)
-
-
-async def upload_all(
+def upload_all(
     attributes: Iterable[Assigned],
     note: Callable[[StoredFile], object],
     *,
     concurrency: int,
     announced: Announce | None = None,
-) -> None:
+) -> Coroutine[Any, Any, None]:
     """Upload the content of many attributes, and fill in what they are to hold.
+
+    Files are put back where they began, so that they can be uploaded again if the transaction fails. Where content goes
+    is found out at once: `upload_to` may load what it reads, which works inside of the flush and not in a coroutine.
 
     Args:
         attributes: What was assigned.
@@ -116,17 +87,31 @@ async def upload_all(
     """
     chosen = list(attributes)
     jobs = [_job(each, item) for each in chosen for item in items(each.before) if isinstance(item, PendingFile)]
+    return _upload_all(chosen, jobs, note, concurrency, announced)
+
+
+async def _upload_all(
+    chosen: list[Assigned],
+    jobs: list[_Job],
+    note: Callable[[StoredFile], object],
+    concurrency: int,
+    announced: Announce | None,
+) -> None:
     same: dict[int, list[_Job]] = {}
     for job in jobs:
-        same.setdefault(id(job.pending.content), []).append(job)
+        content = job.pending.content
+        same.setdefault(id(getattr(content, "file", content)), []).append(job)
 
     async def upload(group: list[_Job]) -> None:
         for job in group:
-            with nullcontext() if files is None else files.writing(job.intent):
-                job.stored = await _upload(job)
-            note(job.stored)
-            if files is not None:
-                await files.written(job.intent, job.stored)
+            try:
+                with nullcontext() if files is None else files.writing(job.intent):
+                    job.stored = await _upload(job)
+                note(job.stored)
+                if files is not None:
+                    await files.written(job.intent, job.stored)
+            finally:
+                await job.source.put_back()
 
     if announced is not None:  # else a crash before the upload would give another file of that key to the worker
         await map_bounded(_check_free, [job for job in jobs if job.intent.is_exact], limit=concurrency)
@@ -147,15 +132,22 @@ def _job(assigned: Assigned, pending: PendingFile) -> _Job:
     """What is to be done, if its id will fit into the column, as far as that can be told."""
     type_ = assigned.field.type
     storage = _storage_for_new(type_)
-    name = naming.clean_filename(pending.filename or open_source(pending.content).filename or "file")
+    source = open_source(pending.content)
+    name = naming.clean_filename(pending.filename or source.filename or "file")
     folder, exact = type_.folder, None
     if type_.upload_to is not None:
-        folder, exact = _place(type_.upload_to(assigned.target, name), storage)
+        folder, exact = _place(_chosen(type_.upload_to, assigned.target, name), storage)
     key = exact or naming.unique_key(name, folder)
     intent = storages.intent(storage, key, is_exact=exact is not None)
     if not storage.chooses_ids:
         _check_length(intent.id, type_)
-    return _Job(pending, type_, storage, name, key, intent)
+    return _Job(pending, source, type_, storage, name, key, intent)
+
+
+def _chosen(upload_to: UploadTo, target: Any, name: str) -> str:
+    session: Any = object_session(target)
+    with session.no_autoflush:  # it may load what it reads
+        return upload_to(stand_in(target), name)
 
 
 async def _check_free(job: _Job) -> None:
@@ -189,7 +181,8 @@ def _check_length(file_id: str, type_: FileType) -> None:
 async def _upload(job: _Job) -> StoredFile:
     limits = [limit for each in job.type.validators if (limit := each.max_file_size) is not None]
     options: ContentOptions = {"max_size": min(limits)} if limits else {}
-    async with as_content(job.pending, job.name, options) as content:
+    source: Any = job.source
+    async with as_content(replace(job.pending, content=source), job.name, options) as content:
         for validator in job.type.validators:
             await validator.check(content)
         return await job.storage._save_as(job.key, content)  # noqa: SLF001 - what `save` does, when it is announced

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _CHILD_SECONDS = 60
+_NOTICE_SECONDS = 30
 _REQUEST_SECONDS = 60
 
 # ---- cancellation
@@ -137,7 +138,7 @@ def _count_open_files() -> int:
 
 async def no_more_open_files_than(before: int) -> bool:
     """Whether that many remain, once a server in this process had time to notice that its clients have gone."""
-    for _ in range(300):
+    for _ in range(100 * _NOTICE_SECONDS):
         if await open_files() <= before:
             return True
         await asyncio.sleep(0.01)

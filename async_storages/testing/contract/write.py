@@ -74,6 +74,23 @@ class WriteContract(ContractGroup):
         key = await storage.upload(file, "file.bin")
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT[1000:])
 
+    async def test_write_again_after_a_failure(self, storage: Storage) -> None:
+        """A file of which a part was read is stored whole by the next attempt, from where it stood."""
+        file = BytesIO(CONTENT)
+        file.seek(1000)
+        with pytest.raises(FileTooLargeException):
+            await storage.upload(file, "file.bin", max_size=_SIZE - 2000)
+        key = await storage.upload(file, "file.bin")
+        assert fingerprint(await storage.read(key)) == fingerprint(CONTENT[1000:])
+
+    async def test_write_what_can_be_read_only_once(self, storage: Storage) -> None:
+        """The second time it is refused: it would be an empty file, or half of one."""
+        content = pieces_later(CONTENT)
+        key = await storage.upload(content, "file.bin")
+        async with self.unchanged(storage, key):
+            with pytest.raises(InvalidArgumentException, match="only once"):
+                await storage.upload(content, "file.bin")
+
     @pytest.mark.parametrize(
         "empty", [bytes, list, BytesIO, lambda: pieces_later(b"")], ids=["bytes", "list", "file", "async iterator"]
     )

@@ -3,7 +3,7 @@
 Row 1 of `Document` names a file already. A scenario suppresses the errors that it provokes, and no others.
 """
 
-from benchmarks.reliability.scenarios import crashes, endings, replacements, statements, trouble, unflushed
+from benchmarks.reliability.scenarios import crashes, endings, neighbours, replacements, statements, trouble, unflushed
 from benchmarks.reliability.scenarios.listing import Scenario
 
 __all__ = ["SCENARIOS", "Scenario"]
@@ -13,6 +13,7 @@ SCENARIOS: dict[str, Scenario] = {
     **trouble.SCENARIOS,
     **replacements.SCENARIOS,
     **statements.SCENARIOS,
+    **neighbours.SCENARIOS,
     **unflushed.SCENARIOS,
     **crashes.SCENARIOS,
 }

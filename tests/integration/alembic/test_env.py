@@ -11,6 +11,7 @@ from async_storages.integrations.sqlalchemy import FileType, ImageType
 from tests.support.documents import FixedType
 from tests.support.migrations import COMMANDS, METADATA
 from tests.support.packages import python, without_package
+from tests.support.patience import HANGS
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -106,7 +107,7 @@ def test_the_manual_way(project, tmp_path, configure, type_):
     project.edit("migrations/env.py", METADATA, "from models import metadata as target_metadata")
 
     command = [sys.executable, "-W", "error", "-c", COMMANDS, "revision --autogenerate", "upgrade head", "check"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=HANGS, check=False)
 
     assert done.returncode == 0, done.stderr
     [path] = (tmp_path / "migrations/versions").glob("*.py")

@@ -29,6 +29,7 @@ from async_storages import S3Config, registry
 from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER as MARKS
 from tests.support.corpus import HOSTILE_NAMES, image
 from tests.support.ledgers import pass_time
+from tests.support.patience import HANGS, TIME_OUT
 from tests.support.uvicorn_server import served
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -74,7 +75,7 @@ def app(request, tmp_path, database_url):
 async def client(app):
     """Anna's browser."""
     async with served(app) as url:
-        async with httpx.AsyncClient(base_url=url, headers=ANNA, follow_redirects=True, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=url, headers=ANNA, follow_redirects=True, timeout=TIME_OUT) as client:
             yield client
         await drain(app.state.ledger)
         assert await files_of(app) == await rows_of(app)
@@ -367,7 +368,7 @@ def running(folder, port, *arguments):
                     break
             yield f"http://127.0.0.1:{port}", said
             process.send_signal(signal.SIGINT)
-            said.append(process.communicate(timeout=60)[0])
+            said.append(process.communicate(timeout=HANGS)[0])
             assert process.returncode == 0, "".join(said)
         finally:
             process.kill()
@@ -375,11 +376,11 @@ def running(folder, port, *arguments):
 
 @pytest.mark.parametrize(("arguments", "stays"), [((), 1), (("--s3",), 0)], ids=["local", "s3"])
 def test_the_program_starts_stops_on_ctrl_c_and_starts_again(tmp_path, port, arguments, stays):
-    with running(tmp_path, port, *arguments) as (url, said), httpx.Client(base_url=url) as client:
+    with running(tmp_path, port, *arguments) as (url, said), httpx.Client(base_url=url, timeout=TIME_OUT) as client:
         assert f"Try it out: {url}/docs\n" in said
         assert client.get("/docs").status_code == 200
         created = client.post("/documents", data={"title": "A"}, files={"file": ("a.txt", b"content")})
-        file = httpx.get(created.json()["file"], headers={"Origin": url})
+        file = httpx.get(created.json()["file"], headers={"Origin": url}, timeout=TIME_OUT)
         assert file.content == b"content"
         assert not arguments or file.headers["access-control-allow-origin"] == url  # the page of /docs shows it
     whole = "".join(said)
@@ -387,7 +388,7 @@ def test_the_program_starts_stops_on_ctrl_c_and_starts_again(tmp_path, port, arg
     assert not [word for word in ("Traceback", "Warning", "WARN", "ERROR") if word in whole], whole
 
     with running(tmp_path, port, *arguments) as (url, _):
-        assert len(httpx.get(f"{url}/documents").json()) == stays
+        assert len(httpx.get(f"{url}/documents", timeout=TIME_OUT).json()) == stays
 
 
 def test_make_api_runs_that_program():

@@ -22,6 +22,7 @@ from async_storages.integrations.fastapi.direct_routes import direct_router
 from tests.support.corpus import image
 from tests.support.direct import MIB, PNG, SECRET, by_form, client_of, held_by, send_form
 from tests.support.forms import CONTENT_TYPE, field, file, form
+from tests.support.patience import TIME_OUT
 from tests.support.raw_http import connected
 from tests.support.s3 import s3_storage
 
@@ -271,7 +272,7 @@ def overwrite(storage, key, content):
     if isinstance(storage, LocalStorage):
         return storage.root.joinpath(key).write_bytes(content)
     file_id = f"s3:{storage.bucket}/{key}"
-    return httpx.put(storage.presign(file_id, method="PUT"), content=content).raise_for_status()
+    return httpx.put(storage.presign(file_id, method="PUT"), content=content, timeout=TIME_OUT).raise_for_status()
 
 
 REFUSED = {

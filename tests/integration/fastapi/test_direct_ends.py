@@ -17,6 +17,7 @@ from async_storages.scanning import Clean
 from async_storages.testing.contract.tools import cancelled_at, in_child
 from tests.support.direct import PNG, SECRET, a_day_later, by_form, client_of, held_by
 from tests.support.ledgers import settle
+from tests.support.patience import HANGS
 from tests.support.tracked import Base, Book
 
 
@@ -101,7 +102,7 @@ async def test_a_worker_removes_them_and_goes_on_when_the_storage_fails(tmp_path
     await sent(storage, uploads)
     monkeypatch.setattr(events, "hooks", [lambda event: event.operation == "delete" and removed.set()])
     with a_day_later():
-        async with asyncio.timeout(10), uploads.running(timedelta(0)):
+        async with asyncio.timeout(HANGS), uploads.running(timedelta(0)):
             await removed.wait()
     assert await held_by(storage) == []
     assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -23,6 +23,7 @@ from async_storages.integrations.fastapi import (
 )
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.forms import CONTENT_TYPE, file, form
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
 SECRET = "a secret of the hostile"
@@ -58,7 +59,7 @@ def application(folder):
 async def client_of(folder):
     """A client of the served application, and its storage; errors are answers, not exceptions."""
     made = application(folder)
-    async with made.storage, served(made.app) as url, httpx.AsyncClient(base_url=url, timeout=10) as client:
+    async with made.storage, served(made.app) as url, httpx.AsyncClient(base_url=url, timeout=TIME_OUT) as client:
         yield client, made.storage
 
 

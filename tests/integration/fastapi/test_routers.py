@@ -14,6 +14,7 @@ from async_storages.integrations.fastapi.handlers import register_exception_hand
 from async_storages.integrations.fastapi.local import signed_downloads
 from async_storages.integrations.fastapi.routers import files_router
 from async_storages.integrations.fastapi.tokens import FileTokens
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
 SECRET = "a secret of the routes"
@@ -33,7 +34,10 @@ async def client_of(manager, secret_key=SECRET, **options):
     app.include_router(files_router(manager, secret_key, **options))
     if isinstance(manager.default_storage, LocalStorage):
         app.include_router(signed_downloads(manager.default_storage), prefix="/stored")
-    async with served(app) as url, httpx.AsyncClient(base_url=f"{url}/files", follow_redirects=True) as client:
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(base_url=f"{url}/files", follow_redirects=True, timeout=TIME_OUT) as client,
+    ):
         yield client
 
 

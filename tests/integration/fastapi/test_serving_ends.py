@@ -15,6 +15,7 @@ from async_storages.integrations.fastapi import (
     StoredFileResponse,
     register_exception_handlers,
 )
+from tests.support.patience import HANGS
 from tests.support.s3 import FAST, s3_storage
 from tests.support.uvicorn_server import asking, served
 
@@ -105,7 +106,7 @@ async def test_a_client_that_goes_releases_the_storage_at_once(response, steps, 
 
     gc.disable()
     try:
-        async with served(app) as url, asyncio.timeout(20):
+        async with served(app) as url, asyncio.timeout(HANGS):
             async with requested(url) as reader:
                 if None in steps:
                     await storage.waits.wait()
@@ -129,7 +130,7 @@ async def test_a_client_that_goes_releases_its_connection_to_s3(s3_server, s3_bu
         events.hooks.append(hook)
         gc.disable()
         try:
-            async with served(application(storage, StoredFileResponse)) as url, asyncio.timeout(20):
+            async with served(application(storage, StoredFileResponse)) as url, asyncio.timeout(HANGS):
                 async with requested(url) as reader:
                     await reader.readuntil(b"\r\n\r\n")
                     assert ended.empty()
@@ -181,7 +182,7 @@ async def test_what_comes_after_the_answer_comes_for_those_who_went_as_well():
         background.add_task(done.set)
         return StoredFileResponse(storage.file("file.bin"))
 
-    async with served(app) as url, asyncio.timeout(20):
+    async with served(app) as url, asyncio.timeout(HANGS):
         async with requested(url):
             await storage.waits.wait()
         await done.wait()

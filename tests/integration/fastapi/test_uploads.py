@@ -11,6 +11,7 @@ from async_storages import FileTypeConfig, FileValidatorImpl, StorageManager
 from async_storages.integrations.fastapi.handlers import register_exception_handlers
 from async_storages.integrations.fastapi.uploads import stream_upload
 from tests.support.forms import CONTENT_TYPE, field, file, form, part
+from tests.support.patience import TIME_OUT
 from tests.support.raw_http import connected
 from tests.support.s3 import open_uploads
 from tests.support.uvicorn_server import served
@@ -42,7 +43,7 @@ def application(manager, *, max_body_size=None, **options):
 
 
 async def post(url, body, content_type=CONTENT_TYPE):
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=TIME_OUT) as client:
         return await client.post("/upload", content=body, headers={"Content-Type": content_type})
 
 
@@ -140,7 +141,7 @@ async def test_a_form_that_cannot_be_right_is_refused_and_leaves_nothing(manager
 
 async def test_a_form_of_two_boundaries_is_refused(manager):
     two = [("Content-Type", CONTENT_TYPE), ("Content-Type", "multipart/form-data; boundary=other")]
-    async with served(application(manager)) as url, httpx.AsyncClient(base_url=url) as client:
+    async with served(application(manager)) as url, httpx.AsyncClient(base_url=url, timeout=TIME_OUT) as client:
         assert (await client.post("/upload", content=form(GOOD), headers=two)).status_code == 400
 
 

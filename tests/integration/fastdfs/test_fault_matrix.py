@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
-from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.retries import Retries
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing import FastDFSServer
@@ -26,15 +25,15 @@ from async_storages.testing.faults import (
     Fault,
     Refuse,
     Reset,
-    Stall,
     Truncate,
     to_client,
     to_upstream,
 )
-from tests.support.fastdfs import fastdfs_cluster, opened_by, proxies_to
+from tests.support.fastdfs import FAST, fastdfs_cluster, opened_by, proxies_to
+from tests.support.patience import Stall
 
-SEVERAL = FastDFSOptions(connect_timeout=1, network_timeout=0.2, retries=Retries(attempts=4, base=0))
-ALWAYS = replace(SEVERAL, retries=Retries(attempts=2, base=0))
+SEVERAL = replace(FAST, retries=Retries(attempts=4, base=0))
+ALWAYS = replace(FAST, retries=Retries(attempts=2, base=0))
 OLD, NEW = shake_256(b"old").digest(100_000), shake_256(b"new").digest(200_000)
 METADATA = {"author": "somebody", "title": "something"}
 HEADER = 10
@@ -223,7 +222,7 @@ class Case:
                 # the end of the connection: between messages it is a close, within one it is cut short
                 self.fault != "close" or part == "",
                 self.fault != "truncate" or part != "",
-                # each of them waits for the time-out
+                # to a client that waits these are all places there are
                 self.fault != "stall" or self.place in SLOW,
                 not (self.fault == "stall" and self.always) or (self.place, self.at) == ("response", "storage"),
                 # what is only slow comes to its end each time as it does once
@@ -297,8 +296,7 @@ async def test_fault(case):
             proxy = getattr(proxies, case.at)
             injection = proxy.inject(FAULTS[case.fault], case.position, times=None if case.always else 1)
 
-            async with asyncio.timeout(5):
-                failure = await failure_of(operation, client, old)
+            failure = await failure_of(operation, client, old)
 
             assert injection.fired
             assert any(failure is None if right is None else isinstance(failure, right) for right in case.outcomes), (

@@ -15,6 +15,7 @@ from async_storages.errors import (
 )
 from async_storages.testing.faults import Answer, Reset, request_header, response_header
 from tests.support.gcs import FAST
+from tests.support.patience import TIME_OUT
 
 NEW = f"new-{uuid4().hex}"
 
@@ -114,7 +115,7 @@ async def test_where_requesters_pay_the_project_that_does_is_named(gate, gcs):
     await paid.delete("a")
     assert [len(await paid.read(info.file_id)) async for info in paid.list()] == [9 << 20]
     [put], [get] = [await paid.presigned_urls(["c"], method=method) for method in ("PUT", "GET")]
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=TIME_OUT) as browser:
         assert (await browser.put(put, content=b"c")).status_code == 200
         assert (await browser.get(get)).content == b"c"
 

@@ -9,6 +9,7 @@ from tests.support.direct import PNG, a_day_later, by_form, client_of, held_by
 from tests.support.gcs import gcs_storage
 from tests.support.gcs_accounts import service_account
 from tests.support.google_servers import google_servers
+from tests.support.patience import TIME_OUT
 
 HTML = b"<!DOCTYPE html><script>alert(1)</script>"
 HOSTILE = "a b/合同 1%41+'&#=~;.txt"
@@ -93,7 +94,7 @@ async def test_who_signs_with_another_key_is_refused(gate, gcs_bucket):
     async with (
         gcs_storage(gate, gcs_bucket) as storage,
         GCSStorage(gcs_bucket, endpoint_url=gate.url, service_account_info=forged) as forger,
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=TIME_OUT) as client,
     ):
         key = await storage.upload(b"content", "file.txt")
         await forger.prepare()

@@ -14,24 +14,23 @@ from typing import Any, NamedTuple
 import pytest
 
 from async_storages.backends.gcs import upload
-from async_storages.backends.http import HttpOptions
 from async_storages.backends.retries import Retries
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing.contract.sources import pieces_later
 from async_storages.testing.faults import (
     Answer,
     Reset,
-    Stall,
     Truncate,
     request_body,
     request_header,
     response_body,
     response_header,
 )
-from tests.support.gcs import gcs_storage
+from tests.support.gcs import FAST, gcs_storage
+from tests.support.patience import Stall
 
-ONCE = HttpOptions(connect_timeout=1, read_timeout=0.15, retries=Retries(attempts=5, base=0))
-ALWAYS = replace(ONCE, retries=Retries(attempts=2, base=0))
+ONCE = replace(FAST, retries=Retries(attempts=5, base=0))
+ALWAYS = replace(FAST, retries=Retries(attempts=2, base=0))
 OLD, NEW = shake_256(b"old").digest(100_000), shake_256(b"new").digest(200_000)
 PART = 256 * 1024
 LARGE = shake_256(b"large").digest(PART) + NEW

@@ -6,6 +6,7 @@ from fastapi import FastAPI, HTTPException, UploadFile
 
 from async_storages.integrations.fastapi import register_exception_handlers
 from tests.support.gcs import gcs_storage
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import asking
 
 
@@ -43,7 +44,7 @@ async def test_a_file_goes_up_and_comes_back(client, name):
 
     url = (await client.get(f"/gcs/download-url/{made['blob'].replace('%', '%25')}")).json()["download_url"]
 
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=TIME_OUT) as browser:
         assert (await browser.get(url)).content == content
         assert (await browser.get(made["url"])).status_code in {401, 403}  # the bucket is private
 

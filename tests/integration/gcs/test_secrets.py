@@ -1,21 +1,21 @@
 """Nothing that is logged, shown or told lets anybody else in."""
 
-import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from async_storages.backends.gcs import upload, urls
-from async_storages.backends.http import HttpOptions
 from async_storages.backends.retries import Retries
 from async_storages.testing.contract.operations import FIVE
-from tests.support.gcs import gcs_storage
+from tests.support.gcs import FAST, gcs_storage
 from tests.support.gcs_accounts import service_account
 from tests.support.gcs_gate import TOKEN
+from tests.support.patience import never
 from tests.support.scripted import reply, scripted
 from tests.support.shown import everything_shown, use_all
 
-HASTY = HttpOptions(read_timeout=0.1, retries=Retries(attempts=2, base=0))
+TWICE = replace(FAST, retries=Retries(attempts=2, base=0))
 SECRET_SESSION = "/upload/secret-session"
 KEY = service_account()["private_key"]
 
@@ -46,10 +46,6 @@ def quote(asked):
     return reply(403, json.dumps({"error": {"message": sent, "errors": [{"reason": sent}]}}).encode())
 
 
-async def hang(asked):
-    await asyncio.Event().wait()
-
-
 def begun(asked):
     """Sessions begin, and all else fails."""
     is_begun = "uploadType=resumable" in asked.path
@@ -63,14 +59,14 @@ ANSWERS = {
     "redirect": lambda asked: reply(301, Location=asked.headers["Authorization"]),
     "begun": begun,
     "closed": lambda asked: b"",
-    "silent": hang,
+    "silent": never,
     "not HTTP": lambda asked: f"SSH {asked.headers['Authorization']}\r\n\r\n".encode(),
 }
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 async def test_whatever_a_server_says_nothing_secret_is_shown(gate, shown, signatures, answer):
-    async with scripted(answer) as server, gcs_storage(gate, "photos", endpoint_url=server.url, options=HASTY) as gcs:
+    async with scripted(answer) as server, gcs_storage(gate, "photos", endpoint_url=server.url, options=TWICE) as gcs:
         await use_all(gcs, shown)
         assert any(TOKEN in (asked.headers["Authorization"] or "") for asked in server.asked)
     assert signatures

@@ -3,12 +3,12 @@
 import asyncio
 import socket
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
-from async_storages.backends.http import HttpOptions
 from async_storages.backends.retries import Retries
 from async_storages.backends.s3 import multipart, wire
 from async_storages.backends.s3.storage import S3Storage
@@ -23,9 +23,11 @@ from async_storages.errors import (
 from async_storages.testing.contract.operations import FIVE, Use, uses_of
 from async_storages.testing.contract.tools import request
 from async_storages.testing.faults import Answer, request_header
+from tests.support.patience import time_flies
+from tests.support.s3 import FAST
 from tests.support.scripted import reply, scripted
 
-HASTY = HttpOptions(connect_timeout=2, read_timeout=0.2, retries=Retries(attempts=2, base=0))
+TWICE = replace(FAST, retries=Retries(attempts=2, base=0))
 WITHOUT_A_SERVER = {"url", "get_path", "presign", "presign_many", "presign_post"}
 WRITES = {"write", "upload", "save", "copy", "set_metadata", "delete", "delete_many", "upload in parts"}
 
@@ -43,8 +45,7 @@ async def refusals(storage, key="file.txt", names=None):
     """Every operation that asks the server, or those named, all at once; what each raised, having said what it was."""
     uses = {**await uses_of(storage), "upload in parts": Use(upload_in_parts, "write")}
     names = (uses.keys() if names is None else names) - WITHOUT_A_SERVER
-    async with asyncio.timeout(10):
-        outcomes = await asyncio.gather(*(uses[name].call(storage, key) for name in names), return_exceptions=True)
+    outcomes = await asyncio.gather(*(uses[name].call(storage, key) for name in names), return_exceptions=True)
     for name, outcome in zip(names, outcomes, strict=True):
         assert isinstance(outcome, Exception), f"{name} succeeded"
         assert outcome.operation == uses[name].event, name
@@ -150,13 +151,14 @@ SERVERS = {
 @pytest.mark.parametrize("server", SERVERS.values(), ids=SERVERS)
 async def test_a_server_that_does_not_answer(s3, server):
     async with server() as url:
-        storage = await s3(endpoint_url=url, options=HASTY)
-        assert set((await refusals(storage)).values()) == {StorageUnavailableException}
+        storage = await s3(endpoint_url=url, options=TWICE)
+        with time_flies():
+            assert set((await refusals(storage)).values()) == {StorageUnavailableException}
         await storage.aclose()
 
 
 async def test_tls_with_a_server_that_speaks_none(s3, s3_server):
-    storage = await s3(endpoint_url=urlsplit(s3_server.endpoint_url).netloc, use_ssl=True, options=HASTY)
+    storage = await s3(endpoint_url=urlsplit(s3_server.endpoint_url).netloc, use_ssl=True, options=TWICE)
     assert set((await refusals(storage)).values()) == {StorageUnavailableException}
 
 
@@ -164,7 +166,7 @@ async def test_a_host_that_nobody_knows(s3, monkeypatch):
     def getaddrinfo(*args, **kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    storage = await s3(endpoint_url="http://nowhere.invalid", options=HASTY)
+    storage = await s3(endpoint_url="http://nowhere.invalid", options=TWICE)
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", getaddrinfo)
         assert set((await refusals(storage)).values()) == {StorageUnavailableException}
@@ -281,7 +283,7 @@ FIRST = {
 async def test_a_wrong_clock_is_noticed_once(storage, proxied, proxy, monkeypatch, first, hours):
     """On the real server, which refuses what is more than 15 minutes off; URLs are right from then on, too."""
     await storage.upload(FIVE, "file.txt")
-    behind = await proxied(options=HttpOptions(retries=Retries(attempts=1)))
+    behind = await proxied(options=replace(FAST, retries=Retries(attempts=1)))
     monkeypatch.setattr(wire, "_local_time", ahead(timedelta(hours=hours)))
     await first(behind)
     assert proxy.requests[0] == proxy.requests[1]
@@ -298,7 +300,7 @@ async def test_a_wrong_clock_is_noticed_once(storage, proxied, proxy, monkeypatc
 @pytest.mark.parametrize("first", FIRST.values(), ids=FIRST)
 async def test_a_redirect_to_another_region_is_followed(storage, proxied, proxy, first, status):
     await storage.upload(FIVE, "file.txt")
-    behind = await proxied(options=HttpOptions(retries=Retries(attempts=1)))
+    behind = await proxied(options=replace(FAST, retries=Retries(attempts=1)))
     proxy.inject(Answer(status, headers={"x-amz-bucket-region": "eu-west-1"}), request_header())
     await first(behind)
     assert proxy.requests[0] == proxy.requests[1]

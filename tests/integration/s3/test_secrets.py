@@ -1,21 +1,21 @@
 """Nothing that is logged, shown or told lets anybody else in."""
 
-import asyncio
+from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.http import HttpOptions
 from async_storages.backends.retries import Retries
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.sigv4 import _SigningKey
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.testing.contract.operations import FIVE
-from tests.support.s3 import s3_storage
+from tests.support.patience import never
+from tests.support.s3 import FAST, s3_storage
 from tests.support.scripted import Ending, reply, scripted
 from tests.support.shown import everything_shown, use_all
 
 KEY, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "FwoGZXIvYXdzEBYaDP"
-HASTY = HttpOptions(read_timeout=0.1, retries=Retries(attempts=2, base=0))
+TWICE = replace(FAST, retries=Retries(attempts=2, base=0))
 
 
 @pytest.fixture
@@ -52,10 +52,6 @@ def echo(asked):
     return reply(400, x_amz_request_id=sent, x_amz_bucket_region=sent)
 
 
-async def hang(asked):
-    await asyncio.Event().wait()
-
-
 ANSWERS = {
     "success": lambda asked: reply(200, FIVE if asked.method == "GET" else b"", ETag='"e"'),
     "wrong signature": quote,
@@ -65,7 +61,7 @@ ANSWERS = {
     "wrong clock": lambda asked: reply(403, Date="Sat, 01 Jan 2000 00:00:00 GMT"),
     "slow down": lambda asked: reply(503),
     "closed": lambda asked: b"",
-    "silent": hang,
+    "silent": never,
     "not HTTP": lambda asked: f"SSH {asked.headers['Authorization']}\r\n\r\n".encode(),
     "cut": lambda asked: Ending(reply(200, FIVE, ETag='"e"')[:-2]),
 }
@@ -75,7 +71,7 @@ ANSWERS = {
 async def test_whatever_a_server_says_nothing_secret_is_shown(shown, signatures, answer):
     async with scripted(answer) as server:
         keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "aws_session_token": TOKEN}
-        async with S3Storage("photos", endpoint_url=server.url, options=HASTY, **keys) as storage:
+        async with S3Storage("photos", endpoint_url=server.url, options=TWICE, **keys) as storage:
             await use_all(storage, shown)
             shown.add(storage._client.wire._signer)
     check(shown, {SECRET, TOKEN, *signatures})

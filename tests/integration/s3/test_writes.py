@@ -22,8 +22,9 @@ from async_storages.errors import (
 )
 from async_storages.testing.contract.sources import BrokenSourceError, pieces_later
 from async_storages.testing.contract.tools import every_cancellation
-from async_storages.testing.faults import Answer, Reset, Stall, Truncate, request_body, request_header, response_header
+from async_storages.testing.faults import Answer, Reset, Truncate, request_body, request_header, response_header
 from tests.support.creators import check_that_one_succeeds
+from tests.support.patience import HANGS, TIME_OUT, Stall
 from tests.support.s3 import FAST
 from tests.support.streams import stream
 
@@ -72,14 +73,14 @@ async def test_a_cancelled_write_over_a_file_leaves_one_of_them_whole(storage, c
 
 async def test_a_write_is_cancelled_in_time_though_the_server_hangs(proxied, proxy, storage):
     """Before all was sent at once, and after that when the clean-up has taken as long as it may."""
-    hasty = HttpOptions(cleanup_timeout=0.1)
+    options = HttpOptions(read_timeout=1000, cleanup_timeout=TIME_OUT)
     for place in (request_body("middle"), response_header()):
-        behind = await proxied(options=hasty)
+        behind = await proxied(options=options)
         stall = proxy.inject(Stall(), place, when=asks("PUT"))
         writing = asyncio.create_task(behind.upload(CONTENT, "new", overwrite=False))
         await stall.wait_fired()
         writing.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS):
             with pytest.raises(asyncio.CancelledError):
                 await writing
         proxy.release()

@@ -16,6 +16,7 @@ from async_storages import FileNotFoundException, MemoryStorage, StorageExceptio
 from async_storages.backends.clamd import ClamdScanner
 from async_storages.scanning import Clean, Infected, Unscanned
 from tests.support.clamd import LARGEST, LONGEST_STREAM, MIB, VIRUS, VIRUS_NAME, VIRUSES, clamd_server, found_clamd
+from tests.support.patience import HANGS
 
 INFECTED = Infected(VIRUS_NAME)
 
@@ -99,7 +100,7 @@ def test_it_does_not_outlive_the_tests_that_started_it(clamd, tmp_path):
     tests = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert tests.returncode == -signal.SIGKILL, tests.stderr
     with suppress(ProcessLookupError), os.fdopen(os.pidfd_open(int(tests.stdout)), "rb") as daemon:
-        assert select.select([daemon], [], [], 10) == ([daemon], [], [])
+        assert select.select([daemon], [], [], HANGS) == ([daemon], [], [])
 
 
 # ---- one that is not what it should be
@@ -125,7 +126,7 @@ async def answering(answer):
     begun, gone = asyncio.Event(), asyncio.Event()
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", begun
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             await gone.wait()
 
 

@@ -11,6 +11,7 @@ from async_storages import FileTypeConfig, FileValidatorImpl, StoredImage
 from async_storages.integrations.fastapi import DirectUploads, direct_router, register_exception_handlers
 from tests.support.corpus import image
 from tests.support.direct import MIB, InParts, by_form
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
 LARGEST = 16 * MIB
@@ -67,7 +68,7 @@ def received():
 async def browser(storage, received):
     async with (
         served(application(storage, received)) as url,
-        httpx.AsyncClient(base_url=url, headers=ADA, timeout=30) as client,
+        httpx.AsyncClient(base_url=url, headers=ADA, timeout=TIME_OUT) as client,
     ):
         yield client
 
@@ -102,7 +103,7 @@ async def test_it_goes_to_the_bucket_and_the_api_answers_with_its_url(
     media = answer.json()
     assert (answer.status_code, media["title"], media["size"]) == (200, "Sea", size)
     assert sum(received) < 4096
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(timeout=TIME_OUT) as anybody:
         assert (await anybody.get(media["url"])).content == content
     assert await keys_of(storage) == ["media"]
 

@@ -31,6 +31,7 @@ from async_storages.integrations.fastapi import (
     signed_downloads,
 )
 from tests.support.managers import fastdfs_config
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
 SECRET = "a secret of the tenants"
@@ -216,7 +217,10 @@ async def client_of(manager):
     app.include_router(files_router(files_of, SECRET, owner=tenant))
     if isinstance(manager.default_storage, LocalStorage):
         app.include_router(signed_downloads(manager.default_storage), prefix="/signed")
-    async with served(app) as url, httpx.AsyncClient(base_url=f"{url}/files", follow_redirects=True) as client:
+    async with (
+        served(app) as url,
+        httpx.AsyncClient(base_url=f"{url}/files", follow_redirects=True, timeout=TIME_OUT) as client,
+    ):
         yield client
 
 

@@ -175,7 +175,7 @@ class TestRetries:
             await session.flush()
             await session.rollback()
             session.add(book)
-            with pytest.raises(FileGoneException):
+            with pytest.raises(InvalidArgumentException, match="only once"):
                 await session.commit()
         assert (await rows(), await files(storage)) == ({}, set())
 

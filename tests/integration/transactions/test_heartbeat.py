@@ -3,9 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, Unicode, insert, text
+from sqlalchemy import Column, Integer, MetaData, Table, Unicode, delete, insert, text
+from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.orm import declarative_base
 
-from async_storages.integrations.sqlalchemy import FileLedger, FileType
+from async_storages import PendingFile
+from async_storages.integrations.sqlalchemy import FileLedger, FileType, enable_file_tracking
 from tests.support.heartbeat import MOST, heartbeat, longest_step
 
 FILES = 100_000
@@ -105,3 +108,43 @@ async def test_deleting_2000_files(engine, made):
             assert (await ledger.drain()).deleted == 2000
         longest.append(heart.longest)
     assert min(longest) < MOST
+
+
+@pytest.mark.parametrize("level", [1, 2], ids=["level 1", "level 2"], indirect=True)
+class TestSessions:
+    @pytest.fixture
+    async def sessions(self, engine, level):
+        """Those of a class beside 200 tables with file columns."""
+        metadata = many_tables(200, 20)
+        document = type("Document", (declarative_base(metadata=metadata),), {"__table__": metadata.tables["table0"]})
+        ledger = FileLedger(engine, metadata) if level == 2 else None
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield enable_file_tracking(async_sessionmaker(engine, info={"class": document}), ledger=ledger)
+        if ledger is not None:
+            await ledger.aclose()
+
+    async def test_flushes(self, sessions):
+        document = sessions.kw["info"]["class"]
+
+        async def work():
+            async with sessions.begin() as session:
+                session.add(new := document(file=PendingFile(b"new", filename="new.txt")))
+                await session.flush()
+                new.file = PendingFile(b"newer", filename="newer.txt")
+
+        await work()  # which also finds out which columns have no index, once
+        assert await longest_step(work) < MOST
+
+    @pytest.mark.timeout(300)
+    async def test_a_bulk_delete_of_50000_rows(self, engine, sessions, level):
+        document, name = sessions.kw["info"]["class"], engine.dialect.name
+        rows = f"SELECT n, {IDS[name]} FROM {NUMBERS[name].format(50_000)} AS s"
+        longest = []
+        while len(longest) < 3 and min(longest, default=MOST) >= MOST:
+            async with engine.begin() as connection:
+                await connection.execute(text(f"INSERT INTO table0 (id, file) {rows}"))
+            async with heartbeat() as heart, sessions.begin() as session:
+                assert (await session.execute(delete(document))).rowcount == 50_000
+            longest.append(heart.longest)
+        assert min(longest) < MOST

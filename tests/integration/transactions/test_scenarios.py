@@ -487,7 +487,6 @@ BULK = {
 }
 REFUSED = {
     "an SQL expression": update(Book).values(file=func.lower("mem:X")),
-    "random criteria": delete(Book).where(func.random() < 0),
     "pending content": update(Book).values(file=pending("new")),
 }
 MANY = {
@@ -535,8 +534,7 @@ class TestBulkStatements:
                 if state.is_delete:
                     state.statement = state.statement.where(Book.id > 1)
 
-            with pytest.raises(ValueError, match="found 1 rows, then 0"):
-                await session.execute(delete(Book))
+            await session.execute(delete(Book))
             await session.commit()
         assert (await rows(), await left()) == ({1: "old"}, OLD)
 

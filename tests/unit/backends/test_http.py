@@ -11,13 +11,14 @@ import pytest
 from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
 from async_storages.backends.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
+from tests.support.patience import TIME_OUT, time_flies
 from tests.support.scripted import reply, scripted
 
-HURRIED = HttpOptions(connect_timeout=0.2, read_timeout=0.2, pool_timeout=0.2)
+PATIENT = HttpOptions(connect_timeout=TIME_OUT, read_timeout=TIME_OUT, pool_timeout=TIME_OUT)
 
 
 @asynccontextmanager
-async def opened(options=HURRIED):
+async def opened(options=PATIENT):
     client = HttpClient(options)
     try:
         yield client
@@ -135,7 +136,7 @@ async def test_a_closed_client_opens_again():
 
 async def test_a_client_that_is_dropped_closes_its_session():
     async with scripted(lambda asked: reply()) as server:
-        client = HttpClient(HURRIED)
+        client = HttpClient(PATIENT)
         await fetched(client, server.url)
         session = await client._sessions.get()
         del client
@@ -166,7 +167,7 @@ TROUBLE = {
 @pytest.mark.parametrize(("answer", "reason"), TROUBLE.values(), ids=TROUBLE)
 async def test_trouble_is_one_exception_and_keeps_secrets(answer, reason):
     async with scripted(answer) as server, opened() as client:
-        with pytest.raises(StorageUnavailableException, match=reason) as caught:
+        with time_flies(), pytest.raises(StorageUnavailableException, match=reason) as caught:
             await fetched(client, f"{server.url}/?X-Amz-Signature=hidden", headers={"Authorization": "hidden"})
     shown = [repr(error) + str(error) for error in (caught.value, caught.value.__cause__) if error]
     assert "hidden" not in "".join(shown)
@@ -177,7 +178,7 @@ async def test_a_server_that_takes_nothing_is_left_in_time():
     with socket.create_server(("127.0.0.1", 0)) as server:
         async with opened() as client:
             body = client.body(bytes(64 << 20))
-            with pytest.raises(StorageUnavailableException, match="no answer in time"):
+            with time_flies(), pytest.raises(StorageUnavailableException, match="no answer in time"):
                 await fetched(client, f"http://127.0.0.1:{server.getsockname()[1]}", "PUT", body=body)
     assert not body.was_sent
 
@@ -194,7 +195,7 @@ async def test_nobody_listens():
 async def test_waiting_for_a_free_connection_has_an_end():
     async with scripted(lambda asked: reply(body=b"0" * 5_000_000)) as server, opened(ONE_CONNECTION) as client:
         async with await client.send("GET", server.url, {}):
-            with pytest.raises(StorageUnavailableException, match="no answer in time"):
+            with time_flies(), pytest.raises(StorageUnavailableException, match="no answer in time"):
                 await fetched(client, server.url)
         await fetched(client, server.url)
 
@@ -207,13 +208,14 @@ async def test_a_reader_may_take_its_time():
         await client.send("GET", server.url, {}) as response,
     ):
         size = len(await response.content.readany())
-        await asyncio.sleep(2 * HURRIED.read_timeout)
+        with time_flies():
+            await asyncio.sleep(2 * TIME_OUT)
         with transfer_errors():
             size += len(await response.content.read())
     assert size == 20_000_000
 
 
-ONE_CONNECTION = HttpOptions(max_connections=1, pool_timeout=0.05)
+ONE_CONNECTION = HttpOptions(max_connections=1, pool_timeout=TIME_OUT)
 
 # ---- options
 

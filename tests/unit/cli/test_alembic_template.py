@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import HANGS
+
 TEMPLATES = Path(__file__).parents[3] / "migrations_template"
 SPELLINGS = {
     "async-storages": [str(Path(sys.executable).parent / "async-storages")],
@@ -15,7 +17,7 @@ SPELLINGS = {
 
 def alembic_template(name: str, spelling: str = "async-storages") -> subprocess.CompletedProcess[str]:
     command = [*SPELLINGS[spelling], "alembic-template", name]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=HANGS, check=False)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from async_storages import __version__
+from tests.support.patience import HANGS
 
 
 def run(*arguments: str, prelude: str = "") -> subprocess.CompletedProcess[str]:
@@ -17,7 +18,7 @@ def run(*arguments: str, prelude: str = "") -> subprocess.CompletedProcess[str]:
         capture_output=True,
         encoding="utf-8",
         env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
-        timeout=60,
+        timeout=HANGS,
         check=False,
     )
 
@@ -28,7 +29,7 @@ def run(*arguments: str, prelude: str = "") -> subprocess.CompletedProcess[str]:
     ids=["async-storages", "python -m async_storages"],
 )
 def test_both_spellings_give_the_version(command: list[str]):
-    done = subprocess.run([*command, "--version"], capture_output=True, encoding="utf-8", timeout=60, check=False)
+    done = subprocess.run([*command, "--version"], capture_output=True, encoding="utf-8", timeout=HANGS, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, f"async-storages {__version__}\n", "")
 

@@ -23,6 +23,7 @@ from async_storages.testing import FastDFSServer
 from async_storages.testing.fastdfs_server import FastDFSProcess, Fault, StoredFile, fastdfs_process
 from async_storages.testing.faults import FaultProxy, Reset, to_client
 from tests.support.clock import JumpingClock
+from tests.support.patience import HANGS
 
 MIB = 1 << 20
 NOW = 1_593_009_901
@@ -186,7 +187,7 @@ async def test_aiofdfs_uploads_downloads_queries_and_deletes(fastdfs_server, tmp
         (tmp_path / f"{size}.in").write_bytes(os.urandom(size))
     before = await fastdfs_server.files()
     run = [sys.executable, "-c", AIOFDFS, fastdfs_server.tracker, str(tmp_path)]
-    done = await asyncio.to_thread(subprocess.run, run, capture_output=True, text=True, check=False, timeout=60)
+    done = await asyncio.to_thread(subprocess.run, run, capture_output=True, text=True, check=False, timeout=HANGS)
     assert (done.stdout, done.returncode) == ("all done\n", 0), done.stderr
     assert await fastdfs_server.files() == before
 

@@ -16,6 +16,7 @@ from async_storages import GCSStorage
 from async_storages.errors import FileNotFoundException
 from async_storages.testing import gcs as module
 from async_storages.testing.gcs import fake_gcs_server
+from tests.support.patience import HANGS
 
 
 async def test_a_bucket_lasts_a_test(gcs_server):
@@ -58,7 +59,7 @@ def test_nothing_is_left_of_a_server_whose_process_was_killed():
     ended = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL
     port = urlsplit(ended.stdout.strip()).port
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while answers(port) and time.monotonic() < deadline:
         os.sched_yield()
     assert not answers(port)

@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 
 from async_storages.testing import postgres as module
 from async_storages.testing.postgres import PostgresServer, postgres_server
+from tests.support.patience import HANGS
 
 
 async def connect(server: PostgresServer, database: str) -> asyncpg.Connection:
@@ -72,7 +73,7 @@ def test_nothing_is_left_of_a_server_whose_process_was_killed():
     killed = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     folder = Path(killed.stdout.strip())
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while folder.exists() and time.monotonic() < deadline:
         os.sched_yield()
     assert not folder.exists()

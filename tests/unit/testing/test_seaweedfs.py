@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from async_storages.testing import fixtures
 from async_storages.testing import seaweedfs as module
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
+from tests.support.patience import HANGS
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +158,7 @@ def answers(port: int) -> bool:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while not condition() and time.monotonic() < deadline:
         os.sched_yield()
     assert condition()
@@ -218,7 +219,7 @@ os.waitpid(child, 0)
 
 
 def test_a_forked_child_that_lives_on_does_not_keep_the_server():
-    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=HANGS)
     assert done.stdout == "stopped\n"
 
 

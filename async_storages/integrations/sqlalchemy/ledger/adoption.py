@@ -6,18 +6,18 @@ from sqlalchemy import Connection, Table, select
 
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.file_columns import FileField, items
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import storages
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
 __all__ = ["adopt"]
 
 
 def adopt(connection: Connection, table: Table, references: References) -> int:
     """Note the files of all rows; returns how many were new."""
-    return sum(_adopt(connection, table, field) for field in references.check(connection))
+    return sum(_adopt(connection, table, each.field) for each in references.check(connection))
 
 
 def _adopt(connection: Connection, table: Table, field: FileField) -> int:

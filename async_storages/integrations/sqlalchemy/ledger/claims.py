@@ -12,7 +12,6 @@ from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.file_columns import FileField
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storages
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
@@ -22,6 +21,7 @@ from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.uploads import Announced, announced
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.registry import Address
 from async_storages.storage import Storage
 
@@ -157,7 +157,12 @@ class Claims:
     def doom(self, connection: Connection, files: Collection[TrackedFile]) -> None:
         """Say that rows name files no longer, if the transaction is committed."""
         if files:
-            chosen = {file.file_id: label_of(file) for file in files}
+            labels: dict[Address | None, str] = {}
+            chosen: dict[str, str] = {}
+            for file in _greenlet.paced(files):
+                if file.address not in labels:
+                    labels[file.address] = label_of(file)
+                chosen[file.file_id] = labels[file.address]
             entries.doom(connection, self._databases.table, chosen, self._retain)
             reached(Step.DOOMED)
 

@@ -1,5 +1,6 @@
 """Connections of the ledger's own, beside those of the sessions: for the journal, and for the worker."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -8,15 +9,16 @@ from types import MappingProxyType
 from typing import Any, Concatenate
 
 from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, false
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from async_storages._tasks import offload
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, journal_of
 
-__all__ = ["AnyEngine", "Databases", "engine_of", "take_write_lock"]
+__all__ = ["AnyEngine", "Databases", "engine_of", "is_autocommitting", "take_write_lock"]
 
 type AnyEngine = Engine | AsyncEngine
 
@@ -39,6 +41,7 @@ class Databases:
     Args:
         engine: The application's.
         table: The first of the ledger's tables.
+        wait: Seconds that a session waits for a transaction of the ledger's own.
 
     Attributes:
         is_async: Whether the engine is an AsyncEngine.
@@ -49,7 +52,7 @@ class Databases:
         InvalidArgumentException: Neither PostgreSQL nor SQLite, or a SQLite database in memory.
     """
 
-    def __init__(self, engine: AnyEngine, table: Table) -> None:
+    def __init__(self, engine: AnyEngine, table: Table, wait: float = 30) -> None:
         self.is_async = isinstance(engine, AsyncEngine)
         self.table = table
         self.journal_table = journal_of(table)
@@ -60,6 +63,7 @@ class Databases:
             )
         self.is_sqlite = theirs.dialect.name == "sqlite"
         self._theirs = theirs
+        self._wait = wait
         self._journal_url = _journal_url(theirs) if self.is_sqlite else theirs.url
         self._engines: dict[str, Engine] = {}
         self._has_journal = not self.is_sqlite
@@ -105,8 +109,7 @@ class Databases:
             InvalidArgumentException: It does not, so that the worker would not find the rows it writes.
         """
         self._check_kind()
-        driver = connection.connection.dbapi_connection
-        if not self.is_sqlite and getattr(driver, "autocommit", False) is True:
+        if not self.is_sqlite and is_autocommitting(connection):
             raise _no_place(
                 "a session that writes files cannot be in AUTOCOMMIT, as a lock keeps them until the commit: "
                 "give it an isolation_level with transactions"
@@ -185,16 +188,18 @@ class Databases:
         self, work: Callable[Concatenate[Connection, Args], Result], *args: Args.args, **kwargs: Args.kwargs
     ) -> Result:
         """`plainly`, in an event of a session."""
-        if self.is_async:
-            return _greenlet.wait_for(self.plainly(work, *args, **kwargs))
-        with self._main.begin() as connection:
-            return work(connection, *args, **kwargs)
+
+        def call() -> Result:
+            with self._main.begin() as connection:
+                return work(connection, *args, **kwargs)
+
+        return _greenlet.wait_for(self._run_soon(call)) if self.is_async else call()
 
     async def run_journal[**Args, Result](
         self, work: Callable[Concatenate[Connection, Args], Result], *args: Args.args, **kwargs: Args.kwargs
     ) -> Result:
         """Call `work(connection, …)` in a transaction of the journal's database."""
-        return await self._run(lambda: self._call(self._journal, self.journal_table, work, *args, **kwargs))
+        return await self._run_soon(lambda: self._call(self._journal, self.journal_table, work, *args, **kwargs))
 
     def call_journal[**Args, Result](
         self, work: Callable[Concatenate[Connection, Args], Result], *args: Args.args, **kwargs: Args.kwargs
@@ -244,6 +249,27 @@ class Databases:
                 connection.execute(CreateIndex(index, if_not_exists=True))
         self._has_journal = True
 
+    async def _run_soon[Result](self, work: Callable[[], Result]) -> Result:
+        """Run it as a session needs it, which holds a connection of its own meanwhile.
+
+        Raises:
+            StorageUnavailableException: It took longer than sessions wait.
+        """
+
+        async def bounded() -> Result:
+            async with asyncio.timeout(None if self.is_sqlite else self._wait):  # SQLite has a time-out of its own
+                return await _greenlet.spawn(work)
+
+        try:
+            return await (_greenlet.wait_to_the_end(bounded()) if self.is_async else offload(work))
+        except (TimeoutError, PoolTimeout) as error:
+            raise StorageUnavailableException(
+                f"the ledger waited {self._wait:g} s for a transaction of its own, while sessions hold connections. "
+                "Make its pool as large as theirs; behind PgBouncer in transaction mode, give FileLedger an engine "
+                "with a direct address, or a user with a pool of its own",
+                operation="ledger",
+            ) from error
+
     async def _run[Result](self, work: Callable[[], Result]) -> Result:
         """Run it to its end, also when cancelled: SQLite keeps the lock of a statement that was cancelled half-way."""
         return await (_greenlet.wait_to_the_end(_greenlet.spawn(work)) if self.is_async else offload(work))
@@ -252,6 +278,11 @@ class Databases:
 def engine_of(engine: AnyEngine) -> Engine:
     """The engine itself, or that below an AsyncEngine."""
     return engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+
+
+def is_autocommitting(connection: Connection) -> bool:
+    """Whether each statement is a transaction of its own."""
+    return getattr(connection.connection.dbapi_connection, "autocommit", False) is True
 
 
 def take_write_lock(connection: Connection, table: Table) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import batched, count
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, overload
 
 from sqlalchemy import MetaData
 
@@ -25,7 +25,6 @@ from async_storages.errors import (
 )
 from async_storages.events import Operation
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.frames import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import (
     adoption,
     entries,
@@ -45,9 +44,10 @@ from async_storages.integrations.sqlalchemy.ledger.references import Reference, 
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, columns_of
+from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.naming import unique_key
 from async_storages.registry import StorageRouter
-from async_storages.sources import Source
+from async_storages.sources import Source, Upload, is_empty_input
 from async_storages.storage import FileName, Storage
 
 __all__ = ["Drained", "FileLedger"]
@@ -102,6 +102,7 @@ class FileLedger:
         owner: A name for this database that its copies do not have, such as the name of the deployment; None for its
             address. See `take_ownership`.
         concurrency: Deletions at once, at least 1.
+        wait: How long a session waits for a transaction of the ledger's own, on a connection beside its own.
 
     Attributes:
         table: The ledger's table.
@@ -130,13 +131,16 @@ class FileLedger:
         references: Iterable[Reference] = (),
         owner: str | None = None,
         concurrency: int = 8,
+        wait: timedelta = timedelta(seconds=30),
     ) -> None:
-        if min(grace, lease) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
-            raise InvalidArgumentException("grace and lease are above 0, retain is not below, concurrency at least 1")
+        if min(grace, lease, wait) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
+            raise InvalidArgumentException(
+                "grace, lease and wait are above 0, retain is not below, concurrency at least 1"
+            )
         chosen = _metadata(metadata)
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
         self._references = References(chosen, references, columns_of(self.table))
-        self._databases = Databases(engine, self.table)
+        self._databases = Databases(engine, self.table, wait.total_seconds())
         self._columns = KnownColumns(self._databases, self._references)
         self._owners = Owners(self._databases, owner)
         self._retain = retain.total_seconds()
@@ -176,6 +180,18 @@ class FileLedger:
 
     # ---- files
 
+    @overload
+    async def save(  # type: ignore[overload-overlap] # an upload is a source, too
+        self,
+        storage: Storage,
+        content: Upload,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile | None: ...
+
+    @overload
     async def save(
         self,
         storage: Storage,
@@ -184,11 +200,23 @@ class FileLedger:
         *,
         folder: str = "",
         **options: Unpack[ContentOptions],
-    ) -> StoredFile:
+    ) -> StoredFile: ...
+
+    async def save(
+        self,
+        storage: Storage,
+        content: Source | PendingFile | Content,
+        filename: str | None = None,
+        *,
+        folder: str = "",
+        **options: Unpack[ContentOptions],
+    ) -> StoredFile | None:
         """Store content as `Storage.save` does; a worker deletes it, unless a row names it within the `grace`.
 
         What `storage.save` has stored is known to the ledger from the flush on only: a crash before leaves it.
         """
+        if is_empty_input(content):
+            return None
         async with as_content(content, filename, options) as body:
             key = unique_key(body.filename or "file", folder)
             intent = storages.intent(storage, key)

@@ -131,7 +131,8 @@ class Owners:
             problem = "has lost its mark of this ledger" if found is None else "is marked by another database"
             raise SweepRefusedException(
                 f"{storage!r} {problem}: nothing is deleted from it. Is this a copy of a database? If the files are "
-                "its own, call `await ledger.take_ownership()`",
+                "its own, call `await ledger.take_ownership()`. If it is one database with two addresses, give each "
+                "FileLedger the same `owner=`",
                 operation="ledger",
                 file_id=mark,
             )

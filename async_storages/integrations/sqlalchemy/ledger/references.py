@@ -7,7 +7,7 @@ from itertools import batched
 from operator import is_
 from typing import Any
 
-from sqlalchemy import Column, Connection, Inspector, MetaData, Table, inspect, select, text
+from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, SweepRefusedException
@@ -15,23 +15,20 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.file_columns import (
     FileField,
     all_fields,
-    bare_key,
     fields_of_table,
     file_type,
 )
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
 from async_storages.integrations.sqlalchemy.list_types import FileListType
-from async_storages.integrations.sqlalchemy.queries import ids_named, malformed_rows
+from async_storages.integrations.sqlalchemy.queries import malformed_rows
+from async_storages.integrations.sqlalchemy.references import Location, is_indexed, locate, named_ids
 from async_storages.integrations.sqlalchemy.types import FileType
 
 __all__ = ["Reference", "References"]
 
 type Reference = Callable[[Connection, Sequence[str]], Iterable[str] | Awaitable[Iterable[str]]]
 """Asked for ids that are kept elsewhere: returns those of the ids that are in use there."""
-
-_AT_A_TIME = 100
-"""Ids between which others get their turn."""
 
 _SHOWN = 10
 """Malformed values of a column that are told."""
@@ -111,28 +108,28 @@ class References:
             self.fields()
         return column in self._columns
 
-    def check(self, connection: Connection) -> list[FileField]:
+    def check(self, connection: Connection) -> list[Location]:
         """The columns to ask, if they are all there.
 
         Raises:
             SweepRefusedException: None is known, or a table is missing: the files of its rows would be deleted.
         """
         fields = self.fields()
-        here = _tables_here(connection, {field.column.table for field in fields})
-        asked = [field for field in fields if self._is_ours(field.column.table, here)]
+        located = {each.field: each for each in locate(connection, fields)}
+        asked = [each for each in fields if self._is_ours(each, located)]
         if not (asked or self._elsewhere):
             raise SweepRefusedException(
                 "no file column is known here: import the models, or pass `metadata` or `references`",
                 operation="ledger",
             )
-        hidden = _tables_that_hide_rows(connection)
-        for field in asked:
-            table = field.column.table
-            if table not in here:
-                raise _unknowable(table, "is mapped and not in the database")
-            if (table.schema, table.name) in hidden:
-                raise _unknowable(table, "hides rows from this role by row-level security (give it BYPASSRLS)")
-        return asked
+        for each in asked:
+            if each not in located:
+                raise _unknowable(each, "is mapped and not in the database")
+            if located[each].is_hidden:
+                raise _unknowable(
+                    each, "hides rows from this role, by row-level security (give it BYPASSRLS) or for lack of SELECT"
+                )
+        return [located[each] for each in asked]
 
     def registered(self, connection: Connection) -> set[ColumnName]:
         """The columns that any process has registered in the database."""
@@ -144,12 +141,7 @@ class References:
     def there(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
         """The columns that are in the database, as its models say, without some."""
         chosen = [field for field in self.fields() if name_of(field) not in but]
-        if not chosen:
-            return set()
-        inspector, columns = inspect(connection), dict[Table, set[str]]()
-        for table in _tables_here(connection, {field.column.table for field in chosen}):
-            columns[table] = {each["name"] for each in inspector.get_columns(table.name, schema=table.schema)}
-        return {name_of(field) for field in chosen if field.column.name in columns.get(field.column.table, ())}
+        return {name_of(each.field) for each in locate(connection, chosen)}
 
     def _check_known(self, connection: Connection) -> None:
         """See that this process knows every column that names files.
@@ -167,9 +159,10 @@ class References:
                 operation="ledger",
             )
 
-    def _is_ours(self, table: Table, here: Collection[Table]) -> bool:
+    def _is_ours(self, field: FileField, located: Iterable[FileField]) -> bool:
         """Whether a mapped table should be there: not if another database has all its fellows."""
-        return self._metadata is not None or any(each.metadata is table.metadata for each in here)
+        metadata = field.column.table.metadata
+        return self._metadata is not None or any(each.column.table.metadata is metadata for each in located)
 
     def named(self, connection: Connection, ids: Collection[str]) -> set[str]:
         """Those of the ids that a row names, by the full id or, as old rows may, by the bare key.
@@ -177,17 +170,15 @@ class References:
         Raises:
             SweepRefusedException: As in `check`; or another process knows a column that this one does not.
         """
-        fields = self.check(connection)
+        locations = self.check(connection)
         self._check_known(connection)
-        return {each for batch in batched(sorted(ids), BATCH) for each in self.named_in(connection, fields, batch)}
+        return self.named_in(connection, locations, ids)
 
-    def named_in(self, connection: Connection, fields: Iterable[FileField], ids: Sequence[str]) -> set[str]:
-        """`named`, of some hundred ids, when it is known that the columns are all there."""
-        named, spellings = self._named_elsewhere(connection, ids), _Spellings(ids)
-        for field in fields:
-            spelled = spellings.of(field)
-            found = connection.scalars(ids_named(field.column, list(spelled), connection.dialect.name))
-            named.update(file_id for each in found for file_id in spelled.get(each, ()))
+    def named_in(self, connection: Connection, locations: Iterable[Location], ids: Collection[str]) -> set[str]:
+        """`named`, when it is known that the columns are all there."""
+        named = named_ids(connection, locations, ids)
+        for some in batched(sorted(ids), BATCH) if self._elsewhere else ():
+            named |= self._named_elsewhere(connection, some)
         return named
 
     def _named_elsewhere(self, connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -198,12 +189,12 @@ class References:
         return named
 
     def malformed(self, connection: Connection) -> list[str]:
-        """Some values of each column that are no lists: `ids_named` takes every id in their text for named."""
-        asked = [(field, malformed_rows(field.column, connection.dialect.name)) for field in self.check(connection)]
+        """Some values of each column that are no lists: every id in their text counts as named."""
+        asked = [each.field for each in self.check(connection)]
         return [
             f"{field.column.table.fullname}.{field.column.name} of the row {', '.join(map(str, key))}"
-            for field, rows in asked
-            if rows is not None
+            for field in asked
+            if (rows := malformed_rows(field.column, connection.dialect.name)) is not None
             for key in connection.execute(rows.limit(_SHOWN))
         ]
 
@@ -211,74 +202,17 @@ class References:
         """The columns without an index, whose tables are read whole each time a file is to be deleted."""
         inspector = inspect(connection)
         return [
-            f"{field.column.table.fullname}.{field.column.name}"
-            for field in self.check(connection)
-            if not _is_indexed(inspector, field)
+            f"{each.field.column.table.fullname}.{each.field.column.name}"
+            for each in self.check(connection)
+            if not is_indexed(inspector, each.field, each.schema)
         ]
 
 
-def _unknowable(table: Table, problem: str) -> SweepRefusedException:
+def _unknowable(field: FileField, problem: str) -> SweepRefusedException:
+    column = f"{field.column.table.fullname}.{field.column.name}"
     return SweepRefusedException(
-        f"the table {table.fullname!r} {problem}: nobody can tell which files its rows name", operation="ledger"
+        f"the column {column} {problem}: nobody can tell which files its rows name", operation="ledger"
     )
-
-
-class _Spellings:
-    """How rows may spell ids: the same in all columns of one storage, and too slow to be told for each of them."""
-
-    def __init__(self, ids: Sequence[str]) -> None:
-        self._ids = ids
-        self._known: dict[int | str | None, dict[str, set[str]]] = {}
-
-    def of(self, field: FileField) -> dict[str, set[str]]:
-        """The ids that each spelling stands for."""
-        storage = field.type.storage
-        place = storage if storage is None or isinstance(storage, str) else id(storage)
-        if place not in self._known:
-            self._known[place] = self._spelled(field)
-        return self._known[place]
-
-    def _spelled(self, field: FileField) -> dict[str, set[str]]:
-        spelled: dict[str, set[str]] = {}
-        for some in batched(self._ids, _AT_A_TIME):
-            for file_id in some:
-                for each in {file_id, bare_key(field.type, file_id)}:
-                    spelled.setdefault(each, set()).add(file_id)
-            _greenlet.give_way()
-        return spelled
-
-
-def _tables_here(connection: Connection, tables: Iterable[Table]) -> set[Table]:
-    inspector, chosen = inspect(connection), set(tables)
-    names = {schema: set(inspector.get_table_names(schema)) for schema in {table.schema for table in chosen}}
-    return {
-        table
-        for table in chosen
-        if table.name in names[table.schema] or inspector.has_table(table.name, schema=table.schema)  # it is a view
-    }
-
-
-def _tables_that_hide_rows(connection: Connection) -> set[tuple[str | None, str]]:
-    """Schemas, None for one of the search path, and names of tables of which this role sees not all rows."""
-    if connection.dialect.name != "postgresql":
-        return set()
-    found = connection.execute(
-        text(
-            "SELECT nspname, relname, pg_table_is_visible(pg_class.oid) FROM pg_class "
-            "JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-            "WHERE relrowsecurity AND row_security_active(pg_class.oid)"
-        )
-    ).all()
-    return {(schema, name) for schema, name, _ in found} | {(None, name) for _, name, is_visible in found if is_visible}
-
-
-def _is_indexed(inspector: Inspector, field: FileField) -> bool:
-    table, name = field.column.table, field.column.name
-    key = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
-    unique = inspector.get_unique_constraints(table.name, schema=table.schema)
-    indexes = inspector.get_indexes(table.name, schema=table.schema)
-    leading = [key[:1], *(each["column_names"][:1] for each in unique), *(each["column_names"][:1] for each in indexes)]
-    return [name] in leading
 
 
 # ---- what can be looked into

@@ -12,6 +12,7 @@ from async_storages.backends.fastdfs.protocol import Name, Server
 from async_storages.backends.fastdfs.statuses import ProtocolError, Refusal
 from async_storages.errors import InvalidArgumentException, StorageClosedException, StorageUnavailableException
 from tests.support.fastdfs import Ending, Silence, reply, scripted, serving
+from tests.support.patience import TIME_OUT, time_flies
 
 NAME = Name.parse("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt")
 NAMED = b"group1".ljust(16, b"\0") + NAME.path.encode()
@@ -19,8 +20,8 @@ INFO = (13).to_bytes(8, "big") + (1_593_009_901).to_bytes(8, "big") + bytes(8) +
 
 
 @asynccontextmanager
-async def connected(server, *, patience=5):
-    connection = await Connection.open(server, connect_timeout=5, network_timeout=patience)
+async def connected(server):
+    connection = await Connection.open(server, connect_timeout=TIME_OUT, network_timeout=TIME_OUT)
     try:
         yield connection
     finally:
@@ -135,8 +136,8 @@ async def test_empty_content_is_sent():
 
 
 async def test_a_server_that_says_nothing():
-    async with scripted(Silence()) as script, connected(script.server, patience=0.05) as connection:
-        with pytest.raises(StorageUnavailableException, match=r"nothing moved for 0\.05 s"):
+    async with scripted(Silence()) as script, connected(script.server) as connection:
+        with time_flies(), pytest.raises(StorageUnavailableException, match=f"nothing moved for {TIME_OUT} s"):
             await connection.ask(protocol.active_test())
         assert connection.has_sent_all
         assert not connection.is_reusable
@@ -147,8 +148,8 @@ async def test_a_server_that_takes_nothing():
         writer.transport.pause_reading()
         await asyncio.Event().wait()
 
-    async with serving(converse) as server, connected(server, patience=0.05) as connection:
-        with pytest.raises(StorageUnavailableException, match="nothing moved"):
+    async with serving(converse) as server, connected(server) as connection:
+        with time_flies(), pytest.raises(StorageUnavailableException, match="nothing moved"):
             await connection.ask(protocol.upload(1 << 26), pieces(*[bytes(1 << 20)] * 64))
         assert not connection.has_sent_all
 
@@ -157,12 +158,12 @@ async def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(StorageUnavailableException, match=rf"127\.0\.0\.1:{port}: Connection refused"):
-        await Connection.open(Server("127.0.0.1", port), connect_timeout=5, network_timeout=5)
+        await Connection.open(Server("127.0.0.1", port), connect_timeout=TIME_OUT, network_timeout=TIME_OUT)
 
 
 async def test_a_host_that_cannot_be():
     with pytest.raises(StorageUnavailableException):
-        await Connection.open(Server("a" * 64 + ".example", 1), connect_timeout=5, network_timeout=5)
+        await Connection.open(Server("a" * 64 + ".example", 1), connect_timeout=TIME_OUT, network_timeout=TIME_OUT)
 
 
 async def test_nobody_accepts():
@@ -172,8 +173,8 @@ async def test_nobody_accepts():
         for client in (waiting, waiting_too):
             client.setblocking(False)
             client.connect_ex(listener.getsockname())
-        with pytest.raises(StorageUnavailableException, match=r"no connection within 0\.05 s"):
-            await Connection.open(Server(*listener.getsockname()), connect_timeout=0.05, network_timeout=5)
+        with time_flies(), pytest.raises(StorageUnavailableException, match=f"no connection within {TIME_OUT} s"):
+            await Connection.open(Server(*listener.getsockname()), connect_timeout=TIME_OUT, network_timeout=TIME_OUT)
 
 
 @pytest.mark.parametrize("said", [b"", b"surprise"], ids=["the end", "bytes"])

@@ -10,6 +10,7 @@ from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.pool import FastDFSOptions, Pools
 from async_storages.errors import InvalidArgumentException, StorageClosedException, StorageUnavailableException
 from tests.support.fastdfs import FAST, Ending, Silence, reply, scripted, serving
+from tests.support.patience import TIME_OUT, time_flies
 
 ALWAYS_CHECK = replace(FAST, idle_check=-1.0)
 
@@ -48,10 +49,10 @@ async def test_the_bound():
 
 
 async def test_no_connection_becomes_free():
-    options = replace(FAST, max_connections=1, pool_timeout=0.05)
-    async with scripted(answer) as script, Pools(options) as pools:
+    async with scripted(answer) as script, Pools(replace(FAST, max_connections=1)) as pools:
         async with pools.connection(script.server):
-            with pytest.raises(StorageUnavailableException, match=r"no connection became free in 0\.05 s"):
+            refused = pytest.raises(StorageUnavailableException, match=f"no connection became free in {TIME_OUT} s")
+            with time_flies(), refused:
                 await ask(pools, script.server)
         await ask(pools, script.server)
 
@@ -97,15 +98,15 @@ async def test_an_idle_one_is_checked():
 @pytest.mark.parametrize("said", [Ending(), reply(status=22), reply(b"?"), None], ids=["end", "no", "odd", "silence"])
 async def test_when_the_check_fails_those_idle_for_longer_go_too(said):
     """They are as dead, and each would take a time-out to tell."""
-    options = replace(ALWAYS_CHECK, connect_timeout=0.05 if said is None else 5)
-    async with scripted(Silence() if said is None else lambda _: said) as script, Pools(options) as pools:
+    async with scripted(Silence() if said is None else lambda _: said) as script, Pools(ALWAYS_CHECK) as pools:
         async with AsyncExitStack() as stack:
             for _ in range(5):
                 await held(pools, script.server, stack)
         assert pools.idle_connections() == 5
-        async with pools.connection(script.server):
-            assert script.commands == [protocol.Command.ACTIVE_TEST]
-            assert pools.idle_connections() == 0
+        with time_flies():
+            async with pools.connection(script.server):
+                assert script.commands == [protocol.Command.ACTIVE_TEST]
+                assert pools.idle_connections() == 0
         assert (script.connections, pools.idle_connections()) == (6, 1)
 
 

@@ -9,7 +9,8 @@ from aiofdfs import FastDfsConf
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.backends.fastdfs.token import anti_leech_token
-from async_storages.config import FastdfsConfig
+from async_storages.clients import FastDFSClient
+from async_storages.config import FastdfsConfig, S3Config
 from async_storages.errors import (
     FileExistsException,
     FileNotFoundException,
@@ -101,6 +102,47 @@ WRONG = {
 def test_what_cannot_be_is_refused_at_once(option, value):
     with pytest.raises(InvalidArgumentException):
         unopened(**{option: value})
+
+
+@pytest.mark.parametrize("trackers", [["a:1", "b"], ("a:1", "b")], ids=["list", "tuple"])
+@pytest.mark.parametrize("make", [FastDFSStorage, lambda trackers: FastDFSClient(trackers).storage], ids=["", "client"])
+def test_a_list_of_trackers_will_do_for_a_config(make, trackers):
+    assert make(trackers).location == "a:1,b:22122"
+
+
+def test_options_go_beside_a_list_of_trackers():
+    storage = FastDFSStorage(["a"], group="group1", network_timeout=8)
+    assert (storage._config.group, storage._config.network_timeout) == ("group1", 8)
+
+
+NO_TRACKERS = {
+    "str": ("10.0.0.1:22122", r"FastdfsConfig.*\['10.0.0.1:22122'\].*not a str"),
+    "bytes": (b"10.0.0.1:22122", "not a bytes"),
+    "int": (22122, "not a int"),
+    "dict": ({"tracker_servers": ["a"]}, "not a dict"),
+    "another config": (S3Config(default_bucket="b"), "not a S3Config"),
+    "empty": ([], "at least 1"),
+    "int within": ([1], "tracker_servers.0: Input should be a valid string"),
+    "None within": ([None], "tracker_servers.0"),
+    "port alone": ([":22122"], "no address"),
+    "URL": (["http://a:22122"], "no address"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "said"), NO_TRACKERS.values(), ids=NO_TRACKERS)
+def test_what_is_neither_a_config_nor_trackers_is_refused(wrong, said):
+    with pytest.raises(InvalidArgumentException, match=said):
+        FastDFSStorage(wrong)
+
+
+def test_without_trackers_it_is_said_how_they_are_given():
+    with pytest.raises(InvalidArgumentException, match="tracker_servers: Field required"):
+        FastDFSStorage()
+
+
+def test_trackers_are_given_once():
+    with pytest.raises(InvalidArgumentException, match="given twice"):
+        FastDFSStorage(["a"], tracker_servers=["b"])
 
 
 @pytest.mark.parametrize("trackers", [["b:1", "a"], ["a:22122", "b:1"]])

@@ -1,17 +1,19 @@
 """Servers that do not keep to what they said."""
 
+from dataclasses import replace
+
 import pytest
 
 from async_storages import GCSStorage
 from async_storages.backends.gcs import upload
-from async_storages.backends.http import HttpOptions
 from async_storages.backends.retries import Retries
 from async_storages.errors import StorageOperationException
+from tests.support.gcs import FAST
 from tests.support.scripted import reply, scripted
 
 PART = 256 * 1024
 OBJECT = b'{"name": "a", "size": "1", "generation": "1"}'
-HASTY = HttpOptions(retries=Retries(attempts=2, base=0))
+TWICE = replace(FAST, retries=Retries(attempts=2, base=0))
 
 ANSWERS = {
     "takes a part for all": (reply(200, OBJECT), "took a part for the last one"),
@@ -46,7 +48,7 @@ async def test_an_upload_whose_server_errs_fails_and_is_given_up(monkeypatch, an
 
     async with (
         scripted(answer) as server,
-        GCSStorage("photos", endpoint_url=server.url, anonymous=True, options=HASTY) as storage,
+        GCSStorage("photos", endpoint_url=server.url, anonymous=True, options=TWICE) as storage,
     ):
         with pytest.raises(StorageOperationException, match=reason):
             await storage.upload(bytes(3 * PART), "a")

@@ -7,13 +7,13 @@ import re
 import time
 import zlib
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from async_storages.backends.http import HttpOptions
 from async_storages.backends.refusals import FileChanged, NoSuchUpload
 from async_storages.backends.retries import Retries
 from async_storages.backends.s3.answers import Part
@@ -27,6 +27,7 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from tests.support.s3 import FAST
 from tests.support.scripted import Ending, reply, scripted
 
 CLOSED = b""
@@ -61,7 +62,7 @@ async def client_of(*answers, attempts=3, **options):
         client = S3Client(
             StaticCredentials(Credentials("key", "secret")),
             endpoint_url=server.url,
-            options=HttpOptions(read_timeout=1, retries=Retries(attempts=attempts, base=0)),
+            options=replace(FAST, retries=Retries(attempts=attempts, base=0)),
             **options,
         )
         try:

@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 
 from async_storages.backends.s3.credentials import FoundCredentials, StaticCredentials, import_boto3
 from async_storages.backends.s3.sigv4 import Credentials
+from async_storages.backends.s3.storage import S3Storage
+from async_storages.config import S3Config
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 from tests.support.scripted import reply, scripted
 
@@ -89,6 +92,91 @@ async def test_from_a_session_of_the_users(tmp_path, module):
     given = module.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="eu-west-3")
     assert shown(await found(given)) == ("k", "s", None, "eu-west-3")
     assert shown(await found(module.Session(profile_name="other"))) == ("k2", "s2", None, "eu-west-2")
+
+
+# ---- the region, which a URL is presigned for
+
+KEYS = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
+
+
+def storage_of(*, config, keys, region=None):
+    if not config:
+        return S3Storage("photos", region_name=region, **(KEYS if keys else {}))
+    given = {"access_key_id": "k", "secret_access_key": "s"} if keys else {}
+    return S3Storage.from_config(S3Config(default_bucket="photos", **({"region": region} if region else {}), **given))
+
+
+async def presigned_region(storage):
+    async with storage:
+        await storage.prepare()
+        url = storage.presign("a.jpg")
+    region = re.search("X-Amz-Credential=[^&]*%2F([^%]+)%2Fs3%2F", url)[1]
+    assert url.startswith(f"https://photos.s3.{region}.amazonaws.com/".replace(".us-east-1", ""))
+    return region
+
+
+@pytest.mark.parametrize("config", [False, True], ids=["S3Storage", "S3Config"])
+@pytest.mark.parametrize("keys", [False, True], ids=["found", "given"])
+@pytest.mark.parametrize(
+    ("variables", "given", "expected"),
+    [
+        ({}, None, "us-east-1"),
+        ({"DEFAULT_REGION": "eu-west-1"}, None, "eu-west-1"),
+        ({"REGION": "eu-west-2", "DEFAULT_REGION": "eu-west-1"}, None, "eu-west-2"),
+        ({"REGION": "eu-west-2", "DEFAULT_REGION": "eu-west-1"}, "us-east-1", "us-east-1"),
+    ],
+    ids=["nowhere", "default", "both", "said"],
+)
+async def test_a_url_is_presigned_for_the_region_of_the_environment_if_none_is_said(
+    aws, config, keys, variables, given, expected
+):
+    aws(**variables, **({} if keys else {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s"}))
+    assert await presigned_region(storage_of(config=config, keys=keys, region=given)) == expected
+
+
+@pytest.mark.parametrize("config", [False, True], ids=["S3Storage", "S3Config"])
+@pytest.mark.parametrize(
+    ("variables", "given", "expected"),
+    [
+        ({}, None, "eu-west-1"),
+        ({"PROFILE": "other"}, None, "eu-west-2"),
+        ({"REGION": "eu-west-3"}, None, "eu-west-3"),
+        ({}, "us-east-1", "us-east-1"),
+    ],
+    ids=["default", "other", "environment", "said"],
+)
+async def test_a_url_is_presigned_for_the_region_of_the_profile_if_nothing_says_another(
+    aws, tmp_path, config, variables, given, expected
+):
+    write_profiles(tmp_path)
+    aws(**variables)
+    assert await presigned_region(storage_of(config=config, keys=False, region=given)) == expected
+
+
+@pytest.mark.parametrize(("said", "expected"), [("eu-west-3", "eu-west-3"), (None, "eu-west-2")])
+async def test_the_region_of_a_session_of_the_users_goes_before_the_environments(aws, said, expected):
+    aws(REGION="eu-west-2")
+    session = boto3.Session(**KEYS, region_name=said)
+    assert await presigned_region(S3Storage("photos", session=session)) == expected
+
+
+async def test_the_place_of_a_bucket_is_the_same_in_every_environment(aws):
+    """By it a ledger knows the storage again, in workers that are set up otherwise."""
+    there = S3Storage("photos", **KEYS)
+    aws(REGION="eu-west-2")
+    here = S3Storage("photos", **KEYS)
+    assert here.location == here.with_bucket("photos").location == there.location
+
+
+async def test_a_public_url_names_the_region_of_the_environment_before_credentials_are_known(aws):
+    aws(REGION="eu-west-2")
+    assert await S3Storage("photos").get_path("a.jpg") == "https://photos.s3.eu-west-2.amazonaws.com/a.jpg"
+
+
+def test_a_region_in_the_environment_that_is_none_is_refused_at_once(aws):
+    aws(REGION="eu west")
+    with pytest.raises(InvalidArgumentException, match="region"):
+        S3Storage("photos", **KEYS)
 
 
 async def test_from_nowhere():

@@ -124,6 +124,26 @@ async def test_an_upload_keeps_to_the_rules(uploading, upload, status, code):
         assert answer.json()["code"] == code
 
 
+NOT_CHOSEN = (
+    b'--x\r\nContent-Disposition: form-data; name="picture"; filename=""\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n\r\n--x--\r\n"
+)
+
+
+@pytest.mark.parametrize("body", [NOT_CHOSEN, b"--x--\r\n"], ids=["empty", "missing"])
+async def test_where_no_file_was_chosen_an_upload_is_missing_or_none(uploading, body):
+    @uploading.post("/optional")
+    async def upload(picture: Annotated[UploadFile | None, UploadDep(max_size=9, field="picture", required=False)]):
+        return picture
+
+    async with asking(uploading) as client:
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        required, optional = [await client.post(path, content=body, headers=headers) for path in ("/", "/optional")]
+        large = await client.post("/optional", files={"picture": ("a.png", b"1234567890")})
+    assert (required.status_code, required.json()["detail"][0]["loc"]) == (422, ["body", "picture"])
+    assert (optional.status_code, optional.json(), large.status_code) == (200, None, 413)
+
+
 async def test_an_upload_has_the_field_that_it_was_given(uploading):
     async with asking(uploading) as client:
         answer = await client.post("/", files={"file": ("a.png", PNG)})

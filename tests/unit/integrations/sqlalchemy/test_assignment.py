@@ -32,6 +32,7 @@ from async_storages import (
 from async_storages.integrations.sqlalchemy import FileType, ImageType
 from tests.support.documents import Document, row_class
 from tests.support.images import encode
+from tests.support.streams import empty_input
 
 
 class Placeholder(str, enum.Enum):  # noqa: UP042 - str() of a StrEnum would be its value
@@ -100,6 +101,19 @@ def test_an_upload_becomes_a_pending_file(upload):
 
 def test_an_upload_without_a_name_becomes_a_pending_file_too():
     assert Document(file=UploadFile(BytesIO(b"x"))).file.filename is None
+
+
+@pytest.mark.parametrize("describe", [lambda upload: upload, PendingFile], ids=["upload", "PendingFile"])
+def test_an_upload_where_no_file_was_chosen_is_none(describe):
+    document = Document(file="kept.txt", photo=describe(empty_input()))
+    document.file = describe(empty_input())
+    assert (document.file, document.photo) == (None, None)
+
+
+def test_uploads_where_no_file_was_chosen_are_left_out_of_arrays():
+    row = row_class(file=Column(ARRAY(FileType("documents"))))
+    given = row(file=[empty_input(), "a.txt", PendingFile(empty_input()), None])
+    assert list(map(str, given.file)) == ["mem:a.txt", "None"]
 
 
 SQL = {

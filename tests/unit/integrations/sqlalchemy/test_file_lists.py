@@ -23,6 +23,7 @@ from async_storages import (
 )
 from async_storages.integrations.sqlalchemy import FileList, FileListType, ImageListType
 from tests.support.documents import row_class
+from tests.support.streams import empty_input
 
 
 class Base(DeclarativeBase):
@@ -350,3 +351,27 @@ class TestTypes:
     def test_options_are_those_of_a_file_column(self):
         with pytest.raises(InvalidArgumentException, match="on_delete"):
             FileListType(on_delete="remove")
+
+
+CHANGES_BY_NOTHING = {
+    "append": lambda files: files.append(empty_input()),
+    "insert": lambda files: files.insert(0, PendingFile(empty_input())),
+    "extend": lambda files: files.extend([empty_input(), empty_input()]),
+    "+=": lambda files: files.__iadd__([empty_input()]),
+    "a slice": lambda files: files.__setitem__(slice(1, 1), [empty_input()]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_BY_NOTHING.values(), ids=CHANGES_BY_NOTHING)
+def test_an_upload_where_no_file_was_chosen_is_left_out(change):
+    album = Album(pages=[empty_input(), "1.png", empty_input(), "2.png"])
+    assert list(map(str, album.pages)) == ["mem:1.png", "mem:2.png"]
+    change(album.pages)
+    assert list(map(str, album.pages)) == ["mem:1.png", "mem:2.png"]
+
+
+def test_no_file_takes_the_place_of_another():
+    album = Album(pages=["1.png"])
+    with pytest.raises(InvalidArgumentException, match="holds no None"):
+        album.pages[0] = empty_input()
+    assert list(map(str, album.pages)) == ["mem:1.png"]

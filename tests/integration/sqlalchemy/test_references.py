@@ -1,12 +1,14 @@
-"""`ids_named`: which ids a column names, asked for many at once."""
+"""Which ids the rows of columns name, asked for many at once."""
 
 import pytest
-from sqlalchemy import ARRAY, JSON, Column, Index, Unicode, literal
+from sqlalchemy import ARRAY, JSON, Column, Index, Unicode, bindparam, literal, text
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from async_storages import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FileListType, FileType
-from async_storages.integrations.sqlalchemy.queries import ids_named
+from async_storages.integrations.sqlalchemy.file_columns import fields_of_table
+from async_storages.integrations.sqlalchemy.references import Location, _statement, locate, named_ids
 from tests.support.documents import row_class
 
 A, B, C, GONE = "mem:a.txt", "mem:Ä 'b' 😀.txt", "bare.txt", "mem:gone.txt"
@@ -38,11 +40,15 @@ def fill(engine):
     return fill
 
 
+def ask(connection, table, ids):
+    return named_ids(connection, locate(connection, fields_of_table(table)), ids)
+
+
 @pytest.fixture
 def found(engine):
     async def found(table, ids=ASKED):
         async with engine.connect() as connection:
-            return sorted(await connection.scalars(ids_named(table.c.file, ids, engine.dialect.name)))
+            return sorted(await connection.run_sync(ask, table, ids))
 
     return found
 
@@ -73,15 +79,16 @@ async def test_what_others_wrote_does_not_break_it(fill, found, engine, broken, 
 @pytest.mark.parametrize("kind", COLUMNS)
 async def test_an_index_serves_it(fill, engine, kind):
     table = await fill(*COLUMNS[kind])
-    statement = ids_named(table.c.file, ASKED, "postgresql")
-    sql = str(statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
     async with engine.connect() as connection:
         await connection.exec_driver_sql("SET enable_seqscan = off")
-        plan = (await connection.exec_driver_sql(f"EXPLAIN {sql}")).scalars().all()
-    assert [line for line in plan if "Index Scan on ix_file" in line]
+        [location] = await connection.run_sync(locate, fields_of_table(table))
+        statement = text(f"EXPLAIN {_statement((location,), engine.dialect).text}")
+        ids = bindparam("ids", type_=ARRAY(Unicode()))
+        plan = (await connection.execute(statement.bindparams(ids), {"ids": ASKED})).scalars().all()
+    assert [line for line in plan if "ix_file" in line]
 
 
 def test_lists_of_other_databases_are_refused():
-    column = row_class(file=Column(FileListType("documents"))).__table__.c.file
+    [field] = fields_of_table(row_class(file=Column(FileListType("documents"))).__table__)
     with pytest.raises(InvalidArgumentException, match="mysql"):
-        ids_named(column, [A], "mysql")
+        _statement((Location(field, None),), mysql.dialect())

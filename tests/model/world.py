@@ -1,0 +1,196 @@
+"""A database, a storage and sessions that all programs of a run share, and an onlooker who sees what is committed."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from contextlib import closing, contextmanager
+from datetime import timedelta
+
+import psycopg
+from sqlalchemy import create_engine, text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+from async_storages import StorageUnavailableException, registry
+from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking, holds
+from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
+from async_storages.integrations.sqlalchemy.ledger.tables import State
+from tests.integration.transactions.conftest import begin_with_begin
+from tests.support.ledgers import forget_ledgers, settle
+from tests.support.tracked import Base, TroubledStorage
+
+TRACKING, LEDGER = TIERS = ("tracking", "ledger")
+SQLITE, POSTGRESQL = DATABASES = ("sqlite", "postgresql")
+
+_COLUMNS = (
+    *("books.file", "books.deferred", "books.kept", "books.shared"),
+    *("loans.file", "loans.shared", "albums.pages", "albums.kept", "albums.shared"),
+)
+_NAMED = " UNION ALL ".join(
+    f"SELECT '{each}' AS place, id, CAST({each.partition('.')[2]} AS TEXT) AS named FROM {each.partition('.')[0]} "
+    f"WHERE {each.partition('.')[2]} IS NOT NULL"
+    for each in _COLUMNS
+)
+_TABLES = ("books", "loans", "shelves", "albums")
+_LOCK_TIMEOUT = "20ms"
+"""Of PostgreSQL: sessions take turns in one task, so whoever waits for another one waits in vain."""
+
+
+class ModelStorage(TroubledStorage):
+    """Fails once, when it is told to, and remembers which files it did not delete.
+
+    Attributes:
+        failing: By operation, how many of them are left until the one that fails.
+        undeleted: Ids of files that it was to delete and did not.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.failing = {}
+        self.undeleted = set()
+
+    async def _meet(self, operation, key):
+        left = self.failing.pop(operation, 0)
+        if left > 1:
+            self.failing[operation] = left - 1
+        if left == 1:
+            if operation == "delete":
+                self.undeleted.add(str(self.identify(key)))
+            raise StorageUnavailableException("told to", operation=operation)
+
+    @property
+    def contents(self):
+        """The bytes of each file by its id, without a ledger's marks."""
+        return {f"mem:{key}": data for key, (data, _) in self._files.items() if FOLDER not in key}
+
+    def clear(self):
+        self._files = {key: file for key, file in self._files.items() if FOLDER in key}
+        self.failing.clear()
+        self.undeleted.clear()
+
+
+class _Log(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+class World:
+    """Where programs run.
+
+    Attributes:
+        log: Warnings of the package since the last `clear`.
+
+    Args:
+        url: SQLAlchemy's, of a database with tables, for an asynchronous driver.
+        tier: "tracking" or "ledger".
+        storage: The registered one.
+    """
+
+    def __init__(self, url, tier, storage):
+        self.is_sqlite = url.startswith(SQLITE)
+        self.storage = storage
+        self._handler = _Log()
+        self.log = self._handler.lines
+        logging.getLogger("async_storages").addHandler(self._handler)
+        self._runner = asyncio.Runner()
+        self.engine = create_async_engine(url, connect_args=_connect_args(url))
+        if self.is_sqlite:
+            begin_with_begin(self.engine.sync_engine)
+        self.ledger = FileLedger(self.engine, Base.metadata) if tier == LEDGER else None
+        self.untracked = async_sessionmaker(self.engine)
+        self.sessions = enable_file_tracking(async_sessionmaker(self.engine), ledger=self.ledger)
+        self._onlooker = _onlooker(url)
+
+    def run(self, coroutine):
+        return self._runner.run(coroutine)
+
+    def committed(self):
+        """The ids that each place, a column of a row, names for all to see."""
+        return dict(map(_parsed, self._onlooker.execute(_NAMED)))
+
+    async def seen_by(self, session):
+        """The same, as its transaction sees it."""
+        connection = await session.connection()
+        return dict(map(_parsed, await connection.execute(text(_NAMED))))
+
+    def clear(self):
+        self.storage.clear()
+        self.log.clear()
+        for each in (holds._held, holds._wanted, holds._leaving):
+            each.clear()
+        if self.is_sqlite:
+            for table in _TABLES:
+                self._onlooker.execute(f"DELETE FROM {table}")
+        else:
+            self._onlooker.execute(f"TRUNCATE {', '.join(_TABLES)}")
+        if self.ledger is not None:
+            self._onlooker.execute(f"DELETE FROM stored_files WHERE state <> '{State.MARK}'")
+            databases = self.ledger._databases
+            delete = databases.journal_table.delete()
+            self.run(databases.run_journal(lambda connection: connection.execute(delete)))
+
+    async def settle(self):
+        """Let the worker do all that is left for it."""
+        if self.ledger is not None:
+            await settle(self.ledger)
+
+    async def sweep(self):
+        await self.ledger.sweep(timedelta(0), force=True)
+
+    def close(self):
+        logging.getLogger("async_storages").removeHandler(self._handler)
+        self._onlooker.close()
+        self.run(self._dispose())
+        self._runner.close()
+
+    async def _dispose(self):
+        if self.ledger is not None:
+            await self.ledger.aclose()
+        await self.engine.dispose()
+
+
+@contextmanager
+def world(url, tier):
+    """A World in the tables of `make_tables`."""
+    with registry.override("documents", ModelStorage()) as storage, closing(World(url, tier, storage)) as made:
+        made.clear()
+        yield made
+    forget_ledgers(Base.metadata)
+
+
+def make_tables(url):
+    """In an empty database; SQLite's lets readers be while somebody writes."""
+    engine = create_engine(url.replace("+aiosqlite", "").replace("+asyncpg", "+psycopg"))
+    if engine.dialect.name == SQLITE:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    add_ledger_tables(Base.metadata)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+
+
+def _parsed(row):
+    place, id_, named = row
+    ids = (json.loads(named) or ()) if place.startswith("albums") else (named,)
+    return (place, id_), tuple(ids)
+
+
+def _connect_args(url):
+    if url.startswith(SQLITE):
+        return {"timeout": 0}
+    if "+asyncpg" in url:
+        return {"server_settings": {"lock_timeout": _LOCK_TIMEOUT}}
+    return {"options": f"-c lock_timeout={_LOCK_TIMEOUT}"}
+
+
+def _onlooker(url):
+    if url.startswith(SQLITE):
+        return sqlite3.connect(url.partition(":///")[2], isolation_level=None)
+    plain = url.replace("+asyncpg", "").replace("+psycopg", "")
+    return psycopg.connect(plain, autocommit=True)
