@@ -100,7 +100,7 @@ def _each_id(rows: str) -> str:
 
 
 def _malformed(column: str, dialect: Dialect) -> str:
-    return str(is_malformed(literal_column(column)).compile(dialect=dialect)).replace("\\", "\\\\")
+    return str(is_malformed(literal_column(column)).compile(dialect=dialect))
 
 
 def _quoted(name: str, dialect: Dialect) -> str:
