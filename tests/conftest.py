@@ -9,10 +9,13 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from pytest_asyncio import is_async_test
+
+from tests.support.sampling import is_whole, sampled
 
 pytest_plugins = ["async_storages.testing.fixtures", "pytester"]
 
@@ -24,8 +27,27 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[slowly])
     hypothesis.settings.load_profile("any machine")
     config.pluginmanager.register(LeftBehind())
+    config.pluginmanager.register(TellsWorkers())
     if os.environ.get("CI") or os.environ.get("ASYNC_STORAGES_NO_SKIPS") == "1":
         config.pluginmanager.register(NoSilentSkips(config))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sample-seed", default="0", help="chooses the cases of large matrices that run")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not is_whole(config):
+        items[:], left = sampled(items, config.getoption("--sample-seed"))
+        config.hook.pytest_deselected(items=left)
+
+
+class TellsWorkers:
+    """Tells the workers of pytest-xdist which part of the suite runs."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["is_whole"] = is_whole(node.config)
 
 
 def pytest_collection_finish() -> None:

@@ -30,15 +30,22 @@ class Heartbeat:
 
 @asynccontextmanager
 async def heartbeat():
-    """A Heartbeat beside the block. CPU time, as a loaded machine lets everybody wait; what is there already stays."""
+    """A Heartbeat beside the block.
+
+    CPU time, as a loaded machine lets everybody wait; and without the garbage collector, whose passes take as long as
+    everything that the process holds makes them.
+    """
     gc.collect()
-    gc.freeze()
-    heart, begun = Heartbeat(), time.thread_time()
-    async with beside(heart.beat(), "heartbeat"):
-        await asyncio.sleep(0)
-        yield heart
-        heart.total = time.thread_time() - begun
-        await asyncio.sleep(0.002)
+    gc.disable()
+    try:
+        heart, begun = Heartbeat(), time.thread_time()
+        async with beside(heart.beat(), "heartbeat"):
+            await asyncio.sleep(0)
+            yield heart
+            heart.total = time.thread_time() - begun
+            await asyncio.sleep(0.002)
+    finally:
+        gc.enable()
 
 
 async def longest_step(work, attempts=3):

@@ -24,7 +24,7 @@ __all__ = [
     "wait_to_the_end",
 ]
 
-_AT_A_TIME = 100
+_AT_A_TIME = 40
 """Items between which others get their turn."""
 
 NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"

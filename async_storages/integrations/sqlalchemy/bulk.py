@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from itertools import batched, chain
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Connection, Result, Select, Table, select, tuple_
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.sql import Delete, Update
 from sqlalchemy.sql.visitors import iterate
 
+from async_storages.errors import StorageException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.comparator import is_sql
@@ -28,7 +30,7 @@ from async_storages.integrations.sqlalchemy.written_files import fields_by_name,
 
 __all__ = ["execute"]
 
-_FETCHED = 500
+_FETCHED = 200
 """Rows that are read at a time, and changed by one statement."""
 
 
@@ -141,7 +143,7 @@ class _Work:
             options["yield_per"] = _FETCHED
         parameters = self.state.parameters if isinstance(self.state.parameters, Mapping) else None
         found = self._connection.execute(self._selecting(fields), parameters, execution_options=options)
-        for row in _greenlet.paced(chain.from_iterable(found.partitions(_FETCHED))):
+        for row in _greenlet.paced(_fetched(found, self._connection)):
             if rows.keys is not None:
                 rows.keys[tuple(row[:count])] = None
             for each, value in zip(fields, row[count:], strict=True):
@@ -215,6 +217,22 @@ class _Work:
         return self.state.session.connection(
             bind_arguments={**self.state.bind_arguments, "clause": self.state.statement}
         )
+
+
+def _fetched(found: Result[Any], connection: Connection) -> Iterator[Any]:
+    """The rows of a cursor; SQLAlchemy lets errors of asyncpg through that come after its first row."""
+    try:
+        yield from chain.from_iterable(found.partitions(_FETCHED))
+    except (SQLAlchemyError, StorageException):
+        raise
+    except Exception as error:
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            driver._handle_exception(error)  # noqa: SLF001 - raises what the driver's adapter makes of it
+        except connection.dialect.loaded_dbapi.Error as translated:
+            base = connection.dialect.loaded_dbapi.Error
+            raise DBAPIError.instance(None, None, translated, base, dialect=connection.dialect) from error
+        raise
 
 
 def _binds(element: Any) -> Iterator[BindParameter[Any]]:

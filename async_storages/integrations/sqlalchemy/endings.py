@@ -24,7 +24,7 @@ from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
 __all__ = ["ask_before_commit", "finish"]
 
-_AT_A_TIME = 100
+_AT_A_TIME = 40
 """Files between which others get their turn."""
 
 

@@ -215,7 +215,10 @@ class Scope:
     def give_back(self) -> None:
         """Let new objects hold their content again, so that another attempt uploads it, or refuses what is spent."""
         for each in self.uploads:
-            value = inspect_object(each.target).dict.get(each.field.key)
+            state = inspect_object(each.target)
+            if state.session is not None:  # its row has gone in some other way: a change would begin a transaction
+                continue
+            value = state.dict.get(each.field.key)
             pairs = zip(items(each.after), items(each.before), strict=False)
             contents = {id(after): before for after, before in pairs if before is not after}
             if any(id(item) in contents for item in items(value)):

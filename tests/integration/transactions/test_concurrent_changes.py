@@ -15,6 +15,8 @@ from tests.support.ledgers import forget_ledgers
 from tests.support.named import named, saved
 from tests.support.tracked import Album, Base, Book, Loan, pending
 
+pytestmark = pytest.mark.matrix
+
 
 class Own(DeclarativeBase):
     pass

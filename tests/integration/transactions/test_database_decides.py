@@ -34,6 +34,8 @@ from tests.support.ledgers import forget_ledgers, only_level_1, only_level_2
 from tests.support.named import kept_or_refused, named, saved
 from tests.support.tracked import Album, Base, Book, Loan, pending
 
+pytestmark = pytest.mark.matrix
+
 
 class Own(DeclarativeBase):
     pass

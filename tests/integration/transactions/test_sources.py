@@ -15,6 +15,8 @@ from async_storages.testing.contract.tools import cancelled_at
 from tests.support.streams import Closing, empty_input
 from tests.support.tracked import Album, Book
 
+pytestmark = pytest.mark.matrix
+
 CONTENT = bytes(range(256)) * 3000
 
 

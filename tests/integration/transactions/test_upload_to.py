@@ -22,6 +22,8 @@ from async_storages import InvalidArgumentException, StoredFile
 from async_storages.integrations.sqlalchemy import FileList, FileListMapped, FileListType, FileMapped, FileType
 from tests.support.tracked import pending
 
+pytestmark = pytest.mark.matrix
+
 chosen = {}
 """By class: what `upload_to` returns."""
 

@@ -1,0 +1,28 @@
+"""A sample of large matrices, for runs that everybody waits for; continuous integration runs them whole.
+
+A module says ``pytestmark = pytest.mark.matrix``. Of each of its tests some cases run: the first one, and those that
+the seed chooses.
+"""
+
+import os
+from random import Random
+
+PART = 0.2
+
+
+def is_whole(config):
+    """Whether all cases run: in continuous integration, and when somebody names what is to run."""
+    if hasattr(config, "workerinput"):  # a worker is always told by name what to run
+        return config.workerinput["is_whole"]
+    return bool(os.environ.get("CI")) or config.args_source.name == "ARGS" or bool(config.option.keyword)
+
+
+def sampled(items, seed):
+    """The items that run, and those that do not."""
+    kept, left, begun = [], [], set()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        is_chosen = test not in begun or Random(f"{seed} {item.nodeid}").random() < PART
+        begun.add(test)
+        (kept if is_chosen or item.get_closest_marker("matrix") is None else left).append(item)
+    return kept, left
