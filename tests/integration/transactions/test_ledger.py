@@ -240,7 +240,7 @@ class TestWorker:
         async with engine.begin() as connection:
             await connection.execute(text("ALTER TABLE loans RENAME TO lent"))
         async with ledger.running(interval=timedelta(seconds=0.01)):
-            await until(lambda: told(caplog, "'loans' is mapped and not in the database"))
+            await until(lambda: told(caplog, "loans.file is mapped and not in the database"))
             async with engine.begin() as connection:
                 await connection.execute(text("ALTER TABLE lent RENAME TO loans"))
             await until(lambda: is_empty(storage))
@@ -338,7 +338,7 @@ class TestOnPostgreSQL:
         async with engine.begin() as connection:
             await connection.execute(text("ALTER TABLE loans ENABLE ROW LEVEL SECURITY"))
         other = create_async_engine(database_url, connect_args={"server_settings": {"role": "pg_read_all_data"}})
-        with pytest.raises(SweepRefusedException, match="'loans' hides rows"):
+        with pytest.raises(SweepRefusedException, match=r"loans\.file hides rows"):
             await FileLedger(other, Base.metadata).sweep()
         await other.dispose()
         async with engine.begin() as connection:
@@ -557,7 +557,7 @@ class TestSweep:
             await session.delete(await session.get(Book, 1))
         async with engine.begin() as connection:
             await connection.execute(text("DROP TABLE loans"))
-        with pytest.raises(SweepRefusedException, match="'loans' is mapped"):
+        with pytest.raises(SweepRefusedException, match=r"loans\.file is mapped"):
             await getattr(ledger, what)()
         assert await files(storage) == {"one"}
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import batched
-from typing import Any
 
 from sqlalchemy import Connection, Table, select, update
 
@@ -12,7 +11,7 @@ from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
-from async_storages.integrations.sqlalchemy.ledger.tables import State, given, insert_files, now
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_files, now
 
 __all__ = ["Entry", "claim", "doom", "known", "unpin"]
 
@@ -75,16 +74,14 @@ def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> N
     """Note files; whoever has noted one meanwhile has it locked, and is waited for."""
     if not entries:
         return
-    files = given(
-        {"id": [each.id for each in entries], "storage": [each.storage for each in entries]}, connection.dialect
-    )
+    files = [(each.id, each.storage) for each in entries]
     new = insert_files(table, connection.dialect, files, state=State.LIVE, until=0.0, since=now(), pinned=False)
     noted = connection.execute(  # without RETURNING: SQLite would stay locked if this were cancelled
         new.on_conflict_do_update(
             index_elements=[table.c.id], set_={"state": State.LIVE}, where=table.c.state.not_in(_LOST)
         )
     )
-    if noted.rowcount != len(entries):
+    if noted.rowcount != len(files):
         _lock(connection, table, [each.id for each in entries])  # it says which
         _check_not_gone(each.id for each in entries)
 
@@ -122,10 +119,18 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
     """
     count = 0
     for batch in batched(_sorted(storages), BATCH):
-        labels = [storages[each] for each in batch]
-        count += _doom(
-            connection, table, given({"id": batch, "storage": labels}, connection.dialect), len(batch), retain
+        free = (
+            select(table.c.id)
+            .where(table.c.id.in_(batch), table.c.state == State.LIVE, table.c.pinned.is_(False))
+            .with_for_update(skip_locked=True)
         )
+        doomed = {"state": State.DOOMED, "until": now() + retain}
+        changed = connection.execute(update(table).where(table.c.id.in_(free)).values(doomed))
+        count += changed.rowcount
+        if changed.rowcount < len(batch):
+            files = [(each, storages[each]) for each in batch]
+            new = insert_files(table, connection.dialect, files, since=now(), pinned=False, **doomed)
+            count += connection.execute(new.on_conflict_do_nothing()).rowcount
     return count
 
 
@@ -136,17 +141,3 @@ def _sorted(ids: Iterable[str]) -> Iterator[str]:
         runs.append(sorted(batch))
         _greenlet.give_way()
     return _greenlet.paced(merge(*runs))
-
-
-def _doom(connection: Connection, table: Table, files: Any, number: int, retain: float) -> int:
-    free = (
-        select(table.c.id)
-        .where(table.c.id.in_(select(files.c.id)), table.c.state == State.LIVE, table.c.pinned.is_(False))
-        .with_for_update(skip_locked=True)
-    )
-    doomed = {"state": State.DOOMED, "until": now() + retain}
-    changed = connection.execute(update(table).where(table.c.id.in_(free)).values(doomed)).rowcount
-    if changed == number:
-        return changed
-    new = insert_files(table, connection.dialect, files, since=now(), pinned=False, **doomed)
-    return changed + connection.execute(new.on_conflict_do_nothing()).rowcount

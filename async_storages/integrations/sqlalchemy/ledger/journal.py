@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Table, delete, select, update
 
-from async_storages.integrations.sqlalchemy.ledger.tables import given, insert_files, now
+from async_storages.integrations.sqlalchemy.ledger.tables import insert_files, now
 
 __all__ = [
     "BATCH",
@@ -59,8 +59,9 @@ def is_unanswered(file_id: str) -> bool:
 def add(connection: Connection, journal: Table, intents: Iterable[Intent], grace: float) -> None:
     """Write entries that are in force for `grace` seconds."""
     for batch in batched(intents, BATCH):
-        files = {"id": [each.id for each in batch], "storage": [each.storage for each in batch]}
-        new = insert_files(journal, connection.dialect, given(files, connection.dialect), until=now() + grace)
+        new = insert_files(
+            journal, connection.dialect, [(each.id, each.storage) for each in batch], until=now() + grace
+        )
         connection.execute(new.on_conflict_do_update(index_elements=[journal.c.id], set_={"until": new.excluded.until}))
 
 

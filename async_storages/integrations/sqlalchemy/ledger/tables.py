@@ -8,7 +8,7 @@ row beside it, but could not change that row. On SQLite, which has one writer, i
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
     true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -43,7 +44,6 @@ __all__ = [
     "State",
     "add_ledger_tables",
     "columns_of",
-    "given",
     "insert",
     "insert_files",
     "journal_of",
@@ -152,21 +152,6 @@ def name_of(field: FileField) -> ColumnName:
     return field.column.table.fullname, field.column.name
 
 
-def given(columns: Mapping[str, Sequence[str]], dialect: Dialect) -> Any:
-    """Rows of text as a table of a query: one parameter for each column, however many rows; else compiling takes long.
-
-    Args:
-        columns: Names of columns, and their values.
-        dialect: PostgreSQL's or SQLite's.
-    """
-    if dialect.name == "postgresql":
-        lists = [cast(list(values), postgresql.ARRAY(Unicode())) for values in columns.values()]
-        return func.unnest(*lists).table_valued(*columns, name="given").render_derived()
-    rows = func.json_each(json.dumps(list(zip(*columns.values(), strict=True)))).table_valued("value")
-    items = [func.json_extract(rows.c.value, f"$[{number}]").label(name) for number, name in enumerate(columns)]
-    return select(*items).subquery("given")
-
-
 def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":
     """An INSERT that can say what is done ``ON CONFLICT``, and tells its rowcount.
 
@@ -181,17 +166,28 @@ def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert
     return new.execution_options(preserve_rowcount=True)  # psycopg forgets it otherwise
 
 
-def insert_files(table: Table, dialect: Dialect, files: Any, **same: Any) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT of many files, as `insert` makes them.
+def insert_files(
+    table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any
+) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT of many files by one parameter: with some for each row, it takes longer to write than to run.
 
     Args:
         table: With columns for ids and storages, and others.
         dialect: The database's.
-        files: Ids and labels of storages: see `given`.
+        files: Ids and labels of storages.
         **same: What the other columns hold in each row.
     """
+    chosen = list(files)
     others = [
-        each if isinstance(each, ColumnElement) else literal(each, table.c[name].type) for name, each in same.items()
+        literal(value, table.c[name].type) if not isinstance(value, ColumnElement) else value
+        for name, value in same.items()
     ]
-    rows = select(files.c.id, files.c.storage, *others).where(true())  # without WHERE, SQLite takes ON for a join's
-    return insert(table, dialect).from_select(["id", "storage", *same], rows)
+    if dialect.name == "postgresql":
+        ids, labels = (cast([file[each] for file in chosen], postgresql.ARRAY(Unicode())) for each in (0, 1))
+        rows: Any = func.unnest(ids, labels).table_valued("id", "storage").render_derived()
+        found = [rows.c.id, rows.c.storage]
+    else:
+        rows = func.json_each(json.dumps(chosen)).table_valued("value")
+        found = [func.json_extract(rows.c.value, text(f"'$[{each}]'")) for each in (0, 1)]
+    each_row = select(*found, *others).select_from(rows).where(true())  # without WHERE, SQLite takes ON for a join's
+    return insert(table, dialect).from_select(["id", "storage", *same], each_row)
