@@ -11,7 +11,7 @@ from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_files, now
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_files, now, one_of
 
 __all__ = ["Entry", "claim", "doom", "known", "unpin"]
 
@@ -121,7 +121,8 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
     for batch in batched(_sorted(storages), BATCH):
         free = (
             select(table.c.id)
-            .where(table.c.id.in_(batch), table.c.state == State.LIVE, table.c.pinned.is_(False))
+            .where(one_of(table.c.id, batch, connection.dialect))
+            .where(table.c.state == State.LIVE, table.c.pinned.is_(False))
             .with_for_update(skip_locked=True)
         )
         doomed = {"state": State.DOOMED, "until": now() + retain}

@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Unicode,
+    any_,
     cast,
     func,
     literal,
@@ -49,6 +50,7 @@ __all__ = [
     "journal_of",
     "name_of",
     "now",
+    "one_of",
 ]
 
 SUPPORTED = ("postgresql", "sqlite")
@@ -164,6 +166,13 @@ def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert
         )
     new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
     return new.execution_options(preserve_rowcount=True)  # psycopg forgets it otherwise
+
+
+def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:
+    """Whether a column holds one of some ids, by one parameter: as `insert_files`."""
+    if dialect.name == "postgresql":
+        return column == any_(cast(list(ids), postgresql.ARRAY(Unicode())))
+    return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
 
 
 def insert_files(
