@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import BigInteger, Engine, bindparam, text
 
 from async_storages.integrations.sqlalchemy import _greenlet, holds
 from async_storages.integrations.sqlalchemy.holds import Inquiry
@@ -201,7 +201,14 @@ def _ask_anew(scope: Scope, files: Collection[TrackedFile], is_uncertain: bool) 
     return answer
 
 
-_STATUS = text("SELECT txid_status(:transaction)")
+_STATUS = text(
+    """
+    SELECT CASE
+        WHEN EXISTS (SELECT 1 FROM pg_prepared_xacts WHERE transaction::text::bigint = :transaction % 4294967296)
+        THEN 'prepared' ELSE txid_status(:transaction)
+    END
+    """
+).bindparams(bindparam("transaction", type_=BigInteger()))
 _PAUSE = 0.05
 """Seconds between two looks at a transaction that a server is still committing."""
 
@@ -223,7 +230,10 @@ async def _settled(answer: Answer) -> None:
 
 
 async def _settled_on(engine: Engine, transaction: int) -> None:
-    if await _greenlet.spawn(_status, engine, transaction) == "in progress":
+    status = await _greenlet.spawn(_status, engine, transaction)
+    if status == "prepared":  # somebody commits it some day, or rolls it back
+        raise _Unsettled
+    if status == "in progress":
         await asyncio.sleep(_PAUSE)
         await _settled_on(engine, transaction)
 

@@ -31,11 +31,13 @@ class Location:
         field: The column.
         schema: The schema of its table; None for the only one, or for the database's default.
         is_hidden: The role of the connection may not see all rows: row-level security, or no privilege to read them.
+        kind: The database's type, ``"text"``, ``"array"`` or ``"json"``; None if it was not asked for it.
     """
 
     field: FileField
     schema: str | None
     is_hidden: bool = False
+    kind: str | None = None
 
 
 def may_hold(fields: Iterable[FileField], files: Collection[TrackedFile]) -> list[FileField]:
@@ -100,6 +102,8 @@ _POSTGRESQL_COLUMNS = text(
         row_security_active(pg_class.oid)
             OR NOT has_schema_privilege(pg_namespace.oid, 'USAGE')
             OR NOT has_column_privilege(pg_class.oid, pg_attribute.attnum, 'SELECT')
+            OR NOT (pg_type.typcategory IN ('S', 'A') OR pg_type.typname IN ('json', 'jsonb')),
+        CASE pg_type.typcategory WHEN 'S' THEN 'text' WHEN 'A' THEN 'array' ELSE 'json' END
     FROM unnest(:schemas, :tables, :columns) WITH ORDINALITY AS wanted(schema, name, "column", number)
     JOIN pg_class ON pg_class.oid = CASE
         WHEN wanted.schema IS NULL THEN to_regclass(quote_ident(wanted.name))
@@ -111,6 +115,7 @@ _POSTGRESQL_COLUMNS = text(
     JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
     JOIN pg_attribute ON pg_attribute.attrelid = pg_class.oid
         AND pg_attribute.attname = wanted."column" AND NOT pg_attribute.attisdropped
+    JOIN pg_type ON pg_type.oid = pg_attribute.atttypid
     """
 ).bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in ("schemas", "tables", "columns")))
 
@@ -126,8 +131,8 @@ _SQLITE_COLUMNS = text(
 def _locate_in_postgresql(connection: Connection, wanted: _Wanted) -> Iterator[Location]:
     schemas, tables, columns = zip(*(_names(each, schema) for each, schema in wanted), strict=True)
     parameters = {"schemas": list(schemas), "tables": list(tables), "columns": list(columns)}
-    for number, schema, is_hidden in fetch_whole(connection, _POSTGRESQL_COLUMNS, parameters):
-        yield Location(wanted[number - 1][0], schema, is_hidden)
+    for number, schema, is_hidden, kind in fetch_whole(connection, _POSTGRESQL_COLUMNS, parameters):
+        yield Location(wanted[number - 1][0], schema, is_hidden, kind)
 
 
 def _locate_in_sqlite(connection: Connection, wanted: _Wanted) -> Iterator[Location]:

@@ -24,8 +24,7 @@ STANDING = "SELECT NULL, current_setting('transaction_isolation'), txid_current_
 
 def is_searchable(location: Location, dialect: str) -> bool:
     """Whether ids are found in what a column holds."""
-    held = _held(location.field.column.type, dialect)
-    return dialect in {"postgresql", "sqlite"} or not isinstance(held, ARRAY | JSON)
+    return dialect in {"postgresql", "sqlite"} or _kind(location, dialect) == "text"
 
 
 @lru_cache(maxsize=256)
@@ -44,10 +43,10 @@ def _branches(location: Location, dialect: Dialect) -> Iterator[str]:
     table, name = _quoted(location.field.column.table.name, dialect), _quoted(location.field.column.name, dialect)
     if location.schema is not None:
         table = f"{_quoted(location.schema, dialect)}.{table}"
-    held, column = _held(location.field.column.type, dialect.name), f"{table}.{name}"
+    kind, column = _kind(location, dialect.name), f"{table}.{name}"
     if dialect.name == "postgresql":
-        yield from _in_postgresql(table, column, held, dialect, is_indexed=_has_gin_index(location.field))
-    elif not isinstance(held, ARRAY | JSON):
+        yield from _in_postgresql(table, column, kind, dialect, is_indexed=_has_gin_index(location.field))
+    elif kind == "text":
         chosen = "(SELECT value FROM json_each(:ids))" if dialect.name == "sqlite" else ":ids"
         yield f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {chosen}"  # noqa: S608 - quoted names
     elif dialect.name == "sqlite":
@@ -69,17 +68,15 @@ def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str
     )
 
 
-def _in_postgresql(
-    table: str, column: str, held: TypeEngine[Any], dialect: Dialect, *, is_indexed: bool
-) -> Iterator[str]:
+def _in_postgresql(table: str, column: str, kind: str, dialect: Dialect, *, is_indexed: bool) -> Iterator[str]:
     """One look into an index for each id; without an index the table is read once for all of them."""
-    if not isinstance(held, ARRAY | JSON):
+    if kind == "text":
         yield _each_id(f"SELECT 1 FROM {table} WHERE {column} = _asked.id")  # noqa: S608 - quoted names
     elif is_indexed:
-        item = "ARRAY[_asked.id]" if isinstance(held, ARRAY) else "jsonb_build_array(_asked.id)"
-        lists = column if isinstance(held, ARRAY) else f"CAST({column} AS JSONB)"
+        item = "ARRAY[_asked.id]" if kind == "array" else "jsonb_build_array(_asked.id)"
+        lists = column if kind == "array" else f"CAST({column} AS JSONB)"
         yield _each_id(f"SELECT 1 FROM {table} WHERE {lists} @> {item}")  # noqa: S608
-    elif isinstance(held, ARRAY):
+    elif kind == "array":
         yield f"SELECT DISTINCT _item.id FROM {table}, unnest({column}) AS _item(id) WHERE _item.id = ANY(:ids)"  # noqa: S608
     else:
         malformed = _malformed(column, dialect)
@@ -109,11 +106,14 @@ def _quoted(name: str, dialect: Dialect) -> str:
     return f"{quote}{escaped}{quote}"
 
 
-def _held(type_: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
-    """What the database holds, under a variant and a decorator."""
-    variants: dict[str, TypeEngine[Any]] = getattr(type_, "_variant_mapping", {})
-    held = variants.get(dialect, type_)
-    return held.impl_instance if isinstance(held, TypeDecorator) else held
+def _kind(location: Location, dialect: str) -> str:
+    """The type that the database has, whatever the model says; but for text, in which a model may keep lists."""
+    type_: TypeEngine[Any] = location.field.column.type
+    held = getattr(type_, "_variant_mapping", {}).get(dialect, type_)
+    model = held.impl_instance if isinstance(held, TypeDecorator) else held
+    if location.kind in {None, "text"} and isinstance(model, JSON):
+        return "json"
+    return location.kind or ("array" if isinstance(model, ARRAY) else "text")
 
 
 def _has_gin_index(file_field: FileField) -> bool:

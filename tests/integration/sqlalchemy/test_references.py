@@ -94,3 +94,27 @@ def test_lists_of_other_databases_are_refused():
     [field] = fields_of_table(row_class(file=Column(FileListType("documents"))).__table__)
     with pytest.raises(InvalidArgumentException, match="mysql"):
         looking_for_ids((Location(field, None),), mysql.dialect())
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("type_", "value", "expected"),
+    [
+        ("JSONB", "'[\"mem:a.txt\"]'", [A]),
+        ("VARCHAR(50)[]", "'{mem:a.txt}'", [A]),
+        ("TEXT", "'mem:a.txt'", [A]),
+        ("INTEGER", "7", []),
+    ],
+)
+async def test_a_column_of_another_type_than_the_model_says(engine, found, type_, value, expected):
+    """As in the middle of a migration, for a process with the older or the newer models."""
+    table = row_class(file=Column(FileType("documents"))).__table__
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(f"CREATE TABLE rows (id SERIAL, file {type_})")
+        await connection.exec_driver_sql(f"INSERT INTO rows (file) VALUES ({value})")
+    if expected:
+        assert await found(table) == expected
+    else:
+        async with engine.connect() as connection:
+            [location] = await connection.run_sync(locate, fields_of_table(table))
+        assert location.is_hidden
