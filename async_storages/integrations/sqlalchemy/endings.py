@@ -49,13 +49,25 @@ def finish(scopes: Iterable[Scope], options: Options) -> None:
     if options.claims is not None:
         _leave_to_worker(scopes, options.claims, options.removal_timeout)
         return
-    busy = [scope for scope in scopes if not scope.is_idle]
+    busy = [scope for scope in scopes if not (scope.is_idle or _is_settled(scope))]
     if not busy:
         return
     if _greenlet.is_inside():
         _greenlet.wait_for(_greenlet.wait_to_the_end(_finish(busy, options)))
     else:
         _tell(busy)
+
+
+def _is_settled(scope: Scope) -> bool:
+    """Whether a commit has left nothing to remove: most have not, and nobody waits for those."""
+    answer, inquiry = scope.answer, scope.inquiry
+    if not scope.is_committed or answer is None or inquiry is None or scope.has_dropped:
+        return False
+    if not answer.is_final or answer.unsure or inquiry.files - answer.named:
+        return False
+    scope.keep(scope.made)
+    scope.inherited = scope.let_go()
+    return not scope.inherited
 
 
 # ---- with a ledger
@@ -107,7 +119,7 @@ def _tell(scopes: Iterable[Scope]) -> None:
 
 async def _finish(scopes: Iterable[Scope], options: Options) -> None:
     for scope in scopes:
-        inherited = await _greenlet.spawn(scope.let_go)
+        inherited = [*scope.inherited, *await _greenlet.spawn(scope.let_go)]
         try:
             async with asyncio.timeout(options.removal_timeout):
                 await _remove_unnamed(scope, inherited, options)

@@ -90,7 +90,8 @@ def locate(connection: Connection, fields: Sequence[FileField], options: Mapping
     found: list[Location] = []
     for batch in batched(wanted, _LOCATED):
         found += find(connection, batch)
-        _greenlet.give_way()
+        if len(batch) == _LOCATED:
+            _greenlet.give_way()
     return found
 
 

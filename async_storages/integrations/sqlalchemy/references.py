@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Inspector, inspect
 
@@ -116,7 +117,8 @@ def _spelled(router: StorageRouter | None, ids: Iterable[str]) -> dict[str, list
         for file_id in batch:
             for each in {file_id, _bare_key(router, file_id)}:
                 spelled.setdefault(each, []).append(file_id)
-        _greenlet.give_way()
+        if len(batch) == _SPELLED:
+            _greenlet.give_way()
     return spelled
 
 
@@ -181,16 +183,16 @@ def _note_standing(answer: Answer, connection: Connection, row: Any = None) -> N
 
 # ---- indexes
 
-_said: set[tuple[str, str | None, str, str]] = set()
+_said: "WeakKeyDictionary[Engine, set[Location]]" = WeakKeyDictionary()
 
 
 def _say_unindexed(connection: Connection, location: Location) -> None:
     """Say once which columns have no index."""
     table, column = location.field.column.table, location.field.column
-    key = (connection.engine.url.render_as_string(), location.schema, table.name, column.name)
-    if key in _said:
+    said = _said.setdefault(connection.engine, set())
+    if location in said:
         return
-    _said.add(key)
+    said.add(location)
     if not is_indexed(inspect(connection), location.field, location.schema):
         logger.warning(
             "%s.%s has no index: its table is read whole to see whether rows name a file", table, column.name

@@ -73,6 +73,7 @@ class Scope:
         held: Files that are in `holds` on its account.
         answer: The database's answer about the files, given before the commit.
         inquiry: The question of that answer.
+        inherited: Files that others wanted to remove while it named them.
         is_committed: It was committed, or the savepoint released.
     """
 
@@ -87,6 +88,7 @@ class Scope:
     connections: list[Connection] = field(default_factory=list)
     answer: Answer | None = None
     inquiry: Inquiry | None = None
+    inherited: list[TrackedFile] = field(default_factory=list)
     is_committed: bool = False
     held: set[TrackedFile] = field(default_factory=set)
 
@@ -194,6 +196,11 @@ class Scope:
         """Files whose only row was that which names them no longer, as their columns say."""
         mentions = _greenlet.paced(self.mentions.items())
         return [file for file, mention in mentions if mention == Mention.DROPPED_EXCLUSIVELY]
+
+    @property
+    def has_dropped(self) -> bool:
+        """Whether a row names a file no longer."""
+        return any(mention & _DROPS for mention in self.mentions.values())
 
     @property
     def made_or_dropped(self) -> list[TrackedFile]:

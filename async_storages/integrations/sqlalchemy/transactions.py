@@ -156,7 +156,8 @@ class Transactions:
         if not ended.is_committed:
             ended.give_back()
         if not self._scopes:
-            self._note_columns(ended)
+            if not ended.is_committed or ended.answer is None:
+                self._note_columns(ended)
             self._overdue.append(ended)
             self.flush = None
         elif ended.is_committed:
