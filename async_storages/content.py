@@ -325,7 +325,7 @@ class PendingFile:
 
 
 def is_no_file(value: Any) -> bool:
-    """Whether it is an upload where no file was chosen, described or not: see `sources.is_empty_input`."""
+    """True for an upload where no file was chosen, described or not: see `sources.is_empty_input`."""
     return is_empty_input(value.content if isinstance(value, PendingFile) else value)
 
 

@@ -284,7 +284,7 @@ def open_source(source: Any) -> ByteSource:
 
 
 def is_empty_input(source: Any) -> bool:
-    """Whether it is what a form has in place of a file where none was chosen: an upload without a name and bytes."""
+    """True for the upload without a name and bytes that a form sends where no file was chosen."""
     return _is_upload(source) and source.filename == "" and _size_of(source) == 0
 
 

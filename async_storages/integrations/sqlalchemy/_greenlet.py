@@ -31,7 +31,7 @@ NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored 
 
 
 def is_inside() -> bool:
-    """Whether this runs below an AsyncSession or AsyncConnection, so that `wait_for` works."""
+    """True below an AsyncSession or AsyncConnection, where `wait_for` works."""
     return in_greenlet()
 
 

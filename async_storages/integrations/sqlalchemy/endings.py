@@ -59,7 +59,7 @@ def finish(scopes: Iterable[Scope], options: Options) -> None:
 
 
 def _is_settled(scope: Scope) -> bool:
-    """Whether a commit has left nothing to remove: most have not, and nobody waits for those."""
+    """True if a commit has left nothing to remove, as most do: nobody waits for those."""
     answer, inquiry = scope.answer, scope.inquiry
     if not scope.is_committed or answer is None or inquiry is None or scope.has_dropped:
         return False
@@ -164,7 +164,7 @@ def _unnamed(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile
 
 
 def _unnamed_at_commit(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile]:
-    """What was answered before the commit, but for what others may have written since."""
+    """The answer given before the commit, without the files that others may have named since."""
     answer, inquiry = scope.answer, scope.inquiry
     if answer is None or inquiry is None:  # there was no connection that could commit
         return _unnamed_now(scope, {*scope.questionable, *inherited})

@@ -1,4 +1,4 @@
-"""What is done to files before a flush writes its rows."""
+"""Work on files before and after a flush writes its rows."""
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -233,7 +233,7 @@ class Flush:
         self._scope.uploads += attributes
 
     def _announcing(self, claims: Claims) -> Announce:
-        """What puts uploads into a ledger's journal, and remembers them for the end of the transaction."""
+        """A function that puts uploads into a ledger's journal, and remembers them for the end of the transaction."""
 
         @asynccontextmanager
         async def announced(intents: Iterable[tuple[Storage, Intent]]) -> AsyncGenerator[Announced]:
@@ -333,7 +333,7 @@ def _has_changed(state: InstanceState[Any], field: FileField) -> bool:
 
 
 def _is_new(state: InstanceState[Any], field: FileField, seen: Mapping[FileField, Any]) -> bool:
-    """Whether an attribute holds something else than when the flush began."""
+    """True if an attribute holds something else than when the flush began."""
     if field not in seen:
         return _has_changed(state, field)
     value = _files(state.dict.get(field.key))
@@ -341,7 +341,7 @@ def _is_new(state: InstanceState[Any], field: FileField, seen: Mapping[FileField
 
 
 def _files(value: Any) -> Any:
-    """What an attribute holds; of a list, which may be changed, a copy."""
+    """The value of an attribute; of a list, which may be changed, a copy."""
     return value if isinstance(value, StoredFile) else list(items(value))
 
 

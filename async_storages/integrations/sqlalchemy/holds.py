@@ -90,10 +90,10 @@ def note_removed(files: Collection[TrackedFile]) -> None:
 
 
 def is_leaving(file: TrackedFile) -> bool:
-    """Whether a file is being removed."""
+    """True while a file is being removed."""
     return file in _leaving
 
 
 def may_be_gone(file: TrackedFile) -> bool:
-    """Whether this process removed a file of this id; another one may have been stored there since."""
+    """True if this process removed a file of this id; another one may have been stored there since."""
     return file in _removed

@@ -1,4 +1,4 @@
-"""Where the columns of files are, as one connection sees them: a search_path may lead it elsewhere a moment later."""
+"""Locations of file columns, as one connection sees them: a search_path may lead it elsewhere a moment later."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -62,7 +62,7 @@ def router_of(file_field: FileField) -> StorageRouter | None:
 
 
 def may_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
-    """Whether rows of this storage's columns can name a file; where that cannot be told they can."""
+    """True if rows of this storage's columns can name a file, or nobody can tell."""
     if router is None or file.address is None:
         return True
     if isinstance(router, Storage):

@@ -63,7 +63,7 @@ def locked(rows: Select[Any], table: FromClause) -> Select[Any]:
 
 
 def can_lock_rows(connection: Connection, table: FromClause) -> bool:
-    """Whether the role of a connection may lock rows that it is to delete: PostgreSQL asks for UPDATE on the table."""
+    """True if the role of a connection may lock rows that it is to delete: PostgreSQL asks for UPDATE on the table."""
     if connection.dialect.name != "postgresql" or not isinstance(table, Table):
         return True
     options, quote = connection.get_execution_options(), connection.dialect.identifier_preparer.quote

@@ -88,7 +88,7 @@ def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None
 
 
 class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
-    """Whether a value of a JSON column is none that the database can look into."""
+    """True for a value of a JSON column that the database cannot look into."""
 
     type = Boolean()
     inherit_cache = True

@@ -19,11 +19,11 @@ from async_storages.integrations.sqlalchemy.queries import is_malformed
 __all__ = ["STANDING", "is_searchable", "looking_for_ids"]
 
 STANDING = "SELECT NULL, current_setting('transaction_isolation'), txid_current_if_assigned()"
-"""How far a transaction of PostgreSQL sees, and its id."""
+"""The isolation of a transaction of PostgreSQL, and its id."""
 
 
 def is_searchable(location: Location, dialect: str) -> bool:
-    """Whether ids are found in what a column holds."""
+    """True if ids can be found in what a column holds."""
     return dialect in {"postgresql", "sqlite"} or _kind(location, dialect) == "text"
 
 

@@ -53,7 +53,7 @@ class Answer:
     transactions: list[tuple[Engine, int | None]] = field(default_factory=list)
 
     def keeps(self, file: TrackedFile) -> bool:
-        """Whether a file must not be removed."""
+        """True if a file must not be removed."""
         return file in self.named or file in self.unsure
 
     def add(self, other: "Answer") -> None:
@@ -123,7 +123,7 @@ def _spelled(router: StorageRouter | None, ids: Iterable[str]) -> dict[str, list
 
 
 def _bare_key(router: StorageRouter | None, file_id: str) -> str:
-    """How old rows of a storage's columns may spell an id; as it is, where they cannot."""
+    """The spelling of an id in old rows of a storage's columns; the id itself, where there is no other."""
     if not is_fusion_id(file_id):
         return file_id
     parsed = FileId.parse(file_id)
@@ -200,7 +200,7 @@ def _say_unindexed(connection: Connection, location: Location) -> None:
 
 
 def is_indexed(inspector: Inspector, file_field: FileField, schema: str | None) -> bool:
-    """Whether the database has an index that begins with a column."""
+    """True if the database has an index that begins with a column."""
     table, name = file_field.column.table.name, file_field.column.name
     key = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
     unique = inspector.get_unique_constraints(table, schema=schema)

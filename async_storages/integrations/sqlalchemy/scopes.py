@@ -1,4 +1,4 @@
-"""What one transaction, or one savepoint, did to files: files made, references added and dropped.
+"""The files of one transaction, or of one savepoint: files made, references added and dropped.
 
 There is one scope for each transaction and each SAVEPOINT. A savepoint that is released gives all it knows to the scope
 around it; one that is rolled back only the files that were made in it. Which files rows name in the end is not counted:
@@ -38,7 +38,7 @@ class Options:
 
 
 class Mention(Flag):
-    """How a transaction mentions a file."""
+    """The ways in which a transaction mentions a file."""
 
     ADDED = auto()
     ADDED_EXCLUSIVELY = auto()
@@ -199,7 +199,7 @@ class Scope:
 
     @property
     def has_dropped(self) -> bool:
-        """Whether a row names a file no longer."""
+        """True if a row names a file no longer."""
         return any(mention & _DROPS for mention in self.mentions.values())
 
     @property

@@ -38,7 +38,7 @@ _OF_C = (GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType)
 
 
 def stand_in(target: Any) -> Any:
-    """What `upload_to` is called with in the place of an object, which is filled in as far as can be.
+    """The object that `upload_to` is called with in the place of a new one, filled in as far as can be.
 
     Args:
         target: An object of a mapped class.
@@ -135,7 +135,7 @@ def _is_left_to_insert(state: _State, attribute: ColumnProperty[Any]) -> bool:
 
 
 def _related(state: _State, target: Any, attribute: RelationshipProperty[Any]) -> Any:
-    """What a relationship leads to; SQLAlchemy itself loads nothing for an object that is not in the database yet."""
+    """The object that a relationship leads to; SQLAlchemy itself loads nothing for one that is not in the database yet."""
     value, session = getattr(target, attribute.key), object_session(target)
     if value is not None or session is None or attribute.direction is not RelationshipDirection.MANYTOONE:
         return value
@@ -185,12 +185,12 @@ def _fill_default(target: Any, attribute: ColumnProperty[Any]) -> None:
 
 
 def _is_json_null(state: _State, attribute: ColumnProperty[Any]) -> bool:
-    """Whether it was set to a None that the INSERT writes, as that of a JSON column."""
+    """True if it was set to a None that the INSERT writes, as that of a JSON column."""
     return attribute.key in state.dict and attribute.columns[0].type.should_evaluate_none
 
 
 def _is_python(column: Column[Any]) -> bool:
-    """Whether its default can be computed before the INSERT."""
+    """True if its default can be computed before the INSERT."""
     default: Any = column.default
     if default is None or file_type(column.type) is not None:
         return False

@@ -28,7 +28,7 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Transactions:
-    """Those of one session that are under way, the innermost last.
+    """The transactions of one session that are under way, the innermost last.
 
     Attributes:
         options: Options of `enable_file_tracking`.
@@ -54,11 +54,11 @@ class Transactions:
         return self._scopes[-1]
 
     def has_claimed(self, stored: StoredFile) -> bool:
-        """Whether this transaction, or one around it, has claimed a file from a ledger."""
+        """True if this transaction, or one around it, has claimed a file from a ledger."""
         return any(TrackedFile.of(stored).file_id in scope.claimed for scope in self._scopes)
 
     def is_on(self, connection: Connection) -> bool:
-        """Whether a transaction is under way on a connection."""
+        """True while a transaction is under way on a connection."""
         return any(connection in scope.connections for scope in self._scopes)
 
     # ---- where rows may name its files
@@ -88,7 +88,7 @@ class Transactions:
                 scope.unasked.setdefault(bind.engine, set()).update(fields)
 
     def _by_bind(self, fields: Iterable[FileField]) -> "dict[Engine | Connection, list[FileField]]":
-        """Where this session writes the tables of columns; those that it is not bound to are left out."""
+        """Columns by the engine or connection to which this session writes their tables; others are left out."""
         found: dict[Engine | Connection, list[FileField]] = {}
         binds: dict[object, Engine | Connection | None] = {}
         for each in fields:
@@ -123,7 +123,7 @@ class Transactions:
             self._scopes[-1].is_committed = True
 
     def give_up(self) -> None:
-        """What the session holds and has not flushed is about to be dropped: its new files go with the transaction."""
+        """Note that unflushed objects of the session are about to be dropped: their new files go with the transaction."""
         for target in (*self._session.new, *self._session.dirty) if self._scopes else ():
             state = inspect_object(target)
             for field in fields_of(state.mapper):

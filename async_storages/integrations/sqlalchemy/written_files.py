@@ -84,7 +84,7 @@ def values_of(statement: Any, given: Parameters) -> dict[str, Any]:
 
 
 def writes_in_with(compiled: Any) -> bool:
-    """Whether a statement has an INSERT or UPDATE of file columns in its WITH clause, as PostgreSQL allows."""
+    """True if a statement has an INSERT or UPDATE of file columns in its WITH clause, as PostgreSQL allows."""
     parts = (cte.element for cte in getattr(compiled, "ctes", None) or ())
     return any(isinstance(part, Insert | Update) and fields_by_name(part) for part in parts)
 

@@ -281,7 +281,7 @@ def engine_of(engine: AnyEngine) -> Engine:
 
 
 def is_autocommitting(connection: Connection) -> bool:
-    """Whether each statement is a transaction of its own."""
+    """True if each statement is a transaction of its own."""
     return getattr(connection.connection.dbapi_connection, "autocommit", False) is True
 
 

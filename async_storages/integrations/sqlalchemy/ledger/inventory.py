@@ -46,7 +46,7 @@ class Scope:
     is_deep: bool
 
     def holds(self, key: str) -> bool:
-        """Whether `save` can have written the key, below the prefix."""
+        """True if `save` can have written the key, below the prefix."""
         rest = key.removeprefix(self.prefix)
         if _PENDING.search(key) or key.startswith(f"{FOLDER}/") or ("/" in rest and not self.is_deep):
             return False
@@ -102,7 +102,7 @@ def _chosen(scope: Scope, info: FileBasicInfo, before: datetime) -> str | None:
 
 
 def unknown(connection: Connection, databases: Databases, references: References, ids: Collection[str]) -> set[str]:
-    """Those of the ids that are not in the journal, nor in the ledger, nor named by a row, in this order.
+    """The ids that are not in the journal, nor in the ledger, nor named by a row, in this order.
 
     Raises:
         SweepRefusedException: As for `References.named`.

@@ -26,7 +26,7 @@ class KnownColumns:
         self._references = references
         self._table = columns_of(databases.table)
         self._registered: set[ColumnName] = set()
-        """What is committed, as far as this process has seen."""
+        """The names that are committed, as far as this process has seen."""
 
     async def register(self) -> None:
         """Register all columns that are in the database.
@@ -61,7 +61,7 @@ class KnownColumns:
         return await self._databases.run(_forget, self._table, table, column)
 
     def _read(self, connection: Connection) -> set[ColumnName]:
-        """Those that are committed, on a connection of the ledger's own."""
+        """The names that are committed, read on a connection of the ledger's own."""
         if not inspect(connection).has_table(self._table.name, schema=self._table.schema):
             raise InvalidArgumentException(
                 f"the ledger's table {self._table.fullname!r} is not in the database: run `await ledger.create()`, or "
@@ -72,7 +72,7 @@ class KnownColumns:
         return self._registered
 
     def _new(self, connection: Connection) -> set[ColumnName]:
-        """Those that are in the database, and not registered yet."""
+        """The names that are in the database, and not registered yet."""
         registered = self._read(connection)
         return self._references.there(connection, but=registered)
 

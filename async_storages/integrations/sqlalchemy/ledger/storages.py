@@ -39,7 +39,7 @@ def routers(fields: Iterable[FileField]) -> list[StorageRouter]:
 
 
 def _places(fields: Iterable[FileField]) -> list[Ref]:
-    """Where the storages of columns are told: hundreds of columns have a few."""
+    """The references of columns to storages, each once: hundreds of columns have a few."""
     values = {id(value): value for field in fields for value in [field.type.storage]}
     return [Ref(value) for value in values.values()]
 

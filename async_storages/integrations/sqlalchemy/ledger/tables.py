@@ -169,7 +169,7 @@ def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert
 
 
 def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:
-    """Whether a column holds one of some ids, by one parameter: as `insert_files`."""
+    """A condition that a column holds one of some ids, by one parameter: as `insert_files`."""
     if dialect.name == "postgresql":
         return column == any_(cast(list(ids), postgresql.ARRAY(Unicode())))
     return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))

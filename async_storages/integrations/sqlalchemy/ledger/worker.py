@@ -176,7 +176,7 @@ def bury(connection: Connection, table: Table) -> int:
 
 
 def is_to_bury(connection: Connection, table: Table) -> bool:
-    """Whether there are such."""
+    """True if there are such entries."""
     return connection.scalar(_buried(table).limit(1)) is not None
 
 
@@ -185,7 +185,7 @@ def _buried(table: Table) -> Select[Any]:
 
 
 def busy(connection: Connection, databases: Databases, but: Collection[str]) -> bool:
-    """Whether files are being deleted, or are due: but for some, which could not be deleted."""
+    """True if files are being deleted, or are due, but for some, which could not be deleted."""
     table = databases.table
     held = or_(table.c.state == State.DELETING, and_(table.c.state == State.DOOMED, table.c.until <= now()))
     ids = connection.scalars(select(table.c.id).where(held).limit(len(but) + 1))
