@@ -135,7 +135,7 @@ def _is_left_to_insert(state: _State, attribute: ColumnProperty[Any]) -> bool:
 
 
 def _related(state: _State, target: Any, attribute: RelationshipProperty[Any]) -> Any:
-    """The object that a relationship leads to; SQLAlchemy itself loads nothing for one that is not in the database yet."""
+    """The object that a relationship leads to; SQLAlchemy loads nothing for one that is not in the database yet."""
     value, session = getattr(target, attribute.key), object_session(target)
     if value is not None or session is None or attribute.direction is not RelationshipDirection.MANYTOONE:
         return value

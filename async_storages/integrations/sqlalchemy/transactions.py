@@ -123,7 +123,7 @@ class Transactions:
             self._scopes[-1].is_committed = True
 
     def give_up(self) -> None:
-        """Note that unflushed objects of the session are about to be dropped: their new files go with the transaction."""
+        """Note that unflushed objects of the session are about to be dropped, and their new files with them."""
         for target in (*self._session.new, *self._session.dirty) if self._scopes else ():
             state = inspect_object(target)
             for field in fields_of(state.mapper):
