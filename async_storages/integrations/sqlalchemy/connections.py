@@ -49,6 +49,9 @@ def park(scope: Scope, options: Options) -> bool:
     connections = [each for each in scope.connections if not each.closed and each.in_transaction()]
     if not (scope.is_committed and connections):
         return False
+    if scope.columns is not None:  # asks the session, which may be gone by then
+        found = scope.columns([*scope.made, *scope.mentions])
+        scope.columns = lambda _: found
     connection = connections[0]
     if connection not in _parked:
         _parked[connection] = _Enclosing(connection)

@@ -197,10 +197,11 @@ def _ask_anew(scope: Scope, files: Collection[TrackedFile], is_uncertain: bool) 
     located: dict[Engine, set[Location]] = {}
     for connection, locations in scope.located.items():
         located.setdefault(connection.engine, set()).update(locations)
+    columns = {} if scope.columns is None else scope.columns(files)
     answer = Answer()
-    for engine in {**located, **scope.unasked}:
+    for engine in {**located, **columns}:
         places = located.get(engine, set())
-        unknown = scope.unasked.get(engine, set()) - {each.field for each in places}
+        unknown = set(columns.get(engine, ())) - {each.field for each in places}
         with engine.connect() as connection:
             connection.connection.rollback()  # after a commit that failed the pool may give the same connection again
             connection.begin()

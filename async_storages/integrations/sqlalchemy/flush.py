@@ -141,10 +141,13 @@ class Flush:
                     self._scope.name(stored)
 
     def _refuse_expressions(self, changes: Iterable[_Change]) -> None:
-        """With a ledger, refuse what does not say which files the rows will name."""
-        for change in changes if self._options.claims is not None else ():
+        """Refuse, with a ledger, what does not say which files the rows will name; without, no file is removed then."""
+        for change in changes:
             for field, value in change.values:
-                if is_sql(value) and not isinstance(value, Null):
+                if not is_sql(value) or isinstance(value, Null):
+                    continue
+                self._scope.hold_everything()
+                if self._options.claims is not None:
                     raise refusal(
                         f"{change.state.class_.__name__}.{field.key} is set to an SQL expression, so nobody can tell "
                         "which file the row names: assign the file's id"

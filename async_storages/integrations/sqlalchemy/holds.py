@@ -12,12 +12,23 @@ from weakref import WeakSet
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
-__all__ = ["Inquiry", "hold", "is_leaving", "may_be_gone", "note_removed", "release", "take"]
+__all__ = [
+    "Inquiry",
+    "hold",
+    "hold_everything",
+    "is_leaving",
+    "may_be_gone",
+    "note_removed",
+    "release",
+    "release_everything",
+    "take",
+]
 
 _REMEMBERED = 10_000
 
 _lock = Lock()
 _held: Counter[TrackedFile] = Counter()
+_unknown = 0
 _wanted: set[TrackedFile] = set()
 _leaving: Counter[TrackedFile] = Counter()
 _removed: dict[TrackedFile, None] = {}
@@ -50,6 +61,25 @@ def hold(file: TrackedFile) -> None:
                 inquiry.doubtful.add(file)
 
 
+def hold_everything() -> None:
+    """An open transaction names files that nobody knows: until it ends, none is removed."""
+    global _unknown  # noqa: PLW0603 - how many there are
+    with _lock:
+        _unknown += 1
+        for inquiry in _inquiries:
+            inquiry.doubtful |= inquiry.files
+
+
+def release_everything() -> list[TrackedFile]:
+    """Such a transaction has ended; returns the files that others wanted to remove meanwhile, if it was the last."""
+    global _unknown  # noqa: PLW0603
+    with _lock:
+        _unknown -= 1
+        inherited = [] if _unknown else [file for file in _wanted if file not in _held]
+        _wanted.difference_update(inherited)
+    return inherited
+
+
 def release(files: Iterable[TrackedFile]) -> list[TrackedFile]:
     """A transaction that named files has ended; returns those that another one wanted to remove meanwhile."""
     inherited = []
@@ -58,7 +88,7 @@ def release(files: Iterable[TrackedFile]) -> list[TrackedFile]:
             _held[file] -= 1
             if _held[file] <= 0:
                 del _held[file]
-                if file in _wanted:
+                if file in _wanted and not _unknown:
                     _wanted.discard(file)
                     inherited.append(file)
     return inherited
@@ -69,7 +99,7 @@ def take(files: Iterable[TrackedFile]) -> list[TrackedFile]:
     taken = []
     with _lock:
         for file in files:
-            if file in _held:
+            if file in _held or _unknown:
                 _wanted.add(file)
             else:
                 _leaving[file] += 1

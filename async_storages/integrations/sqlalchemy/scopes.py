@@ -5,7 +5,7 @@ around it; one that is rolled back only the files that were made in it. Which fi
 the database is asked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from itertools import batched
@@ -65,12 +65,13 @@ class Scope:
         made: Files that exist on account of this transaction alone, until it is committed.
         mentions: Files that rows were given, or had before.
         located: The columns that may name these files, by the connections on which they are asked.
-        unasked: Engines and columns that nothing has asked a connection of this transaction for.
+        columns: Tells, by engine, the columns that may name files of which no connection was asked.
         uploads: Attributes whose content was uploaded in it.
         intents: Ids that it has put into a ledger's journal, and the labels of their storages.
         claimed: Ids that it has claimed from a ledger.
         connections: The connections it works on.
         held: Files that are in `holds` on its account.
+        holds_everything: It names files that nobody knows.
         answer: The database's answer about the files, given before the commit.
         inquiry: The question of that answer.
         inherited: Files that others wanted to remove while it named them.
@@ -81,7 +82,7 @@ class Scope:
     made: dict[TrackedFile, Fate] = field(default_factory=dict)
     mentions: dict[TrackedFile, Mention] = field(default_factory=dict)
     located: dict[Connection, set[Location]] = field(default_factory=dict)
-    unasked: dict[Engine, set[FileField]] = field(default_factory=dict)
+    columns: Callable[[Collection[TrackedFile]], Mapping[Engine, Collection[FileField]]] | None = None
     uploads: list[Assigned] = field(default_factory=list)
     intents: dict[str, str] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
@@ -91,6 +92,7 @@ class Scope:
     inherited: list[TrackedFile] = field(default_factory=list)
     is_committed: bool = False
     held: set[TrackedFile] = field(default_factory=set)
+    holds_everything: bool = False
 
     # ---- what happens
 
@@ -129,6 +131,12 @@ class Scope:
             self.held.add(file)
             holds.hold(file)
 
+    def hold_everything(self) -> None:
+        """A row is about to name a file that nobody knows."""
+        if not self.holds_everything:
+            self.holds_everything = True
+            holds.hold_everything()
+
     def let_go(self) -> list[TrackedFile]:
         """The transaction has ended: it names nothing any more that others do not see; see `holds.release`."""
         inherited: list[TrackedFile] = []
@@ -136,6 +144,9 @@ class Scope:
             inherited += holds.release(batch)
             _greenlet.give_way()
         self.held.clear()
+        if self.holds_everything:
+            self.holds_everything = False
+            inherited += holds.release_everything()
         return inherited
 
     # ---- where it ends
@@ -159,8 +170,11 @@ class Scope:
         self.intents |= inner.intents
         for connection, locations in inner.located.items():
             self.located.setdefault(connection, set()).update(locations)
-        for engine, fields in inner.unasked.items():
-            self.unasked.setdefault(engine, set()).update(fields)
+        self.columns = self.columns or inner.columns
+        if inner.holds_everything:
+            self.hold_everything()
+            holds.release_everything()
+            inner.holds_everything = False
         holds.release(self.held & inner.held)
         self.held |= inner.held
         inner.held = set()
@@ -170,7 +184,7 @@ class Scope:
     @property
     def is_idle(self) -> bool:
         """It did nothing to files."""
-        return not (self.made or self.mentions or self.intents or self.held)
+        return not (self.made or self.mentions or self.intents or self.held or self.holds_everything)
 
     def is_named_for_sure(self, file: TrackedFile) -> bool:
         """Rows name the file if this is committed, as far as this transaction knows."""

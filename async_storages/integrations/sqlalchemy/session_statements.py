@@ -14,7 +14,7 @@ from sqlalchemy.sql import Insert, Update
 
 from async_storages.integrations.sqlalchemy.flush import check_there, claim
 from async_storages.integrations.sqlalchemy.transactions import Transactions
-from async_storages.integrations.sqlalchemy.written_files import refusal, writes_in_with, written
+from async_storages.integrations.sqlalchemy.written_files import refusal, unknown_files, writes_in_with, written
 
 __all__ = ["watch_statements"]
 
@@ -54,7 +54,12 @@ def _executing(
     if transactions is None or (transactions.is_flushing and "compiled_cache" in options):
         return  # a flush's own statement
     claims = transactions.options.claims
-    named = list(written(statement, multiparams or [params], is_strict=claims is not None))
+    given = multiparams or [params]
+    if reason := unknown_files(statement, given):
+        if claims is not None:
+            raise refusal(reason)
+        transactions.scope.hold_everything()
+    named = list(written(statement, given))
     if not named:
         return
     check_there(stored for _, stored in named)
@@ -71,5 +76,8 @@ def _sending(connection: Connection, _cursor: object, _sql: str, _parameters: ob
     if not getattr(context.compiled, "ctes", None):
         return
     transactions = _transactions_on(connection)
-    if transactions is not None and transactions.options.claims is not None and writes_in_with(context.compiled):
+    if transactions is None or not writes_in_with(context.compiled):
+        return
+    if transactions.options.claims is not None:
         raise refusal("a WITH clause writes file columns, so nobody can tell which files the rows name")
+    transactions.scope.hold_everything()

@@ -80,12 +80,11 @@ class Transactions:
         for connection in self._scopes[0].connections:
             watch(connection, self._scopes[0])
 
-    def _note_columns(self, scope: Scope) -> None:
-        """Note the columns that may name new files, for a question after the end: a flush that failed located none."""
-        if scope.made and self.options.claims is None:
-            places = {file.address: file for file in scope.made}
-            for bind, fields in self._by_bind(may_hold(known_fields(), places.values())).items():
-                scope.unasked.setdefault(bind.engine, set()).update(fields)
+    def _columns(self, files: Iterable[TrackedFile]) -> dict[Engine, list[FileField]]:
+        """Columns that may name files, by engine: for a question after the end, as a flush that failed located none."""
+        places = {file.address: file for file in files}
+        found = self._by_bind(may_hold(known_fields(), places.values()))
+        return {bind.engine: fields for bind, fields in found.items()}
 
     def _by_bind(self, fields: Iterable[FileField]) -> "dict[Engine | Connection, list[FileField]]":
         """Columns by the engine or connection to which this session writes their tables; others are left out."""
@@ -156,8 +155,7 @@ class Transactions:
         if not ended.is_committed:
             ended.give_back()
         if not self._scopes:
-            if not ended.is_committed or ended.answer is None:
-                self._note_columns(ended)
+            ended.columns = self._columns
             self._overdue.append(ended)
             self.flush = None
         elif ended.is_committed:

@@ -18,7 +18,7 @@ from async_storages.integrations.sqlalchemy.file_columns import (
     stored_files,
 )
 
-__all__ = ["fields_by_name", "files_in", "refusal", "values_of", "writes_in_with", "written"]
+__all__ = ["fields_by_name", "files_in", "refusal", "unknown_files", "values_of", "writes_in_with", "written"]
 
 type Parameters = Mapping[str, Any]
 
@@ -36,32 +36,41 @@ def fields_by_name(statement: Any) -> dict[str, FileField]:
     return found
 
 
-def written(
-    statement: Insert | Update, parameters: Sequence[Parameters], *, is_strict: bool
-) -> Iterator[tuple[FileField, StoredFile]]:
-    """The files that rows are to name.
+def written(statement: Insert | Update, parameters: Sequence[Parameters]) -> Iterator[tuple[FileField, StoredFile]]:
+    """The files that rows are to name, as far as the statement says it.
 
     Args:
         statement: The statement.
         parameters: Its parameters, a mapping for each execution.
-        is_strict: Refuse what does not say which files it writes.
 
     Raises:
-        InvalidArgumentException: Nobody can tell which files the rows will name; or it is given content.
+        InvalidArgumentException: It is given content.
     """
+    for field, value in _values(statement, parameters):
+        if not is_sql(value):
+            yield from ((field, stored) for stored in files_in(field, value))
+
+
+def unknown_files(statement: Any, parameters: Sequence[Parameters]) -> str | None:
+    """The reason why nobody can tell which files the rows will name; None if the statement says it."""
     fields = fields_by_name(statement)
-    if not fields:
-        return
-    _check_select(statement, fields, is_strict=is_strict)
-    for values in _rows(statement, parameters):
+    names = (getattr(statement, "_select_names", None) or ()) if getattr(statement, "select", None) is not None else ()
+    for name in names if fields else ():
+        if _key(name) in fields:
+            return f"{_key(name)} is filled by a SELECT, so nobody can tell which files the rows name: insert their ids"
+    for field, value in _values(statement, parameters):
+        if is_sql(value):
+            return f"{field.key} is set to an SQL expression, so nobody can tell which files the rows name"
+    return None
+
+
+def _values(statement: Any, parameters: Sequence[Parameters]) -> Iterator[tuple[FileField, Any]]:
+    fields = fields_by_name(statement)
+    for values in _rows(statement, parameters) if fields else ():
         for name, value in values.items():
             field = fields.get(name)
-            if field is None or _is_no_file(value, field):
-                continue
-            if not is_sql(value):
-                yield from ((field, stored) for stored in files_in(field, value))
-            elif is_strict:
-                raise refusal(f"{field.key} is set to an SQL expression, so nobody can tell which files the rows name")
+            if field is not None and not _is_no_file(value, field):
+                yield field, value
 
 
 def files_in(field: FileField, value: Any) -> list[StoredFile]:
@@ -108,16 +117,6 @@ def _on_conflict(statement: Any) -> Iterator[tuple[str, Any]]:
     chosen = getattr(clause, "update_values_to_set", None) or getattr(clause, "update", None) or ()
     pairs = chosen.items() if isinstance(chosen, Mapping) else chosen
     return ((_key(name), _value(value, {})) for name, value in pairs)
-
-
-def _check_select(statement: Any, fields: Mapping[str, FileField], *, is_strict: bool) -> None:
-    names = (getattr(statement, "_select_names", None) or ()) if getattr(statement, "select", None) is not None else ()
-    for name in names if is_strict else ():
-        if _key(name) in fields:
-            raise refusal(
-                f"{_key(name)} is filled by a SELECT, so nobody can tell which files the rows name: "
-                "read the ids first, and insert them"
-            )
 
 
 def _is_no_file(value: Any, field: FileField) -> bool:

@@ -4,14 +4,14 @@ import asyncio
 from functools import partial
 
 import pytest
-from sqlalchemy import ForeignKey, delete, event, insert, select, text, update
+from sqlalchemy import ForeignKey, delete, event, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
 from async_storages import FileGoneException, StoredFile
 from async_storages.integrations.sqlalchemy import FileMapped, FileType
-from tests.support.ledgers import forget_ledgers
+from tests.support.ledgers import forget_ledgers, only_level_1
 from tests.support.named import named, saved
 from tests.support.tracked import Album, Base, Book, Loan, pending
 
@@ -615,3 +615,19 @@ class TestLocks:
             await two.rollback()
         assert await names() == ["one"]
         assert await left() == {"one"}
+
+
+@only_postgresql
+@only_level_1
+@pytest.mark.parametrize("is_committed", [True, False], ids=["commit", "rollback"])
+async def test_a_copy_that_nobody_knows_of_until_it_is_committed(engine, sessions, storage, rows, left, is_committed):
+    """A SELECT fills the row: its transaction cannot tell which file it names."""
+    async with sessions.begin() as session:
+        session.add(Book(id=1, file=await storage.save(b"", "old")))
+    async with sessions() as one, sessions() as two:
+        copied = select(literal(2), Book.__table__.c.file)
+        await one.execute(insert(Book.__table__).from_select(["id", "file"], copied))
+        await two.execute(delete(Book).where(Book.id == 1))
+        await two.commit()
+        await (one.commit() if is_committed else one.rollback())
+    assert (await rows(), await left()) == (({2: "old"}, {"old"}) if is_committed else ({}, set()))

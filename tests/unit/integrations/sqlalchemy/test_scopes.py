@@ -121,6 +121,15 @@ class TestHolds:
         assert holds.take([file]) == [file]
         holds.note_removed([file])
 
+    def test_nothing_is_removed_while_a_transaction_names_files_that_nobody_knows(self, scope):
+        file = TrackedFile.of(saved("old"))
+        inquiry = Inquiry([file])
+        inside(scope, lambda inner: inner.hold_everything(), released=True)
+        assert (inquiry.doubtful, holds.take([file])) == ({file}, [])
+        assert scope.let_go() == [file]
+        assert holds.take([file]) == [file]
+        holds.note_removed([file])
+
     def test_an_answer_is_doubtful_once_somebody_names_the_file(self, scope):
         file = TrackedFile.of(OLD)
         inquiry = Inquiry([file])
