@@ -30,7 +30,7 @@ from async_storages.integrations.sqlalchemy.written_files import fields_by_name,
 
 __all__ = ["execute"]
 
-_FETCHED = 200
+_FETCHED = 100
 """Rows that are read at a time, and changed by one statement."""
 
 

@@ -8,7 +8,7 @@ database is asked again.
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
-from sqlalchemy import Connection, Engine, SingletonThreadPool, StaticPool, event
+from sqlalchemy import Connection, Engine, Pool, SingletonThreadPool, StaticPool, event
 
 from async_storages.integrations.sqlalchemy.endings import ask_before_commit, finish
 from async_storages.integrations.sqlalchemy.scopes import Options, Scope
@@ -19,6 +19,7 @@ _scopes: "WeakKeyDictionary[Connection, ref[Scope]]" = WeakKeyDictionary()
 _parked: "WeakKeyDictionary[Connection, _Enclosing]" = WeakKeyDictionary()
 _by_record: "WeakKeyDictionary[object, _Enclosing]" = WeakKeyDictionary()
 _engines: "WeakSet[Engine]" = WeakSet()
+_pools: "WeakSet[Pool]" = WeakSet()
 
 
 def watch(connection: Connection, scope: Scope) -> None:
@@ -125,8 +126,9 @@ def _watch_checkins(connection: Connection, enclosing: _Enclosing) -> None:
     """A connection says nothing when it is closed, but its pool does."""
     _by_record[connection.connection._connection_record] = enclosing  # noqa: SLF001 - what a checkin names
     pool = connection.engine.pool
-    if not event.contains(pool, "checkin", _checked_in):
+    if pool not in _pools:
         event.listen(pool, "checkin", _checked_in)
+        _pools.add(pool)
 
 
 def _checked_in(connection: Any, record: object) -> None:

@@ -6,7 +6,7 @@ they are known; beyond it, only a ledger knows.
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from threading import Lock
+from threading import RLock
 from weakref import WeakSet
 
 from async_storages.integrations.sqlalchemy import _greenlet
@@ -26,9 +26,9 @@ __all__ = [
 
 _REMEMBERED = 10_000
 
-_lock = Lock()
+_lock = RLock()  # a dropped transaction may let go while another one does
 _held: Counter[TrackedFile] = Counter()
-_unknown = 0
+_unknown: "WeakSet[object]" = WeakSet()
 _wanted: set[TrackedFile] = set()
 _leaving: Counter[TrackedFile] = Counter()
 _removed: dict[TrackedFile, None] = {}
@@ -61,20 +61,18 @@ def hold(file: TrackedFile) -> None:
                 inquiry.doubtful.add(file)
 
 
-def hold_everything() -> None:
-    """An open transaction names files that nobody knows: until it ends, none is removed."""
-    global _unknown  # noqa: PLW0603 - how many there are
+def hold_everything(owner: object) -> None:
+    """An open transaction names files that nobody knows: until it ends, or is dropped, none is removed."""
     with _lock:
-        _unknown += 1
+        _unknown.add(owner)
         for inquiry in _inquiries:
             inquiry.doubtful |= inquiry.files
 
 
-def release_everything() -> list[TrackedFile]:
+def release_everything(owner: object) -> list[TrackedFile]:
     """Such a transaction has ended; returns the files that others wanted to remove meanwhile, if it was the last."""
-    global _unknown  # noqa: PLW0603
     with _lock:
-        _unknown -= 1
+        _unknown.discard(owner)
         inherited = [] if _unknown else [file for file in _wanted if file not in _held]
         _wanted.difference_update(inherited)
     return inherited

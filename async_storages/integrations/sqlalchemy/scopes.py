@@ -135,7 +135,12 @@ class Scope:
         """A row is about to name a file that nobody knows."""
         if not self.holds_everything:
             self.holds_everything = True
-            holds.hold_everything()
+            holds.hold_everything(self)
+
+    def __del__(self) -> None:
+        """A session that is dropped in the middle of a transaction holds nothing any more."""
+        if self.held:
+            holds.release(self.held)
 
     def let_go(self) -> list[TrackedFile]:
         """The transaction has ended: it names nothing any more that others do not see; see `holds.release`."""
@@ -146,7 +151,7 @@ class Scope:
         self.held.clear()
         if self.holds_everything:
             self.holds_everything = False
-            inherited += holds.release_everything()
+            inherited += holds.release_everything(self)
         return inherited
 
     # ---- where it ends
@@ -173,7 +178,7 @@ class Scope:
         self.columns = self.columns or inner.columns
         if inner.holds_everything:
             self.hold_everything()
-            holds.release_everything()
+            holds.release_everything(inner)
             inner.holds_everything = False
         holds.release(self.held & inner.held)
         self.held |= inner.held

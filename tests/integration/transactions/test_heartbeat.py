@@ -9,7 +9,7 @@ from sqlalchemy.orm import declarative_base
 
 from async_storages import PendingFile
 from async_storages.integrations.sqlalchemy import FileLedger, FileType, enable_file_tracking
-from tests.support.heartbeat import heartbeat, longest_step, most
+from tests.support.heartbeat import has_short_steps, heartbeat, most
 
 FILES = 100_000
 TABLES = 10
@@ -76,7 +76,7 @@ async def fill_in(engine, ledger, unnamed=20):
 
 async def test_an_idle_drain_of_200_tables(made):
     ledger = await made(200)
-    assert await longest_step(ledger.drain) < most()
+    assert await has_short_steps(ledger.drain)
 
 
 @pytest.mark.timeout(300)
@@ -89,7 +89,7 @@ async def test_a_sweep_of_100000_files(engine, made, is_sqlite):
     assert heart.total < 1200 * most()
     if heart.longest > most():  # something else may have been in the way
         await fill_in_again(engine)
-        assert await longest_step(ledger.sweep, attempts=2) < most()
+        assert await has_short_steps(ledger.sweep, attempts=2)
 
 
 async def fill_in_again(engine):
@@ -98,16 +98,17 @@ async def fill_in_again(engine):
 
 
 async def test_deleting_2000_files(engine, made):
-    ledger, longest = await made(TABLES), []
+    ledger = await made(TABLES)
     doomed = {"storage": "documents", "state": "doomed", "until": 0.0, "since": 0.0, "pinned": False}
     rows = [{"id": f"mem:{number:016x}_file.txt", **doomed} for number in range(2000)]
-    while len(longest) < 3 and min(longest, default=float("inf")) >= most():
+    for _ in range(4):
         async with engine.begin() as connection:
             await connection.execute(insert(ledger.table), rows)
         async with heartbeat() as heart:
             assert (await ledger.drain()).deleted == 2000
-        longest.append(heart.longest)
-    assert min(longest) < most()
+        if heart.longest < most():
+            return
+    pytest.fail(f"the best of some attempts still took {heart.longest} s")
 
 
 @pytest.mark.parametrize("level", [1, 2], ids=["level 1", "level 2"], indirect=True)
@@ -134,17 +135,17 @@ class TestSessions:
                 new.file = PendingFile(b"newer", filename="newer.txt")
 
         await work()  # which also finds out which columns have no index, once
-        assert await longest_step(work) < most()
+        assert await has_short_steps(work)
 
     @pytest.mark.timeout(300)
     async def test_a_bulk_delete_of_50000_rows(self, engine, sessions, level):
         document, name = sessions.kw["info"]["class"], engine.dialect.name
         rows = f"SELECT n, {IDS[name]} FROM {NUMBERS[name].format(50_000)} AS s"
-        longest = []
-        while len(longest) < 3 and min(longest, default=float("inf")) >= most():
+        for _ in range(4):
             async with engine.begin() as connection:
                 await connection.execute(text(f"INSERT INTO table0 (id, file) {rows}"))
             async with heartbeat() as heart, sessions.begin() as session:
                 assert (await session.execute(delete(document))).rowcount == 50_000
-            longest.append(heart.longest)
-        assert min(longest) < most()
+            if heart.longest < most():
+                return
+        pytest.fail(f"the best of some attempts still took {heart.longest} s")
