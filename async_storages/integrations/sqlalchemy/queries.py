@@ -84,7 +84,9 @@ def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None
     if dialect_name not in {"sqlite", "postgresql"} or not is_json or _has_gin_index(column):
         return None
     key: list[Any] = list(column.table.primary_key) or [literal("?")]
-    return select(*key).where(is_malformed(column))
+    rows: Any = select(*key)
+    malformed: Select[Any] = rows.where(is_malformed(column))
+    return malformed
 
 
 class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
@@ -104,7 +106,8 @@ def _sqlite_is_malformed(element: is_malformed, compiler: SQLCompiler, **options
 def _postgresql_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
     """JSONB holds none; JSON may hold what JSONB cannot, and TEXT anything, which old versions cannot ask for."""
     value = compiler.process(element.clauses, **options)
-    is_new = (getattr(compiler.dialect, "server_version_info", None) or (0,)) >= (16,)
+    version: Any = getattr(compiler.dialect, "server_version_info", None) or (0,)
+    is_new = version >= (16,)
     is_valid = (
         f"pg_input_is_valid(CAST({value} AS TEXT), 'jsonb')" if is_new else f"CAST({value} AS TEXT) !~ '{_NO_JSONB}'"
     )
