@@ -158,11 +158,10 @@ class _Work:
             own = mapper.column_attrs  # it lacks those of a subclass in the same table
             columns = [getattr(mapper.class_, each.key) if each.key in own else each.column for each in fields]
         found: Any = select(*keys, *columns).where(*self.statement._where_criteria).order_by(*keys)  # noqa: SLF001
-        found = found.options(*self.statement._with_options)  # noqa: SLF001 - criteria may be among them
+        rows: Select[Any] = found.options(*self.statement._with_options)  # noqa: SLF001 - criteria may be among them
         if isinstance(self.statement, Delete) and not can_lock_rows(self._connection, self._table):
-            rows: Select[Any] = found
             return rows
-        return locked(found, self._table)
+        return locked(rows, self._table)
 
     @property
     def _table(self) -> Table:

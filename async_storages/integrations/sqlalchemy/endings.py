@@ -244,11 +244,11 @@ async def _settled(answer: Answer) -> None:
 
 async def _settled_on(engine: Engine, transaction: int) -> None:
     status = await _greenlet.spawn(_status, engine, transaction)
+    while status == "in progress":
+        await asyncio.sleep(_PAUSE)
+        status = await _greenlet.spawn(_status, engine, transaction)
     if status == "prepared":  # somebody commits it some day, or rolls it back
         raise _Unsettled
-    if status == "in progress":
-        await asyncio.sleep(_PAUSE)
-        await _settled_on(engine, transaction)
 
 
 class _Unsettled(Exception):
