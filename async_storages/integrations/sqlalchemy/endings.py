@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import BigInteger, Engine, bindparam, text
+from sqlalchemy import Engine, TextClause, text
 
 from async_storages.integrations.sqlalchemy import _greenlet, holds
 from async_storages.integrations.sqlalchemy.holds import Inquiry
@@ -35,8 +35,12 @@ def ask_before_commit(scope: Scope) -> None:
     scope.inquiry = Inquiry(files)
     answer = Answer()
     if files and _greenlet.is_inside():
-        for connection, locations in scope.located.items():
-            answer.add(ask(connection, locations, files))
+        if scope.is_undisturbed and all(scope.is_named_for_sure(file) for file in files):
+            answer = Answer(named=set(files), engines=[each.engine for each in scope.located])
+        else:
+            scope.look_again()
+            for connection, locations in scope.located.items():
+                answer.add(ask(connection, locations, files))
     scope.answer = answer
 
 
@@ -209,21 +213,17 @@ def _ask_anew(scope: Scope, files: Collection[TrackedFile], is_uncertain: bool) 
             if is_uncertain and places:  # on SQLite, wait for whoever is still writing
                 take_write_lock(connection, next(iter(places)).field.column.table)
             answer.add(ask(connection, places, files))
-    if not answer.transactions:
+    if not answer.engines:
         answer.unsure.update(files)
     return answer
 
 
-_STATUS = text(
-    """
-    SELECT CASE
-        WHEN EXISTS (SELECT 1 FROM pg_prepared_xacts WHERE transaction::text::bigint = :transaction % 4294967296)
-        THEN 'prepared' ELSE txid_status(:transaction)
-    END
-    """
-).bindparams(bindparam("transaction", type_=BigInteger()))
+_NEXT = text("SELECT txid_current()")
+"""The id of a transaction that begins now: each one that is under way has a lower id."""
+_UNFINISHED = text("SELECT txid_snapshot_xmin(txid_current_snapshot()), EXISTS (SELECT FROM pg_prepared_xacts)")
+"""The lowest id of a transaction that is under way, and whether somebody may finish one some day."""
 _PAUSE = 0.05
-"""Seconds between two looks at a transaction that a server is still committing."""
+"""Seconds between two looks at a server that is still committing."""
 
 
 async def _settled(answer: Answer) -> None:
@@ -233,21 +233,23 @@ async def _settled(answer: Answer) -> None:
         TimeoutError: The caller's time is over.
         _Unsettled: Nobody can tell.
     """
-    if not answer.transactions:
+    if not answer.engines:
         raise _Unsettled
-    for engine, transaction in answer.transactions:
-        if transaction is not None:
-            await _settled_on(engine, transaction)
-        elif engine.dialect.name not in {"postgresql", "sqlite"}:
+    for engine in answer.engines:
+        if engine.dialect.name == "postgresql":
+            await _settled_on(engine)
+        elif engine.dialect.name != "sqlite":
             raise _Unsettled
 
 
-async def _settled_on(engine: Engine, transaction: int) -> None:
-    status = await _greenlet.spawn(_status, engine, transaction)
-    while status == "in progress":
+async def _settled_on(engine: Engine) -> None:
+    """Wait for the end of all transactions that are under way now: the lost one is among them, or has ended."""
+    [following] = await _greenlet.spawn(_row, engine, _NEXT)
+    lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
+    while lowest < following and not is_prepared:
         await asyncio.sleep(_PAUSE)
-        status = await _greenlet.spawn(_status, engine, transaction)
-    if status == "prepared":  # somebody commits it some day, or rolls it back
+        lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
+    if is_prepared:  # it may be ours; somebody commits it some day, or rolls it back
         raise _Unsettled
 
 
@@ -255,6 +257,6 @@ class _Unsettled(Exception):
     """The database cannot be asked what became of a transaction."""
 
 
-def _status(engine: Engine, transaction: int) -> Any:
+def _row(engine: Engine, query: TextClause) -> Any:
     with engine.connect() as connection:
-        return connection.scalar(_STATUS, {"transaction": transaction})
+        return connection.execute(query).one()

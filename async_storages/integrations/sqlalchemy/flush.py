@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Null, Table
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
+from sqlalchemy.sql import Delete, Insert, Update
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
@@ -85,6 +86,8 @@ class Flush:
         self._deleted: set[InstanceState[Any]] = set()
         self._read: set[tuple[InstanceState[Any], FileField]] = set()
         self._dropped: dict[Connection, list[tuple[FileField, TrackedFile]]] = {}
+        self._written: set[Table] = set()
+        self._deletes = False
 
     def run(self) -> None:
         """Upload what is pending, and read which files the rows name before.
@@ -114,6 +117,12 @@ class Flush:
             self._deleted.add(state)
             fields = [field for field in _cleared(fields_of(state.mapper)) if (state, field) not in self._read]
             self._read_rows(state.mapper, {state: fields}, connection)
+
+    def send(self, statement: Insert | Update | Delete) -> None:
+        """Note a statement of the flush."""
+        self._deletes = self._deletes or isinstance(statement, Delete)
+        if isinstance(statement.table, Table):
+            self._written.add(statement.table)
 
     def finish(self, states: Iterable[InstanceState[Any]]) -> None:
         """Note what was done to files; the rows are written, and events such as ``before_insert`` were heard."""
@@ -171,7 +180,9 @@ class Flush:
                 self._scope.drop(field, file)
                 mentioned[file] = mentioned.get(file, False) or not field.type.exclusive
             doom(self._options, [file for _, file in dropped if file not in added], connection)
-        self._transactions.locate(file for file, is_asked in mentioned.items() if is_asked)
+        asked = [file for file, is_asked in mentioned.items() if is_asked]
+        only_adds = not (self._dropped or self._deletes)
+        self._transactions.locate(asked, written=self._written if only_adds else ())
 
     # ---- what changes
 

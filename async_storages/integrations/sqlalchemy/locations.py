@@ -17,7 +17,10 @@ from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.registry import Address, Ref, StorageRouter
 from async_storages.storage import Storage
 
-__all__ = ["Location", "fetch_whole", "locate", "may_hold", "may_serve", "router_of"]
+__all__ = ["OWN", "Location", "fetch_whole", "locate", "may_hold", "may_serve", "router_of"]
+
+OWN = "async_storages_own"
+"""The execution option of statements that only read where files are named."""
 
 _LOCATED = 500
 """Columns that one statement looks for."""
@@ -165,6 +168,6 @@ def fetch_whole(connection: Connection, statement: TextClause, parameters: Mappi
     """All rows of a query, which is not cut by a cancellation where that would leave a lock."""
 
     def fetch() -> list[Any]:
-        return list(connection.execute(statement, parameters))
+        return list(connection.execute(statement, parameters, execution_options={OWN: True}))
 
     return _greenlet.run_whole(fetch) if connection.dialect.name == "sqlite" else fetch()

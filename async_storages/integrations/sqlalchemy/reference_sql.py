@@ -18,8 +18,8 @@ from async_storages.integrations.sqlalchemy.queries import is_malformed
 
 __all__ = ["STANDING", "is_searchable", "looking_for_ids"]
 
-STANDING = "SELECT NULL, current_setting('transaction_isolation'), txid_current_if_assigned()"
-"""The isolation of a transaction of PostgreSQL, and its id."""
+STANDING = "SELECT NULL, current_setting('transaction_isolation')"
+"""The isolation of a transaction of PostgreSQL."""
 
 
 def is_searchable(location: Location, dialect: str) -> bool:
@@ -33,7 +33,7 @@ def looking_for_ids(locations: tuple[Location, ...], dialect: Dialect) -> TextCl
     branches = " UNION ALL ".join(branch for location in locations for branch in _branches(location, dialect))
     if dialect.name != "postgresql":
         return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
-    found = f"SELECT id, CAST(NULL AS TEXT), CAST(NULL AS BIGINT) FROM ({branches}) AS found(id)"  # noqa: S608
+    found = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
     statement = text(f"{found} UNION ALL {STANDING}")
     names = [name for name in ("ids", "escaped") if f":{name}" in branches]
     return statement.bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in names))

@@ -44,13 +44,13 @@ class Answer:
         named: Files that a row names.
         unsure: Files that rows may name which the connection does not see.
         is_final: Nothing that others had committed by then is left out, as a snapshot at REPEATABLE READ does.
-        transactions: The engines that were asked, each with the id of the transaction there; None if it has none.
+        engines: The engines that were asked.
     """
 
     named: set[TrackedFile] = field(default_factory=set)
     unsure: set[TrackedFile] = field(default_factory=set)
     is_final: bool = True
-    transactions: list[tuple[Engine, int | None]] = field(default_factory=list)
+    engines: list[Engine] = field(default_factory=list)
 
     def keeps(self, file: TrackedFile) -> bool:
         """True if a file must not be removed."""
@@ -61,7 +61,7 @@ class Answer:
         self.named |= other.named
         self.unsure |= other.unsure
         self.is_final = self.is_final and other.is_final
-        self.transactions += other.transactions
+        self.engines += other.engines
 
 
 def ask(connection: Connection, locations: Iterable[Location], files: Collection[TrackedFile]) -> Answer:
@@ -88,7 +88,7 @@ def ask(connection: Connection, locations: Iterable[Location], files: Collection
                 answer.unsure.update([file] if len(readable) < len(columns) else ())
         for file_id in _found(connection, router, readable, by_id, answer):
             answer.named.update(by_id[file_id])
-    if not answer.transactions:
+    if not answer.engines:
         _note_standing(answer, connection)
     return answer
 
@@ -168,17 +168,16 @@ def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
 
 
 def _note_standing(answer: Answer, connection: Connection, row: Any = None) -> None:
-    """Note how far a connection sees, and the id by which its transaction is told from others."""
-    if answer.transactions:
+    """Note how far a connection sees."""
+    if answer.engines:
         return
-    transaction = None
     if connection.dialect.name == "postgresql":
-        _, isolation, transaction = row or connection.exec_driver_sql(STANDING).one()
+        _, isolation = row or connection.exec_driver_sql(STANDING).one()
         answer.is_final = isolation == "read committed"
     elif connection.dialect.name != "sqlite":  # who writes there sees what all others have written
         options = connection.get_execution_options()
         answer.is_final = options.get("isolation_level", connection.default_isolation_level) == "READ COMMITTED"
-    answer.transactions.append((connection.engine, transaction))
+    answer.engines.append(connection.engine)
 
 
 # ---- indexes

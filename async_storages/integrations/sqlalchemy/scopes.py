@@ -20,7 +20,7 @@ from async_storages.integrations.sqlalchemy.file_columns import FileField, excha
 from async_storages.integrations.sqlalchemy.holds import Inquiry
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.list_attributes import put
-from async_storages.integrations.sqlalchemy.locations import Location
+from async_storages.integrations.sqlalchemy.locations import Location, locate
 from async_storages.integrations.sqlalchemy.references import Answer
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.uploads import Assigned
@@ -65,6 +65,8 @@ class Scope:
         made: Files that exist on account of this transaction alone, until it is committed.
         mentions: Files that rows were given, or had before.
         located: The columns that may name these files, by the connections on which they are asked.
+        is_undisturbed: They are those of plain tables, and all has been written by flushes: no statement since can have
+            changed which of the new files rows name.
         columns: Tells, by engine, the columns that may name files of which no connection was asked.
         uploads: Attributes whose content was uploaded in it.
         intents: Ids that it has put into a ledger's journal, and the labels of their storages.
@@ -91,6 +93,7 @@ class Scope:
     inquiry: Inquiry | None = None
     inherited: list[TrackedFile] = field(default_factory=list)
     is_committed: bool = False
+    is_undisturbed: bool = False
     held: set[TrackedFile] = field(default_factory=set)
     holds_everything: bool = False
 
@@ -154,6 +157,19 @@ class Scope:
             inherited += holds.release_everything(self)
         return inherited
 
+    # ---- where rows may name its files
+
+    def locate(self, connection: Connection, locations: Iterable[Location]) -> None:
+        """Note columns that may name its files."""
+        self.located.setdefault(connection, set()).update(locations)
+
+    def look_again(self) -> None:
+        """Look up, before anything else may change it, where the columns of plain tables are for this transaction."""
+        if self.is_undisturbed:
+            self.is_undisturbed = False
+            for connection, locations in self.located.items():
+                self.located[connection] = set(locate(connection, [each.field for each in locations]))
+
     # ---- where it ends
 
     def release(self, inner: "Scope") -> None:
@@ -174,7 +190,7 @@ class Scope:
         self.made |= inner.made
         self.intents |= inner.intents
         for connection, locations in inner.located.items():
-            self.located.setdefault(connection, set()).update(locations)
+            self.locate(connection, locations)
         self.columns = self.columns or inner.columns
         if inner.holds_everything:
             self.hold_everything()

@@ -5,18 +5,23 @@ A flush knows its files before. All others are seen here, whichever way they com
 claimed, or the statement is refused.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.sql import Insert, Update
+from sqlalchemy.sql import Delete, Insert, Update
 
 from async_storages.integrations.sqlalchemy.flush import check_there, claim
+from async_storages.integrations.sqlalchemy.locations import OWN
+from async_storages.integrations.sqlalchemy.plain_tables import forget_plain_tables, is_harmless, is_plain
 from async_storages.integrations.sqlalchemy.transactions import Transactions
 from async_storages.integrations.sqlalchemy.written_files import refusal, unknown_files, writes_in_with, written
 
 __all__ = ["watch_statements"]
+
+_CHANGES_SCHEMA = re.compile(r"\s*(?:CREATE|ALTER|DROP|DO|CALL)\b", re.IGNORECASE)
 
 _sessions: "WeakKeyDictionary[Connection, list[ref[Transactions]]]" = WeakKeyDictionary()
 _engines: "WeakSet[Engine]" = WeakSet()
@@ -48,11 +53,17 @@ def _executing(
     params: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
-    if not isinstance(statement, Insert | Update):
+    transactions = None if OWN in options else _transactions_on(connection)
+    if transactions is None:
         return
-    transactions = _transactions_on(connection)
-    if transactions is None or (transactions.is_flushing and "compiled_cache" in options):
-        return  # a flush's own statement
+    flush = transactions.flush if transactions.is_flushing and "compiled_cache" in options else None
+    is_flushed = flush is not None and isinstance(statement, Insert | Update | Delete)
+    if transactions.is_undisturbed and not (is_plain(connection, statement) if is_flushed else is_harmless(statement)):
+        transactions.look_again()
+    if flush is not None and is_flushed:
+        flush.send(statement)
+    if flush is not None or not isinstance(statement, Insert | Update):
+        return
     claims = transactions.options.claims
     given = multiparams or [params]
     if reason := unknown_files(statement, given):
@@ -72,7 +83,13 @@ def _executing(
     transactions.locate([file for file in added if file in scope.made], options)
 
 
-def _sending(connection: Connection, _cursor: object, _sql: str, _parameters: object, context: Any, _: bool) -> None:
+def _sending(connection: Connection, _cursor: object, sql: str, _parameters: object, context: Any, _: bool) -> None:
+    if _CHANGES_SCHEMA.match(sql):
+        forget_plain_tables(connection.engine)
+    if context.compiled is None:
+        transactions = _transactions_on(connection)
+        if transactions is not None:
+            transactions.look_again()
     if not getattr(context.compiled, "ctes", None):
         return
     transactions = _transactions_on(connection)

@@ -1,11 +1,11 @@
 """The transactions of one session that are under way."""
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, delete
+from sqlalchemy import Connection, Engine, Table, delete
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, SessionTransaction
@@ -16,6 +16,7 @@ from async_storages.integrations.sqlalchemy.connections import park, watch
 from async_storages.integrations.sqlalchemy.endings import finish
 from async_storages.integrations.sqlalchemy.file_columns import FileField, fields_of, items, known_fields, mapper_of
 from async_storages.integrations.sqlalchemy.locations import locate, may_hold
+from async_storages.integrations.sqlalchemy.plain_tables import plain_tables
 from async_storages.integrations.sqlalchemy.scopes import Options, Scope
 from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
@@ -63,17 +64,59 @@ class Transactions:
 
     # ---- where rows may name its files
 
-    def locate(self, files: Iterable[TrackedFile], options: Mapping[str, Any] = _NONE) -> None:
-        """Note the columns that may name files, as this transaction sees them now, for the question before the end."""
+    def locate(
+        self, files: Iterable[TrackedFile], options: Mapping[str, Any] = _NONE, *, written: Collection[Table] = ()
+    ) -> None:
+        """Note the columns that may name files, as this transaction sees them now, for the question before the end.
+
+        Args:
+            files: The files.
+            options: Execution options of the statement that changes them.
+            written: The tables of a flush which has added files to rows, and done nothing else.
+        """
         if self.options.claims is not None or not _greenlet.is_inside():  # a plain Session removes nothing
             return
         places = {file.address: file for file in _greenlet.paced(files)}
-        located = self.scope.located
-        for bind, fields in self._by_bind(may_hold(known_fields(), places.values())).items():
-            connection = self._session.connection(bind_arguments={"bind": bind})
-            located.setdefault(connection, set()).update(locate(connection, fields, options))
-        if places:
-            self.watch()
+        if not places:
+            return
+        found = self._by_bind(may_hold(known_fields(), places.values()))
+        if not (written and self._assume(found, written)):
+            self.look_again()
+            for bind, fields in found.items():
+                connection = self._session.connection(bind_arguments={"bind": bind})
+                self.scope.locate(connection, locate(connection, fields, options))
+        self.watch()
+
+    def _assume(self, found: "Mapping[Engine | Connection, list[FileField]]", written: Collection[Table]) -> bool:
+        """Note the columns without asking for them, if rows are sure to stay as the flush has written them."""
+        scope = self.scope
+        if len(found) != 1 or len(self._scopes) > 1:
+            return False
+        [bind] = found
+        if isinstance(bind, Connection):  # whose statements are not seen before its commit
+            return False
+        if scope.located and not scope.is_undisturbed:  # the database is asked anyway
+            return False
+        connection = self._session.connection(bind_arguments={"bind": bind})
+        if connection.get_execution_options().get("schema_translate_map"):
+            return False
+        plain = plain_tables(connection)
+        locations = plain.locate(found[bind])
+        if locations is None or not plain.tables.issuperset(written):
+            return False
+        scope.locate(connection, locations)
+        scope.is_undisturbed = True
+        return True
+
+    def look_again(self) -> None:
+        """Something may change now which files rows name, or where they are: see `Scope.look_again`."""
+        for scope in self._scopes:
+            scope.look_again()
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """True if nothing has happened since a flush that could change which files its rows name."""
+        return any(scope.is_undisturbed for scope in self._scopes)
 
     def watch(self) -> None:
         """Be asked before a connection of the transaction commits."""
