@@ -73,6 +73,9 @@ class Flush:
         session: The session.
         transactions: Its transactions.
         objects: The objects to flush; None for all.
+
+    Attributes:
+        is_disturbed: It has done more than add to rows: it deleted some, or a listener ran a statement.
     """
 
     def __init__(self, session: Session, transactions: Transactions, objects: Iterable[object] | None) -> None:
@@ -87,7 +90,7 @@ class Flush:
         self._read: set[tuple[InstanceState[Any], FileField]] = set()
         self._dropped: dict[Connection, list[tuple[FileField, TrackedFile]]] = {}
         self._written: set[Table] = set()
-        self._deletes = False
+        self.is_disturbed = False
 
     def run(self) -> None:
         """Upload what is pending, and read which files the rows name before.
@@ -120,9 +123,10 @@ class Flush:
 
     def send(self, statement: Insert | Update | Delete) -> None:
         """Note a statement of the flush."""
-        self._deletes = self._deletes or isinstance(statement, Delete)
-        if isinstance(statement.table, Table):
+        if isinstance(statement.table, Table) and not isinstance(statement, Delete):
             self._written.add(statement.table)
+        else:
+            self.is_disturbed = True
 
     def finish(self, states: Iterable[InstanceState[Any]]) -> None:
         """Note what was done to files; the rows are written, and events such as ``before_insert`` were heard."""
@@ -181,7 +185,7 @@ class Flush:
                 mentioned[file] = mentioned.get(file, False) or not field.type.exclusive
             doom(self._options, [file for _, file in dropped if file not in added], connection)
         asked = [file for file, is_asked in mentioned.items() if is_asked]
-        only_adds = not (self._dropped or self._deletes)
+        only_adds = not (self._dropped or self.is_disturbed)
         self._transactions.locate(asked, written=self._written if only_adds else ())
 
     # ---- what changes

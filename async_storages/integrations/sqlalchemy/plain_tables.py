@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Pool, Table, TextClause, Unicode, bindparam, text
+from sqlalchemy import ColumnClause, Connection, Engine, Pool, Table, TextClause, Unicode, bindparam, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import Delete, Insert, Update, visitors
 from sqlalchemy.sql.dml import UpdateBase
@@ -76,7 +76,9 @@ def is_harmless(statement: object) -> bool:
 def _may_change(element: object) -> bool:
     if isinstance(element, FunctionElement):
         return not isinstance(element, GenericFunction)
-    return isinstance(element, TextClause | UpdateBase) or getattr(element, "is_literal", False)
+    if isinstance(element, ColumnClause):
+        return element.is_literal and element.name != "*"
+    return isinstance(element, TextClause | UpdateBase)
 
 
 def forget_plain_tables(engine: Engine) -> None:
@@ -97,15 +99,17 @@ def _look_up(connection: Connection) -> PlainTables:
         return PlainTables(frozenset(), {}, until)
     for name, schema, is_ordinary in rows:
         by_name[name].append((schema, bool(is_ordinary)))
-    there = {table: _called(table, by_name) for table in tables}
-    sure = [each for each in fields if len(there[each.column.table]) < 2]
-    located = {each.field: each for each in locate(connection, sure)}
-    plain = frozenset(table for table, found in there.items() if len(found) == 1 and found[0])
-    return PlainTables(plain, {each: located.get(each) for each in sure}, until)
+    there = {table: _meant(table, by_name) for table in tables}
+    located = {
+        each.field: each for each in locate(connection, [each for each in fields if len(there[each.column.table]) == 1])
+    }
+    missing = {each: None for each in fields if not there[each.column.table]}
+    plain = frozenset(table for table, found in there.items() if found == [True])
+    return PlainTables(plain, {**located, **missing}, until)
 
 
-def _called(table: Table, by_name: Mapping[str, Sequence[tuple[str, bool]]]) -> list[bool]:
-    """One truth for each table that a statement may mean by a name: it is an ordinary one, without triggers."""
+def _meant(table: Table, by_name: Mapping[str, Sequence[tuple[str, bool]]]) -> list[bool]:
+    """The tables that a statement may mean by a name; True for an ordinary one, without triggers and rules."""
     return [is_ordinary for schema, is_ordinary in by_name.get(str(table.name), ()) if table.schema in {None, schema}]
 
 

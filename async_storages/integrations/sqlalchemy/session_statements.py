@@ -57,12 +57,14 @@ def _executing(
     if transactions is None:
         return
     flush = transactions.flush if transactions.is_flushing and "compiled_cache" in options else None
-    is_flushed = flush is not None and isinstance(statement, Insert | Update | Delete)
-    if transactions.is_undisturbed and not (is_plain(connection, statement) if is_flushed else is_harmless(statement)):
-        transactions.look_again()
-    if flush is not None and is_flushed:
+    if flush is not None and isinstance(statement, Insert | Update | Delete):
         flush.send(statement)
-    if flush is not None or not isinstance(statement, Insert | Update):
+        if transactions.is_undisturbed and not is_plain(connection, statement):
+            transactions.disturb()
+        return
+    if (transactions.is_undisturbed or transactions.is_flushing) and not is_harmless(statement):
+        transactions.disturb()
+    if not isinstance(statement, Insert | Update):
         return
     claims = transactions.options.claims
     given = multiparams or [params]
@@ -89,7 +91,7 @@ def _sending(connection: Connection, _cursor: object, sql: str, _parameters: obj
     if context.compiled is None:
         transactions = _transactions_on(connection)
         if transactions is not None:
-            transactions.look_again()
+            transactions.disturb()
     if not getattr(context.compiled, "ctes", None):
         return
     transactions = _transactions_on(connection)

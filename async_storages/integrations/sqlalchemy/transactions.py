@@ -81,7 +81,7 @@ class Transactions:
             return
         found = self._by_bind(may_hold(known_fields(), places.values()))
         if not (written and self._assume(found, written)):
-            self.look_again()
+            self.disturb()
             for bind, fields in found.items():
                 connection = self._session.connection(bind_arguments={"bind": bind})
                 self.scope.locate(connection, locate(connection, fields, options))
@@ -108,8 +108,10 @@ class Transactions:
         scope.is_undisturbed = True
         return True
 
-    def look_again(self) -> None:
-        """Something may change now which files rows name, or where they are: see `Scope.look_again`."""
+    def disturb(self) -> None:
+        """Something may change now which files rows name, or where they are."""
+        if self.is_flushing and self.flush is not None:
+            self.flush.is_disturbed = True
         for scope in self._scopes:
             scope.look_again()
 
