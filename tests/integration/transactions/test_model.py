@@ -39,7 +39,7 @@ def test_nothing_is_lost_or_left(model_url, tier):
 
 
 def nothing_is_asked(monkeypatch):
-    monkeypatch.setattr(endings, "ask", lambda connection, locations, files: Answer(transactions=[(connection, None)]))
+    monkeypatch.setattr(endings, "ask", lambda connection, locations, files: Answer(engines=[connection.engine]))
 
 
 def uncommitted_rows_are_forgotten(monkeypatch):
