@@ -88,7 +88,9 @@ def forget_plain_tables(engine: Engine) -> None:
 
 def _look_up(connection: Connection) -> PlainTables:
     fields, until = known_fields(), time.monotonic() + _SECONDS
-    tables = {table for each in fields for table in each.column.table.metadata.tables.values()}
+    tables = {
+        table for metadata in {each.column.table.metadata for each in fields} for table in metadata.tables.values()
+    }
     names = sorted({str(each.name) for each in tables})
     by_name: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     if connection.dialect.name == "postgresql":
