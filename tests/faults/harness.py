@@ -69,7 +69,9 @@ class Tally:
 
     def add(self, verdict):
         self.lost |= verdict.lost
-        self.leaked |= verdict.leaked | verdict.noted | verdict.announced | verdict.unknown
+        self.leaked |= verdict.leaked
+        for what in ("noted", "announced", "unknown"):
+            self.leaked |= {f"{each} ({what})" for each in getattr(verdict, what)}
 
 
 def run_round(place, random: Random, tally: Tally):
