@@ -94,7 +94,13 @@ def test_a_claim_that_the_bytes_would_have_proved_is_not_believed(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("a.mp3", "audio/mpeg"), ("a.mpg", "video/mpeg"), ("a.tar", "application/x-tar")]
+    ("name", "expected"),
+    [
+        ("a.mp3", "audio/mpeg"),
+        ("a.mpg", "video/mpeg"),
+        ("a.tar", "application/x-tar"),
+        ("a.iso", "application/x-iso9660-image"),
+    ],
 )
 def test_a_claim_that_no_bytes_prove_is_believed(name, expected):
     assert content_type(b"\x01\x02", name) == expected
@@ -119,6 +125,9 @@ REFINED = {
     "wma": ("wmv", "a.wma", "audio/x-ms-wma"),
     "mka": ("matroska", "a.mka", "audio/x-matroska"),
     "dng": ("image-tiff", "a.dng", "image/x-adobe-dng"),
+    "keynote": ("zip", "a.key", "application/vnd.apple.keynote"),
+    "visio": ("zip", "a.vsdx", "application/vnd.ms-visio.drawing"),
+    "sony-heif": ("heic", "a.hif", "image/heif"),
     "geopackage": ("sqlite", "a.gpkg", "application/geopackage+sqlite3"),
 }
 
@@ -160,6 +169,32 @@ XML = b'<?xml version="1.0"?>\n<rss version="2.0"/>'
         (b"#!/usr/bin/env python\n", "tool.py", "text/x-python"),
         (b"#!/usr/bin/env python\n", "tool.txt", "text/x-shellscript"),
         (b"<?php", "a.html", "text/x-php"),
+        (b"<!-- licence -->\n<project>", "pom.xml", "application/xml"),
+        (b"<!-- licence -->\n<project>", "pom", "application/xml"),
+        (b"<!-- licence -->\n<table>", "layout.xml", "application/xml"),
+        (b"<!-- " + b"x" * 5000, "licence.xml", "application/xml"),
+        (b"<!-- " + b"x" * 5000, "licence.svg", "image/svg+xml"),
+        (b"<!-- " + b"x" * 5000, "licence.md", "text/markdown"),
+        (b"<!-- feed -->\n<rss>", "feed.rss", "application/rss+xml"),
+        (b"<!-- page -->\n<x-app>", "page.html", "text/html"),
+        (b"<!-- page -->\n<html>", "page.xml", "text/html"),
+        (b"<!-- page -->\n<html>", "page.xhtml", "application/xhtml+xml"),
+        (b"<h1 align='center'>Library</h1>", "README.md", "text/markdown"),
+        (b"<p align='center'><img src='logo.png'>", "README.markdown", "text/markdown"),
+        (b"<!-- badges -->\n# Library", "README.md", "text/markdown"),
+        (b"<!-- badges -->\n<div>", "README.md", "text/markdown"),
+        (b"<!-- badges -->\n<script>", "README.md", "text/html"),
+        (b"<!-- badges -->\n<custom-thing>", "README.md", "text/markdown"),
+        (b"<iframe src='x'>", "README.md", "text/html"),
+        (b"<!doctype html>", "README.md", "text/html"),
+        (b"<h1 align='center'>Library</h1>", "README.txt", "text/html"),
+        (b"<h1 align='center'>Library</h1>", "README.json", "text/html"),
+        (b"<h1 align='center'>Library</h1>", "README", "text/html"),
+        (b"export const a: string = 'b'\n", "module.ts", "text/plain"),
+        (b"export const a: string = 'b'\n", "module.mts", "text/plain"),
+        (b"G" * 1000, "module.ts", "text/plain"),
+        (b"-----BEGIN PRIVATE KEY-----\n", "server.key", "text/plain"),
+        (b"\x01\x02", "broken.ts", UNKNOWN_TYPE),
         (b"body {}", "a.css", "text/css"),
         (b"<p>fragment", "a.html", "text/html"),
         (b"fragment", "a.html", "text/html"),
@@ -192,6 +227,27 @@ def test_an_mp3_of_a_low_sampling_rate(header):
 @pytest.mark.parametrize("header", ["ff eb 90 64", "ff fb f0 64", "ff fb 00 64", "ff fb 9c 64", "ff fd 90 64"])
 def test_reserved_values_are_no_mp3(header):
     assert sniff((bytes.fromhex(header) + bytes(413)) * 9) is None
+
+
+AC3_48_KHZ = b"\x0b\x77\xa1\xb2\x14\x40" + bytes(762)
+
+
+def test_ac3_needs_a_second_frame():
+    assert sniff(AC3_48_KHZ) is None
+    assert sniff(AC3_48_KHZ + b"\x0b\x77") == "audio/ac3"
+
+
+@pytest.mark.parametrize("header", ["0b 77 a1 b2 d4 40", "0b 77 a1 b2 26 40", "0b 77 a1 b2 14 48", "0b 77 c0 ff 3f 86"])
+def test_reserved_values_are_no_ac3(header):
+    assert sniff((bytes.fromhex(header) + bytes(762)) * 5) is None
+
+
+@pytest.mark.parametrize("packets", [1, 2])
+def test_a_transport_stream_needs_three_packets(packets):
+    packet = b"\x47\x40\x11\x10" + bytes(184)
+    assert sniff(packet * packets) is None
+    assert sniff(packet * 3) == "video/mp2t"
+    assert sniff(packet * 3 + b"\0" * 188) is None
 
 
 def test_a_pdf_further_down_than_readers_look_is_none():
