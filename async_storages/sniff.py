@@ -55,7 +55,6 @@ _PROVABLE = frozenset(
     {"image/svg+xml", "video/mp2t", *BINARY_FAMILIES, *BRANDED_TYPES, *SIGNED_TYPES}
     | {kind for extensions in BINARY_FAMILIES.values() for kind in extensions.values()}
 ).difference(_UNPROVABLE)
-_TEXT_UNLESS_PROVED = OFTEN_TEXT | {UNKNOWN_TYPE}
 
 _KIN = {sniffed: frozenset(extensions.values()) for sniffed, extensions in FAMILIES.items()}
 _KIN |= dict.fromkeys(_KIN["video/mp4"], _KIN["video/mp4"])
@@ -105,10 +104,11 @@ def content_type(head: bytes, filename: str | None) -> str:
     """
     head = bytes(head[:_LONGEST_HEAD])
     sniffed = sniff(head)
-    claimed = guess_by_name(filename) if filename else UNKNOWN_TYPE
+    extension = _extension(filename or "")
+    claimed = BY_EXTENSION.get(extension, UNKNOWN_TYPE)
     if sniffed is not None:
         return claimed if _is_kind(claimed, sniffed, head) else sniffed
-    if claimed in _TEXT_UNLESS_PROVED and _is_text(head):
+    if (claimed == UNKNOWN_TYPE or extension in OFTEN_TEXT) and _is_text(head):
         return "text/plain"
     return UNKNOWN_TYPE if claimed in _PROVABLE else claimed
 
@@ -121,13 +121,19 @@ def guess_by_name(filename: str) -> str:
 
     Returns:
         The same type on every machine: no mime.types files are read. A compressed file has the type of its
-        compression. ``"application/octet-stream"`` for an unknown extension or none.
+        compression. ``"application/octet-stream"`` for an unknown extension or none, and for those that mean two
+        things: `.ts` is TypeScript or video.
 
     Example:
         >>> guess_by_name("photos/CAT.AVIF"), guess_by_name("backup.tar.gz")
         ('image/avif', 'application/gzip')
     """
-    return BY_EXTENSION.get(posixpath.splitext(filename)[1].lower(), UNKNOWN_TYPE)
+    extension = _extension(filename)
+    return UNKNOWN_TYPE if extension in OFTEN_TEXT else BY_EXTENSION.get(extension, UNKNOWN_TYPE)
+
+
+def _extension(filename: str) -> str:
+    return posixpath.splitext(filename)[1].lower()
 
 
 def _is_kind(claimed: str, sniffed: str, head: bytes) -> bool:

@@ -66,6 +66,7 @@ EXTENSIONS = {
     ".jsonld": "application/ld+json",
     ".jxl": "image/jxl",
     ".log": "text/plain",
+    ".m2t": "video/mp2t",
     ".m2ts": "video/mp2t",
     ".m3u8": "application/vnd.apple.mpegurl",
     ".markdown": "text/markdown",
@@ -255,5 +256,5 @@ BY_EXTENSION = dict(EXTENSIONS)
 for _extensions in FAMILIES.values():
     BY_EXTENSION |= _extensions
 
-OFTEN_TEXT = frozenset({"video/mp2t", "application/vnd.apple.keynote"})
-"""Types whose extensions are those of texts too: `.ts` and `.mts` of TypeScript, `.key` of keys in PEM."""
+OFTEN_TEXT = frozenset({".key", ".mts", ".ts"})
+"""Extensions that mean two things: video or TypeScript, a presentation or a key in PEM. The content decides."""

@@ -48,8 +48,30 @@ def _png(window: Window) -> Walk[ImageSize]:
 
 
 def _gif(window: Window) -> Walk[ImageSize]:
-    """GIF: https://www.w3.org/Graphics/GIF/spec-gif89a.txt, section 18."""
-    return image_size(*struct.unpack("<HH", (yield from window.read(6, 4))))
+    """GIF: https://www.w3.org/Graphics/GIF/spec-gif89a.txt, sections 18 and 20.
+
+    A first frame that exceeds the logical screen makes the image larger, as in browsers and in Pillow.
+    """
+    width, height, flags = struct.unpack("<HHB", (yield from window.read(6, 5)))
+    at = 13 + _gif_colours(flags)
+    while (kind := (yield from window.read(at, 1))) == b"!":
+        at = yield from _behind_gif_blocks(window, at + 2)
+    if kind == b",":
+        left, top, across, down = struct.unpack("<4H", (yield from window.read(at + 1, 8)))
+        width, height = max(width, left + across), max(height, top + down)
+    return image_size(width, height)
+
+
+def _gif_colours(flags: int) -> int:
+    """The bytes of the table of colours behind these flags."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _behind_gif_blocks(window: Window, at: int) -> Walk[int]:
+    """The offset behind blocks of up to 255 bytes, which an empty one ends."""
+    while length := (yield from window.read(at, 1))[0]:
+        at += 1 + length
+    return at + 1
 
 
 def _bmp(window: Window) -> Walk[ImageSize]:
@@ -63,6 +85,7 @@ def _bmp(window: Window) -> Walk[ImageSize]:
 
 
 _JPEG_MARKER = re.compile(rb"\xff[\x01-\xfe]")
+_STRAY_BYTES_OF_A_PART = 64
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
@@ -91,11 +114,12 @@ def _jpeg(window: Window) -> Walk[ImageSize]:
 def _jpeg_marker(window: Window, at: int) -> Walk[tuple[int, int]]:
     """The next marker and the offset behind it; like all decoders it skips fill bytes and stray ones."""
     while True:
-        yield from window.read(at, 2)
+        marker = yield from window.read(at, 2)
+        if marker[0] == 0xFF and 0 < marker[1] < 0xFF:
+            return marker[1], at + 2
         found = window.search(_JPEG_MARKER, at)
-        if found is not None:
-            return (yield from window.read(found, 2))[1], found + 2
-        at = window.end - 1
+        stray, at = at, window.end - 1 if found is None else found
+        window.spend((at - stray) // _STRAY_BYTES_OF_A_PART)
 
 
 def _jpeg_exif(window: Window, start: int, end: int) -> Walk[int | None]:

@@ -5,7 +5,7 @@ item is informative there: readers go by `irot` and `imir` alone.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from async_storages.images.size import ImageSize, image_size
@@ -13,8 +13,13 @@ from async_storages.images.window import ENDLESS, Walk, Window, broken
 
 __all__ = ["heif"]
 
-_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_BRANDS = frozenset(
+    {b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+    | {b"avci", b"avcs", b"j2ki", b"j2is"}
+)
 _LONGEST_FTYP = 256
+_LONGEST_IPMA = 65536
+_ENTRIES_OF_A_PART = 8
 
 # By the axis of imir, None without, and the quarter turns of irot, which are anti-clockwise and come first.
 _ORIENTATIONS: dict[int | None, tuple[int, ...]] = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}
@@ -51,6 +56,7 @@ def heif(window: Window) -> Walk[ImageSize | None]:
 
 def _box(window: Window, at: int, end: int) -> Walk[_Box]:
     """The box at `at`, which must not reach beyond `end`, the end of the box around it."""
+    window.spend(1)
     size, kind = struct.unpack(">I4s", (yield from window.read(at, 8)))
     body = at + 8
     if size == 1:
@@ -70,17 +76,55 @@ def _boxes(window: Window, at: int, end: int, visit: Callable[[_Box], Walk[None]
         at = box.end
 
 
+@dataclass(frozen=True, slots=True)
+class _Associations:
+    """An `ipma` box: which properties belong to which item, by their numbers."""
+
+    body: bytes
+    count: int
+    item_size: int
+    is_wide: bool
+
+    def of(self, item: int, window: Window) -> Sequence[int]:
+        """The numbers of an item's properties, from 1; none where it is not in this box."""
+        body, item_size, width = self.body, self.item_size, 2 if self.is_wide else 1
+        if item >> 8 * item_size:
+            return ()
+        count = min(self.count, len(body) // (item_size + 1) + 1)
+        window.spend(count // _ENTRIES_OF_A_PART)
+        name, at = item.to_bytes(item_size), 0
+        try:
+            for _ in range(count):
+                numbers = at + item_size + 1
+                end = numbers + body[numbers - 1] * width
+                if body.startswith(name, at):
+                    return self._numbers(body[numbers:end])
+                at = end
+        except (IndexError, struct.error):
+            raise broken("the box b'ipma' ends inside an item, or has more than 64 KiB") from None
+        return ()
+
+    def _numbers(self, packed: bytes) -> Sequence[int]:
+        # the highest bit of a number says whether the property is essential
+        if self.is_wide:
+            return [value & 0x7FFF for (value,) in struct.iter_unpack(">H", packed)]
+        return [value & 0x7F for value in packed]
+
+
 class _Items:
     """What a `meta` box tells; beside the primary item there are thumbnails, tiles and masks."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self._primary = -1
+        self._primary: int | None = None
         self._properties: list[tuple[bytes, tuple[int, ...]]] = []
-        self._associations: dict[int, list[int]] = {}
+        self._associations: list[_Associations] = []
 
     def primary_size(self) -> ImageSize:
-        numbers = self._associations.get(self._primary, [])
+        if self._primary is None:
+            raise broken("an AVIF or HEIC without a primary item")
+        found = [each.of(self._primary, self._window) for each in self._associations]
+        numbers = next(filter(None, found), ())
         shape = dict(self._properties[number - 1] for number in numbers if 0 < number <= len(self._properties))
         if b"ispe" not in shape:
             raise broken("an AVIF or HEIC whose primary item has no size")
@@ -109,18 +153,9 @@ class _Items:
         self._properties.append((box.kind, value))
 
     def _ipma(self, box: _Box) -> Walk[None]:
-        """Which properties belong to which item, by their numbers."""
         version, flags, count = yield from self._read(box, 0, struct.Struct(">B2xBI"))
-        head = struct.Struct(">IB" if version else ">HB")
-        # the highest bit of a number says whether the property is essential
-        code, mask = ("H", 0x7FFF) if flags & 1 else ("B", 0x7F)
-        at = 8
-        for _ in range(count):
-            item, length = yield from self._read(box, at, head)
-            numbers = struct.Struct(f">{length}{code}")
-            values = yield from self._read(box, at + head.size, numbers)
-            self._associations[item] = [value & mask for value in values]
-            at += head.size + numbers.size
+        body = yield from self._window.read(box.body + 8, min(box.end - box.body - 8, _LONGEST_IPMA))
+        self._associations.append(_Associations(body, count, item_size=4 if version else 2, is_wide=bool(flags & 1)))
 
     def _read(self, box: _Box, at: int, layout: struct.Struct) -> Walk[tuple[int, ...]]:
         if box.body + at + layout.size > box.end:

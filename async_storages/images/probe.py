@@ -75,7 +75,7 @@ class StreamProbe:
 
     Example:
         >>> probe = StreamProbe()
-        >>> probe.feed(b"GIF89a" + b"\x10\0\x20\0")
+        >>> probe.feed(b"BM" + bytes(12) + b"\x28\0\0\0" + b"\x10\0\0\0" + b"\x20\0\0\0")
         >>> probe.finish()
         >>> probe.result
         ImageSize(width=16, height=32, orientation=1)

@@ -15,6 +15,10 @@ __all__ = ["exif_orientation", "tiff"]
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
 _TAGS = frozenset({_WIDTH, _HEIGHT, _ORIENTATION})
 
+# Of the directory of one image; real ones have a hundred.
+_MAX_ENTRIES = 2048
+_ENTRIES_OF_A_PART = 8
+
 # Bytes of the field types SHORT, LONG and LONG8.
 _INTEGERS = {3: 2, 4: 4, 16: 8}
 
@@ -66,13 +70,15 @@ def _fields(window: Window, layout: _Layout, at: int, end: int) -> Walk[dict[int
     (count,) = layout.count.unpack((yield from window.read(at, layout.count.size)))
     at += layout.count.size
     size = layout.entry.size
+    count = min(count, (end - at) // size)
+    if count > _MAX_ENTRIES:
+        raise broken(f"a directory of {count} entries, more than {_MAX_ENTRIES}")
+    window.spend(count // _ENTRIES_OF_A_PART)
     fields: dict[int, int] = {}
-    for entry in range(at, min(at + count * size, end - size + 1), size):
-        tag, kind, values, field = layout.entry.unpack((yield from window.read(entry, size)))
-        width = _INTEGERS.get(kind, ENDLESS)
-        if tag in _TAGS and values == 1 and width <= len(field):
+    for tag, kind, values, field in layout.entry.iter_unpack((yield from window.read(at, count * size))):
+        if tag in _TAGS and values == 1 and _INTEGERS.get(kind, ENDLESS) <= len(field):
             # of fields that are there twice readers take the first
-            fields.setdefault(tag, int.from_bytes(field[:width], layout.byte_order))
+            fields.setdefault(tag, int.from_bytes(field[: _INTEGERS[kind]], layout.byte_order))
     return fields
 
 

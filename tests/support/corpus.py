@@ -302,10 +302,10 @@ _HEADERS: dict[str, tuple[str, str, bytes]] = {
     "heif-of-an-unknown-codec": ("image/heif", ".heif", _box(b"ftyp", b"vvic", b"mif1", b"miaf")),
     "cr3": ("image/x-canon-cr3", ".cr3", _box(b"ftyp", b"crx ", b"crx ", b"isom")),
     "flv": ("video/x-flv", ".flv", b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x12"),
-    "transport-stream": ("video/mp2t", ".ts", b"".join(b"\x47\x40%c\x10" % n + bytes(184) for n in range(6))),
+    "transport-stream": ("video/mp2t", ".m2t", b"".join(b"\x47\x40%c\x10" % n + bytes(184) for n in range(6))),
     "transport-stream-of-a-camera": (
         "video/mp2t",
-        ".mts",
+        ".m2ts",
         b"".join(b"\x01\x02\x03%c\x47\x40\0\x10" % n + b"\xff" * 184 for n in range(6)),
     ),
     "amr": ("audio/amr", ".amr", b"#!AMR\n\x3c\x91\x17\x16"),

@@ -190,6 +190,22 @@ def big_tiff(byte_order: str = "<", size: tuple[int, int] = SIZE, orientation: i
     return header + pixels + directory(byte_order, tiff_fields(size, 16, orientation, kind), big=True)
 
 
+# GIF
+
+
+def gif_screen(width: int, height: int, colours: int | None = None) -> bytes:
+    """The header and the logical screen; the table of colours has ``2 << colours`` of them."""
+    flags = 0 if colours is None else 0x80 | colours
+    return (
+        b"GIF89a" + struct.pack("<HHBBB", width, height, flags, 0, 0) + bytes(3 * (2 << (colours or 0)) if flags else 0)
+    )
+
+
+def gif_frame(left: int, top: int, width: int, height: int) -> bytes:
+    """A frame with a table of two colours, and next to no pixels."""
+    return b"," + struct.pack("<4HB", left, top, width, height, 0x80) + bytes(6) + b"\x02\x02\x4c\x01\0"
+
+
 # AVIF and HEIC
 
 

@@ -232,6 +232,11 @@ def test_reserved_values_are_no_mp3(header):
 AC3_48_KHZ = b"\x0b\x77\xa1\xb2\x14\x40" + bytes(762)
 
 
+@pytest.mark.parametrize("name", ["a.ts", "a.mts", "A.M2TS", None])
+def test_a_transport_stream_is_one_under_each_name(name):
+    assert content_type(samples()["transport-stream"].content, name) == "video/mp2t"
+
+
 def test_ac3_needs_a_second_frame():
     assert sniff(AC3_48_KHZ) is None
     assert sniff(AC3_48_KHZ + b"\x0b\x77") == "audio/ac3"
@@ -272,6 +277,9 @@ def test_the_machine_has_no_say_in_what_an_extension_means():
         ("folder.png/a", UNKNOWN_TYPE),
         ("data:text/html,x", UNKNOWN_TYPE),
         ("backup.tar.bz2", "application/x-bzip2"),
+        ("module.ts", UNKNOWN_TYPE),
+        ("clip.MTS", UNKNOWN_TYPE),
+        ("server.key", UNKNOWN_TYPE),
         ("table.parquet", "application/vnd.apache.parquet"),
         ("照片.JPG", "image/jpeg"),
         ("", UNKNOWN_TYPE),

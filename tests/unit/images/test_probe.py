@@ -1,16 +1,22 @@
+import io
 import struct
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.images.probe import FIRST_RANGE, ImageProbe, ImageSize, Range, StreamProbe, probe_image
+from tests.support.heartbeat import most
 from tests.support.images import (
     LARGE,
     NO_IMAGES,
+    ORIENTATION,
     PILLOW_READS,
     PILLOW_READS_NOT,
     SIZE,
@@ -24,6 +30,8 @@ from tests.support.images import (
     encode,
     exif,
     full_box,
+    gif_frame,
+    gif_screen,
     heif,
     ihdr,
     imir,
@@ -40,6 +48,9 @@ from tests.support.images import (
 )
 
 SMALL = PILLOW_READS | {name: make for name, (make, _size, _orientation) in PILLOW_READS_NOT.items()}
+HALF = 0.5
+"""Of the longest step of a loop, in all: 5 ms where that is 10."""
+
 MAX_RANGES = 64
 MAX_BYTES = 4 << 20
 
@@ -190,6 +201,40 @@ def test_turns_and_mirrors_of_heif(turns, axis):
     assert found.raw_dimensions == SIZE
 
 
+@pytest.mark.parametrize("brand", [b"avci", b"avcs", b"j2ki", b"j2is"])
+def test_heif_of_another_codec(brand):
+    assert run(File(heif([ispe(*SIZE)], {1: [1]}, brands=[brand]))).dimensions == SIZE
+
+
+def test_heif_of_many_tiles():
+    """A panorama of 4,096 tiles, whose whole comes last."""
+    tiles = {number: [1] for number in range(1, 4097)}
+    data = heif([ispe(64, 64), ispe(*SIZE)], {**tiles, 5000: [2]}, primary=5000, wide=True)
+    assert run(File(data)).dimensions == SIZE
+
+
+@pytest.mark.parametrize(
+    ("screen", "frame", "shown"),
+    [
+        pytest.param((496, 316), (0, 0, 554, 554), (554, 554), id="larger"),
+        pytest.param((496, 316), (100, 0, 440, 100), (540, 316), id="beside"),
+        pytest.param((496, 316), (3, 4, 50, 60), (496, 316), id="inside"),
+        pytest.param((0, 0), (0, 0, 50, 60), (50, 60), id="no-screen"),
+    ],
+)
+@pytest.mark.parametrize("colours", [None, 0, 7])
+def test_gif_is_as_large_as_its_screen_and_first_frame_together(screen, frame, shown, colours):
+    comment = b"!\xfe\x05hello\x02!!\0"
+    data = gif_screen(*screen, colours=colours) + comment + gif_frame(*frame) + gif_frame(0, 0, 9999, 9999)
+    assert run(File(data)).dimensions == shown
+    with Image.open(io.BytesIO(data)) as opened:
+        assert opened.size == shown
+
+
+def test_gif_without_a_frame_is_as_large_as_its_screen():
+    assert run(File(gif_screen(*SIZE) + b";")).dimensions == SIZE
+
+
 @pytest.mark.parametrize(
     ("aperture", "shown"),
     [
@@ -336,8 +381,30 @@ ENDLESS = {
     ),
     "heic-associations": (
         box(b"ftyp", b"heic", bytes(4))
-        + struct.pack(">I4sII4sI4sII", 0, b"meta", 0, 0, b"iprp", 0, b"ipma", 0, 2**32 - 1),
+        + struct.pack(">I4sI", 0, b"meta", 0)
+        + full_box(b"pitm", b"\0\2")
+        + struct.pack(">I4sI4sII", 0, b"iprp", 0, b"ipma", 0, 2**32 - 1),
         b"\0\1\1\1",
+    ),
+    "heic-empty-associations": (
+        box(b"ftyp", b"heic", bytes(4))
+        + struct.pack(">I4sI", 0, b"meta", 0)
+        + full_box(b"pitm", b"\0\2")
+        + struct.pack(">I4sI4sII", 0, b"iprp", 0, b"ipma", 0, 2**32 - 1),
+        b"\0\1\0",
+    ),
+    "heic-properties-that-are-read": (
+        box(b"ftyp", b"heic", bytes(4)) + struct.pack(">I4sII4sI4s", 0, b"meta", 0, 0, b"iprp", 0, b"ipco"),
+        ispe(1, 1) + clap(1, 1),
+    ),
+    "gif-empty-extensions": (gif_screen(*SIZE), b"!\xfe\0"),
+    "gif-short-blocks": (gif_screen(*SIZE) + b"!\xfe", b"\1\0"),
+    "gif-one-byte-blocks": (gif_screen(*SIZE) + b"!\xfe", b"\1\1"),
+    "tiff-2048-entries": (b"II*\0\x08\0\0\0\0\x08", struct.pack("<HHII", 256, 5, 1, 1)),
+    "bigtiff-2048-entries": (b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 2048), struct.pack("<HHQQ", 258, 3, 1, 1)),
+    "exif-2048-entries": (
+        b"\xff\xd8",
+        app1(b"II*\0\x08\0\0\0\0\x08" + struct.pack("<HHII", ORIENTATION, 3, 1, 99) * 2048),
     ),
 }
 
@@ -349,8 +416,26 @@ def test_endless_header_is_given_up(name):
     if name == "webp-chunks":
         assert run(file) == ImageSize(*SIZE)
     else:
-        with pytest.raises(InvalidArgumentException, match=r"more than|ends inside"):
+        with pytest.raises(InvalidArgumentException, match=r"more than|ends inside|0 x 0"):
             run(file)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_hostile_header_takes_little_of_the_loop(name):
+    start, again = ENDLESS[name]
+    assert min(time_on_the_loop(start, again) for _ in range(8)) < HALF * most()
+
+
+def time_on_the_loop(start, again):
+    """Seconds of CPU time that a probe takes for an image, fed range by range."""
+    probe, file, spent = ImageProbe(), File(start, endless=again), 0.0
+    while (wanted := probe.wanted) is not None:
+        data = file.read(wanted.offset, wanted.length)
+        begun = time.thread_time()
+        with suppress(InvalidArgumentException):
+            probe.feed(wanted.offset, data)
+        spent += time.thread_time() - begun
+    return spent
 
 
 @pytest.mark.parametrize("name", SMALL)
