@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypedDict
 
 from async_storages import sniff
+from async_storages._media_types.well_formed import check_content_type
 from async_storages.errors import (
     ChecksumMismatchException,
     FileTooLargeException,
@@ -37,9 +38,6 @@ __all__ = [
 ]
 
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-
-# RFC 9110 section 8.3.1, without exotic tokens and without quoted pairs
-_CONTENT_TYPE = re.compile(r'[\w.+-]+/[\w.+*-]+([ \t]*;[ \t]*[\w.-]+=("[ !#-\[\]-~]*"|[\w.:+/-]+))*', re.ASCII)
 
 
 class Checksum(Protocol):
@@ -157,7 +155,9 @@ class Content:
         self._whole = source if type(source) is bytes and len(source) <= CHUNK_SIZE else None
         self.filename = filename or self._source.filename
         self.metadata = check_metadata(metadata)
-        self._content_type = _check_content_type(content_type)
+        if content_type is not None:
+            check_content_type(content_type)
+        self._content_type = content_type
         self._declared = _check_size("size", size)
         self._min_size = _check_size("min_size", min_size) or 0
         self._max_size = _check_size("max_size", max_size)
@@ -381,12 +381,6 @@ def _check_expected(expected: Mapping[str, str]) -> dict[str, str]:
         if not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
             raise InvalidArgumentException(f"the expected {name} must be {digits} hex digits, not {value!r:.200}")
     return checked
-
-
-def _check_content_type(value: str | None) -> str | None:
-    if value is not None and not (isinstance(value, str) and _CONTENT_TYPE.fullmatch(value)):
-        raise InvalidArgumentException(f"{value!r} is not a content type such as 'image/png'")
-    return value
 
 
 def _check_size(name: str, value: Any) -> int | None:

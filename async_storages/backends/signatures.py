@@ -13,6 +13,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from async_storages import naming
+from async_storages._media_types.well_formed import check_content_type
 from async_storages.content import Content
 from async_storages.errors import InvalidArgumentException
 from async_storages.naming import Disposition
@@ -196,11 +197,16 @@ def check_sent(content_type: str | None, size: int | None) -> None:
 def answer_query(
     key: str, filename: str | None, content_type: str | None, disposition: Disposition | None
 ) -> dict[str, str]:
-    """What makes a download have this name and type."""
+    """What makes a download have this name and type.
+
+    Raises:
+        InvalidArgumentException: The type is not well-formed.
+    """
     query: dict[str, str] = {}
     if filename or disposition:
         shown = filename or naming.original_filename(key)
         query["response-content-disposition"] = naming.content_disposition(shown, disposition or "attachment")
     if content_type:
+        check_content_type(content_type)
         query["response-content-type"] = content_type
     return query

@@ -19,7 +19,7 @@ _BRANDS = frozenset(
 )
 _LONGEST_FTYP = 256
 _LONGEST_IPMA = 65536
-_ENTRIES_OF_A_PART = 8
+_ENTRIES_OF_A_PART = 4
 
 # By the axis of imir, None without, and the quarter turns of irot, which are anti-clockwise and come first.
 _ORIENTATIONS: dict[int | None, tuple[int, ...]] = {None: (1, 8, 3, 6), 0: (4, 5, 2, 7), 1: (2, 7, 4, 5)}

@@ -295,6 +295,8 @@ async def test_the_type_is_given_or_told_by_bytes_and_name(source, options, cont
         'text/plain; x="a\\"b"',
         "text/plän",
         "text/plain, text/html",
+        "text/plain;, text/html",
+        'text/plain; x=", text/html"',
         " text/plain",
         "text / plain",
         "text/plain; x = y",

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from async_storages import naming, sniff
+from async_storages._media_types.well_formed import essence, is_well_formed
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.integrations.fastapi.conditional import Validators, failed_condition, wants_range
@@ -53,7 +54,8 @@ class StoredFileResponse(Response):
         expires_in: Seconds that the presigned URL is good for, 1 to 604,800.
         max_age: Seconds that the client may keep the answer without asking again; 0 to have it ask each time. A
             redirect is kept at most half the time that its URL is good for.
-        content_type: The type to answer with instead of the stored one.
+        content_type: The type to answer with instead of the stored one. Of either, what is not well-formed is
+            answered as ``application/octet-stream``, and saved.
         headers: Further headers; through the application they take the place of the same ones of ours.
         background: Runs afterwards, also when the client has gone.
 
@@ -110,14 +112,17 @@ class StoredFileResponse(Response):
 
     async def _presigned_url(self, method: str) -> str | None:
         """The URL to go to; None where the storage cannot sign all that it has to say."""
-        kind = self._content_type or self._file.content_type  # by the name: the answer will have just this type
+        asked = self._content_type
+        if asked is not None and not is_well_formed(asked):
+            asked = sniff.UNKNOWN_TYPE
+        kind = asked or self._file.content_type  # by the name: the answer will have just this type
         is_shown = self._disposition_of(kind) == "inline"
         try:
             return await self._file.get_presigned_url(
                 self._expires_in,
                 "HEAD" if method == "HEAD" else "GET",
                 filename=self._filename or self._file.filename,
-                content_type=kind if is_shown else self._content_type,
+                content_type=kind if is_shown else asked,
                 disposition="inline" if is_shown else "attachment",
             )
         except OperationNotSupportedException:
@@ -167,15 +172,14 @@ class StoredFileResponse(Response):
     def _about_body(self, info: FileBasicInfo) -> dict[str, str]:
         kind = self._content_type or info.content_type or sniff.UNKNOWN_TYPE
         return {
-            "content-type": kind if kind.isascii() and kind.isprintable() else sniff.UNKNOWN_TYPE,
+            "content-type": kind if is_well_formed(kind) else sniff.UNKNOWN_TYPE,
             "content-disposition": naming.content_disposition(
                 self._filename or info.file_name, self._disposition_of(kind)
             ),
         }
 
     def _disposition_of(self, content_type: str) -> Disposition:
-        is_harmless = content_type.partition(";")[0].strip().lower() in INLINE_TYPES
-        return self._disposition if is_harmless else "attachment"
+        return self._disposition if essence(content_type) in INLINE_TYPES else "attachment"
 
 
 def _select(method: str, headers: Mapping[str, str], current: Validators, size: int) -> tuple[int, range]:

@@ -253,6 +253,50 @@ async def test_no_type_is_shown_for_being_asked_for(kind):
     assert headers["Content-Type"] in {kind, "application/octet-stream"}
 
 
+MALFORMED = [
+    "image/jpeg;, text/html",
+    "image/jpeg, text/html",
+    "image/jpeg;a=b,text/html",
+    'image/jpeg; a="b, text/html',
+    'image/jpeg; a="b, text/html"',
+    "image/jpeg;",
+    "image/jpeg; text/html",
+    "image/jpeg text/html",
+    " image/jpeg",
+    "image/jpeg\t",
+    "image /jpeg",
+    "image",
+    "image/",
+    "/jpeg",
+]
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+async def test_a_malformed_type_is_not_shown(kind):
+    """Whoever writes into the bucket chooses it: of two types browsers take the last."""
+    storage = MemoryStorage()
+    await storage.upload(b"<script>", "a.jpg")
+    content, info = storage._files["a.jpg"]
+    storage._files["a.jpg"] = content, info.model_copy(update={"content_type": kind})
+    for options in ({}, {"content_type": kind}):
+        async with serving(storage, **options) as client:
+            headers = (await client.get("/a.jpg")).headers
+        assert headers["Content-Disposition"] == 'attachment; filename="a.jpg"'
+        assert headers["Content-Type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    "kind", ["image/jpeg", "IMAGE/JPEG", "text/plain; charset=utf-8", 'text/plain;charset="utf-8"']
+)
+async def test_a_well_formed_type_is_shown_as_it_is(kind):
+    storage = MemoryStorage()
+    await storage.upload(b"text", "a.jpg")
+    async with serving(storage, content_type=kind) as client:
+        headers = (await client.get("/a.jpg")).headers
+    assert headers["Content-Disposition"] == 'inline; filename="a.jpg"'
+    assert headers["Content-Type"] == kind
+
+
 @pytest.mark.parametrize(
     "options",
     [{"mode": "stream"}, {"disposition": "window"}, {"max_age": -1}, {"max_age": 0.5}, {"expires_in": 0}],
@@ -296,6 +340,16 @@ async def test_a_redirect_shows_nothing_under_a_type_that_its_name_does_not_tell
         page = await client.get("/page.html", follow_redirects=True)
     assert picture.headers["Content-Type"] == "image/png"
     assert page.headers["Content-Disposition"] == 'attachment; filename="page.html"'
+
+
+async def test_a_redirect_signs_no_malformed_type(s3):
+    await s3.upload(b"<script>", "page.jpg")
+    async with serving(s3, content_type="image/jpeg;, text/html") as client:
+        answer = await client.get("/page.jpg", follow_redirects=True)
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="page.jpg"'
+    with pytest.raises(InvalidArgumentException, match="is not a content type"):
+        s3.presign("page.jpg", content_type="image/jpeg;, text/html")
 
 
 @pytest.mark.parametrize(
