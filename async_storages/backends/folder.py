@@ -5,6 +5,7 @@
 <root>/.async_storages/drafts/…     files still being written
 <root>/.async_storages/meta/…       type and metadata, where the file's name does not tell them
 <root>/.async_storages/lock         held for the moment in which a file appears, changes or goes
+<root>/mount/.async_storages-…      on its way to another file system that is mounted below the root
 ```
 
 No key leads out of the root, and no symbolic link below the root is followed. (Who can swap folders for links while
@@ -24,6 +25,7 @@ from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
 from async_storages.backends.descriptions import Description, Descriptions, describe
+from async_storages.backends.folder_mounts import copied_beside, is_reserved, name_beside, sweep_beside
 from async_storages.errors import (
     AccessDeniedException,
     FileExistsException,
@@ -129,7 +131,7 @@ class Folder:
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
                 for entry in entries:
                     key = folder + entry.name
-                    if entry.is_file(follow_symlinks=False) and key.startswith(prefix):
+                    if key.startswith(prefix) and entry.is_file(follow_symlinks=False) and not is_reserved(entry.name):
                         yield key
                     if entry.is_dir(follow_symlinks=False) and key != PRIVATE and _agree(f"{key}/", prefix):
                         folders.append(f"{key}/")
@@ -164,13 +166,45 @@ class Folder:
             draft.opened.close()
             # the kernel's own time stamps stand still for milliseconds, in which a file can be replaced twice
             os.utime(draft.path, ns=(time.time_ns(), time.time_ns()))
-            with self._locked():
-                written = draft.path.stat()
-                if not self._is_taken(draft):
-                    draft.created = version(written)
-                self._publish(draft, describe(written, description), keep=bool(description))
+            try:
+                self._appear(draft, description)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self._bring_over(draft)
+                self._appear(draft, description)
             if self._fsync:
                 self._flush_folders(draft.key)
+
+    def _appear(self, draft: Draft, description: Description) -> None:
+        with self._locked():
+            written = draft.path.stat()
+            if not self._is_taken(draft):
+                draft.created = version(written)
+            self._publish(draft, describe(written, description), keep=bool(description))
+
+    def _bring_over(self, draft: Draft) -> None:
+        """Copy a draft to the file system of its target; it takes the place of the first one."""
+        target = self._path(draft.key)
+        beside = name_beside(target)
+        with ExitStack() as undo:
+            undo.callback(self._remove_beside, beside)
+            with ExitStack() as opened:
+                with self._locked():  # nobody removes the folder before there is a file in it
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    file = opened.enter_context(beside.open("xb"))
+                copied_beside(draft.path, file, self._flush)
+            os.utime(beside, ns=(time.time_ns(), time.time_ns()))
+            draft.path.unlink()
+            draft.path = beside
+            undo.pop_all()
+        with suppress(OSError):
+            sweep_beside(target.parent, _DEAD_DRAFT)
+
+    def _remove_beside(self, path: Path) -> None:
+        with suppress(OSError):
+            path.unlink()
+        self._prune(path)
 
     def _publish(self, draft: Draft, entry: Description, *, keep: bool) -> None:
         path, before = self._path(draft.key), self._descriptions.read(draft.key)
@@ -194,8 +228,11 @@ class Folder:
             draft.opened.close()
         if draft.created is not None:
             self.remove(draft.key, only=draft.created)
-        with suppress(OSError):  # what stays is swept later: the first error is the one to tell
-            draft.path.unlink()
+        if draft.path.parent == self._drafts:
+            with suppress(OSError):  # what stays is swept later: the first error is the one to tell
+                draft.path.unlink()
+        else:
+            self._remove_beside(draft.path)
 
     # ---- changes
 
@@ -231,6 +268,8 @@ class Folder:
         parts = key.split("/")
         if parts[0].casefold() == PRIVATE or _is_same(self._root / parts[0], self._root / PRIVATE):
             raise InvalidArgumentException(f"{PRIVATE!r} holds no files")
+        if is_reserved(parts[-1]):
+            raise InvalidArgumentException(f"{parts[-1]!r} is a name of files that are still being written")
         if os.name == "nt" and ":" in key:
             raise InvalidArgumentException("a colon leads out of the folder on Windows")
         self._refuse_links(*parts[:-1])

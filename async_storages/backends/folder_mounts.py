@@ -1,0 +1,52 @@
+"""Other file systems that are mounted below a folder's root: no file can be moved there in one step.
+
+A draft is copied first, under a name that no key may have, into the folder where it is to appear; from there it moves
+in one step as everywhere.
+"""
+
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import BufferedWriter
+from pathlib import Path
+
+__all__ = ["copied_beside", "is_reserved", "name_beside", "sweep_beside"]
+
+_RESERVED = re.compile(r"\.async_storages-[0-9a-f]{32}", re.IGNORECASE)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a file's name is that of a draft, and not of a user's file."""
+    return _RESERVED.fullmatch(name) is not None
+
+
+def name_beside(target: Path) -> Path:
+    """A name for a draft in the folder of its target."""
+    return target.with_name(f".async_storages-{secrets.token_hex(16)}")
+
+
+def copied_beside(draft: Path, beside: BufferedWriter, flush: Callable[[BufferedWriter], None]) -> None:
+    """Copy a draft's bytes to a file that is open beside its target, and flush them."""
+    with draft.open("rb") as file:
+        shutil.copyfileobj(file, beside, 1 << 20)
+    flush(beside)
+
+
+def sweep_beside(folder: Path, older_than: float) -> None:
+    """Remove what killed processes left here.
+
+    Args:
+        folder: Where files appear.
+        older_than: Seconds since the last write.
+    """
+    for path in _drafts_in(folder):
+        with suppress(FileNotFoundError):
+            if path.lstat().st_mtime < time.time() - older_than:
+                path.unlink()
+
+
+def _drafts_in(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if is_reserved(path.name))
