@@ -4,11 +4,15 @@ import asyncio
 import contextvars
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 from async_storages.errors import InvalidArgumentException
 
 __all__ = ["beside", "map_bounded", "offload", "wait_out"]
+
+_TURN = 0.004
+"""Seconds that a piece of work may run before others get their turn."""
 
 
 async def offload[Result](func: Callable[..., Result], *args: object) -> Result:
@@ -61,10 +65,33 @@ async def beside(work: Coroutine[Any, Any, object], name: str) -> AsyncGenerator
             raise cancelled
 
 
+class _Turn:
+    """How long several workers together have run without a pause."""
+
+    def __init__(self) -> None:
+        self._ends = monotonic() + _TURN
+        self._next: asyncio.Future[None] | None = None
+
+    async def pass_on(self) -> None:
+        """Let others run, if the turn is over: until the next one, which begins for all workers at once."""
+        while monotonic() > self._ends:
+            if self._next is None:
+                loop = asyncio.get_running_loop()
+                self._next = loop.create_future()
+                loop.call_soon(self._begin, self._next)
+            await asyncio.shield(self._next)
+
+    def _begin(self, waited_for: asyncio.Future[None]) -> None:
+        self._ends, self._next = monotonic() + _TURN, None
+        waited_for.set_result(None)
+
+
 async def map_bounded[Item, Result](
     func: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
 ) -> list[Result]:
     """Await `func(item)` for every item, at most `limit` at a time; results in the order of the items.
+
+    Where `func` never waits, others get their turn every few milliseconds.
 
     Raises:
         InvalidArgumentException: `limit` is below 1.
@@ -76,10 +103,12 @@ async def map_bounded[Item, Result](
     waiting = list(items)
     results: dict[int, Result] = {}
     queue = enumerate(waiting)
+    turn = _Turn()
 
     async def work() -> None:
         for index, item in queue:
             results[index] = await func(item)
+            await turn.pass_on()
 
     failure = None
     try:

@@ -115,6 +115,14 @@ class StoredFile:
         return details.size if details else None
 
     @property
+    def known_crc32(self) -> int | None:
+        """The CRC-32 of the content, if upload or the id tell it; may be outdated where keys are overwritten."""
+        if self._facts and self._facts.crc32 is not None:
+            return self._facts.crc32
+        details = None if is_fusion_id(self.file_id) else self._id.details
+        return details.crc32 if details else None
+
+    @property
     def fate(self) -> "Fate | None":
         """What becomes of the file, if it was made by `save` in this process; None for all others."""
         return self._facts.fate if self._facts else None
@@ -270,6 +278,7 @@ class StoredFile:
         info: "FileBasicInfo | None" = None,
         size: int | None = None,
         image_size: ImageSize | None = None,
+        crc32: int | None = None,
         is_new: bool = False,
     ) -> None:
         """Note facts learnt elsewhere, such as in an upload, for the `known_…` attributes; `is_new` begins a `fate`."""
@@ -278,6 +287,7 @@ class StoredFile:
         facts.info = info or facts.info
         facts.size = facts.size if size is None else size
         facts.image_size = image_size or facts.image_size
+        facts.crc32 = facts.crc32 if crc32 is None else crc32
 
     # ---- pydantic
 
@@ -411,6 +421,7 @@ class _Facts:
     info: "FileBasicInfo | None" = None
     size: int | None = None
     image_size: ImageSize | None = None
+    crc32: int | None = None
     fate: Fate | None = None
 
 

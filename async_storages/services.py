@@ -1,7 +1,8 @@
 """Upload, download, delete and info by file id, over whatever storages a `Door` leads to."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, BinaryIO, Literal, Protocol
 from urllib.parse import quote, unquote
 
@@ -254,7 +255,9 @@ class DownloadService(_Service):
             RouteNotSupportedException: A file is in a storage or bucket that is not served; at once.
             StorageException: A file is missing or fails, while the archive is made.
         """
-        return stream_zip([self._entry(file, compress=compress) for file in files], on_error=on_error)
+        return stream_zip(
+            [_entry(file, self._file(file.file_id), compress=compress) for file in files], on_error=on_error
+        )
 
     async def prepare_zip(
         self, files: Iterable[FileDownload], *, on_error: OnError = "abort", concurrency: int = 32
@@ -271,21 +274,30 @@ class DownloadService(_Service):
         """
 
         async def entry_of(wanted: FileDownload) -> ZipEntry:
-            entry = self._entry(wanted, compress=False)
+            file = self._file(wanted.file_id)
             try:
-                info = await self._file(wanted.file_id).get_info()
+                info = await file.get_info()
             except StorageException:
                 if on_error == "abort":
                     raise
-                return entry
-            return replace(entry, size=info.file_size, modified=info.last_modify_time)
+                return _entry(wanted, file)
+            return _entry(wanted, file, size=info.file_size, modified=info.last_modify_time)
 
         entries = await map_bounded(entry_of, files, limit=concurrency)
         return ZipDownload(tuple(entries), await offload(zip_size, entries), on_error)
 
-    def _entry(self, wanted: FileDownload, *, compress: bool) -> ZipEntry:
-        file = self._file(wanted.file_id)
-        return ZipEntry(wanted.file_name or file.filename, file.stream, compress=compress)
+
+def _entry(
+    wanted: FileDownload,
+    file: StoredFile,
+    *,
+    size: int | None = None,
+    modified: datetime | None = None,
+    compress: bool = False,
+) -> ZipEntry:
+    """What a file is in an archive; what its id tells is known without asking."""
+    name, size = wanted.file_name or file.filename, file.known_size if size is None else size
+    return ZipEntry(name, file.stream, size, modified, compress, file.known_crc32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class MemoryStorage(Storage):
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
         with self._operation("stat", name) as operation:
-            return self._get(operation.file)[1].model_copy(deep=True)
+            return _copied(self._get(operation.file)[1])
 
     async def delete(self, name: FileName) -> None:
         """Forget a file; a missing one is not an error."""
@@ -80,7 +80,7 @@ class MemoryStorage(Storage):
         with self._operation("list"):
             for key, (_, info) in sorted(self._files.items()):
                 if key.startswith(self._prefix + prefix):
-                    yield info.model_copy(deep=True)
+                    yield _copied(info)
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file with its type and metadata: see `SupportsCopy`."""
@@ -117,3 +117,8 @@ class MemoryStorage(Storage):
         )
         self._files[file_id.key] = data, info
         return str(file_id)
+
+
+def _copied(info: FileBasicInfo) -> FileBasicInfo:
+    """Of one's own: metadata alone can be changed."""
+    return info.model_copy(update={"metadata": dict(info.metadata)})

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from fastapi import FastAPI
 from async_storages import FileDownload, LocalStorage, MemoryStorage, StorageManager, events
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.integrations.fastapi import ClosingStreamingResponse
+from tests.support.heartbeat import has_short_steps
 from tests.support.patience import HANGS
 from tests.support.streams import collect
 from tests.support.uvicorn_server import served
+from tests.support.zip_readers import streaming_readers
 
 
 @pytest.fixture
@@ -79,7 +82,27 @@ async def test_200_files_of_three_systems(manager, save, tmp_path):
         assert one.namelist()[:6] == [f"{scheme}/a{n}.bin" for n in ("", "_2") for scheme in ("s3", "fastdfs", "file")]
         for archive in (one, other):
             assert [archive.read(name) for name in archive.namelist()] == contents
+        # the ids of FastDFS tell checksums, which then stand before the content
+        stored = [info.filename for info in one.infolist() if info.compress_type == zipfile.ZIP_STORED]
+        assert stored == [name for name in one.namelist() if name.startswith("fastdfs/")]
     check_with_unzip(tmp_path / "a.zip")
+    for reader in streaming_readers():
+        found = await asyncio.to_thread(reader, tmp_path / "a.zip")
+        assert [*found.values()] == [(len(content), zlib.crc32(content)) for content in contents]
+
+
+async def test_preparing_10_000_files_holds_nobody_up(no_blocking_calls):
+    no_blocking_calls.deactivate()  # it watches every call
+    async with StorageManager.from_storages(MemoryStorage()) as manager:
+        attach = await manager.upload_service.upload_bytes("a.txt", b"abc")
+        wanted = [FileDownload(file_id=attach.file_id, file_name=f"{n % 50}/{n}.txt") for n in range(10_000)]
+
+        async def prepare():
+            download = await manager.download_service.prepare_zip(wanted)
+            assert len(download.entries) == 10_000
+            assert download.size
+
+        assert await has_short_steps(prepare)
 
 
 async def test_70_000_empty_files(tmp_path, no_blocking_calls):
@@ -98,15 +121,15 @@ async def test_70_000_empty_files(tmp_path, no_blocking_calls):
 HUGE = 5 << 30
 CRC_OF_HUGE = 0x193838C3
 
-IN_A_PROCESS = """
+IN_A_PROCESS = r"""
 import asyncio, json, os, re, sys
 from pathlib import Path
 from async_storages import FileDownload, LocalStorage, StorageManager
 
-ZEROS = bytes(1 << 18)
+RUNS = re.compile(rb"(\0{4096,})")
 
 def peak():
-    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) << 10
 
 async def main(files, archive):
     async with StorageManager.from_storages(LocalStorage(files)) as manager:
@@ -116,7 +139,8 @@ async def main(files, archive):
         idle = peak()
         with open(archive, "wb") as out:  # sparse as well: zeros are not written
             async for chunk in download.stream():
-                out.seek(len(chunk), os.SEEK_CUR) if chunk == ZEROS else out.write(chunk)
+                for number, part in enumerate(RUNS.split(chunk)):
+                    out.seek(len(part), os.SEEK_CUR) if number % 2 else out.write(part)
         print(json.dumps([peak() - idle, download.size]))
 
 asyncio.run(main(*sys.argv[1:]))

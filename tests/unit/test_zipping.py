@@ -19,6 +19,7 @@ from async_storages.errors import FileNotFoundException, InvalidArgumentExceptio
 from async_storages.zipping import ZipEntry, stream_zip, zip_size
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES, zipped
 from tests.support.streams import collect, stream
+from tests.support.zip_readers import streaming_readers, summaries
 
 CHUNK = bytes(range(256)) * 1024
 NOON = datetime(2026, 11, 22, 12, 0, 1, tzinfo=UTC)
@@ -62,7 +63,13 @@ MIXED = {
     "unknown": ZipEntry("unknown.bin", chunks(3)),
     "deflated": ZipEntry("deflated.bin", chunks(9), 9 * len(CHUNK), compress=True),
     "deflated-unknown": ZipEntry("deflated-unknown.bin", chunks(2), compress=True),
+    "told": ZipEntry("told.bin", chunks(3), 3 * len(CHUNK), NOON, crc32=zlib.crc32(CHUNK * 3)),
+    "told-deflated": ZipEntry("told-deflated.bin", chunks(2), 2 * len(CHUNK), NOON, True, zlib.crc32(CHUNK * 2)),
     "small": ZipEntry("folder/照片.txt", b"text", 4, NOON),
+    "small-told": ZipEntry("small-told.txt", b"text", 4, NOON, crc32=zlib.crc32(b"text")),
+    "odd": ZipEntry("odd.bin", lambda: stream(CHUNK[:65534], b"a", b"bcd", CHUNK), 65538 + len(CHUNK)),
+    "whole-blocks": ZipEntry("blocks.bin", lambda: stream(CHUNK[:131_070]), 131_070),
+    "empty-told": ZipEntry("empty-told", b"", 0, crc32=0),
     "empty": ZipEntry("empty", b"", 0),
     "empty-unknown": ZipEntry("empty-unknown", stream),
     "empty-deflated": ZipEntry("empty-deflated", b"", 0, compress=True),
@@ -73,9 +80,12 @@ MIXED = {
 @pytest.mark.parametrize("entries", [*([entry] for entry in MIXED.values()), [*MIXED.values()]], ids=[*MIXED, "all"])
 def test_every_reader_finds_what_was_put_in(entries, tmp_path):
     data = archive(entries)
-    assert read(data) == {entry.name: asyncio.run(content_of(entry)) for entry in entries}
+    contents = {entry.name: asyncio.run(content_of(entry)) for entry in entries}
+    assert read(data) == contents
     (tmp_path / "a.zip").write_bytes(data)
     assert set(accepted_by(tmp_path / "a.zip").values()) == {True}
+    for reader in streaming_readers():
+        assert reader(tmp_path / "a.zip") == summaries(contents), reader
 
 
 async def content_of(entry: ZipEntry) -> bytes:
@@ -168,12 +178,29 @@ def test_a_name_is_there_once(names, unique):
 
 @pytest.mark.parametrize(
     "names",
-    [[], ["sized"], ["small"], ["empty", "small", "sized", "sized"]],
+    [
+        *([], ["sized"], ["small"], ["told"], ["odd"], ["whole-blocks"], ["empty"], ["empty-told"], ["small-told"]),
+        ["empty", "small", "sized", "sized", "told", "odd", "whole-blocks", "small-told"],
+    ],
     ids=lambda names: "+".join(names) or "nothing",
 )
 def test_the_length_is_known_beforehand(names):
     entries = [MIXED[name] for name in names]
     assert len(archive(entries)) == zip_size(entries)
+
+
+def test_what_is_known_before_is_stored_under_it():
+    data = archive([MIXED["told"], MIXED["sized"], MIXED["small-told"], ZipEntry("unknown.txt", b"small")])
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        kinds = {info.filename: (info.compress_type, info.flag_bits & 8) for info in found.infolist()}
+    assert kinds["told.bin"] == kinds["small-told.txt"] == kinds["unknown.txt"] == (zipfile.ZIP_STORED, 0)
+    assert kinds["sized.bin"] == (zipfile.ZIP_DEFLATED, 8)
+
+
+@pytest.mark.parametrize("crc32", [-1, 1 << 32, 1.0, "ff"])
+def test_a_checksum_has_32_bits(crc32):
+    with pytest.raises(InvalidArgumentException, match="crc32 must be a number of 32 bits"):
+        ZipEntry("a", b"", crc32=crc32)
 
 
 @pytest.mark.parametrize("name", ["unknown", "deflated"])
@@ -198,7 +225,7 @@ def test_a_file_above_4_gib_and_what_follows_it(tmp_path):
     zeros = bytes(1 << 20)
     count = 4097
     entries = [
-        ZipEntry("large.bin", lambda: stream(*[zeros] * count), count << 20),
+        ZipEntry("large.bin", lambda: stream(*[zeros] * count), count << 20, crc32=0xC6A48B28),
         ZipEntry("after.txt", b"after", 5),
     ]
 
@@ -238,11 +265,16 @@ BROKEN = StorageOperationException("the connection broke")
         (ZipEntry("b", chunks(2, BROKEN), compress=True), "zip 'b': the connection broke"),
         (ZipEntry("b", chunks(2), 2 * len(CHUNK) + 1), "zip 'b': only 524288 of the announced 524289 bytes came"),
         (ZipEntry("b", chunks(2), 2 * len(CHUNK) - 1), "zip 'b': more than the announced 524287 bytes came"),
+        (
+            ZipEntry("b", chunks(2), 2 * len(CHUNK), crc32=5),
+            "zip 'b': crc32 is [0-9a-f]{8}, but 00000005 was announced",
+        ),
+        (ZipEntry("b", chunks(2, BROKEN), 3 * len(CHUNK), crc32=5), "zip 'b': the connection broke"),
         (ZipEntry("b", "text"), "zip 'b': content cannot be a str"),
         (ZipEntry("b", chunks(1, LookupError("mine"))), "mine"),
         (ZipEntry(b"b", b""), "a name is a str, not bytes"),
     ],
-    ids=["missing", "broken", "broken-deflated", "short", "long", "str", "foreign", "name"],
+    ids=["missing", "broken", "broken-deflated", "short", "long", "other", "told", "str", "foreign", "name"],
 )
 @pytest.mark.parametrize(
     "before",
@@ -271,33 +303,55 @@ async def test_a_missing_file_is_told_before_anything_was_sent():
     assert missing.value.file_id == "mem:missing.txt"
 
 
+DAMAGED = {
+    "cut.bin": ZipEntry("cut.bin", chunks(2, BROKEN)),
+    "deflated.bin": ZipEntry("deflated.bin", chunks(2, BROKEN), compress=True),
+    "long.bin": ZipEntry("long.bin", chunks(2), 7),
+    "sized.bin": ZipEntry("sized.bin", chunks(2, BROKEN), 3 * len(CHUNK)),
+    "told.bin": ZipEntry("told.bin", chunks(2, BROKEN), 3 * len(CHUNK), crc32=zlib.crc32(CHUNK * 3)),
+    "other.bin": ZipEntry("other.bin", chunks(2), 2 * len(CHUNK), crc32=5),
+}
+
+
 def test_what_failed_is_listed_and_nothing_cut_off_passes_for_whole(tmp_path):
     entries = [
         ZipEntry("a.txt", b"whole"),
         ZipEntry("missing.txt", partial(MemoryStorage().stream, "secret/key.txt")),
         ZipEntry("refused.txt", chunks(0, BROKEN)),
-        ZipEntry("cut.bin", chunks(2, BROKEN)),
-        ZipEntry("deflated.bin", chunks(2, BROKEN), compress=True),
-        ZipEntry("long.bin", chunks(2), 7),
+        *DAMAGED.values(),
         ZipEntry("errors.txt", b"mine"),
     ]
     data = archive(entries, on_error="list")
     with zipfile.ZipFile(io.BytesIO(data)) as found:
         names = found.namelist()
-        assert names == ["a.txt", "cut.bin", "deflated.bin", "long.bin", "errors.txt", "ERRORS_2.txt"]
+        assert names == ["a.txt", *DAMAGED, "errors.txt", "ERRORS_2.txt"]
         assert (found.read("a.txt"), found.read("errors.txt")) == (b"whole", b"mine")
         assert found.read("ERRORS_2.txt").decode().splitlines() == [
             "missing.txt: not found",
             "refused.txt: could not be read",
-            "cut.bin: damaged, it could not be read to its end",
-            "deflated.bin: damaged, it could not be read to its end",
-            "long.bin: damaged, it could not be read to its end",
+            *(f"{name}: damaged, it could not be read to its end" for name in DAMAGED),
         ]
-        for name in names[1:4]:
+        for name in DAMAGED:
             with pytest.raises((zipfile.BadZipFile, EOFError, zlib.error)):
                 found.read(name)
     (tmp_path / "a.zip").write_bytes(data)
     assert set(accepted_by(tmp_path / "a.zip").values()) == {False}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_reader_that_cannot_seek_finds_what_follows_a_failed_file(damaged):
+    """By the headers alone: what the readers at hand do at a wrong checksum is to give up."""
+    data = archive([DAMAGED[damaged], ZipEntry("after.txt", b"after")], on_error="list")
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        one, after, _errors = found.infolist()
+    end = one.header_offset + 30 + len(one.filename) + one.compress_size
+    descriptor = 16 if one.flag_bits & 8 else 0
+    assert data[end + descriptor :].startswith(b"PK\3\4")
+    assert after.header_offset == end + descriptor
+    if one.compress_type == zipfile.ZIP_DEFLATED:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        content = unpacker.decompress(data[end - one.compress_size : end])
+        assert (len(content), unpacker.eof, unpacker.unused_data) == (one.file_size, True, b"")
 
 
 def test_without_failures_nothing_is_listed():
@@ -425,7 +479,8 @@ async def test_the_archive_is_never_in_memory():
 
 
 async def test_small_files_leave_together_and_large_chunks_as_they_are():
-    pieces = [piece async for piece in stream_zip([*[ZipEntry("a", b"x" * 100)] * 2000, ZipEntry("b", chunks(2))])]
+    large = ZipEntry("b", chunks(2), 2 * len(CHUNK), crc32=zlib.crc32(CHUNK * 2))
+    pieces = [piece async for piece in stream_zip([*[ZipEntry("a", b"x" * 100)] * 2000, large])]
     assert pieces[-3:-1] == [CHUNK, CHUNK]
     assert all(len(piece) >= 131_072 for piece in pieces[:-4])
     assert all(pieces)

@@ -1,0 +1,1 @@
+"""The ZIP format, without I/O: names, headers and blocks for `async_storages.zipping`."""
