@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -255,6 +256,7 @@ class StoredFile:
         filename: str | None = None,
         content_type: str | None = None,
         disposition: "Disposition | None" = None,
+        stable: timedelta | None = None,
     ) -> str:
         """A URL that works without credentials until it expires: see `SupportsPresign.presign`.
 
@@ -269,6 +271,7 @@ class StoredFile:
                 filename=filename,
                 content_type=content_type,
                 disposition=disposition,
+                stable=stable,
             )
         return url
 

@@ -1,6 +1,7 @@
 """The URLs of all files in what is about to be serialised, made at once."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,9 @@ _ONE_VALUE = (str, bytes, bytearray, memoryview)
 """Collections that hold no objects."""
 
 
-async def file_urls(objects: object, *, expires_in: float = 3600, presign: bool = True) -> dict[str, str]:
+async def file_urls(
+    objects: object, *, expires_in: float = 3600, presign: bool = True, stable: timedelta | None = None
+) -> dict[str, str]:
     """The URLs of all files in rows or models, by file id: a context for pydantic to serialise with.
 
     Files are looked for in collections, values of mappings, and what mapped objects, pydantic models and dataclasses
@@ -29,6 +32,7 @@ async def file_urls(objects: object, *, expires_in: float = 3600, presign: bool 
         objects: A file object, one of these, or an iterable of them; an iterator is used up.
         expires_in: Seconds until presigned URLs end, 1 to 604,800.
         presign: False for the URLs of `Storage.url`, which need not end.
+        stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
 
     Raises:
         OperationNotSupportedException: A storage cannot presign.
@@ -42,17 +46,17 @@ async def file_urls(objects: object, *, expires_in: float = 3600, presign: bool 
     urls: dict[str, str] = {}
     with during("file_urls", None):
         for storage, file_ids in _by_storage(_files_in(objects)).items():
-            made = await (_presigned(storage, file_ids, expires_in) if presign else _public(storage, file_ids))
+            made = await (_presigned(storage, file_ids, expires_in, stable) if presign else _public(storage, file_ids))
             urls.update(zip(file_ids, made, strict=True))
     return urls
 
 
-async def _presigned(storage: Storage, file_ids: list[str], expires_in: float) -> list[str]:
+async def _presigned(storage: Storage, file_ids: list[str], expires_in: float, stable: timedelta | None) -> list[str]:
     if not isinstance(storage, SupportsPresign):
         raise OperationNotSupportedException(
             f"{type(storage).__name__} cannot presign URLs; presign=False gives those that it has", file_id=file_ids[0]
         )
-    return await storage.presigned_urls(file_ids, expires_in)
+    return await storage.presigned_urls(file_ids, expires_in, stable=stable)
 
 
 async def _public(storage: Storage, file_ids: list[str]) -> list[str]:

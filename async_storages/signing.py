@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -11,26 +11,56 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 
-__all__ = ["LONGEST_EXPIRY", "TokenSigner", "check_expires_in", "secrets_of"]
+__all__ = ["LONGEST_EXPIRY", "TokenSigner", "check_expires_in", "secrets_of", "signing_time"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LONGEST_EXPIRY = 604_800
 """Seconds: seven days, as for S3 (SigV4 query authentication)."""
 
 
-def check_expires_in(expires_in: float) -> datetime:
+def check_expires_in(expires_in: float, stable: timedelta | None = None) -> datetime:
     """When a signature made now ends.
 
     Args:
         expires_in: Seconds, 1 to 604,800.
+        stable: See `signing_time`.
 
     Raises:
         InvalidArgumentException: Out of range, or not a number.
     """
+    if stable is not None:
+        begins_at, lasts = signing_time(datetime.fromtimestamp(time.time(), UTC), expires_in, stable)
+        return begins_at + timedelta(seconds=lasts)
     if not isinstance(expires_in, int | float) or not 1 <= expires_in <= LONGEST_EXPIRY:
         raise InvalidArgumentException(
             f"expires_in must be 1 to {LONGEST_EXPIRY} seconds, not {expires_in!r}", operation="presign"
         )
     return datetime.fromtimestamp(time.time() + expires_in, UTC)
+
+
+def signing_time(now: datetime, expires_in: float, stable: timedelta | None) -> tuple[datetime, float]:
+    """The time to sign with, and the seconds for which the signature is good from then.
+
+    With `stable` the time is rounded down to a whole number of such windows since 1970, and the signature is good for
+    one of them more: all that are made within a window are equal, and each lasts at least `expires_in` from now.
+
+    Raises:
+        InvalidArgumentException: `expires_in` is out of range, or `stable` is no time of at least a second that leaves
+            the signature's whole life within 604,800 seconds.
+    """
+    if stable is None:
+        return now, expires_in
+    check_expires_in(expires_in)
+    if not isinstance(stable, timedelta) or not 1 <= stable.total_seconds() <= LONGEST_EXPIRY - expires_in:
+        raise InvalidArgumentException(
+            f"stable must be a timedelta of at least a second, and with expires_in at most {LONGEST_EXPIRY} seconds, "
+            f"not {stable!r}",
+            operation="presign",
+        )
+    window = int(stable.total_seconds())
+    since = int((now - _EPOCH).total_seconds())
+    return _EPOCH + timedelta(seconds=since - since % window), int(expires_in) + window
 
 
 def secrets_of(secret_key: str | Sequence[str]) -> list[str]:

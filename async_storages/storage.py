@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from copy import copy
+from datetime import timedelta
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict, Unpack, overload, runtime_checkable
@@ -64,6 +65,7 @@ class PresignOptions(TypedDict, total=False):
     content_type: str | None
     disposition: Disposition | None
     content_length: int | None
+    stable: timedelta | None
 
 
 _WRITES = frozenset({"write", "copy", "set_metadata"})
@@ -237,7 +239,8 @@ class Storage(ABC):
             names: The files; they need not exist.
             expires_in: Seconds from now, 1 to 604,800.
             method: GET, HEAD, PUT or DELETE.
-            **options: `filename`, `content_type`, `disposition`, `content_length`: see `SupportsPresign.presign`.
+            **options: `filename`, `content_type`, `disposition`, `content_length`, `stable`: see
+                `SupportsPresign.presign`.
 
         Raises:
             OperationNotSupportedException: The storage cannot presign.
@@ -246,8 +249,12 @@ class Storage(ABC):
         if not isinstance(self, SupportsPresign):
             raise OperationNotSupportedException(f"{type(self).__name__} cannot presign URLs", operation="presign")
         await self.prepare()
-        if method == "GET" and not any(value is not None for value in options.values()):
-            return self.presign_many(names, expires_in)
+        said = {option for option, value in options.items() if value is not None}
+        if method == "GET" and said <= {"stable"}:
+            stable = options.get("stable")
+            return self.presign_many(names, expires_in, **({} if stable is None else {"stable": stable}))
+        if "stable" not in said:
+            options.pop("stable", None)  # storages of others need not know it
         return [self.presign(name, expires_in, method, **options) for name in names]
 
     def presigned_headers(
@@ -461,6 +468,7 @@ class SupportsPresign(Protocol):
         content_type: str | None = None,
         disposition: Disposition | None = None,
         content_length: int | None = None,
+        stable: timedelta | None = None,
     ) -> str:
         """A presigned URL; no I/O. A PUT must come with the headers of `Storage.presigned_headers`.
 
@@ -472,6 +480,9 @@ class SupportsPresign(Protocol):
             content_type: GET: the answer's type. PUT: the only type that may be sent.
             disposition: ``"inline"`` or ``"attachment"``.
             content_length: PUT: the only size in bytes that may be sent.
+            stable: A window of time, from a second: all URLs that are made within one are equal to the byte, so that
+                browsers and caches know them again. Each is good for at least `expires_in`, and for up to `stable`
+                longer; together they are at most 604,800 seconds.
 
         Raises:
             InvalidArgumentException: A bad name or option.
@@ -479,7 +490,9 @@ class SupportsPresign(Protocol):
         """
         ...
 
-    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+    def presign_many(
+        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
+    ) -> builtins.list[str]:
         """Presigned GET URLs for a listing, in the order of the names; no I/O."""
         ...
 

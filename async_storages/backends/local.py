@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import batched
 from pathlib import Path
 from typing import Self
@@ -223,6 +223,7 @@ class LocalStorage(Storage):
         content_type: str | None = None,
         disposition: Disposition | None = None,
         content_length: int | None = None,
+        stable: timedelta | None = None,
     ) -> str:
         """A presigned URL below `base_url`: see `SupportsPresign`. `verify_presigned` tells a route what it allows."""
         with self._operation("presign", name) as operation:
@@ -236,11 +237,13 @@ class LocalStorage(Storage):
             )
             if request.disposition:
                 naming.content_disposition(filename or request.key, request.disposition)  # refuses bad ones now
-            return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in))}"
+            return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in, stable))}"
 
-    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+    def presign_many(
+        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
+    ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        return [self.presign(name, expires_in) for name in names]
+        return [self.presign(name, expires_in, stable=stable) for name in names]
 
     async def presign_post(
         self,

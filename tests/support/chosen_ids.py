@@ -27,13 +27,13 @@ from async_storages.content import check_metadata
 from async_storages.ids import FASTDFS, FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import original_filename
+from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import FileName, byte_range
 from async_storages.testing import StorageContract
 
 SECRET = "a secret of the tests"
 TOKEN_TTL = 900
-_WEEK = 604_800
 
 _ID = re.compile(r"group1/M00/00/00/[A-Za-z0-9_-]{27}(?=.{7}\Z)[0-9]*(\.[A-Za-z0-9_-]{1,6})?")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9_-]{1,6}")
@@ -96,15 +96,14 @@ class ChosenIdsStorage(Storage):
 
     def presign(self, name: FileName, expires_in: float = 3600, method: str = "GET", **options: Any) -> str:
         with self._operation("presign", name) as operation:
-            if not 1 <= expires_in <= _WEEK:
-                raise InvalidArgumentException("expires_in is 1 to 604800 seconds")
+            ends_at = check_expires_in(expires_in, options.pop("stable", None))
             if self._base_url is None or method != "GET" or any(value is not None for value in options.values()):
                 raise OperationNotSupportedException("a token says no more than which file until when")
-            made = int(time.time() + expires_in - TOKEN_TTL)
+            made = int(ends_at.timestamp() - TOKEN_TTL)
             return f"{self._base_url}/{operation.file}?token={_token(operation.file.key, str(made))}&ts={made}"
 
-    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> list[str]:
-        return [self.presign(name, expires_in) for name in names]
+    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600, **options: Any) -> list[str]:
+        return [self.presign(name, expires_in, **options) for name in names]
 
     def _check_key(self, file_id: FileId) -> None:
         if not _ID.fullmatch(file_id.key):

@@ -1,7 +1,9 @@
 """`file_urls`: where it finds files, what URLs it gives them, and what pydantic makes of those."""
 
 import json
+import time
 from dataclasses import dataclass
+from datetime import timedelta
 from types import SimpleNamespace
 
 import boto3
@@ -144,6 +146,17 @@ async def test_urls_end_when_they_are_told_to(s3):
     [url] = (await file_urls(s3.file("a b.jpg"), expires_in=60)).values()
     assert url.startswith("http://localhost:9000/photos/a%20b.jpg?")
     assert "&X-Amz-Expires=60&" in url
+
+
+async def test_urls_are_stable_within_a_window(s3, monkeypatch):
+    photo, window = s3.file("a.png"), timedelta(hours=1)
+
+    async def made_at(moment):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: moment)
+            return await file_urls([photo], stable=window)
+
+    assert await made_at(7_200) == await made_at(10_799.9) != await made_at(10_800)
 
 
 async def test_urls_that_are_not_presigned_are_those_of_the_storage():

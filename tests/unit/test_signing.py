@@ -1,11 +1,13 @@
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
-from async_storages.signing import LONGEST_EXPIRY, TokenSigner, check_expires_in
+from async_storages.signing import LONGEST_EXPIRY, TokenSigner, check_expires_in, signing_time
 
 NOW = 1_800_000_000.75
 PAYLOAD = {"key": "a/照片.txt", "max_size": 10}
@@ -157,3 +159,40 @@ def test_a_secret_that_is_none_is_refused(secret):
 
 def test_no_repr_shows_the_secret(signer):
     assert "a secret" not in repr(signer)
+
+
+# ---- stable signatures
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOMENTS = st.floats(0, 4e9, allow_nan=False)
+WINDOWS = st.integers(1, 86_400)
+
+
+@given(moment=MOMENTS, window=WINDOWS, expires_in=st.integers(1, 500_000))
+def test_a_stable_signature_lasts_as_long_as_asked_and_a_window_more_at_most(moment, window, expires_in):
+    now = EPOCH + timedelta(seconds=moment)
+    signed_at, good_for = signing_time(now, expires_in, timedelta(seconds=window))
+    ends_at = signed_at + timedelta(seconds=good_for)
+    assert timedelta(0) <= now - signed_at < timedelta(seconds=window)
+    assert now + timedelta(seconds=expires_in) < ends_at <= now + timedelta(seconds=expires_in + window)
+    assert signed_at.timestamp() % window == 0
+
+
+@given(moment=MOMENTS, window=WINDOWS, later=st.floats(0, 1, exclude_max=True))
+def test_signatures_of_a_window_are_made_at_one_time(moment, window, later):
+    begun = moment // window * window
+    made = [signing_time(EPOCH + timedelta(seconds=at), 60, timedelta(seconds=window)) for at in (begun, begun + later)]
+    assert made[0] == made[1]
+
+
+def test_without_a_window_the_time_stays_as_it_is():
+    now = datetime(2026, 11, 30, 12, 0, 0, 5, tzinfo=UTC)
+    assert signing_time(now, 60.5, None) == (now, 60.5)
+
+
+@pytest.mark.parametrize(
+    "stable", [timedelta(0), timedelta(seconds=0.5), timedelta(-1), timedelta(seconds=604_741), 600]
+)
+def test_a_window_that_cannot_be_is_refused(stable):
+    with pytest.raises(InvalidArgumentException, match="stable must be a timedelta"):
+        signing_time(datetime.now(UTC), 60, stable)

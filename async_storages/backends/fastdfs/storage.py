@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack, overload
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -338,6 +338,7 @@ class FastDFSStorage(Storage):
         content_type: str | None = None,
         disposition: Disposition | None = None,
         content_length: int | None = None,
+        stable: timedelta | None = None,
     ) -> str:
         """A URL with a token that ends after `expires_in`: see `SupportsPresign`.
 
@@ -357,17 +358,19 @@ class FastDFSStorage(Storage):
             if content_type is not None or content_length is not None or (filename and disposition == "inline"):
                 raise OperationNotSupportedException("FastDFS's links fix no type, no size, and no name with 'inline'")
             shown = filename or (naming.original_filename(operation.file.key) if disposition == "attachment" else None)
-            return self._link(operation.file, self._shifted(expires_in), shown)
+            return self._link(operation.file, self._shifted(expires_in, stable), shown)
 
-    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+    def presign_many(
+        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
+    ) -> builtins.list[str]:
         """Links in the order of the names: see `SupportsPresign`."""
         with self._operation("presign"):
-            made_at = self._shifted(expires_in)
+            made_at = self._shifted(expires_in, stable)
             return [self._link(self.identify(name), made_at) for name in names]
 
-    def _shifted(self, expires_in: float) -> int:
+    def _shifted(self, expires_in: float, stable: timedelta | None) -> int:
         """When a link must say it was made, to end in so many seconds."""
-        ends_at = int(check_expires_in(expires_in).timestamp())
+        ends_at = int(check_expires_in(expires_in, stable).timestamp())
         if self._config.secret_key is None or self._config.token_ttl is None:
             raise OperationNotSupportedException("links that end need a secret_key, and the token_ttl of the server")
         made_at = ends_at - self._config.token_ttl

@@ -4,6 +4,7 @@ import builtins
 import os
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from datetime import timedelta
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Unpack
@@ -217,6 +218,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         content_type: str | None = None,
         disposition: Disposition | None = None,
         content_length: int | None = None,
+        stable: timedelta | None = None,
     ) -> str:
         """A presigned URL: see `SupportsPresign`. On GCS one for GET does not allow HEAD.
 
@@ -232,12 +234,15 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
                 content_type=content_type,
                 disposition=disposition,
                 content_length=content_length,
+                stable=stable,
             )
 
-    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+    def presign_many(
+        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
+    ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
         with self._operation("presign"):
-            return self._urls.presign_many(map(self.identify, names), expires_in)
+            return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
     async def presigned_urls(
         self,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Unpack
 
 from async_storages._tasks import map_bounded, offload
@@ -12,7 +12,7 @@ from async_storages.backends.signatures import answer_query, check_sent, encode_
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
-from async_storages.signing import check_expires_in
+from async_storages.signing import check_expires_in, signing_time
 from async_storages.storage import PresignMethod, PresignOptions
 
 __all__ = ["BucketUrls", "put_headers"]
@@ -71,9 +71,11 @@ class BucketUrls:
         signer = self._signer()
         return _signed(signer, self._unsigned(signer.email, file, expires_in, method, options))
 
-    def presign_many(self, files: Iterable[FileId], expires_in: float = 3600) -> list[str]:
+    def presign_many(
+        self, files: Iterable[FileId], expires_in: float = 3600, *, stable: timedelta | None = None
+    ) -> list[str]:
         """Presigned GET URLs in the order of the files: see `SupportsPresign`; raises as `presign` does."""
-        return [self.presign(file, expires_in) for file in files]
+        return [self.presign(file, expires_in, stable=stable) for file in files]
 
     async def presigned_urls(
         self,
@@ -94,7 +96,8 @@ class BucketUrls:
         def unsigned(email: str) -> list[Unsigned[str]]:
             return [self._unsigned(email, file, expires_in, method, options) for file in files]
 
-        return await self._sign(unsigned, expires_in)
+        _, good_for = signing_time(_now(), expires_in, options.get("stable"))
+        return await self._sign(unsigned, good_for)
 
     async def presign_post(
         self,
@@ -137,6 +140,7 @@ class BucketUrls:
         content_type, size = options.get("content_type"), options.get("content_length")
         check_sent(content_type, size)
         is_put = method == "PUT"
+        now, expires_in = signing_time(_now(), expires_in, options.get("stable"))
         query = answer_query(file.key, options.get("filename"), content_type, options.get("disposition"))
         return presigned(
             email,
@@ -144,7 +148,7 @@ class BucketUrls:
             self._origin,
             self._path(file),
             expires_in=expires_in,
-            now=_now(),
+            now=now,
             query={**self._billed, **({} if is_put else query)},
             headers=put_headers(content_type, size) if is_put else {},
         )
@@ -179,8 +183,8 @@ class BucketUrls:
         waiting = unsigned(signer.email)
         if expires_in > _LONGEST_BY_IAM:
             raise InvalidArgumentException(
-                f"what IAM signs is good for {_LONGEST_BY_IAM} seconds, and no longer for sure: expires_in is "
-                f"{expires_in!r}, which takes the key of a service account",
+                f"what IAM signs is good for {_LONGEST_BY_IAM} seconds, and no longer for sure: expires_in (with "
+                f"stable) is {expires_in!r}, which takes the key of a service account",
                 operation="presign",
             )
 

@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from itertools import batched
 from typing import Any
 
@@ -26,7 +27,7 @@ from async_storages.errors import InvalidArgumentException, StorageException, du
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
-from async_storages.signing import check_expires_in
+from async_storages.signing import check_expires_in, signing_time
 from async_storages.storage import FileName, PresignMethod, check_presign_method
 
 __all__ = ["S3Storage"]
@@ -265,6 +266,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         content_type: str | None = None,
         disposition: Disposition | None = None,
         content_length: int | None = None,
+        stable: timedelta | None = None,
     ) -> str:
         """A presigned URL: see `SupportsPresign`. On S3 one for GET does not allow HEAD.
 
@@ -278,12 +280,14 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 query, headers = self._object_headers, _sent_headers(content_type, content_length)
             else:
                 query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
-            return self._presigner(method, expires_in, query, headers)(operation.file)
+            return self._presigner(method, expires_in, query, headers, stable=stable)(operation.file)
 
-    def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
+    def presign_many(
+        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
+    ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
         with self._operation("presign"):
-            presign = self._presigner("GET", expires_in)
+            presign = self._presigner("GET", expires_in, stable=stable)
             return [presign(self.identify(name)) for name in names]
 
     def _presigner(
@@ -292,10 +296,13 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         expires_in: float = 3600,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        stable: timedelta | None = None,
     ) -> Callable[[FileId], str]:
         wire, public = self._client.wire, self._public
+        now, expires_in = signing_time(wire.now, expires_in, stable)
         presign = wire.signer(public.region).presigner(
-            method, public.origin, expires_in=expires_in, now=wire.now, query=query, headers=headers
+            method, public.origin, expires_in=expires_in, now=now, query=query, headers=headers
         )
         return lambda file_id: presign(public.path(file_id.key))
 

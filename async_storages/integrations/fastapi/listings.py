@@ -1,5 +1,6 @@
 """Answers that show rows with the URLs of their files."""
 
+from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,7 +12,13 @@ __all__ = ["response_with_urls"]
 
 
 async def response_with_urls(
-    schema: Any, content: object, status_code: int = 200, *, expires_in: float = 3600, presign: bool = True
+    schema: Any,
+    content: object,
+    status_code: int = 200,
+    *,
+    expires_in: float = 3600,
+    presign: bool = True,
+    stable: timedelta | None = None,
 ) -> Response:
     """A JSON answer with URLs in place of the ids of files, which FastAPI itself would send.
 
@@ -24,6 +31,7 @@ async def response_with_urls(
         status_code: The status.
         expires_in: Seconds until the URLs end, 1 to 604,800.
         presign: False for the URLs of `Storage.url`, which need not end.
+        stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
 
     Raises:
         pydantic.ValidationError: The content does not fit the schema.
@@ -36,6 +44,6 @@ async def response_with_urls(
     """
     adapter = TypeAdapter[Any](schema)
     shown = adapter.validate_python(content, from_attributes=True)
-    urls = await file_urls(shown, expires_in=expires_in, presign=presign)
+    urls = await file_urls(shown, expires_in=expires_in, presign=presign, stable=stable)
     body = adapter.dump_json(shown, by_alias=True, context=urls)
     return Response(body, status_code, media_type="application/json")

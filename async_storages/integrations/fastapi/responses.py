@@ -1,7 +1,7 @@
 """Answers that give a stored file, and cannot be turned against whoever opens them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from starlette.background import BackgroundTask
@@ -54,6 +54,8 @@ class StoredFileResponse(Response):
         expires_in: Seconds that the presigned URL is good for, 1 to 604,800.
         max_age: Seconds that the client may keep the answer without asking again; 0 to have it ask each time. A
             redirect is kept at most half the time that its URL is good for.
+        stable: A window of time in which redirects lead to the same URL, which caches know again:
+            see `SupportsPresign.presign`.
         content_type: The type to answer with instead of the stored one. Of either, what is not well-formed is
             answered as ``application/octet-stream``, and saved.
         headers: Further headers; through the application they take the place of the same ones of ours.
@@ -79,12 +81,13 @@ class StoredFileResponse(Response):
         mode: DeliveryMode | None = None,
         expires_in: float = 3600,
         max_age: int = 0,
+        stable: timedelta | None = None,
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
         _check(mode, disposition, max_age)
-        check_expires_in(expires_in)
+        check_expires_in(expires_in, stable)
         if file is None:
             raise FileNotFoundException("there is no file", operation="serve")
         self._file = file
@@ -93,6 +96,7 @@ class StoredFileResponse(Response):
         self._mode = mode
         self._expires_in = expires_in
         self._max_age = max_age
+        self._stable = stable
         self._content_type = content_type
         self.status_code = 200
         self.background = background
@@ -124,6 +128,7 @@ class StoredFileResponse(Response):
                 filename=self._filename or self._file.filename,
                 content_type=kind if is_shown else asked,
                 disposition="inline" if is_shown else "attachment",
+                stable=self._stable,
             )
         except OperationNotSupportedException:
             if self._mode == "redirect":

@@ -12,6 +12,7 @@ import string
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -137,6 +138,27 @@ class PresignContract(ContractGroup):
         assert (await request("GET", still_good)).body == b"content"
 
     @needs(SupportsPresign)
+    async def test_presign_stable(self, storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """URLs that are made within a window of time are equal, and last at least as long as was asked for."""
+        key = await storage.upload(b"content", "file.txt")
+        window, begun = timedelta(minutes=10), time.time() // 600 * 600
+
+        def made(seconds: float, **options: Any) -> list[str]:
+            with monkeypatch.context() as patch:
+                patch.setattr(time, "time", lambda: begun + seconds)
+                return [storage.presign(key, stable=window, **options), *storage.presign_many([key], stable=window)]
+
+        first, same, later = made(0.5), made(599), made(601)
+        assert first == same
+        assert not {*first} & {*later}
+        assert (await request("GET", first[0])).body == b"content"
+        async_made = await storage.file(key).get_presigned_url(stable=window)
+        assert (await request("GET", async_made)).body == b"content"
+        # made at the end of a window, and nearly over
+        assert (await request("GET", made(-2 * _HOUR - 1, expires_in=3 * _HOUR)[0])).body == b"content"
+        assert (await request("GET", made(-2 * _HOUR - 1, expires_in=_HOUR)[0])).is_refusal
+
+    @needs(SupportsPresign)
     async def test_presign_tampered(self, storage: Any) -> None:
         """A URL of which anything was changed is refused."""
         key = await storage.upload(b"content", "file.txt")
@@ -182,6 +204,9 @@ class PresignContract(ContractGroup):
             {"disposition": "anywhere"},
             {"method": "PUT", "content_length": -1},
             {"content_type": "text/html\r\nSet-Cookie: owned=1"},
+            {"stable": timedelta(0)},
+            {"stable": timedelta(days=7)},
+            {"stable": 600},
         ],
         ids=lambda options: " ".join(f"{value!r}" for value in options.values()),
     )

@@ -1013,8 +1013,14 @@ class SignsWithoutLimits(LocalStorage):
 
 @caught_by(StorageContract.test_presign_many_in_order)
 class PresignsInAnotherOrder(LocalStorage):
-    def presign_many(self, names, expires_in=3600):
-        return super().presign_many(sorted(names), expires_in)
+    def presign_many(self, names, expires_in=3600, **options):
+        return super().presign_many(sorted(names), expires_in, **options)
+
+
+@caught_by(StorageContract.test_presign_stable)
+class SignsAtEachMoment(LocalStorage):
+    def presign(self, name, expires_in=3600, method="GET", *, stable=None, **options):
+        return super().presign(name, expires_in, method, **options)
 
 
 @caught_by(StorageContract.test_direct_upload_of_another_size)
@@ -1184,7 +1190,7 @@ class CopiesToKeys(ChosenIdsStorage):
 @caught_by(StorageContract.test_presign_download_name)
 class LeavesOptionsOutOfTokens(ChosenIdsStorage):
     def presign(self, name, expires_in=3600, method="GET", **options):
-        return super().presign(name, expires_in)
+        return super().presign(name, expires_in, stable=options.get("stable"))
 
 
 # ---- the judgement
