@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from async_storages.backends.gcs.storage import GCSStorage
     from async_storages.backends.local import LocalStorage
     from async_storages.backends.memory import MemoryStorage
+    from async_storages.backends.s3.cloudfront import CloudFrontSigner
     from async_storages.backends.s3.storage import S3Storage
     from async_storages.clients import FastDFSClient, S3Client
     from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
@@ -70,6 +71,7 @@ __all__ = [
     "AccessDeniedException",
     "BaseStorage",
     "ChecksumMismatchException",
+    "CloudFrontSigner",
     "Content",
     "DeleteNotSupportedException",
     "FastDFSClient",
@@ -134,6 +136,7 @@ _HOMES = {
     "backends.gcs.storage": ["GCSStorage"],
     "backends.local": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
+    "backends.s3.cloudfront": ["CloudFrontSigner"],
     "backends.s3.storage": ["S3Storage"],
     "clients": ["FastDFSClient", "S3Client"],
     "config": ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig"],
@@ -151,7 +154,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_EXTRA_OF = {"backends.gcs.storage": "gcs", "backends.s3.storage": "s3"}
+_EXTRA_OF = {"backends.gcs.storage": "gcs", "backends.s3.cloudfront": "cloudfront", "backends.s3.storage": "s3"}
 
 
 def __getattr__(name: str) -> "Any":

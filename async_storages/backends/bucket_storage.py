@@ -228,11 +228,15 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             return False
         return True
 
+    def _domain_url(self, domain: str, file: FileId) -> str:
+        """The URL on the `custom_domain`."""
+        return f"{domain}/{encode_path(file.key)}"
+
     async def url(self, name: FileName) -> str:
         """The URL: of the `custom_domain`, else presigned if `querystring_auth`, else the public one."""
         with self._operation("url", name) as operation:
             if self._custom_domain is not None:
-                return f"{self._custom_domain}/{encode_path(operation.file.key)}"
+                return self._domain_url(self._custom_domain, operation.file)
             if not self._querystring_auth:
                 return self._unsigned_url(operation.file)
             return await self._signed_url(operation.file)

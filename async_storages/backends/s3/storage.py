@@ -4,10 +4,10 @@ import builtins
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from async_storages import naming
-from async_storages._tasks import map_bounded
+from async_storages._tasks import map_bounded, offload
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions
@@ -16,6 +16,7 @@ from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
+from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
 from async_storages.backends.s3.multipart import Multipart, part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
@@ -28,7 +29,10 @@ from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in, signing_time
-from async_storages.storage import FileName, PresignMethod, check_presign_method
+from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+
+if TYPE_CHECKING:
+    from async_storages.backends.s3.cloudfront import CloudFrontSigner
 
 __all__ = ["S3Storage"]
 
@@ -56,6 +60,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         addressing_style: ``"path"`` or ``"virtual"``; ``"auto"`` is virtual on AWS and path elsewhere.
         default_acl: A canned ACL for new objects, such as ``"public-read"``.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
+        cloudfront: Signs for the distribution of CloudFront whose domain the `custom_domain` is: what is presigned for
+            GET and HEAD is signed for it, and `get_path` with `querystring_auth`.
         querystring_auth: Whether `get_path` presigns.
         public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
@@ -88,6 +94,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         addressing_style: AddressingStyle = "auto",
         default_acl: str | None = None,
         custom_domain: str | None = None,
+        cloudfront: "CloudFrontSigner | None" = None,
         querystring_auth: bool = False,
         public_url: str | None = None,
         prefix: str = "",
@@ -107,6 +114,9 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             options=options,
         )
         self._public_url = public_url
+        self._cloudfront = cloudfront
+        if cloudfront is not None and not custom_domain:
+            raise InvalidArgumentException("what signs for CloudFront needs the distribution's custom_domain")
         self._object_headers = _object_headers(default_acl, storage_class)
         super().__init__(
             bucket_name,
@@ -256,6 +266,42 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         await self.prepare()
         return self._presigner("GET")(file)
 
+    @property
+    def _distribution(self) -> Distribution | None:
+        if self._cloudfront is None or self._custom_domain is None:
+            return None
+        return Distribution(self._custom_domain, self._cloudfront)
+
+    def _domain_url(self, domain: str, file: FileId) -> str:
+        if (signed := self._distribution) is not None and self._querystring_auth:
+            return signed.presign(file.key)
+        return super()._domain_url(domain, file)
+
+    def signed_cookies(
+        self, prefix: str = "", expires_in: float = 3600, **options: Unpack[CookieOptions]
+    ) -> dict[str, str]:
+        """Cookies of CloudFront for all keys that begin with `prefix`: see `CloudFrontSigner.signed_cookies`.
+
+        Raises:
+            InvalidArgumentException: There is no `cloudfront` and `custom_domain`; or as for the signer.
+        """
+        if self._distribution is None:
+            raise InvalidArgumentException("cookies need a custom_domain and a cloudfront=CloudFrontSigner(…)")
+        return self._distribution.cookies(self._prefix + prefix, expires_in, **options)
+
+    async def presigned_urls(
+        self,
+        names: Iterable[FileName],
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        **options: Unpack[PresignOptions],
+    ) -> builtins.list[str]:
+        """Presigned URLs in the order of the names; many for CloudFront are signed in a thread, as each takes 1 ms."""
+        names = list(names)
+        if self._distribution is None or len(names) <= SIGNED_HERE:
+            return await super().presigned_urls(names, expires_in, method, **options)
+        return await offload(lambda: [self.presign(name, expires_in, method, **options) for name in names])
+
     def presign(
         self,
         name: FileName,
@@ -280,6 +326,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 query, headers = self._object_headers, _sent_headers(content_type, content_length)
             else:
                 query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
+                if (domain := self._distribution) is not None and method in {"GET", "HEAD"}:
+                    return domain.presign(operation.file.key, expires_in, query, stable)
             return self._presigner(method, expires_in, query, headers, stable=stable)(operation.file)
 
     def presign_many(
@@ -287,6 +335,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
         with self._operation("presign"):
+            if (domain := self._distribution) is not None:
+                return [domain.presign(self.identify(name).key, expires_in, {}, stable) for name in names]
             presign = self._presigner("GET", expires_in, stable=stable)
             return [presign(self.identify(name)) for name in names]
 
