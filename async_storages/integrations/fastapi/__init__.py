@@ -33,6 +33,7 @@ from async_storages.integrations.fastapi.dependencies import (
 )
 from async_storages.integrations.fastapi.direct import DirectUpload, DirectUploads
 from async_storages.integrations.fastapi.direct_routes import direct_router
+from async_storages.integrations.fastapi.front_server import XAccelRedirect, XSendfile
 from async_storages.integrations.fastapi.handlers import Problem, problem_responses, register_exception_handlers
 from async_storages.integrations.fastapi.listings import response_with_urls
 from async_storages.integrations.fastapi.local import signed_downloads, signed_uploads
@@ -59,6 +60,8 @@ __all__ = [
     "UploadDep",
     "UploadProgress",
     "UploadServiceDep",
+    "XAccelRedirect",
+    "XSendfile",
     "ZipResponse",
     "direct_router",
     "file_responses",

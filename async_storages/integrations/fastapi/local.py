@@ -9,12 +9,13 @@ from starlette.requests import Request
 from async_storages.backends.local import LocalStorage
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.fastapi.form_reader import FormReader, received
+from async_storages.integrations.fastapi.front_server import FrontServer
 from async_storages.integrations.fastapi.responses import StoredFileResponse
 
 __all__ = ["signed_downloads", "signed_uploads"]
 
 
-def signed_downloads(storage: LocalStorage) -> APIRouter:
+def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = None) -> APIRouter:
     """GET, HEAD and DELETE by the presigned URLs of a folder; include it where the storage's `base_url` points.
 
     A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
@@ -23,6 +24,7 @@ def signed_downloads(storage: LocalStorage) -> APIRouter:
 
     Args:
         storage: With a `base_url` and a `secret_key`.
+        front_server: Sends the files in the application's place: see `StoredFileResponse`.
 
     Example:
         >>> storage = LocalStorage("files", base_url="/files", secret_key=secret)
@@ -39,6 +41,7 @@ def signed_downloads(storage: LocalStorage) -> APIRouter:
             disposition=allowed.disposition or "inline",
             content_type=allowed.content_type,
             mode="proxy",
+            front_server=front_server,
         )
 
     @router.delete("/{key:path}", status_code=204)

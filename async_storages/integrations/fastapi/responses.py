@@ -14,6 +14,7 @@ from async_storages._media_types.well_formed import essence, is_well_formed
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.integrations.fastapi.conditional import Validators, failed_condition, wants_range
+from async_storages.integrations.fastapi.front_server import FrontServer, local_file
 from async_storages.integrations.fastapi.ranges import parse_range
 from async_storages.integrations.fastapi.streaming import send_stream
 from async_storages.models import FileBasicInfo
@@ -56,6 +57,9 @@ class StoredFileResponse(Response):
             redirect is kept at most half the time that its URL is good for.
         stable: A window of time in which redirects lead to the same URL, which caches know again:
             see `SupportsPresign.presign`.
+        front_server: A web server that sends the files of a `LocalStorage` itself: `XAccelRedirect` or `XSendfile`. It
+            answers ranges and conditions, and must add the headers that make files harmless: see the guide. Files
+            elsewhere are answered as ever.
         content_type: The type to answer with instead of the stored one. Of either, what is not well-formed is
             answered as ``application/octet-stream``, and saved.
         headers: Further headers; through the application they take the place of the same ones of ours.
@@ -82,6 +86,7 @@ class StoredFileResponse(Response):
         expires_in: float = 3600,
         max_age: int = 0,
         stable: timedelta | None = None,
+        front_server: FrontServer | None = None,
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
         background: BackgroundTask | None = None,
@@ -97,6 +102,7 @@ class StoredFileResponse(Response):
         self._expires_in = expires_in
         self._max_age = max_age
         self._stable = stable
+        self._front_server = front_server
         self._content_type = content_type
         self.status_code = 200
         self.background = background
@@ -104,11 +110,17 @@ class StoredFileResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
-        url = None if self._mode == "proxy" else await self._presigned_url(scope["method"])
-        if url is None:
-            await self._proxy(scope, receive, send)
-        else:
+        if (
+            self._mode != "redirect"
+            and self._front_server is not None
+            and (local := local_file(self._file)) is not None
+        ):
+            response = await self._handed_over(self._front_server.header(*local))
+            await response(scope, receive, send)
+        elif self._mode != "proxy" and (url := await self._presigned_url(scope["method"])) is not None:
             await self._redirect(url, scope["method"])(scope, receive, send)
+        else:
+            await self._proxy(scope, receive, send)
         if self.background is not None:
             await self.background()
 
@@ -139,6 +151,18 @@ class StoredFileResponse(Response):
         headers = MutableHeaders(raw=list(self.raw_headers))
         headers["cache-control"] = _cache_control(min(self._max_age, int(self._expires_in / 2)))
         return RedirectResponse(url, 307 if method in {"GET", "HEAD"} else 303, headers)
+
+    # ---- by the server in front
+
+    async def _handed_over(self, header: tuple[str, str]) -> Response:
+        """An answer without a body, for a server that puts the file in its place."""
+        info = await self._file.get_info()
+        headers = MutableHeaders(raw=list(self.raw_headers))
+        ours = {"cache-control": _cache_control(self._max_age), **_HARMLESS, **self._about_body(info)}
+        for name, value in ours.items():
+            headers.setdefault(name, value)
+        headers[header[0]] = header[1]
+        return Response(status_code=200, headers=headers)
 
     # ---- proxy
 
