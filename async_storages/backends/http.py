@@ -23,9 +23,15 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from async_storages._deadlines import check_deadline
+from async_storages._secrets import Hidden, without_frames
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
-from async_storages.errors import InvalidArgumentException, StorageClosedException, StorageUnavailableException
+from async_storages.errors import (
+    InvalidArgumentException,
+    StorageClosedException,
+    StorageException,
+    StorageUnavailableException,
+)
 from async_storages.sources import CHUNK_SIZE
 
 __all__ = ["Body", "HttpClient", "HttpOptions", "transfer_errors"]
@@ -99,6 +105,13 @@ class Body(Payload):
         self.was_sent = True
 
 
+class _Response(ClientResponse):
+    """An answer whose repr holds neither its URL nor its headers, which may be secret."""
+
+    def __repr__(self) -> str:
+        return f"<answer {self.status}>"
+
+
 class HttpClient:
     """Sends requests; knows nothing of any protocol above HTTP."""
 
@@ -119,6 +132,7 @@ class HttpClient:
             headers={"Accept-Encoding": "identity"},  # files are wanted as they are stored
             skip_auto_headers=("Content-Type", "User-Agent"),
             cookie_jar=DummyCookieJar(),
+            response_class=_Response,
             auto_decompress=False,
             read_bufsize=CHUNK_SIZE,
         )
@@ -149,6 +163,7 @@ class HttpClient:
         """
         session = await self._sessions.get()
         check_deadline()
+        url = Hidden(url)  # that of an upload's session lets whoever has it write
         with transfer_errors():
             return await session.request(
                 method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
@@ -157,6 +172,8 @@ class HttpClient:
 
 class transfer_errors:  # noqa: N801 - it reads like a function
     """Errors of aiohttp as ours, without their messages, as some hold the URL, and that may be signed.
+
+    Whatever leaves the block, a cancellation as well, leaves aiohttp's frames behind: they hold the request's headers.
 
     Raises:
         StorageUnavailableException: The connection failed or timed out, or what came is not HTTP.
@@ -171,13 +188,23 @@ class transfer_errors:  # noqa: N801 - it reads like a function
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, ClientResponseError):
-            # its repr holds the request's headers, so it is no cause to be shown
-            raise StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})") from None
-        if isinstance(error, TimeoutError):
-            raise StorageUnavailableException(f"no answer in time ({type(error).__name__})") from error
-        if isinstance(error, ClientError | OSError):
-            detail = getattr(error, "strerror", None) or type(error).__name__
-            raise StorageUnavailableException(f"the connection failed ({detail})") from error
-        if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # here, not by the server
-            raise StorageClosedException("the storage was closed meanwhile") from error
+        if error is None or (ours := _ours(without_frames(error))) is None:
+            return
+        # the repr of one holds the request's headers, so it is no cause to be shown
+        cause = None if isinstance(error, ClientResponseError) else error
+        del error
+        raise ours from cause
+
+
+def _ours(error: BaseException) -> StorageException | None:
+    """The error of ours that an error of aiohttp becomes."""
+    if isinstance(error, ClientResponseError):
+        return StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})")
+    if isinstance(error, TimeoutError):
+        return StorageUnavailableException(f"no answer in time ({type(error).__name__})")
+    if isinstance(error, ClientError | OSError):
+        detail = getattr(error, "strerror", None) or type(error).__name__
+        return StorageUnavailableException(f"the connection failed ({detail})")
+    if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # here, not by the server
+        return StorageClosedException("the storage was closed meanwhile")
+    return None

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -74,7 +74,7 @@ class Failure:
 
     status: int
     reason: str = ""
-    message: str = ""
+    message: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, status: int, body: bytes) -> "Failure":

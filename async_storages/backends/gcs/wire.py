@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import ClientResponse
 
+from async_storages._secrets import Hidden, hidden
 from async_storages.backends.gcs.answers import Failure, TokenRefused
 from async_storages.backends.gcs.credentials import CredentialSource
 from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
@@ -156,15 +157,15 @@ class Wire:
         """Send with these headers until answered; with another token, once, where the first is refused."""
 
         async def run(token: str | None) -> Result:
-            authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
+            authorization = {} if token is None else {"Authorization": Hidden(f"Bearer {token}")}
             headers = {**request.headers, **authorization}
             return await self.options.retries.run(lambda: attempt(headers), attempts)
 
-        token = await self._credentials.token()
+        token = hidden(await self._credentials.token())
         try:
             return await run(token)
         except TokenRefused:  # revoked, or old by the server's clock
-            renewed = await self._credentials.token(token)
+            renewed = hidden(await self._credentials.token(token))
             if renewed == token:
                 raise
         return await run(renewed)
@@ -176,6 +177,6 @@ class Wire:
         if response.status < 300 or response.status in request.accepted:
             return response
         async with response:
-            with transfer_errors():
-                body = await response.read()
-        raise Failure.of(response.status, body).error()
+            with transfer_errors():  # no variable holds what was read: it may quote the token
+                failure = Failure.of(response.status, await response.read())
+        raise failure.error()

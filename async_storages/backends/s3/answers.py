@@ -6,7 +6,7 @@ UploadPartCopy, CompleteMultipartUpload, GetBucketLifecycleConfiguration.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
@@ -106,11 +106,12 @@ class Failure:
         condition: The precondition that failed, where the answer says so.
     """
 
+    # what a server says may quote what was sent, signature included
     status: int
-    code: str
-    region: str | None = None
+    code: str = field(repr=False)
+    region: str | None = field(default=None, repr=False)
     time: datetime | None = None
-    condition: str = ""
+    condition: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> "Failure":

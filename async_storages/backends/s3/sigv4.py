@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from async_storages._secrets import Hidden, hidden
 from async_storages.backends.signatures import (
     LONGEST_EXPIRY,
     UNSIGNED_PAYLOAD,
@@ -66,7 +67,7 @@ _OWN_PARAMETERS = frozenset(
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Credentials:
     """An access key. Neither its repr nor a pickle ever holds the secret or the token: pickling is refused.
 
@@ -83,11 +84,15 @@ class Credentials:
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
 
-    def __post_init__(self) -> None:
-        _check_credential("access_key_id", self.access_key_id, _VISIBLE_ASCII.fullmatch)
-        _check_credential("secret_access_key", self.secret_access_key, str.isprintable)
-        if self.session_token is not None:
-            _check_credential("session_token", self.session_token, _VISIBLE_ASCII.fullmatch)
+    def __init__(self, access_key_id: str, secret_access_key: str, session_token: str | None = None) -> None:
+        secret_access_key, session_token = hidden(secret_access_key), hidden(session_token)
+        _check_credential("access_key_id", access_key_id, _VISIBLE_ASCII.fullmatch)
+        _check_credential("secret_access_key", secret_access_key, str.isprintable)
+        if session_token is not None:
+            _check_credential("session_token", session_token, _VISIBLE_ASCII.fullmatch)
+        object.__setattr__(self, "access_key_id", access_key_id)
+        object.__setattr__(self, "secret_access_key", secret_access_key)
+        object.__setattr__(self, "session_token", session_token)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Refused: a pickle in a queue or a cache would hold the secret readably."""
@@ -150,7 +155,7 @@ class Signer:
         signed = signed_headers({**(headers or {}), "host": host, **added}, _NEVER_SIGNED)
         canonical = canonical_end(encode_query(query or {}), signed, payload_hash)
         signature = key.sign_request(timestamp, f"{method}\n{path}\n{canonical}")
-        added["Authorization"] = (
+        added["Authorization"] = Hidden(
             f"{_ALGORITHM} Credential={key.credential}, SignedHeaders={';'.join(signed)}, Signature={signature}"
         )
         return added
@@ -266,7 +271,7 @@ class Signer:
             "x-amz-algorithm": _ALGORITHM,
             "x-amz-credential": signing_key.credential,
             "x-amz-date": timestamp,
-            **self._token("x-amz-security-token"),
+            **{name: str(token) for name, token in self._token("x-amz-security-token").items()},
         }
         policy = encoded_policy(
             now + timedelta(seconds=checked_expiry(expires_in)),

@@ -7,6 +7,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Unpack
 
 from async_storages import naming
+from async_storages._secrets import hidden
 from async_storages._tasks import map_bounded, offload
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cutting import Parts
@@ -104,6 +105,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         read_only: bool = False,
         options: HttpOptions | None = None,
     ) -> None:
+        aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
         self._credentials = _credentials(aws_access_key_id, aws_secret_access_key, aws_session_token, session)
         self._client = S3Client(
             self._credentials,
