@@ -1,6 +1,7 @@
 """Secrets that nobody sees by accident: tracebacks of rich and of Sentry show every variable."""
 
-from typing import SupportsIndex
+from collections.abc import Mapping
+from typing import SupportsIndex, cast
 
 __all__ = ["Hidden", "hidden", "without_frames"]
 
@@ -24,9 +25,20 @@ class Hidden(str):
         return Hidden(super().__getitem__(index))
 
 
-def hidden[Value](value: Value) -> Value | Hidden:
-    """The text hidden; anything else, such as None or a mistake, as it is."""
-    return Hidden(value) if isinstance(value, str) else value
+def hidden[Value](value: Value) -> Value:
+    """A text, or all texts in a list, a tuple or a mapping, hidden; anything else, such as None or a mistake, as it is.
+
+    Whoever is given a secret begins with ``secret = hidden(secret)``, so that no frame of his shows it.
+    """
+    return cast("Value", _hidden(value))
+
+
+def _hidden(value: object) -> object:
+    if isinstance(value, str):
+        return Hidden(value)
+    if isinstance(value, list | tuple):
+        return [_hidden(each) for each in value]
+    return {key: _hidden(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def without_frames[Error: BaseException](error: Error) -> Error:

@@ -9,6 +9,7 @@ from typing import Any
 from itsdangerous import BadData, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from async_storages._secrets import hidden
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 
 __all__ = ["LONGEST_EXPIRY", "TokenSigner", "check_expires_in", "secrets_of", "signing_time"]
@@ -69,6 +70,7 @@ def secrets_of(secret_key: str | Sequence[str]) -> list[str]:
     Raises:
         InvalidArgumentException: No secret, or one that is empty or no str.
     """
+    secret_key = hidden(secret_key)
     keys = [secret_key] if isinstance(secret_key, str) else list(secret_key)
     if not keys or not all(isinstance(key, str) and key for key in keys):
         raise InvalidArgumentException("a secret_key is a str, or several, and never empty")
@@ -87,6 +89,7 @@ class TokenSigner:
     """
 
     def __init__(self, secret_key: str | Sequence[str], purpose: str) -> None:
+        secret_key = hidden(secret_key)
         self._serializer = URLSafeSerializer(
             secrets_of(secret_key), salt=f"async_storages.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
         )
@@ -101,6 +104,7 @@ class TokenSigner:
         Raises:
             AccessDeniedException: It is malformed, altered, made for something else, or has expired.
         """
+        token = hidden(token)
         try:
             _check_spelling(token)
             payload = self._serializer.loads(token)

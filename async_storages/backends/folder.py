@@ -296,7 +296,7 @@ class Folder:
         except FileNotFoundError:
             return False
         except NotADirectoryError as error:
-            raise FileExistsException("a part of the key's folder is a file") from error
+            raise FileExistsException("a part of the key's folder is a file") from _bare(error)
         if stat.S_ISLNK(mode):
             raise _link_in_the_way()
         if stat.S_ISDIR(mode):
@@ -394,12 +394,17 @@ def _translated(missing: type[StorageException] = FileNotFoundException) -> Iter
         raise
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-            raise missing("no such file") from error
+            raise missing("no such file") from _bare(error)
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise AccessDeniedException(f"the file system refused: {error.strerror}") from error
+            raise AccessDeniedException(f"the file system refused: {error.strerror}") from _bare(error)
         if error.errno == errno.ENAMETOOLONG:
-            raise InvalidArgumentException("the key is too long for the file system") from error
-        raise StorageOperationException(f"the file system failed: {error.strerror}") from error
+            raise InvalidArgumentException("the key is too long for the file system") from _bare(error)
+        raise StorageOperationException(f"the file system failed: {error.strerror}") from _bare(error)
+
+
+def _bare(error: OSError) -> OSError:
+    """The same without the path, which may be the signed key of a pending upload, and without frames."""
+    return OSError(error.errno, error.strerror)
 
 
 def _writing() -> AbstractContextManager[None]:

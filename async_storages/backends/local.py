@@ -12,6 +12,7 @@ from typing import Self
 from urllib.parse import quote
 
 from async_storages import naming, sniff
+from async_storages._secrets import hidden
 from async_storages._tasks import offload
 from async_storages.backends.descriptions import Description
 from async_storages.backends.folder import Draft, Folder, version
@@ -97,6 +98,7 @@ class LocalStorage(Storage):
         read_only: bool = False,
         fsync: bool = False,
     ) -> None:
+        secret_key = hidden(secret_key)
         self.root = Path(os.path.abspath(root))  # noqa: PTH100 - links stay, and only `..` is resolved
         self.location = str(self.root)
         self._base_url = _check_base_url(base_url)
@@ -291,6 +293,7 @@ class LocalStorage(Storage):
         Raises:
             AccessDeniedException: The token is malformed, altered, expired, or good for another method or key.
         """
+        token = hidden(token)
         with during("verify_presigned", key):
             if self._signer is None:
                 raise AccessDeniedException("this storage signs nothing")

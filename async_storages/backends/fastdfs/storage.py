@@ -10,6 +10,7 @@ from typing import Any, Unpack, overload
 from urllib.parse import quote, urlencode, urlsplit
 
 from async_storages import ids, naming, sniff
+from async_storages._secrets import hidden
 from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.pool import FastDFSOptions
@@ -85,6 +86,7 @@ class FastDFSStorage(Storage):
         read_only: bool = False,
         options: FastDFSOptions | None = None,
     ) -> None:
+        secret_key = hidden(secret_key)
         given = {
             "tracker_servers": tracker_servers,
             "group": group,
@@ -383,7 +385,7 @@ class FastDFSStorage(Storage):
             raise OperationNotSupportedException("there is no url_base")
         query: dict[str, str | int] = {}
         if self._config.secret_key is not None:
-            secret = self._config.secret_key.get_secret_value()
+            secret = hidden(self._config.secret_key.get_secret_value())
             query = {"token": anti_leech_token(Name.parse(file_id.key).path, secret, made_at), "ts": made_at}
         if filename:
             query["filename"] = naming.clean_filename(filename)

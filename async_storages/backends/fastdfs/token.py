@@ -24,7 +24,6 @@ def anti_leech_token(path: str, secret_key: str, timestamp: int) -> str:
         >>> anti_leech_token("M00/00/20/fwAAAWsCGCKAJhtIAAAAA9er2IM886.log", "FastDFS1234567890", 1700000000)
         '21ccf8723695a2b95be0196420d04dea'
     """
-    hashed = f"{path}{secret_key}{timestamp}".encode()
     if len(path.encode()) + len(secret_key.encode()) + 12 > _LONGEST:
         raise InvalidArgumentException("the id and the secret key are too long for a token")
-    return md5(hashed, usedforsecurity=False).hexdigest()
+    return md5(f"{path}{secret_key}{timestamp}".encode(), usedforsecurity=False).hexdigest()

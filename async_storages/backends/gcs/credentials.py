@@ -28,6 +28,7 @@ from gcloud.aio.auth import AioSession, IamClient, Token
 from gcloud.aio.auth import token as endpoints
 from gcloud.aio.auth.token import TokenResponse, Type
 
+from async_storages._secrets import hidden
 from async_storages._tasks import offload
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
@@ -154,6 +155,7 @@ def credentials_from(
     Raises:
         InvalidArgumentException: More than one of them.
     """
+    service_account_info = hidden(service_account_info)
     if (service_file is not None) + (service_account_info is not None) + anonymous > 1:
         raise InvalidArgumentException("one of service_file, service_account_info and anonymous: there is one account")
     if anonymous:
@@ -288,7 +290,7 @@ def _read(service_file: str | Path | None) -> Mapping[str, Any] | None:
     """What the file holds; by default the one that every tool of Google's finds, None if there is none."""
     path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") or None if service_file is None else service_file
     try:
-        data = json.loads((_of_gcloud() if path is None else Path(path)).read_bytes())
+        data = hidden(json.loads((_of_gcloud() if path is None else Path(path)).read_bytes()))
     except OSError as error:
         if path is None and isinstance(error, FileNotFoundError | NotADirectoryError):
             return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from async_storages import naming
+from async_storages._secrets import hidden
 from async_storages.backends.addresses import Address
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cutting import Parts
@@ -87,6 +88,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         read_only: bool = False,
         options: HttpOptions | None = None,
     ) -> None:
+        service_account_info = hidden(service_account_info)
         options = options or HttpOptions()
         emulator = os.environ.get(_EMULATOR) if endpoint_url is None else None
         is_bare = service_file is None and service_account_info is None

@@ -14,14 +14,16 @@ any other. What nobody attaches is removed by `remove_expired`.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from types import TracebackType
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from async_storages import naming, sniff
+from async_storages._secrets import hidden, without_frames
 from async_storages._tasks import beside
 from async_storages.backends.copies import Announcer
 from async_storages.backends.parts import PartUploads, StoredPart, SupportsPartUploads
@@ -98,6 +100,7 @@ class DirectUploads:
         keep_for: int = 86_400,
         ledger: Announcer | None = None,
     ) -> None:
+        secret_key = hidden(secret_key)
         check_expires_in(expires_in)
         if keep_for < expires_in:
             raise InvalidArgumentException("keep_for is less than expires_in: uploads would be removed while they run")
@@ -135,7 +138,7 @@ class DirectUploads:
             InvalidArgumentException: A PUT without a size.
             OperationNotSupportedException: The storage cannot presign this.
         """
-        with _naming("start_upload", filename):
+        with _naming("start_upload", filename, None):
             if size is not None:
                 self._validator.check_size(size, filename)
             file_id, kind = self._new(filename, owner)
@@ -191,18 +194,20 @@ class DirectUploads:
         Raises:
             StorageException: As for `start`.
         """
-        with _naming("start_upload", filename):
+        with _naming("start_upload", filename, None):
             parts = self._parts()
             file_id, kind = self._new(filename, owner)
             return file_id.key, await parts.begin(file_id, content_type=kind)
 
     async def sign_part(self, key: str, upload_id: str, number: int, *, owner: str | None = None) -> str:
         """The URL to which part `number`, from 1 to 10,000, is sent with PUT."""
+        key = hidden(key)
         with self._pending_file("sign_part", key, owner) as (file_id, _):
             return await self._parts().presign_part(file_id, upload_id, number, self.expires_in)
 
     async def list_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> list[StoredPart]:
         """The parts that have arrived; raises FileNotFoundException if there is no such upload."""
+        key = hidden(key)
         with self._pending_file("list_parts", key, owner) as (file_id, _):
             return await self._parts().parts(file_id, upload_id)
 
@@ -222,12 +227,14 @@ class DirectUploads:
             FileTooLargeException: The file would be larger than is let in.
             InvalidArgumentException: A part is missing, another one, or too small.
         """
+        key = hidden(key)
         with self._pending_file("complete_upload", key, owner) as (file_id, _):
             await self._parts().complete(file_id, upload_id, etags, max_size=self._validator.max_file_size)
             return await self._storage.url(file_id)
 
     async def abort_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> None:
         """Give an upload in parts up; one that is gone is no error."""
+        key = hidden(key)
         with self._pending_file("abort_upload", key, owner) as (file_id, _):
             await self._parts().abort(file_id, upload_id)
 
@@ -237,13 +244,12 @@ class DirectUploads:
             raise OperationNotSupportedException(f"{type(storage).__name__} takes no uploads in parts")
         return storage.part_uploads
 
-    @contextmanager
-    def _pending_file(self, operation: str, key: str, owner: str | None) -> Iterator[tuple[FileId, str]]:
-        """The upload that a client's key means, and the key that it will have."""
-        with _naming(operation, None):
+    def _pending_file(self, operation: str, key: str, owner: str | None) -> "_naming[tuple[FileId, str]]":
+        """The upload that a client's key means, and the key that it will have; in a `with` statement."""
+        key = hidden(key)
+        with _naming(operation, None, None):
             target = self._keys.target(key, owner)
-        with _naming(operation, target):
-            yield self._file_id(key), target
+        return _naming(operation, target, (self._file_id(key), target))
 
     # ---- afterwards
 
@@ -261,6 +267,7 @@ class DirectUploads:
             FileTooLargeException: It is too large; it is removed.
             InvalidFileTypeException: Its content is not let in, or is not what its name says; it is removed.
         """
+        key = hidden(key)
         with self._pending_file("attach", key, owner) as (file_id, target):
             return await promote(self._storage, file_id, target, self._validator, self._ledger)
 
@@ -315,11 +322,26 @@ class DirectUploads:
             yield self
 
 
-@contextmanager
-def _naming(operation: str, shown: str | None) -> Iterator[None]:
-    """Errors name something else than the pending file, whose key holds a signature."""
-    try:
-        yield
-    except StorageException as error:
-        error.operation, error.file_id = operation, shown
-        raise
+class _naming[Value]:  # noqa: N801 - it reads like a function
+    """Errors name something else than the pending file, whose key holds a signature, and leave its frames behind.
+
+    A class, as the context managers of generators put frames back.
+    """
+
+    __slots__ = ("_operation", "_shown", "_value")
+
+    def __init__(self, operation: str, shown: str | None, value: Value) -> None:
+        self._operation = operation
+        self._shown = shown
+        self._value = value
+
+    def __enter__(self) -> Value:
+        """What the block works with."""
+        return self._value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, StorageException):
+            error.operation, error.file_id = self._operation, self._shown
+            without_frames(error)

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from fastapi import APIRouter, Response
 from starlette.requests import Request
 
+from async_storages._secrets import hidden
 from async_storages.backends.local import LocalStorage
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.fastapi.form_reader import FormReader, received
@@ -34,6 +35,7 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
 
     @router.api_route("/{key:path}", methods=["GET", "HEAD"])
     async def read(request: Request, key: str, token: str = "") -> StoredFileResponse:
+        token = hidden(token)
         allowed = storage.verify_presigned(request.method, key, token)
         return StoredFileResponse(
             storage.file(allowed.key),
@@ -46,6 +48,7 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
 
     @router.delete("/{key:path}", status_code=204)
     async def delete(key: str, token: str = "") -> Response:
+        token = hidden(token)
         await storage.delete(storage.verify_presigned("DELETE", key, token).key)
         return Response(status_code=204)
 
@@ -69,6 +72,7 @@ def signed_uploads(storage: LocalStorage) -> APIRouter:
 
     @router.put("/{key:path}")
     async def put(request: Request, key: str, token: str = "") -> Response:
+        token = hidden(token)
         allowed = storage.verify_presigned("PUT", key, token)
         declared = request.headers.get("content-length")  # digits only: servers refuse others
         async with aclosing(received(request)) as content:

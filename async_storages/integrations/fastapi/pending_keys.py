@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from itsdangerous import Signer
 
 from async_storages import naming
+from async_storages._secrets import hidden
 from async_storages.errors import AccessDeniedException
 from async_storages.signing import secrets_of
 
@@ -40,6 +41,7 @@ class PendingKeys:
     """
 
     def __init__(self, secret_key: str | Sequence[str], purpose: str, folder: str) -> None:
+        secret_key = hidden(secret_key)
         salt = f"async_storages.{purpose}"
         self._signer = Signer(secrets_of(secret_key), salt=salt, digest_method=hashlib.sha256)
         self._prefix = f"{folder}/"
@@ -66,6 +68,7 @@ class PendingKeys:
         Raises:
             AccessDeniedException: It is none of these keys, was altered, is another's, or its time is over.
         """
+        key = hidden(key)
         deadline, signature, target = self._parts(key)
         if not self._signer.verify_signature(_claim(target, deadline, owner), signature):
             raise AccessDeniedException("the key was not given to this client")
@@ -84,10 +87,11 @@ class PendingKeys:
             return False
 
     def _parts(self, key: str) -> tuple[int, str, str]:
+        key = hidden(key)
         found = _CLAIMED.fullmatch(key.removeprefix(self._prefix)) if key.startswith(self._prefix) else None
         if found is None:
             raise AccessDeniedException("this is no key of an upload")
-        return int(found[1], 16), found[2], found[3]
+        return int(found[1], 16), hidden(found[2]), found[3]
 
 
 def _claim(target: str, deadline: int, owner: str | None) -> bytes:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Depends, Response
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from async_storages._secrets import hidden
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.fastapi.handlers import problem_responses
@@ -103,6 +104,7 @@ def files_router(
     Example:
         >>> app.include_router(files_router(manager, secret, owner=current_user_id, folder="uploads"))
     """
+    secret_key = hidden(secret_key)
     ids = _ids(secret_key, authorize, expires_in)
     router = APIRouter(prefix=prefix, tags=["files"], responses=problem_responses(400, 403))
 

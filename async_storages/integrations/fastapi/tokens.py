@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from async_storages._secrets import hidden
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.signing import TokenSigner, check_expires_in
@@ -32,6 +33,7 @@ class FileTokens:
     """
 
     def __init__(self, secret_key: str | Sequence[str], *, expires_in: float = 86_400) -> None:
+        secret_key = hidden(secret_key)
         check_expires_in(expires_in)
         self._expires_in = expires_in
         self._signer = TokenSigner(secret_key, "file")
@@ -62,6 +64,7 @@ class FileTokens:
         Raises:
             AccessDeniedException: The token is malformed, altered, expired, for a lesser right, or another's.
         """
+        token = hidden(token)
         payload = self._signer.verify(token)
         if _RIGHTS.index(payload["right"]) < _RIGHTS.index(right):
             raise AccessDeniedException(f"the token lets nobody {right} the file", operation="verify")
