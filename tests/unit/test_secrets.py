@@ -7,6 +7,7 @@ from multidict import CIMultiDict
 from rich.pretty import pretty_repr
 
 from async_storages._secrets import Hidden, without_frames
+from async_storages._secrets import hidden as hidden_of
 
 SECRET = "secret " * 40
 
@@ -55,3 +56,14 @@ def test_errors_that_lead_to_each_other_end():
     one, other = ValueError(), LookupError()
     one.__cause__, other.__cause__ = other, one
     assert without_frames(one) is one
+
+
+@pytest.mark.parametrize("nothing", [None, 5, b"bytes"])
+def test_what_is_no_text_stays_as_it_is(nothing):
+    assert hidden_of(nothing) is nothing
+
+
+def test_texts_within_are_hidden_too():
+    held = hidden_of({"key": SECRET, "list": [SECRET, (SECRET, 1)]})
+    assert held == {"key": SECRET, "list": [SECRET, [SECRET, 1]]}
+    assert "secret" not in repr(held)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
+from async_storages._secrets import hidden
 from async_storages.backends.parts import MAX_PARTS
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.fastapi.direct import DirectUpload, DirectUploads
@@ -27,7 +28,7 @@ __all__ = [
 
 _Number = Annotated[int, Field(ge=1, le=MAX_PARTS, description="Of the part.")]
 _UploadId = Annotated[str, Path(description="The `uploadId` with which the upload began.")]
-_Key = Annotated[str, Query(description="The `key` with which the upload began.")]
+_Key = Annotated[str, Query(description="The `key` with which the upload began."), AfterValidator(hidden)]
 
 
 class FileToUpload(BaseModel):
