@@ -238,31 +238,31 @@ class _Packer:
     """Turns the bytes of a member into those of the archive."""
 
     def __init__(self, member: Member, *, compress: bool) -> None:
-        self._member = member
+        self.member = member
         self._blocks = None if compress or member.is_told else StoredBlocks(member.expected)
         self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS) if compress else None
 
     async def pack(self, chunk: bytes) -> bytes:
         """The next bytes; raises StorageOperationException for more than were announced."""
-        self._member.add(chunk)
+        self.member.add(chunk)
         if self._deflate is not None:
             chunk = await offload(self._deflate.compress, chunk)
         elif self._blocks is not None:
             chunk = self._blocks.pack(chunk)
-        return self._member.packing(chunk)
+        return self.member.packing(chunk)
 
     async def finish(self) -> bytes:
         """The end of the data."""
         if self._deflate is not None:
-            return self._member.packing(await offload(self._deflate.flush))
-        return b"" if self._blocks is None else self._member.packing(self._blocks.finish())
+            return self.member.packing(await offload(self._deflate.flush))
+        return b"" if self._blocks is None else self.member.packing(self._blocks.finish())
 
     async def fill(self) -> AsyncGenerator[bytes]:
         """Zeros for what a failed file's header or block has announced, so that a reader finds what follows."""
-        self._member.damage()
+        self.member.damage()
         missing = 0 if self._blocks is None else self._blocks.open
-        if self._member.is_told:
-            missing = (self._member.expected or 0) - self._member.size
+        if self.member.is_told:
+            missing = (self.member.expected or 0) - self.member.size
         while missing:
             zeros = _ZEROS[:missing]
             missing -= len(zeros)
@@ -293,7 +293,7 @@ async def _member(archive: Archive, opening: _Opening, name: str, failures: list
         async with aclosing(packer.fill()) as filling:
             async for piece in filling:
                 yield piece
-    yield archive.end(member)
+    yield archive.end(packer.member)
 
 
 def _begun(archive: Archive, entry: ZipEntry, name: str, size: int | None, crc32: int | None) -> Member:
