@@ -11,7 +11,6 @@ if review.released:
 
 from dataclasses import dataclass
 
-from async_storages import naming
 from async_storages.backends.copies import Announcer, copied
 from async_storages.errors import during
 from async_storages.files import StoredFile
@@ -57,7 +56,7 @@ async def review(file: StoredFile, scanner: Scanner, *, folder: str = "", ledger
         verdict = await scanner.scan(file)
         if not verdict:
             return Review(verdict)
-        async with copied(file.storage, file, naming.unique_key(file.filename, folder), ledger) as released:
+        async with copied(file.storage, file, file.filename, ledger, folder=folder) as released:
             if _version(await file.get_info()) == scanned:
                 return Review(verdict, released)
             await released.delete()
