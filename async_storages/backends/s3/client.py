@@ -215,6 +215,10 @@ class S3Client:
         with _source_unchanged(is_certain=creation.is_fresh or not creation.condition):
             return await self._writes.send("copy", request, sent, is_done_by, creation)
 
+    async def undo(self, bucket: str, key: str, made: Made, creation: Creation) -> None:
+        """Remove what a request has made, unless it may be somebody else's."""
+        await self._writes.undo(Request(method="DELETE", bucket=bucket, key=key), made, creation)
+
     async def list_objects(self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
         """One page of the keys that begin with `prefix`, up to `most` of them, 1 to 1000."""
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}

@@ -1,7 +1,7 @@
 """Large uploads in parts: a few in flight, bounded memory, nothing left open when they fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import count, repeat
 
@@ -52,7 +52,7 @@ class Multipart:
         key: The target's.
         headers: Of the object: type, metadata, storage class …
         creation: How an object is treated that is there when the parts are put together.
-        check: Called before they are; what it raises ends the upload.
+        checks: Called before they are; what one raises ends the upload.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Multipart:
         *,
         headers: Mapping[str, str],
         creation: Creation,
-        check: Callable[[], Awaitable[object]] | None = None,
+        checks: Iterable[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._client = client
         self._target = (bucket, key)
         self._headers = headers
         self._creation = creation
-        self._check = check
+        self._checks = tuple(checks)
 
     async def upload(self, parts: Parts) -> None:
         """Upload parts that come one by one.
@@ -129,6 +129,6 @@ class Multipart:
         return sent
 
     async def _complete(self, upload_id: str, parts: list[Part]) -> None:
-        if self._check is not None:
-            await self._check()
+        for check in self._checks:
+            await check()
         await self._client.complete_multipart_upload(*self._target, upload_id, parts, creation=self._creation)

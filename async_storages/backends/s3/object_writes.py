@@ -99,13 +99,19 @@ class ObjectWrites:
         return await settled_if_cancelled(
             heard(send, sent, look=look, is_done=lambda made: is_done_by(made.headers)),
             is_without_effect=lambda: not sent.was_sent,
-            undo=(lambda made: self._undo(request, made, creation)) if creation.is_fresh or creation.is_proof else None,
+            undo=(lambda made: self.undo(request, made, creation)) if creation.is_fresh or creation.is_proof else None,
             within=self._wire.options.cleanup_timeout,
         )
 
-    async def _undo(self, request: Request, made: Made, creation: Creation) -> None:
-        """Remove an object that is surely this request's."""
-        if not creation.is_fresh and not await self._is_still(request, made):
+    async def undo(self, request: Request, made: Made, creation: Creation) -> None:
+        """Remove an object, if it is surely what a request has made.
+
+        Args:
+            request: Names it.
+            made: What is known of it.
+            creation: How it was created.
+        """
+        if not creation.is_fresh and not (creation.is_proof and await self._is_still(request, made)):
             return
         try:
             await self._wire.exchange(Request(method="DELETE", bucket=request.bucket, key=request.key))

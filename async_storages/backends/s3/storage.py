@@ -1,7 +1,7 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import batched
@@ -10,8 +10,10 @@ from typing import Any
 from async_storages import naming
 from async_storages._tasks import map_bounded
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
+from async_storages.backends.cleanup import clean_up
 from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions
+from async_storages.backends.refusals import FileChanged
 from async_storages.backends.s3 import objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
@@ -204,9 +206,11 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             await self._client.head_object(self._bucket, key)
             raise FileExistsException("the key is taken")
 
-    def _multipart(self, key: str, headers: Mapping[str, str], creation: Creation) -> Multipart:
-        check = partial(self._check_free, key) if creation.looks else None
-        return Multipart(self._client, self._bucket, key, headers=headers, creation=creation, check=check)
+    def _multipart(
+        self, key: str, headers: Mapping[str, str], creation: Creation, *checks: Callable[[], Awaitable[None]]
+    ) -> Multipart:
+        looks = [partial(self._check_free, key)] if creation.looks else []
+        return Multipart(self._client, self._bucket, key, headers=headers, creation=creation, checks=[*checks, *looks])
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
         return self._client.get_object(self._bucket, key, offset, length, chunk_size=chunk_size)
@@ -279,11 +283,12 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         if size > _LARGEST_AT_ONCE:
             headers = {**described, **self._object_headers}
             creation = await self._creation("complete", target.key, overwrite=overwrite, is_fresh=is_fresh)
-            await self._multipart(target.key, headers, creation).copy(source, size)
+            check = partial(self._check_version, origin.key, found)
+            await self._multipart(target.key, headers, creation, check).copy(source, size)
             return
         creation = await self._creation("copy", target.key, overwrite=overwrite, is_fresh=is_fresh)
         replaced = {} if metadata is None else {"x-amz-metadata-directive": "REPLACE", **described}
-        await self._client.copy_object(
+        made = await self._client.copy_object(
             self._bucket,
             target.key,
             source,
@@ -291,6 +296,25 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             creation=creation,
             is_done_by=lambda made: objects.is_copy(made, found, metadata),
         )
+        is_same = objects.is_copy_of_version(made.headers, made.etag, found)
+        try:
+            if is_same is None and origin.key != target.key:
+                await self._check_version(origin.key, found)
+            elif is_same is False:
+                raise FileChanged("the file was replaced while it was copied")
+        except StorageException as error:
+            undo = self._client.undo(self._bucket, target.key, made, creation)
+            await clean_up(undo, error, within=self._client.wire.options.cleanup_timeout)
+            raise
+
+    async def _check_version(self, key: str, found: Mapping[str, str]) -> None:
+        """See that a file is the version that was copied, where the server may ignore which one was asked for."""
+        if self._client.wire.endpoint(self._bucket).is_aws:
+            return
+        with suppress(FileNotFoundException):
+            if objects.is_unchanged(await self._client.head_object(self._bucket, key), found):
+                return
+        raise FileChanged("the file was replaced or removed while it was copied")
 
     # ---- URLs
 

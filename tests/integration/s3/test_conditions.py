@@ -5,10 +5,13 @@ from contextlib import suppress
 
 import pytest
 
-from async_storages import FileExistsException
+from async_storages import FileExistsException, events, quarantine
+from async_storages.backends.refusals import FileChanged
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.conditions import Support
 from async_storages.backends.s3.probe import ConditionsProbe
+from async_storages.naming import unique_key
+from async_storages.scanning import Clean
 from async_storages.testing.contract.tools import every_cancellation
 from tests.support.s3_kinds import SERVERS, storage_on
 
@@ -94,9 +97,10 @@ async def test_a_cancelled_call_removes_no_file_that_was_there(storage, way):
     await storage.upload(OLD, "file")
     with suppress(FileExistsException):
         await create(storage, "file")  # so that the server is known
-    with pytest.raises(FileExistsException):
+    with suppress(FileExistsException):  # the last one, which is not cancelled
         async for _ in every_cancellation(lambda: create(storage, "file")):
             assert await storage.read("file") == OLD
+    assert await storage.read("file") == OLD
     assert await left_in(storage) == (["file"], [])
 
 
@@ -156,3 +160,63 @@ async def test_a_server_is_tried_once_for_each_bucket(storage):
     other = storage.within("a")
     await other.upload(SMALL, "0", overwrite=False)
     assert len(tried) == 2
+
+
+# ---- the version that is copied
+
+
+REPLACEMENTS = {"small": (SMALL, b"other"), "parts": (LARGE, b"other" + LARGE[5:]), "same": (SMALL, SMALL)}
+
+
+@pytest.mark.parametrize(("content", "other"), REPLACEMENTS.values(), ids=REPLACEMENTS)
+@pytest.mark.parametrize("is_in_parts", [False, True], ids=["at once", "in parts"])
+async def test_a_copy_is_of_the_version_that_was_found_or_none(storage, monkeypatch, content, other, is_in_parts):
+    if is_in_parts:
+        monkeypatch.setattr("async_storages.backends.s3.storage._LARGEST_AT_ONCE", len(content) - 1)
+    await storage.upload(content, "origin")
+    head = storage._client.head_object
+    replaced = []
+
+    async def head_and_replace(bucket, key):
+        found = await head(bucket, key)
+        if key == "origin" and not replaced:
+            replaced.append(await storage.upload(other, "origin"))
+        return found
+
+    monkeypatch.setattr(storage._client, "head_object", head_and_replace)
+    target = unique_key("copy.bin")
+    try:
+        await storage.copy("origin", target, overwrite=False)
+    except FileChanged:
+        assert await left_in(storage) == ([], [])
+    else:
+        assert await storage.read(target) == content
+
+
+async def test_what_is_swapped_only_while_it_is_copied_is_not_released(storage, monkeypatch):
+    """Within the second that servers tell the time in."""
+    monkeypatch.setattr(quarantine, "_version", lambda info: (info.etag, info.file_size))
+    file = await storage.save(SMALL, "a.bin", folder="quarantine")
+    back = []
+
+    class SwapsAfterwards:
+        async def scan(self, scanned):
+            await storage.upload(b"virus", scanned.name)
+            return Clean()
+
+    def swap_back(event):
+        if event.operation == "copy":
+            events.hooks.remove(swap_back)
+            back.append(asyncio.ensure_future(storage.upload(SMALL, file.name)))
+
+    get_info = type(file).get_info
+
+    async def get_info_afterwards(self):
+        await asyncio.gather(*back)
+        return await get_info(self)
+
+    monkeypatch.setattr(type(file), "get_info", get_info_afterwards)
+    events.hooks.append(swap_back)
+    reviewed = await quarantine.review(file, SwapsAfterwards(), folder="released")
+    assert reviewed.released is None
+    assert [key for key in (await left_in(storage))[0] if key.startswith("released/")] == []
