@@ -148,7 +148,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
 
-        A failed write leaves nothing. One that is cancelled in the very end, with `overwrite`, may have been stored.
+        A failed write leaves nothing. One that is cancelled in the very end may have been stored: with `overwrite`, or
+        where the server is known to ignore conditions, so that the file is looked for first (see `S3Storage`).
         """
         with self._operation("write", key) as operation:
             parts = Parts(content, self._part_sizes(await content.measure()))

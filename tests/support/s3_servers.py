@@ -92,7 +92,8 @@ def _minio_gateway(folder: Path, port: int) -> tuple[list[str], dict[str, str]]:
 
 
 def _ministack(folder: Path, port: int) -> tuple[list[str], dict[str, str]]:
-    return [_program("ministack")], {"GATEWAY_PORT": str(port), "HOST": _HOST, "HOME": str(folder)}
+    settings = {"GATEWAY_PORT": str(port), "HOST": _HOST, "HOME": str(folder), "AWS_SECRET_ACCESS_KEY": _KEYS[1]}
+    return [_program("ministack")], settings
 
 
 _COMMANDS = {"moto": _moto, "minio-gateway": _minio_gateway, "ministack": _ministack}

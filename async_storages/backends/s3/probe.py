@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from async_storages.backends.cleanup import begun
+from async_storages.backends.cleanup import begun, settled_if_cancelled
 from async_storages.backends.refusals import HeaderRefused, NoSuchUpload
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.answers import Part
@@ -36,11 +36,15 @@ class ConditionsProbe:
         self._headers = dict(headers or {})
 
     async def creation(self, request: Conditional) -> Support:
-        """Find out what becomes of ``If-None-Match: *`` where an object is there.
+        """Find out what becomes of ``If-None-Match: *`` where an object is there; if cancelled, to the end all the same.
 
         Raises:
             StorageException: The request fails for another reason.
         """
+        found = self._creation(request)  # a server may do what it was asked after what was asked is removed
+        return await settled_if_cancelled(found, is_without_effect=lambda: False, undo=None, within=self._within)
+
+    async def _creation(self, request: Conditional) -> Support:
         async with self._object() as key:
             if request == "put":
                 return await _judged(self._put(key, b"2", _CONDITION))
