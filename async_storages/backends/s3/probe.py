@@ -36,7 +36,9 @@ class ConditionsProbe:
         self._headers = dict(headers or {})
 
     async def creation(self, request: Conditional) -> Support:
-        """Find out what becomes of ``If-None-Match: *`` where an object is there; if cancelled, to the end all the same.
+        """Find out what becomes of ``If-None-Match: *`` where an object is there.
+
+        It goes on to its end when it is cancelled.
 
         Raises:
             StorageException: The request fails for another reason.
