@@ -25,6 +25,7 @@ from async_storages.errors import InvalidArgumentException
 
 __all__ = [
     "Disposition",
+    "UniqueKey",
     "check_key",
     "clean_filename",
     "clean_folder",
@@ -152,7 +153,13 @@ def check_key(key: str, *, operation: str = "upload") -> str:
     return key
 
 
-def unique_key(filename: str, folder: str = "") -> str:
+class UniqueKey(str):
+    """A key that `unique_key` has made: whoever is given it knows that nothing is there."""
+
+    __slots__ = ()
+
+
+def unique_key(filename: str, folder: str = "") -> UniqueKey:
     """A key that no other upload has: ``[folder/]{16 hex digits}_{clean filename}``.
 
     Args:
@@ -178,7 +185,7 @@ def unique_key(filename: str, folder: str = "") -> str:
             operation="unique_key",
             file_id=folder,
         )
-    return key
+    return UniqueKey(key)
 
 
 def original_filename(key: str) -> str:

@@ -9,9 +9,9 @@ if review.released:
 ```
 """
 
+import re
 from dataclasses import dataclass
 
-from async_storages import naming
 from async_storages.backends.copies import Announcer, copied
 from async_storages.errors import during
 from async_storages.files import StoredFile
@@ -19,6 +19,8 @@ from async_storages.models import FileBasicInfo
 from async_storages.scanning import Scanner, Unscanned, Verdict
 
 __all__ = ["Review", "review"]
+
+_MD5 = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,22 @@ async def review(file: StoredFile, scanner: Scanner, *, folder: str = "", ledger
         StorageException: Its storage fails.
     """
     with during("review", file.file_id):
-        scanned = _version(await file.get_info())
+        scanned = await file.get_info()
         verdict = await scanner.scan(file)
         if not verdict:
             return Review(verdict)
-        async with copied(file.storage, file, naming.unique_key(file.filename, folder), ledger) as released:
-            if _version(await file.get_info()) == scanned:
+        async with copied(file.storage, file, file.filename, ledger, folder=folder) as released:
+            is_unchanged = _version(await file.get_info()) == _version(scanned)
+            if is_unchanged and not _differ(scanned, await released.get_info()):
                 return Review(verdict, released)
             await released.delete()
     return Review(Unscanned("the file was replaced while it was scanned"))
+
+
+def _differ(scanned: FileBasicInfo, released: FileBasicInfo) -> bool:
+    """Whether the ETags, being digests, show that a file was replaced and put back within a second."""
+    etags = [info.etag or "" for info in (scanned, released)]
+    return all(map(_MD5.fullmatch, etags)) and etags[0] != etags[1]
 
 
 def _version(info: FileBasicInfo) -> tuple[object, ...]:

@@ -106,8 +106,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """Delete a file; a missing one is no error."""
 
     @abstractmethod
-    async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool) -> None:
-        """Copy the version of a file that was found, with all that describes it."""
+    async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool, is_fresh: bool) -> None:
+        """Copy the version of a file that was found, with all that describes it; `is_fresh` as for `_store`."""
 
     @abstractmethod
     def _part_sizes(self, size: int | None) -> Iterator[int]:
@@ -115,9 +115,9 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     @abstractmethod
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool, is_fresh: bool
     ) -> None:
-        """Store a file whole or not at all, as for `write`."""
+        """Store a file whole or not at all, as for `write`; `is_fresh` says that nobody else can have the key."""
 
     @abstractmethod
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
@@ -148,13 +148,17 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
 
-        A failed write leaves nothing. One that is cancelled in the very end, with `overwrite`, may have been stored.
+        A failed write leaves nothing. One that is cancelled in the very end may have been stored: with `overwrite`, or
+        where the server is known to ignore conditions, so that the file is looked for first (see `S3Storage`).
         """
         with self._operation("write", key) as operation:
             parts = Parts(content, self._part_sizes(await content.measure()))
             kind = await content.content_type()
             async with aclosing(parts):
-                await self._store(operation.file.key, parts, kind, content.metadata, overwrite=overwrite)
+                is_fresh = isinstance(key, naming.UniqueKey)
+                await self._store(
+                    operation.file.key, parts, kind, content.metadata, overwrite=overwrite, is_fresh=is_fresh
+                )
             operation.bytes = content.size or 0
             return str(operation.file)
 
@@ -200,7 +204,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             origin = self.identify(source)
             with during("copy", str(origin)):
                 found = await self._find(origin.key)
-            await self._copy(origin, found, operation.file, overwrite=overwrite)
+            is_fresh = isinstance(target, naming.UniqueKey)
+            await self._copy(origin, found, operation.file, overwrite=overwrite, is_fresh=is_fresh)
             return str(operation.file)
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:

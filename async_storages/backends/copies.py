@@ -5,8 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Protocol
 
 from async_storages.backends.cleanup import clean_up
-from async_storages.errors import OperationNotSupportedException
+from async_storages.errors import FileNotFoundException, OperationNotSupportedException
 from async_storages.files import StoredFile
+from async_storages.naming import unique_key
 from async_storages.storage import FileName, Storage, SupportsCopy
 
 __all__ = ["Announcer", "copied"]
@@ -24,27 +25,34 @@ class Announcer(Protocol):
 
 @asynccontextmanager
 async def copied(
-    storage: Storage, source: FileName, target: str, ledger: Announcer | None
+    storage: Storage, source: FileName, name: str, ledger: Announcer | None, *, folder: str = ""
 ) -> AsyncGenerator[StoredFile]:
     """A copy that nobody else knows, for the block to look at; it is removed if the block raises.
 
+    Its key is made here: nothing can be there before, whatever the server makes of conditions, and what is removed is
+    nobody else's.
+
     Args:
         storage: Holds both.
-        source: The file; the copy is of one version of it.
-        target: A fresh key.
+        source: The file; the copy is of one version of it where the server can tell versions apart.
+        name: What the copy is called.
         ledger: Told of the copy before there is one.
+        folder: Of the copy's key.
 
     Raises:
         FileNotFoundException: There is no source.
-        FileExistsException: The target is taken.
         OperationNotSupportedException: The storage cannot copy.
     """
     if not isinstance(storage, SupportsCopy):
         raise OperationNotSupportedException(f"{type(storage).__name__} cannot copy files")
+    target = unique_key(name, folder)
     async with nullcontext() if ledger is None else ledger.announcing(storage, target):
-        file = StoredFile(await storage.copy(source, target, overwrite=False), storage)
+        file = StoredFile(storage.identify(target), storage)
         try:
+            await storage.copy(source, target, overwrite=False)
             yield file
+        except FileNotFoundException:  # of the source, or of the copy, which is gone then
+            raise
         except BaseException as error:
             await clean_up(file.delete(), error, within=_UNDO_WITHIN)
             raise

@@ -10,6 +10,7 @@ from rich.console import Console
 from async_storages._version import __version__
 from async_storages.cli import alembic_templates
 from async_storages.cli import doctor as doctor_checks
+from async_storages.errors import StorageException
 
 __all__ = ["app"]
 
@@ -38,14 +39,38 @@ def doctor(
     root: Annotated[
         Path | None, typer.Option(help="A folder to use as LocalStorage: a file is written, read and deleted in it.")
     ] = None,
+    s3: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUCKET",
+            help="A bucket whose server is tried: what it makes of conditions, checksums, forms, parts and ranges. "
+            "Credentials are found as AWS's tools find them; 11 MiB are sent, and removed.",
+        ),
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="The bucket's server; AWS by default.")] = None,
+    region: Annotated[str | None, typer.Option(help="The bucket's region.")] = None,
 ) -> None:
-    """Say what is installed, what is missing and how to get it; with --root, try a storage."""
+    """Say what is installed, what is missing and how to get it; with --root or --s3, try a storage."""
     console = Console()
     console.print(doctor_checks.extras_table())
+    if s3 is not None:
+        _try_s3(console, s3, endpoint_url, region)
     if root is not None:
         steps = asyncio.run(doctor_checks.try_storage(root))
         console.print(doctor_checks.steps_table(root, steps))
         raise typer.Exit(0 if all(step.error is None for step in steps) else 1)
+
+
+def _try_s3(console: Console, bucket: str, endpoint_url: str | None, region: str | None) -> None:
+    try:
+        found = asyncio.run(doctor_checks.try_s3(bucket, endpoint_url, region))
+    except StorageException as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(1) from None
+    except ImportError:
+        typer.echo('S3 needs its extra: run  pip install "sqlalchemy-async-storages[s3]"', err=True)
+        raise typer.Exit(1) from None
+    console.print(doctor_checks.capabilities_table(bucket, found))
 
 
 @app.command("alembic-template")

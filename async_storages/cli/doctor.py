@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,7 +14,10 @@ from rich.table import Table
 from async_storages import LocalStorage
 from async_storages.errors import StorageException
 
-__all__ = ["Step", "extras_table", "steps_table", "try_storage"]
+if TYPE_CHECKING:
+    from async_storages.backends.s3.capabilities import Capability
+
+__all__ = ["Step", "capabilities_table", "extras_table", "steps_table", "try_s3", "try_storage"]
 
 DISTRIBUTION = "sqlalchemy-async-storages"
 _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?([^;]*);.*extra == ['\"](\w+)['\"]")
@@ -80,4 +84,26 @@ def steps_table(root: Path, steps: list[Step]) -> Table:
     table = Table("step", "result", title=escape(str(root)), title_justify="left")
     for step in steps:
         table.add_row(step.name, "[green]ok[/]" if step.error is None else f"[red]{escape(str(step.error))}[/]")
+    return table
+
+
+async def try_s3(bucket: str, endpoint_url: str | None, region: str | None) -> "list[Capability]":
+    """Find out what an S3 server does; credentials are found as every AWS tool finds them.
+
+    Raises:
+        StorageException: The server cannot be reached, or refuses everything.
+    """
+    from async_storages.backends.s3.capabilities import capabilities  # noqa: PLC0415 - needs an extra
+    from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415
+
+    async with S3Storage(bucket, endpoint_url=endpoint_url, region_name=region) as storage:
+        await storage.ping()
+        return await capabilities(storage)
+
+
+def capabilities_table(bucket: str, found: "list[Capability]") -> Table:
+    """What the server does, and what could not be found out."""
+    table = Table("capability", "server", title=escape(f"s3:{bucket}"), title_justify="left")
+    for each in found:
+        table.add_row(each.name, f"[red]{escape(each.found)}[/]" if each.is_failure else escape(each.found))
     return table

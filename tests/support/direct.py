@@ -53,6 +53,11 @@ async def client_of(storage, folder_of=(), **options):
 
 
 async def held_by(storage):
+    """The ids of its files, but for the claims that say which uploads were attached."""
+    return [file_id for file_id in await all_of(storage) if "/attached-" not in file_id]
+
+
+async def all_of(storage):
     """The ids of its files."""
     return sorted([info.file_id async for info in storage.list()])
 

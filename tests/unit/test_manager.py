@@ -60,6 +60,7 @@ def test_every_setting_of_s3_reaches_the_storage():
         querystring_auth=True,
         public_url="https://files.example.com",
         storage_class="STANDARD_IA",
+        conditional_writes=False,
     )
     assert config.model_fields_set == set(S3Config.model_fields)
     storage = S3Storage.from_config(config)

@@ -156,7 +156,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         return repeat(upload.PART_SIZE)
 
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool, is_fresh: bool
     ) -> None:
         objects.check_metadata_size(metadata)
         described = {**self._described, "contentType": content_type, "metadata": metadata}
@@ -185,7 +185,9 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
 
     # ---- on the server
 
-    async def _copy(self, origin: FileId, found: StoredObject, target: FileId, *, overwrite: bool) -> None:
+    async def _copy(
+        self, origin: FileId, found: StoredObject, target: FileId, *, overwrite: bool, is_fresh: bool
+    ) -> None:
         described = {**objects.described_as(found), **self._described}
         await self._client.copy(self._bucket, found, target.key, described, overwrite=overwrite)
 

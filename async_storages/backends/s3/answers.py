@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from async_storages.backends.parts import StoredPart
-from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.refusals import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,
@@ -36,6 +36,7 @@ __all__ = [
     "Part",
     "complete_multipart_body",
     "delete_objects_body",
+    "found_text",
     "http_date",
     "is_failure",
     "parse_copied_part",
@@ -91,6 +92,7 @@ _REASONS: dict[str, tuple[type[StorageException], str]] = {
     "NoSuchVersion": (FileNotFoundException, "no such file"),
     "PreconditionFailed": (FileExistsException, "the key is taken"),
 }
+_CONDITIONS = frozenset({"if-none-match", "x-amz-copy-source-if-match"})
 _CODE_OF_STATUS = {403: "AccessDenied", 404: "NoSuchKey", 412: "PreconditionFailed", 416: "InvalidRange"}
 
 
@@ -104,6 +106,7 @@ class Failure:
         region: The region that the bucket is in, where the answer says so.
         time: The server's clock, where the answer says so.
         condition: The precondition that failed, where the answer says so.
+        header: The header that was refused, where the answer says so.
     """
 
     # what a server says may quote what was sent, signature included
@@ -112,6 +115,7 @@ class Failure:
     region: str | None = field(default=None, repr=False)
     time: datetime | None = None
     condition: str = field(default="", repr=False)
+    header: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> "Failure":
@@ -123,6 +127,7 @@ class Failure:
             region=headers.get("x-amz-bucket-region") or fields.get("Region"),
             time=http_date(headers.get("Date", "")),
             condition=fields.get("Condition", ""),
+            header=(fields.get("Header") or fields.get("ArgumentName") or "").lower(),
         )
 
     @property
@@ -144,6 +149,8 @@ class Failure:
             return ChecksumMismatchException(f"the bytes arrived altered ({said})")
         if self.code in _FORBIDDEN or self.status in {401, 403}:
             return AccessDeniedException(f"S3 refused ({said})")
+        if self.status == 501 or self.code == "NotImplemented" or (self.status == 400 and self.header in _CONDITIONS):
+            return HeaderRefused(f"S3 answered {said}", self.header)
         kind = StorageUnavailableException if self.may_pass else StorageOperationException
         return kind(f"S3 answered {said}")
 
@@ -282,6 +289,11 @@ def parse_text(body: bytes, name: str) -> str:
     """
     with _well_formed():
         return _text(ET.fromstring(body), name)  # noqa: S314 - see _fields
+
+
+def found_text(body: bytes, name: str) -> str:
+    """`parse_text`, or nothing where there is none."""
+    return _fields(body).get(name, "")
 
 
 def delete_objects_body(keys: Iterable[str]) -> bytes:

@@ -14,15 +14,14 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
-from async_storages.backends.cleanup import settled_if_cancelled
 from async_storages.backends.download import received
-from async_storages.backends.http import Body
-from async_storages.backends.outcomes import heard
 from async_storages.backends.refusals import FileChanged, NoSuchUpload
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.answers import Failure, Listing, Part
+from async_storages.backends.s3.conditions import REPLACE, ConditionalWrites, Conditions, Creation
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.download import WITH_CHECKSUM, Download
+from async_storages.backends.s3.object_writes import Made, ObjectWrites
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.backends.s3.wire import Request, Wire
 from async_storages.errors import (
@@ -67,14 +66,20 @@ class S3Client:
 
     Args:
         credentials: Where the access key comes from.
+        conditional_writes: What the server makes of conditions: see `Conditions`.
         **options: See `Wire`.
 
     Attributes:
         wire: Addresses, signs and sends.
+        conditions: What is known of the server's conditions.
     """
 
-    def __init__(self, credentials: CredentialSource, **options: Any) -> None:
+    def __init__(
+        self, credentials: CredentialSource, *, conditional_writes: ConditionalWrites = "auto", **options: Any
+    ) -> None:
         self.wire = Wire(credentials, **options)
+        self.conditions = Conditions(conditional_writes, lambda bucket: self.wire.endpoint(bucket).is_aws)
+        self._writes = ObjectWrites(self.wire, self.conditions)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
@@ -82,11 +87,13 @@ class S3Client:
 
     # ---- objects
 
-    async def put_object(self, bucket: str, key: str, body: bytes, *, headers: Headers, overwrite: bool = True) -> None:
+    async def put_object(
+        self, bucket: str, key: str, body: bytes, *, headers: Headers, creation: Creation = REPLACE
+    ) -> None:
         """Store an object of up to 5 GiB.
 
         Raises:
-            FileExistsException: The key is taken and `overwrite` is False.
+            FileExistsException: The key is taken.
             ChecksumMismatchException: Other bytes arrived.
         """
         checksum = _crc32(body)
@@ -95,7 +102,7 @@ class S3Client:
             method="PUT",
             bucket=bucket,
             key=key,
-            headers={**headers, "x-amz-checksum-crc32": checksum, **_condition(overwrite=overwrite)},
+            headers={**headers, "x-amz-checksum-crc32": checksum},
             body=sent,
         )
 
@@ -105,33 +112,8 @@ class S3Client:
                 same and found.get("Content-Length") == str(len(body)) and _metadata_in(found) == _metadata_in(headers)
             )
 
-        _expect_checksum(await self._store(request, sent, is_done_by, overwrite=overwrite), checksum)
-
-    async def _store(
-        self, request: Request, sent: Body, is_done_by: Callable[[Headers], bool], *, overwrite: bool
-    ) -> Headers:
-        """Send what makes an object; if cancelled, wait to see what became of it, and remove what was not there before.
-
-        Args:
-            request: What is sent.
-            sent: Its body.
-            is_done_by: Whether the headers of the object show that it is the one the request makes.
-            overwrite: False says that the request makes a new object, or none.
-        """
-
-        async def send() -> Headers:
-            return (await self.wire.exchange(request)).headers
-
-        async def look(attempts: int | None) -> Headers:
-            head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
-            return (await self.wire.exchange(head, attempts=attempts)).headers
-
-        return await settled_if_cancelled(
-            heard(send, sent, look=look, is_done=is_done_by),
-            is_without_effect=lambda: not sent.was_sent,
-            undo=None if overwrite else lambda _: self.delete_object(request.bucket, str(request.key)),
-            within=self.wire.options.cleanup_timeout,
-        )
+        made = await self._writes.send("put", request, sent, is_done_by, creation)
+        _expect_checksum(made.headers, checksum)
 
     async def head_object(self, bucket: str, key: str) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
@@ -201,9 +183,9 @@ class S3Client:
         source: CopySource,
         *,
         headers: Headers | None = None,
-        overwrite: bool = True,
+        creation: Creation = REPLACE,
         is_done_by: Callable[[Headers], bool],
-    ) -> None:
+    ) -> Made:
         """Copy an object of up to 5 GiB on the server.
 
         Args:
@@ -211,11 +193,14 @@ class S3Client:
             key: The target's.
             source: What is copied.
             headers: Of the copy, besides ``x-amz-metadata-directive: REPLACE``; by default those of the source.
-            overwrite: False refuses a key that is taken.
+            creation: How an object is treated that is there.
             is_done_by: Whether the headers of the target show that it is the copy, if no answer comes.
 
+        Returns:
+            The copy, of whichever version where the server ignores the condition on the source.
+
         Raises:
-            FileExistsException: The key is taken and `overwrite` is False.
+            FileExistsException: The key is taken.
             FileChanged: The source is another version by now.
         """
         sent = self.wire.body(b"")
@@ -223,12 +208,16 @@ class S3Client:
             method="PUT",
             bucket=bucket,
             key=key,
-            headers={**(headers or {}), **source.headers, **_condition(overwrite=overwrite)},
+            headers={**(headers or {}), **source.headers},
             body=sent,
             may_fail_late=True,
         )
-        with _source_unchanged(is_certain=overwrite):
-            await self._store(request, sent, is_done_by, overwrite=overwrite)
+        with _source_unchanged(is_certain=creation.is_fresh or not creation.condition):
+            return await self._writes.send("copy", request, sent, is_done_by, creation)
+
+    async def undo(self, bucket: str, key: str, made: Made, creation: Creation) -> None:
+        """Remove what a request has made, unless it may be somebody else's."""
+        await self._writes.undo(Request(method="DELETE", bucket=bucket, key=key), made, creation)
 
     async def list_objects(self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
         """One page of the keys that begin with `prefix`, up to `most` of them, 1 to 1000."""
@@ -242,7 +231,7 @@ class S3Client:
     # ---- multipart uploads
 
     async def create_multipart_upload(
-        self, bucket: str, key: str, *, headers: Headers, overwrite: bool = True, checksum: bool = True
+        self, bucket: str, key: str, *, headers: Headers, is_fresh: bool = False, checksum: bool = True
     ) -> str:
         """Begin a multipart upload.
 
@@ -250,8 +239,8 @@ class S3Client:
             bucket: The target's.
             key: The target's.
             headers: Of the object: type, metadata, storage class …
-            overwrite: False says that nobody else uploads to this key: further uploads to it are aborted then, if the
-                answer to their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
+            is_fresh: Whether nobody else uploads to this key: further uploads to it are aborted then, if the answer to
+                their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
             checksum: Whether the parts are kept with their CRC32, and named with it when they are put together.
 
         Returns:
@@ -269,10 +258,10 @@ class S3Client:
         try:
             upload_id = answers.parse_text((await self.wire.exchange(request)).body, "UploadId")
         except StorageOperationException:  # one may have begun all the same
-            if not overwrite:
+            if is_fresh:
                 await self._abort_all_but(bucket, key, None)
             raise
-        if sent.times_sent > 1 and not overwrite:
+        if sent.times_sent > 1 and is_fresh:
             await self._abort_all_but(bucket, key, upload_id)
         return upload_id
 
@@ -319,12 +308,12 @@ class S3Client:
         return answers.parse_copied_part(number, answer.body)
 
     async def complete_multipart_upload(
-        self, bucket: str, key: str, upload_id: str, parts: Iterable[Part], *, overwrite: bool = True
+        self, bucket: str, key: str, upload_id: str, parts: Iterable[Part], *, creation: Creation = REPLACE
     ) -> None:
         """Put the parts together.
 
         Raises:
-            FileExistsException: The key is taken and `overwrite` is False.
+            FileExistsException: The key is taken.
             NoSuchUpload: It was aborted, or has expired.
         """
         ordered = sorted(parts, key=lambda part: part.number)
@@ -335,11 +324,11 @@ class S3Client:
             bucket=bucket,
             key=key,
             query={"uploadId": upload_id},
-            headers={"Content-Type": "application/xml", **_condition(overwrite=overwrite)},
+            headers={"Content-Type": "application/xml"},
             body=sent,
             may_fail_late=True,
         )
-        await self._store(request, sent, lambda found: _etag(found) == etag, overwrite=overwrite)
+        await self._writes.send("complete", request, sent, lambda found: _etag(found) == etag, creation)
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Give a multipart upload up and free its parts; one that is gone is no error."""
@@ -362,10 +351,6 @@ def _source_unchanged(*, is_certain: bool) -> Iterator[None]:
         if is_certain:
             raise FileChanged("the file was replaced while it was copied") from error
         raise
-
-
-def _condition(*, overwrite: bool) -> Headers:
-    return {} if overwrite else {"If-None-Match": "*"}
 
 
 def _expect_checksum(answered: Headers, ours: str) -> None:

@@ -38,6 +38,8 @@ _DOMAINS = {
     "us-isof-": "csp.hci.ic.gov",
 }
 
+_AWS = tuple(f".{domain}" for domain in ("amazonaws.com", *_DOMAINS.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -94,6 +96,11 @@ class Endpoint:
     def host(self) -> str:
         """The Host header."""
         return self.origin.partition("://")[2]
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether it is AWS itself, by its name."""
+        return f".{self.host.partition(':')[0]}".endswith(_AWS)
 
     @property
     def bucket_path(self) -> str:

@@ -1,7 +1,7 @@
 """Large uploads in parts: a few in flight, bounded memory, nothing left open when they fail."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import count, repeat
 
@@ -10,6 +10,7 @@ from async_storages.backends.cleanup import begun
 from async_storages.backends.cutting import Parts
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
+from async_storages.backends.s3.conditions import Creation
 from async_storages.errors import FileTooLargeException
 
 __all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
@@ -50,14 +51,25 @@ class Multipart:
         bucket: The target's.
         key: The target's.
         headers: Of the object: type, metadata, storage class …
-        overwrite: False refuses a key that is taken, when the parts are put together.
+        creation: How an object is treated that is there when the parts are put together.
+        checks: Called before they are; what one raises ends the upload.
     """
 
-    def __init__(self, client: S3Client, bucket: str, key: str, *, headers: Mapping[str, str], overwrite: bool) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        key: str,
+        *,
+        headers: Mapping[str, str],
+        creation: Creation,
+        checks: Iterable[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
         self._client = client
         self._target = (bucket, key)
         self._headers = headers
-        self._overwrite = overwrite
+        self._creation = creation
+        self._checks = tuple(checks)
 
     async def upload(self, parts: Parts) -> None:
         """Upload parts that come one by one.
@@ -86,8 +98,9 @@ class Multipart:
 
     def _begun(self) -> AbstractAsyncContextManager[str]:
         """The id of an upload that is aborted where the block is left by an error."""
+        is_fresh = self._creation.is_fresh
         return begun(
-            self._client.create_multipart_upload(*self._target, headers=self._headers, overwrite=self._overwrite),
+            self._client.create_multipart_upload(*self._target, headers=self._headers, is_fresh=is_fresh),
             lambda upload_id: self._client.abort_multipart_upload(*self._target, upload_id),
             within=self._client.wire.options.cleanup_timeout,
         )
@@ -116,4 +129,6 @@ class Multipart:
         return sent
 
     async def _complete(self, upload_id: str, parts: list[Part]) -> None:
-        await self._client.complete_multipart_upload(*self._target, upload_id, parts, overwrite=self._overwrite)
+        for check in self._checks:
+            await check()
+        await self._client.complete_multipart_upload(*self._target, upload_id, parts, creation=self._creation)

@@ -1,6 +1,7 @@
 """What S3's headers and listings say of a file, and which headers say it to S3. Pure."""
 
 import base64
+import re
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -11,8 +12,18 @@ from async_storages.errors import StorageOperationException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 
-__all__ = ["described_headers", "info_of", "is_copy", "listed_info", "metadata_headers", "size_of"]
+__all__ = [
+    "described_headers",
+    "info_of",
+    "is_copy",
+    "is_copy_of_version",
+    "is_unchanged",
+    "listed_info",
+    "metadata_headers",
+    "size_of",
+]
 
+_MD5 = re.compile("[0-9a-f]{32}")
 _METADATA = "x-amz-meta-"
 _KEPT = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires")
 """What describes a file beside its metadata."""
@@ -36,6 +47,34 @@ def is_copy(made: Mapping[str, str], origin: Mapping[str, str], metadata: Mappin
     if metadata is not None:
         return _metadata_of(made) == metadata
     return any(name in made and made[name] == origin.get(name) for name in ("ETag", "x-amz-checksum-crc32"))
+
+
+def is_copy_of_version(made: Mapping[str, str], etag: str, origin: Mapping[str, str]) -> bool | None:
+    """Whether a new copy is of the version that was found, going by their ETags; None where these do not tell.
+
+    They do where both are the MD5 of the content: not of an upload in parts, nor encrypted by another key than S3's.
+
+    Args:
+        made: What was answered of the copy.
+        etag: The copy's.
+        origin: What was found before.
+    """
+    theirs = origin.get("ETag", "").strip('"')
+    if etag and etag == theirs:
+        return True
+    are_digests = _MD5.fullmatch(etag) and _MD5.fullmatch(theirs)
+    return False if are_digests and not (_is_opaque(made) or _is_opaque(origin)) else None
+
+
+def is_unchanged(now: Mapping[str, str], before: Mapping[str, str]) -> bool:
+    """Whether two looks at an object are at one version, as far as can be told."""
+    return all(now.get(name) == before.get(name) for name in ("ETag", "Last-Modified", "Content-Length"))
+
+
+def _is_opaque(headers: Mapping[str, str]) -> bool:
+    """Whether an object is encrypted so that its ETag is no digest of the content."""
+    encryption = headers.get("x-amz-server-side-encryption", "AES256")
+    return encryption != "AES256" or "x-amz-server-side-encryption-customer-algorithm" in headers
 
 
 def size_of(found: Mapping[str, str]) -> int:

@@ -1,8 +1,10 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -10,22 +12,32 @@ from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages._tasks import map_bounded, offload
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
+from async_storages.backends.cleanup import clean_up
 from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions
+from async_storages.backends.refusals import FileChanged
 from async_storages.backends.s3 import objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.client import CopySource, S3Client
+from async_storages.backends.s3.conditions import Conditional, ConditionalWrites, Creation
 from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
 from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
 from async_storages.backends.s3.multipart import Multipart, part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
+from async_storages.backends.s3.probe import ConditionsProbe
 from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.backends.signatures import answer_query, check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
-from async_storages.errors import InvalidArgumentException, StorageException, during
+from async_storages.errors import (
+    FileExistsException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageException,
+    during,
+)
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
@@ -71,6 +83,14 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         options: Time-outs, pool and retries.
+        conditional_writes: What the server makes of ``If-None-Match: *``, by which `overwrite=False` refuses a key that
+            is taken. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
+            Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS): then `overwrite=False` looks for the file
+            first, which races: of two who create one key at once both may succeed, the later one replacing the file of
+            the other. ``"auto"``: the first call with `overwrite=False` finds it out, by a few requests on objects of
+            its own, once for each bucket; AWS is known. Where the header is ignored it looks first, with a warning
+            in the log; where it is refused, that is an error that says so. `save`, whose keys are new, never asks and
+            works everywhere.
 
     Raises:
         InvalidArgumentException: An option that cannot be right.
@@ -104,6 +124,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         name: str | None = None,
         read_only: bool = False,
         options: HttpOptions | None = None,
+        conditional_writes: ConditionalWrites = "auto",
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
         self._credentials = _credentials(aws_access_key_id, aws_secret_access_key, aws_session_token, session)
@@ -114,6 +135,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             addressing_style=addressing_style,
             use_ssl=use_ssl,
             options=options,
+            conditional_writes=conditional_writes,
         )
         self._public_url = public_url
         self._cloudfront = cloudfront
@@ -168,14 +190,40 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return part_sizes(size)
 
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool, is_fresh: bool
     ) -> None:
         described = {"Content-Type": content_type, **objects.metadata_headers(metadata)}
         headers = {**self._object_headers, **described}
         if await parts.are_one():
-            await self._client.put_object(self._bucket, key, await parts.next(), headers=headers, overwrite=overwrite)
+            creation = await self._creation("put", key, overwrite=overwrite, is_fresh=is_fresh)
+            await self._client.put_object(self._bucket, key, await parts.next(), headers=headers, creation=creation)
         else:
-            await Multipart(self._client, self._bucket, key, headers=headers, overwrite=overwrite).upload(parts)
+            creation = await self._creation("complete", key, overwrite=overwrite, is_fresh=is_fresh)
+            await self._multipart(key, headers, creation).upload(parts)
+
+    async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
+        """How a file is created; raises FileExistsException where it is looked for first, and is there."""
+        creation = await self._client.conditions.creation(
+            self._bucket,
+            request,
+            ConditionsProbe(self._client.wire, self._bucket, self._prefix, self._object_headers).creation,
+            overwrite=overwrite,
+            is_fresh=is_fresh,
+        )
+        if creation.looks:
+            await self._check_free(key)
+        return creation
+
+    async def _check_free(self, key: str) -> None:
+        with suppress(FileNotFoundException):
+            await self._client.head_object(self._bucket, key)
+            raise FileExistsException("the key is taken")
+
+    def _multipart(
+        self, key: str, headers: Mapping[str, str], creation: Creation, *checks: Callable[[], Awaitable[None]]
+    ) -> Multipart:
+        looks = [partial(self._check_free, key)] if creation.looks else []
+        return Multipart(self._client, self._bucket, key, headers=headers, creation=creation, checks=[*checks, *looks])
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
         return self._client.get_object(self._bucket, key, offset, length, chunk_size=chunk_size)
@@ -239,6 +287,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         target: FileId,
         *,
         overwrite: bool = True,
+        is_fresh: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         source = CopySource(self._bucket, origin.key, found.get("ETag"))
@@ -246,18 +295,39 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         described = objects.described_headers(found, metadata)
         if size > _LARGEST_AT_ONCE:
             headers = {**described, **self._object_headers}
-            upload = Multipart(self._client, self._bucket, target.key, headers=headers, overwrite=overwrite)
-            await upload.copy(source, size)
+            creation = await self._creation("complete", target.key, overwrite=overwrite, is_fresh=is_fresh)
+            check = partial(self._check_version, origin.key, found)
+            await self._multipart(target.key, headers, creation, check).copy(source, size)
             return
+        creation = await self._creation("copy", target.key, overwrite=overwrite, is_fresh=is_fresh)
         replaced = {} if metadata is None else {"x-amz-metadata-directive": "REPLACE", **described}
-        await self._client.copy_object(
+        made = await self._client.copy_object(
             self._bucket,
             target.key,
             source,
             headers={**replaced, **self._object_headers},
-            overwrite=overwrite,
+            creation=creation,
             is_done_by=lambda made: objects.is_copy(made, found, metadata),
         )
+        is_same = objects.is_copy_of_version(made.headers, made.etag, found)
+        try:
+            if is_same is None and origin.key != target.key:
+                await self._check_version(origin.key, found)
+            elif is_same is False:
+                raise FileChanged("the file was replaced while it was copied")
+        except StorageException as error:
+            undo = self._client.undo(self._bucket, target.key, made, creation)
+            await clean_up(undo, error, within=self._client.wire.options.cleanup_timeout)
+            raise
+
+    async def _check_version(self, key: str, found: Mapping[str, str]) -> None:
+        """See that a file is the version that was copied, where the server may ignore which one was asked for."""
+        if self._client.wire.endpoint(self._bucket).is_aws:
+            return
+        with suppress(FileNotFoundException):
+            if objects.is_unchanged(await self._client.head_object(self._bucket, key), found):
+                return
+        raise FileChanged("the file was replaced or removed while it was copied")
 
     # ---- URLs
 

@@ -32,6 +32,7 @@ from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.integrations.fastapi.pending_keys import PendingKeys
 from async_storages.integrations.fastapi.promotion import promote
+from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload
 from async_storages.signing import check_expires_in
 from async_storages.storage import Storage, SupportsDirectUpload, SupportsList
 from async_storages.validation import FileValidatorImpl
@@ -79,7 +80,7 @@ class DirectUploads:
         expires_in: Seconds in which an upload must begin, 1 to 604,800.
         keep_for: Seconds in which it must be attached, not less; then it may be removed.
         ledger: Told of each file before it is attached, so that none is left when the process dies before a row names
-            it: a `FileLedger`.
+            it, and of each upload that is attached, so that none is twice: a `FileLedger`.
 
     Attributes:
         expires_in: As given.
@@ -112,6 +113,7 @@ class DirectUploads:
         self._keep_for = keep_for
         self._ledger = ledger
         root = storage.identify(pending)
+        self._root = root.key
         self._keys = PendingKeys(secret_key, f"direct upload {root} {folder}", root.key)
 
     # ---- one request
@@ -245,7 +247,7 @@ class DirectUploads:
         return storage.part_uploads
 
     def _pending_file(self, operation: str, key: str, owner: str | None) -> "_naming[tuple[FileId, str]]":
-        """The upload that a client's key means, and the key that it will have; in a `with` statement."""
+        """The upload that a client's key means, and the folder and name that it began with; in a `with` statement."""
         key = hidden(key)
         with _naming(operation, None, None):
             target = self._keys.target(key, owner)
@@ -253,23 +255,42 @@ class DirectUploads:
 
     # ---- afterwards
 
-    async def attach(self, key: str, *, owner: str | None = None) -> StoredFile:
+    async def attach(self, key: str, *, owner: str | None = None, claim: Claim | None = None) -> StoredFile:
         """Make a file of an upload, once: what it then is may be put into a column.
+
+        The file gets a key of its own, and is looked at there, where no client can write: on no server can a client
+        replace or remove a file that is attached, whatever it sends to its URL again. An upload is attached once,
+        although its URL takes another file until it expires: a claim that is kept until the time to attach is over
+        says so, in the ledger, else as a small object beside the upload. The latter asks of the server that a listing
+        holds what was written before it; where it does not, two attaches at once may both succeed, and make two files.
 
         Args:
             key: As the client hands it back.
             owner: Who the client is.
+            claim: Decides in the place of these claims whether this is the first attach. It is called before anything
+                is copied, with 64 hexadecimal digits that are the same each time the upload is attached, and raises
+                what `attach` then raises, as an INSERT does into a table with a unique column: so the upload is used
+                up when your transaction is committed. What it lets pass becomes a file of its own each time.
 
         Raises:
             AccessDeniedException: The key was altered, is another's, or its time is over.
             FileNotFoundException: Nothing was uploaded, or it was attached before.
-            FileExistsException: It is being attached at this moment.
+            FileExistsException: It was attached before and uploaded again, or is being attached at this moment.
             FileTooLargeException: It is too large; it is removed.
             InvalidFileTypeException: Its content is not let in, or is not what its name says; it is removed.
+            OperationNotSupportedException: The storage cannot copy; or not list, with neither a ledger nor `claim`.
         """
         key = hidden(key)
         with self._pending_file("attach", key, owner) as (file_id, target):
-            return await promote(self._storage, file_id, target, self._validator, self._ledger)
+            folder, _, name = target.rpartition("/")
+            upload = PendingUpload(
+                file_id,
+                folder=folder,
+                name=naming.original_filename(name),
+                claims=self._keys.claims(key).removeprefix(self._root.removesuffix(self._pending)),
+                seconds=self._keys.seconds_left(key),
+            )
+            return await promote(self._storage, upload, self._validator, self._ledger, claim)
 
     async def remove_expired(self) -> int:
         """Remove what nobody has attached in time, uploads in parts included; returns how many there were.
@@ -284,9 +305,9 @@ class DirectUploads:
             raise OperationNotSupportedException(f"{type(storage).__name__} cannot list its files")
         aborted = await self._abort_expired()
         listed = storage.list(f"{self._pending}/")
-        expired = [info.file_id async for info in listed if self._is_over(FileId.parse(info.file_id))]
+        expired = [file_id async for info in listed if self._is_over(file_id := FileId.parse(info.file_id))]
         await storage.delete_many(expired)
-        return aborted + len(expired)
+        return aborted + sum(not self._keys.is_claim(file_id.key) for file_id in expired)
 
     async def _abort_expired(self) -> int:
         if not self.takes_parts:

@@ -3,7 +3,7 @@
 ```
 pending/ 6921c0de.Zk3…Q /photos/5f0c7a4be11c9d20_cat.jpg
   |          |      |        |
-folder   deadline  HMAC   the key it will have
+folder   deadline  HMAC   the folder and the name it will have
 ```
 
 The key is its own token: it proves that it was given out here, to whom, and until when it may be attached. So uploaders
@@ -26,6 +26,9 @@ from async_storages.signing import secrets_of
 __all__ = ["PendingKeys"]
 
 _CLAIMED = re.compile(r"([1-9a-f][0-9a-f]{7,9})\.([\w-]{43})/(.+)", re.ASCII)
+
+_CLAIM = "attached-"
+"""What the names of claims begin with."""
 
 
 class PendingKeys:
@@ -50,7 +53,7 @@ class PendingKeys:
         """The full key that a file is uploaded to.
 
         Args:
-            target: The key that it will have.
+            target: The folder and the name that it will have, made unique.
             owner: Who may attach it; None for whoever knows the key.
             keep_for: Seconds until which that must have happened.
         """
@@ -59,7 +62,7 @@ class PendingKeys:
         return naming.check_key(f"{self._prefix}{deadline:x}.{signature}/{target}")
 
     def target(self, key: str, owner: str | None) -> str:
-        """The key that the file will have.
+        """The folder and the name that the file will have.
 
         Args:
             key: As a client sent it.
@@ -76,10 +79,23 @@ class PendingKeys:
             raise AccessDeniedException("the time to attach the upload is over")
         return target
 
+    def seconds_left(self, key: str) -> float:
+        """The time until the deadline of a key that `target` takes."""
+        return self._parts(key)[0] - time.time()
+
+    def claims(self, key: str) -> str:
+        """What the full keys of the claims beside a file begin with: see `upload_claims`."""
+        folder, _, _ = key.removeprefix(self._prefix).partition("/")
+        return f"{self._prefix}{folder}/{_CLAIM}"
+
+    def is_claim(self, key: str) -> bool:
+        """Whether a full key is that of a claim."""
+        return key.startswith(self.claims(key))
+
     def is_over(self, key: str) -> bool:
         """Whether the time of a key is over, going by what it says; False for what is none of these keys.
 
-        What lies in the same folders, such as the parts of an upload, is over with it.
+        What lies in the same folders, such as the parts of an upload and its claims, is over with it.
         """
         try:
             return self._parts(key)[0] < time.time()

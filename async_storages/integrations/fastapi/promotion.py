@@ -7,8 +7,8 @@ from async_storages.backends.cleanup import clean_up
 from async_storages.backends.copies import Announcer, copied
 from async_storages.errors import FileTooLargeException, InvalidFileTypeException
 from async_storages.files import StoredFile
-from async_storages.ids import FileId
 from async_storages.images.probe import ImageSize, StreamProbe
+from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload, claimed
 from async_storages.storage import Storage
 from async_storages.validation import FileValidatorImpl
 
@@ -21,35 +21,42 @@ _UNDO_WITHIN = 30.0  # seconds
 
 
 async def promote(
-    storage: Storage, pending: FileId, target: str, validator: FileValidatorImpl, ledger: Announcer | None = None
+    storage: Storage,
+    upload: PendingUpload,
+    validator: FileValidatorImpl,
+    ledger: Announcer | None = None,
+    claim: Claim | None = None,
 ) -> StoredFile:
-    """Give an upload its place, if it is what is let in; the pending file is gone then.
+    """Make a file of an upload, if it is what is let in; the pending file is gone then.
 
-    The client's URL may still replace the pending file. So what is checked is the copy, which nobody but us can write:
-    of the version that was found, as `copy` sees to (``x-amz-copy-source-if-match`` on S3). No second attempt passes:
-    its target is taken, or its upload is gone.
+    It is safe whatever the server makes of conditions. The client's URL may replace the pending file at any moment: so
+    what is checked is the copy, which nobody but us can write. The copy has a key that was made for this one attempt:
+    so nothing that is there is replaced by it, and nothing else is removed where the attempt fails.
 
     Args:
         storage: Holds both.
-        pending: The upload.
-        target: The key that it will have.
+        upload: The upload.
         validator: What is let in.
         ledger: Told of the file before it is there.
+        claim: Says whether the upload was attached before: see `claimed`.
 
     Raises:
-        FileNotFoundException: Nothing was uploaded, or it has its place already.
-        FileExistsException: It is getting its place at this moment.
+        FileNotFoundException: Nothing was uploaded, or it has been attached.
+        FileExistsException: It has been attached and uploaded again, or is being attached at this moment.
         FileTooLargeException: It is too large; it is removed.
         InvalidFileTypeException: Its name or content is not let in, or they do not agree; it is removed.
-        OperationNotSupportedException: The storage cannot copy.
+        OperationNotSupportedException: The storage cannot copy, or not list.
     """
     try:
-        await _check_size(storage.file(pending), validator)  # spares copying what is too large
-        async with copied(storage, pending, target, ledger) as file:
+        await _check_size(storage.file(upload.file), validator)  # spares copying what is too large
+        async with (
+            claimed(storage, upload, ledger, claim),
+            copied(storage, upload.file, upload.name, ledger, folder=upload.folder) as file,
+        ):
             await _check(file, validator)
-            await storage.delete(pending)
+            await storage.delete(upload.file)
     except (FileTooLargeException, InvalidFileTypeException) as error:
-        await clean_up(storage.delete(pending), error, within=_UNDO_WITHIN)
+        await clean_up(storage.delete(upload.file), error, within=_UNDO_WITHIN)
         raise
     return file
 

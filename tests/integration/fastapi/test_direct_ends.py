@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import count
@@ -9,13 +10,22 @@ from itertools import count
 import pytest
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from async_storages import LocalStorage, StorageException, StorageUnavailableException, StoredFile, events, registry
+from async_storages import (
+    LocalStorage,
+    OperationNotSupportedException,
+    StorageException,
+    StorageUnavailableException,
+    StoredFile,
+    events,
+    registry,
+)
 from async_storages.integrations.fastapi.direct import DirectUploads
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.quarantine import review
 from async_storages.scanning import Clean
 from async_storages.testing.contract.tools import cancelled_at, in_child
-from tests.support.direct import PNG, SECRET, a_day_later, by_form, client_of, held_by
+from tests.support.direct import PNG, SECRET, a_day_later, all_of, by_form, client_of, held_by
 from tests.support.ledgers import settle
 from tests.support.patience import HANGS
 from tests.support.tracked import Base, Book
@@ -43,8 +53,74 @@ async def test_an_attach_that_is_cancelled_anywhere_leaves_no_file(storage):
             if not await cancelled_at(suspension, uploads.attach(key)):
                 break
             assert await outside_of("pending", storage) == []
+            assert [file_id for file_id in await all_of(storage) if "/attached-" in file_id] == []
         assert suspension > 3
         assert len(await outside_of("pending", storage)) == 1
+
+
+async def test_an_attach_that_is_cancelled_anywhere_leaves_no_claim_in_a_ledger(tmp_path):
+    async with running_on(tmp_path) as (storage, ledger):
+        uploads = DirectUploads(storage, SECRET, folder="photos", ledger=ledger)
+        for suspension in count():
+            key = await sent(storage, uploads)
+            if not await cancelled_at(suspension, uploads.attach(key)):
+                break
+            assert await claims_in(ledger, key) == set()
+        assert await claims_in(ledger, key) == {f"file:{key}"}
+        assert await all_of(storage) == await held_by(storage)
+
+
+async def claims_in(ledger, key):
+    databases = ledger._databases
+    return await databases.run_journal(journal.known, databases.journal_table, [f"file:{key}"])
+
+
+async def test_what_was_sent_again_after_it_was_attached_is_removed_by_the_ledger(tmp_path):
+    async with running_on(tmp_path) as (storage, ledger):
+        uploads = DirectUploads(storage, SECRET, folder="photos", ledger=ledger)
+        key = await sent(storage, uploads)
+        attached = await uploads.attach(key)
+        await ledger.pin(attached)
+        await storage.upload(PNG, key)
+        await settle(ledger)
+        assert await outside_of("async-storages-ledger", storage) == [attached.file_id]
+        assert await claims_in(ledger, key) == set()
+
+
+class Unlistable(LocalStorage):
+    """Cannot be listed."""
+
+    list = None
+
+
+async def test_a_storage_that_cannot_be_listed_needs_another_way_to_claim_uploads(tmp_path):
+    async with Unlistable(tmp_path / "files", base_url="/stored", secret_key=SECRET) as storage:
+        uploads = DirectUploads(storage, SECRET)
+        key, names = await sent(storage, uploads), []
+
+        async def claim(name):
+            names.append(name)
+
+        with pytest.raises(OperationNotSupportedException, match="claim="):
+            await uploads.attach(key)
+        assert await (await uploads.attach(key, claim=claim)).read() == PNG
+        await storage.upload(PNG, key)
+        await uploads.attach(key, claim=claim)
+        assert len(names) == 2
+        assert len({*names}) == 1
+        assert re.fullmatch("[0-9a-f]{64}", names[0])
+
+
+async def test_what_a_claim_raises_ends_the_attach_before_anything_is_copied(storage):
+    async def claim(_name):
+        raise LookupError("it was attached before")
+
+    async with storage:
+        uploads = DirectUploads(storage, SECRET, folder="photos")
+        key = await sent(storage, uploads)
+        with pytest.raises(LookupError):
+            await uploads.attach(key, claim=claim)
+        assert await all_of(storage) == [str(storage.identify(key))]
 
 
 # ---- forgotten
@@ -59,7 +135,7 @@ async def test_what_nobody_attaches_in_time_is_removed(storage):
         assert await uploads.remove_expired() == 0
         with a_day_later():
             assert await uploads.remove_expired() == 1
-        assert await held_by(storage) == sorted([attached.file_id, str(storage.identify(foreign))])
+        assert await all_of(storage) == sorted([attached.file_id, str(storage.identify(foreign))])
 
 
 @pytest.mark.parametrize("moment", ["stat", "copy", "delete"])

@@ -4,8 +4,8 @@ import httpx
 import pytest
 from aiohttp import ClientSession, FormData
 
-from async_storages import GCSStorage
-from tests.support.direct import PNG, a_day_later, by_form, client_of, held_by
+from async_storages import FileExistsException, GCSStorage
+from tests.support.direct import PNG, a_day_later, by_form, client_of, held_by, send_form
 from tests.support.gcs import gcs_storage
 from tests.support.gcs_accounts import service_account
 from tests.support.google_servers import google_servers
@@ -46,6 +46,18 @@ async def test_an_upload_becomes_a_file_once(storage, way):
         assert (await attached.read(), attached.filename) == (PNG, "照片.png")
         assert (await attached.get_info()).content_type == "image/png"
         assert again.status_code == 404
+
+
+async def test_what_is_sent_to_the_form_again_reaches_no_file_that_is_attached(storage):
+    async with client_of(storage) as (client, uploads):
+        begun = (await client.post("/uploads", json={"filename": "cat.png"})).json()
+        await send_form(client, begun, PNG)
+        attached = await uploads.attach(begun["key"])
+        for content in (HTML, PNG + b"other"):
+            await send_form(client, begun, content)
+            with pytest.raises(FileExistsException):
+                await uploads.attach(begun["key"])
+        assert await attached.read() == PNG
 
 
 @pytest.mark.parametrize(

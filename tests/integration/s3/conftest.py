@@ -13,7 +13,8 @@ async def s3(s3_server, s3_bucket):
     """Makes storages on the bucket of the test, and closes them after it."""
     async with AsyncExitStack() as opened:
 
-        async def make(bucket=s3_bucket, **options):
+        async def make(bucket=s3_bucket, *, conditional_writes=True, **options):
+            options["conditional_writes"] = conditional_writes  # known, so that faults do not meet the probe
             return await opened.enter_async_context(s3_storage(s3_server, bucket, **options))
 
         yield make

@@ -246,7 +246,8 @@ async def storage(s3_server, bucket, proxy, case, monkeypatch):
     if case.fault == "stall":  # time flies for a part beside it, too, which the server may be busy with
         monkeypatch.setattr(multipart, "IN_FLIGHT", 1)
     options = ALWAYS if case.always else ONCE
-    async with s3_storage(s3_server, bucket, endpoint_url=proxy.url, options=options) as storage:
+    known = {"conditional_writes": True}  # else the faults would meet the probe
+    async with s3_storage(s3_server, bucket, endpoint_url=proxy.url, options=options, **known) as storage:
         yield storage
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from async_storages import FileTypeConfig, FileValidatorImpl, StoredImage
 from async_storages.integrations.fastapi import DirectUploads, direct_router, register_exception_handlers
 from tests.support.corpus import image
-from tests.support.direct import MIB, InParts, by_form
+from tests.support.direct import MIB, InParts, by_form, held_by
 from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
@@ -74,7 +74,7 @@ async def browser(storage, received):
 
 
 async def keys_of(storage):
-    return [info.file_id.partition("/")[2].partition("/")[0] async for info in storage.list()]
+    return [file_id.partition("/")[2].partition("/")[0] for file_id in await held_by(storage)]
 
 
 async def send(browser, name, content):

@@ -78,3 +78,19 @@ def test_missing_extra_is_one_sentence():
 
     assert done.returncode == 1
     assert done.stderr == 'the command line needs its extra: run  pip install "sqlalchemy-async-storages[cli]"\n'
+
+
+def test_doctor_says_in_one_line_that_an_s3_server_cannot_be_reached():
+    keys = "import os\nos.environ |= {'AWS_ACCESS_KEY_ID': 'a', 'AWS_SECRET_ACCESS_KEY': 'b'}"
+    done = run("doctor", "--s3", "photos", "--endpoint-url", "http://127.0.0.1:1", prelude=keys)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "ping 'photos'" in done.stderr
+
+
+def test_doctor_says_how_to_install_what_s3_needs():
+    done = run("doctor", "--s3", "photos", prelude="import sys\nsys.modules['aiohttp'] = None")
+
+    assert done.returncode == 1
+    assert done.stderr == 'S3 needs its extra: run  pip install "sqlalchemy-async-storages[s3]"\n'

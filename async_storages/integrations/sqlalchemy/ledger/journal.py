@@ -13,6 +13,7 @@ __all__ = [
     "BATCH",
     "Intent",
     "add",
+    "claim",
     "drop",
     "drop_free",
     "expired",
@@ -63,6 +64,12 @@ def add(connection: Connection, journal: Table, intents: Iterable[Intent], grace
             journal, connection.dialect, [(each.id, each.storage) for each in batch], until=now() + grace
         )
         connection.execute(new.on_conflict_do_update(index_elements=[journal.c.id], set_={"until": new.excluded.until}))
+
+
+def claim(connection: Connection, journal: Table, intent: Intent, seconds: float) -> bool:
+    """Write an entry that is in force for so many seconds, unless there is one; False if there is."""
+    new = insert_files(journal, connection.dialect, [(intent.id, intent.storage)], until=now() + seconds)
+    return connection.execute(new.on_conflict_do_nothing()).rowcount == 1
 
 
 def leave(connection: Connection, journal: Table, intents: Iterable[Intent], seconds: float) -> None:

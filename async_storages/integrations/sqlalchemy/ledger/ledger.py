@@ -237,6 +237,23 @@ class FileLedger:
         async with self.claims.announced([(storage, intent)]):
             yield
 
+    async def claim_upload(self, storage: Storage, name: FileName, seconds: float) -> bool:
+        """Note that an upload is being attached, as `DirectUploads.attach` does; False if that is noted.
+
+        When the time is over a worker deletes the upload, if there is one again.
+
+        Args:
+            storage: Holds the upload.
+            name: Its key.
+            seconds: Until when it could be attached.
+        """
+        intent = Intent(str(storage.identify(name)), storages.label(storage))
+        return await self._databases.run_journal(journal.claim, self._databases.journal_table, intent, seconds)
+
+    async def release_upload(self, storage: Storage, name: FileName) -> None:
+        """Undo one's own `claim_upload`: the upload was not attached after all."""
+        await self._databases.run_journal(journal.drop, self._databases.journal_table, [str(storage.identify(name))])
+
     async def adopt(self, metadata: Any = None) -> int:
         """Take in the files that rows name already, in bulk; without asking the storages. Again changes nothing.
 

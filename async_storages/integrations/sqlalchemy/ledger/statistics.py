@@ -16,8 +16,9 @@ class LedgerStats:
     """How many files are in which state.
 
     Attributes:
-        uploading: In the journal: being written, or not yet claimed by a transaction; on SQLite also what was claimed
-            within the last `grace`.
+        uploading: In the journal: being written, or not yet claimed by a transaction; also the uploads that
+            `DirectUploads` has attached, until their time is over; on SQLite also what was claimed within the last
+            `grace`.
         live: Named by rows, pinned, or left for a sweep to find.
         doomed: Waiting for a worker, or for the end of `retain`.
         deleting: Being deleted, or tried again after a failure.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.refusals import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.answers import Failure, Part
 from async_storages.errors import (
@@ -51,7 +51,7 @@ FAILURES = [
     (503, "SlowDown", StorageUnavailableException, True),
     (500, "InternalError", StorageUnavailableException, True),
     (429, "TooManyRequests", StorageUnavailableException, True),
-    (501, "NotImplemented", StorageOperationException, False),
+    (501, "NotImplemented", HeaderRefused, False),
     (301, "PermanentRedirect", StorageOperationException, False),
 ]
 

@@ -18,6 +18,7 @@ from async_storages.backends.refusals import FileChanged, NoSuchUpload
 from async_storages.backends.retries import Retries
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
+from async_storages.backends.s3.conditions import CREATE, REPLACE, Creation
 from async_storages.backends.s3.credentials import StaticCredentials
 from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.errors import (
@@ -258,24 +259,24 @@ HEADS = {
 async def test_a_new_file_of_which_the_answer_was_lost_is_recognised(found, kind):
     async with client_of(LOST, TAKEN, found) as (client, server):
         if kind is None:
-            await put(client, overwrite=False)
+            await put(client, creation=CREATE)
         else:
             with pytest.raises(kind):
-                await put(client, overwrite=False)
+                await put(client, creation=CREATE)
     assert methods(server) == "PPPH"
 
 
 async def test_whether_it_is_ones_own_is_not_guessed():
     async with client_of(LOST, TAKEN, *[reply(503)] * 3) as (client, _):
         with pytest.raises(StorageUnavailableException):
-            await put(client, overwrite=False)
+            await put(client, creation=CREATE)
 
 
 async def test_a_key_that_was_taken_before_is_taken():
     """Also if it is by the very same content."""
     async with client_of(TAKEN) as (client, server):
         with pytest.raises(FileExistsException):
-            await put(client, overwrite=False)
+            await put(client, creation=CREATE)
     assert methods(server) == "P"
 
 
@@ -305,7 +306,7 @@ async def test_what_was_never_sent_is_not_looked_for():
 async def test_a_kept_connection_that_was_closed_does_not_make_a_stranger_of_ones_own_file():
     async with client_of(reply(), CLOSED, TAKEN, head(**OWN, x_amz_meta_a="1"), attempts=1) as (client, server):
         await put(client)
-        await put(client, overwrite=False)
+        await put(client, creation=CREATE)
     assert methods(server) == "PPPH"
 
 
@@ -480,19 +481,24 @@ async def test_a_failure_that_comes_late_and_stays_is_told():
             await copy(client)
 
 
-@pytest.mark.parametrize(("overwrite", "kind"), [(True, FileChanged), (False, FileExistsException)])
-async def test_a_failed_precondition_of_a_copy_is_whose_it_must_be(overwrite, kind):
+FRESH = Creation(condition=True, is_fresh=True)
+
+
+@pytest.mark.parametrize(
+    ("creation", "kind"), [(REPLACE, FileChanged), (CREATE, FileExistsException), (FRESH, FileChanged)]
+)
+async def test_a_failed_precondition_of_a_copy_is_whose_it_must_be(creation, kind):
     async with client_of(TAKEN) as (client, _):
         with pytest.raises(kind):
-            await copy(client, overwrite=overwrite)
+            await copy(client, creation=creation)
 
 
 async def test_a_copy_of_which_the_answer_was_lost_is_recognised():
     async with client_of(LOST, TAKEN, head()) as (client, _):
-        await copy(client, is_done=True, overwrite=False)
+        await copy(client, is_done=True, creation=CREATE)
     async with client_of(LOST, TAKEN, head()) as (client, _):
         with pytest.raises(FileExistsException):
-            await copy(client, is_done=False, overwrite=False)
+            await copy(client, is_done=False, creation=CREATE)
 
 
 # ---- multipart uploads
@@ -522,11 +528,11 @@ UNHEARD = {
 @pytest.mark.parametrize(("refusal", "kind"), UNHEARD.values(), ids=UNHEARD)
 async def test_a_completion_of_which_the_answer_was_lost_is_recognised(refusal, kind):
     async with client_of(LOST, refusal, head(ETag=ETAG)) as (client, _):
-        await complete(client, overwrite=False)
+        await complete(client, creation=CREATE)
     for found in (head(ETag='"other-2"'), reply(404)):
         async with client_of(LOST, refusal, found) as (client, _):
             with pytest.raises(kind):
-                await complete(client, overwrite=False)
+                await complete(client, creation=CREATE)
 
 
 async def test_parts_without_an_md5_are_not_recognised():
@@ -564,11 +570,11 @@ def aborted(server):
 async def test_an_upload_whose_beginning_was_not_heard_of_is_aborted():
     there = uploads(("a.txt", "0"), ("a.txt", "1"), ("a.txt.bak", "2"))
     async with client_of(LOST, UPLOAD, there, reply(204)) as (client, server):
-        assert await begin(client, overwrite=False) == "1"
+        assert await begin(client, is_fresh=True) == "1"
     assert aborted(server) == ["0"]
     async with client_of(LOST, LOST, LOST, there, reply(204), reply(204)) as (client, server):
         with pytest.raises(StorageUnavailableException):
-            await begin(client, overwrite=False)
+            await begin(client, is_fresh=True)
     assert aborted(server) == ["0", "1"]
 
 
@@ -581,7 +587,7 @@ async def test_uploads_of_others_to_the_same_key_are_left_alone():
 async def test_a_beginning_that_cannot_be_understood_is_none():
     async with client_of(reply(200, b"<html>"), uploads(("a.txt", "0")), reply(204)) as (client, server):
         with pytest.raises(StorageOperationException):
-            await begin(client, overwrite=False)
+            await begin(client, is_fresh=True)
     assert aborted(server) == ["0"]
 
 

@@ -76,3 +76,16 @@ def test_secrets_rotate():
 def test_no_secret_is_refused(secret):
     with pytest.raises(InvalidArgumentException):
         keys(secret)
+
+
+def test_claims_lie_beside_the_upload_that_they_are_for():
+    key = keys().new(TARGET, None, keep_for=60)
+    claim = keys().claims(key) + "1"
+    assert check_key(claim) == claim
+    assert claim.rpartition("/")[0] == key.removesuffix(f"/{TARGET}")
+    assert keys().is_claim(claim)
+    assert not keys().is_claim(key)
+    assert not keys().is_claim("tenant/pending/readme.txt")
+    assert 58 < keys().seconds_left(key) <= 60
+    assert not keys().is_over(claim)
+    assert keys().is_over(keys().claims(keys().new(TARGET, None, keep_for=-1)) + "1")
