@@ -204,7 +204,11 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             return str(operation.file)
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`.
+
+        What other tools made is listed too: objects such as ``folder/`` and ``a//b``. Their ids can be read, copied
+        and deleted; nothing can be written to such keys.
+        """
         with self._operation("list"):
             beginning = self._prefix + prefix
             token: str | None = None
@@ -212,7 +216,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                 page = await self._page(beginning, token)
                 for listed in sorted(page.objects, key=lambda found: found.key):  # SeaweedFS goes folder by folder
                     file_id = FileId(self.scheme, self._bucket, listed.key)
-                    if listed.key.startswith(beginning) and self._is_usable(file_id):
+                    if listed.key.startswith(beginning) and self._has_id(file_id):
                         yield self._listed_info(file_id, listed)
                 if page.token is None:
                     return
@@ -220,8 +224,13 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                     raise StorageOperationException("the server gives the same page of the listing again and again")
                 token = page.token
 
-    def _is_usable(self, file_id: FileId) -> bool:
-        """Whether it names a file: other tools put objects such as ``folder/`` into buckets."""
+    def _check_id(self, file_id: FileId) -> None:
+        """Refuse only what may lead elsewhere: other tools make keys such as ``a//b`` and ``folder/``."""
+        if ".." in file_id.key.split("/"):
+            raise InvalidArgumentException("a key cannot hold a '..' segment", file_id=str(file_id))
+
+    def _has_id(self, file_id: FileId) -> bool:
+        """Whether an id can name it: none holds control characters or a ``..`` segment."""
         try:
             self.identify(file_id)
         except StorageException:

@@ -4,7 +4,7 @@ Specified in the Amazon S3 API reference: "Error responses", ListObjectsV2, List
 UploadPartCopy, CompleteMultipartUpload, GetBucketLifecycleConfiguration.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,6 +91,7 @@ _REASONS: dict[str, tuple[type[StorageException], str]] = {
     "NoSuchVersion": (FileNotFoundException, "no such file"),
     "PreconditionFailed": (FileExistsException, "the key is taken"),
 }
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 _CODE_OF_STATUS = {403: "AccessDenied", 404: "NoSuchKey", 412: "PreconditionFailed", 416: "InvalidRange"}
 
 
@@ -187,16 +188,17 @@ class Listing:
 
 
 def parse_listing(body: bytes) -> Listing:
-    """A page of ListObjectsV2, asked for with ``encoding-type=url``.
+    """A page of ListObjectsV2; keys are decoded where it says ``<EncodingType>url``, as some servers ignore the wish.
 
     Raises:
         StorageOperationException: It is none.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - see _fields
+        decode = _decoder(root)
         objects = [
             ListedObject(
-                key=unquote_plus(_text(item, "Key")),
+                key=decode(_text(item, "Key")),
                 size=int(_text(item, "Size")),
                 etag=_text(item, "ETag").strip('"'),
                 last_modified=_time(_text(item, "LastModified")),
@@ -209,14 +211,15 @@ def parse_listing(body: bytes) -> Listing:
 
 
 def parse_uploads(body: bytes) -> list[tuple[str, str]]:
-    """Key and id of the uploads on a page of ListMultipartUploads, asked for with ``encoding-type=url``.
+    """Key and id of the uploads on a page of ListMultipartUploads, decoded as in a listing.
 
     Raises:
         StorageOperationException: It is none.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - see _fields
-        return [(unquote_plus(_text(item, "Key")), _text(item, "UploadId")) for item in _children(root, "Upload")]
+        decode = _decoder(root)
+        return [(decode(_text(item, "Key")), _text(item, "UploadId")) for item in _children(root, "Upload")]
 
 
 def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
@@ -236,17 +239,15 @@ def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
 
 
 def parse_delete_result(body: bytes) -> dict[str, Failure]:
-    """The keys that a multi-object delete could not delete, and why.
+    """The keys that a multi-object delete could not delete, and why; one that is missing needs no delete.
 
     Raises:
         StorageOperationException: It is no such result.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - see _fields
-        return {
-            _text(item, "Key"): Failure(200, _find(item, "Code") or "InternalError")
-            for item in _children(root, "Error")
-        }
+        codes = {_text(item, "Key"): _find(item, "Code") or "InternalError" for item in _children(root, "Error")}
+        return {key: Failure(200, code) for key, code in codes.items() if code not in _MISSING}
 
 
 def parse_copied_part(number: int, body: bytes) -> Part:
@@ -330,6 +331,11 @@ def _text(parent: ET.Element, name: str) -> str:
     if found is None:
         raise LookupError(f"there is no {name}")
     return found
+
+
+def _decoder(root: ET.Element) -> Callable[[str], str]:
+    """What gives the keys of a listing."""
+    return unquote_plus if (_find(root, "EncodingType") or "").strip().lower() == "url" else str
 
 
 def _name(element: ET.Element) -> str:

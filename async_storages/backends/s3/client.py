@@ -59,7 +59,7 @@ class CopySource:
     def headers(self) -> Headers:
         """What names it in a request."""
         pinned = {"x-amz-copy-source-if-match": self.etag} if self.etag else {}
-        return {"x-amz-copy-source": f"{self.bucket}/{encode_path(self.key)}", **pinned}
+        return {"x-amz-copy-source": f"{encode_path(self.bucket)}/{encode_path(self.key)}", **pinned}
 
 
 class S3Client:

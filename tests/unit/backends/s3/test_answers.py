@@ -138,6 +138,9 @@ def listing(*keys, more="<IsTruncated>false</IsTruncated>"):
     return f"<ListBucketResult {NAMESPACE}>{contents}{more}</ListBucketResult>".encode()
 
 
+ENCODED = "<EncodingType>url</EncodingType>"
+
+
 @pytest.mark.parametrize(
     ("written", "key"),
     [
@@ -149,9 +152,15 @@ def listing(*keys, more="<IsTruncated>false</IsTruncated>"):
     ],
 )
 def test_a_listed_key_is_decoded(written, key):
-    [listed] = answers.parse_listing(listing(written)).objects
+    [listed] = answers.parse_listing(listing(written, more=ENCODED)).objects
     assert (listed.key, listed.size, listed.etag, listed.storage_class) == (key, 1, "e", None)
     assert listed.last_modified == datetime(2026, 11, 22, 1, 10, 48, 123_000, UTC)
+
+
+@pytest.mark.parametrize("more", ["", "<EncodingType/>", "<EncodingType>none</EncodingType>"])
+def test_a_listed_key_that_is_not_encoded_stays_as_it_is(more):
+    [listed] = answers.parse_listing(listing("a+b%2Bc", more=more)).objects
+    assert listed.key == "a+b%2Bc"
 
 
 def test_a_listing_says_how_it_goes_on():
@@ -198,6 +207,8 @@ def test_no_answer_leads_to_another_exception(body):
 def test_uploads_are_listed():
     uploads = "".join(f"<Upload><Key>{key}</Key><UploadId>{key}-id</UploadId></Upload>" for key in ("a+b", "c%2B"))
     body = f"<ListMultipartUploadsResult {NAMESPACE}>{uploads}</ListMultipartUploadsResult>".encode()
+    assert answers.parse_uploads(body) == [("a+b", "a+b-id"), ("c%2B", "c%2B-id")]
+    body = f"<ListMultipartUploadsResult {NAMESPACE}>{ENCODED}{uploads}</ListMultipartUploadsResult>".encode()
     assert answers.parse_uploads(body) == [("a b", "a+b-id"), ("c+", "c%2B-id")]
 
 

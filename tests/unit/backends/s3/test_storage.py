@@ -152,7 +152,7 @@ def test_ids_outside_the_prefix_are_refused(name):
         s3(prefix="uploads").identify(name)
 
 
-@pytest.mark.parametrize("name", ["../a.txt", "a/../../b", "/a", "s3:photos/uploads/../a.txt", "s3:photos/uploads//a"])
+@pytest.mark.parametrize("name", ["../a.txt", "a/../../b", "/a", "uploads//a", "s3:photos/uploads/../a.txt"])
 def test_no_name_leads_out_of_the_prefix(name):
     with pytest.raises(InvalidArgumentException):
         s3(prefix="uploads").identify(name)
