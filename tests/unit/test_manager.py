@@ -205,7 +205,7 @@ def test_what_is_no_id_is_refused(text):
         offline().storage_for(text)
 
 
-@pytest.mark.parametrize("key", ["../photos/b.jpg", "a//b.jpg", "a/../../b.jpg", "a\\b.jpg"])
+@pytest.mark.parametrize("key", ["../photos/b.jpg", "a/../../b.jpg", "a/.."])
 def test_no_key_leads_elsewhere(key):
     with pytest.raises(InvalidArgumentException):
         offline().file(f"s3:photos/{key}")

@@ -66,7 +66,8 @@ class Endpoint:
         """The address of a bucket.
 
         Args:
-            bucket_name: The bucket, on Ceph ``tenant:bucket``; not an ARN, nor a directory bucket (S3 Express), which are signed otherwise.
+            bucket_name: The bucket, on Ceph also ``tenant:bucket``; not an ARN, nor a directory bucket (S3 Express),
+                which are signed otherwise.
             endpoint_url: The server, None for AWS: ``"https://minio.example.com/s3"``, or ``"localhost:9000"`` with the
                 scheme left to `use_ssl`.
             region_name: By default ``"us-east-1"``, which on AWS is the legacy global host ``s3.amazonaws.com``.
