@@ -110,8 +110,13 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """Copy the version of a file that was found, with all that describes it."""
 
     @abstractmethod
-    def _part_sizes(self, size: int | None) -> Iterator[int]:
-        """The bytes of each part of an upload of `size` bytes; what fits into the first one is uploaded at once."""
+    def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
+        """The bytes of each part of an upload; what fits into the first one is uploaded at once.
+
+        Args:
+            size: Of the content; None while it is unknown.
+            max_size: The most that it may have; None without a limit.
+        """
 
     @abstractmethod
     async def _store(
@@ -148,10 +153,11 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
 
+        On S3 a stream of unknown size may have 78 GiB; with a `max_size` as much as that says, up to 48.8 TiB.
         A failed write leaves nothing. One that is cancelled in the very end, with `overwrite`, may have been stored.
         """
         with self._operation("write", key) as operation:
-            parts = Parts(content, self._part_sizes(await content.measure()))
+            parts = Parts(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
             async with aclosing(parts):
                 await self._store(operation.file.key, parts, kind, content.metadata, overwrite=overwrite)

@@ -149,7 +149,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
 
     # ---- files
 
-    def _part_sizes(self, size: int | None) -> Iterator[int]:
+    def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return repeat(upload.PART_SIZE)
 
     async def _store(

@@ -160,7 +160,7 @@ class Part:
     Attributes:
         number: From 1.
         etag: As the server answered it, in quotes.
-        crc32: Base64, if one was sent.
+        crc32: Base64, where the server answered it; a completion that names others is refused by some.
     """
 
     number: int

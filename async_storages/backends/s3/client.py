@@ -299,7 +299,7 @@ class S3Client:
         answer = await self.wire.exchange(request)
         if crc32 is not None:
             _expect_checksum(answer.headers, crc32)
-        return Part(number, answer.headers.get("ETag", ""), crc32)
+        return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
 
     async def upload_part_copy(
         self, bucket: str, key: str, upload_id: str, number: int, *, source: CopySource, first: int, last: int
@@ -346,6 +346,15 @@ class S3Client:
         request = Request(method="DELETE", bucket=bucket, key=key, query={"uploadId": upload_id})
         with suppress(FileNotFoundException, NoSuchUpload):
             await self.wire.exchange(request)
+
+    async def has_multipart_upload(self, bucket: str, key: str, upload_id: str) -> bool:
+        """Whether an upload is open, as one may be that was aborted while its parts were under way."""
+        request = Request(method="GET", bucket=bucket, key=key, query={"uploadId": upload_id, "max-parts": "1"})
+        try:
+            await self.wire.exchange(request)
+        except (FileNotFoundException, NoSuchUpload):
+            return False
+        return True
 
     async def list_multipart_uploads(self, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
         """Key and id of the first 1000 open uploads to keys that begin with `prefix`."""

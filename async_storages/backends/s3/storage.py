@@ -151,8 +151,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     # ---- files
 
-    def _part_sizes(self, size: int | None) -> Iterator[int]:
-        return part_sizes(size)
+    def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
+        return part_sizes(size, max_size)
 
     async def _store(
         self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
