@@ -52,6 +52,7 @@ class S3Config(_Config):
         querystring_auth: Whether URLs are presigned.
         public_url: The server as browsers reach it.
         storage_class: For new objects.
+        checksums: ``"auto"``, ``"required"`` or ``"never"``.
     """
 
     endpoint: str | None = None
@@ -67,6 +68,7 @@ class S3Config(_Config):
     querystring_auth: bool = False
     public_url: str | None = None
     storage_class: str | None = None
+    checksums: Literal["auto", "required", "never"] = "auto"
 
 
 class GCSConfig(_Config):

@@ -12,13 +12,22 @@ from async_storages.backends.cutting import Parts
 from async_storages.backends.refusals import RangeBeyondEnd
 from async_storages.backends.signatures import encode_path
 from async_storages.content import Content
-from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException, during
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageException,
+    StorageOperationException,
+    during,
+)
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import FileName, Storage, byte_range
 
 __all__ = ["BucketStorage", "Keyed", "Page", "checked_token"]
+
+_PINGS = 4
+"""How often `ping` asks at the most: a health check is not to wait for a server that restarts."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
@@ -97,6 +106,10 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def _find(self, key: str) -> Found:
         """What the server knows of a file; raises FileNotFoundException if there is none."""
 
+    async def _find_sized(self, key: str) -> Found:
+        """What the server knows of a file, its size too."""
+        return await self._find(key)
+
     @abstractmethod
     def _info(self, file: FileId, found: Found) -> FileBasicInfo:
         """All that is known of a file."""
@@ -129,8 +142,10 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """The bytes of a range as HTTP can ask for it; raises RangeBeyondEnd."""
 
     @abstractmethod
-    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Page[Listed]:
-        """One page of a listing."""
+    async def _page(
+        self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Page[Listed]:
+        """One page of a listing, asked for so many times at the most."""
 
     @abstractmethod
     def _listed_info(self, file: FileId, listed: Listed) -> FileBasicInfo:
@@ -172,7 +187,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             key = operation.file.key
             byte_range(0, offset, length, chunk_size)  # refuses what cannot be
             if length == 0 or (offset < 0 and length is not None):  # which HTTP cannot say
-                size = self._info(operation.file, await self._find(key)).file_size
+                size = self._info(operation.file, await self._find_sized(key)).file_size
                 positions = byte_range(size, offset, length, chunk_size)
                 offset, length = positions.start, positions.stop - positions.start
             if length == 0:
@@ -188,12 +203,21 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def ping(self) -> None:
         """Whether the server answers, knows the bucket and lets us list it: see `SupportsPing`."""
         with self._operation("ping"), during("ping", self._bucket):
-            await self._page(f"{self._prefix}ping", most=1)
+            await self._page(f"{self._prefix}ping", most=1, attempts=_PINGS)
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
         with self._operation("stat", name) as operation:
-            return self._info(operation.file, await self._find(operation.file.key))
+            return self._info(operation.file, await self._find_sized(operation.file.key))
+
+    async def exists(self, name: FileName) -> bool:
+        """Whether the bucket holds the file: see `Storage.exists`."""
+        with self._operation("stat", name) as operation:
+            try:
+                await self._find(operation.file.key)
+            except FileNotFoundException:
+                return False
+            return True
 
     async def delete(self, name: FileName) -> None:
         """Delete a file; a missing one is not an error."""

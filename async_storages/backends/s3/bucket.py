@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from xml.sax.saxutils import escape
 
-from async_storages.backends.s3.answers import NAMESPACE, BucketIsOwn, parse_lifecycle_rules
+from async_storages.backends.s3.answers import NAMESPACE, parse_lifecycle_rules
+from async_storages.backends.s3.failures import BucketIsOwn
 from async_storages.backends.s3.wire import Answer, Request, Wire
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 

@@ -15,14 +15,15 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from async_storages.backends.cleanup import settled_if_cancelled
-from async_storages.backends.download import received
+from async_storages.backends.download import received, size_answered
 from async_storages.backends.http import Body
 from async_storages.backends.outcomes import heard
-from async_storages.backends.refusals import FileChanged, NoSuchUpload
+from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Failure, Listing, Part
+from async_storages.backends.s3.answers import Listing, Part
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.download import WITH_CHECKSUM, Download
+from async_storages.backends.s3.failures import Failure
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.backends.s3.wire import Request, Wire
 from async_storages.errors import (
@@ -102,7 +103,9 @@ class S3Client:
         def is_done_by(found: Headers) -> bool:
             same = _etag(found) == _md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
             return (
-                same and found.get("Content-Length") == str(len(body)) and _metadata_in(found) == _metadata_in(headers)
+                same
+                and found.get("Content-Length", str(len(body))) == str(len(body))
+                and _metadata_in(found) == _metadata_in(headers)
             )
 
         _expect_checksum(await self._store(request, sent, is_done_by, overwrite=overwrite), checksum)
@@ -120,11 +123,12 @@ class S3Client:
         """
 
         async def send() -> Headers:
-            return (await self.wire.exchange(request)).headers
+            answered = (await self.wire.exchange(request)).headers
+            return answered if request.may_fail_late else _of_s3(answered)
 
         async def look(attempts: int | None) -> Headers:
             head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
-            return (await self.wire.exchange(head, attempts=attempts)).headers
+            return _of_s3((await self.wire.exchange(head, attempts=attempts)).headers)
 
         return await settled_if_cancelled(
             heard(send, sent, look=look, is_done=is_done_by),
@@ -135,8 +139,24 @@ class S3Client:
 
     async def head_object(self, bucket: str, key: str) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
-        request = Request(method="HEAD", bucket=bucket, key=key, headers=WITH_CHECKSUM)
-        return (await self.wire.exchange(request)).headers
+        wanted = WITH_CHECKSUM if self.wire.reads_checksums else {}
+        request = Request(method="HEAD", bucket=bucket, key=key, headers=wanted)
+        return _of_s3((await self.wire.exchange(request)).headers)
+
+    async def object_size(self, bucket: str, key: str) -> int:
+        """The bytes of an object, asked for by a range of one byte, where HEAD does not tell.
+
+        Raises:
+            FileNotFoundException: There is no such object.
+            StorageOperationException: The server does not tell either.
+        """
+        request = Request(method="GET", bucket=bucket, key=key, headers={"Range": "bytes=0-0"})
+        try:
+            response = await self.wire.open(request)
+        except RangeBeyondEnd:
+            return 0
+        response.close()  # where the range was ignored, all of the object is on its way
+        return size_answered(response.status, response.headers)
 
     def get_object(
         self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
@@ -230,14 +250,17 @@ class S3Client:
         with _source_unchanged(is_certain=overwrite):
             await self._store(request, sent, is_done_by, overwrite=overwrite)
 
-    async def list_objects(self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
+    async def list_objects(
+        self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Listing:
         """One page of the keys that begin with `prefix`, up to `most` of them, 1 to 1000."""
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
         if most != 1000:
             query["max-keys"] = str(most)
         if token is not None:
             query["continuation-token"] = token
-        return answers.parse_listing((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
+        request = Request(method="GET", bucket=bucket, query=query)
+        return answers.parse_listing((await self.wire.exchange(request, attempts=attempts)).body)
 
     # ---- multipart uploads
 
@@ -297,6 +320,7 @@ class S3Client:
             body=self.wire.body(body),
         )
         answer = await self.wire.exchange(request)
+        _of_s3(answer.headers)
         if crc32 is not None:
             _expect_checksum(answer.headers, crc32)
         return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
@@ -371,6 +395,19 @@ def _source_unchanged(*, is_certain: bool) -> Iterator[None]:
         if is_certain:
             raise FileChanged("the file was replaced while it was copied") from error
         raise
+
+
+def _of_s3(headers: Headers) -> Headers:
+    """The headers of an answer that concerns an object, which S3 never gives without an ETag.
+
+    Raises:
+        StorageOperationException: There is none: who answered may have stored nothing.
+    """
+    if not headers.get("ETag"):
+        raise StorageOperationException(
+            "the answer has no ETag, so it is not S3's: the endpoint_url may be that of a console or a web server"
+        )
+    return headers
 
 
 def _condition(*, overwrite: bool) -> Headers:

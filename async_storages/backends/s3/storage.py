@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from itertools import batched
 from typing import Any
 
+from multidict import CIMultiDict
+
 from async_storages import naming
 from async_storages._tasks import map_bounded
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
@@ -13,6 +15,7 @@ from async_storages.backends.http import HttpOptions
 from async_storages.backends.s3 import objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
+from async_storages.backends.s3.checksums import Checksums
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
@@ -63,6 +66,9 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         options: Time-outs, pool and retries.
+        checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers that;
+            ``"required"`` always, as AWS wants for some buckets; ``"never"`` spares old servers the first attempt.
+            Without them uploads carry an MD5.
 
     Raises:
         InvalidArgumentException: An option that cannot be right.
@@ -95,6 +101,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         name: str | None = None,
         read_only: bool = False,
         options: HttpOptions | None = None,
+        checksums: Checksums = "auto",
     ) -> None:
         self._credentials = _credentials(aws_access_key_id, aws_secret_access_key, aws_session_token, session)
         self._client = S3Client(
@@ -104,6 +111,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             addressing_style=addressing_style,
             use_ssl=use_ssl,
             options=options,
+            checksums=checksums,
         )
         self._public_url = public_url
         self._object_headers = _object_headers(default_acl, storage_class)
@@ -170,6 +178,14 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     async def _find(self, key: str) -> Mapping[str, str]:
         return await self._client.head_object(self._bucket, key)
 
+    async def _find_sized(self, key: str) -> Mapping[str, str]:
+        found = await self._find(key)
+        if "Content-Length" in found:
+            return found
+        sized = CIMultiDict(found)
+        sized["Content-Length"] = str(await self._client.object_size(self._bucket, key))
+        return sized
+
     def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
         return objects.info_of(file, found)
 
@@ -204,8 +220,10 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 error.file_id = str(FileId(self.scheme, self._bucket, key))
                 raise error
 
-    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
-        return await self._client.list_objects(self._bucket, prefix, token, most=most)
+    async def _page(
+        self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Listing:
+        return await self._client.list_objects(self._bucket, prefix, token, most=most, attempts=attempts)
 
     def _listed_info(self, file: FileId, listed: ListedObject) -> FileBasicInfo:
         return objects.listed_info(file, listed)
@@ -229,7 +247,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         source = CopySource(self._bucket, origin.key, found.get("ETag"))
-        size = objects.size_of(found)
+        size = objects.size_of(found) if "Content-Length" in found else 0  # R2 and proxies may not tell
         described = objects.described_headers(found, metadata)
         if size > _LARGEST_AT_ONCE:
             headers = {**described, **self._object_headers}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Failure, Part
+from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.failures import Failure, is_failure
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,
@@ -123,7 +124,7 @@ def test_a_failure_tells_the_time(date, time):
     ],
 )
 def test_a_failure_may_come_in_the_body_of_a_success(body, expected):
-    assert answers.is_failure(body) is expected
+    assert is_failure(body) is expected
 
 
 # ---- listings
@@ -191,7 +192,7 @@ def test_what_is_no_listing_is_refused(body):
 @example(b"<?xml version='1.0' encoding='utf-7'?><a/>")
 def test_no_answer_leads_to_another_exception(body):
     Failure.of(400, {}, body).error()
-    answers.is_failure(body)
+    is_failure(body)
     for parse in (
         answers.parse_listing,
         answers.parse_delete_result,
