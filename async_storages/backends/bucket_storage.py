@@ -66,6 +66,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         prefix: A folder that this storage keeps to.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
+        use_ssl: For a `custom_domain` without a scheme.
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         prefix: str,
         name: str | None,
         read_only: bool,
+        use_ssl: bool = True,
     ) -> None:
         self._bucket = self.bucket = bucket_name
-        self._custom_domain = _checked_domain(custom_domain)
+        self._custom_domain = _checked_domain(custom_domain, use_ssl=use_ssl)
         self._querystring_auth = querystring_auth
         self._prefix = f"{naming.check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self.location = self._bucket_url(bucket_name)
@@ -288,10 +290,10 @@ def checked_token(name: str, value: str | None) -> str | None:
     return value
 
 
-def _checked_domain(domain: str | None) -> str | None:
+def _checked_domain(domain: str | None, *, use_ssl: bool) -> str | None:
     if not domain:
         return None
     found = _DOMAIN.fullmatch(domain)
     if found is None:  # not repeated, as it may hold a password
         raise InvalidArgumentException("the custom_domain must be [http[s]://]host[:port][/path]")
-    return f"{found[1] or 'https://'}{found[2].rstrip('/')}"
+    return f"{found[1] or ('https://' if use_ssl else 'http://')}{found[2].rstrip('/')}"

@@ -58,6 +58,8 @@ _REASONS: dict[str, tuple[type[StorageException], str]] = {
     "InvalidLocationConstraint": (NoSuchRegion, "the server knows no such region"),
     "InvalidObjectState": (FileArchivedException, "the file is archived: restore it first"),
     "InvalidRange": (RangeBeyondEnd, "the range is beyond the file"),
+    "InvalidRegion": (NoSuchRegion, "the server knows no such region"),
+    "InvalidRegionName": (NoSuchRegion, "the server knows no such region"),
     "KeyTooLongError": (InvalidArgumentException, "the key is too long for the server"),
     "MetadataTooLarge": (InvalidArgumentException, "the metadata is larger than the server allows"),
     "NoSuchBucket": (StorageOperationException, "no such bucket"),

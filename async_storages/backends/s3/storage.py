@@ -39,6 +39,9 @@ _LARGEST_AT_ONCE = 5 << 30
 
 _DELETED_AT_ONCE = 1000
 
+_FORM_FIELDS = {"x-amz-acl": "acl"}
+"""Fields of forms that are called otherwise than headers."""
+
 _RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
 """The settings of `S3Config` whose parameters have other names here."""
 
@@ -54,7 +57,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         aws_session_token: For temporary credentials.
         region_name: The bucket's region; by default that of `session`, else of ``AWS_REGION``, of
             ``AWS_DEFAULT_REGION``, of the profile in which credentials were found, else ``"us-east-1"``.
-        use_ssl: For an `endpoint_url` without a scheme.
+        use_ssl: For an `endpoint_url`, a `public_url` and a `custom_domain` without a scheme.
         addressing_style: ``"path"`` or ``"virtual"``; ``"auto"`` is virtual on AWS and path elsewhere.
         default_acl: A canned ACL for new objects, such as ``"public-read"``.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
@@ -122,6 +125,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             prefix=prefix,
             name=name,
             read_only=read_only,
+            use_ssl=use_ssl,
         )
         self._public  # noqa: B018 - wrong ones are refused now
 
@@ -286,17 +290,25 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> str:
         """A presigned URL: see `SupportsPresign`. On S3 one for GET does not allow HEAD.
 
-        One for PUT stores the file with the storage's `default_acl` and `storage_class`.
+        One for PUT stores the file with the storage's `default_acl` and `storage_class`, in headers that are signed
+        and must be sent: `presigned_headers` gives them.
         """
         with self._operation("presign", name) as operation:
             check_presign_method(method, read_only=self.read_only)
             check_sent(content_type, content_length)
             if method == "PUT":
                 naming.check_key(self._bare_key(operation.file))
-                query, headers = self._object_headers, _sent_headers(content_type, content_length)
+                query, headers = {}, {**_sent_headers(content_type, content_length), **self._object_headers}
             else:
                 query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
             return self._presigner(method, expires_in, query, headers)(operation.file)
+
+    def presigned_headers(
+        self, *, content_type: str | None = None, content_length: int | None = None
+    ) -> dict[str, str]:
+        """What a presigned PUT must come with: see `Storage.presigned_headers`; ACL and storage class, too."""
+        del content_length  # is in every PUT
+        return {**_sent_headers(content_type, None), **self._object_headers}
 
     def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
@@ -326,7 +338,10 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         min_size: int = 0,
         content_type: str | None = None,
     ) -> PresignedUpload:
-        """A form to post to the bucket: see `SupportsDirectUpload`."""
+        """A form to post to the bucket: see `SupportsDirectUpload`.
+
+        It is answered with 201 and XML that holds the ETag, as some servers have none in the header.
+        """
         with self._operation("presign_post", name) as operation:
             check_presign_method("POST", read_only=self.read_only)
             naming.check_key(self._bare_key(operation.file))
@@ -336,7 +351,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             await self.prepare()
             expires_at = check_expires_in(expires_in)
             wire, public = self._client.wire, self._public
-            fields = {**self._object_headers, **_sent_headers(content_type, None)}
+            described = {_FORM_FIELDS.get(name, name): value for name, value in self._object_headers.items()}
+            fields = {**described, **_sent_headers(content_type, None), "success_action_status": "201"}
             sizes = ("content-length-range", min_size, _LARGEST_AT_ONCE if max_size is None else max_size)
             signed = wire.signer(public.region).presign_post(
                 self._bucket,
