@@ -50,7 +50,8 @@ class ChecksumHeaders:
         The refusal of a HEAD has no reason, and may have many.
         """
         is_unknown = self._may_learn and not self._accepted.issuperset(_names(headers))
-        return status in {400, 501} and is_unknown and method != "HEAD"
+        is_known_by_now = not self.are_sent  # from the answer to another request
+        return status in {400, 501} and (is_unknown or is_known_by_now) and method != "HEAD" and bool(_names(headers))
 
     def learn(self, method: str, headers: Mapping[str, str], *, were_sent: bool) -> None:
         """Note that the server understood a request, with its checksum headers or only without them."""

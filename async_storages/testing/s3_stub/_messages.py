@@ -1,11 +1,13 @@
 """Requests and answers of the stub, and the XML in them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 __all__ = ["StubAnswer", "StubError", "StubRequest", "element", "xml_answer"]
 
+_UNHOLDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -67,8 +69,8 @@ class StubError(Exception):
 
 
 def element(name: str, text: object) -> str:
-    """An element with a text."""
-    return f"<{name}>{escape(str(text))}</{name}>"
+    """An element with a text; what XML cannot hold is replaced."""
+    return f"<{name}>{escape(_UNHOLDABLE.sub(chr(0xFFFD), str(text)))}</{name}>"
 
 
 def xml_answer(root: str, content: str, kind: str = "answers") -> StubAnswer:

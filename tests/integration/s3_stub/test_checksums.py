@@ -1,5 +1,6 @@
 """Checksum headers, on servers that take, ignore and refuse them."""
 
+import asyncio
 import base64
 import hashlib
 from dataclasses import replace
@@ -71,6 +72,12 @@ async def test_bodies_carry_an_md5_in_place_of_a_refused_checksum(on, monkeypatc
         sent = stub.requests[-1]
         assert len(sent.body) == size
         assert sent.headers["content-md5"] == base64.b64encode(hashlib.md5(bytes(size)).digest()).decode()
+
+
+async def test_requests_that_are_refused_together_all_succeed(on):
+    stub, storage = await on(REFUSALS["501"])
+    await asyncio.gather(*(storage.upload(b"content", f"{n}.txt") for n in range(20)))
+    assert len(stub.objects()) == 20
 
 
 async def test_what_is_learnt_holds_for_other_buckets_of_the_storage(stub_of):
