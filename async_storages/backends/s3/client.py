@@ -23,7 +23,7 @@ from async_storages.backends.s3 import answers
 from async_storages.backends.s3.answers import Listing, Part
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.download import WITH_CHECKSUM, Download
-from async_storages.backends.s3.failures import Failure
+from async_storages.backends.s3.failures import Failure, of_s3
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.backends.s3.wire import Request, Wire
 from async_storages.errors import (
@@ -108,7 +108,7 @@ class S3Client:
                 and _metadata_in(found) == _metadata_in(headers)
             )
 
-        _expect_checksum(await self._store(request, sent, is_done_by, overwrite=overwrite), checksum)
+        _expect_checksum(of_s3(await self._store(request, sent, is_done_by, overwrite=overwrite)), checksum)
 
     async def _store(
         self, request: Request, sent: Body, is_done_by: Callable[[Headers], bool], *, overwrite: bool
@@ -123,12 +123,11 @@ class S3Client:
         """
 
         async def send() -> Headers:
-            answered = (await self.wire.exchange(request)).headers
-            return answered if request.may_fail_late else _of_s3(answered)
+            return (await self.wire.exchange(request)).headers
 
         async def look(attempts: int | None) -> Headers:
             head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
-            return _of_s3((await self.wire.exchange(head, attempts=attempts)).headers)
+            return (await self.wire.exchange(head, attempts=attempts)).headers
 
         return await settled_if_cancelled(
             heard(send, sent, look=look, is_done=is_done_by),
@@ -141,7 +140,7 @@ class S3Client:
         """The headers of an object; raises FileNotFoundException if there is none."""
         wanted = WITH_CHECKSUM if self.wire.reads_checksums else {}
         request = Request(method="HEAD", bucket=bucket, key=key, headers=wanted)
-        return _of_s3((await self.wire.exchange(request)).headers)
+        return of_s3((await self.wire.exchange(request)).headers)
 
     async def object_size(self, bucket: str, key: str) -> int:
         """The bytes of an object, asked for by a range of one byte, where HEAD does not tell.
@@ -320,7 +319,7 @@ class S3Client:
             body=self.wire.body(body),
         )
         answer = await self.wire.exchange(request)
-        _of_s3(answer.headers)
+        of_s3(answer.headers)
         if crc32 is not None:
             _expect_checksum(answer.headers, crc32)
         return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
@@ -395,19 +394,6 @@ def _source_unchanged(*, is_certain: bool) -> Iterator[None]:
         if is_certain:
             raise FileChanged("the file was replaced while it was copied") from error
         raise
-
-
-def _of_s3(headers: Headers) -> Headers:
-    """The headers of an answer that concerns an object, which S3 never gives without an ETag.
-
-    Raises:
-        StorageOperationException: There is none: who answered may have stored nothing.
-    """
-    if not headers.get("ETag"):
-        raise StorageOperationException(
-            "the answer has no ETag, so it is not S3's: the endpoint_url may be that of a console or a web server"
-        )
-    return headers
 
 
 def _condition(*, overwrite: bool) -> Headers:

@@ -25,7 +25,7 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 
-__all__ = ["BucketIsOwn", "Failure", "NoSuchRegion", "is_failure", "is_web_page"]
+__all__ = ["BucketIsOwn", "Failure", "NoSuchRegion", "is_failure", "is_web_page", "of_s3"]
 
 
 class BucketIsOwn(StorageOperationException):
@@ -160,6 +160,19 @@ class Failure:
 def is_failure(body: bytes) -> bool:
     """Whether the body of a 200 tells of a failure: copies and completions begin to answer before they are done."""
     return b"<Error" in body and "Code" in _fields(body)
+
+
+def of_s3(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of an answer that concerns an object, which S3 never gives without an ETag.
+
+    Raises:
+        StorageOperationException: There is none: who answered may have stored nothing.
+    """
+    if not headers.get("ETag"):
+        raise StorageOperationException(
+            "the answer has no ETag, so it is not S3's: the endpoint_url may be that of a console or a web server"
+        )
+    return headers
 
 
 def is_web_page(body: bytes) -> bool:
