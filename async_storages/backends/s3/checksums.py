@@ -44,14 +44,14 @@ class ChecksumHeaders:
         """Whether the server is known to take the wish for a stored checksum, or has to."""
         return self.are_sent and (not self._may_learn or _MODE in self._accepted)
 
-    def may_be_refused(self, method: str, headers: Mapping[str, str], status: int) -> bool:
+    def may_be_why(self, method: str, headers: Mapping[str, str]) -> bool:
         """Whether checksum headers may be why a request was refused: it is worth a try without them.
 
         The refusal of a HEAD has no reason, and may have many.
         """
         is_unknown = self._may_learn and not self._accepted.issuperset(_names(headers))
         is_known_by_now = not self.are_sent  # from the answer to another request
-        return status in {400, 501} and (is_unknown or is_known_by_now) and method != "HEAD" and bool(_names(headers))
+        return (is_unknown or is_known_by_now) and method != "HEAD" and bool(_names(headers))
 
     def learn(self, method: str, headers: Mapping[str, str], *, were_sent: bool) -> None:
         """Note that the server understood a request, with its checksum headers or only without them."""

@@ -211,7 +211,8 @@ class Wire:
                 if lesson and lesson not in learnt:
                     learnt.add(lesson)
                     continue
-                if with_checksums and self._checksums.may_be_refused(request.method, request.headers, outcome.status):
+                is_refusal = outcome.status in {400, 501} and not outcome.may_pass
+                if is_refusal and with_checksums and self._checksums.may_be_why(request.method, request.headers):
                     refusal = outcome
                     continue
                 if refusal is not None and not outcome.may_pass and not outcome.is_like(refusal):

@@ -138,12 +138,17 @@ async def test_what_a_refusal_hid_is_told(on):
     assert len(stub.requests) == 3
 
 
-async def test_bytes_that_arrive_altered_are_still_seen(on, monkeypatch):
-    _, storage = await on(REFUSALS["501"])
+@pytest.mark.parametrize("behaviour", ["aws", "cos"])
+async def test_bytes_that_arrive_altered_are_seen_with_and_without_checksums(on, monkeypatch, behaviour):
+    stub, storage = await on(behaviour)
+    with monkeypatch.context() as altering:
+        altering.setattr("async_storages.backends.s3.client._crc32", lambda _: "AAAAAA==")
+        altering.setattr("async_storages.backends.s3.checksums._md5", lambda _: "AAAAAAAAAAAAAAAAAAAAAA==")
+        with pytest.raises(ChecksumMismatchException):
+            await storage.upload(b"content", "a.txt")
+    assert not stub.objects()
     await storage.upload(b"content", "a.txt")
-    monkeypatch.setattr("async_storages.backends.s3.checksums._md5", lambda _: "AAAAAAAAAAAAAAAAAAAAAA==")
-    with pytest.raises(ChecksumMismatchException):
-        await storage.upload(b"content", "a.txt")
+    assert bool(checksums_in(stub.requests[-1])) is (behaviour == "aws")
 
 
 def test_only_these_are_ways_to_send_checksums():
