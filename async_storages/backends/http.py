@@ -5,8 +5,8 @@ or with its loop where nobody closes the client, and is safe to use in a child a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -166,10 +166,24 @@ class HttpClient:
         session = await self._sessions.get()
         check_deadline()
         with transfer_errors():
-            async with _answered_in_time(self.options, body):
+            async with self._limit(body):
                 return await session.request(
                     method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
                 )
+
+    def _limit(self, body: Body | None) -> asyncio.Timeout:
+        """A limit from a request's last byte to the end of the answer's header, whatever interim answers come."""
+        seconds = self.options.answer_timeout
+        if body is None or not body.data:
+            return asyncio.timeout(self.options.pool_timeout + seconds)
+        limit, loop = asyncio.timeout(None), asyncio.get_running_loop()
+
+        def begin() -> None:
+            with suppress(RuntimeError):  # the answer came before, or the limit is over
+                limit.reschedule(loop.time() + seconds)
+
+        body.on_sent = begin
+        return limit
 
     async def read(self, response: ClientResponse, *, is_error: bool = False) -> bytes:
         """The body of an answer that holds no file; the response is closed where that fails.
@@ -182,6 +196,8 @@ class HttpClient:
             StorageUnavailableException: The connection broke, or it took longer than `HttpOptions.answer_timeout`.
             StorageOperationException: It is larger than 16 MiB, which no answer is.
         """
+        if response.content.is_eof():  # it came with the header
+            return response.content.read_nowait()
         body = bytearray()
         most = _LARGEST_ERROR if is_error else _LARGEST_ANSWER
         try:
@@ -199,27 +215,6 @@ class HttpClient:
             if not is_error:
                 raise StorageOperationException(f"the server's answer has no end: more than {most} bytes came")
         return bytes(body[:most])
-
-
-@asynccontextmanager
-async def _answered_in_time(options: HttpOptions, body: Body | None) -> AsyncIterator[None]:
-    """Limit the time from a request's last byte to the end of the answer's header, whatever interim answers come."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as limit:
-
-        def begin(extra: float = 0.0) -> None:
-            if not limit.expired():
-                limit.reschedule(loop.time() + options.answer_timeout + extra)
-
-        if body is None or not body.data:
-            begin(options.pool_timeout)
-            yield
-            return
-        body.on_sent = begin
-        try:
-            yield
-        finally:
-            body.on_sent = None
 
 
 class transfer_errors:  # noqa: N801 - it reads like a function

@@ -55,23 +55,26 @@ class ChecksumHeaders:
 
     def learn(self, method: str, headers: Mapping[str, str], *, were_sent: bool) -> None:
         """Note that the server understood a request, with its checksum headers or only without them."""
-        if not self._may_learn or method == "HEAD" or self._accepted.issuperset(names := _names(headers)):
+        if not headers or not self._may_learn or method == "HEAD":
+            return
+        if self._accepted.issuperset(names := _names(headers)):
             return
         if were_sent:
             self._accepted.update(names)
         else:
             self.are_sent = self._may_learn = False
 
-    async def applied(
-        self, method: str, headers: Mapping[str, str], body: Body | None, *, are_sent: bool
-    ) -> Mapping[str, str]:
-        """The headers as they are sent: without checksums where the server refuses them, but with an MD5 of the body.
+    def are_left_out(self, method: str, headers: Mapping[str, str], *, are_sent: bool) -> bool:
+        """Whether `reduced` headers are to be sent.
 
         HEAD asks for a stored checksum only of a server that has taken other checksum headers.
         """
-        is_known = self._accepted or not self._may_learn
-        if (are_sent and (method != "HEAD" or is_known)) or not _names(headers):
-            return headers
+        if are_sent and (method != "HEAD" or self._accepted or not self._may_learn):
+            return False
+        return bool(_names(headers))
+
+    async def reduced(self, headers: Mapping[str, str], body: Body | None) -> Mapping[str, str]:
+        """The headers without checksums, but with an MD5 of the body."""
         kept = {name: value for name, value in headers.items() if not name.startswith(_PREFIX)}
         if body is not None and body.data and f"{_PREFIX}crc32" in headers:
             is_small = len(body.data) <= _MD5_AT_ONCE

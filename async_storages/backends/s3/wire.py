@@ -251,7 +251,9 @@ class Wire:
         return response, content
 
     async def _send(self, request: Request, endpoint: Endpoint, *, with_checksums: bool) -> ClientResponse:
-        sent = await self._checksums.applied(request.method, request.headers, request.body, are_sent=with_checksums)
+        sent = request.headers
+        if self._checksums.are_left_out(request.method, sent, are_sent=with_checksums):
+            sent = await self._checksums.reduced(sent, request.body)
         path = endpoint.bucket_path if request.key is None else endpoint.path(request.key)
         signature = self.signer(endpoint.region).sign(
             request.method,
