@@ -196,10 +196,10 @@ class HttpClient:
             StorageUnavailableException: The connection broke, or it took longer than `HttpOptions.answer_timeout`.
             StorageOperationException: It is larger than 16 MiB, which no answer is.
         """
-        if response.content.is_eof():  # it came with the header
-            return response.content.read_nowait()
         body = bytearray()
         most = _LARGEST_ERROR if is_error else _LARGEST_ANSWER
+        if response.content.is_eof():  # it came with the header
+            return response.content.read_nowait()[:most]
         try:
             with transfer_errors():
                 async with asyncio.timeout(self.options.answer_timeout):
