@@ -9,7 +9,7 @@ from async_storages.backends.s3.objects import metadata_headers
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, during
-from async_storages.ids import FileId
+from async_storages.ids import FileId, is_fusion_id
 from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.storage import Storage
 
@@ -115,6 +115,8 @@ class S3Client(_Client):
 
     def fusion_id(self, file_id: str) -> str:
         """``bucket/key`` with its scheme: see `Door`."""
+        if is_fusion_id(file_id):
+            raise InvalidArgumentException("an id has no scheme here: it is bucket/key", file_id=file_id)
         return f"{self._prefix}{file_id}"
 
     def shown_id(self, fusion_id: str) -> str:
@@ -174,7 +176,7 @@ class S3Client(_Client):
     def _api(self, bucket: str, key: str) -> Any:
         storage = self.storage_for_new(bucket)
         storage._check_usable("write")  # noqa: SLF001 - of the same house
-        storage.identify(FileId(storage.scheme, bucket, key))
+        storage._check_key(storage.identify(FileId(storage.scheme, bucket, key)))  # noqa: SLF001
         return storage._client  # noqa: SLF001
 
 

@@ -53,6 +53,7 @@ class S3Config(_Config):
         public_url: The server as browsers reach it.
         storage_class: For new objects.
         conditional_writes: Whether the server honours ``If-None-Match``; ``"auto"`` finds it out.
+        checksums: ``"auto"``, ``"required"`` or ``"never"``.
     """
 
     endpoint: str | None = None
@@ -69,6 +70,7 @@ class S3Config(_Config):
     public_url: str | None = None
     storage_class: str | None = None
     conditional_writes: Literal["auto"] | bool = "auto"
+    checksums: Literal["auto", "required", "never"] = "auto"
 
 
 class GCSConfig(_Config):

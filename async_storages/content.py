@@ -134,6 +134,7 @@ class Content:
         size: Bytes, None until known: from the declaration, the source or the finished pass. What was announced
             must arrive: a file that grows or shrinks while it is read is an InvalidArgumentException.
         image_size: Dimensions, if it is an image whose header could be read while it streamed.
+        max_size: As given.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class Content:
         self._content_type = content_type
         self._declared = _check_size("size", size)
         self._min_size = _check_size("min_size", min_size) or 0
-        self._max_size = _check_size("max_size", max_size)
+        self.max_size = _check_size("max_size", max_size)
         self._expected = _check_expected(expected or {})
         self._algorithms = dict.fromkeys(("crc32", *self._expected, *checksums))
         self._restart()
@@ -254,8 +255,8 @@ class Content:
         self._probe.feed(chunk)
 
     def _check_limit(self, size: int) -> None:
-        if self._max_size is not None and size > self._max_size:
-            raise FileTooLargeException(f"larger than the {self._max_size} bytes allowed")
+        if self.max_size is not None and size > self.max_size:
+            raise FileTooLargeException(f"larger than the {self.max_size} bytes allowed")
 
     def _finish(self) -> None:
         if self.size is not None and self._passed < self.size:

@@ -8,6 +8,7 @@ StorageException (500)
 ├── FileNotFoundException (404, also the builtin FileNotFoundError)
 ├── FileExistsException (409)
 ├── FileGoneException (409)
+├── FileArchivedException (409)
 ├── SweepRefusedException (409)
 ├── AccessDeniedException (403)
 ├── DeleteNotSupportedException (403)
@@ -30,6 +31,7 @@ __all__ = [
     "AccessDeniedException",
     "ChecksumMismatchException",
     "DeleteNotSupportedException",
+    "FileArchivedException",
     "FileExistsException",
     "FileGoneException",
     "FileNotFoundException",
@@ -127,6 +129,12 @@ class FileGoneException(StorageException):
     http_status = 409
 
 
+class FileArchivedException(StorageException):
+    """The file is archived, as in Glacier: it must be restored before it can be read or copied."""
+
+    http_status = 409
+
+
 class SweepRefusedException(StorageException):
     """A ledger would delete files that may be needed: see `FileLedger.sweep`."""
 
@@ -170,9 +178,14 @@ class StorageOperationException(StorageException):
 
 
 class StorageUnavailableException(StorageOperationException):
-    """The backend cannot be reached or is overloaded; trying again later may succeed."""
+    """The backend cannot be reached or is overloaded; trying again later may succeed.
+
+    Attributes:
+        retry_after: Seconds that the server asked to wait; None where it did not.
+    """
 
     http_status = 503
+    retry_after: float | None = None
 
 
 class ChecksumMismatchException(StorageOperationException):

@@ -199,15 +199,22 @@ class Storage(ABC):
             raise RouteNotSupportedException(f"{self!r} does not serve this id", file_id=text)
         if not found.key.startswith(self._prefix):
             raise RouteNotSupportedException(f"{self!r} keeps to {self._prefix!r}", file_id=text)
-        self._check_key(found)
+        if is_bare:
+            self._check_key(found)
+        else:
+            self._check_id(found)
         return found
 
     def _check_key(self, file_id: FileId) -> None:
-        """Refuse keys that mean another place, or the same place under another name."""
+        """Refuse keys that mean another place, or the same place under another name; nothing is written to them."""
         if "\\" in file_id.key or not _NO_SEGMENTS.isdisjoint(file_id.key.split("/")):
             raise InvalidArgumentException(
                 "a key cannot hold empty, '.' or '..' segments or a backslash", file_id=str(file_id)
             )
+
+    def _check_id(self, file_id: FileId) -> None:
+        """Refuse ids that cannot be those of files; by default those whose keys cannot be written to."""
+        self._check_key(file_id)
 
     def _bare_key(self, file_id: FileId) -> str:
         """What `identify` makes this id of."""
@@ -626,6 +633,8 @@ class _Wrapped(Operation):
             naming.check_key(str(self._subject), operation=name)
             return
         self.file = self._subject = storage.identify(*self._given)
+        if name in _WRITES:
+            storage._check_key(self.file)  # noqa: SLF001
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

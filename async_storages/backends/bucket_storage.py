@@ -12,13 +12,22 @@ from async_storages.backends.cutting import Parts
 from async_storages.backends.refusals import RangeBeyondEnd
 from async_storages.backends.signatures import encode_path
 from async_storages.content import Content
-from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException, during
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageException,
+    StorageOperationException,
+    during,
+)
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import FileName, Storage, byte_range
 
 __all__ = ["BucketStorage", "Keyed", "Page", "checked_token"]
+
+_PINGS = 4
+"""How often `ping` asks at the most: a health check is not to wait for a server that restarts."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
@@ -57,6 +66,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         prefix: A folder that this storage keeps to.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
+        use_ssl: For a `custom_domain` without a scheme.
     """
 
     def __init__(
@@ -68,9 +78,10 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         prefix: str,
         name: str | None,
         read_only: bool,
+        use_ssl: bool = True,
     ) -> None:
         self._bucket = self.bucket = bucket_name
-        self._custom_domain = _checked_domain(custom_domain)
+        self._custom_domain = _checked_domain(custom_domain, use_ssl=use_ssl)
         self._querystring_auth = querystring_auth
         self._prefix = f"{naming.check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self.location = self._bucket_url(bucket_name)
@@ -97,6 +108,10 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def _find(self, key: str) -> Found:
         """What the server knows of a file; raises FileNotFoundException if there is none."""
 
+    async def _find_sized(self, key: str) -> Found:
+        """What the server knows of a file, its size too."""
+        return await self._find(key)
+
     @abstractmethod
     def _info(self, file: FileId, found: Found) -> FileBasicInfo:
         """All that is known of a file."""
@@ -110,8 +125,13 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """Copy the version of a file that was found, with all that describes it; `is_fresh` as for `_store`."""
 
     @abstractmethod
-    def _part_sizes(self, size: int | None) -> Iterator[int]:
-        """The bytes of each part of an upload of `size` bytes; what fits into the first one is uploaded at once."""
+    def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
+        """The bytes of each part of an upload; what fits into the first one is uploaded at once.
+
+        Args:
+            size: Of the content; None while it is unknown.
+            max_size: The most that it may have; None without a limit.
+        """
 
     @abstractmethod
     async def _store(
@@ -124,8 +144,10 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """The bytes of a range as HTTP can ask for it; raises RangeBeyondEnd."""
 
     @abstractmethod
-    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Page[Listed]:
-        """One page of a listing."""
+    async def _page(
+        self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Page[Listed]:
+        """One page of a listing, asked for so many times at the most."""
 
     @abstractmethod
     def _listed_info(self, file: FileId, listed: Listed) -> FileBasicInfo:
@@ -148,11 +170,12 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
 
+        On S3 a stream of unknown size may have 78 GiB; with a `max_size` as much as that says, up to 48.8 TiB.
         A failed write leaves nothing. One that is cancelled in the very end may have been stored: with `overwrite`, or
         where the server is known to ignore conditions, so that the file is looked for first (see `S3Storage`).
         """
         with self._operation("write", key) as operation:
-            parts = Parts(content, self._part_sizes(await content.measure()))
+            parts = Parts(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
             async with aclosing(parts):
                 is_fresh = isinstance(key, naming.UniqueKey)
@@ -170,7 +193,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             key = operation.file.key
             byte_range(0, offset, length, chunk_size)  # refuses what cannot be
             if length == 0 or (offset < 0 and length is not None):  # which HTTP cannot say
-                size = self._info(operation.file, await self._find(key)).file_size
+                size = self._info(operation.file, await self._find_sized(key)).file_size
                 positions = byte_range(size, offset, length, chunk_size)
                 offset, length = positions.start, positions.stop - positions.start
             if length == 0:
@@ -186,12 +209,21 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def ping(self) -> None:
         """Whether the server answers, knows the bucket and lets us list it: see `SupportsPing`."""
         with self._operation("ping"), during("ping", self._bucket):
-            await self._page(f"{self._prefix}ping", most=1)
+            await self._page(f"{self._prefix}ping", most=1, attempts=_PINGS)
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
         with self._operation("stat", name) as operation:
-            return self._info(operation.file, await self._find(operation.file.key))
+            return self._info(operation.file, await self._find_sized(operation.file.key))
+
+    async def exists(self, name: FileName) -> bool:
+        """Whether the bucket holds the file: see `Storage.exists`."""
+        with self._operation("stat", name) as operation:
+            try:
+                await self._find(operation.file.key)
+            except FileNotFoundException:
+                return False
+            return True
 
     async def delete(self, name: FileName) -> None:
         """Delete a file; a missing one is not an error."""
@@ -209,7 +241,11 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             return str(operation.file)
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`.
+
+        What other tools made is listed too: objects such as ``folder/`` and ``a//b``. Their ids can be read, copied
+        and deleted; nothing can be written to such keys.
+        """
         with self._operation("list"):
             beginning = self._prefix + prefix
             token: str | None = None
@@ -217,7 +253,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                 page = await self._page(beginning, token)
                 for listed in sorted(page.objects, key=lambda found: found.key):  # SeaweedFS goes folder by folder
                     file_id = FileId(self.scheme, self._bucket, listed.key)
-                    if listed.key.startswith(beginning) and self._is_usable(file_id):
+                    if listed.key.startswith(beginning) and self._has_id(file_id):
                         yield self._listed_info(file_id, listed)
                 if page.token is None:
                     return
@@ -225,8 +261,13 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                     raise StorageOperationException("the server gives the same page of the listing again and again")
                 token = page.token
 
-    def _is_usable(self, file_id: FileId) -> bool:
-        """Whether it names a file: other tools put objects such as ``folder/`` into buckets."""
+    def _check_id(self, file_id: FileId) -> None:
+        """Refuse only what may lead elsewhere: other tools make keys such as ``a//b`` and ``folder/``."""
+        if ".." in file_id.key.split("/"):
+            raise InvalidArgumentException("a key cannot hold a '..' segment", file_id=str(file_id))
+
+    def _has_id(self, file_id: FileId) -> bool:
+        """Whether an id can name it: none holds control characters or a ``..`` segment."""
         try:
             self.identify(file_id)
         except StorageException:
@@ -258,10 +299,10 @@ def checked_token(name: str, value: str | None) -> str | None:
     return value
 
 
-def _checked_domain(domain: str | None) -> str | None:
+def _checked_domain(domain: str | None, *, use_ssl: bool) -> str | None:
     if not domain:
         return None
     found = _DOMAIN.fullmatch(domain)
     if found is None:  # not repeated, as it may hold a password
         raise InvalidArgumentException("the custom_domain must be [http[s]://]host[:port][/path]")
-    return f"{found[1] or 'https://'}{found[2].rstrip('/')}"
+    return f"{found[1] or ('https://' if use_ssl else 'http://')}{found[2].rstrip('/')}"

@@ -35,6 +35,8 @@ class Parts:
         return self._first.pop() if self._first else await self._fill()
 
     async def _fill(self) -> bytes:
+        if self.ended:
+            return b""
         part, size = bytearray(), next(self._sizes)
         while not self.ended and len(part) + len(self._ahead) <= size:
             part += self._ahead

@@ -22,9 +22,11 @@ from async_storages.errors import (
 )
 from async_storages.storage import byte_range
 
-__all__ = ["Download", "received"]
+__all__ = ["Download", "received", "size_answered"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_OF_NOTHING = frozenset({"bytes 0--1/0", "bytes */0"})
+"""What servers say to a suffix of an empty file; RFC 9110 has no form for it."""
 
 
 class Download(ABC):
@@ -48,6 +50,9 @@ class Download(ABC):
         self._expected: int | None = None
         self._checksum: Checksum | None = None
         self._stored = ("", "")
+        self._skipped = 0
+        self._is_cut = False
+        self._limit: int | None = None
         self._ended = False
 
     @abstractmethod
@@ -61,7 +66,12 @@ class Download(ABC):
     @property
     def is_complete(self) -> bool:
         """Whether nothing is to be asked for any more."""
-        return self._ended or self.received == self._expected
+        return self._ended or self.received in {self._expected, self._limit}
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether all has come, and more is coming, as the server ignored the range."""
+        return self._is_cut and self.is_complete
 
     @property
     def range(self) -> str | None:
@@ -80,6 +90,10 @@ class Download(ABC):
             StorageOperationException: It is not what was asked for.
         """
         first, length, size = _extent(status, headers)
+        self._skipped = 0
+        self._is_cut = status == 200 and self.range is not None
+        if self._is_cut:
+            first, length = self._taken_of_all(size)
         version = self._version_in(headers)
         if self.received and version != self.version:
             raise FileChanged("the file was replaced while it was read")
@@ -92,12 +106,28 @@ class Download(ABC):
         if self._range is None and (stored := self._checksum_in(headers)):
             self._checksum, self._stored = new_checksum(stored[0]), stored
 
+    def _taken_of_all(self, size: int | None) -> tuple[int, int | None]:
+        """First byte and length of what is taken where all was answered: caches and CDNs may ignore Range."""
+        if self.received:
+            if size is None or size < self._first + (self._expected or 0):
+                raise StorageOperationException("the server answered something else than before")
+            self._skipped = self._first + self.received
+            return self._skipped, self._missing
+        if size is not None:
+            wanted = byte_range(size, self._offset, self._length, 1)
+            self._skipped = wanted.start
+            return wanted.start, len(wanted)
+        if self._offset < 0:
+            raise StorageOperationException("the server answered all instead of a range, without saying how much")
+        self._skipped, self._limit = self._offset, self._length
+        return self._offset, None
+
     def _is_asked_for(self, first: int, length: int | None, size: int | None) -> bool:
         """Whether these bytes are what is missing; where it is all, a server may keep silent of ranges."""
         if self.received:
             return length is not None and (first, length) == (self._first + self.received, self._missing)
         if length is None:
-            return self._range is None
+            return self._range is None or self._skipped == self._offset
         if size is None:
             return self._offset < 0 or first == self._offset
         wanted = byte_range(size, self._offset, self._length, 1)
@@ -107,11 +137,19 @@ class Download(ABC):
     def _missing(self) -> int:
         return (self._expected or 0) - self.received
 
-    def add(self, chunk: bytes) -> None:
-        """Note what came."""
+    def add(self, chunk: bytes) -> bytes:
+        """Note what came; returns what was asked for of it."""
+        if self._skipped:
+            skipped = min(self._skipped, len(chunk))
+            self._skipped -= skipped
+            chunk = chunk[skipped:]
+        most = self._expected if self._limit is None else self._limit
+        if most is not None and self.received + len(chunk) > most:
+            chunk = chunk[: most - self.received]
         self.received += len(chunk)
         if self._checksum is not None:
             self._checksum.update(chunk)
+        return chunk
 
     def end(self) -> None:
         """Note that an answer has ended.
@@ -152,7 +190,7 @@ async def received(
         ChecksumMismatchException: All of it came, and is not what was stored.
         StorageUnavailableException: It kept breaking without a byte between.
     """
-    failures = 0
+    tries = retries.begin()
     while not download.is_complete:
         before = download.received
         response = await _asked(download, ask)
@@ -161,14 +199,16 @@ async def received(
                 download.begin(response.status, response.headers)
                 with transfer_errors():
                     async for chunk in response.content.iter_chunked(chunk_size):
-                        download.add(chunk)
-                        yield chunk
+                        if wanted := download.add(chunk):
+                            yield wanted
+                        if download.has_surplus:
+                            break
             download.end()
-        except StorageUnavailableException:
-            failures = 1 if download.received > before else failures + 1
-            if failures >= retries.attempts:
+        except StorageUnavailableException as error:
+            if download.received > before:
+                tries.succeed()
+            if not await tries.wait(error.retry_after):
                 raise
-            await retries.pause(failures)
     download.verify()
 
 
@@ -190,12 +230,26 @@ def _range_header(offset: int, length: int | None) -> str | None:
     return f"bytes={offset}-{offset + length - 1}"
 
 
+def size_answered(status: int, headers: Mapping[str, str]) -> int:
+    """The size of the file, by the answer to a request for a part of it.
+
+    Raises:
+        StorageOperationException: The answer does not tell.
+    """
+    size = _extent(status, headers)[2]
+    if size is None:
+        raise StorageOperationException("the server does not tell the size of the file")
+    return size
+
+
 def _extent(status: int, headers: Mapping[str, str]) -> tuple[int, int | None, int | None]:
     """The first byte that an answer gives of the file, how many there are, and how many the file has, as it says."""
     if status != 206:
         length = headers.get("Content-Length", "")
         size = int(length) if length.isascii() and length.isdigit() else None
         return 0, size, size
+    if headers.get("Content-Range") in _OF_NOTHING:
+        return 0, 0, 0
     found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     if found is None:
         raise StorageOperationException("the server answered a range without saying which")

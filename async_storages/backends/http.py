@@ -5,7 +5,8 @@ or with its loop where nobody closes the client, and is safe to use in a child a
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -30,6 +31,7 @@ from async_storages.errors import (
     InvalidArgumentException,
     StorageClosedException,
     StorageException,
+    StorageOperationException,
     StorageUnavailableException,
 )
 from async_storages.sources import CHUNK_SIZE
@@ -37,6 +39,9 @@ from async_storages.sources import CHUNK_SIZE
 __all__ = ["Body", "HttpClient", "HttpOptions", "transfer_errors"]
 
 _PIECE = 65_536  # what a socket takes at once
+_TIMEOUTS = ("connect_timeout", "read_timeout", "pool_timeout", "answer_timeout", "cleanup_timeout")
+_LARGEST_ANSWER = 16 << 20
+_LARGEST_ERROR = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +52,11 @@ class HttpOptions:
         connect_timeout: Seconds to connect, TLS included.
         read_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
         pool_timeout: Seconds to wait for a free connection, connecting included.
+        answer_timeout: Seconds that an answer may take once the request is sent: its header, and all of a body that
+            is not the content of a file.
         cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
         max_connections: Connections open at once, per event loop.
-        retries: See `Retries`.
+        retries: See `Retries`; by default 10 attempts within 30 seconds, which outlast the restart of a server.
 
     Raises:
         InvalidArgumentException: One of the numbers is not above 0.
@@ -58,12 +65,13 @@ class HttpOptions:
     connect_timeout: float = 5.0
     read_timeout: float = 60.0
     pool_timeout: float = 60.0
+    answer_timeout: float = 300.0
     cleanup_timeout: float = 10.0
     max_connections: int = 64
-    retries: Retries = field(default_factory=Retries)
+    retries: Retries = field(default_factory=lambda: Retries(attempts=10))
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout", "read_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
+        for name in (*_TIMEOUTS, "max_connections"):
             if not getattr(self, name) > 0:
                 raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
 
@@ -80,6 +88,7 @@ class Body(Payload):
         times_sent: How often sending it has begun. It may be more than once per request: aiohttp sends requests again
             whose connection was kept open, and turns out to have been closed.
         was_sent: Whether all of it ever left, so that the server may have done what it was asked for.
+        on_sent: Called whenever all of it has left.
     """
 
     def __init__(self, data: bytes, timeout: float) -> None:
@@ -89,6 +98,7 @@ class Body(Payload):
         self._timeout = timeout
         self.times_sent = 0
         self.was_sent = False
+        self.on_sent: Callable[[], None] | None = None
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The bytes as text, as aiohttp asks of every payload."""
@@ -103,6 +113,8 @@ class Body(Payload):
                 await writer.write(view[start : start + _PIECE])
                 await writer.drain()
         self.was_sent = True
+        if self.on_sent is not None:
+            self.on_sent()
 
 
 class _Response(ClientResponse):
@@ -165,9 +177,55 @@ class HttpClient:
         check_deadline()
         url = Hidden(url)  # that of an upload's session lets whoever has it write
         with transfer_errors():
-            return await session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
-            )
+            async with self._limit(body):
+                return await session.request(
+                    method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+                )
+
+    def _limit(self, body: Body | None) -> asyncio.Timeout:
+        """A limit from a request's last byte to the end of the answer's header, whatever interim answers come."""
+        seconds = self.options.answer_timeout
+        if body is None or not body.data:
+            return asyncio.timeout(self.options.pool_timeout + seconds)
+        limit, loop = asyncio.timeout(None), asyncio.get_running_loop()
+
+        def begin() -> None:
+            with suppress(RuntimeError):  # the answer came before, or the limit is over
+                limit.reschedule(loop.time() + seconds)
+
+        body.on_sent = begin
+        return limit
+
+    async def read(self, response: ClientResponse, *, is_error: bool = False) -> bytes:
+        """The body of an answer that holds no file; the response is closed where that fails.
+
+        Args:
+            response: Whose body is unread.
+            is_error: Whether it tells of an error: then what is beyond 64 KiB is left out.
+
+        Raises:
+            StorageUnavailableException: The connection broke, or it took longer than `HttpOptions.answer_timeout`.
+            StorageOperationException: It is larger than 16 MiB, which no answer is.
+        """
+        body = bytearray()
+        most = _LARGEST_ERROR if is_error else _LARGEST_ANSWER
+        if response.content.is_eof():  # it came with the header
+            return response.content.read_nowait()[:most]
+        try:
+            with transfer_errors():
+                async with asyncio.timeout(self.options.answer_timeout):
+                    async for chunk in response.content.iter_any():
+                        body += chunk
+                        if len(body) > most:
+                            break
+        except BaseException:
+            response.close()
+            raise
+        if len(body) > most:
+            response.close()
+            if not is_error:
+                raise StorageOperationException(f"the server's answer has no end: more than {most} bytes came")
+        return bytes(body[:most])
 
 
 class transfer_errors:  # noqa: N801 - it reads like a function

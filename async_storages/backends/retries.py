@@ -2,24 +2,27 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
 
 from async_storages._deadlines import check_deadline
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 
-__all__ = ["Retries"]
+__all__ = ["Retries", "Tries", "retry_after"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """How failures that may pass are tried again: full jitter over an exponentially growing span.
+    """How failures that may pass are tried again: after pauses that grow exponentially, with jitter.
+
+    A pause lasts half to all of its span, and at least as long as the server asks for by ``Retry-After``.
 
     Attributes:
         attempts: How often a request is sent at the most, at least 1.
         base: Seconds that the first pause lasts at the most.
-        cap: Seconds that any pause lasts at the most.
+        cap: Seconds that any pause lasts at the most, unless the server asks for more.
+        within: Seconds after the first failure within which the last attempt begins.
 
     Raises:
         InvalidArgumentException: No attempts, or negative seconds.
@@ -28,24 +31,77 @@ class Retries:
     attempts: int = 4
     base: float = 0.2
     cap: float = 5.0
+    within: float = 30.0
 
     def __post_init__(self) -> None:
-        if not (self.attempts >= 1 and self.base >= 0 and self.cap >= 0):
+        if not (self.attempts >= 1 and self.base >= 0 and self.cap >= 0 and self.within >= 0):
             raise InvalidArgumentException(f"{self} are no retries")
 
     async def run[Result](self, attempt: Callable[[], Awaitable[Result]], attempts: int | None = None) -> Result:
         """Await `attempt()` again after each StorageUnavailableException, so many times at the most."""
-        for failures in count(1):
+        tries = self.begin(attempts)
+        while True:
             check_deadline()
             try:
                 return await attempt()
-            except StorageUnavailableException:
-                if failures >= (attempts or self.attempts):
+            except StorageUnavailableException as error:
+                if not await tries.wait(error.retry_after):
                     raise
-            await self.pause(failures)
-        raise AssertionError("count() does not end")
+
+    def begin(self, attempts: int | None = None) -> "Tries":
+        """The tries of one request, so many at the most."""
+        return Tries(self, attempts or self.attempts)
 
     async def pause(self, failures: int) -> None:
         """Wait after so many failures, 1 or more."""
+        await asyncio.sleep(self.pause_after(failures))
+
+    def pause_after(self, failures: int) -> float:
+        """Seconds to wait after so many failures, 1 or more."""
         longest = min(self.cap, self.base * 2.0 ** min(failures - 1, 99))
-        await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+        return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
+
+
+class Tries:
+    """The tries of one request: how many failed, and since when.
+
+    Args:
+        retries: The rule.
+        attempts: How many there may be.
+    """
+
+    __slots__ = ("_attempts", "_failures", "_retries", "_since")
+
+    def __init__(self, retries: Retries, attempts: int) -> None:
+        self._retries = retries
+        self._attempts = attempts
+        self._failures = 0
+        self._since = 0.0
+
+    def succeed(self) -> None:
+        """Note a success: failures are counted from here."""
+        self._failures = 0
+
+    async def wait(self, at_least: float | None = None) -> bool:
+        """Note a failure, and wait for the next try; False, at once, where there is to be none.
+
+        Args:
+            at_least: Seconds that the server asks for.
+        """
+        now = time.monotonic()
+        self._failures += 1
+        if self._failures == 1:
+            self._since = now
+        if self._failures >= self._attempts:
+            return False
+        pause = max(at_least or 0.0, self._retries.pause_after(self._failures))
+        if now + pause - self._since > self._retries.within:
+            return False
+        await asyncio.sleep(pause)
+        return True
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a server asks to wait (RFC 9110 section 10.2.3); None where it does not, or by a date."""
+    said = headers.get("Retry-After", "")
+    return float(said) if said.isascii() and said.isdigit() else None

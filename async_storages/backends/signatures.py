@@ -173,10 +173,24 @@ def checked_expiry(expires_in: float) -> int:
 # ---- forms
 
 
-def encoded_policy(expires_at: datetime, conditions: Iterable[PolicyCondition]) -> str:
-    """The policy of a POST form, in base64."""
+def encoded_policy(expires_at: datetime, conditions: Iterable[PolicyCondition], *, is_ascii: bool) -> str:
+    """The policy of a POST form, in base64.
+
+    Args:
+        expires_at: When the form ends.
+        conditions: Of the policy.
+        is_ascii: Whether other characters are escaped, as Google wants it; else they are UTF-8, as Ceph wants it, which
+            takes an escaped emoji for two characters.
+
+    Raises:
+        InvalidArgumentException: A condition holds a lone surrogate.
+    """
     expiration = expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return b64encode(json.dumps({"expiration": expiration, "conditions": [*conditions]}).encode()).decode()
+    policy = json.dumps({"expiration": expiration, "conditions": [*conditions]}, ensure_ascii=is_ascii)
+    try:
+        return b64encode(policy.encode()).decode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentException("a lone surrogate cannot be part of a form") from None
 
 
 def check_form_key(key: str) -> None:

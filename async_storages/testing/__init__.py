@@ -2,6 +2,7 @@
 
 * `StorageContract`: the suite that every storage passes: see `async_storages.testing.contract`.
 * `FaultProxy`: a TCP proxy that does to connections what networks do.
+* `S3Stub`: an S3 server in memory that answers as a chosen one does: see `async_storages.testing.s3_stub`.
 * `FastDFSServer`: a FastDFS tracker with storage servers: see `async_storages.testing.fastdfs_server`.
 * `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL, a real S3 server, a FastDFS server and
   a detector of blocking calls.
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from async_storages.testing.contract import StorageContract
     from async_storages.testing.fastdfs_server import FastDFSServer
     from async_storages.testing.faults import FaultProxy
+    from async_storages.testing.s3_stub import S3Stub
 
-__all__ = ["FastDFSServer", "FaultProxy", "StorageContract"]
+__all__ = ["FastDFSServer", "FaultProxy", "S3Stub", "StorageContract"]
 
 _HOME_OF = {
     "FastDFSServer": "async_storages.testing.fastdfs_server",
     "FaultProxy": "async_storages.testing.faults",
+    "S3Stub": "async_storages.testing.s3_stub",
     "StorageContract": "async_storages.testing.contract",
 }
 

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.pool import NullPool
 
 from async_storages import LocalStorage, S3Storage, registry
+from async_storages.backends.http import HttpOptions
+from async_storages.backends.retries import Retries
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
 from async_storages.storage import Storage
@@ -56,7 +58,9 @@ class Place:
         return self.database.startswith("sqlite")
 
     def open_storage(self):
-        return S3Storage(**self.storage) if isinstance(self.storage, dict) else LocalStorage(self.storage)
+        if isinstance(self.storage, dict):
+            return S3Storage(**self.storage, options=HttpOptions(retries=Retries(attempts=4)))
+        return LocalStorage(self.storage)
 
 
 @dataclass(frozen=True)

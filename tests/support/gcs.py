@@ -15,7 +15,7 @@ FAST = HttpOptions(
     read_timeout=TIME_OUT,
     pool_timeout=TIME_OUT,
     cleanup_timeout=TIME_OUT,
-    retries=Retries(base=0.001, cap=0.01),
+    retries=Retries(attempts=4, base=0.001, cap=0.01),
 )
 """Options with which nothing takes long that goes wrong, and nothing times out that goes on."""
 

@@ -61,15 +61,17 @@ def test_every_setting_of_s3_reaches_the_storage():
         public_url="https://files.example.com",
         storage_class="STANDARD_IA",
         conditional_writes=False,
+        checksums="never",
     )
     assert config.model_fields_set == set(S3Config.model_fields)
     storage = S3Storage.from_config(config)
 
-    assert asyncio.run(storage.get_path("a b.txt")) == "https://cdn.example.com/a%20b.txt"
+    assert asyncio.run(storage.get_path("a b.txt")) == "http://cdn.example.com/a%20b.txt"
     put = storage.presign("a.txt", method="PUT")
     assert put.startswith("https://files.example.com/photos/a.txt?")
-    for part in ("eu-west-1", "x-amz-acl=private", "x-amz-storage-class=STANDARD_IA", "X-Amz-Security-Token"):
+    for part in ("eu-west-1", "x-amz-acl%3Bx-amz-storage-class", "X-Amz-Security-Token"):
         assert part in put
+    assert storage.presigned_headers() == {"x-amz-acl": "private", "x-amz-storage-class": "STANDARD_IA"}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +208,7 @@ def test_what_is_no_id_is_refused(text):
         offline().storage_for(text)
 
 
-@pytest.mark.parametrize("key", ["../photos/b.jpg", "a//b.jpg", "a/../../b.jpg", "a\\b.jpg"])
+@pytest.mark.parametrize("key", ["../photos/b.jpg", "a/../../b.jpg", "a/.."])
 def test_no_key_leads_elsewhere(key):
     with pytest.raises(InvalidArgumentException):
         offline().file(f"s3:photos/{key}")

@@ -290,14 +290,16 @@ class GCSClient:
         """Whether it is the source's precondition that failed: the answer does not tell."""
         return (await self.find(bucket, source.key)).generation != source.generation
 
-    async def list(self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000) -> Page:
+    async def list(
+        self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Page:
         """One page of the objects whose key begins with `prefix`, sorted by key, up to `most` of them, 1 to 1000."""
         query = {**_RESOURCE, "prefix": prefix, "maxResults": str(most)}
         if token is not None:
             query["pageToken"] = token
         with _in_bucket():
             request = Request(method="GET", path=f"{bucket_path(bucket)}/o", query=query)
-            return parsed((await self.wire.exchange(request)).body, Page.of)
+            return parsed((await self.wire.exchange(request, attempts=attempts)).body, Page.of)
 
 
 def _condition(*, overwrite: bool) -> Mapping[str, str]:

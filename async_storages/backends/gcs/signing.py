@@ -136,6 +136,7 @@ def form(
     policy = encoded_policy(
         now + timedelta(seconds=checked_expiry(expires_in)),
         [*conditions, {"bucket": bucket}, *({name: value} for name, value in fixed.items())],
+        is_ascii=True,
     )
     return Unsigned(policy.encode(), lambda signature: {**fixed, "policy": policy, "x-goog-signature": signature.hex()})
 

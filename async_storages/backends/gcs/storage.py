@@ -152,7 +152,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
 
     # ---- files
 
-    def _part_sizes(self, size: int | None) -> Iterator[int]:
+    def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return repeat(upload.PART_SIZE)
 
     async def _store(
@@ -177,8 +177,10 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     async def _remove(self, key: str) -> None:
         await self._client.delete(self._bucket, key)
 
-    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Page:
-        return await self._client.list(self._bucket, prefix, token, most=most)
+    async def _page(
+        self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Page:
+        return await self._client.list(self._bucket, prefix, token, most=most, attempts=attempts)
 
     def _listed_info(self, file: FileId, listed: StoredObject) -> FileBasicInfo:
         return objects.info_of(file, listed)

@@ -116,7 +116,7 @@ class Session:
     async def _send(self, part: bytes, total: str, headers: Mapping[str, str] | None = None) -> StoredObject | None:
         """Send until the server has the part; what it makes of it, if it was the last."""
         retries = self._wire.options.retries
-        begin, failures = self.position, 0
+        begin, tries = self.position, retries.begin()
         self._body, self._earlier = self._wire.body(b""), (0, False)
         while True:
             before = self.position
@@ -126,11 +126,10 @@ class Session:
             self.position = self._persisted(answer, begin, begin + len(part))
             if self.position == begin + len(part) and total == "*":
                 return None
-            failures = 0 if self.position > before else failures + 1
-            if failures >= retries.attempts:
+            if self.position > before:
+                tries.succeed()
+            elif not await tries.wait():
                 raise StorageUnavailableException(f"GCS keeps having no more than {self.position} bytes")
-            if failures:
-                await retries.pause(failures)
 
     async def _put(self, rest: bytes, total: str, headers: Mapping[str, str]) -> Answer | None:
         """Send what the server does not have; None where no answer tells what it has now."""

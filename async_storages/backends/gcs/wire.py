@@ -11,9 +11,10 @@ from aiohttp import ClientResponse
 from async_storages._secrets import Hidden, hidden
 from async_storages.backends.gcs.answers import Failure, TokenRefused
 from async_storages.backends.gcs.credentials import CredentialSource
-from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
+from async_storages.backends.http import Body, HttpClient, HttpOptions
+from async_storages.backends.retries import retry_after
 from async_storages.backends.signatures import encode_query
-from async_storages.errors import StorageOperationException
+from async_storages.errors import StorageOperationException, StorageUnavailableException
 
 __all__ = ["JSON", "Answer", "Request", "Wire", "bucket_path", "local_target", "object_path", "upload_path"]
 
@@ -137,8 +138,7 @@ class Wire:
         async def attempt(headers: Mapping[str, str]) -> Answer:
             response = await self._send(request, headers)
             async with response:
-                with transfer_errors():
-                    body = await response.read()
+                body = await self._http.read(response)
             return Answer(response.status, response.headers, body)
 
         return await self._authorized(request, attempt, attempts)
@@ -177,6 +177,10 @@ class Wire:
         if response.status < 300 or response.status in request.accepted:
             return response
         async with response:
-            with transfer_errors():  # no variable holds what was read: it may quote the token
-                failure = Failure.of(response.status, await response.read())
-        raise failure.error()
+            body = await self._http.read(response, is_error=True)
+            failure = Failure.of(response.status, body)
+            del body  # it may quote the token, and a traceback shows what variables hold
+        error = failure.error()
+        if isinstance(error, StorageUnavailableException):
+            error.retry_after = retry_after(response.headers)
+        raise error

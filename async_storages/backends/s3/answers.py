@@ -1,44 +1,28 @@
 """What S3 answers, taken apart, and the XML it is sent: pure, no I/O.
 
-Specified in the Amazon S3 API reference: "Error responses", ListObjectsV2, ListMultipartUploads, DeleteObjects,
+Specified in the Amazon S3 API reference: ListObjectsV2, ListMultipartUploads, DeleteObjects,
 UploadPartCopy, CompleteMultipartUpload, GetBucketLifecycleConfiguration.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from async_storages.backends.parts import StoredPart
-from async_storages.backends.refusals import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
-from async_storages.errors import (
-    AccessDeniedException,
-    ChecksumMismatchException,
-    FileExistsException,
-    FileNotFoundException,
-    FileTooLargeException,
-    InvalidArgumentException,
-    StorageException,
-    StorageOperationException,
-    StorageUnavailableException,
-)
+from async_storages.backends.s3.failures import Failure
+from async_storages.errors import StorageOperationException
 
 __all__ = [
     "NAMESPACE",
-    "BucketIsOwn",
-    "Failure",
     "ListedObject",
     "Listing",
     "Part",
     "complete_multipart_body",
     "delete_objects_body",
-    "found_text",
-    "http_date",
-    "is_failure",
     "parse_copied_part",
     "parse_delete_result",
     "parse_lifecycle_rules",
@@ -51,113 +35,7 @@ __all__ = [
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 """Of every body's root."""
 
-
-class BucketIsOwn(StorageOperationException):
-    """The bucket that was to be made is there, and one's own."""
-
-
-_MONTHS = {
-    f" {name} ": f"{number:02}"
-    for number, name in enumerate(
-        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
-    )
-}
-
-_PASSING = frozenset(
-    {
-        "ConditionalRequestConflict",
-        "InternalError",
-        "OperationAborted",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "ThrottlingException",
-        "TooManyRequests",
-    }
-)
-_CORRUPTED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
-_FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidToken", "SignatureDoesNotMatch"})
-
-_REASONS: dict[str, tuple[type[StorageException], str]] = {
-    "BucketAlreadyExists": (StorageOperationException, "somebody else has a bucket of this name"),
-    "BucketAlreadyOwnedByYou": (BucketIsOwn, "the bucket is there already"),
-    "EntityTooLarge": (FileTooLargeException, "larger than the server allows"),
-    "InvalidRange": (RangeBeyondEnd, "the range is beyond the file"),
-    "KeyTooLongError": (InvalidArgumentException, "the key is too long for the server"),
-    "MetadataTooLarge": (InvalidArgumentException, "the metadata is larger than the server allows"),
-    "NoSuchBucket": (StorageOperationException, "no such bucket"),
-    "NoSuchKey": (FileNotFoundException, "no such file"),
-    "NoSuchLifecycleConfiguration": (FileNotFoundException, "no lifecycle rules"),
-    "NoSuchUpload": (NoSuchUpload, "no such multipart upload: it was completed or aborted, or has expired"),
-    "NoSuchVersion": (FileNotFoundException, "no such file"),
-    "PreconditionFailed": (FileExistsException, "the key is taken"),
-}
-_CONDITIONS = frozenset({"if-none-match", "x-amz-copy-source-if-match"})
-_CODE_OF_STATUS = {403: "AccessDenied", 404: "NoSuchKey", 412: "PreconditionFailed", 416: "InvalidRange"}
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An answer that is no success.
-
-    Attributes:
-        status: The HTTP status.
-        code: S3's error code: from the body, else told from the status, as HEAD has no body.
-        region: The region that the bucket is in, where the answer says so.
-        time: The server's clock, where the answer says so.
-        condition: The precondition that failed, where the answer says so.
-        header: The header that was refused, where the answer says so.
-    """
-
-    # what a server says may quote what was sent, signature included
-    status: int
-    code: str = field(repr=False)
-    region: str | None = field(default=None, repr=False)
-    time: datetime | None = None
-    condition: str = field(default="", repr=False)
-    header: str = field(default="", repr=False)
-
-    @classmethod
-    def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> "Failure":
-        """Take an answer apart; a body that is no XML tells nothing."""
-        fields = _fields(body)
-        return cls(
-            status,
-            code=fields.get("Code") or _CODE_OF_STATUS.get(status, ""),
-            region=headers.get("x-amz-bucket-region") or fields.get("Region"),
-            time=http_date(headers.get("Date", "")),
-            condition=fields.get("Condition", ""),
-            header=(fields.get("Header") or fields.get("ArgumentName") or "").lower(),
-        )
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether the same request may succeed later."""
-        if self.status == 400 and not self.code:  # it was not S3 that said so: the connection is out of step
-            return True
-        return self.status in {429, 500, 502, 503, 504} or self.code in _PASSING or self.code in _CORRUPTED
-
-    def error(self) -> StorageException:
-        """The failure as an exception; the server's own message stays out of it, as it may quote the signature."""
-        if self.code == "PreconditionFailed" and "source" in self.condition:
-            return FileChanged("the file was replaced while it was copied")
-        if self.code in _REASONS:
-            kind, reason = _REASONS[self.code]
-            return kind(reason)
-        said = f"{self.status} {self.code}".rstrip() if self.status >= 300 else self.code
-        if self.code in _CORRUPTED:
-            return ChecksumMismatchException(f"the bytes arrived altered ({said})")
-        if self.code in _FORBIDDEN or self.status in {401, 403}:
-            return AccessDeniedException(f"S3 refused ({said})")
-        if self.status == 501 or self.code == "NotImplemented" or (self.status == 400 and self.header in _CONDITIONS):
-            return HeaderRefused(f"S3 answered {said}", self.header)
-        kind = StorageUnavailableException if self.may_pass else StorageOperationException
-        return kind(f"S3 answered {said}")
-
-
-def is_failure(body: bytes) -> bool:
-    """Whether the body of a 200 tells of a failure: copies and completions begin to answer before they are done."""
-    return b"<Error" in body and "Code" in _fields(body)
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +45,7 @@ class Part:
     Attributes:
         number: From 1.
         etag: As the server answered it, in quotes.
-        crc32: Base64, if one was sent.
+        crc32: Base64, where the server answered it; a completion that names others is refused by some.
     """
 
     number: int
@@ -195,16 +73,17 @@ class Listing:
 
 
 def parse_listing(body: bytes) -> Listing:
-    """A page of ListObjectsV2, asked for with ``encoding-type=url``.
+    """A page of ListObjectsV2; keys are decoded where it says ``<EncodingType>url``, as some servers ignore the wish.
 
     Raises:
         StorageOperationException: It is none.
     """
     with _well_formed():
-        root = ET.fromstring(body)  # noqa: S314 - see _fields
+        root = ET.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1, and nothing external is read
+        decode = _decoder(root)
         objects = [
             ListedObject(
-                key=unquote_plus(_text(item, "Key")),
+                key=decode(_text(item, "Key")),
                 size=int(_text(item, "Size")),
                 etag=_text(item, "ETag").strip('"'),
                 last_modified=_time(_text(item, "LastModified")),
@@ -217,14 +96,15 @@ def parse_listing(body: bytes) -> Listing:
 
 
 def parse_uploads(body: bytes) -> list[tuple[str, str]]:
-    """Key and id of the uploads on a page of ListMultipartUploads, asked for with ``encoding-type=url``.
+    """Key and id of the uploads on a page of ListMultipartUploads, decoded as in a listing.
 
     Raises:
         StorageOperationException: It is none.
     """
     with _well_formed():
-        root = ET.fromstring(body)  # noqa: S314 - see _fields
-        return [(unquote_plus(_text(item, "Key")), _text(item, "UploadId")) for item in _children(root, "Upload")]
+        root = ET.fromstring(body)  # noqa: S314 - as above
+        decode = _decoder(root)
+        return [(decode(_text(item, "Key")), _text(item, "UploadId")) for item in _children(root, "Upload")]
 
 
 def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
@@ -234,7 +114,7 @@ def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
         StorageOperationException: It is none.
     """
     with _well_formed():
-        root = ET.fromstring(body)  # noqa: S314 - see _fields
+        root = ET.fromstring(body)  # noqa: S314 - as above
         parts = [
             StoredPart(int(_text(item, "PartNumber")), int(_text(item, "Size")), _text(item, "ETag").strip('"'))
             for item in _children(root, "Part")
@@ -244,17 +124,15 @@ def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
 
 
 def parse_delete_result(body: bytes) -> dict[str, Failure]:
-    """The keys that a multi-object delete could not delete, and why.
+    """The keys that a multi-object delete could not delete, and why; one that is missing needs no delete.
 
     Raises:
         StorageOperationException: It is no such result.
     """
     with _well_formed():
-        root = ET.fromstring(body)  # noqa: S314 - see _fields
-        return {
-            _text(item, "Key"): Failure(200, _find(item, "Code") or "InternalError")
-            for item in _children(root, "Error")
-        }
+        root = ET.fromstring(body)  # noqa: S314 - as above
+        codes = {_text(item, "Key"): _find(item, "Code") or "InternalError" for item in _children(root, "Error")}
+        return {key: Failure(200, code) for key, code in codes.items() if code not in _MISSING}
 
 
 def parse_copied_part(number: int, body: bytes) -> Part:
@@ -264,7 +142,7 @@ def parse_copied_part(number: int, body: bytes) -> Part:
         StorageOperationException: None was made.
     """
     with _well_formed():
-        root = ET.fromstring(body)  # noqa: S314 - see _fields
+        root = ET.fromstring(body)  # noqa: S314 - as above
         return Part(number, _text(root, "ETag"), _find(root, "ChecksumCRC32"))
 
 
@@ -275,7 +153,7 @@ def parse_lifecycle_rules(body: bytes) -> list[tuple[str | None, str]]:
         StorageOperationException: They are none.
     """
     with _well_formed():
-        root = ET.fromstring(body)  # noqa: S314 - see _fields
+        root = ET.fromstring(body)  # noqa: S314 - as above
         for element in root.iter():
             element.tag = _name(element)
         return [(_find(rule, "ID"), ET.tostring(rule, encoding="unicode")) for rule in _children(root, "Rule")]
@@ -288,7 +166,7 @@ def parse_text(body: bytes, name: str) -> str:
         StorageOperationException: There is none.
     """
     with _well_formed():
-        return _text(ET.fromstring(body), name)  # noqa: S314 - see _fields
+        return _text(ET.fromstring(body), name)  # noqa: S314 - as above
 
 
 def found_text(body: bytes, name: str) -> str:
@@ -321,15 +199,6 @@ def _well_formed() -> Iterator[None]:
         raise StorageOperationException("S3 answered something that was not asked for") from error
 
 
-def _fields(body: bytes) -> dict[str, str]:
-    """The texts of an element's children by name; nothing where it is no XML."""
-    try:
-        root = ET.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1, and nothing external is read
-    except (ET.ParseError, ValueError, LookupError):  # also of another encoding than it says
-        return {}
-    return {_name(child): child.text or "" for child in root}
-
-
 def _children(parent: ET.Element, name: str) -> list[ET.Element]:
     return [child for child in parent if _name(child) == name]
 
@@ -345,6 +214,11 @@ def _text(parent: ET.Element, name: str) -> str:
     return found
 
 
+def _decoder(root: ET.Element) -> Callable[[str], str]:
+    """What gives the keys of a listing."""
+    return unquote_plus if (_find(root, "EncodingType") or "").strip().lower() == "url" else str
+
+
 def _name(element: ET.Element) -> str:
     return element.tag.rpartition("}")[2]
 
@@ -352,18 +226,3 @@ def _name(element: ET.Element) -> str:
 def _time(text: str) -> datetime:
     """ISO 8601, as S3 writes it."""
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def http_date(text: str) -> datetime | None:
-    """A date of RFC 9110 section 5.6.7; None where it is none.
-
-    Example:
-        >>> http_date("Sun, 06 Nov 1994 08:49:37 GMT")
-        datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.timezone.utc)
-    """
-    try:
-        if text[25:] == " GMT" and (month := _MONTHS.get(text[7:12])):  # four times as fast
-            return datetime.fromisoformat(f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}+00:00")
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from xml.sax.saxutils import escape
 
-from async_storages.backends.s3.answers import NAMESPACE, BucketIsOwn, parse_lifecycle_rules
+from async_storages.backends.s3.answers import NAMESPACE, parse_lifecycle_rules
+from async_storages.backends.s3.failures import BucketIsOwn, NoSuchRegion
 from async_storages.backends.s3.wire import Answer, Request, Wire
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 
@@ -43,7 +44,7 @@ class BucketAdmin:
         return True
 
     async def create(self) -> None:
-        """Make the bucket, unless it is one's own already.
+        """Make the bucket, unless it is one's own already; in the storage's region, if the server knows regions.
 
         Raises:
             StorageOperationException: Somebody else has the name.
@@ -54,7 +55,12 @@ class BucketAdmin:
         where = _element("LocationConstraint", region)
         body = "" if region == "us-east-1" else _root("CreateBucketConfiguration", where)
         with suppress(BucketIsOwn):
-            await self._send("create", "PUT", body=body)
+            try:
+                await self._send("create", "PUT", body=body)
+            except NoSuchRegion:  # Ceph has zone groups in their place
+                if not body:
+                    raise
+                await self._send("create", "PUT")
 
     async def delete(self) -> None:
         """Remove the bucket, which must be empty; SeaweedFS does not mind files in it."""

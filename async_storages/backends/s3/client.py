@@ -14,13 +14,14 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
-from async_storages.backends.download import received
-from async_storages.backends.refusals import FileChanged, NoSuchUpload
+from async_storages.backends.download import received, size_answered
+from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Failure, Listing, Part
+from async_storages.backends.s3.answers import Listing, Part
 from async_storages.backends.s3.conditions import REPLACE, ConditionalWrites, Conditions, Creation
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.download import WITH_CHECKSUM, Download
+from async_storages.backends.s3.failures import Failure, of_s3
 from async_storages.backends.s3.object_writes import Made, ObjectWrites
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.backends.s3.wire import Request, Wire
@@ -58,7 +59,7 @@ class CopySource:
     def headers(self) -> Headers:
         """What names it in a request."""
         pinned = {"x-amz-copy-source-if-match": self.etag} if self.etag else {}
-        return {"x-amz-copy-source": f"{self.bucket}/{encode_path(self.key)}", **pinned}
+        return {"x-amz-copy-source": f"{encode_path(self.bucket)}/{encode_path(self.key)}", **pinned}
 
 
 class S3Client:
@@ -109,16 +110,34 @@ class S3Client:
         def is_done_by(found: Headers) -> bool:
             same = _etag(found) == _md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
             return (
-                same and found.get("Content-Length") == str(len(body)) and _metadata_in(found) == _metadata_in(headers)
+                same
+                and found.get("Content-Length", str(len(body))) == str(len(body))
+                and _metadata_in(found) == _metadata_in(headers)
             )
 
         made = await self._writes.send("put", request, sent, is_done_by, creation)
-        _expect_checksum(made.headers, checksum)
+        _expect_checksum(of_s3(made.headers), checksum)
 
     async def head_object(self, bucket: str, key: str) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
-        request = Request(method="HEAD", bucket=bucket, key=key, headers=WITH_CHECKSUM)
-        return (await self.wire.exchange(request)).headers
+        wanted = WITH_CHECKSUM if self.wire.reads_checksums else {}
+        request = Request(method="HEAD", bucket=bucket, key=key, headers=wanted)
+        return of_s3((await self.wire.exchange(request)).headers)
+
+    async def object_size(self, bucket: str, key: str) -> int:
+        """The bytes of an object, asked for by a range of one byte, where HEAD does not tell.
+
+        Raises:
+            FileNotFoundException: There is no such object.
+            StorageOperationException: The server does not tell either.
+        """
+        request = Request(method="GET", bucket=bucket, key=key, headers={"Range": "bytes=0-0"})
+        try:
+            response = await self.wire.open(request)
+        except RangeBeyondEnd:
+            return 0
+        response.close()  # where the range was ignored, all of the object is on its way
+        return size_answered(response.status, response.headers)
 
     def get_object(
         self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
@@ -219,14 +238,17 @@ class S3Client:
         """Remove what a request has made, unless it may be somebody else's."""
         await self._writes.undo(Request(method="DELETE", bucket=bucket, key=key), made, creation)
 
-    async def list_objects(self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
+    async def list_objects(
+        self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Listing:
         """One page of the keys that begin with `prefix`, up to `most` of them, 1 to 1000."""
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
         if most != 1000:
             query["max-keys"] = str(most)
         if token is not None:
             query["continuation-token"] = token
-        return answers.parse_listing((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
+        request = Request(method="GET", bucket=bucket, query=query)
+        return answers.parse_listing((await self.wire.exchange(request, attempts=attempts)).body)
 
     # ---- multipart uploads
 
@@ -286,9 +308,10 @@ class S3Client:
             body=self.wire.body(body),
         )
         answer = await self.wire.exchange(request)
+        of_s3(answer.headers)
         if crc32 is not None:
             _expect_checksum(answer.headers, crc32)
-        return Part(number, answer.headers.get("ETag", ""), crc32)
+        return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
 
     async def upload_part_copy(
         self, bucket: str, key: str, upload_id: str, number: int, *, source: CopySource, first: int, last: int
@@ -335,6 +358,15 @@ class S3Client:
         request = Request(method="DELETE", bucket=bucket, key=key, query={"uploadId": upload_id})
         with suppress(FileNotFoundException, NoSuchUpload):
             await self.wire.exchange(request)
+
+    async def has_multipart_upload(self, bucket: str, key: str, upload_id: str) -> bool:
+        """Whether an upload is open, as one may be that was aborted while its parts were under way."""
+        request = Request(method="GET", bucket=bucket, key=key, query={"uploadId": upload_id, "max-parts": "1"})
+        try:
+            await self.wire.exchange(request)
+        except (FileNotFoundException, NoSuchUpload):
+            return False
+        return True
 
     async def list_multipart_uploads(self, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
         """Key and id of the first 1000 open uploads to keys that begin with `prefix`."""

@@ -25,8 +25,8 @@ _HOST_LABELS = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _ADDRESS = re.compile(r"\[|[0-9]{1,3}(\.[0-9]{1,3}){3}(:|$)")
 _REGION = re.compile(_LABEL, re.IGNORECASE | re.ASCII)
 
-# Names that old buckets and other servers have; stricter ones are a matter of the server.
-_BUCKET = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+# Names that old buckets and other servers have, with Ceph's ``tenant:``; stricter ones are a matter of the server.
+_BUCKET = re.compile(r"([A-Za-z0-9_-]{1,64}:)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 
 # https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
 _DOMAINS = {
@@ -68,7 +68,8 @@ class Endpoint:
         """The address of a bucket.
 
         Args:
-            bucket_name: The bucket; not an ARN, nor a directory bucket (S3 Express), which are signed otherwise.
+            bucket_name: The bucket, on Ceph also ``tenant:bucket``; not an ARN, nor a directory bucket (S3 Express),
+                which are signed otherwise.
             endpoint_url: The server, None for AWS: ``"https://minio.example.com/s3"``, or ``"localhost:9000"`` with the
                 scheme left to `use_ssl`.
             region_name: By default ``"us-east-1"``, which on AWS is the legacy global host ``s3.amazonaws.com``.
@@ -90,7 +91,7 @@ class Endpoint:
         server = _aws(region, use_ssl) if endpoint_url is None else _other(endpoint_url, use_ssl)
         if server.takes(bucket_name, addressing_style):
             return cls(f"{server.scheme}://{bucket_name}.{server.host}", server.path, region)
-        return cls(f"{server.scheme}://{server.host}", f"{server.path}/{bucket_name}", region)
+        return cls(f"{server.scheme}://{server.host}", f"{server.path}/{encode_path(bucket_name)}", region)
 
     @property
     def host(self) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import count, repeat
 
 from async_storages._tasks import map_bounded
@@ -11,7 +11,7 @@ from async_storages.backends.cutting import Parts
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.conditions import Creation
-from async_storages.errors import FileTooLargeException
+from async_storages.errors import FileTooLargeException, StorageException
 
 __all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
 
@@ -24,23 +24,39 @@ IN_FLIGHT = 3
 MAX_PARTS = 10_000
 """The most that S3 takes."""
 
-_LARGEST = 5 << 40
+_LARGEST_PART = 5 << 30
 _COPIED_AT_ONCE = 1 << 30
 
+_ABORTS = 5
+"""How often an upload is aborted at the most."""
 
-def part_sizes(size: int | None) -> Iterator[int]:
-    """Bytes of each part of an upload of `size` bytes, without end; for unknown sizes they double every 1000 parts.
 
-    Either way `MAX_PARTS` of them hold the 5 TiB that S3 stores, and are whole MiB.
+def part_sizes(size: int | None, max_size: int | None = None) -> Iterator[int]:
+    """Bytes of each part of an upload, all alike, as R2 demands, and whole MiB.
+
+    Args:
+        size: Of the content; None while it is unknown.
+        max_size: The most that content of unknown size may have. None stands for `MAX_PARTS` of `PART_SIZE`, 78 GiB.
 
     Raises:
-        FileTooLargeException: It is more than that.
+        FileTooLargeException: `MAX_PARTS` of 5 GiB hold less: at once if the size is known, else with the last part.
     """
-    if size is None:
-        return (PART_SIZE << (number // 1000) for number in range(MAX_PARTS))
-    if size > _LARGEST:
-        raise FileTooLargeException("larger than the 5 TiB that S3 stores")
-    return repeat(max(PART_SIZE, -(-size // (MAX_PARTS << 20)) << 20))
+    largest = max_size if size is None else size
+    alike = PART_SIZE if largest is None else max(PART_SIZE, -(-largest // (MAX_PARTS << 20)) << 20)
+    if alike <= _LARGEST_PART and size is not None:
+        return repeat(alike)
+    if size is not None:
+        raise FileTooLargeException(f"larger than the {MAX_PARTS} parts of 5 GiB that S3 stores")
+    return _limited(min(alike, _LARGEST_PART))
+
+
+def _limited(part_size: int) -> Iterator[int]:
+    """As many parts as there may be, of a content that might have more."""
+    yield from repeat(part_size, MAX_PARTS)
+    raise FileTooLargeException(
+        f"more than {MAX_PARTS} parts of {part_size} bytes came, the limit of an upload of unknown size: "
+        "give its size, or a max_size from which the parts are made larger"
+    )
 
 
 class Multipart:
@@ -70,6 +86,7 @@ class Multipart:
         self._headers = headers
         self._creation = creation
         self._checks = tuple(checks)
+        self._unanswered = 0
 
     async def upload(self, parts: Parts) -> None:
         """Upload parts that come one by one.
@@ -88,8 +105,8 @@ class Multipart:
         async def copy_part(numbered: tuple[int, int]) -> Part:
             number, first = numbered
             last = min(first + part_size, size) - 1
-            return await self._client.upload_part_copy(
-                *self._target, upload_id, number, source=source, first=first, last=last
+            return await self._answered(
+                self._client.upload_part_copy(*self._target, upload_id, number, source=source, first=first, last=last)
             )
 
         async with self._begun() as upload_id:
@@ -101,16 +118,39 @@ class Multipart:
         is_fresh = self._creation.is_fresh
         return begun(
             self._client.create_multipart_upload(*self._target, headers=self._headers, is_fresh=is_fresh),
-            lambda upload_id: self._client.abort_multipart_upload(*self._target, upload_id),
+            self._abort,
             within=self._client.wire.options.cleanup_timeout,
         )
+
+    async def _answered(self, sending: Awaitable[Part]) -> Part:
+        """The part, once it is answered; counts those that are not yet, or never."""
+        self._unanswered += 1
+        part = await sending
+        self._unanswered -= 1
+        return part
+
+    async def _abort(self, upload_id: str) -> None:
+        """Abort the upload, again where a part that was under way was stored afterwards.
+
+        Specified in the Amazon S3 API reference, AbortMultipartUpload: "it might be necessary to abort a given
+        multipart upload multiple times".
+        """
+        await self._client.abort_multipart_upload(*self._target, upload_id)
+        retries = self._client.wire.options.retries
+        for attempt in range(1, _ABORTS if self._unanswered else 0):
+            with suppress(StorageException):  # whoever may upload need not have the permission to ask
+                if await self._client.has_multipart_upload(*self._target, upload_id):
+                    await self._client.abort_multipart_upload(*self._target, upload_id)
+                    await retries.pause(attempt)
+                    continue
+            return
 
     async def _send(self, upload_id: str, parts: Parts) -> list[Part]:
         sent: list[Part] = []
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def send(number: int, body: bytes) -> None:
-            sent.append(await self._client.upload_part(*self._target, upload_id, number, body))
+            sent.append(await self._answered(self._client.upload_part(*self._target, upload_id, number, body)))
             free.release()
 
         failure = None

@@ -7,7 +7,8 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from async_storages import naming, sniff
-from async_storages.backends.s3.answers import ListedObject, http_date
+from async_storages.backends.dates import http_date
+from async_storages.backends.s3.answers import ListedObject
 from async_storages.errors import StorageOperationException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
@@ -42,7 +43,7 @@ def described_headers(found: Mapping[str, str], metadata: Mapping[str, str] | No
 
 def is_copy(made: Mapping[str, str], origin: Mapping[str, str], metadata: Mapping[str, str] | None) -> bool:
     """Whether an object may be taken for a copy of another one, or for that one with the new metadata."""
-    if made.get("Content-Length") != origin.get("Content-Length"):
+    if len({headers["Content-Length"] for headers in (made, origin) if "Content-Length" in headers}) > 1:
         return False
     if metadata is not None:
         return _metadata_of(made) == metadata

@@ -46,7 +46,8 @@ class S3PartUploads:
 
     async def presign_part(self, name: FileName, upload_id: str, number: int, expires_in: float = 3600) -> str:
         """A URL for one part: see `PartUploads.presign_part`; not asked whether there is such an upload."""
-        with self._on("presign_part", name, upload_id):
+        with self._on("presign_part", name, upload_id) as (_, key):
+            naming.check_key(key)
             query = {"partNumber": str(check_number(number)), "uploadId": upload_id}
             await self._storage.prepare()
             presign = self._storage._presigner("PUT", expires_in, query)  # noqa: SLF001
@@ -68,6 +69,7 @@ class S3PartUploads:
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
         """Put parts together: see `PartUploads.complete`."""
         with self._on("complete_upload", name, upload_id) as (bucket, key):
+            naming.check_key(key)
             parts = chosen_parts(await self.parts(name, upload_id), etags, max_size)
             sent = [Part(part.number, f'"{part.etag}"') for part in parts]
             await self._client.complete_multipart_upload(bucket, key, upload_id, sent)

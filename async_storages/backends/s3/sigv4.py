@@ -281,6 +281,7 @@ class Signer:
                 {"key": key},
                 *({name: value} for name, value in own_fields.items()),
             ],
+            is_ascii=False,
         )
         signature = signing_key.hmac_sha256(policy)
         return {**(fields or {}), "key": key, **own_fields, "policy": policy, "x-amz-signature": signature}

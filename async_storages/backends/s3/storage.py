@@ -8,6 +8,8 @@ from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Unpack
 
+from multidict import CIMultiDict
+
 from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages._tasks import map_bounded, offload
@@ -19,6 +21,7 @@ from async_storages.backends.refusals import FileChanged
 from async_storages.backends.s3 import objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
+from async_storages.backends.s3.checksums import Checksums
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.conditions import Conditional, ConditionalWrites, Creation
 from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
@@ -54,6 +57,9 @@ _LARGEST_AT_ONCE = 5 << 30
 
 _DELETED_AT_ONCE = 1000
 
+_FORM_FIELDS = {"x-amz-acl": "acl"}
+"""Fields of forms that are called otherwise than headers."""
+
 _RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
 """The settings of `S3Config` whose parameters have other names here."""
 
@@ -69,7 +75,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         aws_session_token: For temporary credentials.
         region_name: The bucket's region; by default that of `session`, else of ``AWS_REGION``, of
             ``AWS_DEFAULT_REGION``, of the profile in which credentials were found, else ``"us-east-1"``.
-        use_ssl: For an `endpoint_url` without a scheme.
+        use_ssl: For an `endpoint_url`, a `public_url` and a `custom_domain` without a scheme.
         addressing_style: ``"path"`` or ``"virtual"``; ``"auto"`` is virtual on AWS and path elsewhere.
         default_acl: A canned ACL for new objects, such as ``"public-read"``.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
@@ -91,6 +97,9 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             its own, once for each bucket; AWS is known. Where the header is ignored it looks first, with a warning
             in the log; where it is refused, that is an error that says so. `save`, whose keys are new, never asks and
             works everywhere.
+        checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers that;
+            ``"required"`` always, as AWS wants for some buckets; ``"never"`` spares old servers the first attempt.
+            Without them uploads carry an MD5.
 
     Raises:
         InvalidArgumentException: An option that cannot be right.
@@ -125,6 +134,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         read_only: bool = False,
         options: HttpOptions | None = None,
         conditional_writes: ConditionalWrites = "auto",
+        checksums: Checksums = "auto",
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
         self._credentials = _credentials(aws_access_key_id, aws_secret_access_key, aws_session_token, session)
@@ -136,6 +146,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             use_ssl=use_ssl,
             options=options,
             conditional_writes=conditional_writes,
+            checksums=checksums,
         )
         self._public_url = public_url
         self._cloudfront = cloudfront
@@ -149,6 +160,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             prefix=prefix,
             name=name,
             read_only=read_only,
+            use_ssl=use_ssl,
         )
         self._public  # noqa: B018 - wrong ones are refused now
 
@@ -186,8 +198,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     # ---- files
 
-    def _part_sizes(self, size: int | None) -> Iterator[int]:
-        return part_sizes(size)
+    def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
+        return part_sizes(size, max_size)
 
     async def _store(
         self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool, is_fresh: bool
@@ -231,6 +243,14 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     async def _find(self, key: str) -> Mapping[str, str]:
         return await self._client.head_object(self._bucket, key)
 
+    async def _find_sized(self, key: str) -> Mapping[str, str]:
+        found = await self._find(key)
+        if "Content-Length" in found:
+            return found
+        sized = CIMultiDict(found)
+        sized["Content-Length"] = str(await self._client.object_size(self._bucket, key))
+        return sized
+
     def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
         return objects.info_of(file, found)
 
@@ -265,8 +285,10 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 error.file_id = str(FileId(self.scheme, self._bucket, key))
                 raise error
 
-    async def _page(self, prefix: str, token: str | None = None, *, most: int = 1000) -> Listing:
-        return await self._client.list_objects(self._bucket, prefix, token, most=most)
+    async def _page(
+        self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
+    ) -> Listing:
+        return await self._client.list_objects(self._bucket, prefix, token, most=most, attempts=attempts)
 
     def _listed_info(self, file: FileId, listed: ListedObject) -> FileBasicInfo:
         return objects.listed_info(file, listed)
@@ -291,7 +313,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         source = CopySource(self._bucket, origin.key, found.get("ETag"))
-        size = objects.size_of(found)
+        size = objects.size_of(found) if "Content-Length" in found else 0  # R2 and proxies may not tell
         described = objects.described_headers(found, metadata)
         if size > _LARGEST_AT_ONCE:
             headers = {**described, **self._object_headers}
@@ -388,19 +410,27 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> str:
         """A presigned URL: see `SupportsPresign`. On S3 one for GET does not allow HEAD.
 
-        One for PUT stores the file with the storage's `default_acl` and `storage_class`.
+        One for PUT stores the file with the storage's `default_acl` and `storage_class`, in headers that are signed
+        and must be sent: `presigned_headers` gives them.
         """
         with self._operation("presign", name) as operation:
             check_presign_method(method, read_only=self.read_only)
             check_sent(content_type, content_length)
             if method == "PUT":
                 naming.check_key(self._bare_key(operation.file))
-                query, headers = self._object_headers, _sent_headers(content_type, content_length)
+                query, headers = {}, {**_sent_headers(content_type, content_length), **self._object_headers}
             else:
                 query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
                 if (domain := self._distribution) is not None and method in {"GET", "HEAD"}:
                     return domain.presign(operation.file.key, expires_in, query, stable)
             return self._presigner(method, expires_in, query, headers, stable=stable)(operation.file)
+
+    def presigned_headers(
+        self, *, content_type: str | None = None, content_length: int | None = None
+    ) -> dict[str, str]:
+        """What a presigned PUT must come with: see `Storage.presigned_headers`; ACL and storage class, too."""
+        del content_length  # is in every PUT
+        return {**_sent_headers(content_type, None), **self._object_headers}
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
@@ -437,7 +467,10 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         min_size: int = 0,
         content_type: str | None = None,
     ) -> PresignedUpload:
-        """A form to post to the bucket: see `SupportsDirectUpload`."""
+        """A form to post to the bucket: see `SupportsDirectUpload`.
+
+        It is answered with 201 and XML that holds the ETag, as some servers have none in the header.
+        """
         with self._operation("presign_post", name) as operation:
             check_presign_method("POST", read_only=self.read_only)
             naming.check_key(self._bare_key(operation.file))
@@ -447,7 +480,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             await self.prepare()
             expires_at = check_expires_in(expires_in)
             wire, public = self._client.wire, self._public
-            fields = {**self._object_headers, **_sent_headers(content_type, None)}
+            described = {_FORM_FIELDS.get(name, name): value for name, value in self._object_headers.items()}
+            fields = {**described, **_sent_headers(content_type, None), "success_action_status": "201"}
             sizes = ("content-length-range", min_size, _LARGEST_AT_ONCE if max_size is None else max_size)
             signed = wire.signer(public.region).presign_post(
                 self._bucket,

@@ -10,12 +10,18 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
-from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
-from async_storages.backends.s3.answers import Failure, is_failure
+from async_storages.backends.http import Body, HttpClient, HttpOptions
+from async_storages.backends.s3.checksums import ChecksumHeaders, Checksums
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
+from async_storages.backends.s3.failures import Failure, is_failure, is_web_page
 from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
-from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
+from async_storages.errors import (
+    InvalidArgumentException,
+    StorageException,
+    StorageOperationException,
+    StorageUnavailableException,
+)
 
 __all__ = ["Answer", "Request", "Wire"]
 
@@ -74,6 +80,7 @@ class Wire:
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         use_ssl: For an `endpoint_url` without a scheme.
         options: Time-outs, pool, retries.
+        checksums: Whether requests carry checksum headers.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class Wire:
         addressing_style: AddressingStyle = "auto",
         use_ssl: bool = True,
         options: HttpOptions | None = None,
+        checksums: Checksums = "auto",
     ) -> None:
         self.options = options or HttpOptions()
         self._credentials = credentials
@@ -97,6 +105,7 @@ class Wire:
         self._endpoints: dict[tuple[str, str | None, str | None], Endpoint] = {}
         self._signer: Signer | None = None
         self._skew = timedelta()
+        self._checksums = ChecksumHeaders(checksums)
 
     # ---- addresses and signatures, without I/O
 
@@ -145,6 +154,11 @@ class Wire:
         """Close the connections of the running loop."""
         await self._http.aclose()
 
+    @property
+    def reads_checksums(self) -> bool:
+        """Whether the server is known to give stored checksums, or has to."""
+        return self._checksums.are_read
+
     # ---- sending
 
     def body(self, data: bytes) -> Body:
@@ -177,29 +191,35 @@ class Wire:
         self, request: Request, attempts: int | None = None, *, is_read: bool = True
     ) -> tuple[ClientResponse, bytes]:
         """The first answer that is a success, and its content if it is to be read."""
-        retries = self.options.retries
-        failures = 0
+        tries = self.options.retries.begin(attempts)
         learnt: set[str] = set()
+        refusal: Failure | None = None
         error: StorageException
         while True:
             await self.prepare()
             endpoint, skew = self.endpoint(request.bucket), self._skew
+            with_checksums = self._checksums.are_sent and refusal is None
             try:
-                outcome = await self._attempt(request, endpoint, is_read=is_read)
+                outcome = await self._attempt(request, endpoint, is_read=is_read, with_checksums=with_checksums)
             except StorageUnavailableException as unavailable:
                 error, may_pass = unavailable, True
             else:
                 if not isinstance(outcome, Failure):
+                    self._checksums.learn(request.method, request.headers, were_sent=with_checksums)
                     return outcome
                 lesson = self._learn(outcome, request.bucket, endpoint.region, skew)
                 if lesson and lesson not in learnt:
                     learnt.add(lesson)
                     continue
+                is_refusal = outcome.status in {400, 501} and not outcome.may_pass
+                if is_refusal and with_checksums and self._checksums.may_be_why(request.method, request.headers):
+                    refusal = outcome
+                    continue
+                if refusal is not None and not outcome.may_pass and not outcome.is_like(refusal):
+                    self._checksums.learn(request.method, request.headers, were_sent=False)
                 error, may_pass = outcome.error(), outcome.may_pass
-            failures += 1
-            if not may_pass or failures >= (attempts or retries.attempts):
+            if not may_pass or not await tries.wait(getattr(error, "retry_after", None)):
                 raise error
-            await retries.pause(failures)
 
     async def post_form(self, url: str, content_type: str, body: bytes) -> int:
         """Send a form as a browser does, once, and without credentials of ours; returns the status of the answer."""
@@ -225,21 +245,21 @@ class Wire:
         return ""
 
     async def _attempt(
-        self, request: Request, endpoint: Endpoint, *, is_read: bool
+        self, request: Request, endpoint: Endpoint, *, is_read: bool, with_checksums: bool
     ) -> tuple[ClientResponse, bytes] | Failure:
-        response = await self._send(request, endpoint)
+        response = await self._send(request, endpoint, with_checksums=with_checksums)
         failed = response.status >= 300
-        try:
-            with transfer_errors():
-                content = await response.read() if is_read or failed else b""
-        except BaseException:
-            response.close()
-            raise
+        content = await self._http.read(response, is_error=failed) if is_read or failed else b""
         if failed or (request.may_fail_late and is_failure(content)):
-            return Failure.of(response.status, response.headers, content)
+            return Failure.of(response.status, response.headers, content, method=request.method)
+        if is_web_page(content):
+            raise StorageOperationException("the server answered with a web page: the endpoint_url is not that of S3")
         return response, content
 
-    async def _send(self, request: Request, endpoint: Endpoint) -> ClientResponse:
+    async def _send(self, request: Request, endpoint: Endpoint, *, with_checksums: bool) -> ClientResponse:
+        sent = request.headers
+        if self._checksums.are_left_out(request.method, sent, are_sent=with_checksums):
+            sent = await self._checksums.reduced(sent, request.body)
         path = endpoint.bucket_path if request.key is None else endpoint.path(request.key)
         signature = self.signer(endpoint.region).sign(
             request.method,
@@ -248,10 +268,10 @@ class Wire:
             payload_hash=await _payload_hash(request.body, endpoint),
             now=self.now,
             query=request.query,
-            headers=request.headers,
+            headers=sent,
         )
         query = f"?{encode_query(request.query)}" if request.query else ""
-        headers = {**request.headers, **signature}
+        headers = {**sent, **signature}
         return await self._http.send(request.method, f"{endpoint.origin}{path}{query}", headers, request.body)
 
 

@@ -27,6 +27,7 @@ _TOLD: dict[type[StorageException], tuple[str, str]] = {
     errors.FileNotFoundException: ("file_not_found", "There is no such file."),
     errors.FileExistsException: ("file_exists", "There is such a file already."),
     errors.FileGoneException: ("file_gone", "The file was removed meanwhile."),
+    errors.FileArchivedException: ("file_archived", "The file is archived, and has to be restored first."),
     errors.AccessDeniedException: ("access_denied", "Access was denied; a link may have expired."),
     errors.DeleteNotSupportedException: ("delete_not_supported", "Files cannot be deleted here."),
     errors.RouteNotSupportedException: ("route_not_supported", "Files of this kind or place are not served here."),

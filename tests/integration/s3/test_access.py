@@ -311,7 +311,7 @@ async def test_on_aws_a_redirect_leads_to_the_regions_own_host(monkeypatch):
     def answer(asked):
         if asked.headers["Host"] == "photos.s3.amazonaws.com":
             return reply(301, x_amz_bucket_region="eu-west-1")
-        return reply(200, FIVE, ETag='"e"') if asked.method == "GET" else reply(200)
+        return reply(200, FIVE, ETag='"e"') if asked.method == "GET" else reply(200, ETag='"e"')
 
     async with scripted(answer) as server:
         port = urlsplit(server.url).port

@@ -184,5 +184,5 @@ async def test_a_name_that_somebody_else_has_is_refused(proxied, proxy):
 
 async def test_lifecycle_rules_that_cannot_be_read_are_not_overwritten(proxied, proxy):
     proxy.inject(Answer(200, b"<html>"), request_header())
-    await refused("expire", await proxied(), StorageOperationException, "not asked for")
+    await refused("expire", await proxied(), StorageOperationException, "web page")
     assert [asked.method for asked in proxy.requests] == ["GET"]

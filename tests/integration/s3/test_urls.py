@@ -86,7 +86,7 @@ async def use_presigned(storage, key):
         assert await storage.read(key) == b"put"
         made = await storage.presign_post(key)
         body, content_type = form(made.fields, b"posted")
-        assert (await request("POST", made.url, body, content_type=content_type)).status == 204
+        assert (await request("POST", made.url, body, content_type=content_type)).status == 201
         assert await storage.read(key) == b"posted"
 
 
@@ -167,8 +167,11 @@ async def test_a_url_allows_no_more_than_whoever_signed_it_may_do(s3, s3_server)
 
 async def test_a_presigned_put_keeps_the_class_of_the_storage(s3):
     storage = await s3(storage_class="STANDARD_IA", default_acl="private")
-    assert (await request("PUT", storage.presign("a.txt", method="PUT"), b"put")).status == 200
+    url = storage.presign("a.txt", method="PUT")
+    assert (await request("PUT", url, b"without")).status == 403
+    assert (await request("PUT", url, b"put", headers=storage.presigned_headers())).status == 200
     assert await storage.read("a.txt") == b"put"
+    assert (await storage.info("a.txt")).storage_class == "STANDARD_IA"
     await storage.upload(b"uploaded", "b.txt")
     assert (await storage.info("b.txt")).storage_class == "STANDARD_IA"
 

@@ -5,12 +5,13 @@ import gc
 import random
 import socket
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
 from async_storages.backends.retries import Retries
-from async_storages.errors import InvalidArgumentException, StorageUnavailableException
+from async_storages.errors import InvalidArgumentException, StorageOperationException, StorageUnavailableException
 from tests.support.patience import TIME_OUT, time_flies
 from tests.support.scripted import reply, scripted
 
@@ -248,3 +249,83 @@ async def test_pauses_grow_to_a_limit(monkeypatch):
     for failures in (1, 2, 3, 4, 50):
         await retries.pause(failures)
     assert longest == [1, 2, 4, 5, 5]
+
+
+# ---- answers that hold no file
+
+
+@asynccontextmanager
+async def listening(serve):
+    """The URL of a server whose connections `serve` has; they end with the block."""
+    tasks = []
+
+    async def begin(reader, writer):
+        tasks.append(asyncio.current_task())
+        try:
+            await serve(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+ENDLESS = f"HTTP/1.1 200 Any\r\nContent-Length: {1 << 40}\r\n\r\n".encode()
+
+
+async def read(answers, *, is_error=False, **options):
+    """The body of the answer of a server that gives these pieces, and then nothing."""
+    pieces = iter(answers)
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        await asyncio.Event().wait()
+
+    async with listening(serve) as url, opened(replace(PATIENT, **options)) as client:
+        return await client.read(await client.send("GET", url, {}), is_error=is_error)
+
+
+@pytest.mark.parametrize("size", [0, 5, 1 << 20, 16 << 20])
+async def test_an_answer_is_read_whole(size):
+    head = f"HTTP/1.1 200 Any\r\nContent-Length: {size}\r\n\r\n".encode()
+    assert await read([head, bytes(size)]) == bytes(size)
+
+
+async def test_an_answer_that_is_too_large_is_not_read_to_its_end():
+    with pytest.raises(StorageOperationException, match="no end"):
+        await read([ENDLESS, *[bytes(1 << 20)] * 17])
+
+
+async def test_of_an_error_the_beginning_is_read():
+    assert await read([ENDLESS, b"<Error>", *[b" " * 65_536] * 2], is_error=True) == b"<Error>".ljust(65_536)
+
+
+async def test_an_answer_that_stands_still_is_given_up():
+    with pytest.raises(StorageUnavailableException, match="no answer in time"):
+        await read([ENDLESS, b"<Error>"], answer_timeout=0.1)
+
+
+async def test_interim_answers_do_not_prolong_the_wait():
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        while True:
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    quick = replace(PATIENT, answer_timeout=0.1, pool_timeout=0.1)
+    async with listening(serve) as url, opened(quick) as client:
+        for body in (None, client.body(b""), client.body(b"content")):
+            with pytest.raises(StorageUnavailableException, match="no answer in time"):
+                await client.send("PUT", url, {}, body)

@@ -95,6 +95,7 @@ def _chosen(scope: Scope, info: FileBasicInfo, before: datetime) -> str | None:
         return None
     try:
         file_id = scope.storage.identify(info.file_id)
+        scope.storage._check_key(file_id)  # noqa: SLF001 - such as may be written to
     except StorageException:  # a key that nothing here has made
         return None
     key = scope.storage._bare_key(file_id)  # noqa: SLF001 - what `list` takes a prefix of

@@ -126,8 +126,6 @@ def test_a_range_that_is_all_may_be_answered_without_one(offset, length):
 
 
 OTHERS = {
-    "all": (200, {"Content-Length": "5"}),
-    "all, of unknown size": (200, {}),
     "less": (206, {"Content-Range": "bytes 1-2/5"}),
     "more": (206, {"Content-Range": "bytes 1-4/5"}),
     "others": (206, {"Content-Range": "bytes 0-2/5"}),
@@ -139,6 +137,20 @@ OTHERS = {
 def test_another_range_is_refused(offset, length, status, headers):
     with pytest.raises(StorageOperationException, match="another range"):
         Download(offset, length).begin(status, headers)
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "5"}, {}], ids=["of known size", "of unknown size"])
+def test_the_range_is_taken_where_all_is_answered(headers):
+    download = Download(1, 3)
+    download.begin(200, headers)
+    assert (download.add(b"h"), download.add(b"el"), download.add(b"lo")) == (b"", b"el", b"l")
+    assert download.is_complete
+    assert download.has_surplus
+
+
+def test_a_suffix_of_what_is_of_unknown_size_cannot_be_taken():
+    with pytest.raises(StorageOperationException, match="without saying how much"):
+        Download(-3, None).begin(200, {})
 
 
 HASHES = {

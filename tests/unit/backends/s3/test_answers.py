@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from async_storages.backends.refusals import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Failure, Part
+from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.failures import Failure, is_failure
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,
@@ -123,7 +124,7 @@ def test_a_failure_tells_the_time(date, time):
     ],
 )
 def test_a_failure_may_come_in_the_body_of_a_success(body, expected):
-    assert answers.is_failure(body) is expected
+    assert is_failure(body) is expected
 
 
 # ---- listings
@@ -138,6 +139,9 @@ def listing(*keys, more="<IsTruncated>false</IsTruncated>"):
     return f"<ListBucketResult {NAMESPACE}>{contents}{more}</ListBucketResult>".encode()
 
 
+ENCODED = "<EncodingType>url</EncodingType>"
+
+
 @pytest.mark.parametrize(
     ("written", "key"),
     [
@@ -149,9 +153,15 @@ def listing(*keys, more="<IsTruncated>false</IsTruncated>"):
     ],
 )
 def test_a_listed_key_is_decoded(written, key):
-    [listed] = answers.parse_listing(listing(written)).objects
+    [listed] = answers.parse_listing(listing(written, more=ENCODED)).objects
     assert (listed.key, listed.size, listed.etag, listed.storage_class) == (key, 1, "e", None)
     assert listed.last_modified == datetime(2026, 11, 22, 1, 10, 48, 123_000, UTC)
+
+
+@pytest.mark.parametrize("more", ["", "<EncodingType/>", "<EncodingType>none</EncodingType>"])
+def test_a_listed_key_that_is_not_encoded_stays_as_it_is(more):
+    [listed] = answers.parse_listing(listing("a+b%2Bc", more=more)).objects
+    assert listed.key == "a+b%2Bc"
 
 
 def test_a_listing_says_how_it_goes_on():
@@ -182,7 +192,7 @@ def test_what_is_no_listing_is_refused(body):
 @example(b"<?xml version='1.0' encoding='utf-7'?><a/>")
 def test_no_answer_leads_to_another_exception(body):
     Failure.of(400, {}, body).error()
-    answers.is_failure(body)
+    is_failure(body)
     for parse in (
         answers.parse_listing,
         answers.parse_delete_result,
@@ -198,6 +208,8 @@ def test_no_answer_leads_to_another_exception(body):
 def test_uploads_are_listed():
     uploads = "".join(f"<Upload><Key>{key}</Key><UploadId>{key}-id</UploadId></Upload>" for key in ("a+b", "c%2B"))
     body = f"<ListMultipartUploadsResult {NAMESPACE}>{uploads}</ListMultipartUploadsResult>".encode()
+    assert answers.parse_uploads(body) == [("a+b", "a+b-id"), ("c%2B", "c%2B-id")]
+    body = f"<ListMultipartUploadsResult {NAMESPACE}>{ENCODED}{uploads}</ListMultipartUploadsResult>".encode()
     assert answers.parse_uploads(body) == [("a b", "a+b-id"), ("c+", "c%2B-id")]
 
 

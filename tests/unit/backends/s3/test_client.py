@@ -28,8 +28,9 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from tests.support import scripted as scripts
 from tests.support.s3 import FAST
-from tests.support.scripted import Ending, reply, scripted
+from tests.support.scripted import Ending, scripted
 
 CLOSED = b""
 """The server ends the connection, having done what it was asked for or not; aiohttp asks again, but for a POST."""
@@ -41,6 +42,11 @@ BODY = b"12345"
 MD5 = hashlib.md5(BODY).hexdigest()
 CRC32 = base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode()
 OWN = {"Content_Length": str(len(BODY)), "ETag": f'"{MD5}"'}
+
+
+def reply(status=200, body=b"", **headers):
+    """An answer; a success has an ETag, as those of S3 have."""
+    return scripts.reply(status, body, **({"ETag": '"any"'} if status == 200 else {}) | headers)
 
 
 def error(status, code, **headers):
@@ -64,7 +70,7 @@ async def client_of(*answers, attempts=3, **options):
             StaticCredentials(Credentials("key", "secret")),
             endpoint_url=server.url,
             options=replace(FAST, retries=Retries(attempts=attempts, base=0)),
-            **options,
+            **{"checksums": "required", **options},
         )
         try:
             yield client, server
@@ -349,7 +355,8 @@ REPLACED = {
     "412": TAKEN,
     "416": error(416, "InvalidRange"),
     "another ETag": reply(206, BODY[1:], Content_Range="bytes 1-4/5", ETag='"other"'),
-    "the whole again": whole(),
+    "the whole of another version again": reply(200, BODY, ETag='"other"'),
+    "the whole, which is shorter by now": reply(200, BODY[:3], ETag=f'"{MD5}"'),
 }
 
 
@@ -358,6 +365,12 @@ async def test_a_download_does_not_go_on_with_another_version(answer):
     async with client_of(cut(whole()), answer) as (client, _):
         with pytest.raises(StorageOperationException):
             await got(client)
+
+
+async def test_a_download_goes_on_with_the_rest_of_the_whole_where_a_range_is_ignored():
+    async with client_of(cut(whole()), whole()) as (client, server):
+        assert await got(client) == BODY
+    assert len(server.asked) == 2
 
 
 async def test_a_download_of_which_nothing_came_may_be_of_another_version():
@@ -385,8 +398,14 @@ async def test_a_download_of_other_bytes_than_were_stored_is_an_error():
             await got(client)
 
 
-@pytest.mark.parametrize("answer", [whole(), reply(206, BODY), reply(206, BODY, Content_Range="bytes 0-4/5")])
-async def test_a_range_that_the_server_ignores_is_not_taken_for_it(answer):
+@pytest.mark.parametrize("answer", [whole(), reply(200, BODY, Content_Length=None, Transfer_Encoding=None)])
+async def test_what_is_asked_for_is_taken_where_a_range_is_ignored(answer):
+    async with client_of(Ending(answer)) as (client, _):
+        assert await got(client, 1, 2) == BODY[1:3]
+
+
+@pytest.mark.parametrize("answer", [reply(206, BODY), reply(206, BODY, Content_Range="bytes 0-4/5")])
+async def test_another_range_is_not_taken_for_the_one_that_was_asked_for(answer):
     async with client_of(answer) as (client, _):
         with pytest.raises(StorageOperationException):
             await got(client, 1, 2)
@@ -592,7 +611,10 @@ async def test_a_beginning_that_cannot_be_understood_is_none():
 
 
 async def test_a_part_comes_back_with_its_checksum():
-    async with client_of(reply(ETag='"e"'), reply(ETag='"e"', x_amz_checksum_crc32="AAAAAA==")) as (client, _):
+    ours, none = {"x_amz_checksum_crc32": CRC32}, {}
+    answered = [reply(ETag='"e"', **said) for said in (none, ours, {"x_amz_checksum_crc32": "AAAAAA=="})]
+    async with client_of(*answered) as (client, _):
+        assert await client.upload_part("photos", "a.txt", "1", 7, BODY) == Part(7, '"e"', None)
         assert await client.upload_part("photos", "a.txt", "1", 7, BODY) == Part(7, '"e"', CRC32)
         with pytest.raises(ChecksumMismatchException):
             await client.upload_part("photos", "a.txt", "1", 7, BODY)

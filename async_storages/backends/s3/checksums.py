@@ -1,0 +1,90 @@
+"""Checksum headers, which some servers refuse: sent as was set, or as was learnt from the server's answers."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from async_storages._tasks import offload
+from async_storages.backends.http import Body
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["ChecksumHeaders", "Checksums"]
+
+Checksums = Literal["auto", "required", "never"]
+"""``x-amz-checksum-…`` headers: until the server refuses them, always, or not at all; then MD5s take their place."""
+
+_PREFIX = "x-amz-checksum-"
+_MODE = "x-amz-checksum-mode"
+_MD5_AT_ONCE = 1 << 20
+
+
+class ChecksumHeaders:
+    """The rule by which requests to one server carry checksum headers.
+
+    Args:
+        checksums: See `Checksums`.
+
+    Attributes:
+        are_sent: Whether requests carry them.
+
+    Raises:
+        InvalidArgumentException: `checksums` is none of these.
+    """
+
+    def __init__(self, checksums: Checksums) -> None:
+        if checksums not in get_args(Checksums):
+            raise InvalidArgumentException(f"checksums must be auto, required or never, not {checksums!a}")
+        self.are_sent = checksums != "never"
+        self._may_learn = checksums == "auto"
+        self._accepted: set[str] = set()
+
+    @property
+    def are_read(self) -> bool:
+        """Whether the server is known to take the wish for a stored checksum, or has to."""
+        return self.are_sent and (not self._may_learn or _MODE in self._accepted)
+
+    def may_be_why(self, method: str, headers: Mapping[str, str]) -> bool:
+        """Whether checksum headers may be why a request was refused: it is worth a try without them.
+
+        The refusal of a HEAD has no reason, and may have many.
+        """
+        is_unknown = self._may_learn and not self._accepted.issuperset(_names(headers))
+        is_known_by_now = not self.are_sent  # from the answer to another request
+        return (is_unknown or is_known_by_now) and method != "HEAD" and bool(_names(headers))
+
+    def learn(self, method: str, headers: Mapping[str, str], *, were_sent: bool) -> None:
+        """Note that the server understood a request, with its checksum headers or only without them."""
+        if not headers or not self._may_learn or method == "HEAD":
+            return
+        if self._accepted.issuperset(names := _names(headers)):
+            return
+        if were_sent:
+            self._accepted.update(names)
+        else:
+            self.are_sent = self._may_learn = False
+
+    def are_left_out(self, method: str, headers: Mapping[str, str], *, are_sent: bool) -> bool:
+        """Whether `reduced` headers are to be sent.
+
+        HEAD asks for a stored checksum only of a server that has taken other checksum headers.
+        """
+        if are_sent and (method != "HEAD" or self._accepted or not self._may_learn):
+            return False
+        return bool(_names(headers))
+
+    async def reduced(self, headers: Mapping[str, str], body: Body | None) -> Mapping[str, str]:
+        """The headers without checksums, but with an MD5 of the body."""
+        kept = {name: value for name, value in headers.items() if not name.startswith(_PREFIX)}
+        if body is not None and body.data and f"{_PREFIX}crc32" in headers:
+            is_small = len(body.data) <= _MD5_AT_ONCE
+            kept["Content-MD5"] = _md5(body.data) if is_small else await offload(_md5, body.data)
+        return kept
+
+
+def _names(headers: Mapping[str, str]) -> list[str]:
+    return [name for name in headers if name.startswith(_PREFIX)]
+
+
+def _md5(data: bytes) -> str:
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")

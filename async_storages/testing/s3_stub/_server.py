@@ -1,0 +1,187 @@
+"""The stub itself: a server whose answers are chosen by its behaviours."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from async_storages.testing.s3_stub._behaviours import Behaviours, behaviour_of
+from async_storages.testing.s3_stub._dispatch import answer_to
+from async_storages.testing.s3_stub._http import read_request, write_answer
+from async_storages.testing.s3_stub._messages import StubAnswer, StubError, StubRequest
+from async_storages.testing.s3_stub._objects import Bucket, StoredObject, Upload
+
+if TYPE_CHECKING:
+    from async_storages.backends.s3.storage import S3Storage
+
+__all__ = ["S3Stub"]
+
+_HOST = "127.0.0.1"
+_BUCKET = "test"
+_KEY = ("stub", "secret-of-the-stub")
+
+type When = Callable[[StubRequest], bool]
+type Hook = Callable[[StubRequest], Awaitable[object]]
+
+
+class S3Stub:
+    """An S3 server on this machine that keeps its objects in memory and deviates from AWS as told.
+
+    It speaks HTTP/1.1 without TLS, knows buckets by path, accepts any region, and has one access key. Signatures, in
+    headers, URLs and forms, are checked as S3 does, policies of forms and checksums too.
+
+    Args:
+        behaviour: How it deviates: `Behaviours`, or the name of one of `PRESETS`, such as ``"ceph16"``.
+        buckets: Buckets that exist from the beginning, at least one.
+
+    Attributes:
+        bucket: The first of the buckets.
+        access_key_id: May do everything.
+        secret_access_key: Belongs to `access_key_id`.
+        requests: All that arrived, in order.
+
+    Example:
+        ```python
+        async with S3Stub("r2") as stub, stub.storage() as storage:
+            await storage.upload(b"hello", "a.txt")
+            assert stub.object("a.txt").data == b"hello"
+        ```
+    """
+
+    def __init__(self, behaviour: Behaviours | str = "aws", *, buckets: tuple[str, ...] = (_BUCKET,)) -> None:
+        self._behaviour = behaviour_of(behaviour)
+        self.bucket = buckets[0]
+        self.access_key_id, self.secret_access_key = _KEY
+        self.requests: list[StubRequest] = []
+        self._buckets = {name: Bucket() for name in buckets}
+        self._throttled = self._behaviour.throttled
+        self._scripted: deque[tuple[StubAnswer, When]] = deque()
+        self._hooks: list[tuple[Hook, When]] = []
+        self._server: asyncio.Server | None = None
+        self._port = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ---- its life
+
+    async def start(self) -> None:
+        """Listen; nothing happens if it does already. The port is the same when it is started again."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, _HOST, self._port)
+            self._port = self._server.sockets[0].getsockname()[1]
+
+    async def aclose(self) -> None:
+        """Close all connections and refuse new ones; objects stay for when it is started again."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await server.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # ---- what tests ask and tell
+
+    @property
+    def behaviour(self) -> Behaviours:
+        """How it deviates; another behaviour may be set at any time, and counts from the next request on."""
+        return self._behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: Behaviours | str) -> None:
+        self._behaviour = behaviour_of(behaviour)
+        self._throttled = self._behaviour.throttled
+
+    @property
+    def endpoint_url(self) -> str:
+        """Such as ``http://127.0.0.1:40123``, once it is started."""
+        return f"http://{_HOST}:{self._port}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as `FaultProxy` takes them."""
+        return _HOST, self._port
+
+    def storage(self, bucket: str | None = None, **options: Any) -> "S3Storage":
+        """An `S3Storage` on one of the buckets; `options` as for the class."""
+        from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415 - the stub itself needs no aiohttp
+
+        keys = {"aws_access_key_id": self.access_key_id, "aws_secret_access_key": self.secret_access_key}
+        return S3Storage(bucket or self.bucket, **{"endpoint_url": self.endpoint_url, **keys, **options})
+
+    def objects(self, bucket: str | None = None) -> Mapping[str, StoredObject]:
+        """The objects of a bucket by key."""
+        return self._buckets[bucket or self.bucket].objects
+
+    def object(self, key: str, bucket: str | None = None) -> StoredObject:
+        """An object; raises KeyError if there is none."""
+        return self.objects(bucket)[key]
+
+    def put(self, key: str, data: bytes, bucket: str | None = None, **headers: str) -> None:
+        """Store an object, under any key; underscores in the names of headers stand for hyphens."""
+        described = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        self._buckets[bucket or self.bucket].objects[key] = StoredObject.of(data, described, None)
+
+    def uploads(self, bucket: str | None = None) -> Mapping[str, Upload]:
+        """The uploads in parts that are open, by id."""
+        return self._buckets[bucket or self.bucket].uploads
+
+    def buckets(self) -> Mapping[str, Bucket]:
+        """All buckets by name."""
+        return self._buckets
+
+    def answer(self, answer: StubAnswer, when: When = lambda _: True, *, times: int = 1) -> None:
+        """Give this answer to the next requests, so many, of those that `when` picks; nothing is done for them."""
+        self._scripted.extend([(answer, when)] * times)
+
+    def before(self, hook: Hook, when: When = lambda _: True) -> None:
+        """Await ``hook(request)`` before each request that `when` picks is carried out: to hold it, or to race it."""
+        self._hooks.append((hook, when))
+
+    # ---- connections
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (request := await read_request(reader, writer)) is not None:
+                self.requests.append(request)
+                behaviour = self.behaviour
+                answer = await self._answer(request, behaviour)
+                await write_answer(writer, request, answer, behaviour)
+        except (ConnectionError, asyncio.IncompleteReadError):  # the client has gone
+            return
+        finally:
+            writer.transport.abort() if "interim" in self.behaviour.endless else writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, request: StubRequest, behaviour: Behaviours) -> StubAnswer:
+        for hook, when in self._hooks:
+            if when(request):
+                await hook(request)
+        for position, (answer, when) in enumerate(self._scripted):
+            if when(request):
+                del self._scripted[position]
+                return answer
+        try:
+            self._check_throttled(behaviour)
+            return answer_to(request, self._buckets, behaviour, {self.access_key_id: self.secret_access_key})
+        except StubError as error:
+            return error.answer
+
+    def _check_throttled(self, behaviour: Behaviours) -> None:
+        if self._throttled > 0:
+            self._throttled -= 1
+            raise StubError(503, "SlowDown", {"Retry-After": behaviour.retry_after} if behaviour.retry_after else {})
