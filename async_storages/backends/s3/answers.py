@@ -6,14 +6,14 @@ UploadPartCopy, CompleteMultipartUpload, GetBucketLifecycleConfiguration.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from async_storages.backends.parts import StoredPart
-from async_storages.backends.s3.failures import Failure
+from async_storages.backends.s3.failures import Failure, texts_of
 from async_storages.errors import StorageOperationException
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Part",
     "complete_multipart_body",
     "delete_objects_body",
+    "found_text",
     "parse_copied_part",
     "parse_delete_result",
     "parse_lifecycle_rules",
@@ -171,7 +172,7 @@ def parse_text(body: bytes, name: str) -> str:
 
 def found_text(body: bytes, name: str) -> str:
     """`parse_text`, or nothing where there is none."""
-    return _fields(body).get(name, "")
+    return texts_of(body).get(name, "")
 
 
 def delete_objects_body(keys: Iterable[str]) -> bytes:

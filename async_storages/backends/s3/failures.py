@@ -25,7 +25,7 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 
-__all__ = ["BucketIsOwn", "Failure", "NoSuchRegion", "is_failure", "is_web_page", "of_s3"]
+__all__ = ["BucketIsOwn", "Failure", "NoSuchRegion", "is_failure", "is_web_page", "of_s3", "texts_of"]
 
 
 class BucketIsOwn(StorageOperationException):
@@ -111,7 +111,7 @@ class Failure:
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, method: str = "") -> "Failure":
         """Take an answer apart; a body that is no XML tells nothing."""
-        fields = _fields(body)
+        fields = texts_of(body)
         return cls(
             status,
             code=fields.get("Code") or _CODE_OF_STATUS.get(status, ""),
@@ -126,7 +126,9 @@ class Failure:
 
     @property
     def _is_of_a_header(self) -> bool:
-        return self.status == 501 or self.code == "NotImplemented" or (self.status == 400 and self.header in _CONDITIONS)
+        return (
+            self.status == 501 or self.code == "NotImplemented" or (self.status == 400 and self.header in _CONDITIONS)
+        )
 
     def is_like(self, other: "Failure") -> bool:
         """Whether both have one cause, as far as can be seen."""
@@ -170,7 +172,7 @@ class Failure:
 
 def is_failure(body: bytes) -> bool:
     """Whether the body of a 200 tells of a failure: copies and completions begin to answer before they are done."""
-    return b"<Error" in body and "Code" in _fields(body)
+    return b"<Error" in body and "Code" in texts_of(body)
 
 
 def of_s3(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -191,7 +193,7 @@ def is_web_page(body: bytes) -> bool:
     return body.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
 
 
-def _fields(body: bytes) -> dict[str, str]:
+def texts_of(body: bytes) -> dict[str, str]:
     """The texts of an element's children by name; nothing where it is no XML."""
     try:
         root = ET.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1, and nothing external is read
