@@ -52,6 +52,10 @@ class S3Config(_Config):
         querystring_auth: Whether URLs are presigned.
         public_url: The server as browsers reach it.
         storage_class: For new objects.
+        profile_name: The profile to take credentials, region and server from, where no access key is given.
+        proxy: ``"http://user:password@host:port"``; by default what the environment says.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
     """
 
     endpoint: str | None = None
@@ -67,6 +71,10 @@ class S3Config(_Config):
     querystring_auth: bool = False
     public_url: str | None = None
     storage_class: str | None = None
+    profile_name: str | None = None
+    proxy: SecretStr | None = None
+    ca_bundle: Path | None = None
+    verify: bool = True
 
 
 class GCSConfig(_Config):
@@ -85,6 +93,9 @@ class GCSConfig(_Config):
         storage_class: For new objects.
         predefined_acl: For new objects.
         user_project: The project that pays, where a bucket's requesters do.
+        proxy: ``"http://user:password@host:port"``; by default what the environment says.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
     """
 
     default_bucket: str
@@ -99,6 +110,9 @@ class GCSConfig(_Config):
     storage_class: str | None = None
     predefined_acl: str | None = None
     user_project: str | None = None
+    proxy: SecretStr | None = None
+    ca_bundle: Path | None = None
+    verify: bool = True
 
 
 class FastdfsConfig(_Config):

@@ -181,6 +181,14 @@ class ChecksumMismatchException(StorageOperationException):
     http_status = 502
 
 
+class InsecureConnectionWarning(UserWarning):
+    """Certificates are not checked: whoever is on the way can read and change everything."""
+
+
+class CredentialsExpireWarning(UserWarning):
+    """A presigned URL stops working before it says so, as the temporary credentials that signed it end before."""
+
+
 class during:  # noqa: N801 - it reads like a function
     """Complete errors that leave the block without saying what was being done, and to which file.
 

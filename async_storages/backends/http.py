@@ -5,12 +5,17 @@ or with its loop where nobody closes the client, and is safe to use in a child a
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from types import TracebackType
+from typing import Any
 
 from aiohttp import (
     ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
     ClientResponse,
     ClientResponseError,
     ClientSession,
@@ -23,19 +28,25 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from async_storages._deadlines import check_deadline
+from async_storages.backends.network import Network, proxy_failure
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
-from async_storages.errors import InvalidArgumentException, StorageClosedException, StorageUnavailableException
+from async_storages.backends.tls import certificate_failure
+from async_storages.errors import (
+    InvalidArgumentException,
+    StorageClosedException,
+    StorageUnavailableException,
+)
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["Body", "HttpClient", "HttpOptions", "transfer_errors"]
+__all__ = ["Body", "HttpClient", "HttpOptions", "networked", "transfer_errors"]
 
 _PIECE = 65_536  # what a socket takes at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
-    """Limits of one storage's connections.
+    """How one storage connects, and the limits of its connections.
 
     Attributes:
         connect_timeout: Seconds to connect, TLS included.
@@ -44,9 +55,14 @@ class HttpOptions:
         cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
         max_connections: Connections open at once, per event loop.
         retries: See `Retries`.
+        proxy: ``"http://user:password@proxy.example.com:3128"``, for every request; ``""`` for none. By default what
+            ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` say when the storage is made.
+        ca_bundle: A file of certificates in PEM, or a folder of them, that are trusted *instead of* the system's. By
+            default what ``AWS_CA_BUNDLE`` (S3 only), then ``SSL_CERT_FILE`` names.
+        verify: Whether certificates are checked. False is for trying things out, and warns.
 
     Raises:
-        InvalidArgumentException: One of the numbers is not above 0.
+        InvalidArgumentException: One of the numbers is not above 0, or another option is of another kind.
     """
 
     connect_timeout: float = 5.0
@@ -55,11 +71,26 @@ class HttpOptions:
     cleanup_timeout: float = 10.0
     max_connections: int = 64
     retries: Retries = field(default_factory=Retries)
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | os.PathLike[str] | None = None
+    verify: bool = True
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "read_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
             if not getattr(self, name) > 0:
                 raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if not isinstance(self.proxy, str | None):
+            raise InvalidArgumentException('proxy is the URL of a proxy, "" for none, or None')
+        if not isinstance(self.ca_bundle, str | os.PathLike | None):
+            raise InvalidArgumentException("ca_bundle is the path of a file or folder")
+        if not isinstance(self.verify, bool):
+            raise InvalidArgumentException("verify is True or False: ca_bundle= names the certificates to trust")
+
+
+def networked(options: HttpOptions | None, **said: Any) -> HttpOptions:
+    """The options, with what is said besides in place of theirs; None says nothing."""
+    given = {name: value for name, value in said.items() if value is not None}
+    return replace(options or HttpOptions(), **given)
 
 
 class Body(Payload):
@@ -100,10 +131,19 @@ class Body(Payload):
 
 
 class HttpClient:
-    """Sends requests; knows nothing of any protocol above HTTP."""
+    """Sends requests; knows nothing of any protocol above HTTP.
 
-    def __init__(self, options: HttpOptions) -> None:
+    Args:
+        options: Time-outs, pool, retries.
+        network: The way to servers; by default as the options say.
+
+    Attributes:
+        options: As given.
+    """
+
+    def __init__(self, options: HttpOptions, network: Network | None = None) -> None:
         self.options = options
+        self._network = network or Network(options)
         self._sessions = PerLoop(self._new_session)
 
     def _new_session(self) -> ClientSession:
@@ -146,13 +186,19 @@ class HttpClient:
 
         Raises:
             StorageUnavailableException: No connection, or no answer in time.
+            StorageOperationException: The server's certificate is not trusted, or it speaks no TLS.
+            AccessDeniedException: The proxy wants another password.
         """
-        session = await self._sessions.get()
+        session, way = await self._sessions.get(), await self._network.towards(url)
         check_deadline()
         with transfer_errors():
-            return await session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+            response = await session.request(
+                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, **way
             )
+        if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            response.close()
+            raise proxy_failure(response.status)
+        return response
 
 
 class transfer_errors:  # noqa: N801 - it reads like a function
@@ -160,6 +206,8 @@ class transfer_errors:  # noqa: N801 - it reads like a function
 
     Raises:
         StorageUnavailableException: The connection failed or timed out, or what came is not HTTP.
+        StorageOperationException: No further attempt can help: the certificate is not trusted.
+        AccessDeniedException: The proxy wants another password.
         StorageClosedException: The session was closed while an answer was read.
     """
 
@@ -171,13 +219,18 @@ class transfer_errors:  # noqa: N801 - it reads like a function
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, ClientHttpProxyError):
+            raise proxy_failure(error.status) from None
         if isinstance(error, ClientResponseError):
             # its repr holds the request's headers, so it is no cause to be shown
             raise StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})") from None
         if isinstance(error, TimeoutError):
             raise StorageUnavailableException(f"no answer in time ({type(error).__name__})") from error
+        if (failure := certificate_failure(error)) is not None:
+            raise failure from error
         if isinstance(error, ClientError | OSError):
             detail = getattr(error, "strerror", None) or type(error).__name__
-            raise StorageUnavailableException(f"the connection failed ({detail})") from error
+            whose = "the connection to the proxy" if isinstance(error, ClientProxyConnectionError) else "the connection"
+            raise StorageUnavailableException(f"{whose} failed ({detail})") from error
         if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # here, not by the server
             raise StorageClosedException("the storage was closed meanwhile") from error

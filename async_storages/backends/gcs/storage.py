@@ -19,7 +19,8 @@ from async_storages.backends.gcs.client import GCSClient
 from async_storages.backends.gcs.credentials import credentials_from
 from async_storages.backends.gcs.urls import BucketUrls, put_headers
 from async_storages.backends.gcs.wire import Wire
-from async_storages.backends.http import HttpOptions
+from async_storages.backends.http import HttpOptions, networked
+from async_storages.backends.network import Network
 from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
@@ -56,10 +57,16 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         user_project: The id of the project that pays, where a bucket's requesters do; forms cannot name it.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
-        options: Time-outs, pool and retries.
+        proxy: As for `HttpOptions`, like the next two, and before what `options` say; also for tokens and signatures.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
+        options: Time-outs, pool, retries, proxy and certificates.
 
     Raises:
         InvalidArgumentException: An option that cannot be right.
+
+    Warns:
+        InsecureConnectionWarning: Certificates are not to be checked.
 
     Example:
         >>> storage = GCSStorage("photos", service_file="service-account.json")
@@ -84,9 +91,13 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         user_project: str | None = None,
         name: str | None = None,
         read_only: bool = False,
+        proxy: str | None = None,
+        ca_bundle: str | os.PathLike[str] | None = None,
+        verify: bool | None = None,
         options: HttpOptions | None = None,
     ) -> None:
-        options = options or HttpOptions()
+        options = networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify)
+        network = Network(options)
         emulator = os.environ.get(_EMULATOR) if endpoint_url is None else None
         is_bare = service_file is None and service_account_info is None
         self._credentials = credentials_from(
@@ -94,6 +105,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             service_account_info,
             anonymous=anonymous or bool(emulator and is_bare),
             retries=options.retries,
+            network=network,
         )
         origin = _origin(emulator, use_ssl=False) if emulator else _origin(endpoint_url or _SERVER)
         self._client = GCSClient(
@@ -102,6 +114,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
                 origin=origin,
                 billed={} if user_project is None else {"userProject": user_project},
                 options=options,
+                network=network,
             ),
             predefined_acl=checked_token("predefined_acl", predefined_acl),
         )
@@ -129,6 +142,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             **config.model_dump(exclude={"default_bucket", "endpoint"}),
             "endpoint_url": config.endpoint,
             "service_account_info": None if info is None else info.get_secret_value(),
+            "proxy": None if config.proxy is None else config.proxy.get_secret_value(),
         }
         return cls(**{"bucket_name": config.default_bucket, **given, **options})
 

@@ -1,15 +1,17 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
+import warnings
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from itertools import batched
+from os import PathLike
 from typing import Any
 
 from async_storages import naming
 from async_storages._tasks import map_bounded
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cutting import Parts
-from async_storages.backends.http import HttpOptions
+from async_storages.backends.http import HttpOptions, networked
 from async_storages.backends.s3 import objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
@@ -22,7 +24,7 @@ from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.backends.signatures import answer_query, check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
-from async_storages.errors import InvalidArgumentException, StorageException, during
+from async_storages.errors import CredentialsExpireWarning, InvalidArgumentException, StorageException, during
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
@@ -45,7 +47,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     Args:
         bucket_name: The bucket.
-        endpoint_url: The server, with or without scheme: ``"localhost:9000"``; None for AWS.
+        endpoint_url: The server, with or without scheme: ``"localhost:9000"``; None for that of
+            ``AWS_ENDPOINT_URL_S3``, of ``AWS_ENDPOINT_URL``, of the profile in which credentials were found, else AWS.
         aws_access_key_id: The access key; without one boto3 finds credentials as every AWS tool does.
         aws_secret_access_key: Its secret.
         aws_session_token: For temporary credentials.
@@ -60,12 +63,19 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"STANDARD_IA"``.
         session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
+        profile_name: The profile to take credentials, region and server from.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
-        options: Time-outs, pool and retries.
+        proxy: As for `HttpOptions`, like the next two, and before what `options` say.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
+        options: Time-outs, pool, retries, proxy and certificates.
 
     Raises:
         InvalidArgumentException: An option that cannot be right.
+
+    Warns:
+        InsecureConnectionWarning: Certificates are not to be checked.
 
     Example:
         >>> storage = S3Storage("photos", endpoint_url="localhost:9000", aws_access_key_id="…",
@@ -92,18 +102,24 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         prefix: str = "",
         storage_class: str | None = None,
         session: Any = None,
+        profile_name: str | None = None,
         name: str | None = None,
         read_only: bool = False,
+        proxy: str | None = None,
+        ca_bundle: str | PathLike[str] | None = None,
+        verify: bool | None = None,
         options: HttpOptions | None = None,
     ) -> None:
-        self._credentials = _credentials(aws_access_key_id, aws_secret_access_key, aws_session_token, session)
+        self._credentials = _credentials(
+            aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
+        )
         self._client = S3Client(
             self._credentials,
             endpoint_url=endpoint_url,
             region_name=region_name,
             addressing_style=addressing_style,
             use_ssl=use_ssl,
-            options=options,
+            options=networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify),
         )
         self._public_url = public_url
         self._object_headers = _object_headers(default_acl, storage_class)
@@ -294,6 +310,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         headers: Mapping[str, str] | None = None,
     ) -> Callable[[FileId], str]:
         wire, public = self._client.wire, self._public
+        self._warn_if_outlived(expires_in)
         presign = wire.signer(public.region).presigner(
             method, public.origin, expires_in=expires_in, now=wire.now, query=query, headers=headers
         )
@@ -317,6 +334,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
             await self.prepare()
             expires_at = check_expires_in(expires_in)
+            self._warn_if_outlived(expires_in)
             wire, public = self._client.wire, self._public
             fields = {**self._object_headers, **_sent_headers(content_type, None)}
             sizes = ("content-length-range", min_size, _LARGEST_AT_ONCE if max_size is None else max_size)
@@ -332,28 +350,40 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 file_id=str(operation.file), url=public.bucket_url, fields=signed, expires_at=expires_at
             )
 
+    def _warn_if_outlived(self, expires_in: float) -> None:
+        if self._credentials.expire_within(expires_in):
+            warnings.warn(
+                f"what is presigned for {expires_in:.0f} seconds ends before, with the temporary credentials that sign "
+                "it: presign for less, or with the access key of a user",
+                CredentialsExpireWarning,
+                stacklevel=2,
+            )
+
 
 def _options(config: S3Config) -> dict[str, Any]:
     """The settings by the names of the parameters that they are for."""
-    secret, token = config.secret_access_key, config.session_token
-    same = config.model_dump(exclude={*_RENAMED})
+    secrets = {name: getattr(config, name) for name in ("secret_access_key", "session_token", "proxy")}
+    shown = {name: None if secret is None else secret.get_secret_value() for name, secret in secrets.items()}
     return {
+        **config.model_dump(exclude={*_RENAMED}),
         "endpoint_url": config.endpoint,
         "aws_access_key_id": config.access_key_id,
-        "aws_secret_access_key": None if secret is None else secret.get_secret_value(),
-        "aws_session_token": None if token is None else token.get_secret_value(),
+        "aws_secret_access_key": shown["secret_access_key"],
+        "aws_session_token": shown["session_token"],
         "region_name": config.region,
-        **same,
+        "proxy": shown["proxy"],
     }
 
 
-def _credentials(key_id: str | None, secret: str | None, token: str | None, session: Any) -> CredentialSource:
+def _credentials(
+    key_id: str | None, secret: str | None, token: str | None, session: Any, profile_name: str | None
+) -> CredentialSource:
     if (key_id is None) != (secret is None) or (token is not None and key_id is None):
         raise InvalidArgumentException("aws_access_key_id and aws_secret_access_key go together")
+    if (key_id is not None) + (session is not None) + (profile_name is not None) > 1:
+        raise InvalidArgumentException("either an access key, a session or a profile_name: there can be but one")
     if key_id is None or secret is None:
-        return FoundCredentials(session)
-    if session is not None:
-        raise InvalidArgumentException("either an access key or a session: there can be but one")
+        return FoundCredentials(session, profile_name)
     return StaticCredentials(Credentials(key_id, secret, token))
 
 

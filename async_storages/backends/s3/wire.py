@@ -1,6 +1,7 @@
 """Requests to S3 on their way: addressed, signed, sent until answered, and the answer judged."""
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +12,9 @@ from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
 from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
+from async_storages.backends.network import Network
 from async_storages.backends.s3.answers import Failure, is_failure
+from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
 from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
@@ -69,7 +72,8 @@ class Wire:
 
     Args:
         credentials: Where the access key comes from.
-        endpoint_url: The server, None for AWS: see `Endpoint.for_bucket`.
+        endpoint_url: The server, None for that which the environment or the credentials' profile names, else AWS: see
+            `Endpoint.for_bucket`.
         region_name: The region; by default that of the credentials, else ``"us-east-1"``.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         use_ssl: For an `endpoint_url` without a scheme.
@@ -88,11 +92,11 @@ class Wire:
     ) -> None:
         self.options = options or HttpOptions()
         self._credentials = credentials
-        self._endpoint_url = endpoint_url
+        self._endpoint_url = endpoint_url or endpoint_of_environment(os.environ)
         self._region_name = region_name
         self._addressing_style: AddressingStyle = addressing_style
         self._use_ssl = use_ssl
-        self._http = HttpClient(self.options)
+        self._http = HttpClient(self.options, Network(self.options, "AWS_CA_BUNDLE"))
         self._regions: dict[str, str] = {}
         self._endpoints: dict[tuple[str, str | None, str | None], Endpoint] = {}
         self._signer: Signer | None = None
@@ -103,10 +107,10 @@ class Wire:
     def endpoint(self, bucket: str, *, endpoint_url: str | None = None) -> Endpoint:
         """The address of a bucket, as far as is known; that on another server, if one is given."""
         region = self._regions.get(bucket) or self._region_name or self._credentials.region
-        return self._endpoint(bucket, region, endpoint_url or self._endpoint_url)
+        return self._endpoint(bucket, region, endpoint_url or self._endpoint_url or self._credentials.endpoint_url)
 
     def said_endpoint(self, bucket: str) -> Endpoint:
-        """The address of a bucket by the arguments alone, which no environment and no answer changes."""
+        """The address of a bucket by the server that was named; no region, profile or answer changes it."""
         return self._endpoint(bucket, self._region_name, self._endpoint_url)
 
     def _endpoint(self, bucket: str, region: str | None, endpoint_url: str | None) -> Endpoint:
