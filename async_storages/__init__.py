@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         SupportsPing,
         SupportsPresign,
     )
+    from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidatorImpl
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
@@ -74,6 +75,7 @@ __all__ = [
     "ChecksumMismatchException",
     "Content",
     "CredentialsExpireWarning",
+    "CustomerKey",
     "DeleteNotSupportedException",
     "FastDFSClient",
     "FastDFSStorage",
@@ -94,6 +96,7 @@ __all__ = [
     "InsecureConnectionWarning",
     "InvalidArgumentException",
     "InvalidFileTypeException",
+    "KmsEncryption",
     "LocalStorage",
     "MemoryStorage",
     "OperationNotSupportedException",
@@ -123,6 +126,7 @@ __all__ = [
     "SupportsPing",
     "SupportsPresign",
     "SweepRefusedException",
+    "UploadOptions",
     "ZipEntry",
     "__version__",
     "events",
@@ -149,6 +153,7 @@ _HOMES = {
     "manager": ["StorageManager"],
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
     "served_by": ["ServedBy"],
+    "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidatorImpl"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
     "storage": ["BaseStorage", "Storage", *(name for name in __all__ if name.startswith("Supports"))],

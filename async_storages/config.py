@@ -5,9 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Secret, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, Secret, SecretStr, ValidationError
 
 from async_storages.errors import InvalidArgumentException
+from async_storages.upload_options import UploadOptions
 
 __all__ = ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig", "validated"]
 
@@ -52,6 +53,8 @@ class S3Config(_Config):
         querystring_auth: Whether URLs are presigned.
         public_url: The server as browsers reach it.
         storage_class: For new objects.
+        upload_options: What else new objects have.
+        requester_pays: Agree to pay, in a bucket whose requesters do.
         profile_name: The profile to take credentials, region and server from, where no access key is given.
         proxy: ``"http://user:password@host:port"``; by default what the environment says.
         ca_bundle: A file of certificates that are trusted instead of the system's.
@@ -71,6 +74,8 @@ class S3Config(_Config):
     querystring_auth: bool = False
     public_url: str | None = None
     storage_class: str | None = None
+    upload_options: InstanceOf[UploadOptions] | None = Field(default=None, exclude=True)
+    requester_pays: bool = False
     profile_name: str | None = None
     proxy: SecretStr | None = None
     ca_bundle: Path | None = None
@@ -92,6 +97,7 @@ class GCSConfig(_Config):
         prefix: A folder to keep to.
         storage_class: For new objects.
         predefined_acl: For new objects.
+        upload_options: What else new objects have.
         user_project: The project that pays, where a bucket's requesters do.
         proxy: ``"http://user:password@host:port"``; by default what the environment says.
         ca_bundle: A file of certificates that are trusted instead of the system's.
@@ -109,6 +115,7 @@ class GCSConfig(_Config):
     prefix: str = ""
     storage_class: str | None = None
     predefined_acl: str | None = None
+    upload_options: InstanceOf[UploadOptions] | None = Field(default=None, exclude=True)
     user_project: str | None = None
     proxy: SecretStr | None = None
     ca_bundle: Path | None = None

@@ -29,11 +29,13 @@ from typing import Any, ClassVar
 __all__ = [
     "AccessDeniedException",
     "ChecksumMismatchException",
+    "CredentialsExpireWarning",
     "DeleteNotSupportedException",
     "FileExistsException",
     "FileGoneException",
     "FileNotFoundException",
     "FileTooLargeException",
+    "InsecureConnectionWarning",
     "InvalidArgumentException",
     "InvalidFileTypeException",
     "OperationNotSupportedException",

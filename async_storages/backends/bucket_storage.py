@@ -17,6 +17,7 @@ from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import FileName, Storage, byte_range
+from async_storages.upload_options import UploadOptions
 
 __all__ = ["BucketStorage", "Keyed", "Page", "checked_token"]
 
@@ -55,8 +56,12 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
         querystring_auth: Whether `get_path` presigns.
         prefix: A folder that this storage keeps to.
+        upload_options: What new files have, unless a column or a call says otherwise.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
+
+    Raises:
+        OperationNotSupportedException: The server cannot do one of the `upload_options`.
     """
 
     def __init__(
@@ -66,9 +71,12 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         custom_domain: str | None,
         querystring_auth: bool,
         prefix: str,
+        upload_options: UploadOptions,
         name: str | None,
         read_only: bool,
     ) -> None:
+        self.upload_options = upload_options
+        self._check_options(upload_options)
         self._bucket = self.bucket = bucket_name
         self._custom_domain = _checked_domain(custom_domain)
         self._querystring_auth = querystring_auth
@@ -115,7 +123,14 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     @abstractmethod
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+        self,
+        key: str,
+        parts: Parts,
+        content_type: str,
+        metadata: Mapping[str, str],
+        options: UploadOptions,
+        *,
+        overwrite: bool,
     ) -> None:
         """Store a file whole or not at all, as for `write`."""
 
@@ -141,6 +156,19 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         vars(other).update(_prefix="", _custom_domain=None, name=None)
         return other
 
+    def with_upload_options(self, options: UploadOptions) -> Self:
+        """The same with other options for new files, on the same connections; without name.
+
+        What was stored with a `CustomerKey` of a call is read by such a storage.
+
+        Raises:
+            OperationNotSupportedException: The server cannot do one of them.
+        """
+        self._check_options(options)
+        other = copy(self)
+        vars(other).update(upload_options=options.over(self.upload_options), name=None)
+        return other
+
     def within(self, *folders: str) -> Self:
         """The same storage, kept to a folder: see `SupportsFolders`."""
         return self._within(folders)
@@ -151,10 +179,11 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         A failed write leaves nothing. One that is cancelled in the very end, with `overwrite`, may have been stored.
         """
         with self._operation("write", key) as operation:
+            options = self.options_for(content)
             parts = Parts(content, self._part_sizes(await content.measure()))
             kind = await content.content_type()
             async with aclosing(parts):
-                await self._store(operation.file.key, parts, kind, content.metadata, overwrite=overwrite)
+                await self._store(operation.file.key, parts, kind, content.metadata, options, overwrite=overwrite)
             operation.bytes = content.size or 0
             return str(operation.file)
 

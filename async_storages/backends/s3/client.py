@@ -33,6 +33,7 @@ from async_storages.errors import (
     StorageOperationException,
 )
 from async_storages.sources import CHUNK_SIZE
+from async_storages.upload_options import CustomerKey
 
 __all__ = ["CopySource", "S3Client"]
 
@@ -49,11 +50,13 @@ class CopySource:
         bucket: Whose it is.
         key: Its key.
         etag: Of the version, in quotes; None for whichever there is.
+        customer_key: What encrypts it, where that is not the server's key.
     """
 
     bucket: str
     key: str
     etag: str | None
+    customer_key: CustomerKey | None = None
 
     @property
     def headers(self) -> Headers:
@@ -82,7 +85,16 @@ class S3Client:
 
     # ---- objects
 
-    async def put_object(self, bucket: str, key: str, body: bytes, *, headers: Headers, overwrite: bool = True) -> None:
+    async def put_object(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        *,
+        headers: Headers,
+        customer_key: CustomerKey | None = None,
+        overwrite: bool = True,
+    ) -> None:
         """Store an object of up to 5 GiB.
 
         Raises:
@@ -95,8 +107,14 @@ class S3Client:
             method="PUT",
             bucket=bucket,
             key=key,
-            headers={**headers, "x-amz-checksum-crc32": checksum, **_condition(overwrite=overwrite)},
+            headers={
+                **headers,
+                "x-amz-checksum-crc32": checksum,
+                **_checksum_for_lock(headers),
+                **_condition(overwrite=overwrite),
+            },
             body=sent,
+            customer_key=customer_key,
         )
 
         def is_done_by(found: Headers) -> bool:
@@ -123,7 +141,13 @@ class S3Client:
             return (await self.wire.exchange(request)).headers
 
         async def look(attempts: int | None) -> Headers:
-            head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
+            head = Request(
+                method="HEAD",
+                bucket=request.bucket,
+                key=request.key,
+                headers=WITH_CHECKSUM,
+                customer_key=request.customer_key,
+            )
             return (await self.wire.exchange(head, attempts=attempts)).headers
 
         return await settled_if_cancelled(
@@ -133,13 +157,20 @@ class S3Client:
             within=self.wire.options.cleanup_timeout,
         )
 
-    async def head_object(self, bucket: str, key: str) -> Headers:
+    async def head_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
-        request = Request(method="HEAD", bucket=bucket, key=key, headers=WITH_CHECKSUM)
+        request = Request(method="HEAD", bucket=bucket, key=key, headers=WITH_CHECKSUM, customer_key=customer_key)
         return (await self.wire.exchange(request)).headers
 
     def get_object(
-        self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+        self,
+        bucket: str,
+        key: str,
+        offset: int = 0,
+        length: int | None = None,
+        *,
+        chunk_size: int = CHUNK_SIZE,
+        customer_key: CustomerKey | None = None,
     ) -> AsyncGenerator[bytes]:
         """The bytes of an object, or of one range of it.
 
@@ -151,6 +182,7 @@ class S3Client:
             offset: The first byte; negative counts from the end.
             length: How many bytes at the most, at least 1; None for all. Always None where the offset is negative.
             chunk_size: Bytes at a time, at the most.
+            customer_key: What encrypts it, where that is not the server's key.
 
         Raises:
             FileNotFoundException: There is no such object.
@@ -162,7 +194,10 @@ class S3Client:
         download = Download(offset, length)
 
         def ask() -> Awaitable[ClientResponse]:
-            return self.wire.open(Request(method="GET", bucket=bucket, key=key, headers=download.headers()))
+            request = Request(
+                method="GET", bucket=bucket, key=key, headers=download.headers(), customer_key=customer_key
+            )
+            return self.wire.open(request)
 
         return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
 
@@ -201,6 +236,7 @@ class S3Client:
         source: CopySource,
         *,
         headers: Headers | None = None,
+        customer_key: CustomerKey | None = None,
         overwrite: bool = True,
         is_done_by: Callable[[Headers], bool],
     ) -> None:
@@ -211,6 +247,7 @@ class S3Client:
             key: The target's.
             source: What is copied.
             headers: Of the copy, besides ``x-amz-metadata-directive: REPLACE``; by default those of the source.
+            customer_key: What encrypts the copy, where that is not the server's key.
             overwrite: False refuses a key that is taken.
             is_done_by: Whether the headers of the target show that it is the copy, if no answer comes.
 
@@ -225,6 +262,8 @@ class S3Client:
             key=key,
             headers={**(headers or {}), **source.headers, **_condition(overwrite=overwrite)},
             body=sent,
+            customer_key=customer_key,
+            source_key=source.customer_key,
             may_fail_late=True,
         )
         with _source_unchanged(is_certain=overwrite):
@@ -242,7 +281,14 @@ class S3Client:
     # ---- multipart uploads
 
     async def create_multipart_upload(
-        self, bucket: str, key: str, *, headers: Headers, overwrite: bool = True, checksum: bool = True
+        self,
+        bucket: str,
+        key: str,
+        *,
+        headers: Headers,
+        customer_key: CustomerKey | None = None,
+        overwrite: bool = True,
+        checksum: bool = True,
     ) -> str:
         """Begin a multipart upload.
 
@@ -250,6 +296,7 @@ class S3Client:
             bucket: The target's.
             key: The target's.
             headers: Of the object: type, metadata, storage class …
+            customer_key: What encrypts it, where that is not the server's key; each of its parts needs it as well.
             overwrite: False says that nobody else uploads to this key: further uploads to it are aborted then, if the
                 answer to their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
             checksum: Whether the parts are kept with their CRC32, and named with it when they are put together.
@@ -265,6 +312,7 @@ class S3Client:
             query={"uploads": ""},
             headers={**headers, **({"x-amz-checksum-algorithm": "CRC32"} if checksum else {})},
             body=sent,
+            customer_key=customer_key,
         )
         try:
             upload_id = answers.parse_text((await self.wire.exchange(request)).body, "UploadId")
@@ -284,7 +332,15 @@ class S3Client:
                     await self.abort_multipart_upload(bucket, *upload)
 
     async def upload_part(
-        self, bucket: str, key: str, upload_id: str, number: int, body: bytes, *, checksum: bool = True
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        body: bytes,
+        *,
+        checksum: bool = True,
+        customer_key: CustomerKey | None = None,
     ) -> Part:
         """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload was begun."""
         crc32 = _crc32(body) if checksum else None
@@ -295,6 +351,7 @@ class S3Client:
             query={"partNumber": str(number), "uploadId": upload_id},
             headers={"Content-MD5": _base64(_md5(body))} if crc32 is None else {"x-amz-checksum-crc32": crc32},
             body=self.wire.body(body),
+            customer_key=customer_key,
         )
         answer = await self.wire.exchange(request)
         if crc32 is not None:
@@ -302,7 +359,16 @@ class S3Client:
         return Part(number, answer.headers.get("ETag", ""), crc32)
 
     async def upload_part_copy(
-        self, bucket: str, key: str, upload_id: str, number: int, *, source: CopySource, first: int, last: int
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        source: CopySource,
+        first: int,
+        last: int,
+        customer_key: CustomerKey | None = None,
     ) -> Part:
         """Copy the bytes `first` to `last` of an object as one part; raises FileChanged if it is another version."""
         request = Request(
@@ -312,6 +378,8 @@ class S3Client:
             query={"partNumber": str(number), "uploadId": upload_id},
             headers={**source.headers, "x-amz-copy-source-range": f"bytes={first}-{last}"},
             body=self.wire.body(b""),
+            customer_key=customer_key,
+            source_key=source.customer_key,
             may_fail_late=True,
         )
         with _source_unchanged(is_certain=True):
@@ -319,7 +387,14 @@ class S3Client:
         return answers.parse_copied_part(number, answer.body)
 
     async def complete_multipart_upload(
-        self, bucket: str, key: str, upload_id: str, parts: Iterable[Part], *, overwrite: bool = True
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Iterable[Part],
+        *,
+        overwrite: bool = True,
+        customer_key: CustomerKey | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -337,6 +412,7 @@ class S3Client:
             query={"uploadId": upload_id},
             headers={"Content-Type": "application/xml", **_condition(overwrite=overwrite)},
             body=sent,
+            customer_key=customer_key,
             may_fail_late=True,
         )
         await self._store(request, sent, lambda found: _etag(found) == etag, overwrite=overwrite)
@@ -366,6 +442,11 @@ def _source_unchanged(*, is_certain: bool) -> Iterator[None]:
 
 def _condition(*, overwrite: bool) -> Headers:
     return {} if overwrite else {"If-None-Match": "*"}
+
+
+def _checksum_for_lock(headers: Headers) -> Headers:
+    """S3 asks of what is to be locked that the request says which checksum it has."""
+    return {"x-amz-sdk-checksum-algorithm": "CRC32"} if "x-amz-object-lock-mode" in headers else {}
 
 
 def _expect_checksum(answered: Headers, ours: str) -> None:

@@ -11,6 +11,7 @@ from async_storages.backends.cutting import Parts
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.errors import FileTooLargeException
+from async_storages.upload_options import CustomerKey
 
 __all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
 
@@ -50,13 +51,24 @@ class Multipart:
         bucket: The target's.
         key: The target's.
         headers: Of the object: type, metadata, storage class …
+        customer_key: What encrypts it, where that is not the server's key.
         overwrite: False refuses a key that is taken, when the parts are put together.
     """
 
-    def __init__(self, client: S3Client, bucket: str, key: str, *, headers: Mapping[str, str], overwrite: bool) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        bucket: str,
+        key: str,
+        *,
+        headers: Mapping[str, str],
+        customer_key: CustomerKey | None = None,
+        overwrite: bool,
+    ) -> None:
         self._client = client
         self._target = (bucket, key)
         self._headers = headers
+        self._customer_key = customer_key
         self._overwrite = overwrite
 
     async def upload(self, parts: Parts) -> None:
@@ -77,7 +89,13 @@ class Multipart:
             number, first = numbered
             last = min(first + part_size, size) - 1
             return await self._client.upload_part_copy(
-                *self._target, upload_id, number, source=source, first=first, last=last
+                *self._target,
+                upload_id,
+                number,
+                source=source,
+                first=first,
+                last=last,
+                customer_key=self._customer_key,
             )
 
         async with self._begun() as upload_id:
@@ -87,7 +105,9 @@ class Multipart:
     def _begun(self) -> AbstractAsyncContextManager[str]:
         """The id of an upload that is aborted where the block is left by an error."""
         return begun(
-            self._client.create_multipart_upload(*self._target, headers=self._headers, overwrite=self._overwrite),
+            self._client.create_multipart_upload(
+                *self._target, headers=self._headers, customer_key=self._customer_key, overwrite=self._overwrite
+            ),
             lambda upload_id: self._client.abort_multipart_upload(*self._target, upload_id),
             within=self._client.wire.options.cleanup_timeout,
         )
@@ -97,7 +117,10 @@ class Multipart:
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def send(number: int, body: bytes) -> None:
-            sent.append(await self._client.upload_part(*self._target, upload_id, number, body))
+            part = await self._client.upload_part(
+                *self._target, upload_id, number, body, customer_key=self._customer_key
+            )
+            sent.append(part)
             free.release()
 
         failure = None
@@ -116,4 +139,6 @@ class Multipart:
         return sent
 
     async def _complete(self, upload_id: str, parts: list[Part]) -> None:
-        await self._client.complete_multipart_upload(*self._target, upload_id, parts, overwrite=self._overwrite)
+        await self._client.complete_multipart_upload(
+            *self._target, upload_id, parts, overwrite=self._overwrite, customer_key=self._customer_key
+        )

@@ -41,6 +41,7 @@ class S3PartUploads:
         """Begin an upload: see `PartUploads.begin`; a lifecycle rule of the bucket may abort it, too."""
         with self._on("begin_upload", name) as (bucket, key):
             naming.check_key(key)
+            self._storage._refuse_customer_key()  # noqa: SLF001 - whoever sends the parts would need it
             headers = {**self._storage._object_headers, "Content-Type": content_type}  # noqa: SLF001
             return await self._client.create_multipart_upload(bucket, key, headers=headers, checksum=False)
 

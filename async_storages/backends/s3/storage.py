@@ -12,7 +12,7 @@ from async_storages._tasks import map_bounded
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions, networked
-from async_storages.backends.s3 import objects
+from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.client import CopySource, S3Client
@@ -24,12 +24,19 @@ from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.backends.signatures import answer_query, check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
-from async_storages.errors import CredentialsExpireWarning, InvalidArgumentException, StorageException, during
+from async_storages.errors import (
+    CredentialsExpireWarning,
+    InvalidArgumentException,
+    OperationNotSupportedException,
+    StorageException,
+    during,
+)
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in
 from async_storages.storage import FileName, PresignMethod, check_presign_method
+from async_storages.upload_options import CustomerKey, UploadOptions
 
 __all__ = ["S3Storage"]
 
@@ -62,6 +69,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"STANDARD_IA"``.
+        upload_options: What else new objects have: `UploadOptions`, all of which S3 knows.
+        requester_pays: Agree to pay, in a bucket whose requesters do.
         session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
         profile_name: The profile to take credentials, region and server from.
         name: Registers the storage under this name.
@@ -83,6 +92,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     """
 
     scheme = "s3"
+    able_options = object_options.ALL
 
     def __init__(
         self,
@@ -101,6 +111,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         public_url: str | None = None,
         prefix: str = "",
         storage_class: str | None = None,
+        upload_options: UploadOptions | None = None,
+        requester_pays: bool = False,
         session: Any = None,
         profile_name: str | None = None,
         name: str | None = None,
@@ -119,15 +131,21 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             region_name=region_name,
             addressing_style=addressing_style,
             use_ssl=use_ssl,
+            payer={"x-amz-request-payer": "requester"} if requester_pays else {},
             options=networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify),
         )
         self._public_url = public_url
-        self._object_headers = _object_headers(default_acl, storage_class)
         super().__init__(
             bucket_name,
             custom_domain=custom_domain,
             querystring_auth=querystring_auth,
             prefix=prefix,
+            upload_options=(upload_options or UploadOptions()).over(
+                UploadOptions(
+                    acl=checked_token("default_acl", default_acl),
+                    storage_class=checked_token("storage_class", storage_class),
+                )
+            ),
             name=name,
             read_only=read_only,
         )
@@ -171,20 +189,40 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return part_sizes(size)
 
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool
+        self,
+        key: str,
+        parts: Parts,
+        content_type: str,
+        metadata: Mapping[str, str],
+        options: UploadOptions,
+        *,
+        overwrite: bool,
     ) -> None:
         described = {"Content-Type": content_type, **objects.metadata_headers(metadata)}
-        headers = {**self._object_headers, **described}
-        if await parts.are_one():
-            await self._client.put_object(self._bucket, key, await parts.next(), headers=headers, overwrite=overwrite)
-        else:
-            await Multipart(self._client, self._bucket, key, headers=headers, overwrite=overwrite).upload(parts)
+        headers = {**object_options.object_headers(options), **described}
+        secret = object_options.customer_key(options)
+        with object_options.naming(options):
+            if await parts.are_one():
+                content = await parts.next()
+                await self._client.put_object(
+                    self._bucket, key, content, headers=headers, customer_key=secret, overwrite=overwrite
+                )
+            else:
+                upload = Multipart(
+                    self._client, self._bucket, key, headers=headers, customer_key=secret, overwrite=overwrite
+                )
+                await upload.upload(parts)
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
-        return self._client.get_object(self._bucket, key, offset, length, chunk_size=chunk_size)
+        secret = self._customer_key
+        return self._client.get_object(self._bucket, key, offset, length, chunk_size=chunk_size, customer_key=secret)
+
+    @property
+    def _customer_key(self) -> CustomerKey | None:
+        return object_options.customer_key(self.upload_options)
 
     async def _find(self, key: str) -> Mapping[str, str]:
-        return await self._client.head_object(self._bucket, key)
+        return await self._client.head_object(self._bucket, key, customer_key=self._customer_key)
 
     def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
         return objects.info_of(file, found)
@@ -232,7 +270,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
-            found = await self._client.head_object(self._bucket, operation.file.key)
+            found = await self._find(operation.file.key)
             await self._copy(operation.file, found, operation.file, metadata=checked)
 
     async def _copy(
@@ -244,12 +282,16 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         overwrite: bool = True,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        source = CopySource(self._bucket, origin.key, found.get("ETag"))
+        secret = self._customer_key
+        source = CopySource(self._bucket, origin.key, found.get("ETag"), secret)
+        anew = object_options.copied_headers(self.upload_options, found)
         size = objects.size_of(found)
         described = objects.described_headers(found, metadata)
         if size > _LARGEST_AT_ONCE:
-            headers = {**described, **self._object_headers}
-            upload = Multipart(self._client, self._bucket, target.key, headers=headers, overwrite=overwrite)
+            headers = {**described, **anew}
+            upload = Multipart(
+                self._client, self._bucket, target.key, headers=headers, customer_key=secret, overwrite=overwrite
+            )
             await upload.copy(source, size)
             return
         replaced = {} if metadata is None else {"x-amz-metadata-directive": "REPLACE", **described}
@@ -257,7 +299,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             self._bucket,
             target.key,
             source,
-            headers={**replaced, **self._object_headers},
+            headers={**replaced, **anew},
+            customer_key=secret,
             overwrite=overwrite,
             is_done_by=lambda made: objects.is_copy(made, found, metadata),
         )
@@ -284,17 +327,32 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> str:
         """A presigned URL: see `SupportsPresign`. On S3 one for GET does not allow HEAD.
 
-        One for PUT stores the file with the storage's `default_acl` and `storage_class`.
+        One for PUT stores the file with the storage's `upload_options`: it must come with `presigned_headers`.
         """
         with self._operation("presign", name) as operation:
             check_presign_method(method, read_only=self.read_only)
             check_sent(content_type, content_length)
             if method == "PUT":
                 naming.check_key(self._bare_key(operation.file))
-                query, headers = self._object_headers, _sent_headers(content_type, content_length)
+                query, headers = {}, {**self._object_headers, **_sent_headers(content_type, content_length)}
             else:
                 query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
             return self._presigner(method, expires_in, query, headers)(operation.file)
+
+    def presigned_headers(
+        self, *, content_type: str | None = None, content_length: int | None = None
+    ) -> dict[str, str]:
+        """What a presigned PUT must come with: see `Storage.presigned_headers`."""
+        return {
+            **self._client.wire.payer,
+            **self._object_headers,
+            **super().presigned_headers(content_type=content_type, content_length=content_length),
+        }
+
+    @property
+    def _object_headers(self) -> dict[str, str]:
+        """The headers of a new object that is not written here."""
+        return object_options.object_headers(self.upload_options)
 
     def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
@@ -310,6 +368,12 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         headers: Mapping[str, str] | None = None,
     ) -> Callable[[FileId], str]:
         wire, public = self._client.wire, self._public
+        if method != "DELETE":
+            self._refuse_customer_key()
+        if method == "PUT":
+            headers = {**(headers or {}), **wire.payer}
+        else:
+            query = {**(query or {}), **wire.payer}
         self._warn_if_outlived(expires_in)
         presign = wire.signer(public.region).presigner(
             method, public.origin, expires_in=expires_in, now=wire.now, query=query, headers=headers
@@ -335,8 +399,10 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             await self.prepare()
             expires_at = check_expires_in(expires_in)
             self._warn_if_outlived(expires_in)
+            self._refuse_customer_key()
             wire, public = self._client.wire, self._public
-            fields = {**self._object_headers, **_sent_headers(content_type, None)}
+            own = object_options.form_fields(self.upload_options)
+            fields = {**own, **wire.payer, **_sent_headers(content_type, None)}
             sizes = ("content-length-range", min_size, _LARGEST_AT_ONCE if max_size is None else max_size)
             signed = wire.signer(public.region).presign_post(
                 self._bucket,
@@ -348,6 +414,14 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             )
             return PresignedUpload(
                 file_id=str(operation.file), url=public.bucket_url, fields=signed, expires_at=expires_at
+            )
+
+    def _refuse_customer_key(self) -> None:
+        if self._customer_key is not None:
+            raise OperationNotSupportedException(
+                "what is encrypted with a CustomerKey is sent and fetched with the key, which no URL may hold: let it "
+                "pass through the application",
+                operation="presign",
             )
 
     def _warn_if_outlived(self, expires_in: float) -> None:
@@ -372,6 +446,7 @@ def _options(config: S3Config) -> dict[str, Any]:
         "aws_session_token": shown["session_token"],
         "region_name": config.region,
         "proxy": shown["proxy"],
+        "upload_options": config.upload_options,
     }
 
 
@@ -385,11 +460,6 @@ def _credentials(
     if key_id is None or secret is None:
         return FoundCredentials(session, profile_name)
     return StaticCredentials(Credentials(key_id, secret, token))
-
-
-def _object_headers(default_acl: str | None, storage_class: str | None) -> dict[str, str]:
-    given = {"x-amz-acl": default_acl, "x-amz-storage-class": storage_class}
-    return {name: value for name in given if (value := checked_token(name, given[name])) is not None}
 
 
 def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:

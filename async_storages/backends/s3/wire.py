@@ -17,8 +17,10 @@ from async_storages.backends.s3.answers import Failure, is_failure
 from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
+from async_storages.backends.s3.object_options import copy_source_headers, customer_headers
 from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
 from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
+from async_storages.upload_options import CustomerKey
 
 __all__ = ["Answer", "Request", "Wire"]
 
@@ -40,6 +42,8 @@ class Request:
         query: The parameters; flags such as ``uploads`` are empty.
         headers: Those to be signed.
         body: Made by `Wire.body`; None for methods that send none.
+        customer_key: What encrypts the object, where that is not the server's key.
+        source_key: The same of the object that is copied.
         may_fail_late: Whether a failure may come in the body of a 200.
     """
 
@@ -49,6 +53,8 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
+    customer_key: CustomerKey | None = None
+    source_key: CustomerKey | None = None
     may_fail_late: bool = False
 
 
@@ -77,6 +83,7 @@ class Wire:
         region_name: The region; by default that of the credentials, else ``"us-east-1"``.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         use_ssl: For an `endpoint_url` without a scheme.
+        payer: The header of every request that says who pays; empty for the bucket's owner.
         options: Time-outs, pool, retries.
     """
 
@@ -88,9 +95,11 @@ class Wire:
         region_name: str | None = None,
         addressing_style: AddressingStyle = "auto",
         use_ssl: bool = True,
+        payer: Mapping[str, str] | None = None,
         options: HttpOptions | None = None,
     ) -> None:
         self.options = options or HttpOptions()
+        self.payer = payer or {}
         self._credentials = credentials
         self._endpoint_url = endpoint_url or endpoint_of_environment(os.environ)
         self._region_name = region_name
@@ -239,6 +248,8 @@ class Wire:
 
     async def _send(self, request: Request, endpoint: Endpoint) -> ClientResponse:
         path = endpoint.bucket_path if request.key is None else endpoint.path(request.key)
+        keys = {**customer_headers(request.customer_key), **copy_source_headers(request.source_key)}
+        described = {**request.headers, **keys, **self.payer}
         signature = self.signer(endpoint.region).sign(
             request.method,
             endpoint.host,
@@ -246,10 +257,10 @@ class Wire:
             payload_hash=await _payload_hash(request.body, endpoint),
             now=self.now,
             query=request.query,
-            headers=request.headers,
+            headers=described,
         )
         query = f"?{encode_query(request.query)}" if request.query else ""
-        headers = {**request.headers, **signature}
+        headers = {**described, **signature}
         return await self._http.send(request.method, f"{endpoint.origin}{path}{query}", headers, request.body)
 
 

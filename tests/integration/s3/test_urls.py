@@ -167,7 +167,9 @@ async def test_a_url_allows_no_more_than_whoever_signed_it_may_do(s3, s3_server)
 
 async def test_a_presigned_put_keeps_the_class_of_the_storage(s3):
     storage = await s3(storage_class="STANDARD_IA", default_acl="private")
-    assert (await request("PUT", storage.presign("a.txt", method="PUT"), b"put")).status == 200
+    url = storage.presign("a.txt", method="PUT")
+    assert (await request("PUT", url, b"put")).status == 403  # what was signed must come with it
+    assert (await request("PUT", url, b"put", headers=storage.presigned_headers())).status == 200
     assert await storage.read("a.txt") == b"put"
     await storage.upload(b"uploaded", "b.txt")
     assert (await storage.info("b.txt")).storage_class == "STANDARD_IA"

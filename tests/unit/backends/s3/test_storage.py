@@ -101,14 +101,20 @@ def test_what_a_presigned_url_asks_for():
             "response-content-type": "a/b",
         }
     url = storage.presign("a.txt", method="PUT", content_type="a/b", content_length=5, filename="b.txt")
-    assert asked_for(url) == {"x-amz-acl": "public-read", "x-amz-storage-class": "STANDARD_IA"}
-    assert parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"] == ["content-length;content-type;host"]
+    assert asked_for(url) == {}
+    signed = ["content-length;content-type;host;x-amz-acl;x-amz-storage-class"]
+    assert parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"] == signed
+    assert storage.presigned_headers(content_type="a/b", content_length=5) == {
+        "Content-Type": "a/b",
+        "x-amz-acl": "public-read",
+        "x-amz-storage-class": "STANDARD_IA",
+    }
     assert asked_for(storage.presign("a.txt", method="DELETE")) == {}
 
 
 async def test_what_a_form_asks_for():
     made = await s3(default_acl="public-read").presign_post("a.txt", content_type="a/b", max_size=5)
-    assert (made.fields["x-amz-acl"], made.fields["Content-Type"], made.fields["key"]) == (
+    assert (made.fields["acl"], made.fields["Content-Type"], made.fields["key"]) == (
         "public-read",
         "a/b",
         "a.txt",
