@@ -51,7 +51,7 @@ class PresignedRequest:
         content_type: GET: the answer's type. PUT, POST: the only type that may be sent.
         content_length: PUT: the only size in bytes that may be sent.
         min_size: POST: the smallest size allowed, in bytes.
-        max_size: POST: the largest size allowed, in bytes.
+        max_size: PUT, POST: the largest size allowed, in bytes.
         lasts: Seconds that it is good for yet; None where it was not read from a token.
     """
 
@@ -247,6 +247,31 @@ class LocalStorage(Storage):
             )
             if request.disposition:
                 naming.content_disposition(filename or request.key, request.disposition)  # refuses bad ones now
+            return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in))}"
+
+    def presign_put(
+        self,
+        name: FileName,
+        expires_in: float = 3600,
+        *,
+        content_length: int | None = None,
+        max_size: int | None = None,
+    ) -> str:
+        """A presigned URL for a PUT, as of `presign`, that limits also sizes which nobody knows yet.
+
+        Args:
+            name: The file.
+            expires_in: Seconds from now, 1 to 604,800.
+            content_length: The only size in bytes that may be sent.
+            max_size: The largest one.
+        """
+        with self._operation("presign", name) as operation:
+            request = PresignedRequest(
+                method=check_presign_method("PUT", read_only=self.read_only),
+                key=naming.check_key(operation.file.key),
+                content_length=content_length,
+                max_size=max_size,
+            )
             return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in))}"
 
     def presign_many(self, names: Iterable[FileName], expires_in: float = 3600) -> builtins.list[str]:
