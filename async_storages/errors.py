@@ -19,6 +19,8 @@ StorageException (500)
     └── ChecksumMismatchException (502)
 ```
 
+InsecureConnectionWarning and CredentialsExpireWarning are warnings, and no errors.
+
 Each error names the operation, the file id and the reason, carries them as attributes, and knows the HTTP
 status it becomes. None of them ever holds a secret, a signature or a signed URL.
 """

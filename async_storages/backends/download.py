@@ -5,11 +5,14 @@ The protocol is HTTP's (RFC 9110 section 14); backends say which headers tell th
 
 import base64
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 from aiohttp import ClientResponse
 
+from async_storages.backends.download_slots import STALLED_AFTER, DownloadSlots
 from async_storages.backends.http import transfer_errors
 from async_storages.backends.refusals import FileChanged, RangeBeyondEnd
 from async_storages.backends.retries import Retries
@@ -20,6 +23,7 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import byte_range
 
 __all__ = ["Download", "received"]
@@ -37,6 +41,8 @@ class Download(ABC):
     Attributes:
         received: Bytes that have come.
         version: Which version of the object they are of, once the server has said so.
+        is_piecemeal: Whether what is missing is asked for in small pieces: of a file whose reader is slow, so that no
+            connection waits for him.
     """
 
     def __init__(self, offset: int, length: int | None) -> None:
@@ -49,6 +55,8 @@ class Download(ABC):
         self._checksum: Checksum | None = None
         self._stored = ("", "")
         self._ended = False
+        self._answer_ends: int | None = None
+        self.is_piecemeal = False
 
     @abstractmethod
     def _version_in(self, headers: Mapping[str, str]) -> str | None:
@@ -70,7 +78,12 @@ class Download(ABC):
             return self._range
         if self.version is None or self._expected is None:
             raise StorageOperationException(f"the answer broke off after {self.received} bytes, and cannot be resumed")
-        return f"bytes={self._first + self.received}-{self._first + self._expected - 1}"
+        return f"bytes={self._first + self.received}-{self._first + self.received + self._asked - 1}"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether an answer may be left, and the rest be asked for later."""
+        return bool(self.received) and self.version is not None and self._expected is not None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Note what an answer is going to give.
@@ -85,6 +98,7 @@ class Download(ABC):
             raise FileChanged("the file was replaced while it was read")
         if not self._is_asked_for(first, length, size):
             raise StorageOperationException("the server answered another range than it was asked for")
+        self._answer_ends = None if length is None else self.received + length
         if self.received:
             return
         self._first, self._expected, self.version = first, length, version
@@ -95,7 +109,7 @@ class Download(ABC):
     def _is_asked_for(self, first: int, length: int | None, size: int | None) -> bool:
         """Whether these bytes are what is missing; where it is all, a server may keep silent of ranges."""
         if self.received:
-            return length is not None and (first, length) == (self._first + self.received, self._missing)
+            return length is not None and (first, length) == (self._first + self.received, self._asked)
         if length is None:
             return self._range is None
         if size is None:
@@ -106,6 +120,11 @@ class Download(ABC):
     @property
     def _missing(self) -> int:
         return (self._expected or 0) - self.received
+
+    @property
+    def _asked(self) -> int:
+        """How many bytes are asked for next, of a download that is resumed."""
+        return min(self._missing, CHUNK_SIZE) if self.is_piecemeal else self._missing
 
     def add(self, chunk: bytes) -> None:
         """Note what came."""
@@ -119,9 +138,9 @@ class Download(ABC):
         Raises:
             StorageUnavailableException: Something is missing.
         """
-        if self._expected is not None and self.received < self._expected:
-            raise StorageUnavailableException(f"the answer ended after {self.received} of {self._expected} bytes")
-        self._ended = True
+        if self._answer_ends is not None and self.received < self._answer_ends:
+            raise StorageUnavailableException(f"the answer ended after {self.received} of {self._answer_ends} bytes")
+        self._ended = self._expected is None or self.received >= self._expected
 
     def verify(self) -> None:
         """Compare what came, once complete, with the stored checksum.
@@ -137,39 +156,96 @@ class Download(ABC):
 
 
 async def received(
-    download: Download, ask: Callable[[], Awaitable[ClientResponse]], *, retries: Retries, chunk_size: int
+    download: Download,
+    ask: Callable[[], Awaitable[ClientResponse]],
+    *,
+    retries: Retries,
+    chunk_size: int,
+    slots: Callable[[], Awaitable[DownloadSlots]],
 ) -> AsyncGenerator[bytes]:
     """The bytes of a download; a connection that breaks is replaced, and the transfer resumed where it was.
+
+    So is one that others needed while the reader stood still.
 
     Args:
         download: What is to come.
         ask: Asks for the `Download.range` of the moment, of its version.
         retries: How often, without a byte between, it is asked for again.
         chunk_size: Bytes at a time, at the most.
+        slots: Gives those of the running loop.
 
     Raises:
         FileChanged: The object was replaced meanwhile.
         ChecksumMismatchException: All of it came, and is not what was stored.
         StorageUnavailableException: It kept breaking without a byte between.
     """
-    failures = 0
+    failures, places = 0, await slots()
     while not download.is_complete:
         before = download.received
-        response = await _asked(download, ask)
+        with places.free_one() or await places.take() as slot:
+            response = await _asked(download, ask)
+            try:
+                async with response:
+                    slot.hold(response)
+                    download.begin(response.status, response.headers)
+                    with transfer_errors():
+                        async for chunk in response.content.iter_chunked(chunk_size):
+                            download.add(chunk)
+                            slot.wait_for_reader(can_go_on=download.can_resume)
+                            yield chunk
+                            if not slot.reader_is_back():
+                                break
+                if not slot.was_taken:
+                    download.end()
+            except StorageUnavailableException:
+                failures = 1 if download.received > before else failures + 1
+                if failures >= retries.attempts:
+                    raise
+                slot.release()
+                await retries.pause(failures)
+        if slot.was_taken:
+            async with aclosing(_in_pieces(download, ask, retries, chunk_size, places)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+    download.verify()
+
+
+async def _in_pieces(
+    download: Download,
+    ask: Callable[[], Awaitable[ClientResponse]],
+    retries: Retries,
+    chunk_size: int,
+    places: DownloadSlots,
+) -> AsyncGenerator[bytes]:
+    """What is missing, in small pieces that are read whole, so that no connection waits for a reader who is slow.
+
+    It ends when all has come, or the reader keeps up.
+    """
+    failures, download.is_piecemeal = 0, True
+    while download.is_piecemeal and not download.is_complete:
+        piece: list[bytes] = []
         try:
-            async with response:
-                download.begin(response.status, response.headers)
-                with transfer_errors():
-                    async for chunk in response.content.iter_chunked(chunk_size):
-                        download.add(chunk)
-                        yield chunk
-            download.end()
+            with await places.take():
+                await _collect(piece, download, await _asked(download, ask), chunk_size)
         except StorageUnavailableException:
-            failures = 1 if download.received > before else failures + 1
+            failures = 1 if piece else failures + 1
             if failures >= retries.attempts:
                 raise
             await retries.pause(failures)
-    download.verify()
+        since = time.monotonic()
+        for chunk in piece:
+            yield chunk
+        download.is_piecemeal = not piece or time.monotonic() - since > STALLED_AFTER
+
+
+async def _collect(piece: list[bytes], download: Download, response: ClientResponse, chunk_size: int) -> None:
+    async with response:
+        download.begin(response.status, response.headers)
+        with transfer_errors():
+            async for chunk in response.content.iter_chunked(chunk_size):
+                download.add(chunk)
+                piece.append(chunk)
+    download.end()
 
 
 async def _asked(download: Download, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import (
     ClientError,
@@ -28,6 +28,7 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from async_storages._deadlines import check_deadline
+from async_storages.backends.download_slots import DownloadSlots
 from async_storages.backends.network import Network, proxy_failure
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
@@ -54,6 +55,9 @@ class HttpOptions:
         pool_timeout: Seconds to wait for a free connection, connecting included.
         cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
         max_connections: Connections open at once, per event loop.
+        reserved_connections: How many of them downloads leave to uploads, deletes and questions, so that slow readers
+            starve nobody; by default a quarter. A download whose reader stands still while others wait gives its
+            connection back, and goes on where it was when the reader comes back.
         retries: See `Retries`.
         proxy: ``"http://user:password@proxy.example.com:3128"``, for every request; ``""`` for none. By default what
             ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` say when the storage is made.
@@ -70,6 +74,7 @@ class HttpOptions:
     pool_timeout: float = 60.0
     cleanup_timeout: float = 10.0
     max_connections: int = 64
+    reserved_connections: int | None = None
     retries: Retries = field(default_factory=Retries)
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | os.PathLike[str] | None = None
@@ -79,12 +84,39 @@ class HttpOptions:
         for name in ("connect_timeout", "read_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
             if not getattr(self, name) > 0:
                 raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if self.reserved_connections is not None and not 0 <= self.reserved_connections < self.max_connections:
+            raise InvalidArgumentException(
+                f"reserved_connections must be 0 to {self.max_connections - 1}, not {self.reserved_connections!r}"
+            )
         if not isinstance(self.proxy, str | None):
             raise InvalidArgumentException('proxy is the URL of a proxy, "" for none, or None')
         if not isinstance(self.ca_bundle, str | os.PathLike | None):
             raise InvalidArgumentException("ca_bundle is the path of a file or folder")
         if not isinstance(self.verify, bool):
             raise InvalidArgumentException("verify is True or False: ca_bundle= names the certificates to trust")
+
+
+def download_slots(options: HttpOptions) -> int:
+    """Downloads that may have a connection at once."""
+    reserved = options.reserved_connections
+    return options.max_connections - (options.max_connections // 4 if reserved is None else reserved)
+
+
+class _Connections:
+    """What belongs to one event loop: the session, and the slots of its downloads."""
+
+    def __init__(self, session: ClientSession, options: HttpOptions) -> None:
+        self.session = session
+        self.downloads = DownloadSlots(download_slots(options), options.pool_timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.downloads.close()
+        await self.session.close()
 
 
 def networked(options: HttpOptions | None, **said: Any) -> HttpOptions:
@@ -144,11 +176,11 @@ class HttpClient:
     def __init__(self, options: HttpOptions, network: Network | None = None) -> None:
         self.options = options
         self._network = network or Network(options)
-        self._sessions = PerLoop(self._new_session)
+        self._connections = PerLoop(self._new_connections)
 
-    def _new_session(self) -> ClientSession:
+    def _new_connections(self) -> _Connections:
         options = self.options
-        return ClientSession(
+        session = ClientSession(
             connector=TCPConnector(limit=options.max_connections, ttl_dns_cache=60),
             timeout=ClientTimeout(
                 total=None,
@@ -162,10 +194,15 @@ class HttpClient:
             auto_decompress=False,
             read_bufsize=CHUNK_SIZE,
         )
+        return _Connections(session, options)
+
+    async def download_slots(self) -> DownloadSlots:
+        """The slots of the running loop's downloads: see `download_slots.DownloadSlots`."""
+        return (await self._connections.get()).downloads
 
     async def aclose(self) -> None:
         """Close the session of the running loop; the others are closed with their loops."""
-        await self._sessions.aclose()
+        await self._connections.aclose()
 
     def body(self, data: bytes) -> Body:
         """The body of one request."""
@@ -189,7 +226,7 @@ class HttpClient:
             StorageOperationException: The server's certificate is not trusted, or it speaks no TLS.
             AccessDeniedException: The proxy wants another password.
         """
-        session, way = await self._sessions.get(), await self._network.towards(url)
+        session, way = (await self._connections.get()).session, await self._network.towards(url)
         check_deadline()
         with transfer_errors():
             response = await session.request(

@@ -31,6 +31,8 @@ class Network:
     def __init__(self, options: "HttpOptions", ca_variable: str | None = None) -> None:
         self._proxies = Proxies.of(options.proxy, os.environ)
         self._trust = Trust(verify=options.verify, ca_bundle=options.ca_bundle, variable=ca_variable)
+        self._is_direct = self._proxies.http is None and self._proxies.https is None
+        self._is_plain = self._is_direct and self._trust.is_default
 
     async def towards(self, url: str) -> dict[str, Any]:
         """The arguments ``proxy`` and ``ssl`` of a request.
@@ -38,6 +40,8 @@ class Network:
         Raises:
             InvalidArgumentException: The trusted certificates cannot be read.
         """
+        if self._is_plain or (self._is_direct and url.startswith("http:")):
+            return {}
         proxy = self._proxies.for_url(url)
         if not url.startswith("https:") and not (proxy or "").startswith("https:"):
             return {"proxy": proxy}

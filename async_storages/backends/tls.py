@@ -49,14 +49,19 @@ class Trust:
                 stacklevel=2,
             )
 
+    @property
+    def is_default(self) -> bool:
+        """Whether aiohttp's own context will do, which trusts what OpenSSL does by default."""
+        return self._verify and self._bundle is None and not any(self._openssl)
+
     async def context(self) -> ssl.SSLContext | bool:
-        """What aiohttp takes as ``ssl``: True is its own context, which trusts what OpenSSL does by default.
+        """What aiohttp takes as ``ssl``: True is its own context.
 
         Raises:
             InvalidArgumentException: The file or folder cannot be read, or holds no certificate.
         """
         if self._context is None:
-            if self._verify and self._bundle is None and not any(self._openssl):
+            if self.is_default:
                 return True
             self._context = await offload(self._loaded)
         return self._context

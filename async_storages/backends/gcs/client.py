@@ -212,7 +212,8 @@ class GCSClient:
             request = Request(method="GET", path=path, query=download.query(), headers=download.headers())
             return self.wire.open(request)
 
-        return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
+        retries, slots = self.wire.options.retries, self.wire.download_slots
+        return received(download, ask, retries=retries, chunk_size=chunk_size, slots=slots)
 
     async def delete(self, bucket: str, key: str, generation: str | None = None) -> None:
         """Delete an object; or a generation of it, which no versioned bucket keeps then. A missing one is no error."""

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import ClientResponse
 
+from async_storages.backends.download_slots import DownloadSlots
 from async_storages.backends.gcs.answers import Failure, TokenRefused
 from async_storages.backends.gcs.credentials import CredentialSource
 from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
@@ -116,6 +117,10 @@ class Wire:
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
         await self._http.aclose()
+
+    async def download_slots(self) -> DownloadSlots:
+        """The slots of the running loop's downloads."""
+        return await self._http.download_slots()
 
     def body(self, data: bytes) -> Body:
         """The body of one request."""

@@ -199,7 +199,8 @@ class S3Client:
             )
             return self.wire.open(request)
 
-        return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
+        retries, slots = self.wire.options.retries, self.wire.download_slots
+        return received(download, ask, retries=retries, chunk_size=chunk_size, slots=slots)
 
     async def delete_object(self, bucket: str, key: str) -> None:
         """Delete an object; a missing one is no error."""

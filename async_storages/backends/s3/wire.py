@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
+from async_storages.backends.download_slots import DownloadSlots
 from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
 from async_storages.backends.network import Network
 from async_storages.backends.s3.answers import Failure, is_failure
@@ -160,6 +161,10 @@ class Wire:
 
     # ---- sending
 
+    async def download_slots(self) -> DownloadSlots:
+        """The slots of the running loop's downloads."""
+        return await self._http.download_slots()
+
     def body(self, data: bytes) -> Body:
         """The body of one request."""
         return self._http.body(data)
@@ -248,8 +253,9 @@ class Wire:
 
     async def _send(self, request: Request, endpoint: Endpoint) -> ClientResponse:
         path = endpoint.bucket_path if request.key is None else endpoint.path(request.key)
-        keys = {**customer_headers(request.customer_key), **copy_source_headers(request.source_key)}
-        described = {**request.headers, **keys, **self.payer}
+        described = {**request.headers, **self.payer}
+        if request.customer_key is not None or request.source_key is not None:
+            described |= customer_headers(request.customer_key) | copy_source_headers(request.source_key)
         signature = self.signer(endpoint.region).sign(
             request.method,
             endpoint.host,
