@@ -226,11 +226,16 @@ class HttpClient:
             StorageOperationException: The server's certificate is not trusted, or it speaks no TLS.
             AccessDeniedException: The proxy wants another password.
         """
-        session, way = (await self._connections.get()).session, await self._network.towards(url)
+        session = (await self._connections.get()).session
         check_deadline()
         with transfer_errors():
             response = await session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, **way
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                **await self._network.towards(url),
             )
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             response.close()

@@ -5,8 +5,8 @@ There is no specification; this is what curl, requests and botocore agree on.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from async_storages.errors import InvalidArgumentException
@@ -19,7 +19,8 @@ _METADATA = ("metadata.google.internal", "metadata.goog", "169.254.0.0/16")
 """Hosts that only the machine itself reaches: they give it its credentials."""
 
 
-class Proxies(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Proxies:
     """Proxies by the scheme of the URL that is asked for, and what is asked for without one.
 
     Attributes:
@@ -28,8 +29,8 @@ class Proxies(NamedTuple):
         bypassed: Hosts, as in ``NO_PROXY``.
     """
 
-    http: str | None = None
-    https: str | None = None
+    http: str | None = field(default=None, repr=False)  # they may hold a password
+    https: str | None = field(default=None, repr=False)
     bypassed: tuple[str, ...] = ()
 
     @classmethod

@@ -1,10 +1,11 @@
-"""The databases to test on, and a real virus scanner."""
+"""The databases to test on, a real virus scanner, and S3 servers of several makers."""
 
 import os
 
 import pytest
 
 from tests.support.clamd import clamd_server, found_clamd
+from tests.support.s3_servers import other_s3_server
 
 POSTGRES_DRIVER = os.environ.get("ASYNC_STORAGES_POSTGRES_DRIVER", "asyncpg")  # noxfile.py says another
 
@@ -24,3 +25,27 @@ def clamd():
         pytest.skip("clamd is missing: apt-get install clamav-daemon")  # which fails under CI
     with clamd_server(program) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server():
+    yield from started("moto")
+
+
+@pytest.fixture(scope="session")
+def minio_gateway():
+    yield from started("minio-gateway")
+
+
+@pytest.fixture(scope="session")
+def ministack_server():
+    yield from started("ministack")
+
+
+def started(name):
+    """Another S3 server, for this session."""
+    try:
+        with other_s3_server(name) as server:
+            yield server
+    except ImportError as missing:
+        pytest.fail(str(missing), pytrace=False)

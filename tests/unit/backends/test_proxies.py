@@ -71,6 +71,10 @@ def test_domains_networks_and_the_machines_own_servers(url, no_proxy):
     assert taken(url, HTTPS_PROXY=PROXY, HTTP_PROXY=PROXY, NO_PROXY=no_proxy) is None
 
 
+def test_no_password_is_shown():
+    assert "hidden" not in repr(Proxies.of("http://ada:hidden@proxy:3128", {}))
+
+
 def test_a_scheme_need_not_be_said():
     assert taken(S3, "proxy:3128") == "http://proxy:3128"
     assert taken(S3, HTTPS_PROXY="user:pass@proxy:3128") == "http://user:pass@proxy:3128"
