@@ -145,9 +145,14 @@ class S3Client(_Client):
             ``{"UploadId": …}``, as boto3 has it.
         """
         with during("create_multipart_upload", f"{bucket}/{key}"):
-            described = {"Content-Type": content_type, **metadata_headers(check_metadata(metadata))}
+            described = {
+                **self.storage._object_headers,  # noqa: SLF001 - of the same house
+                "Content-Type": content_type,
+                **metadata_headers(check_metadata(metadata)),
+            }
+            secret = self.storage._customer_key  # noqa: SLF001
             upload_id = await self._api(bucket, key).create_multipart_upload(
-                bucket, key, headers=described, checksum=False
+                bucket, key, headers=described, customer_key=secret, checksum=False
             )
             return {"UploadId": upload_id}
 
@@ -158,7 +163,10 @@ class S3Client(_Client):
             if not isinstance(body, bytes | bytearray | memoryview):
                 raise InvalidArgumentException(f"a part is bytes, not {type(body).__name__}")
             api = self._api(bucket, key)
-            part = await api.upload_part(bucket, key, upload_id, part_number, bytes(body), checksum=False)
+            secret = self.storage._customer_key  # noqa: SLF001
+            part = await api.upload_part(
+                bucket, key, upload_id, part_number, bytes(body), checksum=False, customer_key=secret
+            )
             return {"ETag": part.etag}
 
     async def complete_multipart_upload(
@@ -166,7 +174,10 @@ class S3Client(_Client):
     ) -> None:
         """Put the parts together: each as ``{"PartNumber": …, "ETag": …}``, with the ETag of its answer."""
         with during("complete_multipart_upload", f"{bucket}/{key}"):
-            await self._api(bucket, key).complete_multipart_upload(bucket, key, upload_id, _parts(parts))
+            secret = self.storage._customer_key  # noqa: SLF001
+            await self._api(bucket, key).complete_multipart_upload(
+                bucket, key, upload_id, _parts(parts), customer_key=secret
+            )
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Give an upload up and free its parts; one that is gone is no error."""

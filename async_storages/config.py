@@ -5,9 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Secret, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, Secret, SecretStr, ValidationError
 
 from async_storages.errors import InvalidArgumentException
+from async_storages.upload_options import UploadOptions
 
 __all__ = ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig", "validated"]
 
@@ -54,6 +55,12 @@ class S3Config(_Config):
         storage_class: For new objects.
         conditional_writes: Whether the server honours ``If-None-Match``; ``"auto"`` finds it out.
         checksums: ``"auto"``, ``"required"`` or ``"never"``.
+        upload_options: What else new objects have.
+        requester_pays: Agree to pay, in a bucket whose requesters do.
+        profile_name: The profile to take credentials, region and server from, where no access key is given.
+        proxy: ``"http://user:password@host:port"``; by default what the environment says.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
     """
 
     endpoint: str | None = None
@@ -71,6 +78,12 @@ class S3Config(_Config):
     storage_class: str | None = None
     conditional_writes: Literal["auto"] | bool = "auto"
     checksums: Literal["auto", "required", "never"] = "auto"
+    upload_options: InstanceOf[UploadOptions] | None = Field(default=None, exclude=True)
+    requester_pays: bool = False
+    profile_name: str | None = None
+    proxy: SecretStr | None = None
+    ca_bundle: Path | None = None
+    verify: bool = True
 
 
 class GCSConfig(_Config):
@@ -88,7 +101,11 @@ class GCSConfig(_Config):
         prefix: A folder to keep to.
         storage_class: For new objects.
         predefined_acl: For new objects.
+        upload_options: What else new objects have.
         user_project: The project that pays, where a bucket's requesters do.
+        proxy: ``"http://user:password@host:port"``; by default what the environment says.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
     """
 
     default_bucket: str
@@ -102,7 +119,11 @@ class GCSConfig(_Config):
     prefix: str = ""
     storage_class: str | None = None
     predefined_acl: str | None = None
+    upload_options: InstanceOf[UploadOptions] | None = Field(default=None, exclude=True)
     user_project: str | None = None
+    proxy: SecretStr | None = None
+    ca_bundle: Path | None = None
+    verify: bool = True
 
 
 class FastdfsConfig(_Config):

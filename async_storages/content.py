@@ -25,6 +25,7 @@ from async_storages.errors import (
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.read_once import rememberable
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
+from async_storages.upload_options import UploadOptions
 
 __all__ = [
     "Checksum",
@@ -126,11 +127,13 @@ class Content:
         expected: Checksums that must hold, algorithm → lower-case hex: ``{"sha256": "9f86d0…"}``; else
             ChecksumMismatchException. Algorithms are ``crc32`` and those of `hashlib`.
         checksums: Further algorithms to compute. ``crc32`` is always there.
+        options: How the file is to be served, encrypted and kept.
 
     Raises:
         InvalidArgumentException: An option is wrong, or the source is an upload where no file was chosen.
 
     Attributes:
+        options: As given; those of the storage are not among them.
         size: Bytes, None until known: from the declaration, the source or the finished pass. What was announced
             must arrive: a file that grows or shrinks while it is read is an InvalidArgumentException.
         image_size: Dimensions, if it is an image whose header could be read while it streamed.
@@ -149,6 +152,7 @@ class Content:
         max_size: int | None = None,
         expected: Mapping[str, str] | None = None,
         checksums: Iterable[str] = (),
+        options: UploadOptions | None = None,
     ) -> None:
         if is_empty_input(source):
             raise InvalidArgumentException("no file was chosen: the upload has neither a name nor content")
@@ -156,6 +160,7 @@ class Content:
         self._whole = source if type(source) is bytes and len(source) <= CHUNK_SIZE else None
         self.filename = filename or self._source.filename
         self.metadata = check_metadata(metadata)
+        self.options = options or UploadOptions()
         if content_type is not None:
             check_content_type(content_type)
         self._content_type = content_type
@@ -302,6 +307,7 @@ class ContentOptions(TypedDict, total=False):
     min_size: int
     max_size: int | None
     expected: Mapping[str, str] | None
+    options: UploadOptions | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -313,12 +319,14 @@ class PendingFile:
         filename: Its name, untrusted; by default the content's own.
         content_type: The type to store; by default told from the first bytes and the name.
         metadata: Key-value pairs to keep with the file.
+        options: How it is to be served, encrypted and kept; before what the column and the storage say.
     """
 
     content: Source
     filename: str | None = None
     content_type: str | None = None
     metadata: Mapping[str, str] | None = field(default=None, repr=False)
+    options: UploadOptions | None = None
 
     def __post_init__(self) -> None:
         """Hold what knows whether it was read."""
@@ -344,6 +352,7 @@ def as_content(
             **options,
             "content_type": options.get("content_type") or content.content_type,
             "metadata": options.get("metadata") or content.metadata,
+            "options": (options.get("options") or UploadOptions()).over(content.options),
         }
         return Content(content.content, filename=filename or content.filename, **described)
     return Content(content, filename=filename, **options)

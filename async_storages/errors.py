@@ -20,6 +20,8 @@ StorageException (500)
     └── ChecksumMismatchException (502)
 ```
 
+InsecureConnectionWarning and CredentialsExpireWarning are warnings, and no errors.
+
 Each error names the operation, the file id and the reason, carries them as attributes, and knows the HTTP
 status it becomes. None of them ever holds a secret, a signature or a signed URL.
 """
@@ -30,12 +32,14 @@ from typing import Any, ClassVar
 __all__ = [
     "AccessDeniedException",
     "ChecksumMismatchException",
+    "CredentialsExpireWarning",
     "DeleteNotSupportedException",
     "FileArchivedException",
     "FileExistsException",
     "FileGoneException",
     "FileNotFoundException",
     "FileTooLargeException",
+    "InsecureConnectionWarning",
     "InvalidArgumentException",
     "InvalidFileTypeException",
     "OperationNotSupportedException",
@@ -192,6 +196,14 @@ class ChecksumMismatchException(StorageOperationException):
     """The bytes that arrived are not the bytes that were sent or promised."""
 
     http_status = 502
+
+
+class InsecureConnectionWarning(UserWarning):
+    """Certificates are not checked: whoever is on the way can read and change everything."""
+
+
+class CredentialsExpireWarning(UserWarning):
+    """A presigned URL stops working before it says so, as the temporary credentials that signed it end before."""
 
 
 class during:  # noqa: N801 - it reads like a function

@@ -19,6 +19,11 @@ class FileBasicInfo(BaseModel):
         metadata: The user's key-value pairs.
         content_type: The stored type, else the one its name suggests.
         etag: Changes whenever the content does; without quotes; None where the backend has none.
+        cache_control: As `UploadOptions` said, like the following ones; listings of S3 leave them out.
+        content_disposition: Likewise.
+        content_encoding: Likewise; `file_size` is that of the encoded content.
+        content_language: Likewise.
+        expires: Likewise.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +36,11 @@ class FileBasicInfo(BaseModel):
     metadata: dict[str, str] = Field(default_factory=dict)
     content_type: str | None = None
     etag: str | None = None
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    expires: datetime | None = None
 
 
 FileInfo = FileBasicInfo

@@ -104,16 +104,21 @@ class TokenSigner:
         Raises:
             AccessDeniedException: It is malformed, altered, made for something else, or has expired.
         """
+        return self.opened(token)[0]
+
+    def opened(self, token: str) -> tuple[dict[str, Any], float]:
+        """The payload of a token, and when it expires, in seconds since the epoch; raises as `verify` does."""
         token = hidden(token)
         try:
             _check_spelling(token)
             payload = self._serializer.loads(token)
-            expired = payload.pop("exp") < time.time()
+            expires_at = float(payload.pop("exp"))
+            expired = expires_at < time.time()
         except (BadData, AttributeError, KeyError, TypeError, ValueError):
             raise AccessDeniedException("the signature does not fit") from None
         if expired:
             raise AccessDeniedException("the signature has expired")
-        return dict(payload)
+        return dict(payload), expires_at
 
 
 def _check_spelling(token: str) -> None:

@@ -7,7 +7,7 @@ some backends can do is a Protocol of its own (`SupportsPresign`, `SupportsList`
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import aclosing
 from copy import copy
 from datetime import timedelta
@@ -35,6 +35,7 @@ from async_storages.ids import FileId
 from async_storages.naming import Disposition
 from async_storages.sinks import Target, write_to
 from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
+from async_storages.upload_options import UploadOptions
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo, PresignedUpload
@@ -89,10 +90,14 @@ class Storage(ABC):
         location: Tells storages of one scheme and bucket apart where ids cannot: a folder, an endpoint; never secret.
         chooses_ids: Whether the backend chooses the ids of files, as FastDFS does, and takes of a name at most the
             extension: each write makes a new file, nothing is ever replaced; `upload` refuses `overwrite=False`.
+        able_options: The fields of `UploadOptions` that `write` heeds; others are refused.
+        upload_options: What new files have, unless a column or a call says otherwise.
     """
 
     scheme: ClassVar[str]
     chooses_ids: ClassVar[bool] = False
+    able_options: ClassVar[Collection[str]] = ()
+    upload_options = UploadOptions()
     bucket: str | None = None
     location: str | None = None
     name: str | None = None
@@ -119,7 +124,7 @@ class Storage(ABC):
         """Store the content whole or not at all.
 
         Args:
-            content: Iterate it once; whatever it raises must leave nothing behind.
+            content: Iterate it once; whatever it raises must leave nothing behind. `options_for` gives its options.
             key: The exact key; backends that choose their ids use its extension, and keep the name for people.
             overwrite: False refuses a key that exists, without a race; of no effect where ids are chosen, as `save`
                 says False everywhere.
@@ -288,6 +293,20 @@ class Storage(ABC):
         """The key that an untrusted name may have: what `upload` accepts unchanged."""
         return naming.clean_key(untrusted)
 
+    def options_for(self, content: Content) -> UploadOptions:
+        """What a file made of this content is to have: what the content says, else what the storage says.
+
+        Raises:
+            OperationNotSupportedException: The storage cannot do one of them; names it.
+        """
+        options = content.options.over(self.upload_options)
+        self._check_options(options)
+        return options
+
+    def _check_options(self, options: UploadOptions) -> None:
+        """Refuse what the storage cannot do."""
+        options.require(self.able_options, type(self).__name__)
+
     def _operation(self, name: str, *file: FileName) -> Operation:
         """Wrap an operation's body: refuse if closed or read-only, identify `.file`, measure, emit the event.
 
@@ -322,7 +341,8 @@ class Storage(ABC):
             name: The key. One that the gate for names would change is refused; `get_name` gives the changed form.
             overwrite: False raises FileExistsException when the key exists, InvalidArgumentException where ids are
                 chosen.
-            **options: `content_type`, `metadata`, `size`, `max_size`, `expected`: see `ContentOptions`.
+            **options: `content_type`, `metadata`, `size`, `max_size`, `expected`, and `options`, which are
+                `UploadOptions`: see `ContentOptions`.
 
         Returns:
             The key, or the id that was chosen.
@@ -332,6 +352,7 @@ class Storage(ABC):
             FileExistsException: The key exists and `overwrite` is False.
             FileTooLargeException: More than `max_size` bytes came.
             ChecksumMismatchException: An `expected` checksum does not hold.
+            OperationNotSupportedException: The storage cannot do one of the `UploadOptions`; names it.
 
         Example:
             >>> await storage.upload(b"hello", "notes/hello.txt")
@@ -340,6 +361,7 @@ class Storage(ABC):
         with during("upload", _text_of(name)):
             key = self._key_for_upload(name, overwrite=overwrite)
             async with as_content(content, key.rpartition("/")[2], options) as body:
+                self.options_for(body)
                 stored = await self.write(body, key, overwrite=overwrite)
             return self._bare_key(self.identify(stored)) if self.chooses_ids else key
 
@@ -402,6 +424,7 @@ class Storage(ABC):
 
     async def _save_as(self, key: str, body: Content) -> StoredFile:
         """`save`, once the key is chosen; it raises FileExistsException if somebody has it."""
+        self.options_for(body)
         stored = StoredFile(await self.write(body, key, overwrite=False), self)
         crc32 = int.from_bytes(body.digest("crc32"))
         stored.remember(size=body.size, image_size=body.image_size, crc32=crc32, is_new=True)

@@ -19,6 +19,7 @@ from benchmarks import (
     orm_load,
     presigning,
     s3,
+    slow_readers,
     tracking,
     zipping,
 )
@@ -35,6 +36,7 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "fastdfs": fastdfs.measure,
     "gcs": gcs.measure,
     "zipping": zipping.measure,
+    "slow_readers": slow_readers.measure,
 }
 REPORTS: dict[str, Callable[[], Iterator[str]]] = {
     "reliability": reliability,

@@ -17,11 +17,19 @@ from pytest_asyncio import is_async_test
 
 from tests.support.sampling import is_whole, sampled
 
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+
+DEVELOPERS_OWN = (
+    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", *PROXIES, *(name.lower() for name in PROXIES)),
+)
+"""Variables for which the tests' URLs would be signed, or their requests sent, elsewhere."""
+
 pytest_plugins = ["async_storages.testing.fixtures", "pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):  # a developer's own, for which the tests' URLs would be signed
+    for name in DEVELOPERS_OWN:
         os.environ.pop(name, None)
     slowly = hypothesis.HealthCheck.too_slow
     hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[slowly])

@@ -23,6 +23,7 @@ from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import FileName, Storage, byte_range
+from async_storages.upload_options import UploadOptions
 
 __all__ = ["BucketStorage", "Keyed", "Page", "checked_token"]
 
@@ -64,9 +65,13 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
         querystring_auth: Whether `get_path` presigns.
         prefix: A folder that this storage keeps to.
+        upload_options: What new files have, unless a column or a call says otherwise.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         use_ssl: For a `custom_domain` without a scheme.
+
+    Raises:
+        OperationNotSupportedException: The server cannot do one of the `upload_options`.
     """
 
     def __init__(
@@ -76,10 +81,13 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         custom_domain: str | None,
         querystring_auth: bool,
         prefix: str,
+        upload_options: UploadOptions,
         name: str | None,
         read_only: bool,
         use_ssl: bool = True,
     ) -> None:
+        self.upload_options = upload_options
+        self._check_options(upload_options)
         self._bucket = self.bucket = bucket_name
         self._custom_domain = _checked_domain(custom_domain, use_ssl=use_ssl)
         self._querystring_auth = querystring_auth
@@ -135,7 +143,15 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     @abstractmethod
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool, is_fresh: bool
+        self,
+        key: str,
+        parts: Parts,
+        content_type: str,
+        metadata: Mapping[str, str],
+        options: UploadOptions,
+        *,
+        overwrite: bool,
+        is_fresh: bool,
     ) -> None:
         """Store a file whole or not at all, as for `write`; `is_fresh` says that nobody else can have the key."""
 
@@ -163,6 +179,19 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         vars(other).update(_prefix="", _custom_domain=None, name=None)
         return other
 
+    def with_upload_options(self, options: UploadOptions) -> Self:
+        """The same with other options for new files, on the same connections; without name.
+
+        What was stored with a `CustomerKey` of a call is read by such a storage.
+
+        Raises:
+            OperationNotSupportedException: The server cannot do one of them.
+        """
+        self._check_options(options)
+        other = copy(self)
+        vars(other).update(upload_options=options.over(self.upload_options), name=None)
+        return other
+
     def within(self, *folders: str) -> Self:
         """The same storage, kept to a folder: see `SupportsFolders`."""
         return self._within(folders)
@@ -175,12 +204,18 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         where the server is known to ignore conditions, so that the file is looked for first (see `S3Storage`).
         """
         with self._operation("write", key) as operation:
+            options = self.options_for(content)
             parts = Parts(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
             async with aclosing(parts):
-                is_fresh = isinstance(key, naming.UniqueKey)
                 await self._store(
-                    operation.file.key, parts, kind, content.metadata, overwrite=overwrite, is_fresh=is_fresh
+                    operation.file.key,
+                    parts,
+                    kind,
+                    content.metadata,
+                    options,
+                    overwrite=overwrite,
+                    is_fresh=isinstance(key, naming.UniqueKey),
                 )
             operation.bytes = content.size or 0
             return str(operation.file)

@@ -5,11 +5,14 @@ The protocol is HTTP's (RFC 9110 section 14); backends say which headers tell th
 
 import base64
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 from aiohttp import ClientResponse
 
+from async_storages.backends.download_slots import STALLED_AFTER, DownloadSlots
 from async_storages.backends.http import transfer_errors
 from async_storages.backends.refusals import FileChanged, RangeBeyondEnd
 from async_storages.backends.retries import Retries
@@ -20,6 +23,7 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import byte_range
 
 __all__ = ["Download", "received", "size_answered"]
@@ -39,6 +43,9 @@ class Download(ABC):
     Attributes:
         received: Bytes that have come.
         version: Which version of the object they are of, once the server has said so.
+        ignores_range: Whether the server answered all of the file instead of the range.
+        is_piecemeal: Whether what is missing is asked for in small pieces: of a file whose reader is slow, so that no
+            connection waits for him.
     """
 
     def __init__(self, offset: int, length: int | None) -> None:
@@ -51,9 +58,11 @@ class Download(ABC):
         self._checksum: Checksum | None = None
         self._stored = ("", "")
         self._skipped = 0
-        self._is_cut = False
+        self.ignores_range = False
         self._limit: int | None = None
         self._ended = False
+        self._answer_ends: int | None = None
+        self.is_piecemeal = False
 
     @abstractmethod
     def _version_in(self, headers: Mapping[str, str]) -> str | None:
@@ -70,8 +79,8 @@ class Download(ABC):
 
     @property
     def has_surplus(self) -> bool:
-        """Whether all has come, and more is coming, as the server ignored the range."""
-        return self._is_cut and self.is_complete
+        """Whether all that was asked for has come, and more is coming, as the server ignored the range."""
+        return self.ignores_range and self.received in {self._answer_ends, self._limit}
 
     @property
     def range(self) -> str | None:
@@ -80,7 +89,12 @@ class Download(ABC):
             return self._range
         if self.version is None or self._expected is None:
             raise StorageOperationException(f"the answer broke off after {self.received} bytes, and cannot be resumed")
-        return f"bytes={self._first + self.received}-{self._first + self._expected - 1}"
+        return f"bytes={self._first + self.received}-{self._first + self.received + self._asked - 1}"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether an answer may be left, and the rest be asked for later."""
+        return self.received > 0 and not self.ignores_range and self.version is not None and self._expected is not None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Note what an answer is going to give.
@@ -91,14 +105,15 @@ class Download(ABC):
         """
         first, length, size = _extent(status, headers)
         self._skipped = 0
-        self._is_cut = status == 200 and self.range is not None
-        if self._is_cut:
+        self.ignores_range = status == 200 and self.range is not None
+        if self.ignores_range:
             first, length = self._taken_of_all(size)
         version = self._version_in(headers)
         if self.received and version != self.version:
             raise FileChanged("the file was replaced while it was read")
         if not self._is_asked_for(first, length, size):
             raise StorageOperationException("the server answered another range than it was asked for")
+        self._answer_ends = None if length is None else self.received + length
         if self.received:
             return
         self._first, self._expected, self.version = first, length, version
@@ -112,7 +127,7 @@ class Download(ABC):
             if size is None or size < self._first + (self._expected or 0):
                 raise StorageOperationException("the server answered something else than before")
             self._skipped = self._first + self.received
-            return self._skipped, self._missing
+            return self._skipped, self._asked
         if size is not None:
             wanted = byte_range(size, self._offset, self._length, 1)
             self._skipped = wanted.start
@@ -125,7 +140,7 @@ class Download(ABC):
     def _is_asked_for(self, first: int, length: int | None, size: int | None) -> bool:
         """Whether these bytes are what is missing; where it is all, a server may keep silent of ranges."""
         if self.received:
-            return length is not None and (first, length) == (self._first + self.received, self._missing)
+            return length is not None and (first, length) == (self._first + self.received, self._asked)
         if length is None:
             return self._range is None or self._skipped == self._offset
         if size is None:
@@ -137,13 +152,18 @@ class Download(ABC):
     def _missing(self) -> int:
         return (self._expected or 0) - self.received
 
+    @property
+    def _asked(self) -> int:
+        """How many bytes are asked for next, of a download that is resumed."""
+        return min(self._missing, CHUNK_SIZE) if self.is_piecemeal else self._missing
+
     def add(self, chunk: bytes) -> bytes:
         """Note what came; returns what was asked for of it."""
         if self._skipped:
             skipped = min(self._skipped, len(chunk))
             self._skipped -= skipped
             chunk = chunk[skipped:]
-        most = self._expected if self._limit is None else self._limit
+        most = self._limit if self._answer_ends is None else self._answer_ends
         if most is not None and self.received + len(chunk) > most:
             chunk = chunk[: most - self.received]
         self.received += len(chunk)
@@ -157,9 +177,9 @@ class Download(ABC):
         Raises:
             StorageUnavailableException: Something is missing.
         """
-        if self._expected is not None and self.received < self._expected:
-            raise StorageUnavailableException(f"the answer ended after {self.received} of {self._expected} bytes")
-        self._ended = True
+        if self._answer_ends is not None and self.received < self._answer_ends:
+            raise StorageUnavailableException(f"the answer ended after {self.received} of {self._answer_ends} bytes")
+        self._ended = self._expected is None or self.received >= self._expected
 
     def verify(self) -> None:
         """Compare what came, once complete, with the stored checksum.
@@ -175,41 +195,104 @@ class Download(ABC):
 
 
 async def received(
-    download: Download, ask: Callable[[], Awaitable[ClientResponse]], *, retries: Retries, chunk_size: int
+    download: Download,
+    ask: Callable[[], Awaitable[ClientResponse]],
+    *,
+    retries: Retries,
+    chunk_size: int,
+    slots: Callable[[], Awaitable[DownloadSlots]],
 ) -> AsyncGenerator[bytes]:
     """The bytes of a download; a connection that breaks is replaced, and the transfer resumed where it was.
+
+    So is one that others needed while the reader stood still.
 
     Args:
         download: What is to come.
         ask: Asks for the `Download.range` of the moment, of its version.
         retries: How often, without a byte between, it is asked for again.
         chunk_size: Bytes at a time, at the most.
+        slots: Gives those of the running loop.
 
     Raises:
         FileChanged: The object was replaced meanwhile.
         ChecksumMismatchException: All of it came, and is not what was stored.
         StorageUnavailableException: It kept breaking without a byte between.
     """
-    tries = retries.begin()
+    tries, places = retries.begin(), await slots()
     while not download.is_complete:
         before = download.received
-        response = await _asked(download, ask)
+        with places.free_one() or await places.take() as slot:
+            response = await _asked(download, ask)
+            try:
+                async with response:
+                    slot.hold(response)
+                    download.begin(response.status, response.headers)
+                    async with aclosing(_wanted(download, response, chunk_size)) as chunks:
+                        async for chunk in chunks:
+                            slot.wait_for_reader(can_go_on=download.can_resume)
+                            yield chunk
+                            if not slot.reader_is_back():
+                                break
+                if not slot.was_taken:
+                    download.end()
+            except StorageUnavailableException as error:
+                if download.received > before:
+                    tries.succeed()
+                slot.release()
+                if not await tries.wait(error.retry_after):
+                    raise
+        if slot.was_taken:
+            async with aclosing(_in_pieces(download, ask, retries, chunk_size, places)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+    download.verify()
+
+
+async def _in_pieces(
+    download: Download,
+    ask: Callable[[], Awaitable[ClientResponse]],
+    retries: Retries,
+    chunk_size: int,
+    places: DownloadSlots,
+) -> AsyncGenerator[bytes]:
+    """What is missing, in small pieces that are read whole, so that no connection waits for a reader who is slow.
+
+    It ends when all has come, or the reader keeps up.
+    """
+    tries, download.is_piecemeal = retries.begin(), True
+    while download.is_piecemeal and not download.is_complete:
+        piece: list[bytes] = []
         try:
-            async with response:
-                download.begin(response.status, response.headers)
-                with transfer_errors():
-                    async for chunk in response.content.iter_chunked(chunk_size):
-                        if wanted := download.add(chunk):
-                            yield wanted
-                        if download.has_surplus:
-                            break
-            download.end()
+            with await places.take():
+                await _collect(piece, download, await _asked(download, ask), chunk_size)
         except StorageUnavailableException as error:
-            if download.received > before:
+            if piece:
                 tries.succeed()
             if not await tries.wait(error.retry_after):
                 raise
-    download.verify()
+        since = time.monotonic()
+        for chunk in piece:
+            yield chunk
+        is_slow = not piece or time.monotonic() - since > STALLED_AFTER
+        download.is_piecemeal = is_slow and not download.ignores_range
+
+
+async def _collect(piece: list[bytes], download: Download, response: ClientResponse, chunk_size: int) -> None:
+    async with response:
+        download.begin(response.status, response.headers)
+        async for chunk in _wanted(download, response, chunk_size):
+            piece.append(chunk)  # noqa: PERF401 - what came is kept where the rest fails
+    download.end()
+
+
+async def _wanted(download: Download, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
+    """What an answer gives of what was asked for."""
+    with transfer_errors():
+        async for chunk in response.content.iter_chunked(chunk_size):
+            if wanted := download.add(chunk):
+                yield wanted
+            if download.has_surplus:
+                return
 
 
 async def _asked(download: Download, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:

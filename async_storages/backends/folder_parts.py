@@ -14,7 +14,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from async_storages import sniff
-from async_storages.backends.parts import StoredPart, check_number, chosen_parts
+from async_storages.backends.parts import StoredPart, check_number, check_part_size, chosen_parts
 from async_storages.errors import FileNotFoundException
 from async_storages.ids import FileId
 from async_storages.storage import FileName
@@ -47,10 +47,20 @@ class FolderParts:
         await self._storage.upload(target.key.encode(), _part(target, upload_id, 0))
         return upload_id
 
-    async def presign_part(self, name: FileName, upload_id: str, number: int, expires_in: float = 3600) -> str:
+    async def presign_part(
+        self,
+        name: FileName,
+        upload_id: str,
+        number: int,
+        expires_in: float = 3600,
+        *,
+        size: int | None = None,
+        max_size: int | None = None,
+    ) -> str:
         """A URL for one part: see `PartUploads.presign_part`; raises FileNotFoundException as `parts` does."""
         part = _part(await self._begun(name, upload_id), upload_id, check_number(number))
-        return self._storage.presign(part, expires_in, "PUT")
+        check_part_size(size, max_size)
+        return self._storage.presign_put(part, expires_in, content_length=size, max_size=max_size)
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
         """The parts that are there: see `PartUploads.parts`."""

@@ -5,13 +5,18 @@ or with its loop where nobody closes the client, and is safe to use in a child a
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from types import TracebackType
+from typing import Any, Self
 
 from aiohttp import (
     ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
     ClientResponse,
     ClientResponseError,
     ClientSession,
@@ -25,8 +30,11 @@ from yarl import URL
 
 from async_storages._deadlines import check_deadline
 from async_storages._secrets import Hidden, without_frames
+from async_storages.backends.download_slots import DownloadSlots
+from async_storages.backends.network import Network, proxy_failure
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
+from async_storages.backends.tls import certificate_failure
 from async_storages.errors import (
     InvalidArgumentException,
     StorageClosedException,
@@ -36,7 +44,7 @@ from async_storages.errors import (
 )
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["Body", "HttpClient", "HttpOptions", "transfer_errors"]
+__all__ = ["Body", "HttpClient", "HttpOptions", "networked", "transfer_errors"]
 
 _PIECE = 65_536  # what a socket takes at once
 _TIMEOUTS = ("connect_timeout", "read_timeout", "pool_timeout", "answer_timeout", "cleanup_timeout")
@@ -46,7 +54,7 @@ _LARGEST_ERROR = 64 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
-    """Limits of one storage's connections.
+    """How one storage connects, and the limits of its connections.
 
     Attributes:
         connect_timeout: Seconds to connect, TLS included.
@@ -56,10 +64,18 @@ class HttpOptions:
             is not the content of a file.
         cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
         max_connections: Connections open at once, per event loop.
+        reserved_connections: How many of them downloads leave to uploads, deletes and questions, so that slow readers
+            starve nobody; by default a quarter. A download whose reader stands still while others wait gives its
+            connection back, and goes on where it was when the reader comes back.
         retries: See `Retries`; by default 10 attempts within 30 seconds, which outlast the restart of a server.
+        proxy: ``"http://user:password@proxy.example.com:3128"``, for every request; ``""`` for none. By default what
+            ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` say when the storage is made.
+        ca_bundle: A file of certificates in PEM, or a folder of them, that are trusted *instead of* the system's. By
+            default what ``AWS_CA_BUNDLE`` (S3 only), then ``SSL_CERT_FILE`` names.
+        verify: Whether certificates are checked. False is for trying things out, and warns.
 
     Raises:
-        InvalidArgumentException: One of the numbers is not above 0.
+        InvalidArgumentException: One of the numbers is not above 0, or another option is of another kind.
     """
 
     connect_timeout: float = 5.0
@@ -68,12 +84,55 @@ class HttpOptions:
     answer_timeout: float = 300.0
     cleanup_timeout: float = 10.0
     max_connections: int = 64
+    reserved_connections: int | None = None
     retries: Retries = field(default_factory=lambda: Retries(attempts=10))
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | os.PathLike[str] | None = None
+    verify: bool = True
 
     def __post_init__(self) -> None:
         for name in (*_TIMEOUTS, "max_connections"):
             if not getattr(self, name) > 0:
                 raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if self.reserved_connections is not None and not 0 <= self.reserved_connections < self.max_connections:
+            raise InvalidArgumentException(
+                f"reserved_connections must be 0 to {self.max_connections - 1}, not {self.reserved_connections!r}"
+            )
+        if not isinstance(self.proxy, str | None):
+            raise InvalidArgumentException('proxy is the URL of a proxy, "" for none, or None')
+        if not isinstance(self.ca_bundle, str | os.PathLike | None):
+            raise InvalidArgumentException("ca_bundle is the path of a file or folder")
+        if not isinstance(self.verify, bool):
+            raise InvalidArgumentException("verify is True or False: ca_bundle= names the certificates to trust")
+
+
+def download_slots(options: HttpOptions) -> int:
+    """Downloads that may have a connection at once."""
+    reserved = options.reserved_connections
+    return options.max_connections - (options.max_connections // 4 if reserved is None else reserved)
+
+
+class _Connections:
+    """What belongs to one event loop: the session, and the slots of its downloads."""
+
+    def __init__(self, session: ClientSession, options: HttpOptions) -> None:
+        self.session = session
+        self.downloads = DownloadSlots(download_slots(options), options.pool_timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.downloads.close()
+        await self.session.close()
+
+
+def networked(options: HttpOptions | None, **said: Any) -> HttpOptions:
+    """The options, with what is said besides in place of theirs; None says nothing."""
+    given = {name: value for name, value in said.items() if value is not None}
+    return replace(options or HttpOptions(), **given)
 
 
 class Body(Payload):
@@ -125,15 +184,24 @@ class _Response(ClientResponse):
 
 
 class HttpClient:
-    """Sends requests; knows nothing of any protocol above HTTP."""
+    """Sends requests; knows nothing of any protocol above HTTP.
 
-    def __init__(self, options: HttpOptions) -> None:
+    Args:
+        options: Time-outs, pool, retries.
+        network: The way to servers; by default as the options say.
+
+    Attributes:
+        options: As given.
+    """
+
+    def __init__(self, options: HttpOptions, network: Network | None = None) -> None:
         self.options = options
-        self._sessions = PerLoop(self._new_session)
+        self._network = network or Network(options)
+        self._connections = PerLoop(self._new_connections)
 
-    def _new_session(self) -> ClientSession:
+    def _new_connections(self) -> _Connections:
         options = self.options
-        return ClientSession(
+        session = ClientSession(
             connector=TCPConnector(limit=options.max_connections, ttl_dns_cache=60),
             timeout=ClientTimeout(
                 total=None,
@@ -148,10 +216,15 @@ class HttpClient:
             auto_decompress=False,
             read_bufsize=CHUNK_SIZE,
         )
+        return _Connections(session, options)
+
+    async def download_slots(self) -> DownloadSlots:
+        """The slots of the running loop's downloads: see `download_slots.DownloadSlots`."""
+        return (await self._connections.get()).downloads
 
     async def aclose(self) -> None:
         """Close the session of the running loop; the others are closed with their loops."""
-        await self._sessions.aclose()
+        await self._connections.aclose()
 
     def body(self, data: bytes) -> Body:
         """The body of one request."""
@@ -172,15 +245,26 @@ class HttpClient:
 
         Raises:
             StorageUnavailableException: No connection, or no answer in time.
+            StorageOperationException: The server's certificate is not trusted, or it speaks no TLS.
+            AccessDeniedException: The proxy wants another password.
         """
-        session = await self._sessions.get()
+        session = (await self._connections.get()).session
         check_deadline()
         url = Hidden(url)  # that of an upload's session lets whoever has it write
         with transfer_errors():
             async with self._limit(body):
-                return await session.request(
-                    method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+                response = await session.request(
+                    method,
+                    URL(url, encoded=True),
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                    **await self._network.towards(url),
                 )
+        if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            response.close()
+            raise proxy_failure(response.status)
+        return response
 
     def _limit(self, body: Body | None) -> asyncio.Timeout:
         """A limit from a request's last byte to the end of the answer's header, whatever interim answers come."""
@@ -235,6 +319,8 @@ class transfer_errors:  # noqa: N801 - it reads like a function
 
     Raises:
         StorageUnavailableException: The connection failed or timed out, or what came is not HTTP.
+        StorageOperationException: No further attempt can help: the certificate is not trusted.
+        AccessDeniedException: The proxy wants another password.
         StorageClosedException: The session was closed while an answer was read.
     """
 
@@ -254,15 +340,24 @@ class transfer_errors:  # noqa: N801 - it reads like a function
         raise ours from cause
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer in time ({type(error).__name__})"
+    detail = getattr(error, "strerror", None) or type(error).__name__
+    whose = "the connection to the proxy" if isinstance(error, ClientProxyConnectionError) else "the connection"
+    return f"{whose} failed ({detail})"
+
+
 def _ours(error: BaseException) -> StorageException | None:
     """The error of ours that an error of aiohttp becomes."""
     if isinstance(error, ClientResponseError):
+        if isinstance(error, ClientHttpProxyError):
+            return proxy_failure(error.status)
         return StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})")
-    if isinstance(error, TimeoutError):
-        return StorageUnavailableException(f"no answer in time ({type(error).__name__})")
+    if (failure := certificate_failure(error)) is not None:
+        return failure
     if isinstance(error, ClientError | OSError):
-        detail = getattr(error, "strerror", None) or type(error).__name__
-        return StorageUnavailableException(f"the connection failed ({detail})")
+        return StorageUnavailableException(_reason(error))
     if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # here, not by the server
         return StorageClosedException("the storage was closed meanwhile")
     return None

@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ from async_storages.naming import Disposition
 from async_storages.signing import TokenSigner, check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
 from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
+from async_storages.upload_options import SERVED, UploadOptions
 
 __all__ = ["LocalStorage", "PresignedRequest"]
 
@@ -50,7 +52,8 @@ class PresignedRequest:
         content_type: GET: the answer's type. PUT, POST: the only type that may be sent.
         content_length: PUT: the only size in bytes that may be sent.
         min_size: POST: the smallest size allowed, in bytes.
-        max_size: POST: the largest size allowed, in bytes.
+        max_size: PUT, POST: the largest size allowed, in bytes.
+        lasts: Seconds that it is good for yet; None where it was not read from a token.
     """
 
     method: str
@@ -61,6 +64,7 @@ class PresignedRequest:
     content_length: int | None = None
     min_size: int = 0
     max_size: int | None = None
+    lasts: float | None = None
 
 
 class LocalStorage(Storage):
@@ -76,6 +80,7 @@ class LocalStorage(Storage):
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         fsync: Flush each file to the disk before it counts as written: safe against power cuts, and slower.
+        upload_options: What new files are served with: `UploadOptions`, of which a folder keeps the headers.
 
     Raises:
         InvalidArgumentException: The `base_url` is not http(s), or the secret is empty.
@@ -87,6 +92,7 @@ class LocalStorage(Storage):
     """
 
     scheme = "file"
+    able_options = SERVED
 
     def __init__(
         self,
@@ -97,8 +103,11 @@ class LocalStorage(Storage):
         name: str | None = None,
         read_only: bool = False,
         fsync: bool = False,
+        upload_options: UploadOptions | None = None,
     ) -> None:
         secret_key = hidden(secret_key)
+        self.upload_options = upload_options or UploadOptions()
+        self._check_options(self.upload_options)
         self.root = Path(os.path.abspath(root))  # noqa: PTH100 - links stay, and only `..` is resolved
         self.location = str(self.root)
         self._base_url = _check_base_url(base_url)
@@ -122,12 +131,13 @@ class LocalStorage(Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
         with self._operation("write", key) as operation:
-            target = operation.file.key
+            target, options = operation.file.key, self.options_for(content)
             async with self._draft(target, overwrite=overwrite) as draft:
                 async for chunk in content:
                     await offload(self._folder.append, draft, chunk)
                     operation.bytes += len(chunk)
-                description = _description(target, await content.content_type(), content.metadata)
+                served = _served(options)
+                description = _description(target, await content.content_type(), content.metadata, served)
                 await offload(self._folder.commit, draft, description)
             return str(operation.file)
 
@@ -203,7 +213,8 @@ class LocalStorage(Storage):
                 while chunk := await offload(self._folder.read, file, CHUNK_SIZE):
                     await offload(self._folder.append, draft, chunk)
                     operation.bytes += len(chunk)
-                description = _description(key, _content_type(origin.key, kept), kept.get("metadata", {}))
+                served = {name: kept[name] for name in SERVED if name in kept}
+                description = _description(key, _content_type(origin.key, kept), kept.get("metadata", {}), served)
                 await offload(self._folder.commit, draft, description)
             return str(operation.file)
 
@@ -240,6 +251,31 @@ class LocalStorage(Storage):
             if request.disposition:
                 naming.content_disposition(filename or request.key, request.disposition)  # refuses bad ones now
             return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in, stable))}"
+
+    def presign_put(
+        self,
+        name: FileName,
+        expires_in: float = 3600,
+        *,
+        content_length: int | None = None,
+        max_size: int | None = None,
+    ) -> str:
+        """A presigned URL for a PUT, as of `presign`, that limits also sizes which nobody knows yet.
+
+        Args:
+            name: The file.
+            expires_in: Seconds from now, 1 to 604,800.
+            content_length: The only size in bytes that may be sent.
+            max_size: The largest one.
+        """
+        with self._operation("presign", name) as operation:
+            request = PresignedRequest(
+                method=check_presign_method("PUT", read_only=self.read_only),
+                key=naming.check_key(operation.file.key),
+                content_length=content_length,
+                max_size=max_size,
+            )
+            return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in))}"
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
@@ -297,7 +333,8 @@ class LocalStorage(Storage):
         with during("verify_presigned", key):
             if self._signer is None:
                 raise AccessDeniedException("this storage signs nothing")
-            request = PresignedRequest(**self._signer.verify(token))
+            allowed, expires_at = self._signer.opened(token)
+            request = PresignedRequest(**allowed, lasts=expires_at - time.time())
             if request.key != key:
                 raise AccessDeniedException("the signature is good for another key")
             if method != request.method and (method, request.method) != ("HEAD", "GET"):
@@ -356,11 +393,17 @@ def _check_limits(request: PresignedRequest) -> None:
         raise InvalidArgumentException(f"no file is {request.min_size} to {request.max_size} bytes large")
 
 
-def _description(key: str, content_type: str, metadata: Mapping[str, str]) -> Description:
+def _description(key: str, content_type: str, metadata: Mapping[str, str], served: Mapping[str, str]) -> Description:
     """What must be kept beside a file: nothing if its name tells its type and there is no metadata."""
-    if not metadata and content_type == sniff.guess_by_name(key):
+    if not metadata and not served and content_type == sniff.guess_by_name(key):
         return {}
-    return {"content_type": content_type, "metadata": dict(metadata)}
+    return {"content_type": content_type, "metadata": dict(metadata), **served}
+
+
+def _served(options: UploadOptions) -> dict[str, str]:
+    """The options as they are kept."""
+    said = {name: value for name, value in options.said.items() if name in SERVED}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in said.items()}
 
 
 def _info(file_id: FileId, found: os.stat_result, description: Description) -> FileBasicInfo:
@@ -372,6 +415,7 @@ def _info(file_id: FileId, found: os.stat_result, description: Description) -> F
         metadata=description.get("metadata", {}),
         content_type=_content_type(file_id.key, description),
         etag="-".join(f"{number:x}" for number in version(found)),
+        **{name: description[name] for name in SERVED if name in description},
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from secrets import token_hex
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from async_storages.content import Content, check_metadata
@@ -14,6 +14,7 @@ from async_storages.models import FileBasicInfo
 from async_storages.naming import original_filename
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import FileName, Storage, byte_range
+from async_storages.upload_options import SERVED
 
 __all__ = ["MemoryStorage"]
 
@@ -27,6 +28,7 @@ class MemoryStorage(Storage):
     """
 
     scheme = "mem"
+    able_options = SERVED
 
     def __init__(self, *, name: str | None = None, read_only: bool = False) -> None:
         super().__init__(name=name, read_only=read_only)
@@ -44,9 +46,11 @@ class MemoryStorage(Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
         with self._operation("write", key) as operation:
+            served = self.options_for(content).said
             data = b"".join([chunk async for chunk in content])
             operation.bytes = len(data)
-            return self._put(operation.file, data, await content.content_type(), content.metadata, overwrite=overwrite)
+            described = {"content_type": await content.content_type(), "metadata": content.metadata, **served}
+            return self._put(operation.file, data, described, overwrite=overwrite)
 
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
@@ -87,7 +91,8 @@ class MemoryStorage(Storage):
         with self._operation("copy", target) as operation:
             data, info = self._get(self.identify(source))
             operation.bytes = len(data)
-            return self._put(operation.file, data, info.content_type, info.metadata, overwrite=overwrite)
+            described = info.model_dump(include={"content_type", "metadata", *SERVED})
+            return self._put(operation.file, data, described, overwrite=overwrite)
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
@@ -101,9 +106,7 @@ class MemoryStorage(Storage):
         except KeyError:
             raise FileNotFoundException("no such file", file_id=str(file_id)) from None
 
-    def _put(
-        self, file_id: FileId, data: bytes, content_type: str | None, metadata: dict[str, str], *, overwrite: bool
-    ) -> str:
+    def _put(self, file_id: FileId, data: bytes, described: Mapping[str, Any], *, overwrite: bool) -> str:
         if not overwrite and file_id.key in self._files:
             raise FileExistsException("the key is taken", file_id=str(file_id))
         info = FileBasicInfo(
@@ -111,9 +114,8 @@ class MemoryStorage(Storage):
             file_name=original_filename(file_id.key),
             file_size=len(data),
             last_modify_time=datetime.now(UTC),
-            metadata=metadata,
-            content_type=content_type,
             etag=f"{next(self._versions):x}",
+            **described,
         )
         self._files[file_id.key] = data, info
         return str(file_id)

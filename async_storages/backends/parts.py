@@ -9,7 +9,16 @@ from async_storages.errors import FileTooLargeException, InvalidArgumentExceptio
 from async_storages.ids import FileId
 from async_storages.storage import FileName
 
-__all__ = ["MAX_PARTS", "PartUploads", "StoredPart", "SupportsPartUploads", "check_number", "chosen_parts"]
+__all__ = [
+    "MAX_PARTS",
+    "PartUploads",
+    "StoredPart",
+    "SupportsPartUploads",
+    "check_number",
+    "check_part_size",
+    "chosen_parts",
+    "largest_part",
+]
 
 MAX_PARTS = 10_000
 """The most that S3 takes."""
@@ -33,7 +42,16 @@ class PartUploads(Protocol):
         """Begin an upload to an exact key; returns its id. Complete or abort it."""
         ...
 
-    async def presign_part(self, name: FileName, upload_id: str, number: int, expires_in: float = 3600) -> str:
+    async def presign_part(
+        self,
+        name: FileName,
+        upload_id: str,
+        number: int,
+        expires_in: float = 3600,
+        *,
+        size: int | None = None,
+        max_size: int | None = None,
+    ) -> str:
         """A URL to which one part is sent with PUT.
 
         Args:
@@ -41,6 +59,12 @@ class PartUploads(Protocol):
             upload_id: From `begin`.
             number: 1 to 10,000.
             expires_in: Seconds from now, 1 to 604,800.
+            size: The only size in bytes that the part may have; it is signed.
+            max_size: The largest one, in bytes, where `size` is not known.
+
+        Raises:
+            InvalidArgumentException: The server can sign no `max_size`, as S3 cannot, and no `size` is said.
+            FileTooLargeException: `size` is above `max_size`.
         """
         ...
 
@@ -69,6 +93,17 @@ class SupportsPartUploads(Protocol):
     def part_uploads(self) -> PartUploads:
         """Uploads in parts to this storage."""
         ...
+
+
+def check_part_size(size: int | None, max_size: int | None) -> None:
+    """Refuse a part that could be of no use."""
+    if size is not None and max_size is not None and size > max_size:
+        raise FileTooLargeException(f"a part of {size} bytes is more than the {max_size} that are left to it")
+
+
+def largest_part(number: int, max_file_size: int) -> int:
+    """Bytes that a part may have, where each before it has 5 MiB at least; below 0 there can be no such part."""
+    return max_file_size - (number - 1) * _SMALLEST
 
 
 def check_number(number: int) -> int:

@@ -93,11 +93,15 @@ class InParts:
             method, f"/uploads/s3/multipart/{self.upload_id}{path}", params=params, **options
         )
 
-    async def url_of(self, number):
-        return (await self.ask("GET", f"/{number}")).json()["url"]
+    async def sign(self, number, size=None):
+        params = {"key": self.key} if size is None else {"key": self.key, "size": size}
+        return await self.client.get(f"/uploads/s3/multipart/{self.upload_id}/{number}", params=params)
+
+    async def url_of(self, number, size=None):
+        return (await self.sign(number, size)).json()["url"]
 
     async def send(self, number, content):
-        sent = await self.client.put(await self.url_of(number), content=content)
+        sent = await self.client.put(await self.url_of(number, len(content)), content=content)
         self.etags[number] = sent.headers["etag"]
 
     async def complete(self, etags=None):

@@ -39,7 +39,9 @@ def test_the_drawing_is_the_tree():
         for kind in CLASSES
     }
     assert drawn == real
-    assert {kind.__name__ for kind in CLASSES} | {"during"} == set(errors.__all__)
+    warnings = {name for name in errors.__all__ if name.endswith("Warning")}
+    assert {kind.__name__ for kind in CLASSES} | {"during"} | warnings == set(errors.__all__)
+    assert all(issubclass(getattr(errors, name), UserWarning) for name in warnings)
 
 
 def test_the_drawing_names_the_builtins_that_catch_them_too():

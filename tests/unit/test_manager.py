@@ -4,12 +4,14 @@ import asyncio
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, create_engine
 from sqlalchemy.orm import Session
 
 from async_storages import (
+    CustomerKey,
     FastDFSStorage,
     FileDownload,
     InvalidArgumentException,
@@ -25,6 +27,7 @@ from async_storages import (
     StorageModeConfig,
     StorageUnavailableException,
     StoredFile,
+    UploadOptions,
     registry,
 )
 from async_storages.integrations.sqlalchemy import FileType
@@ -62,6 +65,12 @@ def test_every_setting_of_s3_reaches_the_storage():
         storage_class="STANDARD_IA",
         conditional_writes=False,
         checksums="never",
+        upload_options=UploadOptions(encryption="AES256"),
+        requester_pays=True,
+        profile_name=None,
+        proxy="",
+        ca_bundle="ca.pem",
+        verify=True,
     )
     assert config.model_fields_set == set(S3Config.model_fields)
     storage = S3Storage.from_config(config)
@@ -69,9 +78,16 @@ def test_every_setting_of_s3_reaches_the_storage():
     assert asyncio.run(storage.get_path("a b.txt")) == "http://cdn.example.com/a%20b.txt"
     put = storage.presign("a.txt", method="PUT")
     assert put.startswith("https://files.example.com/photos/a.txt?")
-    for part in ("eu-west-1", "x-amz-acl%3Bx-amz-storage-class", "X-Amz-Security-Token"):
+    for part in ("eu-west-1", "X-Amz-Security-Token"):
         assert part in put
-    assert storage.presigned_headers() == {"x-amz-acl": "private", "x-amz-storage-class": "STANDARD_IA"}
+    assert storage.presigned_headers() == {
+        "x-amz-request-payer": "requester",
+        "x-amz-acl": "private",
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-server-side-encryption": "AES256",
+    }
+    options = storage._client.wire.options
+    assert (options.proxy, options.ca_bundle, options.verify) == ("", Path("ca.pem"), True)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +123,9 @@ def test_no_secret_is_shown():
 
     assert SECRET not in " ".join(map(repr, shown))
     assert pickle.loads(pickle.dumps(config)) == config
+
+    keyed = s3_config(upload_options=UploadOptions(encryption=CustomerKey(SECRET.ljust(32, "x").encode())))
+    assert SECRET not in " ".join(map(repr, (keyed, keyed.model_dump(), keyed.model_dump_json())))
 
 
 # ---- modes
@@ -403,6 +422,7 @@ async def test_a_ping_says_which_storage_is_down():
 
 WITHOUT_AIOHTTP = f"""
 import sys
+from pathlib import Path
 sys.modules["aiohttp"] = None
 from async_storages import FastDFSClient, FastdfsConfig, S3Client, S3Config, StorageManager, StorageModeConfig
 s3 = S3Config(endpoint="{NOWHERE}", access_key_id="a", secret_access_key="b", default_bucket="photos")

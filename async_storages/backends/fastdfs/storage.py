@@ -157,6 +157,7 @@ class FastDFSStorage(Storage):
 
     async def _write(self, content: Content, key: FileName, *, store_name: bool = True) -> str:
         with self._operation("write", key) as operation:
+            self.options_for(content)  # there are none
             shown = naming.original_filename(str(key)) if store_name else None
             extension = _extension(str(key))
             metadata = await _description(content, shown, extension)
@@ -242,6 +243,7 @@ class FastDFSStorage(Storage):
             _check_slave(origin.key, prefix, extension)
             with during("write", str(origin)):
                 async with as_content(content, filename, options) as body:
+                    self.options_for(body)
                     metadata = await _description(body, None, extension)
                     file_id = await self._cluster.upload_slave(body, origin.key, prefix, extension, metadata=metadata)
                     operation.bytes = body.size or 0

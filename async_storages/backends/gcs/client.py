@@ -39,16 +39,23 @@ class GCSClient:
 
     Args:
         wire: The way to it.
-        predefined_acl: Of new objects, such as ``"publicRead"``; None for the bucket's default.
     """
 
-    def __init__(self, wire: Wire, *, predefined_acl: str | None = None) -> None:
+    def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self._acl = predefined_acl
 
     # ---- uploads
 
-    async def insert(self, bucket: str, key: str, described: Described, content: bytes, *, overwrite: bool) -> None:
+    async def insert(
+        self,
+        bucket: str,
+        key: str,
+        described: Described,
+        content: bytes,
+        *,
+        query: Mapping[str, str] | None = None,
+        overwrite: bool,
+    ) -> None:
         """Store an object in one request.
 
         Args:
@@ -56,6 +63,7 @@ class GCSClient:
             key: Its key.
             described: Its ``contentType`` at least.
             content: All of it.
+            query: Further parameters: who may read it, which key encrypts it.
             overwrite: False refuses a key that is taken.
 
         Raises:
@@ -69,7 +77,7 @@ class GCSClient:
         request = Request(
             method="POST",
             path=upload_path(bucket),
-            query={"uploadType": "multipart", **self._written(overwrite=overwrite)},
+            query={"uploadType": "multipart", **_RESOURCE, **_condition(overwrite=overwrite), **(query or {})},
             headers=headers,
             body=sent,
         )
@@ -84,7 +92,16 @@ class GCSClient:
         made = await self._settled(bucket, key, send, sent, is_done, overwrite=overwrite)
         await self._check(bucket, made, md5.base64)
 
-    async def upload(self, bucket: str, key: str, described: Described, parts: Parts, *, overwrite: bool) -> None:
+    async def upload(
+        self,
+        bucket: str,
+        key: str,
+        described: Described,
+        parts: Parts,
+        *,
+        query: Mapping[str, str] | None = None,
+        overwrite: bool,
+    ) -> None:
         """Store an object of any size, in a session, part by part; as for `insert`.
 
         Raises:
@@ -92,7 +109,7 @@ class GCSClient:
                 that fails too, the first error is the one that surfaces, and GCS forgets the session after a week.
         """
         md5, size = Md5(), 0
-        async with self._begun(bucket, key, described, overwrite=overwrite) as session:
+        async with self._begun(bucket, key, described, query or {}, overwrite=overwrite) as session:
             while True:
                 part = await parts.next()
                 await md5.update(part)
@@ -111,13 +128,13 @@ class GCSClient:
             await self._check(bucket, made, md5.base64)
 
     def _begun(
-        self, bucket: str, key: str, described: Described, *, overwrite: bool
+        self, bucket: str, key: str, described: Described, query: Mapping[str, str], *, overwrite: bool
     ) -> AbstractAsyncContextManager[Session]:
         """A session that is given up where the block is left by an error."""
         request = Request(
             method="POST",
             path=upload_path(bucket),
-            query={"uploadType": "resumable", **self._written(overwrite=overwrite)},
+            query={"uploadType": "resumable", **_RESOURCE, **_condition(overwrite=overwrite), **query},
             headers={**JSON, "X-Upload-Content-Type": described["contentType"]},
             body=self.wire.json({**described, "name": key}),
         )
@@ -165,14 +182,6 @@ class GCSClient:
         await clean_up(removing, error, within=self.wire.options.cleanup_timeout)
         raise error
 
-    def _written(self, *, overwrite: bool) -> Mapping[str, str]:
-        """The parameters of an upload."""
-        return {
-            **_RESOURCE,
-            **_condition(overwrite=overwrite),
-            **({} if self._acl is None else {"predefinedAcl": self._acl}),
-        }
-
     # ---- objects
 
     async def find(self, bucket: str, key: str, *, attempts: int | None = None) -> StoredObject:
@@ -203,7 +212,8 @@ class GCSClient:
             request = Request(method="GET", path=path, query=download.query(), headers=download.headers())
             return self.wire.open(request)
 
-        return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
+        retries, slots = self.wire.options.retries, self.wire.download_slots
+        return received(download, ask, retries=retries, chunk_size=chunk_size, slots=slots)
 
     async def delete(self, bucket: str, key: str, generation: str | None = None) -> None:
         """Delete an object; or a generation of it, which no versioned bucket keeps then. A missing one is no error."""
@@ -238,7 +248,16 @@ class GCSClient:
                 return
         raise FileChanged("the file kept being changed by others")
 
-    async def copy(self, bucket: str, source: StoredObject, key: str, described: Described, *, overwrite: bool) -> None:
+    async def copy(
+        self,
+        bucket: str,
+        source: StoredObject,
+        key: str,
+        described: Described,
+        *,
+        query: Mapping[str, str] | None = None,
+        overwrite: bool,
+    ) -> None:
         """Copy one version of an object within the bucket, on the server, in as many steps as that takes.
 
         Args:
@@ -246,6 +265,7 @@ class GCSClient:
             source: The version.
             key: The target's.
             described: What the copy is to have besides the content.
+            query: Further parameters, as for `insert`; their names begin with ``destination``.
             overwrite: False refuses a key that is taken.
 
         Raises:
@@ -253,18 +273,18 @@ class GCSClient:
             FileNotFoundException: The source is gone.
             FileChanged: The source is another version by now.
         """
-        query = {
+        asked = {
             **_RESOURCE,
             **_condition(overwrite=overwrite),
             "ifSourceGenerationMatch": source.generation,
-            **({} if self._acl is None else {"destinationPredefinedAcl": self._acl}),
+            **(query or {}),
         }
         checksums = {name: source.resource.get(name) for name in ("md5Hash", "crc32c")}
         sent = self.wire.json(described)
         request = Request(
             method="POST",
             path=f"{object_path(bucket, source.key)}/rewriteTo{object_path(bucket, key).removeprefix('/storage/v1')}",
-            query=query,
+            query=asked,
             headers=JSON,
             body=sent,
         )
@@ -274,7 +294,7 @@ class GCSClient:
                 done = parsed((await self.wire.exchange(request)).body, Rewritten.of)
                 if done.made is not None:
                     return done.made
-                query["rewriteToken"] = str(done.token)
+                asked["rewriteToken"] = str(done.token)
 
         def is_done(found: StoredObject) -> bool:
             return is_made_of(found, described, source.size, checksums)

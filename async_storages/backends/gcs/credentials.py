@@ -18,7 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from aiohttp import ClientError, ClientResponseError, ClientSession, DummyCookieJar
+from aiohttp import (
+    ClientError,
+    ClientHttpProxyError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    DummyCookieJar,
+)
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -30,8 +37,11 @@ from gcloud.aio.auth.token import TokenResponse, Type
 
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
+from async_storages.backends.http import HttpOptions
+from async_storages.backends.network import Network, proxy_failure
 from async_storages.backends.per_loop import PerLoop
 from async_storages.backends.retries import Retries
+from async_storages.backends.tls import certificate_failure
 from async_storages.errors import (
     AccessDeniedException,
     InvalidArgumentException,
@@ -139,6 +149,7 @@ def credentials_from(
     *,
     anonymous: bool = False,
     retries: Retries | None = None,
+    network: Network | None = None,
 ) -> CredentialSource:
     """The credentials of the given account; nothing is read before they are used.
 
@@ -147,6 +158,7 @@ def credentials_from(
         service_account_info: What such a file holds.
         anonymous: No account at all, for emulators and public buckets.
         retries: How servers that fail are asked again.
+        network: The way to them.
 
     Without any of them: application default credentials, which are the file that ``GOOGLE_APPLICATION_CREDENTIALS``
     names, that of ``gcloud auth application-default login``, else the account that the machine runs under, as on Cloud
@@ -160,7 +172,7 @@ def credentials_from(
         raise InvalidArgumentException("one of service_file, service_account_info and anonymous: there is one account")
     if anonymous:
         return Anonymous()
-    return GoogleCredentials(service_file, service_account_info, retries=retries)
+    return GoogleCredentials(service_file, service_account_info, retries=retries, network=network)
 
 
 class Anonymous:
@@ -191,13 +203,15 @@ class GoogleCredentials:
         service_account_info: Mapping[str, Any] | None = None,
         *,
         retries: Retries | None = None,
+        network: Network | None = None,
     ) -> None:
+        network = network or Network(HttpOptions())
         self._file = service_file
         self._info = service_account_info
         self._account: _Account | None = None
         self._loading = threading.Lock()
         self._retries = retries or Retries()
-        self._connections = PerLoop(lambda: _Connection(self._account))
+        self._connections = PerLoop(lambda: _Connection(self._account, network))
 
     def __repr__(self) -> str:
         return f"GoogleCredentials({'?' if self._account is None else self._account.kind.value})"
@@ -319,14 +333,15 @@ def _unreadable(error: OSError) -> AccessDeniedException:
 class _Connection:
     """The session of one event loop, and what is asked through it."""
 
-    def __init__(self, account: _Account | None) -> None:
+    def __init__(self, account: _Account | None, network: Network) -> None:
         if account is None:
             raise InvalidArgumentException("the credentials are not prepared")
         self._account = account
+        self._network = network
         self._iam_signer: _IamSigner | None = None
 
     async def __aenter__(self) -> Self:
-        self._session: Any = ClientSession(cookie_jar=DummyCookieJar())
+        self._session: Any = _Session(ClientSession(cookie_jar=DummyCookieJar()), self._network)
         self.token = self._account.token.within(self._session)
         return self
 
@@ -357,6 +372,23 @@ class _Connection:
         url = f"{endpoints.GCE_METADATA_BASE}/instance/service-accounts/default/email"
         answer = await self.token.session.get(url, headers=endpoints.GCE_METADATA_HEADERS, timeout=_SECONDS)
         return (await answer.text()).strip()
+
+
+class _Session:
+    """What gcloud-aio-auth uses of aiohttp's session, by the way that each URL takes."""
+
+    def __init__(self, session: ClientSession, network: Network) -> None:
+        self._session = session
+        self._network = network
+
+    async def get(self, url: str, **options: Any) -> ClientResponse:
+        return await self._session.get(url, **options, **await self._network.towards(str(url)))
+
+    async def post(self, url: str, **options: Any) -> ClientResponse:
+        return await self._session.post(url, **options, **await self._network.towards(str(url)))
+
+    async def close(self) -> None:
+        await self._session.close()
 
 
 class _IamSigner:
@@ -447,9 +479,13 @@ async def _translated[Answer](ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Errors of aiohttp as ours, without their text, as that holds what was sent: tokens and assertions."""
     try:
         return await ask()
+    except ClientHttpProxyError as error:
+        raise proxy_failure(error.status) from None
     except ClientResponseError as error:
         raise _refusal(error) from None
     except (ClientError, OSError) as error:  # TimeoutError is one
+        if (failure := certificate_failure(error)) is not None:
+            raise failure from None
         raise StorageUnavailableException(
             f"Google's server of tokens and signatures cannot be reached ({type(error).__name__})"
         ) from None

@@ -39,6 +39,10 @@ def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
         metadata=found.metadata,
         content_type=resource.get("contentType") or None,
         etag=_hex(md5) or resource.get("etag"),
+        cache_control=resource.get("cacheControl") or None,
+        content_disposition=resource.get("contentDisposition") or None,
+        content_encoding=resource.get("contentEncoding") or None,
+        content_language=resource.get("contentLanguage") or None,
     )
 
 

@@ -14,14 +14,15 @@ from async_storages._secrets import hidden
 from async_storages.backends.addresses import Address
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cutting import Parts
-from async_storages.backends.gcs import objects, upload
+from async_storages.backends.gcs import object_options, objects, upload
 from async_storages.backends.gcs.answers import Page, StoredObject
 from async_storages.backends.gcs.bucket import BucketAdmin
 from async_storages.backends.gcs.client import GCSClient
 from async_storages.backends.gcs.credentials import credentials_from
 from async_storages.backends.gcs.urls import BucketUrls, put_headers
 from async_storages.backends.gcs.wire import Wire
-from async_storages.backends.http import HttpOptions
+from async_storages.backends.http import HttpOptions, networked
+from async_storages.backends.network import Network
 from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
@@ -29,6 +30,7 @@ from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
 from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.upload_options import UploadOptions
 
 __all__ = ["GCSStorage"]
 
@@ -55,19 +57,28 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"NEARLINE"``; not for those that browsers upload by presigned URLs.
         predefined_acl: For new objects, such as ``"publicRead"``; likewise. Buckets with uniform access refuse it.
+        upload_options: What else new objects have: `UploadOptions` without `expires`, `tags` and other makers'
+            encryption. Browsers upload with the headers among them; the rest comes when an upload is attached.
         user_project: The id of the project that pays, where a bucket's requesters do; forms cannot name it.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
-        options: Time-outs, pool and retries.
+        proxy: As for `HttpOptions`, like the next two, and before what `options` say; also for tokens and signatures.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
+        options: Time-outs, pool, retries, proxy and certificates.
 
     Raises:
         InvalidArgumentException: An option that cannot be right.
+
+    Warns:
+        InsecureConnectionWarning: Certificates are not to be checked.
 
     Example:
         >>> storage = GCSStorage("photos", service_file="service-account.json")
     """
 
     scheme = "gs"
+    able_options = object_options.ABLE
 
     def __init__(
         self,
@@ -83,13 +94,18 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         prefix: str = "",
         storage_class: str | None = None,
         predefined_acl: str | None = None,
+        upload_options: UploadOptions | None = None,
         user_project: str | None = None,
         name: str | None = None,
         read_only: bool = False,
+        proxy: str | None = None,
+        ca_bundle: str | os.PathLike[str] | None = None,
+        verify: bool | None = None,
         options: HttpOptions | None = None,
     ) -> None:
         service_account_info = hidden(service_account_info)
-        options = options or HttpOptions()
+        options = networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify)
+        network = Network(options)
         emulator = os.environ.get(_EMULATOR) if endpoint_url is None else None
         is_bare = service_file is None and service_account_info is None
         self._credentials = credentials_from(
@@ -97,6 +113,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             service_account_info,
             anonymous=anonymous or bool(emulator and is_bare),
             retries=options.retries,
+            network=network,
         )
         origin = _origin(emulator, use_ssl=False) if emulator else _origin(endpoint_url or _SERVER)
         self._client = GCSClient(
@@ -105,18 +122,21 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
                 origin=origin,
                 billed={} if user_project is None else {"userProject": user_project},
                 options=options,
+                network=network,
             ),
-            predefined_acl=checked_token("predefined_acl", predefined_acl),
         )
         self._public_origin = origin if public_url is None else _origin(public_url)
-        self._described = (
-            {} if checked_token("storage_class", storage_class) is None else {"storageClass": storage_class}
-        )
         super().__init__(
             bucket_name,
             custom_domain=custom_domain,
             querystring_auth=querystring_auth,
             prefix=prefix,
+            upload_options=(upload_options or UploadOptions()).over(
+                UploadOptions(
+                    acl=checked_token("predefined_acl", predefined_acl),
+                    storage_class=checked_token("storage_class", storage_class),
+                )
+            ),
             name=name,
             read_only=read_only,
         )
@@ -132,6 +152,8 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             **config.model_dump(exclude={"default_bucket", "endpoint"}),
             "endpoint_url": config.endpoint,
             "service_account_info": None if info is None else info.get_secret_value(),
+            "upload_options": config.upload_options,
+            "proxy": None if config.proxy is None else config.proxy.get_secret_value(),
         }
         return cls(**{"bucket_name": config.default_bucket, **given, **options})
 
@@ -156,14 +178,27 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         return repeat(upload.PART_SIZE)
 
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool, is_fresh: bool
+        self,
+        key: str,
+        parts: Parts,
+        content_type: str,
+        metadata: Mapping[str, str],
+        options: UploadOptions,
+        *,
+        overwrite: bool,
+        is_fresh: bool,
     ) -> None:
         objects.check_metadata_size(metadata)
-        described = {**self._described, "contentType": content_type, "metadata": metadata}
+        described = {**object_options.described(options), "contentType": content_type, "metadata": metadata}
+        target, query = (self._bucket, key, described), object_options.parameters(options)
         if await parts.are_one():
-            await self._client.insert(self._bucket, key, described, await parts.next(), overwrite=overwrite)
+            await self._client.insert(*target, await parts.next(), query=query, overwrite=overwrite)
         else:
-            await self._client.upload(self._bucket, key, described, parts, overwrite=overwrite)
+            await self._client.upload(*target, parts, query=query, overwrite=overwrite)
+
+    def _check_options(self, options: UploadOptions) -> None:
+        super()._check_options(options)
+        object_options.check_encryption(options)
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
         return self._client.read(self._bucket, key, offset, length, chunk_size=chunk_size)
@@ -190,8 +225,10 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     async def _copy(
         self, origin: FileId, found: StoredObject, target: FileId, *, overwrite: bool, is_fresh: bool
     ) -> None:
-        described = {**objects.described_as(found), **self._described}
-        await self._client.copy(self._bucket, found, target.key, described, overwrite=overwrite)
+        options = self.upload_options
+        described = object_options.copied(options, objects.described_as(found))
+        query = object_options.copy_parameters(options, found)
+        await self._client.copy(self._bucket, found, target.key, described, query=query, overwrite=overwrite)
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
@@ -205,7 +242,8 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     @property
     def _urls(self) -> BucketUrls:
         wire = self._client.wire
-        return BucketUrls(self._bucket, f"{self._public_origin}/{self._bucket}", self._credentials, wire.billed)
+        url, sent = f"{self._public_origin}/{self._bucket}", object_options.sent_headers(self.upload_options)
+        return BucketUrls(self._bucket, url, self._credentials, wire.billed, sent)
 
     def _unsigned_url(self, file: FileId) -> str:
         return self._urls.url(file)
@@ -273,7 +311,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
         """What a presigned PUT must come with: see `Storage.presigned_headers`."""
-        return put_headers(content_type, content_length)
+        return {**object_options.sent_headers(self.upload_options), **put_headers(content_type, content_length)}
 
     async def presign_post(
         self,

@@ -39,10 +39,16 @@ class BucketUrls:
             ``"https://storage.googleapis.com/photos"``, or that of a domain bound to it, ``"https://photos.example.com"``.
         credentials: Who signs.
         billed: The parameter of presigned URLs that says which project pays; empty for that of the bucket.
+        sent: What every upload by a presigned URL or form must come with.
     """
 
     def __init__(
-        self, bucket: str, bucket_url: str, credentials: CredentialSource, billed: Mapping[str, str] | None = None
+        self,
+        bucket: str,
+        bucket_url: str,
+        credentials: CredentialSource,
+        billed: Mapping[str, str] | None = None,
+        sent: Mapping[str, str] | None = None,
     ) -> None:
         self._bucket = bucket
         scheme, _, rest = bucket_url.rstrip("/").partition("://")
@@ -51,6 +57,7 @@ class BucketUrls:
         self._prefix = f"{slash}{path}/"
         self._credentials = credentials
         self._billed = billed or {}
+        self._sent = sent or {}
 
     def url(self, file: FileId) -> str:
         """The URL that needs no signature where the bucket is public."""
@@ -123,7 +130,7 @@ class BucketUrls:
                     file.key,
                     expires_in=expires_in,
                     now=_now(),
-                    fields=put_headers(content_type, None),
+                    fields={**self._sent, **put_headers(content_type, None)},
                     conditions=[("content-length-range", min_size, largest)],
                 )
             ]
@@ -150,7 +157,7 @@ class BucketUrls:
             expires_in=expires_in,
             now=now,
             query={**self._billed, **({} if is_put else query)},
-            headers=put_headers(content_type, size) if is_put else {},
+            headers={**self._sent, **put_headers(content_type, size)} if is_put else {},
         )
 
     # ---- signatures

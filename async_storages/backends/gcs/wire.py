@@ -9,9 +9,11 @@ from urllib.parse import quote, urlsplit
 from aiohttp import ClientResponse
 
 from async_storages._secrets import Hidden, hidden
+from async_storages.backends.download_slots import DownloadSlots
 from async_storages.backends.gcs.answers import Failure, TokenRefused
 from async_storages.backends.gcs.credentials import CredentialSource
 from async_storages.backends.http import Body, HttpClient, HttpOptions
+from async_storages.backends.network import Network
 from async_storages.backends.retries import retry_after
 from async_storages.backends.signatures import encode_query
 from async_storages.errors import StorageOperationException, StorageUnavailableException
@@ -96,6 +98,7 @@ class Wire:
         origin: Scheme, host and port of the server, and what its paths begin with.
         billed: The parameter that says which project pays; empty for that of the bucket.
         options: Time-outs, pool, retries.
+        network: Proxy and certificates; by default as the options say.
     """
 
     def __init__(
@@ -105,16 +108,21 @@ class Wire:
         origin: str,
         billed: Mapping[str, str] | None = None,
         options: HttpOptions | None = None,
+        network: Network | None = None,
     ) -> None:
         self.options = options or HttpOptions()
         self.origin = origin
         self.billed = billed or {}
         self._credentials = credentials
-        self._http = HttpClient(self.options)
+        self._http = HttpClient(self.options, network or Network(self.options))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
         await self._http.aclose()
+
+    async def download_slots(self) -> DownloadSlots:
+        """The slots of the running loop's downloads."""
+        return await self._http.download_slots()
 
     def body(self, data: bytes) -> Body:
         """The body of one request."""

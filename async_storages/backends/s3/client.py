@@ -33,6 +33,7 @@ from async_storages.errors import (
     StorageOperationException,
 )
 from async_storages.sources import CHUNK_SIZE
+from async_storages.upload_options import CustomerKey
 
 __all__ = ["CopySource", "S3Client"]
 
@@ -49,11 +50,13 @@ class CopySource:
         bucket: Whose it is.
         key: Its key.
         etag: Of the version, in quotes; None for whichever there is.
+        customer_key: What encrypts it, where that is not the server's key.
     """
 
     bucket: str
     key: str
     etag: str | None
+    customer_key: CustomerKey | None = None
 
     @property
     def headers(self) -> Headers:
@@ -89,7 +92,14 @@ class S3Client:
     # ---- objects
 
     async def put_object(
-        self, bucket: str, key: str, body: bytes, *, headers: Headers, creation: Creation = REPLACE
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        *,
+        headers: Headers,
+        customer_key: CustomerKey | None = None,
+        creation: Creation = REPLACE,
     ) -> None:
         """Store an object of up to 5 GiB.
 
@@ -103,8 +113,9 @@ class S3Client:
             method="PUT",
             bucket=bucket,
             key=key,
-            headers={**headers, "x-amz-checksum-crc32": checksum},
+            headers={**headers, "x-amz-checksum-crc32": checksum, **_checksum_for_lock(headers)},
             body=sent,
+            customer_key=customer_key,
         )
 
         def is_done_by(found: Headers) -> bool:
@@ -118,20 +129,21 @@ class S3Client:
         made = await self._writes.send("put", request, sent, is_done_by, creation)
         _expect_checksum(of_s3(made.headers), checksum)
 
-    async def head_object(self, bucket: str, key: str) -> Headers:
+    async def head_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
         wanted = WITH_CHECKSUM if self.wire.reads_checksums else {}
-        request = Request(method="HEAD", bucket=bucket, key=key, headers=wanted)
+        request = Request(method="HEAD", bucket=bucket, key=key, headers=wanted, customer_key=customer_key)
         return of_s3((await self.wire.exchange(request)).headers)
 
-    async def object_size(self, bucket: str, key: str) -> int:
+    async def object_size(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> int:
         """The bytes of an object, asked for by a range of one byte, where HEAD does not tell.
 
         Raises:
             FileNotFoundException: There is no such object.
             StorageOperationException: The server does not tell either.
         """
-        request = Request(method="GET", bucket=bucket, key=key, headers={"Range": "bytes=0-0"})
+        range_ = {"Range": "bytes=0-0"}
+        request = Request(method="GET", bucket=bucket, key=key, headers=range_, customer_key=customer_key)
         try:
             response = await self.wire.open(request)
         except RangeBeyondEnd:
@@ -140,7 +152,14 @@ class S3Client:
         return size_answered(response.status, response.headers)
 
     def get_object(
-        self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
+        self,
+        bucket: str,
+        key: str,
+        offset: int = 0,
+        length: int | None = None,
+        *,
+        chunk_size: int = CHUNK_SIZE,
+        customer_key: CustomerKey | None = None,
     ) -> AsyncGenerator[bytes]:
         """The bytes of an object, or of one range of it.
 
@@ -152,6 +171,7 @@ class S3Client:
             offset: The first byte; negative counts from the end.
             length: How many bytes at the most, at least 1; None for all. Always None where the offset is negative.
             chunk_size: Bytes at a time, at the most.
+            customer_key: What encrypts it, where that is not the server's key.
 
         Raises:
             FileNotFoundException: There is no such object.
@@ -163,9 +183,13 @@ class S3Client:
         download = Download(offset, length)
 
         def ask() -> Awaitable[ClientResponse]:
-            return self.wire.open(Request(method="GET", bucket=bucket, key=key, headers=download.headers()))
+            request = Request(
+                method="GET", bucket=bucket, key=key, headers=download.headers(), customer_key=customer_key
+            )
+            return self.wire.open(request)
 
-        return received(download, ask, retries=self.wire.options.retries, chunk_size=chunk_size)
+        retries, slots = self.wire.options.retries, self.wire.download_slots
+        return received(download, ask, retries=retries, chunk_size=chunk_size, slots=slots)
 
     async def delete_object(self, bucket: str, key: str) -> None:
         """Delete an object; a missing one is no error."""
@@ -202,6 +226,7 @@ class S3Client:
         source: CopySource,
         *,
         headers: Headers | None = None,
+        customer_key: CustomerKey | None = None,
         creation: Creation = REPLACE,
         is_done_by: Callable[[Headers], bool],
     ) -> Made:
@@ -212,6 +237,7 @@ class S3Client:
             key: The target's.
             source: What is copied.
             headers: Of the copy, besides ``x-amz-metadata-directive: REPLACE``; by default those of the source.
+            customer_key: What encrypts the copy, where that is not the server's key.
             creation: How an object is treated that is there.
             is_done_by: Whether the headers of the target show that it is the copy, if no answer comes.
 
@@ -229,6 +255,8 @@ class S3Client:
             key=key,
             headers={**(headers or {}), **source.headers},
             body=sent,
+            customer_key=customer_key,
+            source_key=source.customer_key,
             may_fail_late=True,
         )
         with _source_unchanged(is_certain=creation.is_fresh or not creation.condition):
@@ -253,7 +281,14 @@ class S3Client:
     # ---- multipart uploads
 
     async def create_multipart_upload(
-        self, bucket: str, key: str, *, headers: Headers, is_fresh: bool = False, checksum: bool = True
+        self,
+        bucket: str,
+        key: str,
+        *,
+        headers: Headers,
+        customer_key: CustomerKey | None = None,
+        is_fresh: bool = False,
+        checksum: bool = True,
     ) -> str:
         """Begin a multipart upload.
 
@@ -261,6 +296,7 @@ class S3Client:
             bucket: The target's.
             key: The target's.
             headers: Of the object: type, metadata, storage class …
+            customer_key: What encrypts it, where that is not the server's key; each of its parts needs it as well.
             is_fresh: Whether nobody else uploads to this key: further uploads to it are aborted then, if the answer to
                 their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
             checksum: Whether the parts are kept with their CRC32, and named with it when they are put together.
@@ -276,6 +312,7 @@ class S3Client:
             query={"uploads": ""},
             headers={**headers, **({"x-amz-checksum-algorithm": "CRC32"} if checksum else {})},
             body=sent,
+            customer_key=customer_key,
         )
         try:
             upload_id = answers.parse_text((await self.wire.exchange(request)).body, "UploadId")
@@ -295,7 +332,15 @@ class S3Client:
                     await self.abort_multipart_upload(bucket, *upload)
 
     async def upload_part(
-        self, bucket: str, key: str, upload_id: str, number: int, body: bytes, *, checksum: bool = True
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        body: bytes,
+        *,
+        checksum: bool = True,
+        customer_key: CustomerKey | None = None,
     ) -> Part:
         """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload was begun."""
         crc32 = _crc32(body) if checksum else None
@@ -306,6 +351,7 @@ class S3Client:
             query={"partNumber": str(number), "uploadId": upload_id},
             headers={"Content-MD5": _base64(_md5(body))} if crc32 is None else {"x-amz-checksum-crc32": crc32},
             body=self.wire.body(body),
+            customer_key=customer_key,
         )
         answer = await self.wire.exchange(request)
         of_s3(answer.headers)
@@ -314,7 +360,16 @@ class S3Client:
         return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
 
     async def upload_part_copy(
-        self, bucket: str, key: str, upload_id: str, number: int, *, source: CopySource, first: int, last: int
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        source: CopySource,
+        first: int,
+        last: int,
+        customer_key: CustomerKey | None = None,
     ) -> Part:
         """Copy the bytes `first` to `last` of an object as one part; raises FileChanged if it is another version."""
         request = Request(
@@ -324,6 +379,8 @@ class S3Client:
             query={"partNumber": str(number), "uploadId": upload_id},
             headers={**source.headers, "x-amz-copy-source-range": f"bytes={first}-{last}"},
             body=self.wire.body(b""),
+            customer_key=customer_key,
+            source_key=source.customer_key,
             may_fail_late=True,
         )
         with _source_unchanged(is_certain=True):
@@ -331,7 +388,14 @@ class S3Client:
         return answers.parse_copied_part(number, answer.body)
 
     async def complete_multipart_upload(
-        self, bucket: str, key: str, upload_id: str, parts: Iterable[Part], *, creation: Creation = REPLACE
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Iterable[Part],
+        *,
+        creation: Creation = REPLACE,
+        customer_key: CustomerKey | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -349,6 +413,7 @@ class S3Client:
             query={"uploadId": upload_id},
             headers={"Content-Type": "application/xml"},
             body=sent,
+            customer_key=customer_key,
             may_fail_late=True,
         )
         await self._writes.send("complete", request, sent, lambda found: _etag(found) == etag, creation)
@@ -383,6 +448,11 @@ def _source_unchanged(*, is_certain: bool) -> Iterator[None]:
         if is_certain:
             raise FileChanged("the file was replaced while it was copied") from error
         raise
+
+
+def _checksum_for_lock(headers: Headers) -> Headers:
+    """S3 asks of what is to be locked that the request says which checksum it has."""
+    return {"x-amz-sdk-checksum-algorithm": "CRC32"} if "x-amz-object-lock-mode" in headers else {}
 
 
 def _expect_checksum(answered: Headers, ours: str) -> None:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from async_storages._tasks import offload
+from async_storages.backends.s3.configured_endpoint import endpoint_of_profile
 from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 
@@ -30,9 +31,11 @@ class CredentialSource(Protocol):
 
     Attributes:
         region: The region that goes with them, once it is known.
+        endpoint_url: The server that their profile names, once it was read.
     """
 
     region: str | None
+    endpoint_url: str | None
 
     def at_hand(self) -> Credentials:
         """Those that are known; no I/O.
@@ -40,6 +43,10 @@ class CredentialSource(Protocol):
         Raises:
             InvalidArgumentException: None are, or they have expired: `resolve` first.
         """
+        ...
+
+    def expire_within(self, seconds: float) -> bool:
+        """Whether those at hand are known to end before; no I/O."""
         ...
 
     async def resolve(self) -> None:
@@ -52,15 +59,20 @@ class CredentialSource(Protocol):
 
 
 class StaticCredentials:
-    """Credentials that were given; never any I/O, so no profile's region either."""
+    """Credentials that were given; never any I/O, so no profile's region and server either."""
 
     def __init__(self, credentials: Credentials) -> None:
         self.region = _region_of_environment()
+        self.endpoint_url: str | None = None
         self._credentials = credentials
 
     def at_hand(self) -> Credentials:
         """The given ones."""
         return self._credentials
+
+    def expire_within(self, seconds: float) -> bool:
+        """False: nobody knows when they end."""
+        return False
 
     async def resolve(self) -> None:
         """Nothing is left to resolve."""
@@ -73,11 +85,14 @@ class FoundCredentials:
 
     Args:
         session: A `boto3.Session` or `aioboto3.Session` of the user's; by default one is made when it is needed.
+        profile_name: The profile of the session that is made; by default ``AWS_PROFILE``, else ``default``.
     """
 
-    def __init__(self, session: Any = None) -> None:
+    def __init__(self, session: Any = None, profile_name: str | None = None) -> None:
         self.region = _region_of_environment() if session is None else None
+        self.endpoint_url: str | None = None
         self._session = session
+        self._profile_name = profile_name
         self._provider: Any = None
         self._credentials: Credentials | None = None
         self._lock = threading.Lock()
@@ -94,6 +109,10 @@ class FoundCredentials:
         """Ask where they come from, the first time and when they are about to expire."""
         if self._credentials is None or self._expires_within(None):
             await offload(self._ask)
+
+    def expire_within(self, seconds: float) -> bool:
+        """Whether those found last end before."""
+        return self._expires_within(seconds)
 
     def _expires_within(self, seconds: float | None) -> bool:
         """Whether they do; None is for when boto3 would begin to ask for new ones."""
@@ -114,8 +133,9 @@ class FoundCredentials:
     def _find(self) -> None:
         with _botocore_errors(), _discreet():
             if self._session is None:
-                self._session = import_boto3().Session()
+                self._session = import_boto3().Session(profile_name=self._profile_name)
             if self._provider is None:
+                self.endpoint_url = endpoint_of_profile(self._session._session)  # noqa: SLF001 - boto3 gives no other way
                 self._provider = _finished(self._session.get_credentials())
             if self._provider is None:
                 raise AccessDeniedException(

@@ -12,6 +12,7 @@ from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.conditions import Creation
 from async_storages.errors import FileTooLargeException, StorageException
+from async_storages.upload_options import CustomerKey
 
 __all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
 
@@ -67,6 +68,7 @@ class Multipart:
         bucket: The target's.
         key: The target's.
         headers: Of the object: type, metadata, storage class …
+        customer_key: What encrypts it, where that is not the server's key.
         creation: How an object is treated that is there when the parts are put together.
         checks: Called before they are; what one raises ends the upload.
     """
@@ -78,12 +80,14 @@ class Multipart:
         key: str,
         *,
         headers: Mapping[str, str],
+        customer_key: CustomerKey | None = None,
         creation: Creation,
         checks: Iterable[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._client = client
         self._target = (bucket, key)
         self._headers = headers
+        self._customer_key = customer_key
         self._creation = creation
         self._checks = tuple(checks)
         self._unanswered = 0
@@ -106,7 +110,15 @@ class Multipart:
             number, first = numbered
             last = min(first + part_size, size) - 1
             return await self._answered(
-                self._client.upload_part_copy(*self._target, upload_id, number, source=source, first=first, last=last)
+                self._client.upload_part_copy(
+                    *self._target,
+                    upload_id,
+                    number,
+                    source=source,
+                    first=first,
+                    last=last,
+                    customer_key=self._customer_key,
+                )
             )
 
         async with self._begun() as upload_id:
@@ -117,7 +129,9 @@ class Multipart:
         """The id of an upload that is aborted where the block is left by an error."""
         is_fresh = self._creation.is_fresh
         return begun(
-            self._client.create_multipart_upload(*self._target, headers=self._headers, is_fresh=is_fresh),
+            self._client.create_multipart_upload(
+                *self._target, headers=self._headers, customer_key=self._customer_key, is_fresh=is_fresh
+            ),
             self._abort,
             within=self._client.wire.options.cleanup_timeout,
         )
@@ -150,7 +164,8 @@ class Multipart:
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def send(number: int, body: bytes) -> None:
-            sent.append(await self._answered(self._client.upload_part(*self._target, upload_id, number, body)))
+            part = self._client.upload_part(*self._target, upload_id, number, body, customer_key=self._customer_key)
+            sent.append(await self._answered(part))
             free.release()
 
         failure = None
@@ -171,4 +186,6 @@ class Multipart:
     async def _complete(self, upload_id: str, parts: list[Part]) -> None:
         for check in self._checks:
             await check()
-        await self._client.complete_multipart_upload(*self._target, upload_id, parts, creation=self._creation)
+        await self._client.complete_multipart_upload(
+            *self._target, upload_id, parts, creation=self._creation, customer_key=self._customer_key
+        )

@@ -105,7 +105,16 @@ def info_of(file_id: FileId, found: Mapping[str, str]) -> FileBasicInfo:
         metadata=_metadata_of(found),
         content_type=_readable(found.get("Content-Type", "")) or None,
         etag=_readable(found.get("ETag", "")).strip('"') or None,
+        cache_control=_said(found, "Cache-Control"),
+        content_disposition=_said(found, "Content-Disposition"),
+        content_encoding=_said(found, "Content-Encoding"),
+        content_language=_said(found, "Content-Language"),
+        expires=http_date(found.get("Expires", "")),
     )
+
+
+def _said(found: Mapping[str, str], name: str) -> str | None:
+    return _readable(found.get(name, "")) or None
 
 
 def listed_info(file_id: FileId, listed: ListedObject) -> FileBasicInfo:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from async_storages import naming
-from async_storages.backends.parts import StoredPart, check_number, chosen_parts
+from async_storages.backends.parts import StoredPart, check_number, check_part_size, chosen_parts
 from async_storages.backends.refusals import NoSuchUpload
 from async_storages.backends.s3.answers import Part, parse_parts
 from async_storages.backends.s3.wire import Request
-from async_storages.errors import FileNotFoundException, during
+from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 from async_storages.ids import FileId
 from async_storages.storage import FileName
 
@@ -41,16 +41,30 @@ class S3PartUploads:
         """Begin an upload: see `PartUploads.begin`; a lifecycle rule of the bucket may abort it, too."""
         with self._on("begin_upload", name) as (bucket, key):
             naming.check_key(key)
+            self._storage._refuse_customer_key()  # noqa: SLF001 - whoever sends the parts would need it
             headers = {**self._storage._object_headers, "Content-Type": content_type}  # noqa: SLF001
             return await self._client.create_multipart_upload(bucket, key, headers=headers, checksum=False)
 
-    async def presign_part(self, name: FileName, upload_id: str, number: int, expires_in: float = 3600) -> str:
+    async def presign_part(
+        self,
+        name: FileName,
+        upload_id: str,
+        number: int,
+        expires_in: float = 3600,
+        *,
+        size: int | None = None,
+        max_size: int | None = None,
+    ) -> str:
         """A URL for one part: see `PartUploads.presign_part`; not asked whether there is such an upload."""
         with self._on("presign_part", name, upload_id) as (_, key):
             naming.check_key(key)
             query = {"partNumber": str(check_number(number)), "uploadId": upload_id}
+            check_part_size(size, max_size)
+            if size is None and max_size is not None:
+                raise InvalidArgumentException("S3 signs the size of a part, and no largest one: say the size")
             await self._storage.prepare()
-            presign = self._storage._presigner("PUT", expires_in, query)  # noqa: SLF001
+            sent = {} if size is None else {"Content-Length": str(size)}
+            presign = self._storage._presigner("PUT", expires_in, query, sent)  # noqa: SLF001
             return presign(self._storage.identify(name))
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:

@@ -1,11 +1,13 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
+import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from itertools import batched
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from multidict import CIMultiDict
@@ -16,9 +18,9 @@ from async_storages._tasks import map_bounded, offload
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cleanup import clean_up
 from async_storages.backends.cutting import Parts
-from async_storages.backends.http import HttpOptions
+from async_storages.backends.http import HttpOptions, networked
 from async_storages.backends.refusals import FileChanged
-from async_storages.backends.s3 import objects
+from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.checksums import Checksums
@@ -35,9 +37,11 @@ from async_storages.backends.signatures import answer_query, check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import (
+    CredentialsExpireWarning,
     FileExistsException,
     FileNotFoundException,
     InvalidArgumentException,
+    OperationNotSupportedException,
     StorageException,
     during,
 )
@@ -46,6 +50,7 @@ from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in, signing_time
 from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.upload_options import CustomerKey, UploadOptions
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
@@ -57,9 +62,6 @@ _LARGEST_AT_ONCE = 5 << 30
 
 _DELETED_AT_ONCE = 1000
 
-_FORM_FIELDS = {"x-amz-acl": "acl"}
-"""Fields of forms that are called otherwise than headers."""
-
 _RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
 """The settings of `S3Config` whose parameters have other names here."""
 
@@ -69,7 +71,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     Args:
         bucket_name: The bucket.
-        endpoint_url: The server, with or without scheme: ``"localhost:9000"``; None for AWS.
+        endpoint_url: The server, with or without scheme: ``"localhost:9000"``; None for that of
+            ``AWS_ENDPOINT_URL_S3``, of ``AWS_ENDPOINT_URL``, of the profile in which credentials were found, else AWS.
         aws_access_key_id: The access key; without one boto3 finds credentials as every AWS tool does.
         aws_secret_access_key: Its secret.
         aws_session_token: For temporary credentials.
@@ -85,10 +88,16 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"STANDARD_IA"``.
+        upload_options: What else new objects have: `UploadOptions`, all of which S3 knows.
+        requester_pays: Agree to pay, in a bucket whose requesters do.
         session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
+        profile_name: The profile to take credentials, region and server from.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
-        options: Time-outs, pool and retries.
+        proxy: As for `HttpOptions`, like the next two, and before what `options` say.
+        ca_bundle: A file of certificates that are trusted instead of the system's.
+        verify: Whether certificates are checked.
+        options: Time-outs, pool, retries, proxy and certificates.
         conditional_writes: What the server makes of ``If-None-Match: *``, by which `overwrite=False` refuses a key that
             is taken. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
             Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS): then `overwrite=False` looks for the file
@@ -104,12 +113,16 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     Raises:
         InvalidArgumentException: An option that cannot be right.
 
+    Warns:
+        InsecureConnectionWarning: Certificates are not to be checked.
+
     Example:
         >>> storage = S3Storage("photos", endpoint_url="localhost:9000", aws_access_key_id="…",
         ...                     aws_secret_access_key="…", use_ssl=False)
     """
 
     scheme = "s3"
+    able_options = object_options.ALL
 
     def __init__(
         self,
@@ -129,22 +142,31 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         public_url: str | None = None,
         prefix: str = "",
         storage_class: str | None = None,
+        upload_options: UploadOptions | None = None,
+        requester_pays: bool = False,
         session: Any = None,
+        profile_name: str | None = None,
         name: str | None = None,
         read_only: bool = False,
+        proxy: str | None = None,
+        ca_bundle: str | PathLike[str] | None = None,
+        verify: bool | None = None,
         options: HttpOptions | None = None,
         conditional_writes: ConditionalWrites = "auto",
         checksums: Checksums = "auto",
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
-        self._credentials = _credentials(aws_access_key_id, aws_secret_access_key, aws_session_token, session)
+        self._credentials = _credentials(
+            aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
+        )
         self._client = S3Client(
             self._credentials,
             endpoint_url=endpoint_url,
             region_name=region_name,
             addressing_style=addressing_style,
             use_ssl=use_ssl,
-            options=options,
+            payer={"x-amz-request-payer": "requester"} if requester_pays else {},
+            options=networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify),
             conditional_writes=conditional_writes,
             checksums=checksums,
         )
@@ -152,12 +174,17 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         self._cloudfront = cloudfront
         if cloudfront is not None and not custom_domain:
             raise InvalidArgumentException("what signs for CloudFront needs the distribution's custom_domain")
-        self._object_headers = _object_headers(default_acl, storage_class)
         super().__init__(
             bucket_name,
             custom_domain=custom_domain,
             querystring_auth=querystring_auth,
             prefix=prefix,
+            upload_options=(upload_options or UploadOptions()).over(
+                UploadOptions(
+                    acl=checked_token("default_acl", default_acl),
+                    storage_class=checked_token("storage_class", storage_class),
+                )
+            ),
             name=name,
             read_only=read_only,
             use_ssl=use_ssl,
@@ -202,16 +229,29 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return part_sizes(size, max_size)
 
     async def _store(
-        self, key: str, parts: Parts, content_type: str, metadata: Mapping[str, str], *, overwrite: bool, is_fresh: bool
+        self,
+        key: str,
+        parts: Parts,
+        content_type: str,
+        metadata: Mapping[str, str],
+        options: UploadOptions,
+        *,
+        overwrite: bool,
+        is_fresh: bool,
     ) -> None:
         described = {"Content-Type": content_type, **objects.metadata_headers(metadata)}
-        headers = {**self._object_headers, **described}
-        if await parts.are_one():
-            creation = await self._creation("put", key, overwrite=overwrite, is_fresh=is_fresh)
-            await self._client.put_object(self._bucket, key, await parts.next(), headers=headers, creation=creation)
-        else:
-            creation = await self._creation("complete", key, overwrite=overwrite, is_fresh=is_fresh)
-            await self._multipart(key, headers, creation).upload(parts)
+        headers = {**object_options.object_headers(options), **described}
+        secret = object_options.customer_key(options)
+        with object_options.naming(options):
+            if await parts.are_one():
+                creation = await self._creation("put", key, overwrite=overwrite, is_fresh=is_fresh)
+                content = await parts.next()
+                await self._client.put_object(
+                    self._bucket, key, content, headers=headers, customer_key=secret, creation=creation
+                )
+            else:
+                creation = await self._creation("complete", key, overwrite=overwrite, is_fresh=is_fresh)
+                await self._multipart(key, headers, secret, creation).upload(parts)
 
     async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
         """How a file is created; raises FileExistsException where it is looked for first, and is there."""
@@ -228,20 +268,38 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     async def _check_free(self, key: str) -> None:
         with suppress(FileNotFoundException):
-            await self._client.head_object(self._bucket, key)
+            await self._client.head_object(self._bucket, key, customer_key=self._customer_key)
             raise FileExistsException("the key is taken")
 
     def _multipart(
-        self, key: str, headers: Mapping[str, str], creation: Creation, *checks: Callable[[], Awaitable[None]]
+        self,
+        key: str,
+        headers: Mapping[str, str],
+        secret: CustomerKey | None,
+        creation: Creation,
+        *checks: Callable[[], Awaitable[None]],
     ) -> Multipart:
         looks = [partial(self._check_free, key)] if creation.looks else []
-        return Multipart(self._client, self._bucket, key, headers=headers, creation=creation, checks=[*checks, *looks])
+        return Multipart(
+            self._client,
+            self._bucket,
+            key,
+            headers=headers,
+            customer_key=secret,
+            creation=creation,
+            checks=[*checks, *looks],
+        )
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
-        return self._client.get_object(self._bucket, key, offset, length, chunk_size=chunk_size)
+        secret = self._customer_key
+        return self._client.get_object(self._bucket, key, offset, length, chunk_size=chunk_size, customer_key=secret)
+
+    @property
+    def _customer_key(self) -> CustomerKey | None:
+        return object_options.customer_key(self.upload_options)
 
     async def _find(self, key: str) -> Mapping[str, str]:
-        return await self._client.head_object(self._bucket, key)
+        return await self._client.head_object(self._bucket, key, customer_key=self._customer_key)
 
     async def _find_sized(self, key: str) -> Mapping[str, str]:
         found = await self._find(key)
@@ -299,7 +357,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
-            found = await self._client.head_object(self._bucket, operation.file.key)
+            found = await self._find(operation.file.key)
             await self._copy(operation.file, found, operation.file, metadata=checked)
 
     async def _copy(
@@ -312,14 +370,16 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         is_fresh: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        source = CopySource(self._bucket, origin.key, found.get("ETag"))
+        secret = self._customer_key
+        source = CopySource(self._bucket, origin.key, found.get("ETag"), secret)
+        anew = object_options.copied_headers(self.upload_options, found)
         size = objects.size_of(found) if "Content-Length" in found else 0  # R2 and proxies may not tell
         described = objects.described_headers(found, metadata)
         if size > _LARGEST_AT_ONCE:
-            headers = {**described, **self._object_headers}
+            headers = {**described, **anew}
             creation = await self._creation("complete", target.key, overwrite=overwrite, is_fresh=is_fresh)
             check = partial(self._check_version, origin.key, found)
-            await self._multipart(target.key, headers, creation, check).copy(source, size)
+            await self._multipart(target.key, headers, secret, creation, check).copy(source, size)
             return
         creation = await self._creation("copy", target.key, overwrite=overwrite, is_fresh=is_fresh)
         replaced = {} if metadata is None else {"x-amz-metadata-directive": "REPLACE", **described}
@@ -327,7 +387,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             self._bucket,
             target.key,
             source,
-            headers={**replaced, **self._object_headers},
+            headers={**replaced, **anew},
+            customer_key=secret,
             creation=creation,
             is_done_by=lambda made: objects.is_copy(made, found, metadata),
         )
@@ -410,15 +471,14 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> str:
         """A presigned URL: see `SupportsPresign`. On S3 one for GET does not allow HEAD.
 
-        One for PUT stores the file with the storage's `default_acl` and `storage_class`, in headers that are signed
-        and must be sent: `presigned_headers` gives them.
+        One for PUT stores the file with the storage's `upload_options`: it must come with `presigned_headers`.
         """
         with self._operation("presign", name) as operation:
             check_presign_method(method, read_only=self.read_only)
             check_sent(content_type, content_length)
             if method == "PUT":
                 naming.check_key(self._bare_key(operation.file))
-                query, headers = {}, {**_sent_headers(content_type, content_length), **self._object_headers}
+                query, headers = {}, {**self._object_headers, **_sent_headers(content_type, content_length)}
             else:
                 query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
                 if (domain := self._distribution) is not None and method in {"GET", "HEAD"}:
@@ -428,9 +488,17 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """What a presigned PUT must come with: see `Storage.presigned_headers`; ACL and storage class, too."""
-        del content_length  # is in every PUT
-        return {**_sent_headers(content_type, None), **self._object_headers}
+        """What a presigned PUT must come with: see `Storage.presigned_headers`."""
+        return {
+            **self._client.wire.payer,
+            **self._object_headers,
+            **super().presigned_headers(content_type=content_type, content_length=content_length),
+        }
+
+    @property
+    def _object_headers(self) -> dict[str, str]:
+        """The headers of a new object that is not written here."""
+        return object_options.object_headers(self.upload_options)
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
@@ -452,6 +520,13 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         stable: timedelta | None = None,
     ) -> Callable[[FileId], str]:
         wire, public = self._client.wire, self._public
+        if method != "DELETE":
+            self._refuse_customer_key()
+        if method == "PUT":
+            headers = {**(headers or {}), **wire.payer}
+        else:
+            query = {**(query or {}), **wire.payer}
+        self._warn_if_outlived(expires_in)
         now, expires_in = signing_time(wire.now, expires_in, stable)
         presign = wire.signer(public.region).presigner(
             method, public.origin, expires_in=expires_in, now=now, query=query, headers=headers
@@ -479,9 +554,16 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
             await self.prepare()
             expires_at = check_expires_in(expires_in)
+            self._warn_if_outlived(expires_in)
+            self._refuse_customer_key()
             wire, public = self._client.wire, self._public
-            described = {_FORM_FIELDS.get(name, name): value for name, value in self._object_headers.items()}
-            fields = {**described, **_sent_headers(content_type, None), "success_action_status": "201"}
+            own = object_options.form_fields(self.upload_options)
+            fields = {
+                **own,
+                **wire.payer,
+                **_sent_headers(content_type, None),
+                "success_action_status": "201",
+            }
             sizes = ("content-length-range", min_size, _LARGEST_AT_ONCE if max_size is None else max_size)
             signed = wire.signer(public.region).presign_post(
                 self._bucket,
@@ -495,34 +577,50 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
                 file_id=str(operation.file), url=public.bucket_url, fields=signed, expires_at=expires_at
             )
 
+    def _refuse_customer_key(self) -> None:
+        if self._customer_key is not None:
+            raise OperationNotSupportedException(
+                "what is encrypted with a CustomerKey is sent and fetched with the key, which no URL may hold: let it "
+                "pass through the application",
+                operation="presign",
+            )
+
+    def _warn_if_outlived(self, expires_in: float) -> None:
+        if self._credentials.expire_within(expires_in):
+            warnings.warn(
+                f"what is presigned for {expires_in:.0f} seconds ends before, with the temporary credentials that sign "
+                "it: presign for less, or with the access key of a user",
+                CredentialsExpireWarning,
+                stacklevel=2,
+            )
+
 
 def _options(config: S3Config) -> dict[str, Any]:
     """The settings by the names of the parameters that they are for."""
-    secret, token = config.secret_access_key, config.session_token
-    same = config.model_dump(exclude={*_RENAMED})
+    secrets = {name: getattr(config, name) for name in ("secret_access_key", "session_token", "proxy")}
+    shown = {name: None if secret is None else secret.get_secret_value() for name, secret in secrets.items()}
     return {
+        **config.model_dump(exclude={*_RENAMED}),
         "endpoint_url": config.endpoint,
         "aws_access_key_id": config.access_key_id,
-        "aws_secret_access_key": None if secret is None else secret.get_secret_value(),
-        "aws_session_token": None if token is None else token.get_secret_value(),
+        "aws_secret_access_key": shown["secret_access_key"],
+        "aws_session_token": shown["session_token"],
         "region_name": config.region,
-        **same,
+        "proxy": shown["proxy"],
+        "upload_options": config.upload_options,
     }
 
 
-def _credentials(key_id: str | None, secret: str | None, token: str | None, session: Any) -> CredentialSource:
+def _credentials(
+    key_id: str | None, secret: str | None, token: str | None, session: Any, profile_name: str | None
+) -> CredentialSource:
     if (key_id is None) != (secret is None) or (token is not None and key_id is None):
         raise InvalidArgumentException("aws_access_key_id and aws_secret_access_key go together")
+    if (key_id is not None) + (session is not None) + (profile_name is not None) > 1:
+        raise InvalidArgumentException("either an access key, a session or a profile_name: there can be but one")
     if key_id is None or secret is None:
-        return FoundCredentials(session)
-    if session is not None:
-        raise InvalidArgumentException("either an access key or a session: there can be but one")
+        return FoundCredentials(session, profile_name)
     return StaticCredentials(Credentials(key_id, secret, token))
-
-
-def _object_headers(default_acl: str | None, storage_class: str | None) -> dict[str, str]:
-    given = {"x-amz-acl": default_acl, "x-amz-storage-class": storage_class}
-    return {name: value for name in given if (value := checked_token(name, given[name])) is not None}
 
 
 def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:

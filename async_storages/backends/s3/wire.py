@@ -1,6 +1,7 @@
 """Requests to S3 on their way: addressed, signed, sent until answered, and the answer judged."""
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,11 +11,15 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
+from async_storages.backends.download_slots import DownloadSlots
 from async_storages.backends.http import Body, HttpClient, HttpOptions
+from async_storages.backends.network import Network
 from async_storages.backends.s3.checksums import ChecksumHeaders, Checksums
+from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
 from async_storages.backends.s3.failures import Failure, is_failure, is_web_page
+from async_storages.backends.s3.object_options import copy_source_headers, customer_headers
 from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
 from async_storages.errors import (
     InvalidArgumentException,
@@ -22,6 +27,7 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.upload_options import CustomerKey
 
 __all__ = ["Answer", "Request", "Wire"]
 
@@ -43,6 +49,8 @@ class Request:
         query: The parameters; flags such as ``uploads`` are empty.
         headers: Those to be signed.
         body: Made by `Wire.body`; None for methods that send none.
+        customer_key: What encrypts the object, where that is not the server's key.
+        source_key: The same of the object that is copied.
         may_fail_late: Whether a failure may come in the body of a 200.
     """
 
@@ -52,6 +60,8 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
+    customer_key: CustomerKey | None = None
+    source_key: CustomerKey | None = None
     may_fail_late: bool = False
 
 
@@ -75,10 +85,12 @@ class Wire:
 
     Args:
         credentials: Where the access key comes from.
-        endpoint_url: The server, None for AWS: see `Endpoint.for_bucket`.
+        endpoint_url: The server, None for that which the environment or the credentials' profile names, else AWS: see
+            `Endpoint.for_bucket`.
         region_name: The region; by default that of the credentials, else ``"us-east-1"``.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         use_ssl: For an `endpoint_url` without a scheme.
+        payer: The header of every request that says who pays; empty for the bucket's owner.
         options: Time-outs, pool, retries.
         checksums: Whether requests carry checksum headers.
     """
@@ -91,16 +103,18 @@ class Wire:
         region_name: str | None = None,
         addressing_style: AddressingStyle = "auto",
         use_ssl: bool = True,
+        payer: Mapping[str, str] | None = None,
         options: HttpOptions | None = None,
         checksums: Checksums = "auto",
     ) -> None:
         self.options = options or HttpOptions()
+        self.payer = payer or {}
         self._credentials = credentials
-        self._endpoint_url = endpoint_url
+        self._endpoint_url = endpoint_url or endpoint_of_environment(os.environ)
         self._region_name = region_name
         self._addressing_style: AddressingStyle = addressing_style
         self._use_ssl = use_ssl
-        self._http = HttpClient(self.options)
+        self._http = HttpClient(self.options, Network(self.options, "AWS_CA_BUNDLE"))
         self._regions: dict[str, str] = {}
         self._endpoints: dict[tuple[str, str | None, str | None], Endpoint] = {}
         self._signer: Signer | None = None
@@ -112,10 +126,10 @@ class Wire:
     def endpoint(self, bucket: str, *, endpoint_url: str | None = None) -> Endpoint:
         """The address of a bucket, as far as is known; that on another server, if one is given."""
         region = self._regions.get(bucket) or self._region_name or self._credentials.region
-        return self._endpoint(bucket, region, endpoint_url or self._endpoint_url)
+        return self._endpoint(bucket, region, endpoint_url or self._endpoint_url or self._credentials.endpoint_url)
 
     def said_endpoint(self, bucket: str) -> Endpoint:
-        """The address of a bucket by the arguments alone, which no environment and no answer changes."""
+        """The address of a bucket by the server that was named; no region, profile or answer changes it."""
         return self._endpoint(bucket, self._region_name, self._endpoint_url)
 
     def _endpoint(self, bucket: str, region: str | None, endpoint_url: str | None) -> Endpoint:
@@ -160,6 +174,10 @@ class Wire:
         return self._checksums.are_read
 
     # ---- sending
+
+    async def download_slots(self) -> DownloadSlots:
+        """The slots of the running loop's downloads."""
+        return await self._http.download_slots()
 
     def body(self, data: bytes) -> Body:
         """The body of one request."""
@@ -261,6 +279,9 @@ class Wire:
         if self._checksums.are_left_out(request.method, sent, are_sent=with_checksums):
             sent = await self._checksums.reduced(sent, request.body)
         path = endpoint.bucket_path if request.key is None else endpoint.path(request.key)
+        described = {**sent, **self.payer}
+        if request.customer_key is not None or request.source_key is not None:
+            described |= customer_headers(request.customer_key) | copy_source_headers(request.source_key)
         signature = self.signer(endpoint.region).sign(
             request.method,
             endpoint.host,
@@ -268,10 +289,10 @@ class Wire:
             payload_hash=await _payload_hash(request.body, endpoint),
             now=self.now,
             query=request.query,
-            headers=sent,
+            headers=described,
         )
         query = f"?{encode_query(request.query)}" if request.query else ""
-        headers = {**sent, **signature}
+        headers = {**described, **signature}
         return await self._http.send(request.method, f"{endpoint.origin}{path}{query}", headers, request.body)
 
 

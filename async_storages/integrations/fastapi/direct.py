@@ -26,8 +26,13 @@ from async_storages import naming, sniff
 from async_storages._secrets import hidden, without_frames
 from async_storages._tasks import beside
 from async_storages.backends.copies import Announcer
-from async_storages.backends.parts import PartUploads, StoredPart, SupportsPartUploads
-from async_storages.errors import InvalidArgumentException, OperationNotSupportedException, StorageException
+from async_storages.backends.parts import PartUploads, StoredPart, SupportsPartUploads, largest_part
+from async_storages.errors import (
+    FileTooLargeException,
+    InvalidArgumentException,
+    OperationNotSupportedException,
+    StorageException,
+)
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.integrations.fastapi.pending_keys import PendingKeys
@@ -79,6 +84,9 @@ class DirectUploads:
         pending: The folder of what is not attached yet.
         expires_in: Seconds in which an upload must begin, 1 to 604,800.
         keep_for: Seconds in which it must be attached, not less; then it may be removed.
+        unsized_parts: Where the validator limits sizes, whether a client may ask for the URL of a part without its size
+            also where the storage cannot limit what is then sent, as S3 cannot: up to 5 GiB for each part, until the
+            upload is completed, which refuses them, or aborted.
         ledger: Told of each file before it is attached, so that none is left when the process dies before a row names
             it, and of each upload that is attached, so that none is twice: a `FileLedger`.
 
@@ -100,6 +108,7 @@ class DirectUploads:
         expires_in: int = 3600,
         keep_for: int = 86_400,
         ledger: Announcer | None = None,
+        unsized_parts: bool = False,
     ) -> None:
         secret_key = hidden(secret_key)
         check_expires_in(expires_in)
@@ -112,6 +121,7 @@ class DirectUploads:
         self.expires_in = expires_in
         self._keep_for = keep_for
         self._ledger = ledger
+        self._unsized_parts = unsized_parts
         root = storage.identify(pending)
         self._root = root.key
         self._keys = PendingKeys(secret_key, f"direct upload {root} {folder}", root.key)
@@ -201,11 +211,33 @@ class DirectUploads:
             file_id, kind = self._new(filename, owner)
             return file_id.key, await parts.begin(file_id, content_type=kind)
 
-    async def sign_part(self, key: str, upload_id: str, number: int, *, owner: str | None = None) -> str:
-        """The URL to which part `number`, from 1 to 10,000, is sent with PUT."""
+    async def sign_part(
+        self, key: str, upload_id: str, number: int, *, owner: str | None = None, size: int | None = None
+    ) -> str:
+        """The URL to which part `number`, from 1 to 10,000, is sent with PUT.
+
+        Args:
+            key: From `start_parts`.
+            upload_id: From `start_parts`.
+            number: Of the part.
+            owner: Who the client is.
+            size: Bytes of the part: no more and no less may then be sent.
+
+        Raises:
+            FileTooLargeException: The file would be larger than is let in.
+            InvalidArgumentException: Sizes are limited, and neither `size` is said nor can the storage limit it: see
+                `unsized_parts`.
+        """
         key = hidden(key)
         with self._pending_file("sign_part", key, owner) as (file_id, _):
-            return await self._parts().presign_part(file_id, upload_id, number, self.expires_in)
+            limit = self._validator.max_file_size
+            most = None if limit is None else largest_part(number, limit)
+            if most is not None and most <= 0:
+                raise FileTooLargeException(f"with a part {number} the file is larger than the {limit} bytes allowed")
+            is_unsized = size is None and self._unsized_parts
+            return await self._parts().presign_part(
+                file_id, upload_id, number, self.expires_in, size=size, max_size=None if is_unsized else most
+            )
 
     async def list_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> list[StoredPart]:
         """The parts that have arrived; raises FileNotFoundException if there is no such upload."""

@@ -103,14 +103,16 @@ def direct_router(
     | `POST /uploads` | ``{filename, size, method}`` | `DirectUpload` |
     | `GET /uploads/s3/params` | ``?filename=`` | a form, as Uppy wants it |
     | `POST /uploads/s3/multipart` | ``{filename}`` | ``{key, uploadId}`` |
-    | `GET /uploads/s3/multipart/{uploadId}/{partNumber}` | ``?key=`` | ``{url, expires}`` |
+    | `GET /uploads/s3/multipart/{uploadId}/{partNumber}` | ``?key=&size=`` | ``{url, expires}`` |
     | `GET /uploads/s3/multipart/{uploadId}` | ``?key=`` | a list of ``{PartNumber, Size, ETag}`` |
     | `POST /uploads/s3/multipart/{uploadId}/complete` | ``?key=``, ``{parts}`` | ``{location, key}`` |
     | `DELETE /uploads/s3/multipart/{uploadId}` | ``?key=`` | ``{}`` |
 
     Uppy works with them as it is: ``uppy.use(AwsS3, {endpoint: "/uploads"})``; the key that it reports when a file has
     arrived is what `DirectUploads.attach` takes. Parts need a bucket whose CORS rules expose ``ETag``: see
-    `bucket_admin.allow_origins`. A storage that takes no parts answers 404 to those routes, and says so.
+    `bucket_admin.allow_origins`. Where the validator limits sizes and the storage is S3, which signs no largest one, a
+    client must say the ``size`` of each part, which Uppy does not do by itself: see `DirectUploads(unsized_parts=)`. A
+    storage that takes no parts answers 404 to those routes, and says so.
 
     Args:
         uploads: Where they go.
@@ -154,10 +156,15 @@ def _add_parts(router: APIRouter, uploads: DirectUploads, known: Any) -> None:
 
     @router.get(path + "/{upload_id}/{number}", **common)
     async def sign_part(
-        upload_id: _UploadId, number: Annotated[_Number, Path()], key: _Key, who: str | None = known
+        upload_id: _UploadId,
+        number: Annotated[_Number, Path()],
+        key: _Key,
+        size: Annotated[int | None, Query(ge=0, description="Bytes of the part, no more and no less.")] = None,
+        who: str | None = known,
     ) -> PartToSend:
         """Where one part goes."""
-        return PartToSend(url=await uploads.sign_part(key, upload_id, number, owner=who), expires=uploads.expires_in)
+        url = await uploads.sign_part(key, upload_id, number, owner=who, size=size)
+        return PartToSend(url=url, expires=uploads.expires_in)
 
     @router.get(path + "/{upload_id}", **common)
     async def list_parts(upload_id: _UploadId, key: _Key, who: str | None = known) -> list[ListedPart]:

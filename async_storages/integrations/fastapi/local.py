@@ -20,8 +20,9 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
     """GET, HEAD and DELETE by the presigned URLs of a folder; include it where the storage's `base_url` points.
 
     A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
-    What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, so that nothing
-    outlives its URL. Refusals are errors that `register_exception_handlers` answers.
+    What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, unless the file
+    was stored with a `cache_control`, and then never keep it longer than its URL lasts. Refusals are errors that
+    `register_exception_handlers` answers.
 
     Args:
         storage: With a `base_url` and a `secret_key`.
@@ -44,6 +45,7 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
             content_type=allowed.content_type,
             mode="proxy",
             front_server=front_server,
+            fresh_for=allowed.lasts,
         )
 
     @router.delete("/{key:path}", status_code=204)

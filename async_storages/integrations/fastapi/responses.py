@@ -16,6 +16,7 @@ from async_storages.files import StoredFile
 from async_storages.integrations.fastapi.conditional import Validators, failed_condition, wants_range
 from async_storages.integrations.fastapi.front_server import FrontServer, local_file
 from async_storages.integrations.fastapi.ranges import parse_range
+from async_storages.integrations.fastapi.stored_headers import cache_control, representation, stored_disposition
 from async_storages.integrations.fastapi.streaming import send_stream
 from async_storages.models import FileBasicInfo
 from async_storages.naming import Disposition
@@ -48,13 +49,16 @@ class StoredFileResponse(Response):
 
     Args:
         file: The file; None, of an empty column, is answered like a missing file.
-        filename: The name for people, untrusted; by default the one it was stored under.
+        filename: The name for people, untrusted; by default that of the stored ``Content-Disposition``, else the one it
+            was stored under.
         disposition: ``"inline"`` shows what is in `INLINE_TYPES` by its stored type, and has the rest saved;
             ``"attachment"`` has everything saved.
         mode: ``"redirect"``, ``"proxy"``, or None: a redirect where the storage can presign such a URL.
         expires_in: Seconds that the presigned URL is good for, 1 to 604,800.
         max_age: Seconds that the client may keep the answer without asking again; 0 to have it ask each time. A
-            redirect is kept at most half the time that its URL is good for.
+            redirect is kept at most half the time that its URL is good for. By default what the file was stored with
+            (`UploadOptions.cache_control`), for the client's own cache and no shared one; else it asks each time.
+        fresh_for: Seconds beyond which no answer through the application is kept, such as the rest of a URL's time.
         stable: A window of time in which redirects lead to the same URL, which caches know again:
             see `SupportsPresign.presign`.
         front_server: A web server that sends the files of a `LocalStorage` itself: `XAccelRedirect` or `XSendfile`. It
@@ -84,7 +88,8 @@ class StoredFileResponse(Response):
         disposition: Disposition = "inline",
         mode: DeliveryMode | None = None,
         expires_in: float = 3600,
-        max_age: int = 0,
+        max_age: int | None = None,
+        fresh_for: float | None = None,
         stable: timedelta | None = None,
         front_server: FrontServer | None = None,
         content_type: str | None = None,
@@ -103,6 +108,7 @@ class StoredFileResponse(Response):
         self._max_age = max_age
         self._stable = stable
         self._front_server = front_server
+        self._fresh_for = fresh_for
         self._content_type = content_type
         self.status_code = 200
         self.background = background
@@ -149,7 +155,8 @@ class StoredFileResponse(Response):
 
     def _redirect(self, url: str, method: str) -> Response:
         headers = MutableHeaders(raw=list(self.raw_headers))
-        headers["cache-control"] = _cache_control(min(self._max_age, int(self._expires_in / 2)))
+        seconds = min(self._max_age or 0, int(self._expires_in / 2))
+        headers["cache-control"] = f"private, max-age={seconds}" if seconds else "private, no-cache"
         return RedirectResponse(url, 307 if method in {"GET", "HEAD"} else 303, headers)
 
     # ---- by the server in front
@@ -158,7 +165,11 @@ class StoredFileResponse(Response):
         """An answer without a body, for a server that puts the file in its place."""
         info = await self._file.get_info()
         headers = MutableHeaders(raw=list(self.raw_headers))
-        ours = {"cache-control": _cache_control(self._max_age), **_HARMLESS, **self._about_body(info)}
+        ours = {
+            "cache-control": cache_control(info, self._max_age, self._fresh_for),
+            **_HARMLESS,
+            **self._about_body(info),
+        }
         for name, value in ours.items():
             headers.setdefault(name, value)
         headers[header[0]] = header[1]
@@ -183,7 +194,7 @@ class StoredFileResponse(Response):
         headers = MutableHeaders(raw=list(self.raw_headers))
         ours = {
             "accept-ranges": "bytes",
-            "cache-control": _cache_control(self._max_age),
+            "cache-control": cache_control(info, self._max_age, self._fresh_for),
             **Validators.of(info.etag, info.last_modify_time).headers(datetime.now(UTC)),
             **_HARMLESS,
             **(self._about_body(info) if status in {200, 206} else {}),
@@ -200,11 +211,13 @@ class StoredFileResponse(Response):
 
     def _about_body(self, info: FileBasicInfo) -> dict[str, str]:
         kind = self._content_type or info.content_type or sniff.UNKNOWN_TYPE
+        stored_name, forced = stored_disposition(info)
         return {
             "content-type": kind if is_well_formed(kind) else sniff.UNKNOWN_TYPE,
             "content-disposition": naming.content_disposition(
-                self._filename or info.file_name, self._disposition_of(kind)
+                self._filename or stored_name or info.file_name, forced or self._disposition_of(kind)
             ),
+            **representation(info),
         }
 
     def _disposition_of(self, content_type: str) -> Disposition:
@@ -231,14 +244,10 @@ def _joined(headers: Headers) -> dict[str, str]:
     return {name: ", ".join(headers.getlist(name)) for name in set(headers.keys())}
 
 
-def _cache_control(max_age: int) -> str:
-    return f"private, max-age={max_age}" if max_age else "private, no-cache"
-
-
 def _check(mode: object, disposition: object, max_age: object) -> None:
     if mode not in (None, "redirect", "proxy"):
         raise InvalidArgumentException(f"the mode is 'redirect', 'proxy' or None, not {mode!r}")
     if disposition not in ("inline", "attachment"):
         raise InvalidArgumentException(f"a disposition is 'inline' or 'attachment', not {disposition!r}")
-    if not isinstance(max_age, int) or max_age < 0:
+    if max_age is not None and (not isinstance(max_age, int) or max_age < 0):
         raise InvalidArgumentException(f"max_age is a whole number of seconds, not {max_age!r}")

@@ -14,6 +14,7 @@ from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy.comparator import FileComparator
 from async_storages.registry import Ref, StorageRouter
+from async_storages.upload_options import CustomerKey, UploadOptions
 
 __all__ = ["FileType", "ImageType", "Validator"]
 
@@ -55,6 +56,7 @@ class FileType(TypeDecorator[StoredFile]):
         validators: Check content before it is uploaded, such as `FileValidatorImpl`.
         exclusive: No other row, of any table, ever names a file of this column. It saves the query that asks before a
             commit whether one does; where one does nevertheless, that row loses its file.
+        upload_options: How its files are to be served, encrypted and kept; before what the storage says.
 
     Example:
         >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
@@ -75,6 +77,7 @@ class FileType(TypeDecorator[StoredFile]):
         upload_to: UploadTo | None = None,
         validators: Iterable[Validator] = (),
         exclusive: bool = False,
+        upload_options: UploadOptions | None = None,
     ) -> None:
         super().__init__(length)
         # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the Ref is one per
@@ -89,6 +92,7 @@ class FileType(TypeDecorator[StoredFile]):
         self.upload_to = upload_to
         self.validators = tuple(validators)
         self.exclusive = exclusive
+        self.upload_options = upload_options
         _check_options(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -257,8 +261,9 @@ class ImageType(FileType):
         upload_to: UploadTo | None = None,
         validators: Iterable[Validator] = (),
         exclusive: bool = False,
+        upload_options: UploadOptions | None = None,
     ) -> None:
-        super().__init__(storage, length, on_delete, shared, folder, upload_to, validators, exclusive)
+        super().__init__(storage, length, on_delete, shared, folder, upload_to, validators, exclusive, upload_options)
         self.width = width
         self.height = height
 
@@ -268,6 +273,10 @@ def _check_options(type_: FileType) -> None:
         raise InvalidArgumentException(f"on_delete is 'delete' or 'keep', not {type_.on_delete!r}")
     if type_.folder and type_.upload_to:
         raise InvalidArgumentException("a column has a folder or upload_to, not both")
+    if type_.upload_options is not None and isinstance(type_.upload_options.encryption, CustomerKey):
+        raise InvalidArgumentException(
+            "a column has no CustomerKey, as its files are read by its storage: give the upload_options to the storage"
+        )
     for validator in type_.validators:
         if not hasattr(validator, "check"):
             raise InvalidArgumentException(f"a validator has a method `check`, which {validator!r} has not")

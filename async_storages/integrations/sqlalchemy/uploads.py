@@ -21,6 +21,7 @@ from async_storages.integrations.sqlalchemy.types import FileType, UploadTo
 from async_storages.registry import Ref
 from async_storages.sources import ByteSource, open_source
 from async_storages.storage import Storage
+from async_storages.upload_options import UploadOptions
 
 __all__ = ["Assigned", "upload_all"]
 
@@ -181,8 +182,9 @@ def _check_length(file_id: str, type_: FileType) -> None:
 async def _upload(job: _Job) -> StoredFile:
     limits = [limit for each in job.type.validators if (limit := each.max_file_size) is not None]
     options: ContentOptions = {"max_size": min(limits)} if limits else {}
+    said = (job.pending.options or UploadOptions()).over(job.type.upload_options)
     source: Any = job.source
-    async with as_content(replace(job.pending, content=source), job.name, options) as content:
+    async with as_content(replace(job.pending, content=source, options=said), job.name, options) as content:
         for validator in job.type.validators:
             await validator.check(content)
         return await job.storage._save_as(job.key, content)  # noqa: SLF001 - what `save` does, when it is announced

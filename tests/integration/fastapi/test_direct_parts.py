@@ -110,12 +110,59 @@ async def test_a_list_of_parts_that_cannot_be_is_refused(storage):
 
 
 async def test_parts_that_are_too_large_together_make_no_file(storage):
-    async with client_of(storage, validator=FileValidatorImpl(max_file_size=len(FILM))) as (client, _):
+    """Also where an upload was begun under other rules than it is completed under."""
+    async with client_of(storage, validator=FileValidatorImpl()) as (client, uploads):
         upload = await InParts.begin(client)
         await upload.send(1, FILM)
         await upload.send(2, b"x")
+        uploads._validator = FileValidatorImpl(max_file_size=len(FILM))
         assert (await upload.complete()).status_code == 413
         assert not await storage.exists(upload.key)
+
+
+LIMIT = len(FILM) + 1000
+
+
+@pytest.fixture
+async def limited(storage):
+    """A client that may upload no more than `LIMIT` bytes, and an upload that has begun."""
+    async with client_of(storage, validator=FileValidatorImpl(max_file_size=LIMIT)) as (client, _):
+        yield client, await InParts.begin(client)
+
+
+@pytest.mark.parametrize("sent", [b"x" * 999, b"x" * 1001, b""], ids=["less", "more", "nothing"])
+async def test_a_part_has_the_size_that_was_signed(storage, limited, sent):
+    client, upload = limited
+    answer = await client.put(await upload.url_of(1, 1000), content=sent)
+    assert answer.status_code in {400, 403, 413}
+    assert (await upload.ask("GET")).json() == []
+    assert (await client.put(await upload.url_of(1, 1000), content=b"x" * 1000)).is_success
+
+
+@pytest.mark.parametrize(("number", "size"), [(1, LIMIT + 1), (2, 1001), (3, 1), (3, 0)])
+async def test_no_part_is_signed_that_would_make_the_file_too_large(limited, number, size):
+    answer = await limited[1].sign(number, size)
+    assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
+
+
+async def test_a_part_whose_size_is_not_said_is_limited_or_refused(storage, limited):
+    client, upload = limited
+    answer = await upload.sign(1)
+    if storage.scheme == "s3":  # which signs no largest size
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+    else:
+        sent = await client.put(answer.json()["url"], content=b"x" * (LIMIT + 1))
+        assert sent.status_code == 413
+        assert (await upload.ask("GET")).json() == []
+
+
+async def test_parts_of_any_size_can_be_allowed(storage):
+    rules = FileValidatorImpl(max_file_size=LIMIT)
+    async with client_of(storage, validator=rules, unsized_parts=True) as (client, _):
+        upload = await InParts.begin(client)
+        assert (await client.put(await upload.url_of(1), content=FILM + bytes(2000))).is_success
+        etag = (await upload.ask("GET")).json()[0]["ETag"]
+        assert (await upload.complete({1: etag})).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -167,7 +214,7 @@ async def test_a_part_that_comes_after_the_end_does_not_stay(storage):
     """Its URL is still good: S3 refuses it, a folder takes it."""
     async with client_of(storage) as (client, uploads):
         upload = await InParts.begin(client)
-        url = await upload.url_of(1)
+        url = await upload.url_of(1, len(b"late"))
         await upload.ask("DELETE")
         await client.put(url, content=b"late")
         late = await held_by(storage)

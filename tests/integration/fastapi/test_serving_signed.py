@@ -1,9 +1,12 @@
 """The presigned URLs of a folder, served by the application itself: what `test_contract.py` does not ask of all."""
 
+import gzip
+import re
+
 import pytest
 from fastapi import FastAPI
 
-from async_storages import LocalStorage
+from async_storages import LocalStorage, UploadOptions
 from async_storages.integrations.fastapi import StoredFileResponse, register_exception_handlers, signed_downloads
 from tests.support.uvicorn_server import asking
 
@@ -78,3 +81,39 @@ async def test_whatever_was_not_signed_is_refused(storage, client, asked):
     path = asked.format(token=storage.presign("a.txt").partition("?")[2])
     answer = await client.get(client.base_url.copy_with(raw_path=path.encode()))
     assert (answer.status_code, answer.json()["code"]) == (403, "access_denied")
+
+
+# ---- upload options
+
+
+SERVED = UploadOptions(
+    cache_control="public, max-age=86400, immutable",
+    content_disposition="attachment; filename*=UTF-8''%E7%85%A7%E7%89%87.txt",
+    content_encoding="gzip",
+    content_language="de",
+)
+
+
+async def test_a_file_is_served_with_what_it_was_stored_with(storage, client):
+    await storage.upload(gzip.compress(b"content"), "a.txt", content_type="text/plain", options=SERVED)
+    url = storage.presign("a.txt", expires_in=600)
+    answer = await client.get(url)
+    assert answer.content == b"content"
+    said = {name: answer.headers[name] for name in ("Content-Encoding", "Content-Language", "Content-Type")}
+    assert said == {"Content-Encoding": "gzip", "Content-Language": "de", "Content-Type": "text/plain"}
+    named = "attachment; filename=\"__.txt\"; filename*=UTF-8''%E7%85%A7%E7%89%87.txt"
+    assert answer.headers["Content-Disposition"] == named
+    kept = re.fullmatch(r"private, max-age=(\d+)", answer.headers["Cache-Control"])
+    assert 0 < int(kept[1]) <= 600
+    named = await client.get(storage.presign("a.txt", filename="b.txt"))
+    assert named.headers["Content-Disposition"] == 'attachment; filename="b.txt"'
+
+
+async def test_what_a_storage_says_counts_for_its_presigned_uploads(tmp_path, client, storage):
+    storage.upload_options = UploadOptions(cache_control="max-age=60")
+    await storage.upload_presigned(storage.verify_presigned("PUT", "a.txt", _token(storage)), b"content")
+    assert (await storage.info("a.txt")).cache_control == "max-age=60"
+
+
+def _token(storage):
+    return storage.presign("a.txt", method="PUT").partition("token=")[2]

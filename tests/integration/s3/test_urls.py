@@ -168,7 +168,7 @@ async def test_a_url_allows_no_more_than_whoever_signed_it_may_do(s3, s3_server)
 async def test_a_presigned_put_keeps_the_class_of_the_storage(s3):
     storage = await s3(storage_class="STANDARD_IA", default_acl="private")
     url = storage.presign("a.txt", method="PUT")
-    assert (await request("PUT", url, b"without")).status == 403
+    assert (await request("PUT", url, b"put")).status == 403  # what was signed must come with it
     assert (await request("PUT", url, b"put", headers=storage.presigned_headers())).status == 200
     assert await storage.read("a.txt") == b"put"
     assert (await storage.info("a.txt")).storage_class == "STANDARD_IA"

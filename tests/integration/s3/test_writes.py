@@ -182,8 +182,8 @@ async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, monk
     await storage.upload(b"old", "a")
     head = storage._client.head_object
 
-    async def head_and_replace(bucket, key):
-        found = await head(bucket, key)
+    async def head_and_replace(bucket, key, **options):
+        found = await head(bucket, key, **options)
         await storage.upload(b"new", "a")
         return found
 

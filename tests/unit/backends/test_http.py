@@ -123,7 +123,7 @@ async def test_each_loop_has_its_own_session():
             assert await asyncio.to_thread(asyncio.run, fetched(client, server.url)) == b"1"
         assert await fetched(client, server.url) == b"1"
         assert server.connections == 4
-        assert len(client._sessions._kept) <= 2  # its own, and that of the loop that ended last
+        assert len(client._connections._kept) <= 2  # its own, and that of the loop that ended last
 
 
 async def test_a_closed_client_opens_again():
@@ -139,7 +139,7 @@ async def test_a_client_that_is_dropped_closes_its_session():
     async with scripted(lambda asked: reply()) as server:
         client = HttpClient(PATIENT)
         await fetched(client, server.url)
-        session = await client._sessions.get()
+        session = (await client._connections.get()).session
         del client
         gc.collect()
         for _ in range(3):
@@ -220,12 +220,21 @@ ONE_CONNECTION = HttpOptions(max_connections=1, pool_timeout=TIME_OUT)
 
 # ---- options
 
+NOT_ABOVE_0 = {"retries", "reserved_connections"}
+
 
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
-        *(({name: value}, HttpOptions) for name in HttpOptions.__slots__ if name != "retries" for value in (0, -1)),
+        *(
+            ({name: value}, HttpOptions)
+            for name in HttpOptions.__slots__
+            if name not in NOT_ABOVE_0
+            for value in (0, -1)
+        ),
         ({"read_timeout": float("nan")}, HttpOptions),
+        ({"reserved_connections": -1}, HttpOptions),
+        ({"reserved_connections": 64}, HttpOptions),
         ({"attempts": 0}, Retries),
         ({"base": -1}, Retries),
         ({"cap": -0.1}, Retries),

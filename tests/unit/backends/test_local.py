@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from async_storages import (
     OperationNotSupportedException,
     StorageException,
     StorageOperationException,
+    UploadOptions,
 )
 from async_storages.signing import TokenSigner, check_expires_in
 
@@ -508,3 +510,41 @@ async def test_flushing_covers_the_file_its_description_and_its_folders(root, mo
     flushed.clear()
     await LocalStorage(root).upload(b"content", "a/b/d.txt")
     assert flushed == set()
+
+
+# ---- upload options
+
+
+SERVED = {
+    "cache_control": "max-age=60",
+    "content_disposition": "attachment",
+    "content_encoding": "gzip",
+    "content_language": "de",
+    "expires": datetime(2027, 1, 1, tzinfo=UTC),
+}
+
+
+async def test_what_it_can_serve_is_kept_beside_the_file_and_its_copies(tmp_path):
+    async with LocalStorage(tmp_path, upload_options=UploadOptions(cache_control="no-cache")) as storage:
+        await storage.upload(b"x", "a.txt", options=UploadOptions(**SERVED))
+        await storage.set_metadata("a.txt", {"a": "b"})
+        await storage.copy("a.txt", "b.txt")
+        await storage.upload(b"x", "c.txt")
+        for name in ("a.txt", "b.txt"):
+            info = await storage.info(name)
+            assert {field: getattr(info, field) for field in SERVED} == SERVED
+        assert (await storage.info("c.txt")).cache_control == "no-cache"
+        await storage.upload(b"y", "a.txt", options=UploadOptions(cache_control="private"))
+        assert (await storage.info("a.txt")).content_encoding is None
+
+
+@pytest.mark.parametrize(
+    "said", [{"encryption": "AES256"}, {"tags": {}}, {"storage_class": "A"}, {"acl": "a"}], ids=repr
+)
+async def test_what_it_cannot_do_is_named(tmp_path, said):
+    with pytest.raises(OperationNotSupportedException, match=f"LocalStorage cannot do {next(iter(said))}="):
+        LocalStorage(tmp_path, upload_options=UploadOptions(**said))
+    async with LocalStorage(tmp_path) as storage:
+        with pytest.raises(OperationNotSupportedException, match=f"LocalStorage cannot do {next(iter(said))}="):
+            await storage.save(b"x", "a.txt", options=UploadOptions(**said))
+        assert [info async for info in storage.list()] == []

@@ -26,9 +26,13 @@ def test_all_that_is_known_of_a_file():
         storageClass="NEARLINE",
         metadata={"a": "合同"},
         etag="CJ=",
+        cacheControl="no-cache",
+        contentDisposition="attachment",
+        contentEncoding="gzip",
+        contentLanguage="de",
     )
     info = info_of(FILE, found)
-    assert info.model_dump(exclude={"last_modify_time"}) == {
+    assert info.model_dump(exclude={"last_modify_time"}, exclude_none=True) == {
         "file_id": "gs:photos/folder/0123456789abcdef_合同.txt",
         "file_name": "合同.txt",
         "file_size": 5,
@@ -36,6 +40,10 @@ def test_all_that_is_known_of_a_file():
         "metadata": {"a": "合同"},
         "content_type": "text/plain",
         "etag": "5d41402abc4b2a76b9719d911017c592",
+        "cache_control": "no-cache",
+        "content_disposition": "attachment",
+        "content_encoding": "gzip",
+        "content_language": "de",
     }
     assert info.last_modify_time == found.updated
 

@@ -19,7 +19,9 @@ def info(**headers):
 
 
 def test_what_headers_say():
-    found = info(x_amz_storage_class="GLACIER", X_Amz_Meta_Author="Ada")
+    said = {"Cache_Control": "no-cache", "Content_Disposition": "attachment", "Content_Encoding": "gzip"}
+    said |= {"Content_Language": "de", "Expires": "Sun, 22 Nov 2026 01:10:49 GMT"}
+    found = info(x_amz_storage_class="GLACIER", X_Amz_Meta_Author="Ada", **said)
     assert found.model_dump() == {
         "file_id": "s3:photos/a/0123456789abcdef_b.txt",
         "file_name": "b.txt",
@@ -29,6 +31,11 @@ def test_what_headers_say():
         "metadata": {"author": "Ada"},
         "content_type": "a/b",
         "etag": "e",
+        "cache_control": "no-cache",
+        "content_disposition": "attachment",
+        "content_encoding": "gzip",
+        "content_language": "de",
+        "expires": datetime(2026, 11, 22, 1, 10, 49, tzinfo=UTC),
     }
 
 

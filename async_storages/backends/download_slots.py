@@ -1,0 +1,176 @@
+"""A share of the connections for downloads, so that readers who are slow starve nobody.
+
+A download holds a connection for as long as its reader takes. So downloads have most of a pool's connections, and never
+all: uploads, deletes and questions find the rest free. Where more downloads want to go on than there are slots, one
+whose reader stands still gives its connection back, and asks for the rest of the file when the reader comes back.
+"""
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Protocol, Self
+
+from async_storages.errors import StorageClosedException, StorageUnavailableException
+
+__all__ = ["STALLED_AFTER", "DownloadSlots", "Slot"]
+
+STALLED_AFTER = 0.5
+"""Seconds for which a reader takes nothing, after which others may have its connection."""
+
+
+class Closable(Protocol):
+    """An answer, whose connection goes when it is closed."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class Slot:
+    """The right of one download to a connection, until it is released, or others need it more.
+
+    Attributes:
+        was_taken: Whether it was given to another download, while the reader stood still.
+    """
+
+    def __init__(self, slots: "DownloadSlots") -> None:
+        self._slots = slots
+        self._answer: Closable | None = None
+        self._is_left = False
+        self.was_taken = False
+
+    def hold(self, answer: Closable) -> None:
+        """Say which answer is being read."""
+        self._answer = answer
+
+    def wait_for_reader(self, *, can_go_on: bool) -> None:
+        """Say that the reader has to come back, before anything more of the answer is read.
+
+        Args:
+            can_go_on: Whether the rest can be asked for again.
+        """
+        if can_go_on:
+            self._slots.note_waiting(self)
+
+    def reader_is_back(self) -> bool:
+        """Whether the answer can be read on: not if the slot was taken meanwhile."""
+        self._slots.forget(self)
+        return not self.was_taken
+
+    def take_away(self) -> None:
+        """Close the answer, for the slot to be given to another download."""
+        self.was_taken = self._is_left = True
+        if self._answer is not None:
+            self._answer.close()
+
+    def release(self) -> None:
+        """Let another download have it; calling it twice does no harm."""
+        self._slots.forget(self)
+        if not self._is_left:
+            self._is_left = True
+            self._slots.give_back()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class DownloadSlots:
+    """Those of one event loop.
+
+    Args:
+        count: Downloads that may have a connection at once.
+        timeout: Seconds that a download waits for one at the most.
+    """
+
+    def __init__(self, count: int, timeout: float) -> None:
+        self._free = count
+        self._timeout = timeout
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[Slot, float] = {}  # since when; in that order
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def free_one(self) -> Slot | None:
+        """A slot, if there is one at once; None where `take` has to wait, or to refuse."""
+        if not self._free or self._queue or self._is_closed:
+            return None
+        self._free -= 1
+        return Slot(self)
+
+    async def take(self) -> Slot:
+        """A slot, once there is one; those who wait get them in turn.
+
+        Raises:
+            StorageUnavailableException: There was none in time.
+            StorageClosedException: The storage was closed.
+        """
+        if self._is_closed:
+            raise StorageClosedException("the storage was closed meanwhile")
+        if (slot := self.free_one()) is not None:
+            return slot
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        self._look_for_stalled()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.give_back()  # it came at the same moment
+            elif turn in self._queue:
+                self._queue.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise StorageUnavailableException(
+                    "no connection was free in time: all are busy with downloads"
+                ) from None
+            raise
+        return Slot(self)
+
+    def give_back(self) -> None:
+        """Let the next download have a slot."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    def note_waiting(self, slot: Slot) -> None:
+        """Remember whose reader has to come back."""
+        self._waiting[slot] = asyncio.get_running_loop().time()
+        if self._queue and self._timer is None:
+            self._look_for_stalled()
+
+    def forget(self, slot: Slot) -> None:
+        """Its reader has come back, or the download has ended."""
+        self._waiting.pop(slot, None)
+
+    def _look_for_stalled(self) -> None:
+        """Take slots away from readers who stand still, for as many as wait; look again when the next one does."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        while self._queue and self._waiting:
+            slot, since = next(iter(self._waiting.items()))
+            if (left := since + STALLED_AFTER - loop.time()) > 0:
+                self._timer = loop.call_later(left, self._look_for_stalled)
+                return
+            del self._waiting[slot]
+            slot.take_away()
+            self.give_back()
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for turn in self._queue:
+            if not turn.done():
+                turn.set_exception(StorageClosedException("the storage was closed meanwhile"))
+        self._queue.clear()

@@ -1,0 +1,98 @@
+"""Upload options as Google Cloud Storage takes them. Pure.
+
+Specified in the JSON API reference of Cloud Storage: "Objects", insert, rewrite; in that of the XML API: "Headers".
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from async_storages.backends.gcs.answers import StoredObject
+from async_storages.errors import OperationNotSupportedException
+from async_storages.upload_options import KmsEncryption, UploadOptions
+
+__all__ = ["ABLE", "check_encryption", "copied", "copy_parameters", "described", "parameters", "sent_headers"]
+
+ABLE = frozenset(
+    {
+        *("cache_control", "content_disposition", "content_encoding", "content_language"),
+        *("encryption", "storage_class", "acl", "lock_mode", "lock_until"),
+    }
+)
+"""What Cloud Storage has; it knows neither ``Expires`` nor tags."""
+
+_RESOURCE = {
+    "cache_control": "cacheControl",
+    "content_disposition": "contentDisposition",
+    "content_encoding": "contentEncoding",
+    "content_language": "contentLanguage",
+}
+_HEADERS = {
+    "cache_control": "Cache-Control",
+    "content_disposition": "Content-Disposition",
+    "content_encoding": "Content-Encoding",
+    "content_language": "Content-Language",
+}
+_LOCKS = {"GOVERNANCE": "Unlocked", "COMPLIANCE": "Locked"}
+
+
+def check_encryption(options: UploadOptions) -> None:
+    """Refuse encryption of other makers.
+
+    Raises:
+        OperationNotSupportedException: Names what cannot be done.
+    """
+    chosen = options.encryption
+    if chosen is None or chosen == "AES256":  # which it does by itself
+        return
+    if not isinstance(chosen, KmsEncryption) or chosen.key_id is None:
+        raise OperationNotSupportedException(
+            "GCSStorage cannot do this encryption=: it takes 'AES256' and KmsEncryption(key_id=\"projects/…\")"
+        )
+    for name in ("context", "bucket_key"):
+        if getattr(chosen, name) is not None:
+            raise OperationNotSupportedException(f"GCSStorage cannot do KmsEncryption({name}=): leave it out")
+
+
+def described(options: UploadOptions) -> dict[str, Any]:
+    """The fields of a new object's resource."""
+    said = {name: getattr(options, field) for field, name in _RESOURCE.items()}
+    return {**{name: value for name, value in said.items() if value is not None}, **_anew(options)}
+
+
+def _anew(options: UploadOptions) -> dict[str, Any]:
+    """The fields that no object gets from the one that it is copied from."""
+    stored = {} if options.storage_class is None else {"storageClass": options.storage_class}
+    if options.lock_mode is None or options.lock_until is None:
+        return stored
+    until = options.lock_until.isoformat(timespec="milliseconds")
+    return {**stored, "retention": {"mode": _LOCKS[options.lock_mode], "retainUntilTime": until}}
+
+
+def parameters(options: UploadOptions) -> dict[str, str]:
+    """The parameters of a request that makes an object."""
+    said = {"predefinedAcl": options.acl, "kmsKeyName": _key_of(options)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def copied(options: UploadOptions, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The resource of a copy: what describes the object that is copied, and what the options say anew."""
+    return {**kept, **_anew(options)}
+
+
+def copy_parameters(options: UploadOptions, found: StoredObject) -> dict[str, str]:
+    """The parameters of a copy, which is encrypted with the same key unless the options name another."""
+    key = _key_of(options)
+    if options.encryption is None and (used := found.resource.get("kmsKeyName")):
+        key = str(used).partition("/cryptoKeyVersions/")[0]
+    said = {"destinationPredefinedAcl": options.acl, "destinationKmsKeyName": key}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def sent_headers(options: UploadOptions) -> dict[str, str]:
+    """The headers, or fields of a form, with which somebody else uploads."""
+    said = {name: getattr(options, field) for field, name in _HEADERS.items()}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _key_of(options: UploadOptions) -> str | None:
+    return options.encryption.key_id if isinstance(options.encryption, KmsEncryption) else None

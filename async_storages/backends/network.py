@@ -1,0 +1,58 @@
+"""The way to servers: through which proxy, and which certificates are trusted there."""
+
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from async_storages.backends.proxies import Proxies
+from async_storages.backends.tls import Trust
+from async_storages.errors import AccessDeniedException, StorageException, StorageUnavailableException
+
+if TYPE_CHECKING:
+    from async_storages.backends.http import HttpOptions
+
+__all__ = ["Network", "proxy_failure"]
+
+
+class Network:
+    """What aiohttp is told of the way to a URL. The environment is read once, when this is made.
+
+    Args:
+        options: The `proxy`, `ca_bundle` and `verify` in them.
+        ca_variable: Names the trusted certificates in the environment, where the options do not.
+
+    Raises:
+        InvalidArgumentException: A proxy that is none.
+
+    Warns:
+        InsecureConnectionWarning: Certificates are not to be checked.
+    """
+
+    def __init__(self, options: "HttpOptions", ca_variable: str | None = None) -> None:
+        self._proxies = Proxies.of(options.proxy, os.environ)
+        self._trust = Trust(verify=options.verify, ca_bundle=options.ca_bundle, variable=ca_variable)
+        self._is_direct = self._proxies.http is None and self._proxies.https is None
+        self._is_plain = self._is_direct and self._trust.is_default
+
+    async def towards(self, url: str) -> dict[str, Any]:
+        """The arguments ``proxy`` and ``ssl`` of a request.
+
+        Raises:
+            InvalidArgumentException: The trusted certificates cannot be read.
+        """
+        if self._is_plain or (self._is_direct and url.startswith("http:")):
+            return {}
+        proxy = self._proxies.for_url(url)
+        if not url.startswith("https:") and not (proxy or "").startswith("https:"):
+            return {"proxy": proxy}
+        return {"proxy": proxy, "ssl": await self._trust.context()}
+
+
+def proxy_failure(status: int) -> StorageException:
+    """What a proxy's own answer means, instead of that of the server behind it."""
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return AccessDeniedException(
+            'the proxy wants a user and password (407): give proxy="http://user:password@host:port", or set '
+            "HTTPS_PROXY or HTTP_PROXY so"
+        )
+    return StorageUnavailableException(f"the proxy let nothing through ({status})")

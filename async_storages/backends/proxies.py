@@ -1,0 +1,112 @@
+"""Which proxy a request goes through, as users and environments say it. Pure.
+
+There is no specification; this is what curl, requests and botocore agree on.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["Proxies"]
+
+_PORTS = {"http": 80, "https": 443}
+
+_METADATA = ("metadata.google.internal", "metadata.goog", "169.254.0.0/16")
+"""Hosts that only the machine itself reaches: they give it its credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Proxies by the scheme of the URL that is asked for, and what is asked for without one.
+
+    Attributes:
+        http: For ``http:`` URLs; None for none.
+        https: For ``https:`` URLs; None for none.
+        bypassed: Hosts, as in ``NO_PROXY``.
+    """
+
+    http: str | None = field(default=None, repr=False)  # they may hold a password
+    https: str | None = field(default=None, repr=False)
+    bypassed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, proxy: str | None, environment: Mapping[str, str]) -> "Proxies":
+        """Those of an option, or of the environment.
+
+        Args:
+            proxy: ``"http://user:password@proxy.example.com:3128"`` for every request, ``""`` for none whatever the
+                environment says, None for what it says.
+            environment: ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``, each in lower case first, as elsewhere.
+
+        Raises:
+            InvalidArgumentException: One of them is no URL of an HTTP proxy.
+        """
+        if proxy is not None:
+            checked = _checked("proxy", proxy)
+            return cls(checked, checked)
+        # in a CGI script HTTP_PROXY is the client's header "Proxy": https://httpoxy.org
+        of_http = "http_proxy" if "REQUEST_METHOD" in environment else "HTTP_PROXY"
+        names = {"http": of_http, "https": "HTTPS_PROXY"}
+        found = {scheme: _checked(name, _variable(environment, name)) for scheme, name in names.items()}
+        said = re.split(r"[,\s]+", _variable(environment, "NO_PROXY").strip())
+        return cls(**found, bypassed=(*filter(None, said), *_METADATA))
+
+    def for_url(self, url: str) -> str | None:
+        """The proxy for a URL; None if it is asked for directly."""
+        scheme = url.partition(":")[0]
+        proxy = self.https if scheme == "https" else self.http
+        if proxy is None:
+            return None
+        asked = urlsplit(url)
+        return None if any(_covers(entry, asked) for entry in self.bypassed) else proxy
+
+
+def _variable(environment: Mapping[str, str], name: str) -> str:
+    return environment.get(name.lower(), environment.get(name, ""))
+
+
+def _checked(name: str, proxy: str) -> str | None:
+    """The URL of a proxy, with a scheme; it is not repeated in an error, as it may hold a password."""
+    if not proxy:
+        return None
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in _PORTS and bool(parts.hostname) and parts.path in {"", "/"} and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise InvalidArgumentException(
+            f"{name} must be http[s]://[user:password@]host[:port]: no other proxies are known"
+        )
+    return url
+
+
+def _covers(entry: str, asked: SplitResult) -> bool:
+    """Whether an entry of ``NO_PROXY`` names a host: by name, domain, address, network, with a port or without."""
+    host = (asked.hostname or "").rstrip(".").lower()
+    if entry == "*":
+        return True
+    name, port = _split(entry.lower())
+    if port is not None and port != str(asked.port or _PORTS[asked.scheme]):
+        return False
+    if "/" in name:
+        return _is_within(host, name)
+    domain = name.removeprefix("*").removeprefix(".").rstrip(".")
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _split(entry: str) -> tuple[str, str | None]:
+    found = re.fullmatch(r"\[?(.*?)\]?(?::(\d+))?", entry) if entry.count(":") < 2 or "]" in entry else None
+    return (found[1], found[2]) if found else (entry, None)
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False

@@ -1,0 +1,105 @@
+"""300 clients of one application on SeaweedFS, half of them reading at 10 KB/s: how long small requests take then."""
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Iterator
+from statistics import quantiles
+
+import aiohttp
+
+from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
+from benchmarks import Figure
+from benchmarks.load import application
+
+READERS = 150
+CLIENTS = 150
+RATE = 10_000
+"""Bytes that a reader takes in a second."""
+
+LARGE = 20_000_000
+SECONDS = 30
+"""In which each of the others asks once a second."""
+
+GOAL = 3
+"""Times what it takes without the readers."""
+
+PATIENCE = aiohttp.ClientTimeout(total=60)
+
+
+def measure() -> Iterator[Figure]:
+    with seaweedfs_server() as server:
+        found = {readers: asyncio.run(run(server, readers)) for readers in (0, READERS)}
+    for readers, (seconds, failures) in found.items():
+        p50, p99 = percentiles(seconds)
+        yield Figure(
+            f"{CLIENTS} clients, a small file up or down each second, beside {readers} readers of {RATE // 1000} KB/s",
+            f"p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, {failures} of {len(seconds) + failures} failed",
+            "",
+            None,
+        )
+    ratio = percentiles(found[READERS][0])[1] / percentiles(found[0][0])[1]
+    failed = found[READERS][1]
+    yield Figure("their p99, beside the readers to without", f"{ratio:.1f}", f"≤ {GOAL}", ratio <= GOAL and not failed)
+
+
+def percentiles(seconds: list[float]) -> tuple[float, float]:
+    hundredths = quantiles(seconds, n=100, method="inclusive")
+    return hundredths[49], hundredths[98]
+
+
+async def run(server: S3Server, readers: int) -> tuple[list[float], int]:
+    """Seconds that each small request took, and how many failed."""
+    with application("ours", sys.executable, server) as (_process, port):
+        connector = aiohttp.TCPConnector(limit=0)
+        url = f"http://127.0.0.1:{port}"
+        async with aiohttp.ClientSession(url, connector=connector, timeout=PATIENCE) as session:
+            large, small = await stored(session, bytes(LARGE)), await stored(session, b"small" * 200)
+            reading = [asyncio.create_task(read_slowly(port, large)) for _ in range(readers)]
+            try:
+                await asyncio.sleep(3 if readers else 0)  # until all of them hold what they can get
+                outcomes = await asyncio.gather(*(ask(session, small) for _ in range(CLIENTS)))
+            finally:
+                for task in reading:
+                    task.cancel()
+                await asyncio.gather(*reading, return_exceptions=True)
+    seconds = [each for taken, _ in outcomes for each in taken]
+    return seconds, sum(failures for _, failures in outcomes)
+
+
+async def stored(session: aiohttp.ClientSession, content: bytes) -> str:
+    form = aiohttp.FormData()
+    form.add_field("file", content, filename="a.bin", content_type="application/octet-stream")
+    async with session.post("/files/upload", data=form, raise_for_status=True) as answer:
+        return str((await answer.json())["file_id"])
+
+
+async def read_slowly(port: int, key: str) -> None:
+    """Download as a bad connection does: with a small window, and a little at a time."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=8192)
+    try:
+        writer.write(f"GET /files/{key}/download HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        while await reader.read(RATE // 4):  # noqa: ASYNC110 - it is the rate, and nothing is waited for
+            await asyncio.sleep(0.25)
+    finally:
+        writer.close()
+
+
+async def ask(session: aiohttp.ClientSession, key: str) -> tuple[list[float], int]:
+    """Seconds of each request of one client, and how many failed."""
+    taken, failures = [], 0
+    await asyncio.sleep(random.random())
+    for number in range(SECONDS):
+        began = time.perf_counter()
+        try:
+            if number % 2:
+                await stored(session, b"small")
+            else:
+                async with session.get(f"/files/{key}/download", raise_for_status=True) as answer:
+                    await answer.read()
+            taken.append(time.perf_counter() - began)
+        except (aiohttp.ClientError, TimeoutError):
+            failures += 1
+        await asyncio.sleep(max(0.0, began + 1 - time.perf_counter()))
+    return taken, failures
