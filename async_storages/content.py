@@ -221,6 +221,11 @@ class Content:
         """The checksum of the bytes that have passed."""
         return self._checksums[algorithm].digest()
 
+    @property
+    def crc32(self) -> int | None:
+        """The CRC-32 of the content, once all of it has passed; None before."""
+        return int.from_bytes(self.digest("crc32")) if self._is_complete else None
+
     def hexdigest(self, algorithm: str) -> str:
         """The checksum of the bytes that have passed, in lower-case hex."""
         return self.digest(algorithm).hex()

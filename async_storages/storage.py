@@ -426,8 +426,7 @@ class Storage(ABC):
         """`save`, once the key is chosen; it raises FileExistsException if somebody has it."""
         self.options_for(body)
         stored = StoredFile(await self.write(body, key, overwrite=False), self)
-        crc32 = int.from_bytes(body.digest("crc32"))
-        stored.remember(size=body.size, image_size=body.image_size, crc32=crc32, is_new=True)
+        stored.remember(size=body.size, image_size=body.image_size, crc32=body.crc32, is_new=True)
         return stored
 
     async def read(self, name: FileName) -> bytes:

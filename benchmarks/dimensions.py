@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+import struct
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 
 from PIL import Image
 
 from async_storages import LocalStorage, StoredImage, events
+from async_storages.errors import InvalidArgumentException
+from async_storages.images.probe import ImageProbe
 from benchmarks import Figure
 
 
@@ -60,6 +64,39 @@ async def fastest(func) -> float:
     return min(times)
 
 
+_FTYP = b"\0\0\0\x10ftypheic\0\0\0\0"
+HOSTILE = {
+    "PNG of empty chunks": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1" + bytes(9), b"\0\0\0\0tEXt\0\0\0\0"),
+    "JPEG of fill bytes": (b"\xff\xd8\xff\xfe\0\2", b"\xff"),
+    "TIFF of 2,048 fields": (b"II*\0\x08\0\0\0\0\x08", struct.pack("<HHII", 256, 5, 1, 1)),
+    "HEIC of empty boxes": (_FTYP, b"\0\0\0\x08free"),
+    "HEIC of many items": (
+        _FTYP
+        + struct.pack(">I4sI", 0, b"meta", 0)
+        + struct.pack(">I4sIH", 14, b"pitm", 0, 9)
+        + struct.pack(">I4sI4sII", 0, b"iprp", 0, b"ipma", 0, 8000),
+        b"\0\1\1\1",
+    ),
+}
+"""How a header begins, and what follows again and again."""
+
+HOSTILE_GOAL = 5.0  # ms
+
+
+def hostile(start: bytes, again: bytes) -> float:
+    """Milliseconds of CPU time in which a header is given up."""
+    content = start + again * ((4 << 20) // len(again))
+    probe, begun = ImageProbe(), time.thread_time()
+    with suppress(InvalidArgumentException):
+        while (wanted := probe.wanted) is not None:
+            probe.feed(wanted.offset, content[wanted.offset : wanted.offset + wanted.length])
+    return (time.thread_time() - begun) * 1000
+
+
 def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         yield from asyncio.run(_measure(folder))
+    for name, header in HOSTILE.items():
+        spent = min(hostile(*header) for _ in range(9))
+        what = f"a hostile header, {name}: CPU time of the loop"
+        yield Figure(what, f"{spent:.2f} ms", f"≤ {HOSTILE_GOAL:.0f} ms", spent <= HOSTILE_GOAL)

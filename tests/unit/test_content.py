@@ -637,3 +637,11 @@ async def test_pending_content_that_was_begun_is_never_taken_for_the_whole(make)
             await collect(content)
     with pytest.raises(InvalidArgumentException, match="only once"):
         await collect(as_content(pending, None, {}))
+
+
+async def test_the_checksum_is_known_once_all_has_passed():
+    content = Content([b"hel", b"lo"])
+    assert content.crc32 is None
+    async for _chunk in content:
+        pass
+    assert content.crc32 == 0x3610A686

@@ -2,6 +2,7 @@ import asyncio
 import contextvars
 import gc
 import threading
+import time
 
 import pytest
 
@@ -203,3 +204,38 @@ async def test_a_failing_generator_of_items_starts_nothing():
     with pytest.raises(LookupError):
         await map_bounded(started.append, items(), limit=2)
     assert started == []
+
+
+async def test_calls_that_never_wait_let_others_run():
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def work(_item):
+        begun = time.thread_time()
+        while time.thread_time() - begun < 0.001:
+            pass
+
+    running = asyncio.create_task(others())
+    await map_bounded(work, range(100), limit=10)
+    running.cancel()
+    assert turns >= 10
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+async def test_a_cancellation_reaches_those_whose_turn_is_over(limit):
+    async def work(_item):
+        begun = time.thread_time()
+        while time.thread_time() - begun < 0.002:
+            pass
+
+    running = asyncio.create_task(map_bounded(work, range(10_000), limit=limit))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
