@@ -129,5 +129,11 @@ class ObjectWrites:
         return found.get("ETag", "").strip('"') == made.etag
 
     async def _head(self, request: Request, attempts: int | None = None) -> Mapping[str, str]:
-        head = Request(method="HEAD", bucket=request.bucket, key=request.key, headers=WITH_CHECKSUM)
+        head = Request(
+            method="HEAD",
+            bucket=request.bucket,
+            key=request.key,
+            headers=WITH_CHECKSUM,
+            customer_key=request.customer_key,
+        )
         return (await self._wire.exchange(head, attempts=attempts)).headers

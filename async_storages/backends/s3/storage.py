@@ -268,7 +268,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     async def _check_free(self, key: str) -> None:
         with suppress(FileNotFoundException):
-            await self._client.head_object(self._bucket, key, customer_key=self._customer_key)
+            await self._find(key)
             raise FileExistsException("the key is taken")
 
     def _multipart(
@@ -306,7 +306,9 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         if "Content-Length" in found:
             return found
         sized = CIMultiDict(found)
-        sized["Content-Length"] = str(await self._client.object_size(self._bucket, key))
+        sized["Content-Length"] = str(
+            await self._client.object_size(self._bucket, key, customer_key=self._customer_key)
+        )
         return sized
 
     def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
@@ -408,7 +410,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         if self._client.wire.endpoint(self._bucket).is_aws:
             return
         with suppress(FileNotFoundException):
-            if objects.is_unchanged(await self._client.head_object(self._bucket, key), found):
+            if objects.is_unchanged(await self._find(key), found):
                 return
         raise FileChanged("the file was replaced or removed while it was copied")
 
