@@ -44,8 +44,6 @@ class OtherServer(S3Contract):
         if name in self.differences:
             is_race = name == "test_write_two_at_once_without_overwriting"
             request.applymarker(pytest.mark.xfail(reason=self.differences[name], strict=not is_race))
-        elif name == "test_read_empty_file":
-            request.applymarker(pytest.mark.xfail(reason="206 for the suffix of an empty object", strict=False))
 
 
 class TestMoto(OtherServer):

@@ -28,7 +28,7 @@ def refusal():
 
 
 def storage_at(url, **options):
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "checksums": "required"}
     return S3Storage("photos", endpoint_url=url, **keys, options=FAST, **options)
 
 
