@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.browser import site
+from tests.support.direct import held_by
 
 DOCS = Path(__file__).parents[2] / "docs" / "fastapi.md"
 
@@ -55,7 +56,7 @@ async def test_a_large_file_arrives_as_it_is(page, make_storage, film, method):
 
         assert file.filename == film.name
         assert await digest_of(file) == hashlib.sha256(film.read_bytes()).digest()
-        assert [info.file_id async for info in storage.list()] == [file.file_id]
+        assert await held_by(storage) == [file.file_id]
 
 
 async def test_the_page_of_the_docs(page, make_storage, tmp_path):
@@ -66,9 +67,10 @@ async def test_the_page_of_the_docs(page, make_storage, tmp_path):
         await page.set_input_files("input", small)
         route = code.replace('"/photos"', '"/films"')
         await page.evaluate(f"async () => {{ const input = document.querySelector('input')\n{route} }}")
-        [info] = [info async for info in storage.list()]
-        assert (info.file_name, await storage.read(info.file_id)) == (small.name, small.read_bytes())
-        assert "pending/" not in info.file_id  # it was attached
+        [file_id] = await held_by(storage)
+        file = storage.file(file_id)
+        assert (file.filename, await file.read()) == (small.name, small.read_bytes())
+        assert "pending/" not in file_id  # it was attached
 
 
 @pytest.mark.parametrize("make_storage", ["s3"], indirect=True)
@@ -79,4 +81,4 @@ async def test_a_page_that_the_bucket_does_not_let_in_sends_nothing(page, make_s
         await page.set_input_files("input", small)
         with pytest.raises(Exception, match="Failed to fetch"):
             await page.evaluate(UPLOAD, "PUT")
-        assert [info.file_id async for info in storage.list()] == []
+        assert await held_by(storage) == []

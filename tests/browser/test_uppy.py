@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Response
 
 from async_storages.integrations.fastapi import DirectUploads, direct_router
 from tests.support.browser import site
+from tests.support.direct import held_by
 from tests.support.s3 import open_uploads
 
 PLUGINS = {"6.3.1": "companionEndpoint", "4.3.2": "endpoint"}
@@ -110,7 +111,7 @@ async def test_uppy_calls_every_endpoint_and_leaves_what_it_should(page, make_st
             await page.evaluate("([option, sizes]) => giveUp(option, sizes)", [option, {"film.bin": 12_000_000}])
 
     async with storage:
-        assert sorted([info.file_id async for info in storage.list()]) == sorted(attached)
+        assert await held_by(storage) == sorted(attached)
     assert storage.scheme != "s3" or await open_uploads(storage) == []
     assert called == endpoints_of(storage)
 
