@@ -163,6 +163,8 @@ class ReplyParser:
             ProtocolError: It is no reply, or more than one.
         """
         body = self._take_header(data) if self.length is None else data
+        if self._status:
+            return b""  # nothing belongs to a refusal, whatever length it tells
         if self.length is not None:
             self.received += len(body)
             if self.received > self.length:
@@ -175,14 +177,12 @@ class ReplyParser:
         if len(self._header) == HEADER.size:
             length, command, self._status = HEADER.unpack(self._header)
             self._check(length, command)
-            self.length = length
+            self.length = 0 if self._status else length
         return data[missing:]
 
     def _check(self, length: int, command: int) -> None:
         if command != _REPLY:
             raise ProtocolError(f"what came is no reply of FastDFS (command {command})")
-        if self._status and length:
-            raise ProtocolError(f"a refusal (status {self._status}) came with a body of {length} bytes")
         if not self._status and self._lengths is not None and length not in self._lengths:
             raise ProtocolError(f"a reply of {length} bytes is not the answer to this request")
 
