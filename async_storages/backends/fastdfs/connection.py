@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Self, cast
 
 from async_storages.backends.fastdfs.protocol import ReplyParser, Request, Server, quit_connection
-from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError
+from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, TimedOutException
 from async_storages.errors import StorageClosedException, StorageException, StorageUnavailableException
 
 __all__ = ["Connection"]
@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
                     lambda: cls(server, network_timeout), server.host, server.port
                 )
         except TimeoutError as error:
-            raise StorageUnavailableException(f"{server}: no connection within {connect_timeout} s") from error
+            raise TimedOutException(f"{server}: no connection within {connect_timeout} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: no such host is possible
             raise StorageUnavailableException(f"{server}: {_reason_of(error)}") from error
         return connection
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._check_time)
         else:
-            self._fail(StorageUnavailableException(f"{self._server}: nothing moved for {self._timeout} s"))
+            self._fail(TimedOutException(f"{self._server}: nothing moved for {self._timeout} s"))
 
     # ---- ending
 

@@ -86,7 +86,8 @@ class FileInfo:
     Attributes:
         size: Bytes.
         created_at: Seconds since 1970.
-        crc32: Of the content; 0 for appenders and slaves of which none was computed.
+        crc32: Of the content, as the server computes it: before 6.0 that is not zlib's; of a slave before 6.15 it is
+            its master's.
         source: The address of the server that it was uploaded to.
     """
 
@@ -118,6 +119,8 @@ class StorageInfo:
         version: Of FastDFS.
         total_mb: Space in all.
         free_mb: Space that is free.
+        reserved_mb: Space of that which uploads must leave; 0 where the server does not tell, before 6.13.1.
+        is_member: Whether it still belongs to the group, be it up or down.
     """
 
     id: str
@@ -126,6 +129,8 @@ class StorageInfo:
     version: str
     total_mb: int
     free_mb: int
+    reserved_mb: int = 0
+    is_member: bool = True
 
 
 class ReplyParser:
@@ -310,6 +315,7 @@ def _text(field: bytes) -> str:
 
 _GROUP_RECORD_SIZES = (113, 105)  # from 6.13.1 on, which added reserved_mb; before
 _ACTIVE = 7  # FDFS_STORAGE_STATUS_ACTIVE
+_GONE = {3, 4}  # …_IP_CHANGED, …_DELETED
 
 
 class _StorageLayout(NamedTuple):
@@ -369,6 +375,8 @@ def _storage_info(record: bytes, layout: _StorageLayout) -> StorageInfo:
         version=_text(record[version_at:numbers_at]),
         total_mb=numbers[2],
         free_mb=numbers[3],
+        reserved_mb=numbers[4] if layout.has_reserved else 0,
+        is_member=record[0] not in _GONE,
     )
 
 
