@@ -50,6 +50,34 @@ class TestFastDFSStorage(FastDFSContract):
             yield storage
 
 
+class TestFastDFSStorageOfTheOldestVersion(FastDFSContract):
+    """Whose ids hold another checksum, and which takes no ranges beyond the end."""
+
+    @pytest.fixture(autouse=True)
+    async def _server(self):
+        async with FastDFSServer(version="5.11") as self.server:
+            yield
+
+    @pytest.fixture
+    async def storage(self, _server):
+        async with served(self.server) as storage:
+            yield storage
+
+
+class TestFastDFSStorageOfASilentVersion(FastDFSContract):
+    """Which says nothing more on a connection after status 22, and has addresses of 45 bytes."""
+
+    @pytest.fixture(autouse=True)
+    async def _server(self):
+        async with FastDFSServer(version="6.12.2") as self.server:
+            yield
+
+    @pytest.fixture
+    async def storage(self, _server):
+        async with served(self.server) as storage:
+            yield storage
+
+
 class TestFastDFSStorageInTrouble(FastDFSContract):
     """The answer to every fourth request breaks off, except to uploads, which are not sent twice."""
 
