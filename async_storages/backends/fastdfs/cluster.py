@@ -1,7 +1,7 @@
 """A client of FastDFS: uploads, downloads, appenders, slaves and metadata, by the ids that FastDFS gives."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Literal, Self
 
 from async_storages.backends.fastdfs import protocol
@@ -23,7 +23,12 @@ from async_storages.backends.fastdfs.statuses import ENOENT, Refusal
 from async_storages.backends.fastdfs.trackers import address_mapping, parse_servers
 from async_storages.backends.fastdfs.writing import Writing
 from async_storages.content import Content
-from async_storages.errors import FileNotFoundException, InvalidArgumentException, RouteNotSupportedException
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    RouteNotSupportedException,
+    StorageException,
+)
 from async_storages.sources import CHUNK_SIZE, Source
 
 __all__ = ["FastDFSCluster"]
@@ -207,7 +212,8 @@ class FastDFSCluster:
             return
         if metadata := parse_metadata(raw):
             await self._writing.write(new, protocol.set_metadata(new, metadata, mode="replace"))
-        await self._writing.write(left, protocol.delete(left), is_done_by_missing=True)
+        with suppress(StorageException):  # the file has all that is its own; what may be left is small
+            await self._writing.write(left, protocol.delete(left), is_done_by_missing=True)
 
     async def delete(self, file_id: str) -> None:
         """Remove a file and its metadata.
@@ -233,7 +239,7 @@ class FastDFSCluster:
 
     # ---- asking
 
-    async def download(
+    def download(
         self, file_id: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it.
@@ -253,9 +259,7 @@ class FastDFSCluster:
             ChecksumMismatchException: What came is not what was stored.
             StorageUnavailableException: FastDFS cannot be reached, or the download broke off too often.
         """
-        async with aclosing(self._reading.download(file_id, offset, length, chunk_size)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        return self._reading.download(file_id, offset, length, chunk_size)
 
     async def info(self, file_id: str) -> FileInfo:
         """Size, time and checksum, from a server that has the file.

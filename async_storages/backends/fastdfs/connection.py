@@ -129,7 +129,8 @@ class Connection(asyncio.Protocol):
                 return  # `receive` tells why
             self._write(head + chunk)
             head = b""
-            await asyncio.sleep(0)
+            if self._unsent:
+                await asyncio.sleep(0)
             while not self._may_write and self._error is None and parser.length is None:
                 await self._wait()
         if head:

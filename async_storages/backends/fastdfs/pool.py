@@ -171,28 +171,31 @@ class _Pool:
 
     async def _ask_whether_alive(self) -> None:
         """Ask a server that did not answer the last time, on a new connection that is kept if it does."""
-        is_alive = False
+        is_alive: bool | None = None
         self._silence.begin_asking()
         try:
-            connection = await self._opened()
-            try:
-                async with asyncio.timeout(self._options.connect_timeout):
-                    await connection.ask(active_test())
-                is_alive = True
-            except TimeoutError as error:
-                waited = self._options.connect_timeout
-                raise StorageUnavailableException(
-                    f"{self._server}: still silent, {waited} s after it was asked"
-                ) from error
-            except Refusal as refusal:
-                raise refusal.error() from None
-            finally:
-                if is_alive and connection.is_reusable and not self.is_closed:
-                    self.idle.append(connection)
-                else:
-                    self._drop(connection)
+            self.idle.append(await self._answering())
+            is_alive = True
+        except (StorageException, Refusal):
+            is_alive = False
+            raise
         finally:
             self._silence.end_asking(asyncio.get_running_loop().time(), is_alive=is_alive)
+
+    async def _answering(self) -> Connection:
+        """A new connection on which the server has answered."""
+        connection = await self._opened()
+        waited = self._options.connect_timeout
+        try:
+            async with asyncio.timeout(waited):
+                await connection.ask(active_test())
+        except TimeoutError as error:
+            self._drop(connection)
+            raise StorageUnavailableException(f"{self._server}: still silent, {waited} s after it was asked") from error
+        except BaseException:
+            self._drop(connection)
+            raise
+        return connection
 
     async def _wait_for_slot(self) -> None:
         try:

@@ -37,12 +37,12 @@ class Silence:
         """One asks it whether it is alive: the others pass it over meanwhile."""
         self._is_being_asked = True
 
-    def end_asking(self, now: float, *, is_alive: bool) -> None:
-        """The answer has come, or not in time."""
+    def end_asking(self, now: float, *, is_alive: bool | None) -> None:
+        """The answer has come, or not in time; None if whoever asked was cancelled."""
         self._is_being_asked = False
         if is_alive:
             self._silent_at = None
-        else:
+        elif is_alive is not None:
             self._until = now + self._passed_over_for
 
     def heard(self, now: float) -> None:

@@ -72,6 +72,20 @@ async def test_it_is_asked_again_after_a_while_by_one_only(server):
         await asyncio.gather(*(ask(pools, tracker) for _ in range(10)))
 
 
+async def test_who_is_cancelled_while_asking_leaves_no_verdict(server):
+    frozen = server.inject(Fault(stall=True), times=None)
+    tracker = address_of(server.tracker)
+    async with Pools(OPTIONS) as pools:
+        await seconds(ask(pools, tracker))
+        task = asyncio.ensure_future(ask(pools, tracker))
+        await frozen.wait_fired(2)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        frozen.release()
+        await ask(pools, tracker)
+
+
 async def test_a_server_that_answers_others_is_not_passed_over(server):
     stalled = server.inject(Fault(stall=True), protocol.Command.QUERY_FETCH, times=None)
     tracker = address_of(server.tracker)

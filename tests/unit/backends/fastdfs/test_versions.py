@@ -228,6 +228,14 @@ async def test_the_new_id_is_told_where_the_metadata_is_lost():
         assert failed.value.__notes__ == [f"{file_id} is now {new}; its metadata may still be at {file_id}-m"]
 
 
+async def test_metadata_that_cannot_be_removed_is_left():
+    async with FastDFSServer() as server, fastdfs_cluster(server) as client:
+        file_id = await client.upload(CONTENT, "bin", appender=True, metadata=METADATA)
+        refused = server.inject(Fault(status=22), Command.DELETE)
+        assert await client.get_metadata(await client.regenerate(file_id)) == METADATA
+        assert refused.fired == 1
+
+
 # ---- metadata
 
 
