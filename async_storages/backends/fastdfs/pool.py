@@ -149,7 +149,8 @@ class _Pool:
 
     async def take(self) -> Connection:
         """One that was used last, if it is still alive, else a new one; give it back."""
-        self._refuse_if_silent()
+        if self._silence.is_suspected:
+            self._refuse_if_silent()
         if self._slots.locked():
             await self._wait_for_slot()
         else:

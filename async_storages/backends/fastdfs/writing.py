@@ -68,8 +68,12 @@ class Writing:
 
                 async def attempt(avoiding: set[Server]) -> tuple[Server, Name]:
                     server, request = await place(body.size, avoiding)
-                    async with self._judging(master, server):
+                    try:
                         return server, await self._send(server, request, body, sending, avoiding)
+                    except FileNotFoundException:
+                        if master is not None:
+                            await self._require_missing(master, server)
+                        raise
 
                 server, name = await self._calls.retrying(attempt, lambda: sending.may_begin_again(body))
                 await self._verify(str(name), owned, sending)
@@ -139,8 +143,11 @@ class Writing:
 
             async def attempt(avoiding: set[Server]) -> None:
                 server = await self._calls.trackers.writer_of(name)
-                async with self._judging(name, server):
+                try:
                     await self._send(server, request(body.size), body, sending, avoiding)
+                except FileNotFoundException:
+                    await self._require_missing(name, server)
+                    raise
 
             await self._calls.retrying(attempt, lambda: sending.may_begin_again(body))
 
@@ -176,17 +183,8 @@ class Writing:
 
         return await self._calls.retrying(attempt, lambda: is_repeatable or not asked)
 
-    @asynccontextmanager
-    async def _judging(self, name: Name | None, server: Server) -> AsyncIterator[None]:
-        """Whether a file that this server has not got is missing: StorageUnavailableException if nobody can tell."""
-        try:
-            yield
-        except FileNotFoundException:
-            if name is not None:
-                await self._require_missing(name, server)
-            raise
-
     async def _require_missing(self, name: Name, server: Server) -> None:
+        """Ask whether a file that this server has not got is missing; if nobody knows, that is unavailable."""
         for other in await self._directory.others(name, server):
             with suppress(FileNotFoundException):
                 await self._calls.ask(other, protocol.query_file_info(name), set())
@@ -203,15 +201,15 @@ class Writing:
                 return await connection.ask(request, chunks)
 
         # the connection is let go first: it must not go on sending while the chunks are being closed
-        async with aclosing(_observed(body.chunks(), sending.old_crc32)) as chunks:
+        sent = body.chunks()
+        async with aclosing(sent if sending.old_crc32 is None else _observed(sent, sending.old_crc32)) as chunks:
             return await self._calls.use(server, send, avoiding)
 
 
-async def _observed(chunks: AsyncGenerator[bytes], crc32: OldCrc32 | None) -> AsyncGenerator[bytes]:
+async def _observed(chunks: AsyncGenerator[bytes], crc32: OldCrc32) -> AsyncGenerator[bytes]:
     async with aclosing(chunks):
         async for chunk in chunks:
-            if crc32 is not None:
-                crc32.update(chunk)
+            crc32.update(chunk)
             yield chunk
 
 
