@@ -43,6 +43,7 @@ class Directory:
     def __init__(self, trackers: Trackers) -> None:
         self._trackers = trackers
         self._listings: dict[str, _Listing] = {}
+        self._unknown_until: dict[str, float] = {}
 
     async def others(self, name: Name, asked: Server) -> list[Server]:
         """The servers that are to be asked, too, after one has said that it has no such file.
@@ -78,9 +79,13 @@ class Directory:
         Raises:
             StorageOperationException: By what a tracker said in the last seconds there is not so much space.
         """
+        now = asyncio.get_running_loop().time()
+        if now < self._unknown_until.get(group, 0.0) <= now + _FRESH:
+            return
         try:
             listing = await self._listing(group)
         except StorageException:  # nobody knows: the upload itself will show
+            self._unknown_until[group] = now + _FRESH
             return
         storage = next((one for one in listing.storages if one.server == server), None)
         if storage is None:

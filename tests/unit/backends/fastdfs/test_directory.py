@@ -58,8 +58,10 @@ async def test_it_is_asked_once_in_a_while(server, client):
 
 @pytest.mark.parametrize("fault", [Fault(status=22), Fault(status=2), Fault(body=b"?"), Fault(cut=5)])
 async def test_where_nobody_tells_the_upload_shows(server, client, fault):
-    server.inject(fault, Command.LIST_STORAGES, times=None)
-    assert await client.upload(b"x")
+    asked = server.inject(fault, Command.LIST_STORAGES, times=None)
+    for _ in range(3):
+        assert await client.upload(b"x")
+    assert asked.fired == 1
     server.set_free(0)
     with pytest.raises(StorageOperationException, match="no space is left on the storage server"):
         await client.upload(b"x")
