@@ -121,6 +121,8 @@ class StorageInfo:
         free_mb: Space that is free.
         reserved_mb: Space of that which uploads must leave; 0 where the server does not tell, before 6.13.1.
         is_member: Whether it still belongs to the group, be it up or down.
+        upload_count: Files that it took in, as it last reported, slaves and appenders too.
+        delete_count: Files that it deleted.
     """
 
     id: str
@@ -131,6 +133,8 @@ class StorageInfo:
     free_mb: int
     reserved_mb: int = 0
     is_member: bool = True
+    upload_count: int = 0
+    delete_count: int = 0
 
 
 class ReplyParser:
@@ -315,6 +319,7 @@ def _text(field: bytes) -> str:
 
 _GROUP_RECORD_SIZES = (113, 105)  # from 6.13.1 on, which added reserved_mb; before
 _ACTIVE = 7  # FDFS_STORAGE_STATUS_ACTIVE
+_UPLOADS, _DELETES = 1, 11  # success_upload_count, success_delete_count, among all that are counted
 _GONE = {3, 4}  # …_IP_CHANGED, …_DELETED
 
 
@@ -368,6 +373,9 @@ def _storage_info(record: bytes, layout: _StorageLayout) -> StorageInfo:
     numbers_at = version_at + layout.version_size
     # join time, up time, total, free, [reserved,] priority, paths, folders, current path, port
     numbers = struct.unpack_from(">10Q", record, numbers_at)
+    # the port follows, in old records also that of HTTP; then three counts of connections, of 4 bytes
+    counters_at = numbers_at + 8 * (9 + layout.has_reserved + layout.has_domain) + 12
+    counters = struct.unpack_from(">12Q", record, counters_at)
     return StorageInfo(
         id=_text(record[layout.id_at : ip_at]),
         server=Server(_text(record[ip_at : ip_at + layout.ip_size]), numbers[9 if layout.has_reserved else 8]),
@@ -377,6 +385,8 @@ def _storage_info(record: bytes, layout: _StorageLayout) -> StorageInfo:
         free_mb=numbers[3],
         reserved_mb=numbers[4] if layout.has_reserved else 0,
         is_member=record[0] not in _GONE,
+        upload_count=counters[_UPLOADS],
+        delete_count=counters[_DELETES],
     )
 
 

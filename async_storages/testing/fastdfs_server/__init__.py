@@ -147,6 +147,7 @@ class FastDFSServer:
         self._faults = Faults()
         self._advertised: dict[str, str] = {}
         self._inactive: set[str] = set()
+        self._commands: dict[str, StorageCommands] = {}
         self._replications: list[Replication] = []
         self._ports: dict[str, Port] = {}
         self._temporary = ExitStack()
@@ -291,7 +292,9 @@ class FastDFSServer:
         groups: dict[str, Group] = {}
         for name in self._groups:
             sources = await self._start_group(name, ids)
-            groups[name] = Group(name, list(sources.values()), paths, self._by_source(sources), self._is_up, self._mb)
+            groups[name] = Group(
+                name, list(sources.values()), paths, self._by_source(sources), self._is_up, self._mb, self._counted
+            )
         self.storages = tuple(StorageAddress(name, at) for name, group in groups.items() for at in group.storages)
         self.trackers = tuple(self._start_tracker(groups) for _ in range(trackers))
 
@@ -338,7 +341,7 @@ class FastDFSServer:
             group, disk, source, by_id, self._address_size + 1, free=lambda: self._free, note=note
         )
         version = self._behaviour
-        by_id[number] = self._listen(
+        by_id[number] = address = self._listen(
             Port(
                 commands.handlers,
                 self._faults,
@@ -350,7 +353,8 @@ class FastDFSServer:
                 runs_on_after={errno.ENOSPC} if version.runs_on_after_28 else (),
             )
         )
-        return by_id[number]
+        self._commands[address] = commands
+        return address
 
     def _by_source(self, by_id: Mapping[int, str]) -> dict[bytes, str]:
         """The addresses by what ids say of their servers; where all have the same files, the source does not matter."""
@@ -375,6 +379,10 @@ class FastDFSServer:
 
     def _is_listening(self, address: str) -> bool:
         return self._ports[address].is_listening
+
+    def _counted(self, address: str) -> tuple[int, int]:
+        commands = self._commands[address]
+        return commands.uploads, commands.deletes
 
     def _mb(self) -> int:
         return self._free >> 20

@@ -40,6 +40,10 @@ class StorageCommands:
         address_size: Bytes of an address in the answer to a question for a file.
         free: Gives the bytes that are free.
         note: Takes down what is to be copied to replicas.
+
+    Attributes:
+        uploads: How many files it has taken in.
+        deletes: How many it has deleted.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class StorageCommands:
         self._addresses = addresses
         self._address_size = address_size
         self._next_path = 0
+        self.uploads = 0
+        self.deletes = 0
         self._free = free
         self._note = note
 
@@ -93,6 +99,7 @@ class StorageCommands:
                 lambda: self._disk.store(spool, self._source, extension, path, appender=appender)
             )
         self._note(Change.CONTENT, name)
+        self.uploads += 1
         return self._named(name)
 
     async def _upload_slave(self, request: Request) -> bytes:
@@ -107,12 +114,14 @@ class StorageCommands:
         async with self._received(request) as spool:
             await self._on_disk(lambda: self._disk.store_slave(spool, slave))
         self._note(Change.CONTENT, slave)
+        self.uploads += 1
         return self._named(slave)
 
     async def _delete(self, request: Request) -> bytes:
         name = self._full(await request.rest())
         await self._on_disk(lambda: self._disk.remove(name))
         self._note(Change.REMOVAL, name)
+        self.deletes += 1
         return b""
 
     async def _set_metadata(self, request: Request) -> bytes:

@@ -38,6 +38,7 @@ class Group:
         sources: The addresses of its storage servers by what ids say of them.
         is_up: Whether the server at an address counts as active.
         free_mb: Gives the megabytes that each has free.
+        counted: Gives how many files the server at an address has taken in, and deleted.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Group:
     sources: Mapping[bytes, str]
     is_up: Callable[[str], bool]
     free_mb: Callable[[], int]
+    counted: Callable[[str], tuple[int, int]]
     turn: "count[int]" = field(default_factory=count)
 
 
@@ -130,7 +132,8 @@ class TrackerCommands:
             return b""
         status = _ACTIVE if group.is_up(address) else _OFFLINE
         size = self._version.storage_record[self._address_size > _IPV4]
-        return _storage_record(size, status, (host, port), self._version.name, group).ljust(size, b"\0")
+        record = _storage_record(size, status, (host, port), self._version.name, group)
+        return (record + _counters(*group.counted(address))).ljust(size, b"\0")
 
     def _group(self, raw: bytes) -> Group:
         try:
@@ -174,6 +177,12 @@ def _group_stat(group: Group, size: int) -> bytes:
     return padded(group.name, 17) + struct.pack(f">{len(numbers)}Q", *numbers)
 
 
+def _counters(uploads: int, deletes: int) -> bytes:
+    """Three counts of connections; then pairs of all and of those done: uploads come first, deletes sixth."""
+    pairs = (uploads, uploads, *(0,) * 8, deletes, deletes)
+    return bytes(12) + struct.pack(">12Q", *pairs)
+
+
 def _storage_record(size: int, status: int, server: tuple[str, int], version: str, group: Group) -> bytes:
     """The beginning of a storage server's record, in the layout of that size."""
     host, port = server
@@ -181,6 +190,7 @@ def _storage_record(size: int, status: int, server: tuple[str, int], version: st
     head = bytes([status]) if has_domain else bytes([status, 0])
     domain = bytes(128) if has_domain else b""
     numbers = (0, 0, _MEGABYTES, group.free_mb(), *((0,) if has_reserved else ()), 10, group.paths, 256, 0, port)
+    numbers += (8888,) if has_domain else ()
     texts = (padded(host, 16)[:16], padded(host, ip_size), domain, bytes(16), padded(version, version_size))
     return head + b"".join(texts) + struct.pack(f">{len(numbers)}Q", *numbers)
 

@@ -547,8 +547,10 @@ def test_storage_servers(size, layout, count):
     head, address, domain, version, numbers = layout
     texts = [(b"100001", 16), (IPV4.encode(), address), (b"a.example", domain), (b"source", 16), (b"6.16", version)]
     fields = b"".join(text.ljust(length, b"\0") for text, length in texts if length)
-    record = b"\7".ljust(head, b"\0") + fields + u64(*numbers)
-    expected = StorageInfo("100001", Server(IPV4, 23000), True, "6.16", 900, 100, 50 if size in {487, 517} else 0)
+    record = b"\7".ljust(head, b"\0") + fields + u64(*numbers) + bytes(12) + u64(5, 4, *(0,) * 8, 3, 2)
+    expected = StorageInfo(
+        "100001", Server(IPV4, 23000), True, "6.16", 900, 100, 50 if size in {487, 517} else 0, True, 4, 2
+    )
     assert parse(protocol.list_storages("group1"), reply(record.ljust(size, b"\1") * count)) == [expected] * count
 
 
