@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST = -m pytest $(if $(ARGS),$(ARGS),-n 3)
 PYTHON_WORKS = $(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3, 12)' 2>/dev/null
 
-.PHONY: help setup demo api test faults model lint bench docs lowest clean
+.PHONY: help setup demo api test faults model kill lint bench docs lowest clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -30,6 +30,9 @@ faults: $(VENV)/.stamp ## Kill processes hundreds of times, and count files lost
 
 model: $(VENV)/.stamp ## Run thousands of random programs of sessions, and print those that lose or leave a file (ARGS="--programs 10000 --jobs 2")
 	$(BIN)/python -m tests.model $(ARGS)
+
+kill: $(VENV)/.stamp ## Kill one of two FastDFS servers under load, again and again (SECONDS=60)
+	FASTDFS_KILL_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s -p no:xdist tests/integration/fastdfs/test_killed_servers.py
 
 lint: $(VENV)/.stamp-lint ## Check style and types
 	$(BIN)/ruff check

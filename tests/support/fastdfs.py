@@ -38,7 +38,7 @@ def fastdfs_cluster(server, **options):
 
 async def opened_by(client):
     """How many connections of the running loop are open, and how many of them are idle."""
-    pools = await client._pools.get()
+    pools = await client._calls.pools.get()
     return sum(len(pool.open) for pool in pools._pools.values()), pools.idle_connections()
 
 

@@ -17,6 +17,8 @@ EVERYTHING = GOOD | {
     "url_base": "https://files.example.com",
     "secret_key": SECRET,
     "token_ttl": 900,
+    "link_filename": "attname",
+    "address_map": {"172.17.0.2": "fastdfs.example.com"},
 }
 
 
@@ -29,6 +31,8 @@ def test_the_defaults():
         "url_base": None,
         "secret_key": None,
         "token_ttl": None,
+        "link_filename": "filename",
+        "address_map": {},
     }
 
 
@@ -51,6 +55,8 @@ WRONG = {
     "url_base": [1, [SECRET]],
     "secret_key": ["", 1, [SECRET], {SECRET: SECRET}],
     "token_ttl": [0, -1, 1.5, SECRET],
+    "link_filename": ["", SECRET, None],
+    "address_map": [None, SECRET, [SECRET], {"10.0.0.1": 1}],
     "trackers": [SECRET],
 }
 

@@ -1,15 +1,14 @@
 """A client of FastDFS: uploads, downloads, appenders, slaves and metadata, by the ids that FastDFS gives."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from itertools import count
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing, suppress
 from typing import Literal, Self
 
-from async_storages.backends.cleanup import clean_up, settled_if_cancelled
 from async_storages.backends.fastdfs import protocol
-from async_storages.backends.fastdfs.connection import Connection
-from async_storages.backends.fastdfs.download import Download
-from async_storages.backends.fastdfs.pool import FastDFSOptions, Pools
+from async_storages.backends.fastdfs.calls import Calls
+from async_storages.backends.fastdfs.checksums import OldChecksums
+from async_storages.backends.fastdfs.directory import Directory
+from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import (
     FileInfo,
     GroupInfo,
@@ -18,19 +17,18 @@ from async_storages.backends.fastdfs.protocol import (
     Server,
     StorageInfo,
 )
-from async_storages.backends.fastdfs.spool import Measured, measured
-from async_storages.backends.fastdfs.statuses import EINVAL, ENOENT, Refusal
-from async_storages.backends.fastdfs.trackers import Trackers, parse_servers
-from async_storages.backends.per_loop import PerLoop
+from async_storages.backends.fastdfs.reading import Reading
+from async_storages.backends.fastdfs.replies import parse_metadata
+from async_storages.backends.fastdfs.statuses import ENOENT, Refusal
+from async_storages.backends.fastdfs.trackers import address_mapping, parse_servers
+from async_storages.backends.fastdfs.writing import Writing
 from async_storages.content import Content
 from async_storages.errors import (
-    ChecksumMismatchException,
     FileNotFoundException,
     InvalidArgumentException,
     RouteNotSupportedException,
-    StorageUnavailableException,
+    StorageException,
 )
-from async_storages.fastdfs_ids import FastDFSDetails
 from async_storages.sources import CHUNK_SIZE, Source
 
 __all__ = ["FastDFSCluster"]
@@ -47,6 +45,8 @@ class FastDFSCluster:
         group: The group to upload to; None leaves the choice to the trackers.
         store_path_index: The disk to upload to, 0 to 254; -1 leaves the choice to them.
         options: Time-outs, pools and retries.
+        address_map: The addresses at which this machine reaches servers that trackers name otherwise, as behind NAT or
+            in Docker: ``host:port``, or ``host`` for all its ports, by the same of the other one.
 
     Raises:
         InvalidArgumentException: An option that cannot be right.
@@ -64,6 +64,7 @@ class FastDFSCluster:
         group: str | None = None,
         store_path_index: int = -1,
         options: FastDFSOptions | None = None,
+        address_map: Mapping[str, str] | None = None,
     ) -> None:
         if not -1 <= store_path_index < protocol.ANY_PATH:
             raise InvalidArgumentException(f"store_path_index is -1 to 254, not {store_path_index!r}")
@@ -73,12 +74,15 @@ class FastDFSCluster:
         self.options = options or FastDFSOptions()
         self._group = group
         self._path_index = store_path_index
-        self._pools = PerLoop(lambda: Pools(self.options))
-        self._trackers = Trackers(self.servers, self._pools)
+        self._calls = Calls(self.servers, self.options, address_mapping(address_map or {}))
+        self._directory = Directory(self._calls.trackers)
+        self._checksums = OldChecksums()
+        self._reading = Reading(self._calls, self._directory, self._checksums)
+        self._writing = Writing(self._calls, self._directory, self._checksums, self._reading)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop; it can be used again."""
-        await self._pools.aclose()
+        await self._calls.pools.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,11 +120,12 @@ class FastDFSCluster:
         """
 
         async def place(size: int, avoiding: set[Server]) -> tuple[Server, Request[Name]]:
-            target = await self._trackers.store_target(self._group, avoiding=avoiding)
+            target = await self._calls.trackers.store_target(self._group, avoiding=avoiding)
+            await self._directory.require_space(target.group, target.server, size)
             path_index = target.path_index if self._path_index < 0 else self._path_index
             return target.server, protocol.upload(size, extension, path_index=path_index, appender=appender)
 
-        return await self._store(content, place, metadata or {})
+        return await self._writing.store(content, place, metadata or {})
 
     async def upload_slave(
         self,
@@ -150,75 +155,11 @@ class FastDFSCluster:
         name = Name.parse(master)
 
         async def place(size: int, _avoiding: set[Server]) -> tuple[Server, Request[Name]]:
-            return await self._trackers.writer_of(name), protocol.upload_slave(name, size, prefix, extension)
+            server = await self._calls.trackers.writer_of(name)
+            await self._directory.require_space(name.group, server, size)
+            return server, protocol.upload_slave(name, size, prefix, extension)
 
-        return await self._store(content, place, metadata or {})
-
-    async def _store(
-        self,
-        content: Source | Content,
-        place: Callable[[int, set[Server]], Awaitable[tuple[Server, Request[Name]]]],
-        metadata: Mapping[str, str],
-    ) -> str:
-        protocol.encode_metadata(metadata)  # what FastDFS would cut is refused before anything is sent
-        sending = _Sending()
-
-        async def store() -> str:
-            async with _owned(content) as owned, measured(owned) as body:
-
-                async def attempt(avoiding: set[Server]) -> tuple[Server, Name]:
-                    server, request = await place(body.size, avoiding)
-                    return server, await self._send(server, request, body, sending, avoiding)
-
-                server, name = await self._retrying(attempt, lambda: sending.may_begin_again(body))
-                await self._verify(str(name), owned)
-                if metadata:
-                    await self._describe(server, name, metadata)
-                return str(name)
-
-        return await settled_if_cancelled(
-            store(),
-            is_without_effect=lambda: not sending.is_done,
-            undo=self.delete,
-            within=self.options.cleanup_timeout,
-        )
-
-    async def _describe(self, server: Server, name: Name, metadata: Mapping[str, str]) -> None:
-        """Give a new file its metadata, on the server that has just stored it; remove it if that cannot be done."""
-        request = protocol.set_metadata(name, metadata, mode="replace")
-        try:
-            try:
-                await self._use(server, lambda connection: connection.ask(request), set())
-            except StorageUnavailableException:
-                await self._write(name, request)
-        except BaseException as error:
-            await clean_up(self.delete(str(name)), error, within=self.options.cleanup_timeout)
-            raise
-
-    async def _verify(self, file_id: str, content: Content) -> None:
-        """Hold the checksum in a new id, if it is in there, against what was sent; remove the file if it differs."""
-        details, sent = FastDFSDetails.parse(file_id), int.from_bytes(content.digest("crc32"))
-        if details is None or details.crc32 in {None, sent}:
-            return
-        error = ChecksumMismatchException(f"crc32 is {sent:08x}, but FastDFS has stored {details.crc32:08x}")
-        await clean_up(self.delete(file_id), error, within=self.options.cleanup_timeout)
-        raise error
-
-    async def _send[Reply](
-        self, server: Server, request: Request[Reply], body: Measured, sending: "_Sending", avoiding: set[Server]
-    ) -> Reply:
-        """Send a request with its content, once."""
-        pools = await self._pools.get()
-        try:
-            # the connection is let go first: it must not go on sending while the chunks are being closed
-            async with aclosing(body.chunks()) as chunks, pools.connection(server) as connection:
-                with sending.on(connection):
-                    return await connection.ask(request, chunks)
-        except Refusal as refusal:
-            raise refusal.error() from None
-        except StorageUnavailableException:
-            avoiding.add(server)
-            raise
+        return await self._writing.store(content, place, metadata or {}, master=name)
 
     # ---- changing files
 
@@ -228,47 +169,61 @@ class FastDFSCluster:
         Raises:
             InvalidArgumentException: It is no appender.
             FileNotFoundException: There is no such file.
+            StorageUnavailableException: Nobody can tell, as the server that the file was uploaded to is down.
         """
         name = Name.parse(file_id)
-        await self._change(name, content, lambda size: protocol.append(name, size))
+        await self._writing.change(name, content, lambda size: protocol.append(name, size))
 
     async def modify(self, file_id: str, offset: int, content: Source | Content) -> None:
         """Replace bytes of an appender, from `offset` on, no further than its end; raises as `append` does."""
         name = Name.parse(file_id)
-        await self._change(name, content, lambda size: protocol.modify(name, offset, size))
-
-    async def _change(self, name: Name, content: Source | Content, request: Callable[[int], Request[None]]) -> None:
-        sending = _Sending()
-        async with _owned(content) as owned, measured(owned) as body:
-
-            async def attempt(avoiding: set[Server]) -> None:
-                server = await self._trackers.writer_of(name)
-                await self._send(server, request(body.size), body, sending, avoiding)
-
-            await self._retrying(attempt, lambda: sending.may_begin_again(body))
+        await self._writing.change(name, content, lambda size: protocol.modify(name, offset, size))
 
     async def truncate(self, file_id: str, size: int) -> None:
-        """Cut an appender down to `size` bytes; raises as `append` does."""
+        """Cut an appender down to `size` bytes, or fill it up with zeros; raises as `append` does."""
         name = Name.parse(file_id)
-        await self._write(name, protocol.truncate(name, size))
+        await self._writing.write(name, protocol.truncate(name, size))
 
     async def regenerate(self, file_id: str) -> str:
-        """Make an appender a normal file.
+        """Make an appender a normal file, with the same metadata. FastDFS 5.x cannot do it.
 
         Returns:
             Its new id; the old one is no longer valid.
+
+        Raises:
+            StorageOperationException: As elsewhere; if the metadata could not be kept, a note tells the new id.
         """
         name = Name.parse(file_id)
-        return str(await self._write(name, protocol.regenerate(name), is_repeatable=False))
+        new = await self._writing.write(name, protocol.regenerate(name), is_repeatable=False)
+        try:
+            await self._keep_metadata(name, new)
+        except BaseException as error:
+            error.add_note(f"{name} is now {new}; its metadata may still be at {name}-m")
+            raise
+        return str(new)
+
+    async def _keep_metadata(self, old: Name, new: Name) -> None:
+        """FastDFS leaves the metadata under the old name, in a file of its own."""
+        left = Name(old.group, f"{old.path}-m")
+        try:
+            async with aclosing(self._reading.download(str(left), 0, None, CHUNK_SIZE)) as chunks:
+                raw = b"".join([chunk async for chunk in chunks])
+        except FileNotFoundException:  # there is none
+            return
+        if metadata := parse_metadata(raw):
+            await self._writing.write(new, protocol.set_metadata(new, metadata, mode="replace"))
+        with suppress(StorageException):  # the file has all that is its own; what may be left is small
+            await self._writing.write(left, protocol.delete(left), is_done_by_missing=True)
 
     async def delete(self, file_id: str) -> None:
         """Remove a file and its metadata.
 
         Raises:
             FileNotFoundException: There is no such file.
+            StorageUnavailableException: Nobody can tell, as the server that the file was uploaded to is down.
         """
         name = Name.parse(file_id)
-        await self._write(name, protocol.delete(name), is_done_by_missing=True)
+        await self._writing.write(name, protocol.delete(name), is_done_by_missing=True)
 
     async def set_metadata(
         self, file_id: str, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"] = "replace"
@@ -280,32 +235,11 @@ class FastDFSCluster:
             FileNotFoundException: There is no such file.
         """
         name = Name.parse(file_id)
-        await self._write(name, protocol.set_metadata(name, metadata, mode=mode))
-
-    async def _write[Reply](
-        self, name: Name, request: Request[Reply], *, is_repeatable: bool = True, is_done_by_missing: bool = False
-    ) -> Reply:
-        """Ask the server that may change the file; what was done already by an attempt whose reply was lost is fine."""
-        asked: list[Connection] = []
-
-        async def ask(connection: Connection) -> Reply:
-            asked.append(connection)
-            return await connection.ask(request)
-
-        async def attempt(avoiding: set[Server]) -> Reply:
-            server = await self._trackers.writer_of(name)
-            try:
-                return await self._use(server, ask, avoiding)
-            except FileNotFoundException:
-                if is_done_by_missing and len(asked) > 1:
-                    return request.parse(b"")
-                raise
-
-        return await self._retrying(attempt, lambda: is_repeatable or not asked)
+        await self._writing.write(name, protocol.set_metadata(name, metadata, mode=mode))
 
     # ---- asking
 
-    async def download(
+    def download(
         self, file_id: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it.
@@ -325,56 +259,7 @@ class FastDFSCluster:
             ChecksumMismatchException: What came is not what was stored.
             StorageUnavailableException: FastDFS cannot be reached, or the download broke off too often.
         """
-        if offset < 0 or (length is not None and length < 1) or chunk_size < 1:
-            raise InvalidArgumentException(f"offset {offset}, length {length}, chunk size {chunk_size} is no range")
-        download = Download(file_id, offset, length)
-        for failures in count(1):
-            try:
-                async with aclosing(self._rest_of(download)) as chunks:
-                    async for chunk in chunks:
-                        for start in range(0, len(chunk), chunk_size):
-                            yield chunk[start : start + chunk_size]
-                break
-            except StorageUnavailableException:
-                if failures >= self.options.retries.attempts or not download.can_resume:
-                    raise
-            await self.options.retries.pause(failures)
-        download.verify()
-
-    async def _rest_of(self, download: Download) -> AsyncGenerator[bytes]:
-        server = await self._trackers.reader_of(download.name, avoiding=download.failed)
-        source: Server | None = None
-        while True:
-            try:
-                async with aclosing(self._receive(source or server, download)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-            except StorageUnavailableException:
-                download.failed.add(source or server)
-                raise
-            except Refusal as refusal:
-                if refusal.status == EINVAL and (await self.info(str(download.name))).size <= download.position:
-                    return  # an empty file, or nothing from there on
-                if refusal.status != ENOENT or source is not None:
-                    raise refusal.error() from None
-                source = await self._trackers.writer_of(download.name)  # the copy may not have got there yet
-                if source == server:
-                    raise refusal.error() from None
-            else:
-                return
-
-    async def _receive(self, server: Server, download: Download) -> AsyncGenerator[bytes]:
-        pools = await self._pools.get()
-        async with pools.connection(server) as connection:
-            parser = connection.begin(download.request())
-            chunk = await connection.receive()
-            if (refusal := parser.refusal) is not None:
-                raise refusal
-            download.begin(parser.length or 0)
-            while chunk:
-                download.add(chunk)
-                yield chunk
-                chunk = await connection.receive()
+        return self._reading.download(file_id, offset, length, chunk_size)
 
     async def info(self, file_id: str) -> FileInfo:
         """Size, time and checksum, from a server that has the file.
@@ -382,37 +267,19 @@ class FastDFSCluster:
         Raises:
             FileNotFoundException: There is no such file.
         """
-        name = Name.parse(file_id)
-        return await self._read(name, lambda connection: connection.ask(protocol.query_file_info(name)))
+        return await self._reading.info(file_id)
 
     async def get_metadata(self, file_id: str) -> dict[str, str]:
-        """The metadata; nothing for a file without any, or without a file."""
-        name = Name.parse(file_id)
-        return await self._read(name, lambda connection: _metadata(connection, name))
+        """The metadata, from the server that changes it; nothing for a file without any, or without a file.
+
+        Raises:
+            StorageUnavailableException: That server is down, and the others cannot know.
+        """
+        return await self._reading.get_metadata(file_id)
 
     async def describe(self, file_id: str) -> tuple[FileInfo, dict[str, str]]:
         """`info` and `get_metadata` at once."""
-        name = Name.parse(file_id)
-
-        async def ask(connection: Connection) -> tuple[FileInfo, dict[str, str]]:
-            return await connection.ask(protocol.query_file_info(name)), await _metadata(connection, name)
-
-        return await self._read(name, ask)
-
-    async def _read[Reply](self, name: Name, use: Callable[[Connection], Awaitable[Reply]]) -> Reply:
-        """Ask a server that has the file; if it has not, the one that the file came from has the last word."""
-
-        async def attempt(avoiding: set[Server]) -> Reply:
-            server = await self._trackers.reader_of(name, avoiding=avoiding)
-            try:
-                return await self._use(server, use, avoiding)
-            except FileNotFoundException:
-                source = await self._trackers.writer_of(name)
-                if source == server:
-                    raise
-            return await self._use(source, use, avoiding)
-
-        return await self._retrying(attempt)
+        return await self._reading.describe(file_id)
 
     # ---- the cluster
 
@@ -424,10 +291,10 @@ class FastDFSCluster:
         """
 
         async def attempt(avoiding: set[Server]) -> None:
-            target = await self._trackers.store_target(self._group, avoiding=avoiding)
-            await self._ask(target.server, protocol.active_test(), avoiding)
+            target = await self._calls.trackers.store_target(self._group, avoiding=avoiding)
+            await self._calls.ask(target.server, protocol.active_test(), avoiding)
 
-        await self._retrying(attempt)
+        await self._calls.retrying(attempt)
 
     async def list_groups(self) -> list[GroupInfo]:
         """The groups of the cluster."""
@@ -443,92 +310,8 @@ class FastDFSCluster:
 
     async def _ask_trackers[Reply](self, request: Request[Reply]) -> Reply:
         try:
-            return await self._retrying(lambda _avoiding: self._trackers.ask(request))
+            return await self._calls.retrying(lambda _avoiding: self._calls.trackers.ask(request))
         except Refusal as refusal:
             if refusal.status == ENOENT:
                 raise RouteNotSupportedException("the trackers know no such group or server") from None
             raise refusal.error() from None
-
-    # ---- how it is done
-
-    async def _ask[Reply](self, server: Server, request: Request[Reply], avoiding: set[Server]) -> Reply:
-        return await self._use(server, lambda connection: connection.ask(request), avoiding)
-
-    async def _use[Reply](
-        self, server: Server, use: Callable[[Connection], Awaitable[Reply]], avoiding: set[Server]
-    ) -> Reply:
-        """Use a connection to a server; whoever fails is noted in `avoiding`."""
-        pools = await self._pools.get()
-        try:
-            async with pools.connection(server) as connection:
-                return await use(connection)
-        except Refusal as refusal:
-            raise refusal.error() from None
-        except StorageUnavailableException:
-            avoiding.add(server)
-            raise
-
-    async def _retrying[Reply](
-        self,
-        attempt: Callable[[set[Server]], Awaitable[Reply]],
-        may_try_again: Callable[[], bool] = lambda: True,
-    ) -> Reply:
-        """Call `attempt` until it succeeds or it is no use; it is told who failed before."""
-        avoiding: set[Server] = set()
-        failures = 0
-        while True:
-            try:
-                return await attempt(avoiding)
-            except StorageUnavailableException:
-                failures += 1
-                if failures >= self.options.retries.attempts or not may_try_again():
-                    raise
-            await self.options.retries.pause(failures)
-
-
-class _Sending:
-    """How far content has got."""
-
-    def __init__(self) -> None:
-        self._connection: Connection | None = None
-        self._has_begun = False
-        self._was_done = False
-
-    @contextmanager
-    def on(self, connection: Connection) -> Iterator[None]:
-        """While it is being sent there; then others may use the connection."""
-        self._connection = connection
-        self._has_begun = True
-        try:
-            yield
-        finally:
-            self._was_done = connection.has_sent_all
-            self._connection = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether all of it has left."""
-        return self._was_done if self._connection is None else self._connection.has_sent_all
-
-    def may_begin_again(self, body: Measured) -> bool:
-        """Whether another attempt can send all of it, and cannot be the second that does."""
-        return not self._has_begun or (body.is_replayable and not self.is_done)
-
-
-@asynccontextmanager
-async def _owned(content: Source | Content) -> AsyncIterator[Content]:
-    """The content, closed if it was made here."""
-    if isinstance(content, Content):
-        yield content
-        return
-    async with Content(content) as made:
-        yield made
-
-
-async def _metadata(connection: Connection, name: Name) -> dict[str, str]:
-    try:
-        return await connection.ask(protocol.get_metadata(name))
-    except Refusal as refusal:
-        if refusal.status != ENOENT:
-            raise
-        return {}

@@ -4,10 +4,11 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from typing import Self, cast
 
 from async_storages.backends.fastdfs.protocol import ReplyParser, Request, Server, quit_connection
-from async_storages.backends.fastdfs.statuses import ProtocolError
+from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, TimedOutException
 from async_storages.errors import StorageClosedException, StorageException, StorageUnavailableException
 
 __all__ = ["Connection"]
@@ -42,6 +43,8 @@ class Connection(asyncio.Protocol):
         self._deadline = 0.0
         self._lost = self._loop.create_future()
         self._unsent = 0
+        self._has_content = False
+        self._is_spent = False
         self.used_at = self._loop.time()
 
     @classmethod
@@ -58,15 +61,15 @@ class Connection(asyncio.Protocol):
                     lambda: cls(server, network_timeout), server.host, server.port
                 )
         except TimeoutError as error:
-            raise StorageUnavailableException(f"{server}: no connection within {connect_timeout} s") from error
+            raise TimedOutException(f"{server}: no connection within {connect_timeout} s") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: no such host is possible
             raise StorageUnavailableException(f"{server}: {_reason_of(error)}") from error
         return connection
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another request may be sent: the last reply was read to its end, and the other end is there."""
-        return self._error is None and self._parser is None and not self._unsent
+        """Whether another request may be sent: the last reply was read to its end, and the other end listens."""
+        return self._error is None and self._parser is None and not self._unsent and not self._is_spent
 
     @property
     def has_sent_all(self) -> bool:
@@ -105,6 +108,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, request: Request[object]) -> ReplyParser:
         is_free = self.is_reusable
+        self._has_content = request.content_length > 0
         self._unsent = len(request.head) + request.content_length
         if not is_free:
             raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
@@ -116,12 +120,17 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     async def _send(self, head: bytes, content: AsyncIterable[bytes], parser: ReplyParser) -> None:
-        """Send the content, and the head with its first bytes: content that fails before is not heard of."""
+        """Send the content, and the head with its first bytes: content that fails before is not heard of.
+
+        A server that refuses says so before all was sent, and closes: the loop gets a turn to hear of it.
+        """
         async for chunk in content:
             if self._error is not None or parser.length is not None:
                 return  # `receive` tells why
             self._write(head + chunk)
             head = b""
+            if self._unsent:
+                await asyncio.sleep(0)
             while not self._may_write and self._error is None and parser.length is None:
                 await self._wait()
         if head:
@@ -134,6 +143,7 @@ class Connection(asyncio.Protocol):
                 raise self._error
             await self._wait()
         if not self._chunks:
+            self._is_spent = self._is_spent or self._ends_after(self._parser)
             self._parser = None
             self.used_at = self._loop.time()
             return b""
@@ -142,6 +152,14 @@ class Connection(asyncio.Protocol):
         if self._buffered <= _MOST_BUFFERED:
             self._transport.resume_reading()
         return chunk
+
+    def _ends_after(self, parser: ReplyParser | None) -> bool:
+        """Whether the server is not to be talked to after this reply.
+
+        Most refusals end the connection, or have the server take what is left of the request for other ones.
+        """
+        refusal = None if parser is None else parser.refusal
+        return refusal is not None and (refusal.status != ENOENT or self._has_content)
 
     async def _wait(self) -> None:
         """Until something has happened, if only that the time is up."""
@@ -162,7 +180,7 @@ class Connection(asyncio.Protocol):
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._check_time)
         else:
-            self._fail(StorageUnavailableException(f"{self._server}: nothing moved for {self._timeout} s"))
+            self._fail(TimedOutException(f"{self._server}: nothing moved for {self._timeout} s"))
 
     # ---- ending
 
@@ -212,11 +230,20 @@ class Connection(asyncio.Protocol):
         self._fail(StorageUnavailableException(f"{self._server}: the connection was closed"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over, for whatever reason."""
+        """It is over, for whatever reason; what came before it broke may still wait in the socket."""
+        if exc is not None and self._error is None and self._parser is not None:
+            self._take_the_rest(self._parser)
         reason = "the connection was closed" if exc is None else _reason_of(exc)
         self._fail(StorageUnavailableException(f"{self._server}: {reason}"))
         if not self._lost.done():
             self._lost.set_result(None)
+
+    def _take_the_rest(self, parser: ReplyParser) -> None:
+        """Read the reply that came before a write failed: asyncio reads nothing more then."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        with suppress(OSError):
+            while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _MOST_BUFFERED)):
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         """Something waits to be sent."""

@@ -3,6 +3,7 @@
 import zlib
 
 from async_storages.backends.fastdfs import protocol
+from async_storages.backends.fastdfs.old_crc32 import OldCrc32
 from async_storages.backends.fastdfs.protocol import Name, Request, Server
 from async_storages.backends.fastdfs.statuses import ProtocolError
 from async_storages.errors import ChecksumMismatchException
@@ -18,22 +19,27 @@ class Download:
         file_id: The file.
         offset: The first byte, from 0.
         length: How many bytes at the most, at least 1; None for all.
+        computes_old: Whether the checksum of old servers is computed as well; see `OldCrc32`.
 
     Attributes:
         name: The file.
         position: The next byte.
+        crc32: zlib's, of what came.
+        old_crc32: That of old servers, if it is computed.
         failed: Servers that broke off.
     """
 
-    def __init__(self, file_id: str, offset: int, length: int | None) -> None:
+    def __init__(self, file_id: str, offset: int, length: int | None, *, computes_old: bool = False) -> None:
         self.name = Name.parse(file_id)
         self.position = offset
+        self.crc32 = 0
         self.failed: set[Server] = set()
         self._details = FastDFSDetails.parse(file_id)
         self._offset = offset
         self._last = None if length is None else offset + length
+        self._limit = self.known_size
         self._end: int | None = None
-        self._crc32 = 0
+        self.old_crc32 = OldCrc32() if computes_old else None
 
     @property
     def can_resume(self) -> bool:
@@ -41,9 +47,37 @@ class Download:
         is_constant = self._details is not None and self._details.kind is not FileKind.APPENDER
         return self._end is None or is_constant
 
+    @property
+    def known_size(self) -> int | None:
+        """The size that the id tells; None where only the server knows."""
+        return None if self._details is None else self._details.size
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether the size must be asked for first: old servers refuse ranges that reach beyond the end."""
+        return self._limit is None and (self._last is not None or self._offset > 0)
+
+    @property
+    def is_beyond_end(self) -> bool:
+        """Whether there is nothing to ask for: servers refuse to send nothing."""
+        return self._limit is not None and self.position >= self._limit
+
+    def limit(self, size: int) -> None:
+        """Ask for nothing beyond this size."""
+        self._limit = size
+
+    def shorten(self, size: int) -> bool:
+        """`limit` a range that reached beyond the end; False if it did not."""
+        asked = None if self._last is None else self._last if self._limit is None else min(self._last, self._limit)
+        self._limit = size
+        return asked is not None and asked > size
+
     def request(self) -> Request[bytes]:
         """For what is missing."""
-        return protocol.download(self.name, self.position, 0 if self._last is None else self._last - self.position)
+        if self._last is None:
+            return protocol.download(self.name, self.position)
+        last = self._last if self._limit is None else min(self._last, self._limit)
+        return protocol.download(self.name, self.position, last - self.position)
 
     def begin(self, length: int) -> None:
         """Note how many bytes a reply is going to give.
@@ -60,7 +94,34 @@ class Download:
     def add(self, chunk: bytes) -> None:
         """Note what came."""
         self.position += len(chunk)
-        self._crc32 = zlib.crc32(chunk, self._crc32)
+        self.crc32 = zlib.crc32(chunk, self.crc32)
+        if self.old_crc32 is not None:
+            self.old_crc32.update(chunk)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a file came of which the id tells the checksum."""
+        return self._offset == 0 and self.known_size == self.position
+
+    @property
+    def has_old_checksum(self) -> bool:
+        """Whether what came is the whole file by the checksum of old servers, and not by zlib's."""
+        is_other = self.is_whole and self._details is not None and self.crc32 != self._details.crc32
+        return is_other and self.old_crc32 is not None and self.old_crc32.value() == self._stored_crc32
+
+    @property
+    def needs_second_look(self) -> bool:
+        """Whether it cannot be told yet: zlib's checksum differs, the other one was not computed."""
+        return self.is_whole and self.crc32 != self._stored_crc32 and self.old_crc32 is None
+
+    def take_over(self, second: "Download") -> None:
+        """Believe another download of the same bytes, which has computed the checksum of old servers as well."""
+        if second.crc32 == self.crc32:
+            self.old_crc32 = second.old_crc32
+
+    @property
+    def _stored_crc32(self) -> int | None:
+        return None if self._details is None else self._details.crc32
 
     def verify(self) -> None:
         """Hold what came against the size in the id and, if it was the whole file, the checksum; if the id tells them.
@@ -68,11 +129,11 @@ class Download:
         Raises:
             ChecksumMismatchException: They differ.
         """
-        if self._details is None or self._details.size is None:
+        size = self.known_size
+        if size is None:
             return
-        size, crc32 = self._details.size, self._details.crc32
         end = size if self._last is None else min(size, self._last)
         if self.position != max(self._offset, end):
             raise ChecksumMismatchException(f"it ended at byte {self.position}, but was stored with {size}")
-        if self._offset == 0 and self.position == size and self._crc32 != crc32:
-            raise ChecksumMismatchException(f"crc32 is {self._crc32:08x}, but {crc32:08x} was stored")
+        if self.is_whole and self.crc32 != self._stored_crc32 and not self.has_old_checksum:
+            raise ChecksumMismatchException(f"crc32 is {self.crc32:08x}, but {self._stored_crc32:08x} was stored")

@@ -1,6 +1,7 @@
 """Open connections, kept for the next request: bounded for each server, never one in an unknown state."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from math import isnan
@@ -9,6 +10,7 @@ from typing import Self
 
 from async_storages.backends.fastdfs.connection import Connection
 from async_storages.backends.fastdfs.protocol import Server, active_test
+from async_storages.backends.fastdfs.silence import Silence
 from async_storages.backends.fastdfs.statuses import Refusal
 from async_storages.backends.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
@@ -27,11 +29,14 @@ class FastDFSOptions:
         cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
         idle_check: Seconds without use after which a connection is asked whether it is alive before it is used; below
             0 it always is.
+        passed_over_for: Seconds that a server which twice did not answer in time is passed over for; then one request
+            asks it whether it is alive, within `connect_timeout`. 0 has each request wait for it.
         max_connections: Connections open at once to one server, per event loop.
         retries: See `Retries`.
 
     Raises:
-        InvalidArgumentException: One of the other numbers is not above 0, or `idle_check` no number.
+        InvalidArgumentException: `idle_check` is no number, `passed_over_for` is below 0, or one of the other numbers
+            not above it.
     """
 
     connect_timeout: float = 2.0
@@ -39,6 +44,7 @@ class FastDFSOptions:
     pool_timeout: float = 30.0
     cleanup_timeout: float = 10.0
     idle_check: float = 10.0
+    passed_over_for: float = 10.0
     max_connections: int = 64
     retries: Retries = field(default_factory=Retries)
 
@@ -46,15 +52,23 @@ class FastDFSOptions:
         for name in ("connect_timeout", "network_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
             if not getattr(self, name) > 0:
                 raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+        if not self.passed_over_for >= 0:
+            raise InvalidArgumentException(f"passed_over_for must be 0 or more, not {self.passed_over_for!r}")
         if isnan(self.idle_check):
             raise InvalidArgumentException("idle_check must be a number, not nan")
 
 
 class Pools:
-    """The connections of one event loop to all servers; an async context manager that closes them."""
+    """The connections of one event loop to all servers; an async context manager that closes them.
 
-    def __init__(self, options: FastDFSOptions) -> None:
+    Args:
+        options: Their limits.
+        dialled: Gives the address to connect to of a server that trackers name.
+    """
+
+    def __init__(self, options: FastDFSOptions, dialled: Callable[[Server], Server] = lambda server: server) -> None:
         self._options = options
+        self._dialled = dialled
         self._pools: dict[Server, _Pool] = {}
         self._is_closed = False
 
@@ -68,7 +82,8 @@ class Pools:
         """
         pool = self._pools.get(server)
         if pool is None:
-            pool = self._pools[server] = _Pool(server, self._options, is_closed=self._is_closed)
+            pool = _Pool(self._dialled(server), self._options, is_closed=self._is_closed)
+            self._pools[server] = pool
         return _Use(pool)
 
     def idle_connections(self) -> int:
@@ -94,18 +109,26 @@ class _Use:
     """The use of one connection; no generator, as a loop that ends would close that before the one who uses it."""
 
     _connection: Connection
+    _began_at: float
 
     def __init__(self, pool: "_Pool") -> None:
         self._pool = pool
 
     async def __aenter__(self) -> Connection:
-        self._connection = await self._pool.take()
+        self._began_at = asyncio.get_running_loop().time()
+        try:
+            self._connection = await self._pool.take()
+        except StorageUnavailableException as error:
+            self._pool.note(error, self._began_at)
+            raise
         return self._connection
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._pool.give_back(self._connection)
+        if isinstance(error, StorageUnavailableException):
+            self._pool.note(error, self._began_at)
+        self._pool.give_back(self._connection, has_answered=error is None or isinstance(error, Refusal))
 
 
 class _Pool:
@@ -118,18 +141,62 @@ class _Pool:
         self.idle: list[Connection] = []
         self.open: set[Connection] = set()
         self.is_closed = is_closed
+        self._silence = Silence(options.passed_over_for)
+
+    def note(self, error: StorageUnavailableException, began_at: float) -> None:
+        """A request that began then has failed."""
+        self._silence.note(error, began_at, asyncio.get_running_loop().time())
 
     async def take(self) -> Connection:
         """One that was used last, if it is still alive, else a new one; give it back."""
+        if self._silence.is_suspected:
+            self._refuse_if_silent()
         if self._slots.locked():
             await self._wait_for_slot()
         else:
             await self._slots.acquire()  # at once
         try:
+            if self._silence.is_suspected:
+                self._refuse_if_silent()
+                await self._ask_whether_alive()
             return await self._idle_one() or await self._opened()
         except BaseException:
             self._slots.release()
             raise
+
+    def _refuse_if_silent(self) -> None:
+        if left := self._silence.seconds_left(asyncio.get_running_loop().time()):
+            raise StorageUnavailableException(
+                f"{self._server} did not answer in time; it is passed over for the next {left:.1f} s"
+            )
+
+    async def _ask_whether_alive(self) -> None:
+        """Ask a server that did not answer the last time, on a new connection that is kept if it does."""
+        is_alive: bool | None = None
+        self._silence.begin_asking()
+        try:
+            self.idle.append(await self._answering())
+            is_alive = True
+        except (StorageException, Refusal):
+            is_alive = False
+            raise
+        finally:
+            self._silence.end_asking(asyncio.get_running_loop().time(), is_alive=is_alive)
+
+    async def _answering(self) -> Connection:
+        """A new connection on which the server has answered."""
+        connection = await self._opened()
+        waited = self._options.connect_timeout
+        try:
+            async with asyncio.timeout(waited):
+                await connection.ask(active_test())
+        except TimeoutError as error:
+            self._drop(connection)
+            raise StorageUnavailableException(f"{self._server}: still silent, {waited} s after it was asked") from error
+        except BaseException:
+            self._drop(connection)
+            raise
+        return connection
 
     async def _wait_for_slot(self) -> None:
         try:
@@ -178,8 +245,10 @@ class _Pool:
         for connection in stale:
             self._drop(connection)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: Connection, *, has_answered: bool) -> None:
         """After use."""
+        if has_answered:
+            self._silence.heard(connection.used_at)
         if connection.is_reusable and not self.is_closed:
             self.idle.append(connection)
         else:

@@ -59,7 +59,7 @@ FREE_EXTENSION = re.compile(r"[A-Za-z0-9._-]{1,6}")
 """The extensions that FastDFS keeps."""
 
 _LONGEST_REPLY = 1 << 20  # bytes of a reply that is not a file
-_LONGEST_METADATA = 256 * 1024 - 170  # bytes: the server's buff_size, less all that comes before it
+_LONGEST_METADATA = 256 * 1024 - 171  # bytes: less than the server's buff_size, with all that comes before it
 _LARGEST_NUMBER = (1 << 63) - 1
 _NOT_IN_METADATA = re.compile(r"[\0-\2\ud800-\udfff]")  # FastDFS ends texts at the first, divides by the other two
 _NAME_LENGTHS = range(GROUP_SIZE + 22, GROUP_SIZE + 128)
@@ -194,20 +194,22 @@ def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> R
 def append(name: Name, size: int) -> Request[None]:
     """Add the `size` bytes that follow to an appender."""
     path = name.path.encode("ascii")
-    return _with_content(Command.APPEND, _fields(">QQ", len(path), size) + path, size, parse_nothing, {0})
+    fields = _fields(">QQ", len(path), size) + path
+    return _with_content(Command.APPEND, fields, size, parse_nothing, _nothing_to_do(fields, size))
 
 
 def modify(name: Name, offset: int, size: int) -> Request[None]:
     """Replace bytes of an appender by the `size` bytes that follow."""
     path = name.path.encode("ascii")
-    fields = _fields(">QQQ", len(path), offset, size)
-    return _with_content(Command.MODIFY, fields + path, size, parse_nothing, {0})
+    fields = _fields(">QQQ", len(path), offset, size) + path
+    return _with_content(Command.MODIFY, fields, size, parse_nothing, _nothing_to_do(fields, size))
 
 
 def truncate(name: Name, size: int) -> Request[None]:
-    """Cut an appender down to `size` bytes."""
+    """Cut an appender down to `size` bytes, or fill it up with zeros."""
     path = name.path.encode("ascii")
-    return _request(Command.TRUNCATE, _fields(">QQ", len(path), size) + path, parse_nothing, {0})
+    fields = _fields(">QQ", len(path), size) + path
+    return _request(Command.TRUNCATE, fields, parse_nothing, _nothing_to_do(fields))
 
 
 def regenerate(name: Name) -> Request[Name]:
@@ -235,6 +237,11 @@ def query_file_info(name: Name) -> Request[FileInfo]:
 def get_metadata(name: Name) -> Request[dict[str, str]]:
     """The metadata; a file without any is refused as if it were missing."""
     return _request(Command.GET_METADATA, _full_name(name), parse_metadata)
+
+
+def get_raw_metadata(name: Name) -> Request[bytes]:
+    """`get_metadata`, as it stands there."""
+    return _request(Command.GET_METADATA, _full_name(name), bytes)
 
 
 def set_metadata(name: Name, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"]) -> Request[None]:
@@ -275,6 +282,11 @@ def _with_content[Reply](
     lengths: Collection[int],
 ) -> Request[Reply]:
     return Request(command, _packet(command, body, size), parse, lengths, size)
+
+
+def _nothing_to_do(fields: bytes, size: int = 0) -> Collection[int]:
+    """Lengths of the answer: where nothing changes, real servers send a body as long as that of the request."""
+    return {0} if size else {0, len(fields)}
 
 
 def _query(command: Command, name: Name) -> Request[Server]:

@@ -86,7 +86,8 @@ class FileInfo:
     Attributes:
         size: Bytes.
         created_at: Seconds since 1970.
-        crc32: Of the content; 0 for appenders and slaves of which none was computed.
+        crc32: Of the content, as the server computes it: before 6.0 that is not zlib's; of a slave before 6.15 it is
+            its master's.
         source: The address of the server that it was uploaded to.
     """
 
@@ -118,6 +119,10 @@ class StorageInfo:
         version: Of FastDFS.
         total_mb: Space in all.
         free_mb: Space that is free.
+        reserved_mb: Space of that which uploads must leave; 0 where the server does not tell, before 6.13.1.
+        is_member: Whether it still belongs to the group, be it up or down.
+        upload_count: Files that it took in, as it last reported, slaves and appenders too.
+        delete_count: Files that it deleted.
     """
 
     id: str
@@ -126,6 +131,10 @@ class StorageInfo:
     version: str
     total_mb: int
     free_mb: int
+    reserved_mb: int = 0
+    is_member: bool = True
+    upload_count: int = 0
+    delete_count: int = 0
 
 
 class ReplyParser:
@@ -163,6 +172,8 @@ class ReplyParser:
             ProtocolError: It is no reply, or more than one.
         """
         body = self._take_header(data) if self.length is None else data
+        if self._status:
+            return b""  # nothing belongs to a refusal, whatever length it tells
         if self.length is not None:
             self.received += len(body)
             if self.received > self.length:
@@ -175,14 +186,12 @@ class ReplyParser:
         if len(self._header) == HEADER.size:
             length, command, self._status = HEADER.unpack(self._header)
             self._check(length, command)
-            self.length = length
+            self.length = 0 if self._status else length
         return data[missing:]
 
     def _check(self, length: int, command: int) -> None:
         if command != _REPLY:
             raise ProtocolError(f"what came is no reply of FastDFS (command {command})")
-        if self._status and length:
-            raise ProtocolError(f"a refusal (status {self._status}) came with a body of {length} bytes")
         if not self._status and self._lengths is not None and length not in self._lengths:
             raise ProtocolError(f"a reply of {length} bytes is not the answer to this request")
 
@@ -310,6 +319,8 @@ def _text(field: bytes) -> str:
 
 _GROUP_RECORD_SIZES = (113, 105)  # from 6.13.1 on, which added reserved_mb; before
 _ACTIVE = 7  # FDFS_STORAGE_STATUS_ACTIVE
+_UPLOADS, _DELETES = 1, 11  # success_upload_count, success_delete_count, among all that are counted
+_GONE = {3, 4}  # …_IP_CHANGED, …_DELETED
 
 
 class _StorageLayout(NamedTuple):
@@ -362,6 +373,9 @@ def _storage_info(record: bytes, layout: _StorageLayout) -> StorageInfo:
     numbers_at = version_at + layout.version_size
     # join time, up time, total, free, [reserved,] priority, paths, folders, current path, port
     numbers = struct.unpack_from(">10Q", record, numbers_at)
+    # the port follows, in old records also that of HTTP; then three counts of connections, of 4 bytes
+    counters_at = numbers_at + 8 * (9 + layout.has_reserved + layout.has_domain) + 12
+    counters = struct.unpack_from(">12Q", record, counters_at)
     return StorageInfo(
         id=_text(record[layout.id_at : ip_at]),
         server=Server(_text(record[ip_at : ip_at + layout.ip_size]), numbers[9 if layout.has_reserved else 8]),
@@ -369,6 +383,10 @@ def _storage_info(record: bytes, layout: _StorageLayout) -> StorageInfo:
         version=_text(record[version_at:numbers_at]),
         total_mb=numbers[2],
         free_mb=numbers[3],
+        reserved_mb=numbers[4] if layout.has_reserved else 0,
+        is_member=record[0] not in _GONE,
+        upload_count=counters[_UPLOADS],
+        delete_count=counters[_DELETES],
     )
 
 

@@ -12,9 +12,11 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 
-__all__ = ["EINVAL", "ENOENT", "ProtocolError", "Refusal"]
+__all__ = ["EFAULT", "EINVAL", "EIO", "ENOENT", "ProtocolError", "Refusal", "TimedOutException"]
 
 ENOENT = 2
+EIO = 5
+EFAULT = 14
 EINVAL = 22
 
 _ERRORS: dict[int, tuple[type[StorageException], str]] = {
@@ -29,6 +31,10 @@ _ERRORS: dict[int, tuple[type[StorageException], str]] = {
 
 class ProtocolError(StorageOperationException):
     """What came is not FastDFS's protocol, or not the answer to what was asked."""
+
+
+class TimedOutException(StorageUnavailableException):
+    """A server took a request, or a connection, and said nothing in time."""
 
 
 class Refusal(Exception):

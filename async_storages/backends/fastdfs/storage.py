@@ -6,16 +6,15 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Unpack, overload
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Literal, Unpack, overload
 
 from async_storages import ids, naming, sniff
 from async_storages._secrets import hidden
 from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
+from async_storages.backends.fastdfs.links import Links
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import FileInfo, Name
-from async_storages.backends.fastdfs.token import anti_leech_token
 from async_storages.config import FastdfsConfig, validated
 from async_storages.content import Content, ContentOptions, PendingFile, as_content, check_metadata
 from async_storages.errors import (
@@ -29,7 +28,6 @@ from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import Disposition
-from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
 from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
 
@@ -37,6 +35,7 @@ __all__ = ["FastDFSStorage"]
 
 _FILE_NAME = "OriginFileName"  # as aiofdfs has it
 _CONTENT_TYPE = "ContentType"
+_OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its bookkeeping, no metadata of a user
 _TAIL = 7  # characters of an id that end in the extension
 
 
@@ -56,6 +55,8 @@ class FastDFSStorage(Storage):
         url_base: Where the files are served by HTTP.
         secret_key: For tokens.
         token_ttl: For links with an expiry of their own.
+        link_filename: ``filename`` or ``attname``.
+        address_map: Of a cluster behind NAT or in Docker.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         options: Pool, time-outs and retries in detail; the two time-outs above go first.
@@ -82,6 +83,8 @@ class FastDFSStorage(Storage):
         url_base: str | None = None,
         secret_key: str | None = None,
         token_ttl: int | None = None,
+        link_filename: Literal["filename", "attname"] | None = None,
+        address_map: Mapping[str, str] | None = None,
         name: str | None = None,
         read_only: bool = False,
         options: FastDFSOptions | None = None,
@@ -96,6 +99,8 @@ class FastDFSStorage(Storage):
             "url_base": url_base,
             "secret_key": secret_key,
             "token_ttl": token_ttl,
+            "link_filename": link_filename,
+            "address_map": address_map,
         }
         said = {setting: value for setting, value in given.items() if value is not None}
         if isinstance(config, list | tuple) and tracker_servers is not None:
@@ -106,8 +111,9 @@ class FastDFSStorage(Storage):
             group=self._config.group,
             store_path_index=self._config.store_path_index,
             options=_options(self._config, options),
+            address_map=self._config.address_map,
         )
-        self._url_base = _checked_base(self._config.url_base)
+        self._links = Links(self._config)
         self.location = ",".join(sorted(map(str, self._cluster.servers)))
         super().__init__(name=name, read_only=read_only)
 
@@ -259,7 +265,7 @@ class FastDFSStorage(Storage):
         with self._operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
             found = await self._cluster.get_metadata(operation.file.key)
-            own = {key: found[key] for key in (_FILE_NAME, _CONTENT_TYPE) if key in found}
+            own = {key: found[key] for key in (_FILE_NAME, _CONTENT_TYPE, *_OWN_OF_AIOFDFS) if key in found}
             await self._cluster.set_metadata(operation.file.key, {**checked, **own})
 
     async def delete(self, name: FileName) -> None:
@@ -295,6 +301,8 @@ class FastDFSStorage(Storage):
         with self._operation("stat", name) as operation:
             info, metadata = await self._cluster.describe(operation.file.key)
             file_name = metadata.pop(_FILE_NAME, None) or operation.file.key.rpartition("/")[2]
+            for key in _OWN_OF_AIOFDFS:
+                metadata.pop(key, None)
             return FileBasicInfo(
                 file_id=str(operation.file),
                 file_name=file_name,
@@ -302,7 +310,7 @@ class FastDFSStorage(Storage):
                 last_modify_time=datetime.fromtimestamp(info.created_at, UTC),
                 content_type=metadata.pop(_CONTENT_TYPE, None) or sniff.guess_by_name(operation.file.key),
                 metadata=metadata,
-                etag=f"{info.crc32:08x}-{info.size:x}",
+                etag=_etag(operation.file.key, info),
             )
 
     async def _info(self, name: FileName) -> FileInfo:
@@ -330,7 +338,7 @@ class FastDFSStorage(Storage):
             OperationNotSupportedException: There is no `url_base`.
         """
         with self._operation("url", name) as operation:
-            return self._link(operation.file, int(time.time()))
+            return self._links.link(operation.file.key, int(time.time()))
 
     def presign(
         self,
@@ -347,7 +355,8 @@ class FastDFSStorage(Storage):
         """A URL with a token that ends after `expires_in`: see `SupportsPresign`.
 
         The server honours a token for its own `token_ttl` from the time in it, so that time is shifted. With a name
-        the file comes as an attachment; the name is not part of what the token protects.
+        the file comes as an attachment; the name is not part of what the token protects. nginx's module takes 511 bytes
+        of path and query, so that a longer name is cut before its extension, or left out.
 
         Raises:
             OperationNotSupportedException: Another method; a type, a size, a name that is to be shown ``inline``; no
@@ -362,36 +371,22 @@ class FastDFSStorage(Storage):
             if content_type is not None or content_length is not None or (filename and disposition == "inline"):
                 raise OperationNotSupportedException("FastDFS's links fix no type, no size, and no name with 'inline'")
             shown = filename or (naming.original_filename(operation.file.key) if disposition == "attachment" else None)
-            return self._link(operation.file, self._shifted(expires_in, stable), shown)
+            return self._links.link(operation.file.key, self._links.made_at(expires_in, stable), shown)
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
         """Links in the order of the names: see `SupportsPresign`."""
         with self._operation("presign"):
-            made_at = self._shifted(expires_in, stable)
-            return [self._link(self.identify(name), made_at) for name in names]
+            made_at = self._links.made_at(expires_in, stable)
+            return [self._links.link(self.identify(name).key, made_at) for name in names]
 
-    def _shifted(self, expires_in: float, stable: timedelta | None) -> int:
-        """When a link must say it was made, to end in so many seconds."""
-        ends_at = int(check_expires_in(expires_in, stable).timestamp())
-        if self._config.secret_key is None or self._config.token_ttl is None:
-            raise OperationNotSupportedException("links that end need a secret_key, and the token_ttl of the server")
-        made_at = ends_at - self._config.token_ttl
-        if made_at < 1:  # 0 would never end
-            raise InvalidArgumentException(f"no link can end in {expires_in} s with a token_ttl of so many years")
-        return made_at
 
-    def _link(self, file_id: FileId, made_at: int, filename: str | None = None) -> str:
-        if self._url_base is None:
-            raise OperationNotSupportedException("there is no url_base")
-        query: dict[str, str | int] = {}
-        if self._config.secret_key is not None:
-            secret = hidden(self._config.secret_key.get_secret_value())
-            query = {"token": anti_leech_token(Name.parse(file_id.key).path, secret, made_at), "ts": made_at}
-        if filename:
-            query["filename"] = naming.clean_filename(filename)
-        return f"{self._url_base}/{quote(file_id.key)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+def _etag(key: str, info: FileInfo) -> str:
+    """For a slave servers before 6.15 tell its master's checksum: its time must do."""
+    details = FastDFSDetails.parse(key)
+    is_slave = details is not None and details.kind is FileKind.SLAVE
+    return f"{info.created_at if is_slave else info.crc32:08x}-{info.size:x}"
 
 
 def _settings(config: object) -> dict[str, Any]:
@@ -414,15 +409,6 @@ def _options(config: FastdfsConfig, options: FastDFSOptions | None) -> FastDFSOp
         return FastDFSOptions(**chosen)
     said = {name: value for name, value in chosen.items() if name in config.model_fields_set}
     return replace(options, **said)
-
-
-def _checked_base(url_base: str | None) -> str | None:
-    if url_base is None:
-        return None
-    parts = urlsplit(url_base)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise InvalidArgumentException("the url_base must be http[s]://host[:port][/path]")
-    return url_base.rstrip("/")
 
 
 def _extension(name: str) -> str:

@@ -1,7 +1,7 @@
 """The trackers of a cluster: who is asked where files are, one after the other until one knows."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from async_storages.backends.fastdfs.pool import Pools
 from async_storages.backends.fastdfs.protocol import (
@@ -25,7 +25,7 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 
-__all__ = ["Trackers", "parse_servers"]
+__all__ = ["Trackers", "address_mapping", "parse_servers"]
 
 _DEFAULT_PORT = 22122
 _HOST = r"\[(?P<ipv6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|(?P<host>[\w.-]+)"
@@ -40,16 +40,39 @@ def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
     """
     if isinstance(addresses, str | bytes) or not isinstance(addresses, Iterable):
         raise InvalidArgumentException("the trackers are given as a list, such as ['10.0.0.1:22122']")
-    found = [(address, _ADDRESS.fullmatch(address) if isinstance(address, str) else None) for address in addresses]
-    servers = []
-    for address, match in found:
-        port = int((match and match["port"]) or _DEFAULT_PORT)
-        if match is None or not 0 < port < 65536:
-            raise InvalidArgumentException(f"{address!a:.100} is no address of a tracker, such as '10.0.0.1:22122'")
-        servers.append(Server(match["ipv6"] or match["host"], port))
-    if not servers:
+    found = [_address(address, "a tracker") for address in addresses]
+    if not found:
         raise InvalidArgumentException("there must be a tracker")
-    return tuple(dict.fromkeys(servers))
+    return tuple(dict.fromkeys(Server(host, port or _DEFAULT_PORT) for host, port in found))
+
+
+def address_mapping(addresses: Mapping[str, str]) -> Callable[[Server], Server]:
+    """A function that gives the address to connect to of a server that trackers name.
+
+    Args:
+        addresses: ``host:port``, or ``host`` for all ports that are not named, to the same; without a port to the same
+            port.
+
+    Raises:
+        InvalidArgumentException: One is no address.
+    """
+    if not isinstance(addresses, Mapping):
+        raise InvalidArgumentException("address_map is a mapping, such as {'172.17.0.2': 'fastdfs.example.com'}")
+    known = {_address(named, "a server"): _address(mapped, "a server") for named, mapped in addresses.items()}
+
+    def mapped(server: Server) -> Server:
+        host, port = known.get((server.host, server.port)) or known.get((server.host, None)) or server
+        return Server(host, port or server.port)
+
+    return mapped
+
+
+def _address(address: object, of_what: str) -> tuple[str, int | None]:
+    match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+    port = int(match["port"]) if match and match["port"] else None
+    if match is None or (port is not None and not 0 < port < 65536):
+        raise InvalidArgumentException(f"{address!a:.100} is no address of {of_what}, such as '10.0.0.1:22122'")
+    return match["ipv6"] or match["host"], port
 
 
 class Trackers:

@@ -7,14 +7,17 @@ from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from threading import Thread
 
-from async_storages.testing.fastdfs_server import FastDFSServer
+from async_storages.testing.fastdfs_server import VERSIONS, FastDFSServer
+from async_storages.testing.fastdfs_server._versions import NEWEST
 
 
 def _options() -> Namespace:
     parser = ArgumentParser(prog="python -m async_storages.testing.fastdfs_server", description=__doc__)
     parser.add_argument("--groups", default="group1", help="names, with commas between")
     parser.add_argument("--storages-per-group", type=int, default=1)
-    parser.add_argument("--address-size", type=int, choices=(15, 45), default=15)
+    parser.add_argument("--version", choices=tuple(VERSIONS), default=NEWEST)
+    parser.add_argument("--copy-delay", type=float, help="seconds; gives each storage server a folder of its own")
+    parser.add_argument("--address-size", type=int, choices=(15, 45))
     parser.add_argument("--folder", help="where to keep the files; by default they go with the server")
     return parser.parse_args()
 
@@ -27,6 +30,8 @@ async def _serve(options: Namespace) -> None:
     async with FastDFSServer(
         groups=options.groups.split(","),
         storages_per_group=options.storages_per_group,
+        version=options.version,
+        copy_delay=options.copy_delay,
         address_size=options.address_size,
         folder=options.folder,
         threads=False,

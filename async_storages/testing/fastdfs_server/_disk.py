@@ -14,8 +14,10 @@ from threading import RLock
 from typing import IO, BinaryIO, Literal
 from zlib import crc32
 
+from async_storages.backends.fastdfs.old_crc32 import OldCrc32
 from async_storages.testing.fastdfs_server import _metadata
 from async_storages.testing.fastdfs_server._names import LogicName, crc_of, encoded, is_appender, is_slave
+from async_storages.testing.fastdfs_server._versions import Version
 from async_storages.testing.fastdfs_server._wire import BUFFER, EINVAL, Answer, Refusal, Run
 
 __all__ = ["Disk", "Spool", "StoredFile", "stored_files"]
@@ -42,9 +44,18 @@ class StoredFile:
     metadata: bytes | None
 
 
-def stored_files(folder: Path) -> list[StoredFile]:
-    """All files of all groups that a server keeps in this folder, by id."""
-    paths = {path.relative_to(folder).as_posix(): path for path in folder.glob("*/M??/data/??/??/*")}
+def stored_files(folder: Path, server: str = "") -> list[StoredFile]:
+    """All files of all groups that a server keeps in this folder, by id.
+
+    Args:
+        folder: See `FastDFSServer.folder`.
+        server: The name of a replica's folder within that of its group; of all if empty.
+    """
+    paths: dict[str, Path] = {}
+    for pattern in (f"*/{server}/M??/data/??/??/*",) if server else ("*/M??/data/??/??/*", "*/*/M??/data/??/??/*"):
+        for path in folder.glob(pattern):
+            parts = path.relative_to(folder).parts
+            paths.setdefault("/".join((parts[0], *parts[-5:])), path)
     return [_described(name, paths) for name in sorted(paths) if name.removesuffix(_META) not in paths.keys() - {name}]
 
 
@@ -63,12 +74,11 @@ class Spool:
 
     Attributes:
         size: In bytes.
-        crc: CRC-32 (zlib).
     """
 
-    def __init__(self, folder: Path, run: Run) -> None:
+    def __init__(self, folder: Path, run: Run, *, has_old_crc: bool) -> None:
         self.size = 0
-        self.crc = 0
+        self._crc = _Crc(is_old=has_old_crc)
         self._folder = folder
         self._run = run
         self._held: list[bytes] = []
@@ -79,7 +89,7 @@ class Spool:
     async def add(self, piece: bytes) -> None:
         """Take what comes next."""
         self.size += len(piece)
-        self.crc = crc32(piece, self.crc)
+        self._crc.update(piece)
         self._held.append(piece)
         self._held_size += len(piece)
         if self._held_size >= BUFFER:
@@ -105,6 +115,11 @@ class Spool:
         self._file = self._path = None
 
     @property
+    def crc(self) -> int:
+        """The CRC-32, as the server's version computes it."""
+        return self._crc.value()
+
+    @property
     def on_disk(self) -> bool:
         """Whether there is a temporary file."""
         return self._path is not None
@@ -122,19 +137,23 @@ class Disk:
     """The files of one group, in ``<folder>/M00/data/00/00`` and so on.
 
     Args:
-        folder: Made if it is not there.
+        folder: Made if it is not there; of a group, or of one server of it.
         paths: How many store paths.
         clock: Unix seconds.
         random: Fills what is random in a name.
         run: Calls a method of this class, or another function that blocks.
+        version: How it behaves.
 
     Raises:
         Refusal: From any method: what was asked for cannot be right.
         OSError: From any method: its `errno` is the status to answer.
     """
 
-    def __init__(self, folder: Path, paths: int, *, clock: Callable[[], float], random: Random, run: Run) -> None:
+    def __init__(
+        self, folder: Path, paths: int, *, clock: Callable[[], float], random: Random, run: Run, version: Version
+    ) -> None:
         self.paths = paths
+        self.version = version
         self.run = run
         self.incoming = folder / "incoming"
         self._folder = folder
@@ -156,30 +175,32 @@ class Disk:
         return name
 
     def store_slave(self, spool: Spool, slave: LogicName) -> None:
-        """Give content the name of a slave."""
+        """Give content the name of a slave; of several that arrive at once the last one stays."""
         self._stamp(spool)
-        self._move(spool.path(), slave)
+        with self._lock:
+            self.path_of(slave).unlink(missing_ok=True)
+            self._move(spool.path(), slave)
         spool.close()
 
     def check_slave(self, master: LogicName, slave: LogicName) -> None:
         """Whether there is a master and no such slave yet."""
-        self._at(master).stat()
-        if self._at(slave).exists():
+        self.path_of(master).stat()
+        if self.path_of(slave).exists():
             raise FileExistsError(errno.EEXIST, "the slave exists")
 
     def remove(self, name: LogicName) -> None:
         """Remove a file with its metadata."""
         with self._lock:
-            self._at(name).unlink()
+            self.path_of(name).unlink()
             self._metadata(name).unlink(missing_ok=True)
 
     def info(self, name: LogicName, *, compute: bool) -> tuple[int, int, int]:
         """Size, time of the last change and CRC-32, which is computed where the name does not say it, if asked for."""
-        status = self._at(name).stat()
+        status = self.path_of(name).stat()
         if len(str(name)) < 37:
             raise Refusal(EINVAL)
-        computed = compute and (is_slave(name) or is_appender(name))
-        crc = _crc_of_file(self._at(name)) if computed else crc_of(name)
+        may_differ = (is_slave(name) and self.version.knows_crc_of_slaves) or is_appender(name)
+        crc = self._crc_of_file(self.path_of(name)) if compute and may_differ else crc_of(name)
         return status.st_size, int(status.st_mtime), crc
 
     def read_metadata(self, name: LogicName) -> bytes:
@@ -191,7 +212,7 @@ class Disk:
         """Add to the metadata, or put other in its place."""
         path = self._metadata(name)
         with self._lock:
-            self._at(name).stat()
+            self.path_of(name).stat()
             if metadata:
                 old = path.read_bytes() if merge and path.exists() else None
                 path.write_bytes(_metadata.overwritten(metadata) if old is None else _metadata.merged(old, metadata))
@@ -200,9 +221,13 @@ class Disk:
 
     def check_appender(self, name: LogicName, offset: int = 0) -> None:
         """Whether this file can be appended to, or changed from this byte on."""
-        size = self._at(name).stat().st_size
+        size = self.path_of(name).stat().st_size
         if len(str(name)) < 44 or not is_appender(name) or offset > size:
             raise Refusal(EINVAL)
+
+    def size(self, name: LogicName) -> int:
+        """The size of a file in bytes."""
+        return self.path_of(name).stat().st_size
 
     def modify(self, name: LogicName, offset: int | None, spool: Spool) -> None:
         """Write content over what is there from this byte on; at the end if None."""
@@ -211,30 +236,58 @@ class Disk:
             spool.copy_to(file)
 
     def truncate(self, name: LogicName, size: int) -> None:
-        """Cut a file short."""
-        with self._changing(name, size) as file:
+        """Cut a file short, or fill it up with zeros."""
+        with self._changing(name, 0) as file:
             file.truncate(size)
 
     def regenerate(self, name: LogicName, source: bytes) -> LogicName:
-        """Make a normal file of an appender: it and its metadata get another name."""
+        """Make a normal file of an appender: it gets another name, its metadata stays behind."""
         with self._changing(name, 0) as file:
             status = os.fstat(file.fileno())
-            crc = _crc_of_file(self._at(name))
+            crc = self._crc_of_file(self.path_of(name))
             extension = name.name[-7:].partition(".")[2]
-            new = self._moved(
-                self._at(name),
+            return self._moved(
+                self.path_of(name),
                 name.path,
                 lambda: self._encoded(source, int(status.st_mtime), status.st_size, crc, extension),
             )
-            with suppress(FileNotFoundError):
-                self._metadata(name).rename(self._metadata(new))
-            return new
+
+    def forget(self, name: LogicName) -> None:
+        """Remove a file with its metadata, as far as they are there."""
+        with self._lock, suppress(FileNotFoundError):
+            self.remove(name)
+
+    def copy_content(self, source: "Disk", name: LogicName) -> None:
+        """Take a file over from another server, if it is still there."""
+        descriptor, path = mkstemp(dir=self.incoming)
+        os.close(descriptor)
+        try:
+            shutil.copy2(source.path_of(name), path)
+        except FileNotFoundError:
+            Path(path).unlink()
+            return
+        target = self.path_of(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            Path(path).replace(target)
+
+    def copy_metadata(self, source: "Disk", name: LogicName) -> None:
+        """Take a file's metadata over from another server, or that it has none."""
+        with self._lock:
+            if not self.path_of(name).exists():
+                return
+            try:
+                self._metadata(name).write_bytes(source.read_metadata(name))
+            except FileNotFoundError:
+                self._metadata(name).unlink(missing_ok=True)
 
     def open(self, opened: ExitStack, name: LogicName, offset: int, length: int) -> Answer:
         """What a file holds from this byte on; all that comes if the length is 0. The file is put on the stack."""
-        file = opened.enter_context(self._at(name).open("rb"))
+        file = opened.enter_context(self.path_of(name).open("rb"))
         size = os.fstat(file.fileno()).st_size
-        if offset >= size:
+        if offset > size and not self.version.clamps_ranges:
+            raise Refusal(errno.EFAULT, announced=size - offset)
+        if offset >= size or (offset + length > size and not self.version.clamps_ranges):
             raise Refusal(EINVAL)
         file.seek(offset)
         wanted = min(length or size, size - offset)
@@ -263,7 +316,7 @@ class Disk:
         raise FileNotFoundError(errno.ENOENT, "no name is free")  # what the real server says then
 
     def _move(self, content: Path, name: LogicName) -> None:
-        target = self._at(name)
+        target = self.path_of(name)
         with self._lock:
             if target.exists():
                 raise FileExistsError(errno.EEXIST, "the name is taken")
@@ -274,22 +327,41 @@ class Disk:
     def _changing(self, name: LogicName, offset: int) -> Iterator[BinaryIO]:
         with self._lock:
             self.check_appender(name, offset)
-            with self._at(name).open("r+b") as file:
+            with self.path_of(name).open("r+b") as file:
                 yield file
 
-    def _at(self, name: LogicName) -> Path:
+    def path_of(self, name: LogicName) -> Path:
+        """Where a file is, or would be."""
         if name.path >= self.paths:
             raise Refusal(EINVAL)
         return self._folder / f"M{name.path:02X}" / "data" / name.folder / name.name
 
     def _metadata(self, name: LogicName) -> Path:
-        path = self._at(name)
+        path = self.path_of(name)
         return path.with_name(path.name + _META)
 
+    def _crc_of_file(self, path: Path) -> int:
+        crc = _Crc(is_old=self.version.has_old_crc)
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(BUFFER):
+                crc.update(piece)
+        return crc.value()
 
-def _crc_of_file(path: Path) -> int:
-    crc = 0
-    with path.open("rb", buffering=0) as file:
-        while piece := file.read(BUFFER):
-            crc = crc32(piece, crc)
-    return crc
+
+class _Crc:
+    """A CRC-32 as a version computes it."""
+
+    def __init__(self, *, is_old: bool) -> None:
+        self._old = OldCrc32() if is_old else None
+        self._zlib = 0
+
+    def update(self, piece: bytes) -> None:
+        """Take what comes next."""
+        if self._old is None:
+            self._zlib = crc32(piece, self._zlib)
+        else:
+            self._old.update(piece)
+
+    def value(self) -> int:
+        """That of all bytes so far."""
+        return self._zlib if self._old is None else self._old.value()

@@ -11,13 +11,15 @@ __all__ = ["Fault", "Faults", "Injection"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with a request; exactly one of these.
+    """What goes wrong with a request; exactly one of these, and `announced` beside `status` or `body`.
 
     Args:
         status: It is answered with this status (1 to 255) instead of being done: on a storage server 28 is a full disk,
             16 and 5 are busy and input/output error; from a tracker 2 means that there is no storage server.
         cut: It is done, but the connection closes after so many bytes of the answer: 0 before it, 1 to 9 within the
             header, 10 + n at byte n of the body. Nothing happens if the answer is shorter.
+        body: It is answered with this, and status 0, instead of being done: what is read while another client writes.
+        announced: The length that the answer's header tells, whatever follows.
         stall: It is done, but not answered before `Injection.release`; the connection stays open until then, also
             when the client has gone.
     """
@@ -25,10 +27,13 @@ class Fault:
     status: int | None = None
     cut: int | None = None
     stall: bool = False
+    body: bytes | None = None
+    announced: int | None = None
 
     def __post_init__(self) -> None:
-        chosen = [self.status is not None, self.cut is not None, self.stall]
+        chosen = [self.status is not None, self.cut is not None, self.stall, self.body is not None]
         possible = (self.status is None or 1 <= self.status <= 255) and (self.cut is None or self.cut >= 0)
+        possible = possible and (self.announced is None or not (self.stall or self.cut is not None))
         if sum(chosen) != 1 or not possible:
             raise InvalidArgumentException(f"not one fault: {self}", operation="inject")
 

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from random import Random
 
-from async_storages.testing.fastdfs_server._wire import EINVAL, Refusal
+from async_storages.testing.fastdfs_server._wire import EINVAL, ENOENT, Refusal
 
 __all__ = ["FOUR_GIB", "LogicName", "Origin", "checked_suffix", "crc_of", "encoded", "is_appender", "is_slave"]
 
@@ -15,7 +15,7 @@ _APPENDER = 1 << 58
 _NORMAL_LENGTH = 44  # "M00/00/00/", 27 characters of base64, a tail of 7
 _LONGEST = 127
 _ENCODED = slice(10, 37)
-_LOGIC_NAME = re.compile(rb"M([0-9A-F]{2})/([0-9A-F]{2}/[0-9A-F]{2})/([A-Za-z0-9._-]+)")
+_LOGIC_NAME = re.compile(rb"M([0-9A-F]{2})/([0-9A-F]{2}/[0-9A-F]{2})/([^/]+)", re.DOTALL)
 _SUFFIX = re.compile(rb"[A-Za-z0-9._-]*")
 
 
@@ -38,11 +38,13 @@ class LogicName:
         """Take a name apart.
 
         Raises:
-            Refusal: It is malformed.
+            Refusal: It is malformed, or no file of the server can have it.
         """
         found = _LOGIC_NAME.fullmatch(raw)
         if not found or found[3] in {b".", b".."} or len(raw) > _LONGEST:
             raise Refusal(EINVAL)
+        if not _SUFFIX.fullmatch(found[3]):
+            raise Refusal(ENOENT)
         return cls(int(found[1], 16), found[2].decode(), found[3].decode())
 
     def __str__(self) -> str:

@@ -2,16 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 
 from async_storages.testing.fastdfs_server._faults import Faults, Injection
-from async_storages.testing.fastdfs_server._wire import BUFFER, EINVAL, Answer, Hangup, Peer, Reader, Refusal, Request
+from async_storages.testing.fastdfs_server._wire import BUFFER, EINVAL, Answer, Hangup, Peer, Refusal, Request
 
 __all__ = ["COMMON", "Handler", "Port"]
 
-_HOST = "127.0.0.1"
 _BACKLOG = 512
+
+_UPLOADS = {11, 21, 23}
 
 type Handler = Callable[[Request], Awaitable[bytes | Answer]]
 
@@ -20,23 +21,36 @@ class Port:
     """What listens on a port, and the connections there.
 
     Args:
-        handlers: What answers a command; others are answered with 22 and the end of the connection.
+        handlers: What answers a command; others are answered with 22.
         faults: What goes wrong.
         idle_timeout: Seconds until a client that has asked for nothing is turned out.
-        pipelining: Whether requests that come before the answer to an earlier one are answered too.
+        ends_after: Statuses after which a connection is not used any more.
+        is_silent: Whether it is kept open then, with nothing more said, instead of being closed.
+        runs_on_after: Statuses after which what is left of a request is taken for further ones.
 
     Attributes:
         address: ``host:port`` once it listens; the same when it does so again.
     """
 
     def __init__(
-        self, handlers: Mapping[int, Handler], faults: Faults, *, idle_timeout: float, pipelining: bool
+        self,
+        handlers: Mapping[int, Handler],
+        faults: Faults,
+        *,
+        idle_timeout: float,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ends_after: Collection[int] = (),
+        is_silent: bool = False,
+        runs_on_after: Collection[int] = (),
     ) -> None:
-        self.address = f"{_HOST}:0"
+        self.address = f"{host}:{port}"
         self._handlers = handlers
         self._faults = faults
         self._idle_timeout = idle_timeout
-        self._pipelining = pipelining
+        self._ends_after = ends_after
+        self._is_silent = is_silent
+        self._runs_on_after = runs_on_after
         self._listener: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
@@ -45,6 +59,11 @@ class Port:
     def connections(self) -> int:
         """How many clients are connected."""
         return len(self._tasks)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it takes clients."""
+        return self._listener is not None
 
     def start(self) -> None:
         """Listen; nothing happens if it does already."""
@@ -107,34 +126,46 @@ class Port:
     async def _deal(self, peer: Peer, request: Request) -> None:
         injection = self._faults.take(request.command, self.address)
         answer: bytes | Answer = b""
-        status, last = 0, False
+        status, last, announced = 0, False, None
         try:
             answer = await self._handled(request, injection)
         except Refusal as refusal:
-            status = refusal.status
-            last = not await request.drain() or request.command not in self._handlers
+            status, announced = refusal.status, refusal.announced
+            if status not in self._runs_on_after or request.command not in _UPLOADS:
+                last = not await request.drain() or status in self._ends_after
         try:
-            await self._reply(peer, status, answer, injection, last=last)
+            await self._reply(peer, status, answer, injection, last=last, announced=announced)
         finally:
             if isinstance(answer, Answer):
                 await answer.close()
 
     async def _reply(
-        self, peer: Peer, status: int, answer: bytes | Answer, injection: Injection | None, *, last: bool
+        self,
+        peer: Peer,
+        status: int,
+        answer: bytes | Answer,
+        injection: Injection | None,
+        *,
+        last: bool,
+        announced: int | None,
     ) -> None:
-        if not self._pipelining and not last:
-            await peer.discard()
         if injection is not None:
             await injection.before_answer()
             peer.room = injection.fault.cut
-        await peer.send(status, answer)
+            announced = announced if injection.fault.announced is None else injection.fault.announced
+        await peer.send(status, answer, announced)
         peer.room = None
+        if last and self._is_silent and status in self._ends_after:
+            await peer.ignore()
         if last:
             raise Hangup
 
     async def _handled(self, request: Request, injection: Injection | None) -> bytes | Answer:
         if injection is not None and injection.fault.status is not None:
             raise Refusal(injection.fault.status)
+        if injection is not None and injection.fault.body is not None:
+            await request.drain()
+            return injection.fault.body
         handler = self._handlers.get(request.command)
         if handler is None:
             raise Refusal(EINVAL)
@@ -143,7 +174,7 @@ class Port:
 
 async def _peer(client: socket.socket) -> Peer:
     loop = asyncio.get_running_loop()
-    reader = Reader(limit=BUFFER)
+    reader = asyncio.StreamReader(limit=BUFFER, loop=loop)
     transport, protocol = await loop.create_connection(
         lambda: asyncio.StreamReaderProtocol(reader, loop=loop), sock=client
     )

@@ -9,7 +9,17 @@ from contextlib import ExitStack, asynccontextmanager
 from async_storages.testing.fastdfs_server._disk import Disk, Spool
 from async_storages.testing.fastdfs_server._names import LogicName, checked_suffix
 from async_storages.testing.fastdfs_server._port import COMMON, Handler
-from async_storages.testing.fastdfs_server._wire import BUFFER, EINVAL, Answer, Refusal, Request, padded, text
+from async_storages.testing.fastdfs_server._replication import Change
+from async_storages.testing.fastdfs_server._wire import (
+    BUFFER,
+    EINVAL,
+    HEADER_SIZE,
+    Answer,
+    Refusal,
+    Request,
+    padded,
+    text,
+)
 
 __all__ = ["StorageCommands"]
 
@@ -28,20 +38,40 @@ class StorageCommands:
         source: What the names of its files say about where they come from.
         addresses: The address of each storage server by its id.
         address_size: Bytes of an address in the answer to a question for a file.
+        free: Gives the bytes that are free.
+        note: Takes down what is to be copied to replicas.
+
+    Attributes:
+        uploads: How many files it has taken in.
+        deletes: How many it has deleted.
     """
 
-    def __init__(self, group: str, disk: Disk, source: bytes, addresses: Mapping[int, str], address_size: int) -> None:
+    def __init__(
+        self,
+        group: str,
+        disk: Disk,
+        source: bytes,
+        addresses: Mapping[int, str],
+        address_size: int,
+        *,
+        free: Callable[[], int],
+        note: Callable[[Change, LogicName], None],
+    ) -> None:
         self.group = group
         self._disk = disk
         self._source = source
         self._addresses = addresses
         self._address_size = address_size
         self._next_path = 0
+        self.uploads = 0
+        self.deletes = 0
+        self._free = free
+        self._note = note
 
     @property
     def handlers(self) -> dict[int, Handler]:
         """What answers each command."""
-        return {
+        handlers: dict[int, Handler] = {
             **COMMON,
             11: self._upload,
             12: self._delete,
@@ -54,19 +84,22 @@ class StorageCommands:
             24: self._append,
             34: self._modify,
             36: self._truncate,
-            38: self._regenerate,
         }
+        return handlers | ({38: self._regenerate} if self._disk.version.can_regenerate else {})
 
     async def _upload(self, request: Request) -> bytes:
         path, size, field = struct.unpack(">BQ6s", await request.read(15))
         extension = checked_suffix(field)
         path = self._path(path)
         _require(size == request.unread)
+        self._require_space(size)
         async with self._received(request) as spool:
             appender = request.command == 23
             name = await self._on_disk(
                 lambda: self._disk.store(spool, self._source, extension, path, appender=appender)
             )
+        self._note(Change.CONTENT, name)
+        self.uploads += 1
         return self._named(name)
 
     async def _upload_slave(self, request: Request) -> bytes:
@@ -76,23 +109,29 @@ class StorageCommands:
         _require(prefix != "")
         master = self._logic(await request.read(length))
         slave = self._logic(str(master.slave(prefix, extension)).encode())
+        self._require_space(size)
         await self._on_disk(lambda: self._disk.check_slave(master, slave))
         async with self._received(request) as spool:
             await self._on_disk(lambda: self._disk.store_slave(spool, slave))
+        self._note(Change.CONTENT, slave)
+        self.uploads += 1
         return self._named(slave)
 
     async def _delete(self, request: Request) -> bytes:
         name = self._full(await request.rest())
         await self._on_disk(lambda: self._disk.remove(name))
+        self._note(Change.REMOVAL, name)
+        self.deletes += 1
         return b""
 
     async def _set_metadata(self, request: Request) -> bytes:
         length, size, flag, group = struct.unpack(">QQc16s", await request.read(33))
         _require(flag in {b"O", b"M"} and length + size == request.unread)
-        _require(request.length <= BUFFER)
+        _require(request.length + HEADER_SIZE < BUFFER)
         name = self._full(group + await request.read(length))
         metadata = await request.rest()
         await self._on_disk(lambda: self._disk.set_metadata(name, metadata, merge=flag == b"M"))
+        self._note(Change.METADATA, name)
         return b""
 
     async def _get_metadata(self, request: Request) -> bytes:
@@ -127,25 +166,43 @@ class StorageCommands:
         _require(44 <= length < 128 and size == request.unread - length)
         name = self._logic(await request.read(length))
         await self._on_disk(lambda: self._disk.check_appender(name, offset or 0))
+        if not size:
+            return self._unchanged(request)
         async with self._received(request) as spool:
             await self._on_disk(lambda: self._disk.modify(name, offset, spool))
+        self._note(Change.CONTENT, name)
         return b""
 
     async def _truncate(self, request: Request) -> bytes:
         length, size = struct.unpack(">QQ", await request.read(16))
         _require(44 <= length < 128 and length == request.unread)
         name = self._logic(await request.rest())
+        await self._on_disk(lambda: self._disk.check_appender(name))
+        if size == await self._on_disk(lambda: self._disk.size(name)):
+            return self._unchanged(request)
         await self._on_disk(lambda: self._disk.truncate(name, size))
+        self._note(Change.CONTENT, name)
         return b""
 
     async def _regenerate(self, request: Request) -> bytes:
         name = self._logic(await request.rest())
-        return self._named(await self._on_disk(lambda: self._disk.regenerate(name, self._source)))
+        new = await self._on_disk(lambda: self._disk.regenerate(name, self._source))
+        self._note(Change.CONTENT, new)
+        self._note(Change.REMOVAL, name)
+        return self._named(new)
+
+    def _unchanged(self, request: Request) -> bytes:
+        """The body of the answer if nothing was to be done: as long as that of the request, whatever is in it."""
+        return bytes(request.length)
+
+    def _require_space(self, size: int) -> None:
+        if size > self._free():
+            raise Refusal(errno.ENOSPC)
 
     @asynccontextmanager
     async def _received(self, request: Request) -> AsyncGenerator[Spool]:
         """The rest of a request, until the block ends."""
-        spool = Spool(self._disk.incoming, self._disk.run)
+        spool = Spool(self._disk.incoming, self._disk.run, has_old_crc=self._disk.version.has_old_crc)
         try:
             while request.unread:
                 await spool.add(await request.piece())
@@ -185,7 +242,11 @@ class StorageCommands:
     def _source_address(self, name: LogicName) -> str:
         source = name.origin.source
         server = int.from_bytes(source, "little")
-        return self._addresses.get(server, "") if 0 < server <= _LONGEST_ID else socket.inet_ntoa(source)
+        return (
+            self._addresses.get(server, "").rpartition(":")[0]
+            if 0 < server <= _LONGEST_ID
+            else socket.inet_ntoa(source)
+        )
 
 
 def _require(condition: bool) -> None:

@@ -2,19 +2,29 @@
 
 import errno
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from async_storages.testing.fastdfs_server._names import LogicName
 from async_storages.testing.fastdfs_server._port import COMMON, Handler
+from async_storages.testing.fastdfs_server._versions import Version
 from async_storages.testing.fastdfs_server._wire import EINVAL, Refusal, Request, padded, text
 
 __all__ = ["Group", "TrackerCommands"]
 
 _MEGABYTES = 1 << 20  # of every disk, all free
-_PORT = 23000
-_ACTIVE = 7
-_COUNTERS = bytes(3 * 4 + 42 * 8)
+_ACTIVE, _OFFLINE = 7, 6
+_IPV4 = 15
+_WITH_RESERVED = 113
+_RECORDS = {
+    487: (16, 8, False, True),
+    517: (46, 8, False, True),
+    644: (46, 8, True, False),
+    612: (16, 6, True, False),
+}
+"""Of a storage server's record, by its size: bytes of the address and of the version, whether it has a domain name and
+the space that is reserved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +35,19 @@ class Group:
         name: At most 16 characters.
         storages: The addresses of its storage servers, ``host:port``.
         paths: How many store paths each has.
+        sources: The addresses of its storage servers by what ids say of them.
+        is_up: Whether the server at an address counts as active.
+        free_mb: Gives the megabytes that each has free.
+        counted: Gives how many files the server at an address has taken in, and deleted.
     """
 
     name: str
     storages: Sequence[str]
     paths: int
+    sources: Mapping[bytes, str]
+    is_up: Callable[[str], bool]
+    free_mb: Callable[[], int]
+    counted: Callable[[str], tuple[int, int]]
     turn: "count[int]" = field(default_factory=count)
 
 
@@ -40,9 +58,13 @@ class TrackerCommands:
         groups: All groups, by name.
         advertised: The address to name instead of another.
         address_size: Bytes of an address in an answer, without the NUL that ends it.
+        version: How it behaves.
     """
 
-    def __init__(self, groups: Mapping[str, Group], advertised: Mapping[str, str], address_size: int) -> None:
+    def __init__(
+        self, groups: Mapping[str, Group], advertised: Mapping[str, str], address_size: int, version: Version
+    ) -> None:
+        self._version = version
         self._groups = groups
         self._advertised = advertised
         self._address_size = address_size
@@ -71,8 +93,8 @@ class TrackerCommands:
         groups = list(self._groups.values())
         group = self._group(body) if in_group else groups[next(self._turn) % len(groups)]
         turn = next(group.turn)
-        answer_all = request.command in {106, 107}
-        addresses = group.storages if answer_all else [group.storages[turn % len(group.storages)]]
+        active = _active(group)
+        addresses = active if request.command in {106, 107} else [active[turn % len(active)]]
         return padded(group.name, 16) + self._places(addresses) + bytes([turn % group.paths])
 
     async def _query_file(self, request: Request) -> bytes:
@@ -80,15 +102,18 @@ class TrackerCommands:
         if not 22 <= len(body) - 16 < 128:
             raise Refusal(EINVAL)
         group = self._group(body[:16])
-        turn = next(group.turn)
-        addresses = group.storages if request.command == 105 else [group.storages[turn % len(group.storages)]]
-        return padded(group.name, 16) + self._places(addresses)
+        active = _active(group)
+        if request.command == 105:
+            return padded(group.name, 16) + self._all_places(active)
+        chosen = active[next(group.turn) % len(active)]
+        source = _source(group, body[16:]) if request.command == 103 else None
+        return padded(group.name, 16) + self._places([source if source in active else chosen])
 
     async def _list_groups(self, request: Request) -> bytes:
         one = request.command == 90
         body = await _body(request, 16 if one else 0)
         groups = [self._group(body)] if one else self._groups.values()
-        return b"".join(map(_group_stat, groups))
+        return b"".join(_group_stat(group, self._version.group_record) for group in groups)
 
     async def _list_storages(self, request: Request) -> bytes:
         body = await request.rest()
@@ -105,9 +130,10 @@ class TrackerCommands:
         host, port = _split(self._advertised.get(address, address))
         if wanted not in {"", host}:
             return b""
-        numbers = (0, 0, _MEGABYTES, _MEGABYTES, 0, 10, group.paths, 256, 0, port)
-        fields = (padded(host, 16)[:16], padded(host, self._address_size + 1), b"", b"6.16.1", *numbers)
-        return struct.pack(f">BB16s{self._address_size + 1}s16s8s10Q", _ACTIVE, 0, *fields) + _COUNTERS + b"\0"
+        status = _ACTIVE if group.is_up(address) else _OFFLINE
+        size = self._version.storage_record[self._address_size > _IPV4]
+        record = _storage_record(size, status, (host, port), self._version.name, group)
+        return (record + _counters(*group.counted(address))).ljust(size, b"\0")
 
     def _group(self, raw: bytes) -> Group:
         try:
@@ -119,12 +145,54 @@ class TrackerCommands:
         named = (_split(self._advertised.get(address, address)) for address in addresses)
         return b"".join(padded(host, self._address_size) + struct.pack(">Q", port) for host, port in named)
 
+    def _all_places(self, addresses: Sequence[str]) -> bytes:
+        """The answer to 105: older versions give the port of the first server for all."""
+        if not self._version.has_one_port:
+            return self._places(addresses)
+        others = (_split(self._advertised.get(address, address))[0] for address in addresses[1:])
+        return self._places(addresses[:1]) + b"".join(padded(host, self._address_size) for host in others)
 
-def _group_stat(group: Group) -> bytes:
+
+def _active(group: Group) -> list[str]:
+    active = [address for address in group.storages if group.is_up(address)]
+    if not active:
+        raise Refusal(errno.ENOENT)
+    return active
+
+
+def _source(group: Group, name: bytes) -> str | None:
+    """The server that a file came from, if its name tells it."""
+    try:
+        return group.sources.get(LogicName.parse(name).origin.source)
+    except (Refusal, ValueError, struct.error):
+        return None
+
+
+def _group_stat(group: Group, size: int) -> bytes:
     servers = len(group.storages)
+    active = sum(map(group.is_up, group.storages))
     port = _split(group.storages[0])[1]
-    numbers = (_MEGABYTES, _MEGABYTES, 0, 0, servers, port, servers, servers, 0, group.paths, 256, 0)
-    return padded(group.name, 17) + struct.pack(">12Q", *numbers)
+    reserved = (0,) if size == _WITH_RESERVED else ()
+    numbers = (_MEGABYTES, group.free_mb(), *reserved, 0, servers, port, servers, active, 0, group.paths, 256, 0)
+    return padded(group.name, 17) + struct.pack(f">{len(numbers)}Q", *numbers)
+
+
+def _counters(uploads: int, deletes: int) -> bytes:
+    """Three counts of connections; then pairs of all and of those done: uploads come first, deletes sixth."""
+    pairs = (uploads, uploads, *(0,) * 8, deletes, deletes)
+    return bytes(12) + struct.pack(">12Q", *pairs)
+
+
+def _storage_record(size: int, status: int, server: tuple[str, int], version: str, group: Group) -> bytes:
+    """The beginning of a storage server's record, in the layout of that size."""
+    host, port = server
+    ip_size, version_size, has_domain, has_reserved = _RECORDS[size]
+    head = bytes([status]) if has_domain else bytes([status, 0])
+    domain = bytes(128) if has_domain else b""
+    numbers = (0, 0, _MEGABYTES, group.free_mb(), *((0,) if has_reserved else ()), 10, group.paths, 256, 0, port)
+    numbers += (8888,) if has_domain else ()
+    texts = (padded(host, 16)[:16], padded(host, ip_size), domain, bytes(16), padded(version, version_size))
+    return head + b"".join(texts) + struct.pack(f">{len(numbers)}Q", *numbers)
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -3,18 +3,35 @@
 import asyncio
 import errno
 import struct
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, SupportsIndex
+from typing import Any, BinaryIO
 
-__all__ = ["BUFFER", "EINVAL", "Answer", "Hangup", "Peer", "Reader", "Refusal", "Request", "Run", "padded", "text"]
+__all__ = [
+    "BUFFER",
+    "EINVAL",
+    "ENOENT",
+    "HEADER_SIZE",
+    "Answer",
+    "Hangup",
+    "Peer",
+    "Refusal",
+    "Request",
+    "Run",
+    "padded",
+    "text",
+]
 
 EINVAL = errno.EINVAL
+ENOENT = errno.ENOENT
 BUFFER = 256 * 1024
 """Bytes of a request that the server takes in before it looks at it (``buff_size``)."""
 
 _HEADER = struct.Struct(">QBB")
+HEADER_SIZE = _HEADER.size
+"""Bytes of a packet before its body."""
+
 _RESPONSE = 100
 
 
@@ -22,11 +39,12 @@ type Run = Callable[..., Awaitable[Any]]
 
 
 class Refusal(Exception):
-    """The request is answered with a status and no body."""
+    """The request is answered with a status and no body, though the answer's header may tell another length."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, announced: int | None = None) -> None:
         super().__init__(status)
         self.status = status
+        self.announced = announced
 
 
 class Hangup(Exception):
@@ -67,40 +85,10 @@ class Answer:
             await self.run(self.file.close)
 
 
-class Reader(asyncio.StreamReader):
-    """A stream that knows how much of it has come and was not read yet.
-
-    Attributes:
-        pending: In bytes.
-    """
-
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(limit, asyncio.get_running_loop())
-        self.pending = 0
-
-    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        """See `asyncio.StreamReader`."""
-        piece = bytes(data)
-        self.pending += len(piece)
-        super().feed_data(piece)
-
-    async def read(self, n: int = -1) -> bytes:
-        """See `asyncio.StreamReader.read`."""
-        data = await super().read(n)
-        self.pending -= len(data)
-        return data
-
-    async def readexactly(self, n: int) -> bytes:
-        """See `asyncio.StreamReader.readexactly`."""
-        data = await super().readexactly(n)
-        self.pending -= len(data)
-        return data
-
-
 class Peer:
     """A client's connection."""
 
-    def __init__(self, reader: Reader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.room: int | None = None
         self._writer = writer
@@ -118,14 +106,16 @@ class Peer:
             raise Hangup
         return length, command, status
 
-    async def discard(self) -> None:
-        """Forget what has come beyond the request that is about to be answered."""
-        await self.reader.readexactly(self.reader.pending)
+    async def ignore(self) -> None:
+        """Take what comes, and say nothing, until the client has gone."""
+        while await self.reader.read(BUFFER):
+            continue
 
-    async def send(self, status: int, answer: bytes | Answer) -> None:
-        """Send a whole response, or as much of it as a fault leaves room for."""
+    async def send(self, status: int, answer: bytes | Answer, announced: int | None = None) -> None:
+        """Send a whole response, or as much of it as a fault leaves room for; it may announce another length."""
         if isinstance(answer, bytes):
-            await self._write(_HEADER.pack(len(answer), _RESPONSE, status) + answer)
+            length = len(answer) if announced is None else announced
+            await self._write(_HEADER.pack(length % (1 << 64), _RESPONSE, status) + answer)
             return
         await self._write(_HEADER.pack(answer.length, _RESPONSE, status) + answer.first)
         left = answer.length - len(answer.first)

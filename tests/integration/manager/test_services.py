@@ -19,7 +19,7 @@ from async_storages import (
     StorageManager,
     StorageOperationException,
 )
-from async_storages.testing.fastdfs_server import Fault
+from async_storages.testing.fastdfs_server import FastDFSServer, Fault
 from async_storages.testing.faults import Answer, request_header
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.fastdfs import FAST as FASTDFS_FAST
@@ -31,6 +31,13 @@ from tests.support.streams import Closing, collect, until_failure
 
 MODES = ["s3", "fastdfs", "hybrid"]
 PDF = b"%PDF-1.7\n%%EOF"
+
+
+@pytest.fixture(params=["5.11", "6.16.1"])
+async def fastdfs(request):
+    """A FastDFS server of the oldest version that is supported, and of the newest."""
+    async with FastDFSServer(version=request.param) as server:
+        yield server
 
 
 async def left_in(manager):

@@ -431,7 +431,8 @@ NAMED = {12: b"", 14: bytes(16), 15: b"", 22: b""}
         pytest.param(G, b"M00/../00/" + NO_SUCH[10:], 22, id="dots in the folder"),
         pytest.param(G, b"M00/0a/00/" + NO_SUCH[10:], 22, id="lower-case hex"),
         pytest.param(G, b"M00/00/00/a/" + NO_SUCH[10:], 22, id="extra slash"),
-        pytest.param(G, NO_SUCH + b"\0", 22, id="NUL"),
+        pytest.param(G, NO_SUCH + b"\0", 2, id="NUL"),
+        pytest.param(G, NO_SUCH[:-1] + b"\xe4", 2, id="other characters"),
         pytest.param(G, b"X" + NO_SUCH[1:], 22, id="no M"),
         pytest.param(G, NO_SUCH + b"x" * 90, 22, id="long"),
         pytest.param(G, b"", 22, id="empty"),
@@ -440,7 +441,7 @@ NAMED = {12: b"", 14: bytes(16), 15: b"", 22: b""}
 )
 async def test_a_name_that_cannot_be_is_refused(command, group, name, status, storage):
     assert await storage.ask(command, NAMED[command] + group + name) == (status, b"")
-    assert await storage.done(111) == b""
+    assert await goes_on(storage) == (status == 2)
 
 
 @pytest.mark.parametrize(
@@ -470,15 +471,28 @@ async def test_a_name_that_cannot_be_is_refused(command, group, name, status, st
         pytest.param(111, b"x", 22, id="active test with a body"),
     ],
 )
-async def test_a_storage_refuses_and_goes_on(command, body, status, storage, server):
+async def test_a_storage_refuses_and_goes_on_unless_it_says_22(command, body, status, storage, server):
     assert await storage.ask(command, body) == (status, b"")
-    assert await storage.done(111) == b""
+    assert await goes_on(storage) == (status == 2)
     assert on_disk(server) == set()
 
 
-async def test_an_unknown_command_is_the_end_of_the_connection(either):
-    assert await either.ask(200, b"what?") == (22, b"")
-    assert await either.ended()
+async def goes_on(storage) -> bool:
+    await storage.send(111)
+    try:
+        return await storage.receive() == (0, b"")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return False
+
+
+async def test_an_unknown_command_is_the_end_of_the_connection_to_a_storage(storage):
+    assert await storage.ask(200, b"what?") == (22, b"")
+    assert await storage.ended()
+
+
+async def test_a_tracker_goes_on_after_an_unknown_command(tracker):
+    assert await tracker.ask(200, b"what?") == (22, b"")
+    assert await tracker.done(111) == b""
 
 
 async def test_quitting_is_not_answered(either):
@@ -514,13 +528,9 @@ async def test_content_that_ends_half_way_leaves_nothing(command, size, server):
     assert [file.size for file in await server.files()] == [6]
 
 
-async def test_a_storage_answers_only_the_first_of_pipelined_requests(storage):
-    packet = bytes(8) + bytes([111, 0])
-    storage.writer.write(packet * 3)
-    assert await storage.receive() == (0, b"")
-    assert await storage.done(11, upload(b"x"))  # what came with the first is forgotten, what comes now is not
-    storage.writer.write_eof()
-    assert await storage.ended()
+async def test_a_storage_answers_all_of_pipelined_requests(storage):
+    storage.writer.write((bytes(8) + bytes([111, 0])) * 3)
+    assert [await storage.receive() for _ in range(3)] == [(0, b"")] * 3
 
 
 # Storage: metadata
@@ -602,12 +612,13 @@ async def test_an_appender_is_appended_to_modified_truncated_and_made_normal(sto
     name = await storage.upload(b"0123", b"log", appender=True)
     await storage.done(13, metadata(name, b"k\2v"))
     await storage.done(24, append(name, b"456789"))
-    await storage.done(24, append(name, b""))
+    for command, body in ((24, append(name, b"")), (34, modify(name, 4, b"")), (36, truncate(name, 10))):
+        assert len(await storage.done(command, body)) == len(body)  # nothing to do: as long as what was asked
     await storage.done(34, modify(name, 10, b"AB"))
     await storage.done(34, modify(name, 2, b"__"))
     assert await storage.download(name) == b"01__456789AB"
-    assert await storage.ask(34, modify(name, 13, b"x")) == (22, b"")
-    assert await storage.ask(36, truncate(name, 13)) == (22, b"")
+    await storage.done(36, truncate(name, 14))
+    assert await storage.download(name) == b"01__456789AB\0\0"
     await storage.done(36, truncate(name, 5))
     crc = struct.unpack(">QQq", (await storage.done(22, G + name))[:24])[2]
     assert crc & 0xFFFFFFFF == crc32(b"01__4")
@@ -616,7 +627,11 @@ async def test_an_appender_is_appended_to_modified_truncated_and_made_normal(sto
     assert (decoded(new)[2] & 0xFFFFFFFF, decoded(new)[3]) == (5, crc32(b"01__4"))
     assert await storage.download(new) == b"01__4"
     assert await storage.ask(22, G + name) == (2, b"")
-    assert await server.files() == [StoredFile(f"group1/{new.decode()}", "normal", 5, b"k\2v")]
+    assert sorted(await server.files(), key=lambda file: file.kind) == [
+        StoredFile(f"group1/{new.decode()}", "normal", 5, None),
+        StoredFile(f"group1/{name.decode()}-m", "slave", 3, None),
+    ]
+    assert await storage.ask(34, modify(new, 6, b"x")) == (22, b"")
 
 
 @pytest.mark.parametrize(
@@ -628,9 +643,10 @@ async def test_an_appender_is_appended_to_modified_truncated_and_made_normal(sto
         (38, lambda name: name),
     ],
 )
-async def test_a_normal_file_is_not_changed(command, body, storage):
+async def test_a_normal_file_is_not_changed(command, body, storage, server):
     name = await storage.upload(b"x")
-    assert await storage.ask(command, body(name)) == (22, b"")
+    async with connected(server.storages[0].address) as other:
+        assert await other.ask(command, body(name)) == (22, b"")
     assert await storage.download(name) == b"x"
 
 
@@ -744,10 +760,10 @@ def test_options_that_cannot_be_are_refused(options):
 
 
 async def test_a_status_is_answered_instead_of_doing_it(server, storage, tracker):
-    full = server.inject(Fault(status=28), 11, times=2)
+    full = server.inject(Fault(status=5), 11, times=2)
     none = server.inject(Fault(status=2), at=server.tracker)
     for _ in range(2):
-        assert await storage.ask(11, upload(b"x")) == (28, b"")
+        assert await storage.ask(11, upload(b"x")) == (5, b"")
     assert await tracker.ask(101) == (2, b"")
     assert await tracker.done(101)
     assert on_disk(server) == set()
@@ -756,10 +772,19 @@ async def test_a_status_is_answered_instead_of_doing_it(server, storage, tracker
 
 
 async def test_a_full_disk_does_not_read_what_does_not_fit(server, storage):
-    server.inject(Fault(status=28), 11)
+    server.inject(Fault(status=17), 11)
     await storage.send(11, upload(b"", size=5 * MIB), length=15 + 5 * MIB)
-    assert await storage.receive() == (28, b"")
+    assert await storage.receive() == (17, b"")
     assert await storage.ended()
+
+
+async def test_what_follows_an_upload_that_finds_the_disk_full_is_taken_for_requests(server, storage):
+    name = await storage.upload(b"of somebody")
+    server.set_free(4)
+    hostile = struct.pack(">QBB", 16 + len(name), 12, 0) + G + name
+    await storage.send(11, upload(hostile, size=5 * MIB), length=15 + 5 * MIB)
+    assert [await storage.receive() for _ in range(2)] == [(28, b""), (0, b"")]
+    assert await server.files() == []
 
 
 @pytest.mark.parametrize("size", [3, MIB])

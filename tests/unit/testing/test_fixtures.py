@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import async_storages
 from async_storages.testing import fixtures
 from async_storages.testing import postgres as postgres_module
-from async_storages.testing.fastdfs_server import FastDFSProcess
+from async_storages.testing.fastdfs_server import VERSIONS, FastDFSProcess, FastDFSServer
+from tests.support.fastdfs import fastdfs_cluster
 
 
 async def scalars(url: str, statement: str) -> list[object]:
@@ -170,3 +171,13 @@ async def test_a_real_fastdfs_cluster_takes_the_place_of_the_server(monkeypatch,
     assert (server.tracker == tracker, isinstance(server, FastDFSProcess)) == (tracker is not None, tracker is None)
     assert await server.files() == []
     assert await asyncio.to_thread(next, steps, None) is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_real_cluster_tells_how_many_files_are_left(version):
+    async with FastDFSServer(version=version, groups=["one", "two"]) as server, fastdfs_cluster(server) as client:
+        cluster = fixtures.RealFastDFSCluster(server.tracker, report_interval=0.0)
+        files = [await client.upload(b"content", appender=number == 1) for number in range(3)]
+        files.append(await client.upload_slave(b"small", files[0], "_small"))
+        await client.delete(files[2])
+        assert await cluster.count() == len(await server.files()) == 3

@@ -504,16 +504,6 @@ async def test_a_storage_that_is_down():
             await client.ping()
 
 
-async def test_a_copy_that_has_not_arrived_yet():
-    async with FastDFSServer(storages_per_group=2) as server, fastdfs_cluster(server) as client:
-        file_id = await client.upload(CONTENT)
-        missing = server.inject(Fault(status=2), times=None, at=server.storages[0].address)
-        for _ in range(3):
-            assert await downloaded(client, file_id) == CONTENT
-            assert (await client.info(file_id)).size == len(CONTENT)
-        assert missing.fired
-
-
 @pytest.mark.parametrize("storages", [1, 2, 3])
 async def test_a_missing_file(storages):
     async with FastDFSServer(storages_per_group=storages) as server, fastdfs_cluster(server) as client:

@@ -45,7 +45,6 @@ async def pieces(*chunks):
         "too long": reply(INFO + b"\0"),
         "endless": (1 << 63).to_bytes(8, "big") + b"\x64\0",
         "nothing": reply(),
-        "a refusal with a body": reply(b"no", status=22),
         "no text": reply(INFO[:24] + b"\xff" * 16),
     }.items(),
     ids=lambda item: item[0],
@@ -83,6 +82,51 @@ async def test_a_refusal_leaves_the_connection_usable():
             with pytest.raises(Refusal) as refused:
                 await connection.ask(protocol.query_file_info(NAME))
             assert (refused.value.status, connection.is_reusable) == (2, True)
+
+
+@pytest.mark.parametrize("said", [reply(status=22), reply(status=5), reply(b"no", status=5), reply(b"no", status=2)])
+async def test_most_refusals_end_the_connection(said):
+    """Real servers close it, or never answer there again; the length that is told may be anything."""
+    announced = (3).to_bytes(8) + said[8:10]
+    negative = (-3).to_bytes(8, signed=True) + said[8:10]
+    for told in (said, announced, negative):
+        async with scripted(lambda _, told=told: told) as script, connected(script.server) as connection:
+            with pytest.raises(Refusal) as refused:
+                await connection.ask(protocol.query_file_info(NAME))
+            assert refused.value.status == said[9]
+            assert connection.is_reusable == (said[9] == 2)
+
+
+async def test_a_refused_upload_ends_the_connection():
+    """What the server has not read yet of it, it may take for requests."""
+    async with scripted(lambda _: reply(status=2)) as script, connected(script.server) as connection:
+        with pytest.raises(Refusal):
+            await connection.ask(protocol.upload_slave(NAME, 5, "-s"), pieces(b"12345"))
+        assert not connection.is_reusable
+
+
+@pytest.mark.parametrize("size", [1 << 16, 1 << 20])
+async def test_a_refusal_is_read_though_the_server_resets_the_connection(size, caplog):
+    """It answers a large upload at once, and closes with most of it unread: 100 of 100 times the reason is told."""
+
+    def refuse(listener):
+        for _ in range(100):
+            client, _ = listener.accept()
+            with client:
+                client.recv(10)
+                client.sendall(reply(status=28))
+
+    told = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
+        for _ in range(100):
+            async with connected(Server(*listener.getsockname())) as connection:
+                with pytest.raises(Refusal) as refused:
+                    await connection.ask(protocol.upload(64 << 20), pieces(*[bytes(size)] * ((64 << 20) // size)))
+                told.append(refused.value.status)
+        await refusing
+    assert told == [28] * 100
+    assert not caplog.records
 
 
 # ---- content

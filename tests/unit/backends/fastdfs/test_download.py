@@ -95,7 +95,7 @@ def test_an_end_too_early_is_noticed(offset, length):
         run(Download(id_of(), offset, length), content=CONTENT[:-1])
 
 
-@pytest.mark.parametrize(("offset", "length"), [(0, None), (10, None), (0, 1000)])
+@pytest.mark.parametrize(("offset", "length"), [(0, None), (10, None)])
 def test_bytes_too_many_are_noticed(offset, length):
     with pytest.raises(ChecksumMismatchException, match="it ended at byte 101, but was stored with 100"):
         run(Download(id_of(), offset, length), content=CONTENT + b"x")

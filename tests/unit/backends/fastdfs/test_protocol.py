@@ -344,6 +344,7 @@ EXACT = {
     "query update": {39, 69},
     "query file info": {40, 70},
     **{name: {0} for name in DONE},
+    "truncate": {0, 16 + len(N)},  # as long as what was asked, if nothing was to be done
 }
 
 
@@ -382,8 +383,10 @@ def test_a_status_comes_alone(name):
     assert parser.feed(reply(status=28)) == b""
     assert parser.is_complete
     assert parser.refusal.status == 28
-    with pytest.raises(ProtocolError, match="refusal"):
-        ReplyParser(REQUESTS[name][0].lengths).feed(reply(b"x", status=28))
+    for length in (1, 100, (1 << 64) - 2):  # which may tell another length, and have something follow
+        told = ReplyParser(REQUESTS[name][0].lengths)
+        assert told.feed(u64(length) + b"\x64\x05more") == b""
+        assert (told.is_complete, told.refusal.status) == (True, 5)
 
 
 @pytest.mark.parametrize("cut", range(52))
@@ -487,11 +490,14 @@ def test_characters_that_metadata_cannot_hold(text):
 
 
 def test_metadata_in_all():
-    """The largest request is 256 KiB, with the longest name."""
+    """A request is shorter than 256 KiB, with the longest name: one of as much is refused."""
     name = Name("group1", "M00/00/00/" + "a" * 117)
     metadata = {f"{number:064}": "v" * 256 for number in range(813)}
-    assert 256 * 1024 - 400 < len(protocol.set_metadata(name, metadata, mode="replace").head) <= 256 * 1024
-    with pytest.raises(InvalidArgumentException, match="FastDFS takes 261974"):
+    assert 256 * 1024 - 400 < len(protocol.set_metadata(name, metadata, mode="replace").head) < 256 * 1024
+    rest = "v" * (261_973 - len(encode_metadata(metadata)) - 1 - 64 - 1)
+    largest = metadata | {f"{900:064}": rest}
+    assert len(protocol.set_metadata(name, largest, mode="replace").head) == 256 * 1024 - 1
+    with pytest.raises(InvalidArgumentException, match="FastDFS takes 261973"):
         encode_metadata(metadata | {f"{number:064}": "v" * 256 for number in range(814)})
 
 
@@ -541,15 +547,18 @@ def test_storage_servers(size, layout, count):
     head, address, domain, version, numbers = layout
     texts = [(b"100001", 16), (IPV4.encode(), address), (b"a.example", domain), (b"source", 16), (b"6.16", version)]
     fields = b"".join(text.ljust(length, b"\0") for text, length in texts if length)
-    record = b"\7".ljust(head, b"\0") + fields + u64(*numbers)
-    expected = StorageInfo("100001", Server(IPV4, 23000), True, "6.16", 900, 100)
+    record = b"\7".ljust(head, b"\0") + fields + u64(*numbers) + bytes(12) + u64(5, 4, *(0,) * 8, 3, 2)
+    expected = StorageInfo(
+        "100001", Server(IPV4, 23000), True, "6.16", 900, 100, 50 if size in {487, 517} else 0, True, 4, 2
+    )
     assert parse(protocol.list_storages("group1"), reply(record.ljust(size, b"\1") * count)) == [expected] * count
 
 
-@pytest.mark.parametrize("status", [0, 6, 8, 99])
+@pytest.mark.parametrize("status", [0, 3, 4, 6, 8, 99])
 def test_a_storage_server_that_does_not_serve(status):
     record = bytes([status]) + bytes(486)
-    assert [info.is_active for info in parse(protocol.list_storages("group1"), reply(record))] == [False]
+    (info,) = parse(protocol.list_storages("group1"), reply(record))
+    assert (info.is_active, info.is_member) == (False, status not in {3, 4})  # has another address, or was removed
 
 
 @pytest.mark.parametrize("request_", [protocol.list_groups(), protocol.list_storages("group1")], ids=["91", "92"])

@@ -1,6 +1,7 @@
 """A FastDFSStorage: its options, what becomes of names, types and metadata, its links."""
 
 import time
+from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -443,6 +444,30 @@ def test_a_link_may_name_an_attachment(now, options, shown):
     assert query_of(storage.presign(FILE_ID, 900, **options)).get("filename") == shown
 
 
+@pytest.mark.parametrize("name", ["照" * 45 + ".jpg", "a" * 240 + ".pdf", "é" * 120, "a.txt"])
+@pytest.mark.parametrize("base", ["https://files.example.com", "https://files.example.com/" + "deep/" * 40])
+def test_a_link_is_as_short_as_nginx_takes_it(now, name, base):
+    """Its module refuses 512 bytes of path and query; the end of a name says what it is."""
+    link = unopened(secret_key=SECRET, token_ttl=900, url_base=base).presign(FILE_ID, 900, filename=name)
+    parts = urlsplit(link)
+    assert len(f"{parts.path}?{parts.query}") < 512
+    shown = query_of(link)["filename"]
+    stem, dot, extension = name.rpartition(".")
+    assert shown.endswith(dot + extension if stem else "é")
+    assert name.startswith(shown.removesuffix(dot + extension if stem else ""))
+
+
+def test_a_name_for_which_there_is_no_room_is_left_out(now):
+    base = "https://files.example.com/" + "deep/" * 78
+    link = unopened(secret_key=SECRET, token_ttl=900, url_base=base).presign(FILE_ID, 900, filename="照片.jpg")
+    assert query_of(link).keys() == {"token", "ts"}
+
+
+def test_a_link_may_name_an_attachment_as_nginx_recipes_read_it(now):
+    storage = unopened(secret_key=SECRET, token_ttl=900, link_filename="attname")
+    assert query_of(storage.presign(FILE_ID, 900, filename="my report.txt"))["attname"] == "my report.txt"
+
+
 GOOD = {"secret_key": SECRET, "token_ttl": 900}
 REFUSED = {
     "PUT": (GOOD, {"method": "PUT"}, OperationNotSupportedException),
@@ -474,3 +499,45 @@ def test_links_that_cannot_be(now, config, options, kind):
 async def test_without_a_url_base_there_is_no_url():
     with pytest.raises(OperationNotSupportedException, match="no url_base"):
         await unopened(url_base=None).url(FILE_ID)
+
+
+# ---- what others left
+
+
+async def test_what_aiofdfs_keeps_for_itself_is_no_metadata_of_the_user(storage):
+    file_id = await storage.cluster.upload(b"content", "txt")
+    own = {"OriginFileName": "a.txt", "OriginFileExtName": "txt", "OriginFileSize": "7"}
+    await storage.cluster.set_metadata(file_id, own | {"author": "Ada"})
+    info = await storage.stat(file_id)
+    assert (info.file_name, info.metadata) == ("a.txt", {"author": "Ada"})
+    await storage.set_metadata(file_id, {"author": "Eve"})
+    assert await storage.cluster.get_metadata(file_id) == own | {"author": "Eve"}
+
+
+@pytest.mark.parametrize("version", ["5.11", "6.16.1"])
+async def test_a_slave_never_has_the_etag_of_its_master(version):
+    """Old servers tell its master's checksum."""
+    server = FastDFSServer(version=version, clock=count(1_700_000_000).__next__)
+    async with server, fastdfs_storage(server) as storage:
+        master = await storage.save(b"large", "a.jpg")
+        etags = set()
+        for content in (b"small", b"other"):
+            slave = await storage.save_slave(content, master, "_small")
+            etags.add((await slave.get_info()).etag)
+            await slave.delete()
+        assert len(etags | {(await master.get_info()).etag}) == 3
+
+
+async def test_a_cluster_behind_other_addresses():
+    async with FastDFSServer() as server:
+        storage = server.storages[0].address
+        server.advertise({storage: "10.1.2.3:23000"})
+        for named, mapped in (("10.1.2.3:23000", storage), ("10.1.2.3", storage)):
+            async with fastdfs_storage(server, address_map={named: mapped, "10.1.2.4": "elsewhere"}) as client:
+                assert await client.read(await client.upload(b"content", "a.txt")) == b"content"
+
+
+@pytest.mark.parametrize("address_map", [{"10.0.0.1": "a b"}, {"": "10.0.0.1"}, {"10.0.0.1:0": "10.0.0.1"}])
+def test_an_address_that_is_none(address_map):
+    with pytest.raises(InvalidArgumentException, match="no address of a server"):
+        unopened(address_map=address_map)

@@ -1,0 +1,70 @@
+"""Requests to a cluster: on connections of its pools, to another server or once more where that is right."""
+
+from collections.abc import Awaitable, Callable
+
+from async_storages.backends.fastdfs.connection import Connection
+from async_storages.backends.fastdfs.pool import FastDFSOptions, Pools
+from async_storages.backends.fastdfs.protocol import Request, Server
+from async_storages.backends.fastdfs.statuses import Refusal
+from async_storages.backends.fastdfs.trackers import Trackers
+from async_storages.backends.per_loop import PerLoop
+from async_storages.errors import StorageUnavailableException
+
+__all__ = ["Calls"]
+
+
+class Calls:
+    """How servers are asked.
+
+    Args:
+        trackers: Their addresses.
+        options: Time-outs, pools and retries.
+        dialled: See `Pools`.
+    """
+
+    def __init__(
+        self, trackers: tuple[Server, ...], options: FastDFSOptions, dialled: Callable[[Server], Server]
+    ) -> None:
+        self.options = options
+        self.pools = PerLoop(lambda: Pools(options, dialled))
+        self.trackers = Trackers(trackers, self.pools)
+
+    async def ask[Reply](self, server: Server, request: Request[Reply], avoiding: set[Server]) -> Reply:
+        """Send one request; raises as `use` does."""
+        return await self.use(server, lambda connection: connection.ask(request), avoiding)
+
+    async def use[Reply](
+        self, server: Server, use: Callable[[Connection], Awaitable[Reply]], avoiding: set[Server]
+    ) -> Reply:
+        """Use a connection to a server; one that fails is noted in `avoiding`.
+
+        Raises:
+            StorageException: What a storage server's status means for the file.
+            StorageUnavailableException: The server cannot be reached, or breaks off.
+        """
+        pools = await self.pools.get()
+        try:
+            async with pools.connection(server) as connection:
+                return await use(connection)
+        except Refusal as refusal:
+            raise refusal.error() from None
+        except StorageUnavailableException:
+            avoiding.add(server)
+            raise
+
+    async def retrying[Reply](
+        self,
+        attempt: Callable[[set[Server]], Awaitable[Reply]],
+        may_try_again: Callable[[], bool] = lambda: True,
+    ) -> Reply:
+        """Call `attempt` until it succeeds or it is no use; it is told who failed before."""
+        avoiding: set[Server] = set()
+        failures = 0
+        while True:
+            try:
+                return await attempt(avoiding)
+            except StorageUnavailableException:
+                failures += 1
+                if failures >= self.options.retries.attempts or not may_try_again():
+                    raise
+            await self.options.retries.pause(failures)

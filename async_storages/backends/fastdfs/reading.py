@@ -1,0 +1,279 @@
+"""Reading files, their properties and their metadata: from any server that has them, the last word being the source's.
+
+A file is on the server that took it in first, and on the others of its group a while later. Normal files never change,
+so any copy will do. Appenders and metadata do: they are read where they are changed.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from itertools import count
+
+from async_storages.backends.fastdfs import protocol
+from async_storages.backends.fastdfs.calls import Calls
+from async_storages.backends.fastdfs.checksums import OldChecksums
+from async_storages.backends.fastdfs.directory import Directory
+from async_storages.backends.fastdfs.download import Download
+from async_storages.backends.fastdfs.metadata import may_be_torn
+from async_storages.backends.fastdfs.protocol import FileInfo, Name, Request, Server
+from async_storages.backends.fastdfs.replies import parse_metadata
+from async_storages.backends.fastdfs.statuses import EFAULT, EINVAL, EIO, ENOENT, Refusal
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageUnavailableException,
+)
+from async_storages.fastdfs_ids import FastDFSDetails, FileKind
+
+__all__ = ["Reading"]
+
+_READS_OF_METADATA = 6
+_PAUSE = 0.01  # seconds before the second read, and more before each further one
+_COPIED_WITHIN = 86_400  # seconds, after which trackers hold every file to be on every server, too
+
+
+class Reading:
+    """The questions to a cluster.
+
+    Args:
+        calls: How servers are asked.
+        directory: Knows them.
+        checksums: Those that old servers put into ids.
+    """
+
+    def __init__(self, calls: Calls, directory: Directory, checksums: OldChecksums) -> None:
+        self._calls = calls
+        self._directory = directory
+        self._checksums = checksums
+
+    # ---- content
+
+    async def download(self, file_id: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
+        """See `FastDFSCluster.download`."""
+        if offset < 0 or (length is not None and length < 1) or chunk_size < 1:
+            raise InvalidArgumentException(f"offset {offset}, length {length}, chunk size {chunk_size} is no range")
+        computes_old = offset == 0 and self._checksums.may_be_in(file_id)
+        download = Download(file_id, offset, length, computes_old=computes_old)
+        if download.needs_size:
+            download.limit((await self.info(file_id)).size)
+        elif download.is_beyond_end:
+            await self._check_size(file_id, download.known_size)
+        if download.is_beyond_end:
+            return
+        async with aclosing(self._whole(download)) as chunks:
+            async for chunk in chunks:
+                for start in range(0, len(chunk), chunk_size):
+                    yield chunk[start : start + chunk_size]
+        await self.judge(file_id, download)
+
+    async def judge(self, file_id: str, download: Download) -> None:
+        """Hold a complete download against its id; where that is of an old server, the file is read once more.
+
+        Raises:
+            ChecksumMismatchException: It is not what was stored.
+        """
+        if download.needs_second_look:
+            download.take_over(await self._second_look(file_id))
+        download.verify()
+        if download.has_old_checksum:
+            self._checksums.note(download.name.group)
+
+    async def holds(self, file_id: str, crc32: int) -> bool:
+        """Whether a file has this checksum of zlib's, and its id that of old servers, for which its group is noted."""
+        found = await self._second_look(file_id)
+        is_held = found.crc32 == crc32 and found.has_old_checksum
+        if is_held:
+            self._checksums.note(found.name.group)
+        return is_held
+
+    async def _second_look(self, file_id: str) -> Download:
+        """Read a file to its end, for its checksums."""
+        download = Download(file_id, 0, None, computes_old=True)
+        async with aclosing(self._whole(download)) as chunks:
+            async for _ in chunks:
+                continue
+        return download
+
+    async def _check_size(self, file_id: str, expected: int | None) -> None:
+        size = (await self.info(file_id)).size
+        if size != expected:
+            raise ChecksumMismatchException(f"it has {size} bytes, but was stored with {expected}")
+
+    async def _whole(self, download: Download) -> AsyncGenerator[bytes]:
+        """All that is missing of a download, resumed as often as `Retries` allows."""
+        retries = self._calls.options.retries
+        for failures in count(1):
+            try:
+                async with aclosing(self._rest_of(download)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except StorageUnavailableException:
+                if failures >= retries.attempts or not download.can_resume:
+                    raise
+            else:
+                return
+            await retries.pause(failures)
+
+    async def _rest_of(self, download: Download) -> AsyncGenerator[bytes]:
+        servers = [await self._server_for(download.name, download.failed)]
+        has_asked_others = False
+        while True:
+            server = servers.pop(0)
+            try:
+                async with aclosing(self._receive(server, download)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except StorageUnavailableException:
+                download.failed.add(server)
+                raise
+            except Refusal as refusal:
+                if refusal.status != ENOENT:
+                    if not await self._is_shorter(download, refusal):
+                        return
+                    servers.insert(0, server)
+                elif not has_asked_others:
+                    servers = await self._directory.others(download.name, server)
+                    has_asked_others = True
+                if not servers:
+                    raise refusal.error() from None
+            else:
+                return
+
+    async def _is_shorter(self, download: Download, refusal: Refusal) -> bool:
+        """Whether a refused range reached beyond the end and is to be asked for again; False if nothing is left.
+
+        Raises:
+            StorageException: It was refused for something else.
+        """
+        if refusal.status not in {EINVAL, EFAULT}:
+            raise refusal.error() from None
+        size = (await self.info(str(download.name))).size
+        if size > download.position and not download.shorten(size):
+            raise refusal.error() from None
+        return size > download.position
+
+    async def _receive(self, server: Server, download: Download) -> AsyncGenerator[bytes]:
+        pools = await self._calls.pools.get()
+        async with pools.connection(server) as connection:
+            parser = connection.begin(download.request())
+            chunk = await connection.receive()
+            if (refusal := parser.refusal) is not None:
+                raise refusal
+            download.begin(parser.length or 0)
+            while chunk:
+                download.add(chunk)
+                yield chunk
+                chunk = await connection.receive()
+
+    # ---- properties
+
+    async def info(self, file_id: str) -> FileInfo:
+        """See `FastDFSCluster.info`."""
+        name = Name.parse(file_id)
+
+        async def attempt(avoiding: set[Server]) -> FileInfo:
+            server = await self._server_for(name, avoiding)
+            return (await self._info_on(server, name, avoiding))[1]
+
+        return await self._calls.retrying(attempt)
+
+    async def describe(self, file_id: str) -> tuple[FileInfo, dict[str, str]]:
+        """See `FastDFSCluster.describe`."""
+        name = Name.parse(file_id)
+
+        async def attempt(avoiding: set[Server]) -> tuple[FileInfo, dict[str, str]]:
+            server = await self._changer_of(name, avoiding)
+            server, info = await self._info_on(server, name, avoiding)
+            return info, await self._metadata_on(server, name, avoiding)
+
+        return await self._calls.retrying(attempt)
+
+    async def get_metadata(self, file_id: str) -> dict[str, str]:
+        """See `FastDFSCluster.get_metadata`."""
+        name = Name.parse(file_id)
+
+        async def attempt(avoiding: set[Server]) -> dict[str, str]:
+            return await self._metadata_on(await self._changer_of(name, avoiding), name, avoiding)
+
+        return await self._calls.retrying(attempt)
+
+    async def _info_on(self, server: Server, name: Name, avoiding: set[Server]) -> tuple[Server, FileInfo]:
+        """The properties, and who told them: this server, or another one if it has no such file."""
+        request = protocol.query_file_info(name)
+        try:
+            return server, await self._calls.ask(server, request, avoiding)
+        except FileNotFoundException:
+            for other in await self._directory.others(name, server):
+                try:
+                    return other, await self._calls.ask(other, request, avoiding)
+                except FileNotFoundException:
+                    continue
+            raise
+
+    async def _metadata_on(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str]:
+        """The metadata; a server says the same if there is none, or no file, or no copy of either yet."""
+        found = await self._metadata_at(server, name, avoiding)
+        if found is not None:
+            return found
+        try:
+            for other in await self._directory.others(name, server):
+                if (found := await self._metadata_at(other, name, avoiding)) is not None:
+                    return found
+        except StorageUnavailableException:
+            if not await self._is_old(server, name, avoiding):
+                raise
+        return {}
+
+    async def _is_old(self, server: Server, name: Name, avoiding: set[Server]) -> bool:
+        """Whether a replica has had a file for so long that it has its metadata as well, if there is any."""
+        try:
+            info = await self._calls.ask(server, protocol.query_file_info(name), avoiding)
+        except FileNotFoundException:
+            return False
+        return time.time() - info.created_at > _COPIED_WITHIN
+
+    async def _metadata_at(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str] | None:
+        """What one server has; read again while it may be being written."""
+        request = protocol.get_raw_metadata(name)
+        before: bytes | None = None
+        for turn in range(_READS_OF_METADATA):
+            await asyncio.sleep(turn * _PAUSE)
+            found = await self._raw_metadata(server, request, avoiding)
+            if found is None:
+                return None
+            if found == before or not may_be_torn(found):
+                return parse_metadata(found)
+            before = found
+        raise StorageUnavailableException(f"{server}: the metadata is being written, again and again")
+
+    async def _raw_metadata(self, server: Server, request: Request[bytes], avoiding: set[Server]) -> bytes | None:
+        """The metadata as it stands there, or b"" where it is just being written; None if there is none."""
+        pools = await self._calls.pools.get()
+        try:
+            async with pools.connection(server) as connection:
+                return await connection.ask(request)
+        except Refusal as refusal:
+            if refusal.status == ENOENT:
+                return None
+            if refusal.status == EIO:  # it became shorter while the server read it
+                return b""
+            raise refusal.error() from None
+        except StorageUnavailableException:
+            avoiding.add(server)
+            raise
+
+    # ---- whom to ask
+
+    async def _server_for(self, name: Name, avoiding: set[Server]) -> Server:
+        """The server to read content from."""
+        details = FastDFSDetails.parse(str(name))
+        if details is not None and details.kind is FileKind.APPENDER:
+            return await self._changer_of(name, avoiding)
+        return await self._calls.trackers.reader_of(name, avoiding=avoiding)
+
+    async def _changer_of(self, name: Name, avoiding: set[Server]) -> Server:
+        """The server that changes a file, which has it as it is now; another one only if that does not answer."""
+        server = await self._calls.trackers.writer_of(name)
+        return await self._calls.trackers.reader_of(name, avoiding=avoiding) if server in avoiding else server

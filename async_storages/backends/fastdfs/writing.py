@@ -1,0 +1,257 @@
+"""Making, changing and removing files: once each, whole or not at all, on the server that may do it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+
+from async_storages.backends.cleanup import clean_up, settled_if_cancelled
+from async_storages.backends.fastdfs import protocol
+from async_storages.backends.fastdfs.calls import Calls
+from async_storages.backends.fastdfs.checksums import OldChecksums
+from async_storages.backends.fastdfs.connection import Connection
+from async_storages.backends.fastdfs.directory import Directory
+from async_storages.backends.fastdfs.old_crc32 import OldCrc32
+from async_storages.backends.fastdfs.protocol import Name, Request, Server
+from async_storages.backends.fastdfs.reading import Reading
+from async_storages.backends.fastdfs.spool import Measured, measured
+from async_storages.content import Content
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileNotFoundException,
+    StorageException,
+    StorageUnavailableException,
+)
+from async_storages.fastdfs_ids import FastDFSDetails
+from async_storages.sources import Source
+
+__all__ = ["Writing"]
+
+
+class Writing:
+    """The changes of a cluster.
+
+    Args:
+        calls: How servers are asked.
+        directory: Knows them.
+        checksums: Those that old servers put into ids.
+        reading: Reads a new file once more where its id must be explained.
+    """
+
+    def __init__(self, calls: Calls, directory: Directory, checksums: OldChecksums, reading: Reading) -> None:
+        self._calls = calls
+        self._directory = directory
+        self._checksums = checksums
+        self._reading = reading
+
+    # ---- new files
+
+    async def store(
+        self,
+        content: Source | Content,
+        place: Callable[[int, set[Server]], Awaitable[tuple[Server, Request[Name]]]],
+        metadata: Mapping[str, str],
+        *,
+        master: Name | None = None,
+    ) -> str:
+        """Store a new file; its id.
+
+        Args:
+            content: See `FastDFSCluster.upload`.
+            place: Says where to send so many bytes, and after which request; it is told who failed before.
+            metadata: See `FastDFSCluster.upload`.
+            master: The file that must be there.
+        """
+        protocol.encode_metadata(metadata)  # what FastDFS would cut is refused before anything is sent
+        sending = _Sending()
+
+        async def store() -> str:
+            async with _owned(content) as owned, measured(owned) as body:
+
+                async def attempt(avoiding: set[Server]) -> tuple[Server, Name]:
+                    server, request = await place(body.size, avoiding)
+                    try:
+                        return server, await self._send(server, request, body, sending, avoiding)
+                    except FileNotFoundException:
+                        if master is not None:
+                            await self._require_missing(master, server)
+                        raise
+
+                server, name = await self._calls.retrying(attempt, lambda: sending.may_begin_again(body))
+                await self._verify(str(name), owned, sending)
+                if metadata:
+                    await self._describe(server, name, metadata)
+                return str(name)
+
+        return await settled_if_cancelled(
+            store(),
+            is_without_effect=lambda: not sending.is_done,
+            undo=self.delete,
+            within=self._calls.options.cleanup_timeout,
+        )
+
+    async def _describe(self, server: Server, name: Name, metadata: Mapping[str, str]) -> None:
+        """Give a new file its metadata, on the server that has just stored it; remove it if that cannot be done."""
+        request = protocol.set_metadata(name, metadata, mode="replace")
+        try:
+            try:
+                await self._calls.ask(server, request, set())
+            except StorageUnavailableException:
+                await self.write(name, request)
+        except BaseException as error:
+            await self._remove(str(name), error)
+            raise
+
+    async def _verify(self, file_id: str, content: Content, sending: "_Sending") -> None:
+        """Hold the checksum in a new id, if it is in there, against what was sent; remove the file if it differs.
+
+        Where the id may hold that of old servers, the file is read once more before it is judged.
+        """
+        details, sent = FastDFSDetails.parse(file_id), int.from_bytes(content.digest("crc32"))
+        if details is None or details.crc32 in {None, sent}:
+            return
+        if sending.old_crc32 is not None and sending.old_crc32.value() == details.crc32:
+            return
+        error: StorageException = ChecksumMismatchException(
+            f"crc32 is {sent:08x}, but FastDFS has stored {details.crc32:08x}"
+        )
+        try:
+            if await self._reading.holds(file_id, sent):
+                return
+        except ChecksumMismatchException:
+            pass
+        except StorageException as failure:
+            error = failure
+        await self._remove(file_id, error)
+        raise error
+
+    async def _remove(self, file_id: str, error: BaseException) -> None:
+        """Remove a new file that cannot stay; if that fails, the error tells which one is left."""
+        within = self._calls.options.cleanup_timeout
+        await clean_up(self.delete(file_id), error, within=within, what=f"{file_id}, which may be left,")
+
+    # ---- changes
+
+    async def change(self, name: Name, content: Source | Content, request: Callable[[int], Request[None]]) -> None:
+        """Send content that changes a file; not again once all was sent.
+
+        Args:
+            name: The file.
+            content: See `FastDFSCluster.upload`.
+            request: Makes the request that announces so many bytes.
+        """
+        sending = _Sending()
+        async with _owned(content) as owned, measured(owned) as body:
+
+            async def attempt(avoiding: set[Server]) -> None:
+                server = await self._calls.trackers.writer_of(name)
+                try:
+                    await self._send(server, request(body.size), body, sending, avoiding)
+                except FileNotFoundException:
+                    await self._require_missing(name, server)
+                    raise
+
+            await self._calls.retrying(attempt, lambda: sending.may_begin_again(body))
+
+    async def delete(self, file_id: str) -> None:
+        """See `FastDFSCluster.delete`."""
+        name = Name.parse(file_id)
+        await self.write(name, protocol.delete(name), is_done_by_missing=True)
+
+    async def write[Reply](
+        self, name: Name, request: Request[Reply], *, is_repeatable: bool = True, is_done_by_missing: bool = False
+    ) -> Reply:
+        """Ask the server that may change the file; what was done already by an attempt whose reply was lost is fine."""
+        asked: list[Connection] = []
+
+        async def ask(connection: Connection) -> Reply:
+            asked.append(connection)
+            return await connection.ask(request)
+
+        async def attempt(avoiding: set[Server]) -> Reply:
+            may_be_done = bool(asked)
+            server = await self._calls.trackers.writer_of(name)
+            try:
+                return await self._calls.use(server, ask, avoiding)
+            except FileNotFoundException:
+                for other in await self._directory.others(name, server):
+                    try:
+                        return await self._calls.use(other, ask, avoiding)
+                    except FileNotFoundException:
+                        continue
+                if is_done_by_missing and may_be_done:
+                    return request.parse(b"")
+                raise
+
+        return await self._calls.retrying(attempt, lambda: is_repeatable or not asked)
+
+    async def _require_missing(self, name: Name, server: Server) -> None:
+        """Ask whether a file that this server has not got is missing; if nobody knows, that is unavailable."""
+        for other in await self._directory.others(name, server):
+            with suppress(FileNotFoundException):
+                await self._calls.ask(other, protocol.query_file_info(name), set())
+                raise StorageUnavailableException(f"{server} has no copy yet of what {other} has") from None
+
+    async def _send[Reply](
+        self, server: Server, request: Request[Reply], body: Measured, sending: "_Sending", avoiding: set[Server]
+    ) -> Reply:
+        """Send a request with its content, once."""
+        sending.old_crc32 = OldCrc32() if self._checksums.were_found else None
+
+        async def send(connection: Connection) -> Reply:
+            with sending.on(connection):
+                return await connection.ask(request, chunks)
+
+        # the connection is let go first: it must not go on sending while the chunks are being closed
+        sent = body.chunks()
+        async with aclosing(sent if sending.old_crc32 is None else _observed(sent, sending.old_crc32)) as chunks:
+            return await self._calls.use(server, send, avoiding)
+
+
+async def _observed(chunks: AsyncGenerator[bytes], crc32: OldCrc32) -> AsyncGenerator[bytes]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            crc32.update(chunk)
+            yield chunk
+
+
+class _Sending:
+    """How far content has got.
+
+    Attributes:
+        old_crc32: The checksum of old servers, of what was sent; None where it is not computed.
+    """
+
+    def __init__(self) -> None:
+        self.old_crc32: OldCrc32 | None = None
+        self._connection: Connection | None = None
+        self._has_begun = False
+        self._was_done = False
+
+    @contextmanager
+    def on(self, connection: Connection) -> Iterator[None]:
+        """While it is being sent there; then others may use the connection."""
+        self._connection = connection
+        self._has_begun = True
+        try:
+            yield
+        finally:
+            self._was_done = connection.has_sent_all
+            self._connection = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it has left."""
+        return self._was_done if self._connection is None else self._connection.has_sent_all
+
+    def may_begin_again(self, body: Measured) -> bool:
+        """Whether another attempt can send all of it, and cannot be the second that does."""
+        return not self._has_begun or (body.is_replayable and not self.is_done)
+
+
+@asynccontextmanager
+async def _owned(content: Source | Content) -> AsyncIterator[Content]:
+    """The content, closed if it was made here."""
+    if isinstance(content, Content):
+        yield content
+        return
+    async with Content(content) as made:
+        yield made
