@@ -18,6 +18,7 @@ from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.testing.fastdfs_server import FastDFSProcess, StoredFile, fastdfs_process
 from async_storages.testing.gcs import GCSServer, fake_gcs_server
 from async_storages.testing.postgres import PostgresServer, postgres_server
+from async_storages.testing.real_s3 import RealS3Server
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
 
 if TYPE_CHECKING:
@@ -78,11 +79,16 @@ def postgres_database(postgres: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Server]:
+def s3_server() -> Iterator[S3Server | RealS3Server]:
     """A real S3 server, started for this session and gone with its data after it.
 
-    With pytest-xdist each worker has a server of its own. A test that kills it starts it again.
+    With pytest-xdist each worker has a server of its own. A test that kills it starts it again. If the environment
+    variable ``S3_ENDPOINT`` names a server that runs already, such as Ceph, it is that one instead, with the keys of
+    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``; tests that need more of it than buckets skip.
     """
+    if (real := RealS3Server.of()) is not None:
+        yield real
+        return
     try:
         with seaweedfs_server() as server:
             yield server
@@ -91,7 +97,7 @@ def s3_server() -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def s3_bucket(s3_server: S3Server) -> Iterator[str]:
+def s3_bucket(s3_server: S3Server | RealS3Server) -> Iterator[str]:
     """The name of an empty bucket on `s3_server`, dropped after the test with all it holds; 10 ms a test."""
     name = f"test-{uuid4().hex}"
     s3_server.create_bucket(name)

@@ -1,0 +1,77 @@
+"""An S3 server that runs already, such as Ceph, in place of one that is started: named by the environment."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import pytest
+
+from async_storages.backends.s3.storage import S3Storage
+
+__all__ = ["RealS3Server"]
+
+
+@dataclass(frozen=True, slots=True)
+class RealS3Server:
+    """A server that tests may make buckets on.
+
+    What an `S3Server` has beyond that, a second identity and being killed, makes a test skip.
+
+    Attributes:
+        endpoint_url: Its address.
+        access_key_id: Of an identity that may make buckets.
+        secret_access_key: Belongs to it.
+        region_name: Of the buckets; None for the default.
+    """
+
+    endpoint_url: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    region_name: str | None = None
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str] = os.environ) -> "RealS3Server | None":
+        """The server that ``S3_ENDPOINT`` names, with the keys of ``AWS_ACCESS_KEY_ID`` and its like; None without."""
+        endpoint = environment.get("S3_ENDPOINT")
+        if not endpoint:
+            return None
+        missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environment.get(name)]
+        if missing:
+            pytest.fail(f"S3_ENDPOINT is set, but not {' and '.join(missing)}", pytrace=False)
+        keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+        return cls(endpoint, *keys, environment.get("AWS_REGION"))
+
+    def create_bucket(self, name: str) -> None:
+        """Make a bucket."""
+        asyncio.run(self._create(name))
+
+    def drop_bucket(self, name: str) -> None:
+        """Delete a bucket and all that is in it."""
+        asyncio.run(self._drop(name))
+
+    async def _create(self, name: str) -> None:
+        async with self._storage(name) as storage:
+            await storage.bucket_admin.create()
+
+    async def _drop(self, name: str) -> None:
+        async with self._storage(name) as storage:
+            for file_id, upload_id in await storage.part_uploads.unfinished(""):
+                await storage.part_uploads.abort(file_id, upload_id)
+            await storage.delete_many([info.file_id async for info in storage.list("")])
+            await storage.bucket_admin.delete()
+
+    def _storage(self, name: str) -> S3Storage:
+        return S3Storage(
+            name,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=self.region_name,
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in {"bucket", "reader_access_key_id", "reader_secret_access_key", "kill", "start"}:
+            pytest.skip(f"{self.endpoint_url} is not ours: it has no {name}")
+        raise AttributeError(name)
