@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
-from async_storages.fastdfs_ids import FastDFSDetails, FileKind
+from async_storages.fastdfs_ids import FastDFSDetails, FileKind, is_appender
 from async_storages.ids import FileId
 from async_storages.testing import FastDFSServer
 
@@ -168,3 +168,15 @@ def test_ids_of_other_storages_tell_nothing(text):
 @given(st.text() | st.from_regex(r"g1/M00/00/00/[\w-]{27}[\w.-]{0,30}", fullmatch=True))
 def test_no_text_is_too_strange(text):
     FastDFSDetails.parse(text)
+
+
+@given(st.integers(0, (1 << 64) - 1), st.sampled_from(["0123456", "12.tar", "0123456_small.bin", "?"]))
+def test_appenders_are_told_quickly(masked, rest):
+    text = file_id(masked, rest=rest)
+    details = FastDFSDetails.parse(text)
+    assert is_appender(text) == (details is not None and details.kind is FileKind.APPENDER)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a/b", "group1/M00/00/00/short", "s3:bucket/" + "E" * 60])
+def test_what_is_no_id_is_no_appender(text):
+    assert not is_appender(text)

@@ -1,7 +1,6 @@
 """The storage servers of each group, as a tracker told lately; and what they say about files that one has not got."""
 
 import asyncio
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from async_storages.backends.fastdfs.protocol import Name, Server, StorageInfo, list_storages
@@ -16,21 +15,27 @@ _MEGABYTE = 1 << 20
 _FRESH = 10.0  # seconds; trackers themselves hear of space once a minute
 
 
-@dataclass(slots=True)
 class _Listing:
     """What a tracker told of a group.
 
-    Attributes:
+    Args:
         storages: Its servers.
         asked_at: When, by the loop's clock.
         loop: The loop.
-        sent: Bytes that were sent to each server since then.
+
+    Attributes:
+        free: Bytes that each server has left for uploads, less what was sent to it since.
     """
 
-    storages: list[StorageInfo]
-    asked_at: float
-    loop: asyncio.AbstractEventLoop
-    sent: dict[Server, int] = field(default_factory=dict)
+    def __init__(self, storages: list[StorageInfo], asked_at: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.storages = storages
+        self.free = {one.server: (one.free_mb - one.reserved_mb) * _MEGABYTE for one in storages}
+        self._asked_at = asked_at
+        self._loop = loop
+
+    def is_fresh(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it was told in this loop, lately."""
+        return self._loop is loop and loop.time() - self._asked_at <= _FRESH
 
 
 class Directory:
@@ -43,7 +48,7 @@ class Directory:
     def __init__(self, trackers: Trackers) -> None:
         self._trackers = trackers
         self._listings: dict[str, _Listing] = {}
-        self._unknown_until: dict[str, float] = {}
+        self._unknown: dict[str, _Listing] = {}
 
     async def others(self, name: Name, asked: Server) -> list[Server]:
         """The servers that are to be asked, too, after one has said that it has no such file.
@@ -79,35 +84,45 @@ class Directory:
         Raises:
             StorageOperationException: By what a tracker said in the last seconds there is not so much space.
         """
-        now = asyncio.get_running_loop().time()
-        if now < self._unknown_until.get(group, 0.0) <= now + _FRESH:
+        listing = self._fresh(group)
+        if listing is None:
+            listing = await self._listing_for_space(group)
+        free = listing.free.get(server)
+        if free is None:
             return
-        try:
-            listing = await self._listing(group)
-        except StorageException:  # nobody knows: the upload itself will show
-            self._unknown_until[group] = now + _FRESH
-            return
-        storage = next((one for one in listing.storages if one.server == server), None)
-        if storage is None:
-            return
-        sent = listing.sent.get(server, 0)
-        free = (storage.free_mb - storage.reserved_mb) * _MEGABYTE - sent
         if size > free:
             raise StorageOperationException(
                 f"no space is left on the storage server {server}: {size} bytes, and {max(free, 0)} are free"
             )
-        listing.sent[server] = sent + size
+        listing.free[server] = free - size
+
+    async def _listing_for_space(self, group: str) -> _Listing:
+        """`_listing`; an empty one for a while if nobody knows, as the upload itself will show."""
+        loop = asyncio.get_running_loop()
+        unknown = self._unknown.get(group)
+        if unknown is not None and unknown.is_fresh(loop):
+            return unknown
+        try:
+            return await self._listing(group)
+        except StorageException:
+            unknown = self._unknown[group] = _Listing([], loop.time(), loop)
+            return unknown
+
+    def _fresh(self, group: str) -> _Listing | None:
+        """What is known, if that is not old."""
+        known = self._listings.get(group)
+        return known if known is not None and known.is_fresh(asyncio.get_running_loop()) else None
 
     async def _listing(self, group: str) -> _Listing:
-        loop = asyncio.get_running_loop()
-        known = self._listings.get(group)
-        if known is None or known.loop is not loop or loop.time() - known.asked_at > _FRESH:
+        known = self._fresh(group)
+        if known is None:
             try:
                 storages = await self._trackers.ask(list_storages(group))
             except Refusal as refusal:
                 if refusal.status == ENOENT:
                     raise StorageUnavailableException(f"the trackers know no servers of {group}") from None
                 raise refusal.error() from None
+            loop = asyncio.get_running_loop()
             known = self._listings[group] = _Listing(storages, loop.time(), loop)
         return known
 

@@ -25,7 +25,7 @@ from async_storages.errors import (
     InvalidArgumentException,
     StorageUnavailableException,
 )
-from async_storages.fastdfs_ids import FastDFSDetails, FileKind
+from async_storages.fastdfs_ids import is_appender
 
 __all__ = ["Reading"]
 
@@ -268,8 +268,7 @@ class Reading:
 
     async def _server_for(self, name: Name, avoiding: set[Server]) -> Server:
         """The server to read content from."""
-        details = FastDFSDetails.parse(str(name))
-        if details is not None and details.kind is FileKind.APPENDER:
+        if is_appender(str(name)):
             return await self._changer_of(name, avoiding)
         return await self._calls.trackers.reader_of(name, avoiding=avoiding)
 
