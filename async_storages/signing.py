@@ -104,6 +104,7 @@ class TokenSigner:
         Raises:
             AccessDeniedException: It is malformed, altered, made for something else, or has expired.
         """
+        token = hidden(token)
         return self.opened(token)[0]
 
     def opened(self, token: str) -> tuple[dict[str, Any], float]:

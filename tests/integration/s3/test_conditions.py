@@ -114,11 +114,11 @@ async def test_a_cancelled_call_removes_no_file_that_another_has_made_meanwhile(
     await create(storage, "known")
     look = storage._client.head_object
 
-    async def look_before_the_other(bucket, key):
+    async def look_before_the_other(bucket, key, **options):
         if key != "file":
-            return await look(bucket, key)
+            return await look(bucket, key, **options)
         try:
-            return await look(bucket, key)
+            return await look(bucket, key, **options)
         finally:
             await storage._client.put_object(bucket, key, OLD, headers={})
 
@@ -179,8 +179,8 @@ async def test_a_copy_is_of_the_version_that_was_found_or_none(storage, monkeypa
     head = storage._client.head_object
     replaced = []
 
-    async def head_and_replace(bucket, key):
-        found = await head(bucket, key)
+    async def head_and_replace(bucket, key, **options):
+        found = await head(bucket, key, **options)
         if key == "origin" and not replaced:
             replaced.append(await storage.upload(other, "origin"))
         return found

@@ -17,7 +17,9 @@ import pytest
 
 from async_storages.backends.retries import Retries
 from async_storages.backends.s3 import multipart
+from async_storages.content import as_content
 from async_storages.errors import StorageOperationException, StorageUnavailableException
+from async_storages.naming import UniqueKey
 from async_storages.testing.contract.sources import pieces_later
 from async_storages.testing.faults import (
     CONNECT,
@@ -94,8 +96,10 @@ def upload(content, **options):
     return lambda storage, folder: storage.upload(content, f"{folder}/new", **options)
 
 
-def upload_large(storage, folder):
-    return storage.upload(pieces_later(LARGE), f"{folder}/new", overwrite=False)
+async def upload_large(storage, folder):
+    """As `save` does, under a key of which we know."""
+    async with as_content(pieces_later(LARGE), None, {}) as content:
+        return await storage.write(content, UniqueKey(f"{folder}/new"), overwrite=False)
 
 
 OPERATIONS = {

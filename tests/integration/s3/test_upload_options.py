@@ -105,7 +105,7 @@ async def test_presigned_uploads_carry_them(storage, name):
         storage.upload_options = UploadOptions(**said)
     made = await storage.presign_post("form.txt")
     body, content_type = form(made.fields, b"posted")
-    assert (await request("POST", made.url, body, content_type=content_type)).status == 204
+    assert (await request("POST", made.url, body, content_type=content_type)).status == 201
     await has(storage, "form.txt", expected)
 
 
@@ -140,7 +140,7 @@ async def test_a_policy_that_demands_encryption_is_satisfied(strict):
     assert (await request("PUT", url, b"x", headers=strict.presigned_headers())).status == 200
     made = await strict.presign_post("form.txt")
     body, content_type = form(made.fields, b"posted")
-    assert (await request("POST", made.url, body, content_type=content_type)).status == 204
+    assert (await request("POST", made.url, body, content_type=content_type)).status == 201
     assert await strict.part_uploads.begin("parts.txt", content_type="text/plain")
 
 
