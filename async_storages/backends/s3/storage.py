@@ -1,7 +1,6 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
-import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -28,27 +27,25 @@ from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.conditions import Conditional, ConditionalWrites, Creation
 from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
 from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
-from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
+from async_storages.backends.s3.endpoint import AddressingStyle
 from async_storages.backends.s3.multipart import Multipart, part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
 from async_storages.backends.s3.probe import ConditionsProbe
 from async_storages.backends.s3.sigv4 import Credentials
-from async_storages.backends.signatures import answer_query, check_sent
+from async_storages.backends.s3.urls import BucketUrls
+from async_storages.backends.signatures import check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import (
-    CredentialsExpireWarning,
     FileExistsException,
     FileNotFoundException,
     InvalidArgumentException,
-    OperationNotSupportedException,
     StorageException,
     during,
 )
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
-from async_storages.signing import check_expires_in, signing_time
 from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
 from async_storages.upload_options import CustomerKey, UploadOptions
 
@@ -189,15 +186,10 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             read_only=read_only,
             use_ssl=use_ssl,
         )
-        self._public  # noqa: B018 - wrong ones are refused now
+        self._urls.public  # noqa: B018 - wrong ones are refused now
 
     def _bucket_url(self, bucket_name: str) -> str:
         return self._client.wire.said_endpoint(bucket_name).bucket_url
-
-    @property
-    def _public(self) -> Endpoint:
-        """The bucket's address in URLs."""
-        return self._client.wire.endpoint(self._bucket, endpoint_url=self._public_url)
 
     @classmethod
     def from_config(cls, config: S3Config, **options: Any) -> "S3Storage":
@@ -416,12 +408,23 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     # ---- URLs
 
+    @property
+    def _urls(self) -> BucketUrls:
+        return BucketUrls(
+            self._bucket,
+            self._client.wire,
+            self._credentials,
+            public_url=self._public_url,
+            options=self.upload_options,
+            distribution=self._distribution,
+        )
+
     def _unsigned_url(self, file: FileId) -> str:
-        return self._public.url(file.key)
+        return self._urls.url(file)
 
     async def _signed_url(self, file: FileId) -> str:
         await self.prepare()
-        return self._presigner("GET")(file)
+        return self._urls.presigner("GET")(file)
 
     @property
     def _distribution(self) -> Distribution | None:
@@ -480,20 +483,23 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             check_sent(content_type, content_length)
             if method == "PUT":
                 naming.check_key(self._bare_key(operation.file))
-                query, headers = {}, {**self._object_headers, **_sent_headers(content_type, content_length)}
-            else:
-                query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
-                if (domain := self._distribution) is not None and method in {"GET", "HEAD"}:
-                    return domain.presign(operation.file.key, expires_in, query, stable)
-            return self._presigner(method, expires_in, query, headers, stable=stable)(operation.file)
+            return self._urls.presign(
+                operation.file,
+                expires_in,
+                method,
+                filename=filename,
+                content_type=content_type,
+                disposition=disposition,
+                content_length=content_length,
+                stable=stable,
+            )
 
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
         """What a presigned PUT must come with: see `Storage.presigned_headers`."""
         return {
-            **self._client.wire.payer,
-            **self._object_headers,
+            **self._urls.put_headers(),
             **super().presigned_headers(content_type=content_type, content_length=content_length),
         }
 
@@ -507,33 +513,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
         with self._operation("presign"):
-            if (domain := self._distribution) is not None:
-                return [domain.presign(self.identify(name).key, expires_in, {}, stable) for name in names]
-            presign = self._presigner("GET", expires_in, stable=stable)
-            return [presign(self.identify(name)) for name in names]
-
-    def _presigner(
-        self,
-        method: str,
-        expires_in: float = 3600,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        stable: timedelta | None = None,
-    ) -> Callable[[FileId], str]:
-        wire, public = self._client.wire, self._public
-        if method != "DELETE":
-            self._refuse_customer_key()
-        if method == "PUT":
-            headers = {**(headers or {}), **wire.payer}
-        else:
-            query = {**(query or {}), **wire.payer}
-        self._warn_if_outlived(expires_in)
-        now, expires_in = signing_time(wire.now, expires_in, stable)
-        presign = wire.signer(public.region).presigner(
-            method, public.origin, expires_in=expires_in, now=now, query=query, headers=headers
-        )
-        return lambda file_id: presign(public.path(file_id.key))
+            return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
     async def presign_post(
         self,
@@ -551,49 +531,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         with self._operation("presign_post", name) as operation:
             check_presign_method("POST", read_only=self.read_only)
             naming.check_key(self._bare_key(operation.file))
-            check_sent(content_type, max_size)
-            if not 0 <= min_size <= (_LARGEST_AT_ONCE if max_size is None else max_size):
-                raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
-            await self.prepare()
-            expires_at = check_expires_in(expires_in)
-            self._warn_if_outlived(expires_in)
-            self._refuse_customer_key()
-            wire, public = self._client.wire, self._public
-            own = object_options.form_fields(self.upload_options)
-            fields = {
-                **own,
-                **wire.payer,
-                **_sent_headers(content_type, None),
-                "success_action_status": "201",
-            }
-            sizes = ("content-length-range", min_size, _LARGEST_AT_ONCE if max_size is None else max_size)
-            signed = wire.signer(public.region).presign_post(
-                self._bucket,
-                operation.file.key,
-                expires_in=expires_in,
-                now=wire.now,
-                fields=fields,
-                conditions=[*({field: value} for field, value in fields.items()), sizes],
-            )
-            return PresignedUpload(
-                file_id=str(operation.file), url=public.bucket_url, fields=signed, expires_at=expires_at
-            )
-
-    def _refuse_customer_key(self) -> None:
-        if self._customer_key is not None:
-            raise OperationNotSupportedException(
-                "what is encrypted with a CustomerKey is sent and fetched with the key, which no URL may hold: let it "
-                "pass through the application",
-                operation="presign",
-            )
-
-    def _warn_if_outlived(self, expires_in: float) -> None:
-        if self._credentials.expire_within(expires_in):
-            warnings.warn(
-                f"what is presigned for {expires_in:.0f} seconds ends before, with the temporary credentials that sign "
-                "it: presign for less, or with the access key of a user",
-                CredentialsExpireWarning,
-                stacklevel=2,
+            return await self._urls.presign_post(
+                operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
             )
 
 
@@ -623,9 +562,3 @@ def _credentials(
     if key_id is None or secret is None:
         return FoundCredentials(session, profile_name)
     return StaticCredentials(Credentials(key_id, secret, token))
-
-
-def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
-    """What an upload must come with."""
-    given = {"Content-Type": content_type, "Content-Length": content_length}
-    return {name: str(value) for name, value in given.items() if value is not None}
