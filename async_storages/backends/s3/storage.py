@@ -1,10 +1,8 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import timedelta
-from functools import partial
 from itertools import batched
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
@@ -15,30 +13,26 @@ from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages._tasks import map_bounded, offload
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
-from async_storages.backends.cleanup import clean_up
 from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions, networked
-from async_storages.backends.refusals import FileChanged
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.bucket import BucketAdmin
+from async_storages.backends.s3.bucket_writer import BucketWriter
 from async_storages.backends.s3.checksums import Checksums
-from async_storages.backends.s3.client import CopySource, S3Client
-from async_storages.backends.s3.conditions import Conditional, ConditionalWrites, Creation
-from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
+from async_storages.backends.s3.client import S3Client
+from async_storages.backends.s3.conditions import ConditionalWrites
+from async_storages.backends.s3.credentials import credential_source
 from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
 from async_storages.backends.s3.endpoint import AddressingStyle
-from async_storages.backends.s3.multipart import Multipart, part_sizes
+from async_storages.backends.s3.multipart import part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
-from async_storages.backends.s3.probe import ConditionsProbe
-from async_storages.backends.s3.sigv4 import Credentials
+from async_storages.backends.s3.settings import storage_options
 from async_storages.backends.s3.urls import BucketUrls
 from async_storages.backends.signatures import check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import (
-    FileExistsException,
-    FileNotFoundException,
     InvalidArgumentException,
     StorageException,
     during,
@@ -54,13 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["S3Storage"]
 
-_LARGEST_AT_ONCE = 5 << 30
-"""Bytes that one request can store or copy."""
-
 _DELETED_AT_ONCE = 1000
-
-_RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
-"""The settings of `S3Config` whose parameters have other names here."""
 
 
 class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
@@ -153,7 +141,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         checksums: Checksums = "auto",
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
-        self._credentials = _credentials(
+        self._credentials = credential_source(
             aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
         )
         self._client = S3Client(
@@ -194,7 +182,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     @classmethod
     def from_config(cls, config: S3Config, **options: Any) -> "S3Storage":
         """A storage on the default bucket of the settings; `options` as for the class go first."""
-        return cls(**{"bucket_name": config.default_bucket, **_options(config), **options})
+        return cls(**{"bucket_name": config.default_bucket, **storage_options(config), **options})
 
     @property
     def bucket_admin(self) -> BucketAdmin:
@@ -231,56 +219,11 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         overwrite: bool,
         is_fresh: bool,
     ) -> None:
-        described = {"Content-Type": content_type, **objects.metadata_headers(metadata)}
-        headers = {**object_options.object_headers(options), **described}
-        secret = object_options.customer_key(options)
-        with object_options.naming(options):
-            if await parts.are_one():
-                creation = await self._creation("put", key, overwrite=overwrite, is_fresh=is_fresh)
-                content = await parts.next()
-                await self._client.put_object(
-                    self._bucket, key, content, headers=headers, customer_key=secret, creation=creation
-                )
-            else:
-                creation = await self._creation("complete", key, overwrite=overwrite, is_fresh=is_fresh)
-                await self._multipart(key, headers, secret, creation).upload(parts)
+        await self._writer.store(key, parts, content_type, metadata, options, overwrite=overwrite, is_fresh=is_fresh)
 
-    async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
-        """How a file is created; raises FileExistsException where it is looked for first, and is there."""
-        creation = await self._client.conditions.creation(
-            self._bucket,
-            request,
-            ConditionsProbe(self._client.wire, self._bucket, self._prefix, self._object_headers).creation,
-            overwrite=overwrite,
-            is_fresh=is_fresh,
-        )
-        if creation.looks:
-            await self._check_free(key)
-        return creation
-
-    async def _check_free(self, key: str) -> None:
-        with suppress(FileNotFoundException):
-            await self._find(key)
-            raise FileExistsException("the key is taken")
-
-    def _multipart(
-        self,
-        key: str,
-        headers: Mapping[str, str],
-        secret: CustomerKey | None,
-        creation: Creation,
-        *checks: Callable[[], Awaitable[None]],
-    ) -> Multipart:
-        looks = [partial(self._check_free, key)] if creation.looks else []
-        return Multipart(
-            self._client,
-            self._bucket,
-            key,
-            headers=headers,
-            customer_key=secret,
-            creation=creation,
-            checks=[*checks, *looks],
-        )
+    @property
+    def _writer(self) -> BucketWriter:
+        return BucketWriter(self._client, self._bucket, self._prefix, self.upload_options)
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
         secret = self._customer_key
@@ -351,60 +294,13 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
-            found = await self._find(operation.file.key)
-            await self._copy(operation.file, found, operation.file, metadata=checked)
+            key = operation.file.key
+            await self._writer.copy(key, await self._find(key), key, metadata=checked)
 
     async def _copy(
-        self,
-        origin: FileId,
-        found: Mapping[str, str],
-        target: FileId,
-        *,
-        overwrite: bool = True,
-        is_fresh: bool = False,
-        metadata: Mapping[str, str] | None = None,
+        self, origin: FileId, found: Mapping[str, str], target: FileId, *, overwrite: bool, is_fresh: bool
     ) -> None:
-        secret = self._customer_key
-        source = CopySource(self._bucket, origin.key, found.get("ETag"), secret)
-        anew = object_options.copied_headers(self.upload_options, found)
-        size = objects.size_of(found) if "Content-Length" in found else 0  # R2 and proxies may not tell
-        described = objects.described_headers(found, metadata)
-        if size > _LARGEST_AT_ONCE:
-            headers = {**described, **anew}
-            creation = await self._creation("complete", target.key, overwrite=overwrite, is_fresh=is_fresh)
-            check = partial(self._check_version, origin.key, found)
-            await self._multipart(target.key, headers, secret, creation, check).copy(source, size)
-            return
-        creation = await self._creation("copy", target.key, overwrite=overwrite, is_fresh=is_fresh)
-        replaced = {} if metadata is None else {"x-amz-metadata-directive": "REPLACE", **described}
-        made = await self._client.copy_object(
-            self._bucket,
-            target.key,
-            source,
-            headers={**replaced, **anew},
-            customer_key=secret,
-            creation=creation,
-            is_done_by=lambda made: objects.is_copy(made, found, metadata),
-        )
-        is_same = objects.is_copy_of_version(made.headers, made.etag, found)
-        try:
-            if is_same is None and origin.key != target.key:
-                await self._check_version(origin.key, found)
-            elif is_same is False:
-                raise FileChanged("the file was replaced while it was copied")
-        except StorageException as error:
-            undo = self._client.undo(self._bucket, target.key, made, creation)
-            await clean_up(undo, error, within=self._client.wire.options.cleanup_timeout)
-            raise
-
-    async def _check_version(self, key: str, found: Mapping[str, str]) -> None:
-        """See that a file is the version that was copied, where the server may ignore which one was asked for."""
-        if self._client.wire.endpoint(self._bucket).is_aws:
-            return
-        with suppress(FileNotFoundException):
-            if objects.is_unchanged(await self._find(key), found):
-                return
-        raise FileChanged("the file was replaced or removed while it was copied")
+        await self._writer.copy(origin.key, found, target.key, overwrite=overwrite, is_fresh=is_fresh)
 
     # ---- URLs
 
@@ -534,31 +430,3 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             return await self._urls.presign_post(
                 operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
             )
-
-
-def _options(config: S3Config) -> dict[str, Any]:
-    """The settings by the names of the parameters that they are for."""
-    secrets = {name: getattr(config, name) for name in ("secret_access_key", "session_token", "proxy")}
-    shown = {name: None if secret is None else secret.get_secret_value() for name, secret in secrets.items()}
-    return {
-        **config.model_dump(exclude={*_RENAMED}),
-        "endpoint_url": config.endpoint,
-        "aws_access_key_id": config.access_key_id,
-        "aws_secret_access_key": shown["secret_access_key"],
-        "aws_session_token": shown["session_token"],
-        "region_name": config.region,
-        "proxy": shown["proxy"],
-        "upload_options": config.upload_options,
-    }
-
-
-def _credentials(
-    key_id: str | None, secret: str | None, token: str | None, session: Any, profile_name: str | None
-) -> CredentialSource:
-    if (key_id is None) != (secret is None) or (token is not None and key_id is None):
-        raise InvalidArgumentException("aws_access_key_id and aws_secret_access_key go together")
-    if (key_id is not None) + (session is not None) + (profile_name is not None) > 1:
-        raise InvalidArgumentException("either an access key, a session or a profile_name: there can be but one")
-    if key_id is None or secret is None:
-        return FoundCredentials(session, profile_name)
-    return StaticCredentials(Credentials(key_id, secret, token))

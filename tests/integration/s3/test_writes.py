@@ -195,7 +195,7 @@ async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, monk
 
 
 async def test_large_files_are_copied_in_parts(storage, monkeypatch):
-    monkeypatch.setattr("async_storages.backends.s3.storage._LARGEST_AT_ONCE", PART)
+    monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", PART)
     monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
     await storage.upload(LARGE, "a", content_type="a/b", metadata={"a": "合同"})
     await storage.copy("a", "b", overwrite=False)
