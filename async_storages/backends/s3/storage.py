@@ -3,7 +3,6 @@
 import builtins
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import timedelta
-from itertools import batched
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -11,12 +10,13 @@ from multidict import CIMultiDict
 
 from async_storages import naming
 from async_storages._secrets import hidden
-from async_storages._tasks import map_bounded, offload
+from async_storages._tasks import offload
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
 from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions, networked
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
+from async_storages.backends.s3.batch_deletes import delete_in_batches
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.bucket_writer import BucketWriter
 from async_storages.backends.s3.checksums import Checksums
@@ -32,11 +32,7 @@ from async_storages.backends.s3.urls import BucketUrls
 from async_storages.backends.signatures import check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
-from async_storages.errors import (
-    InvalidArgumentException,
-    StorageException,
-    during,
-)
+from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
@@ -47,8 +43,6 @@ if TYPE_CHECKING:
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
 
 __all__ = ["S3Storage"]
-
-_DELETED_AT_ONCE = 1000
 
 
 class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
@@ -254,31 +248,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     async def delete_many(self, names: Iterable[FileName], *, concurrency: int = 4) -> None:
         """Delete up to 1000 files per request, missing ones included; all are tried before a failure surfaces."""
-        keys: list[str] = []
-        failures: list[StorageException] = []
-
-        async def delete_batch(batch: tuple[str, ...]) -> None:
-            try:
-                await self._delete_batch(batch)
-            except StorageException as error:
-                failures.append(error)
-
-        for name in names:
-            try:
-                with during("delete", str(name)):
-                    keys.append(self.identify(name).key)
-            except StorageException as error:
-                failures.append(error)
-        await map_bounded(delete_batch, batched(keys, _DELETED_AT_ONCE), limit=concurrency)
-        if failures:
-            raise failures[0]
-
-    async def _delete_batch(self, keys: tuple[str, ...]) -> None:
-        with self._operation("delete"):
-            failures = await self._client.delete_objects(self._bucket, keys)
-            for key, error in failures.items():
-                error.file_id = str(FileId(self.scheme, self._bucket, key))
-                raise error
+        await delete_in_batches(self, names, concurrency=concurrency)
 
     async def _page(
         self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
