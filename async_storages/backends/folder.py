@@ -19,21 +19,15 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
 from async_storages.backends.descriptions import Description, Descriptions, describe
+from async_storages.backends.folder_errors import bare, link_in_the_way, translated, writing
 from async_storages.backends.folder_mounts import copied_beside, is_reserved, name_beside, sweep_beside
-from async_storages.errors import (
-    AccessDeniedException,
-    FileExistsException,
-    FileNotFoundException,
-    InvalidArgumentException,
-    StorageException,
-    StorageOperationException,
-)
+from async_storages.errors import FileExistsException, FileNotFoundException, InvalidArgumentException
 
 try:
     import fcntl
@@ -97,30 +91,30 @@ class Folder:
             key: Which one.
             opened: Closes the file: made by the caller before he can be cancelled.
         """
-        with _translated():
+        with translated():
             file = opened.enter_context(self._existing(key)[0].open("rb"))
             return file, os.fstat(file.fileno())
 
     def open_described(self, key: str, opened: ExitStack) -> tuple[BufferedReader, Description]:
         """Open a file as `open` does; with what is kept beside the very version that is open."""
-        with _translated(), self._locked(shared=True):
+        with translated(), self._locked(shared=True):
             file, found = self.open(key, opened)
             return file, self._descriptions.find(key, found)
 
     def read(self, file: BufferedReader, size: int) -> bytes:
         """The next `size` bytes, fewer only at the end."""
-        with _translated():
+        with translated():
             return file.read(size)
 
     def stat(self, key: str) -> tuple[os.stat_result, Description]:
         """What the file system knows of a file, and what is kept beside it."""
-        with _translated(), self._locked(shared=True):
+        with translated(), self._locked(shared=True):
             found = self._existing(key)[1]
             return found, self._descriptions.find(key, found)
 
     def keys(self, prefix: str) -> list[str]:
         """The keys that begin with `prefix`, sorted."""
-        with _translated():
+        with translated():
             return sorted(self._walk(prefix))
 
     def _walk(self, prefix: str) -> Iterator[str]:
@@ -144,14 +138,14 @@ class Folder:
 
     def start(self, draft: Draft) -> None:
         """Open a draft, or refuse at once what could not be committed later."""
-        with _writing():
+        with writing():
             self._make_private()
             self._is_taken(draft)
             draft.file = draft.opened.enter_context(draft.path.open("xb"))
 
     def append(self, draft: Draft, chunk: bytes) -> None:
         """Write the next bytes of a draft."""
-        with _writing():
+        with writing():
             draft.file.write(chunk)
 
     def commit(self, draft: Draft, description: Description) -> None:
@@ -161,7 +155,7 @@ class Folder:
             draft: What was written.
             description: What is to be kept beside the file, if anything.
         """
-        with _writing():
+        with writing():
             self._flush(draft.file)
             draft.opened.close()
             # the kernel's own time stamps stand still for milliseconds, in which a file can be replaced twice
@@ -238,7 +232,7 @@ class Folder:
 
     def describe(self, key: str, change: Description) -> None:
         """Change what is kept beside a file."""
-        with _translated():
+        with translated():
             self._existing(key)  # before the lock, which would make the root
             with self._locked():
                 found = self._existing(key)[1]
@@ -252,7 +246,7 @@ class Folder:
             key: Which one.
             only: Its `version`; another file that has taken its place stays.
         """
-        with suppress(FileNotFoundException), _translated():
+        with suppress(FileNotFoundException), translated():
             self._existing(key)
             with self._locked():
                 path, found = self._existing(key)
@@ -278,13 +272,13 @@ class Folder:
     def _refuse_links(self, *parts: str) -> None:
         expected = Path(os.path.realpath(self._root)).joinpath(*parts)
         if Path(os.path.realpath(self._root.joinpath(*parts))) != expected:
-            raise _link_in_the_way()
+            raise link_in_the_way()
 
     def _existing(self, key: str) -> tuple[Path, os.stat_result]:
         path = self._path(key)
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode):
-            raise _link_in_the_way()
+            raise link_in_the_way()
         if not stat.S_ISREG(found.st_mode):
             raise FileNotFoundException("no such file")
         return path, found
@@ -296,9 +290,9 @@ class Folder:
         except FileNotFoundError:
             return False
         except NotADirectoryError as error:
-            raise FileExistsException("a part of the key's folder is a file") from _bare(error)
+            raise FileExistsException("a part of the key's folder is a file") from bare(error)
         if stat.S_ISLNK(mode):
-            raise _link_in_the_way()
+            raise link_in_the_way()
         if stat.S_ISDIR(mode):
             raise FileExistsException("the key is a folder of other files")
         if not (draft.overwrite and stat.S_ISREG(mode)):
@@ -379,34 +373,3 @@ def _is_same(one: Path, other: Path) -> bool:
 
 def _agree(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
-
-
-def _link_in_the_way() -> AccessDeniedException:
-    return AccessDeniedException("a symbolic link is in the way")
-
-
-@contextmanager
-def _translated(missing: type[StorageException] = FileNotFoundException) -> Iterator[None]:
-    """Errors of the operating system as ours."""
-    try:
-        yield
-    except FileNotFoundException:
-        raise
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-            raise missing("no such file") from _bare(error)
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise AccessDeniedException(f"the file system refused: {error.strerror}") from _bare(error)
-        if error.errno == errno.ENAMETOOLONG:
-            raise InvalidArgumentException("the key is too long for the file system") from _bare(error)
-        raise StorageOperationException(f"the file system failed: {error.strerror}") from _bare(error)
-
-
-def _bare(error: OSError) -> OSError:
-    """The same without the path, which may be the signed key of a pending upload, and without frames."""
-    return OSError(error.errno, error.strerror)
-
-
-def _writing() -> AbstractContextManager[None]:
-    """As `_translated`; what is missing is not the file, which is only being written, but a folder of ours."""
-    return _translated(StorageOperationException)

@@ -2,10 +2,8 @@
 
 import builtins
 import os
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from pathlib import Path
@@ -18,19 +16,18 @@ from async_storages._tasks import offload
 from async_storages.backends.descriptions import Description
 from async_storages.backends.folder import Draft, Folder, version
 from async_storages.backends.folder_parts import FolderParts
+from async_storages.backends.local_urls import PresignedRequest, PresignedTokens, checked_base_url
 from async_storages.content import Content, PendingFile, check_metadata
 from async_storages.errors import (
-    AccessDeniedException,
     FileNotFoundException,
     InvalidArgumentException,
-    OperationNotSupportedException,
     StorageOperationException,
     during,
 )
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
-from async_storages.signing import TokenSigner, check_expires_in
+from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
 from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
 from async_storages.upload_options import SERVED, UploadOptions
@@ -38,33 +35,6 @@ from async_storages.upload_options import SERVED, UploadOptions
 __all__ = ["LocalStorage", "PresignedRequest"]
 
 _LIST_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresignedRequest:
-    """What a presigned URL or form allows: the route that serves it keeps to this.
-
-    Attributes:
-        method: GET (HEAD as well), HEAD, PUT, POST or DELETE.
-        key: The only key it is good for.
-        filename: GET: the download's name.
-        disposition: GET: ``"inline"`` or ``"attachment"``.
-        content_type: GET: the answer's type. PUT, POST: the only type that may be sent.
-        content_length: PUT: the only size in bytes that may be sent.
-        min_size: POST: the smallest size allowed, in bytes.
-        max_size: PUT, POST: the largest size allowed, in bytes.
-        lasts: Seconds that it is good for yet; None where it was not read from a token.
-    """
-
-    method: str
-    key: str
-    filename: str | None = None
-    disposition: Disposition | None = None
-    content_type: str | None = None
-    content_length: int | None = None
-    min_size: int = 0
-    max_size: int | None = None
-    lasts: float | None = None
 
 
 class LocalStorage(Storage):
@@ -110,9 +80,8 @@ class LocalStorage(Storage):
         self._check_options(self.upload_options)
         self.root = Path(os.path.abspath(root))  # noqa: PTH100 - links stay, and only `..` is resolved
         self.location = str(self.root)
-        self._base_url = _check_base_url(base_url)
-        # one secret may sign for several storages: the base_url tells their tokens apart
-        self._signer = None if secret_key is None else TokenSigner(secret_key, f"LocalStorage {self._base_url}")
+        self._base_url = checked_base_url(base_url)
+        self._tokens = PresignedTokens(self._base_url, secret_key)
         self._folder = Folder(self.root, fsync=fsync)
         super().__init__(name=name, read_only=read_only)
 
@@ -250,7 +219,8 @@ class LocalStorage(Storage):
             )
             if request.disposition:
                 naming.content_disposition(filename or request.key, request.disposition)  # refuses bad ones now
-            return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in, stable))}"
+            token = self._tokens.sign(request, check_expires_in(expires_in, stable))
+            return f"{self._url(operation.file)}?token={token}"
 
     def presign_put(
         self,
@@ -275,7 +245,8 @@ class LocalStorage(Storage):
                 content_length=content_length,
                 max_size=max_size,
             )
-            return f"{self._url(operation.file)}?token={self._sign(request, check_expires_in(expires_in))}"
+            token = self._tokens.sign(request, check_expires_in(expires_in))
+            return f"{self._url(operation.file)}?token={token}"
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
@@ -302,7 +273,7 @@ class LocalStorage(Storage):
                 max_size=max_size,
             )
             expires_at = check_expires_in(expires_in)
-            token = self._sign(request, expires_at)
+            token = self._tokens.sign(request, expires_at)
             typed = {} if content_type is None else {"Content-Type": content_type}
             return PresignedUpload(
                 file_id=str(operation.file),
@@ -310,13 +281,6 @@ class LocalStorage(Storage):
                 fields={"key": request.key, "token": token, **typed},
                 expires_at=expires_at,
             )
-
-    def _sign(self, request: PresignedRequest, expires_at: datetime) -> str:
-        if self._signer is None or self._base_url is None:
-            raise OperationNotSupportedException("LocalStorage(…) needs a base_url and a secret_key to presign")
-        _check_limits(request)
-        said = {name: value for name, value in asdict(request).items() if value is not None}
-        return self._signer.sign(said, expires_at)
 
     def verify_presigned(self, method: str, key: str, token: str) -> PresignedRequest:
         """What the holder of a token may do, for the route that serves `base_url`.
@@ -331,15 +295,7 @@ class LocalStorage(Storage):
         """
         token = hidden(token)
         with during("verify_presigned", key):
-            if self._signer is None:
-                raise AccessDeniedException("this storage signs nothing")
-            allowed, expires_at = self._signer.opened(token)
-            request = PresignedRequest(**allowed, lasts=expires_at - time.time())
-            if request.key != key:
-                raise AccessDeniedException("the signature is good for another key")
-            if method != request.method and (method, request.method) != ("HEAD", "GET"):
-                raise AccessDeniedException(f"the signature is not good for {method}")
-            return request
+            return self._tokens.verify(method, key, token)
 
     async def upload_presigned(
         self,
@@ -363,10 +319,7 @@ class LocalStorage(Storage):
             InvalidArgumentException: Fewer came, or not as many as declared.
         """
         with during("upload_presigned", request.key):
-            if request.content_type not in {None, content_type}:
-                raise AccessDeniedException(f"the signature is not good for the type {content_type!r}")
-            if None not in {request.content_length, content_length} and content_length != request.content_length:
-                raise AccessDeniedException(f"the signature is not good for {content_length} bytes")
+            request.check_declared(content_type, content_length)
             key = await self.upload(
                 content,
                 request.key,
@@ -376,21 +329,6 @@ class LocalStorage(Storage):
                 max_size=request.max_size if request.content_length is None else request.content_length,
             )
             return str(self.identify(key))
-
-
-def _check_base_url(base_url: str | None) -> str | None:
-    if base_url is None:
-        return None
-    if not base_url.startswith(("http://", "https://", "/")):
-        raise InvalidArgumentException(f"base_url must begin with http://, https:// or /, not {base_url!r}")
-    return base_url.rstrip("/")
-
-
-def _check_limits(request: PresignedRequest) -> None:
-    """Refuse now what would fail when the URL is used."""
-    Content(b"", content_type=request.content_type, size=request.content_length, max_size=request.max_size)
-    if not 0 <= request.min_size <= (request.min_size if request.max_size is None else request.max_size):
-        raise InvalidArgumentException(f"no file is {request.min_size} to {request.max_size} bytes large")
 
 
 def _description(key: str, content_type: str, metadata: Mapping[str, str], served: Mapping[str, str]) -> Description:

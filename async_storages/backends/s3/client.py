@@ -3,35 +3,25 @@
 It knows buckets and keys, no file ids. Every body is bytes, so that every request can be sent again.
 """
 
-import base64
-import hashlib
-import re
-import zlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import ClientResponse
 
 from async_storages.backends.download import received, size_answered
-from async_storages.backends.refusals import FileChanged, NoSuchUpload, RangeBeyondEnd
-from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Listing, Part
+from async_storages.backends.refusals import RangeBeyondEnd
+from async_storages.backends.s3 import answers, digests
+from async_storages.backends.s3.answers import Listing
 from async_storages.backends.s3.conditions import REPLACE, ConditionalWrites, Conditions, Creation
+from async_storages.backends.s3.copy_source import CopySource, source_unchanged
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.download import WITH_CHECKSUM, Download
 from async_storages.backends.s3.failures import Failure, of_s3
+from async_storages.backends.s3.multipart_requests import MultipartRequests
 from async_storages.backends.s3.object_writes import Made, ObjectWrites
-from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.backends.s3.wire import Request, Wire
-from async_storages.errors import (
-    ChecksumMismatchException,
-    FileExistsException,
-    FileNotFoundException,
-    StorageException,
-    StorageOperationException,
-)
+from async_storages.errors import FileNotFoundException, StorageException
 from async_storages.sources import CHUNK_SIZE
 from async_storages.upload_options import CustomerKey
 
@@ -39,33 +29,8 @@ __all__ = ["CopySource", "S3Client"]
 
 type Headers = Mapping[str, str]
 
-_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
-
-@dataclass(frozen=True, slots=True)
-class CopySource:
-    """One version of an object, to be copied.
-
-    Attributes:
-        bucket: Whose it is.
-        key: Its key.
-        etag: Of the version, in quotes; None for whichever there is.
-        customer_key: What encrypts it, where that is not the server's key.
-    """
-
-    bucket: str
-    key: str
-    etag: str | None
-    customer_key: CustomerKey | None = None
-
-    @property
-    def headers(self) -> Headers:
-        """What names it in a request."""
-        pinned = {"x-amz-copy-source-if-match": self.etag} if self.etag else {}
-        return {"x-amz-copy-source": f"{encode_path(self.bucket)}/{encode_path(self.key)}", **pinned}
-
-
-class S3Client:
+class S3Client(MultipartRequests):
     """Speaks S3 with one server.
 
     Args:
@@ -81,9 +46,9 @@ class S3Client:
     def __init__(
         self, credentials: CredentialSource, *, conditional_writes: ConditionalWrites = "auto", **options: Any
     ) -> None:
-        self.wire = Wire(credentials, **options)
-        self.conditions = Conditions(conditional_writes, lambda bucket: self.wire.endpoint(bucket).is_aws)
-        self._writes = ObjectWrites(self.wire, self.conditions)
+        wire = Wire(credentials, **options)
+        self.conditions = Conditions(conditional_writes, lambda bucket: wire.endpoint(bucket).is_aws)
+        super().__init__(wire, ObjectWrites(wire, self.conditions))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
@@ -107,7 +72,7 @@ class S3Client:
             FileExistsException: The key is taken.
             ChecksumMismatchException: Other bytes arrived.
         """
-        checksum = _crc32(body)
+        checksum = digests.crc32(body)
         sent = self.wire.body(body)
         request = Request(
             method="PUT",
@@ -119,7 +84,7 @@ class S3Client:
         )
 
         def is_done_by(found: Headers) -> bool:
-            same = _etag(found) == _md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
+            same = digests.etag_in(found) == digests.md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
             return (
                 same
                 and found.get("Content-Length", str(len(body))) == str(len(body))
@@ -127,7 +92,7 @@ class S3Client:
             )
 
         made = await self._writes.send("put", request, sent, is_done_by, creation)
-        _expect_checksum(of_s3(made.headers), checksum)
+        digests.expect_checksum(of_s3(made.headers), checksum)
 
     async def head_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
@@ -213,7 +178,7 @@ class S3Client:
 
     async def _delete_objects(self, bucket: str, keys: Iterable[str]) -> dict[str, Failure]:
         body = answers.delete_objects_body(keys)
-        headers = {"Content-MD5": _base64(_md5(body)), "Content-Type": "application/xml"}
+        headers = {"Content-MD5": digests.content_md5(body), "Content-Type": "application/xml"}
         request = Request(
             method="POST", bucket=bucket, query={"delete": ""}, headers=headers, body=self.wire.body(body)
         )
@@ -259,7 +224,7 @@ class S3Client:
             source_key=source.customer_key,
             may_fail_late=True,
         )
-        with _source_unchanged(is_certain=creation.is_fresh or not creation.condition):
+        with source_unchanged(is_certain=creation.is_fresh or not creation.condition):
             return await self._writes.send("copy", request, sent, is_done_by, creation)
 
     async def undo(self, bucket: str, key: str, made: Made, creation: Creation) -> None:
@@ -278,215 +243,13 @@ class S3Client:
         request = Request(method="GET", bucket=bucket, query=query)
         return answers.parse_listing((await self.wire.exchange(request, attempts=attempts)).body)
 
-    # ---- multipart uploads
-
-    async def create_multipart_upload(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        headers: Headers,
-        customer_key: CustomerKey | None = None,
-        is_fresh: bool = False,
-        checksum: bool = True,
-    ) -> str:
-        """Begin a multipart upload.
-
-        Args:
-            bucket: The target's.
-            key: The target's.
-            headers: Of the object: type, metadata, storage class …
-            customer_key: What encrypts it, where that is not the server's key; each of its parts needs it as well.
-            is_fresh: Whether nobody else uploads to this key: further uploads to it are aborted then, if the answer to
-                their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
-            checksum: Whether the parts are kept with their CRC32, and named with it when they are put together.
-
-        Returns:
-            The upload's id.
-        """
-        sent = self.wire.body(b"")
-        request = Request(
-            method="POST",
-            bucket=bucket,
-            key=key,
-            query={"uploads": ""},
-            headers={**headers, **({"x-amz-checksum-algorithm": "CRC32"} if checksum else {})},
-            body=sent,
-            customer_key=customer_key,
-        )
-        try:
-            upload_id = answers.parse_text((await self.wire.exchange(request)).body, "UploadId")
-        except StorageOperationException:  # one may have begun all the same
-            if is_fresh:
-                await self._abort_all_but(bucket, key, None)
-            raise
-        if sent.times_sent > 1 and is_fresh:
-            await self._abort_all_but(bucket, key, upload_id)
-        return upload_id
-
-    async def _abort_all_but(self, bucket: str, key: str, upload_id: str | None) -> None:
-        """Abort the other uploads to a key, where that is possible."""
-        with suppress(StorageException):
-            for upload in await self.list_multipart_uploads(bucket, key):
-                if upload[0] == key and upload[1] != upload_id:
-                    await self.abort_multipart_upload(bucket, *upload)
-
-    async def upload_part(
-        self,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        number: int,
-        body: bytes,
-        *,
-        checksum: bool = True,
-        customer_key: CustomerKey | None = None,
-    ) -> Part:
-        """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload was begun."""
-        crc32 = _crc32(body) if checksum else None
-        request = Request(
-            method="PUT",
-            bucket=bucket,
-            key=key,
-            query={"partNumber": str(number), "uploadId": upload_id},
-            headers={"Content-MD5": _base64(_md5(body))} if crc32 is None else {"x-amz-checksum-crc32": crc32},
-            body=self.wire.body(body),
-            customer_key=customer_key,
-        )
-        answer = await self.wire.exchange(request)
-        of_s3(answer.headers)
-        if crc32 is not None:
-            _expect_checksum(answer.headers, crc32)
-        return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
-
-    async def upload_part_copy(
-        self,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        number: int,
-        *,
-        source: CopySource,
-        first: int,
-        last: int,
-        customer_key: CustomerKey | None = None,
-    ) -> Part:
-        """Copy the bytes `first` to `last` of an object as one part; raises FileChanged if it is another version."""
-        request = Request(
-            method="PUT",
-            bucket=bucket,
-            key=key,
-            query={"partNumber": str(number), "uploadId": upload_id},
-            headers={**source.headers, "x-amz-copy-source-range": f"bytes={first}-{last}"},
-            body=self.wire.body(b""),
-            customer_key=customer_key,
-            source_key=source.customer_key,
-            may_fail_late=True,
-        )
-        with _source_unchanged(is_certain=True):
-            answer = await self.wire.exchange(request)
-        return answers.parse_copied_part(number, answer.body)
-
-    async def complete_multipart_upload(
-        self,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        parts: Iterable[Part],
-        *,
-        creation: Creation = REPLACE,
-        customer_key: CustomerKey | None = None,
-    ) -> None:
-        """Put the parts together.
-
-        Raises:
-            FileExistsException: The key is taken.
-            NoSuchUpload: It was aborted, or has expired.
-        """
-        ordered = sorted(parts, key=lambda part: part.number)
-        etag = _etag_of_parts(ordered)
-        sent = self.wire.body(answers.complete_multipart_body(ordered))
-        request = Request(
-            method="POST",
-            bucket=bucket,
-            key=key,
-            query={"uploadId": upload_id},
-            headers={"Content-Type": "application/xml"},
-            body=sent,
-            customer_key=customer_key,
-            may_fail_late=True,
-        )
-        await self._writes.send("complete", request, sent, lambda found: _etag(found) == etag, creation)
-
-    async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
-        """Give a multipart upload up and free its parts; one that is gone is no error."""
-        request = Request(method="DELETE", bucket=bucket, key=key, query={"uploadId": upload_id})
-        with suppress(FileNotFoundException, NoSuchUpload):
-            await self.wire.exchange(request)
-
-    async def has_multipart_upload(self, bucket: str, key: str, upload_id: str) -> bool:
-        """Whether an upload is open, as one may be that was aborted while its parts were under way."""
-        request = Request(method="GET", bucket=bucket, key=key, query={"uploadId": upload_id, "max-parts": "1"})
-        try:
-            await self.wire.exchange(request)
-        except (FileNotFoundException, NoSuchUpload):
-            return False
-        return True
-
-    async def list_multipart_uploads(self, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
-        """Key and id of the first 1000 open uploads to keys that begin with `prefix`."""
-        query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
-        return answers.parse_uploads((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
-
-
-@contextmanager
-def _source_unchanged(*, is_certain: bool) -> Iterator[None]:
-    """A failed precondition is the source's, where no other was set; else most servers say whose it is."""
-    try:
-        yield
-    except FileExistsException as error:
-        if is_certain:
-            raise FileChanged("the file was replaced while it was copied") from error
-        raise
-
 
 def _checksum_for_lock(headers: Headers) -> Headers:
     """S3 asks of what is to be locked that the request says which checksum it has."""
     return {"x-amz-sdk-checksum-algorithm": "CRC32"} if "x-amz-object-lock-mode" in headers else {}
 
 
-def _expect_checksum(answered: Headers, ours: str) -> None:
-    theirs = answered.get("x-amz-checksum-crc32", ours)
-    if theirs != ours:
-        raise ChecksumMismatchException(f"crc32 was sent as {ours}, and stored as {theirs}")
-
-
 def _metadata_in(headers: Headers) -> Headers:
     """The user's metadata; the type does not count, as SeaweedFS sets another one for the most general."""
     lowered = {name.lower(): value for name, value in headers.items()}
     return {name: value for name, value in lowered.items() if name.startswith("x-amz-meta-")}
-
-
-def _etag_of_parts(parts: Sequence[Part]) -> str | None:
-    """What S3 gives an object of these parts for an ETag; None where the parts' own are no MD5s, as with SSE-KMS."""
-    digests = [found[1] for part in parts if (found := _MD5.fullmatch(part.etag))]
-    if len(digests) < len(parts):
-        return None
-    return f"{_md5(bytes.fromhex(''.join(digests))).hex()}-{len(parts)}"
-
-
-def _etag(headers: Headers) -> str:
-    return headers.get("ETag", "").strip('"')
-
-
-def _crc32(body: bytes) -> str:
-    """As S3 writes it: big-endian, in base64."""
-    return _base64(zlib.crc32(body).to_bytes(4, "big"))
-
-
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

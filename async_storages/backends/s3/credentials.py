@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
 
+from async_storages._secrets import hidden
 from async_storages._tasks import offload
 from async_storages.backends.s3.configured_endpoint import endpoint_of_profile
 from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 
-__all__ = ["CredentialSource", "FoundCredentials", "StaticCredentials", "import_boto3"]
+__all__ = ["CredentialSource", "FoundCredentials", "StaticCredentials", "credential_source", "import_boto3"]
 
 _URGENT = 10 * 60
 """Seconds before their end in which new credentials are waited for; boto3 begins to ask for them 15 minutes before."""
@@ -145,6 +146,31 @@ class FoundCredentials:
             frozen = _finished(self._provider.get_frozen_credentials())
         self.region = self.region or self._session.region_name or _region_of_environment()
         self._credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def credential_source(
+    key_id: str | None, secret: str | None, token: str | None, session: Any, profile_name: str | None
+) -> CredentialSource:
+    """The credentials that a user chose, as for `S3Storage`.
+
+    Args:
+        key_id: The access key; None to find one.
+        secret: Its secret.
+        token: For temporary credentials.
+        session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
+        profile_name: The profile to take them from.
+
+    Raises:
+        InvalidArgumentException: These do not go together.
+    """
+    secret, token = hidden(secret), hidden(token)
+    if (key_id is None) != (secret is None) or (token is not None and key_id is None):
+        raise InvalidArgumentException("aws_access_key_id and aws_secret_access_key go together")
+    if (key_id is not None) + (session is not None) + (profile_name is not None) > 1:
+        raise InvalidArgumentException("either an access key, a session or a profile_name: there can be but one")
+    if key_id is None or secret is None:
+        return FoundCredentials(session, profile_name)
+    return StaticCredentials(Credentials(key_id, secret, token))
 
 
 def _region_of_environment() -> str | None:

@@ -9,8 +9,9 @@ from async_storages._tasks import map_bounded
 from async_storages.backends.cleanup import begun
 from async_storages.backends.cutting import Parts
 from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.client import CopySource, S3Client
+from async_storages.backends.s3.client import S3Client
 from async_storages.backends.s3.conditions import Creation
+from async_storages.backends.s3.copy_source import CopySource
 from async_storages.errors import FileTooLargeException, StorageException
 from async_storages.upload_options import CustomerKey
 

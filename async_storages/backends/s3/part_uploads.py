@@ -41,7 +41,7 @@ class S3PartUploads:
         """Begin an upload: see `PartUploads.begin`; a lifecycle rule of the bucket may abort it, too."""
         with self._on("begin_upload", name) as (bucket, key):
             naming.check_key(key)
-            self._storage._refuse_customer_key()  # noqa: SLF001 - whoever sends the parts would need it
+            self._storage._urls.refuse_customer_key()  # noqa: SLF001 - whoever sends the parts would need it
             headers = {**self._storage._object_headers, "Content-Type": content_type}  # noqa: SLF001
             return await self._client.create_multipart_upload(bucket, key, headers=headers, checksum=False)
 
@@ -64,7 +64,7 @@ class S3PartUploads:
                 raise InvalidArgumentException("S3 signs the size of a part, and no largest one: say the size")
             await self._storage.prepare()
             sent = {} if size is None else {"Content-Length": str(size)}
-            presign = self._storage._presigner("PUT", expires_in, query, sent)  # noqa: SLF001
+            presign = self._storage._urls.presigner("PUT", expires_in, query, sent)  # noqa: SLF001
             return presign(self._storage.identify(name))
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:

@@ -1,12 +1,8 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
 import builtins
-import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import timedelta
-from functools import partial
-from itertools import batched
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -14,41 +10,32 @@ from multidict import CIMultiDict
 
 from async_storages import naming
 from async_storages._secrets import hidden
-from async_storages._tasks import map_bounded, offload
+from async_storages._tasks import offload
 from async_storages.backends.bucket_storage import BucketStorage, checked_token
-from async_storages.backends.cleanup import clean_up
 from async_storages.backends.cutting import Parts
 from async_storages.backends.http import HttpOptions, networked
-from async_storages.backends.refusals import FileChanged
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
+from async_storages.backends.s3.batch_deletes import delete_in_batches
 from async_storages.backends.s3.bucket import BucketAdmin
+from async_storages.backends.s3.bucket_writer import BucketWriter
 from async_storages.backends.s3.checksums import Checksums
-from async_storages.backends.s3.client import CopySource, S3Client
-from async_storages.backends.s3.conditions import Conditional, ConditionalWrites, Creation
-from async_storages.backends.s3.credentials import CredentialSource, FoundCredentials, StaticCredentials
+from async_storages.backends.s3.client import S3Client
+from async_storages.backends.s3.conditions import ConditionalWrites
+from async_storages.backends.s3.credentials import credential_source
 from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
-from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
-from async_storages.backends.s3.multipart import Multipart, part_sizes
+from async_storages.backends.s3.endpoint import AddressingStyle
+from async_storages.backends.s3.multipart import part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
-from async_storages.backends.s3.probe import ConditionsProbe
-from async_storages.backends.s3.sigv4 import Credentials
-from async_storages.backends.signatures import answer_query, check_sent
+from async_storages.backends.s3.settings import storage_options
+from async_storages.backends.s3.urls import BucketUrls
+from async_storages.backends.signatures import check_sent
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
-from async_storages.errors import (
-    CredentialsExpireWarning,
-    FileExistsException,
-    FileNotFoundException,
-    InvalidArgumentException,
-    OperationNotSupportedException,
-    StorageException,
-    during,
-)
+from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
-from async_storages.signing import check_expires_in, signing_time
 from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
 from async_storages.upload_options import CustomerKey, UploadOptions
 
@@ -56,14 +43,6 @@ if TYPE_CHECKING:
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
 
 __all__ = ["S3Storage"]
-
-_LARGEST_AT_ONCE = 5 << 30
-"""Bytes that one request can store or copy."""
-
-_DELETED_AT_ONCE = 1000
-
-_RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
-"""The settings of `S3Config` whose parameters have other names here."""
 
 
 class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
@@ -156,7 +135,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         checksums: Checksums = "auto",
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
-        self._credentials = _credentials(
+        self._credentials = credential_source(
             aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
         )
         self._client = S3Client(
@@ -189,20 +168,15 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             read_only=read_only,
             use_ssl=use_ssl,
         )
-        self._public  # noqa: B018 - wrong ones are refused now
+        self._urls.public  # noqa: B018 - wrong ones are refused now
 
     def _bucket_url(self, bucket_name: str) -> str:
         return self._client.wire.said_endpoint(bucket_name).bucket_url
 
-    @property
-    def _public(self) -> Endpoint:
-        """The bucket's address in URLs."""
-        return self._client.wire.endpoint(self._bucket, endpoint_url=self._public_url)
-
     @classmethod
     def from_config(cls, config: S3Config, **options: Any) -> "S3Storage":
         """A storage on the default bucket of the settings; `options` as for the class go first."""
-        return cls(**{"bucket_name": config.default_bucket, **_options(config), **options})
+        return cls(**{"bucket_name": config.default_bucket, **storage_options(config), **options})
 
     @property
     def bucket_admin(self) -> BucketAdmin:
@@ -239,56 +213,11 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         overwrite: bool,
         is_fresh: bool,
     ) -> None:
-        described = {"Content-Type": content_type, **objects.metadata_headers(metadata)}
-        headers = {**object_options.object_headers(options), **described}
-        secret = object_options.customer_key(options)
-        with object_options.naming(options):
-            if await parts.are_one():
-                creation = await self._creation("put", key, overwrite=overwrite, is_fresh=is_fresh)
-                content = await parts.next()
-                await self._client.put_object(
-                    self._bucket, key, content, headers=headers, customer_key=secret, creation=creation
-                )
-            else:
-                creation = await self._creation("complete", key, overwrite=overwrite, is_fresh=is_fresh)
-                await self._multipart(key, headers, secret, creation).upload(parts)
+        await self._writer.store(key, parts, content_type, metadata, options, overwrite=overwrite, is_fresh=is_fresh)
 
-    async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
-        """How a file is created; raises FileExistsException where it is looked for first, and is there."""
-        creation = await self._client.conditions.creation(
-            self._bucket,
-            request,
-            ConditionsProbe(self._client.wire, self._bucket, self._prefix, self._object_headers).creation,
-            overwrite=overwrite,
-            is_fresh=is_fresh,
-        )
-        if creation.looks:
-            await self._check_free(key)
-        return creation
-
-    async def _check_free(self, key: str) -> None:
-        with suppress(FileNotFoundException):
-            await self._find(key)
-            raise FileExistsException("the key is taken")
-
-    def _multipart(
-        self,
-        key: str,
-        headers: Mapping[str, str],
-        secret: CustomerKey | None,
-        creation: Creation,
-        *checks: Callable[[], Awaitable[None]],
-    ) -> Multipart:
-        looks = [partial(self._check_free, key)] if creation.looks else []
-        return Multipart(
-            self._client,
-            self._bucket,
-            key,
-            headers=headers,
-            customer_key=secret,
-            creation=creation,
-            checks=[*checks, *looks],
-        )
+    @property
+    def _writer(self) -> BucketWriter:
+        return BucketWriter(self._client, self._bucket, self._prefix, self.upload_options)
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
         secret = self._customer_key
@@ -319,31 +248,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     async def delete_many(self, names: Iterable[FileName], *, concurrency: int = 4) -> None:
         """Delete up to 1000 files per request, missing ones included; all are tried before a failure surfaces."""
-        keys: list[str] = []
-        failures: list[StorageException] = []
-
-        async def delete_batch(batch: tuple[str, ...]) -> None:
-            try:
-                await self._delete_batch(batch)
-            except StorageException as error:
-                failures.append(error)
-
-        for name in names:
-            try:
-                with during("delete", str(name)):
-                    keys.append(self.identify(name).key)
-            except StorageException as error:
-                failures.append(error)
-        await map_bounded(delete_batch, batched(keys, _DELETED_AT_ONCE), limit=concurrency)
-        if failures:
-            raise failures[0]
-
-    async def _delete_batch(self, keys: tuple[str, ...]) -> None:
-        with self._operation("delete"):
-            failures = await self._client.delete_objects(self._bucket, keys)
-            for key, error in failures.items():
-                error.file_id = str(FileId(self.scheme, self._bucket, key))
-                raise error
+        await delete_in_batches(self, names, concurrency=concurrency)
 
     async def _page(
         self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
@@ -359,69 +264,33 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
-            found = await self._find(operation.file.key)
-            await self._copy(operation.file, found, operation.file, metadata=checked)
+            key = operation.file.key
+            await self._writer.copy(key, await self._find(key), key, metadata=checked)
 
     async def _copy(
-        self,
-        origin: FileId,
-        found: Mapping[str, str],
-        target: FileId,
-        *,
-        overwrite: bool = True,
-        is_fresh: bool = False,
-        metadata: Mapping[str, str] | None = None,
+        self, origin: FileId, found: Mapping[str, str], target: FileId, *, overwrite: bool, is_fresh: bool
     ) -> None:
-        secret = self._customer_key
-        source = CopySource(self._bucket, origin.key, found.get("ETag"), secret)
-        anew = object_options.copied_headers(self.upload_options, found)
-        size = objects.size_of(found) if "Content-Length" in found else 0  # R2 and proxies may not tell
-        described = objects.described_headers(found, metadata)
-        if size > _LARGEST_AT_ONCE:
-            headers = {**described, **anew}
-            creation = await self._creation("complete", target.key, overwrite=overwrite, is_fresh=is_fresh)
-            check = partial(self._check_version, origin.key, found)
-            await self._multipart(target.key, headers, secret, creation, check).copy(source, size)
-            return
-        creation = await self._creation("copy", target.key, overwrite=overwrite, is_fresh=is_fresh)
-        replaced = {} if metadata is None else {"x-amz-metadata-directive": "REPLACE", **described}
-        made = await self._client.copy_object(
-            self._bucket,
-            target.key,
-            source,
-            headers={**replaced, **anew},
-            customer_key=secret,
-            creation=creation,
-            is_done_by=lambda made: objects.is_copy(made, found, metadata),
-        )
-        is_same = objects.is_copy_of_version(made.headers, made.etag, found)
-        try:
-            if is_same is None and origin.key != target.key:
-                await self._check_version(origin.key, found)
-            elif is_same is False:
-                raise FileChanged("the file was replaced while it was copied")
-        except StorageException as error:
-            undo = self._client.undo(self._bucket, target.key, made, creation)
-            await clean_up(undo, error, within=self._client.wire.options.cleanup_timeout)
-            raise
-
-    async def _check_version(self, key: str, found: Mapping[str, str]) -> None:
-        """See that a file is the version that was copied, where the server may ignore which one was asked for."""
-        if self._client.wire.endpoint(self._bucket).is_aws:
-            return
-        with suppress(FileNotFoundException):
-            if objects.is_unchanged(await self._find(key), found):
-                return
-        raise FileChanged("the file was replaced or removed while it was copied")
+        await self._writer.copy(origin.key, found, target.key, overwrite=overwrite, is_fresh=is_fresh)
 
     # ---- URLs
 
+    @property
+    def _urls(self) -> BucketUrls:
+        return BucketUrls(
+            self._bucket,
+            self._client.wire,
+            self._credentials,
+            public_url=self._public_url,
+            options=self.upload_options,
+            distribution=self._distribution,
+        )
+
     def _unsigned_url(self, file: FileId) -> str:
-        return self._public.url(file.key)
+        return self._urls.url(file)
 
     async def _signed_url(self, file: FileId) -> str:
         await self.prepare()
-        return self._presigner("GET")(file)
+        return self._urls.presigner("GET")(file)
 
     @property
     def _distribution(self) -> Distribution | None:
@@ -480,20 +349,23 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             check_sent(content_type, content_length)
             if method == "PUT":
                 naming.check_key(self._bare_key(operation.file))
-                query, headers = {}, {**self._object_headers, **_sent_headers(content_type, content_length)}
-            else:
-                query, headers = answer_query(operation.file.key, filename, content_type, disposition), {}
-                if (domain := self._distribution) is not None and method in {"GET", "HEAD"}:
-                    return domain.presign(operation.file.key, expires_in, query, stable)
-            return self._presigner(method, expires_in, query, headers, stable=stable)(operation.file)
+            return self._urls.presign(
+                operation.file,
+                expires_in,
+                method,
+                filename=filename,
+                content_type=content_type,
+                disposition=disposition,
+                content_length=content_length,
+                stable=stable,
+            )
 
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
         """What a presigned PUT must come with: see `Storage.presigned_headers`."""
         return {
-            **self._client.wire.payer,
-            **self._object_headers,
+            **self._urls.put_headers(),
             **super().presigned_headers(content_type=content_type, content_length=content_length),
         }
 
@@ -507,33 +379,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
         with self._operation("presign"):
-            if (domain := self._distribution) is not None:
-                return [domain.presign(self.identify(name).key, expires_in, {}, stable) for name in names]
-            presign = self._presigner("GET", expires_in, stable=stable)
-            return [presign(self.identify(name)) for name in names]
-
-    def _presigner(
-        self,
-        method: str,
-        expires_in: float = 3600,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        stable: timedelta | None = None,
-    ) -> Callable[[FileId], str]:
-        wire, public = self._client.wire, self._public
-        if method != "DELETE":
-            self._refuse_customer_key()
-        if method == "PUT":
-            headers = {**(headers or {}), **wire.payer}
-        else:
-            query = {**(query or {}), **wire.payer}
-        self._warn_if_outlived(expires_in)
-        now, expires_in = signing_time(wire.now, expires_in, stable)
-        presign = wire.signer(public.region).presigner(
-            method, public.origin, expires_in=expires_in, now=now, query=query, headers=headers
-        )
-        return lambda file_id: presign(public.path(file_id.key))
+            return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
     async def presign_post(
         self,
@@ -551,81 +397,6 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         with self._operation("presign_post", name) as operation:
             check_presign_method("POST", read_only=self.read_only)
             naming.check_key(self._bare_key(operation.file))
-            check_sent(content_type, max_size)
-            if not 0 <= min_size <= (_LARGEST_AT_ONCE if max_size is None else max_size):
-                raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
-            await self.prepare()
-            expires_at = check_expires_in(expires_in)
-            self._warn_if_outlived(expires_in)
-            self._refuse_customer_key()
-            wire, public = self._client.wire, self._public
-            own = object_options.form_fields(self.upload_options)
-            fields = {
-                **own,
-                **wire.payer,
-                **_sent_headers(content_type, None),
-                "success_action_status": "201",
-            }
-            sizes = ("content-length-range", min_size, _LARGEST_AT_ONCE if max_size is None else max_size)
-            signed = wire.signer(public.region).presign_post(
-                self._bucket,
-                operation.file.key,
-                expires_in=expires_in,
-                now=wire.now,
-                fields=fields,
-                conditions=[*({field: value} for field, value in fields.items()), sizes],
+            return await self._urls.presign_post(
+                operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
             )
-            return PresignedUpload(
-                file_id=str(operation.file), url=public.bucket_url, fields=signed, expires_at=expires_at
-            )
-
-    def _refuse_customer_key(self) -> None:
-        if self._customer_key is not None:
-            raise OperationNotSupportedException(
-                "what is encrypted with a CustomerKey is sent and fetched with the key, which no URL may hold: let it "
-                "pass through the application",
-                operation="presign",
-            )
-
-    def _warn_if_outlived(self, expires_in: float) -> None:
-        if self._credentials.expire_within(expires_in):
-            warnings.warn(
-                f"what is presigned for {expires_in:.0f} seconds ends before, with the temporary credentials that sign "
-                "it: presign for less, or with the access key of a user",
-                CredentialsExpireWarning,
-                stacklevel=2,
-            )
-
-
-def _options(config: S3Config) -> dict[str, Any]:
-    """The settings by the names of the parameters that they are for."""
-    secrets = {name: getattr(config, name) for name in ("secret_access_key", "session_token", "proxy")}
-    shown = {name: None if secret is None else secret.get_secret_value() for name, secret in secrets.items()}
-    return {
-        **config.model_dump(exclude={*_RENAMED}),
-        "endpoint_url": config.endpoint,
-        "aws_access_key_id": config.access_key_id,
-        "aws_secret_access_key": shown["secret_access_key"],
-        "aws_session_token": shown["session_token"],
-        "region_name": config.region,
-        "proxy": shown["proxy"],
-        "upload_options": config.upload_options,
-    }
-
-
-def _credentials(
-    key_id: str | None, secret: str | None, token: str | None, session: Any, profile_name: str | None
-) -> CredentialSource:
-    if (key_id is None) != (secret is None) or (token is not None and key_id is None):
-        raise InvalidArgumentException("aws_access_key_id and aws_secret_access_key go together")
-    if (key_id is not None) + (session is not None) + (profile_name is not None) > 1:
-        raise InvalidArgumentException("either an access key, a session or a profile_name: there can be but one")
-    if key_id is None or secret is None:
-        return FoundCredentials(session, profile_name)
-    return StaticCredentials(Credentials(key_id, secret, token))
-
-
-def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
-    """What an upload must come with."""
-    given = {"Content-Type": content_type, "Content-Length": content_length}
-    return {name: str(value) for name, value in given.items() if value is not None}

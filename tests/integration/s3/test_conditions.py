@@ -174,7 +174,7 @@ REPLACEMENTS = {"small": (SMALL, b"other"), "parts": (LARGE, b"other" + LARGE[5:
 @pytest.mark.parametrize("is_in_parts", [False, True], ids=["at once", "in parts"])
 async def test_a_copy_is_of_the_version_that_was_found_or_none(storage, monkeypatch, content, other, is_in_parts):
     if is_in_parts:
-        monkeypatch.setattr("async_storages.backends.s3.storage._LARGEST_AT_ONCE", len(content) - 1)
+        monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", len(content) - 1)
     await storage.upload(content, "origin")
     head = storage._client.head_object
     replaced = []

@@ -181,7 +181,7 @@ async def test_a_key_of_a_call_is_that_of_a_storage_for_reading(storage):
 
 async def test_large_files_with_a_key_are_copied_in_parts(moto, monkeypatch):
     """Which SeaweedFS does not know yet."""
-    monkeypatch.setattr("async_storages.backends.s3.storage._LARGEST_AT_ONCE", PART)
+    monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", PART)
     monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
     keyed, content = moto.with_upload_options(UploadOptions(encryption=KEY)), bytes(range(256)) * 50_000
     await keyed.upload(content, "a.txt")

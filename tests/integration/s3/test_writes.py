@@ -124,7 +124,7 @@ async def test_a_body_of_another_checksum_than_expected_is_not_stored(storage, c
 
 async def test_the_server_looks_at_the_checksum(storage, monkeypatch):
     """Of every body: what is altered on the way is refused, and tried again."""
-    monkeypatch.setattr("async_storages.backends.s3.client._crc32", lambda body: "AAAAAA==")
+    monkeypatch.setattr("async_storages.backends.s3.digests.crc32", lambda body: "AAAAAA==")
     impatient = replace(FAST, retries=Retries(attempts=1))
     monkeypatch.setattr(storage._client.wire, "options", impatient)
     for content in (CONTENT, LARGE):
@@ -195,7 +195,7 @@ async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, monk
 
 
 async def test_large_files_are_copied_in_parts(storage, monkeypatch):
-    monkeypatch.setattr("async_storages.backends.s3.storage._LARGEST_AT_ONCE", PART)
+    monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", PART)
     monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
     await storage.upload(LARGE, "a", content_type="a/b", metadata={"a": "合同"})
     await storage.copy("a", "b", overwrite=False)

@@ -939,8 +939,8 @@ class Allows(LocalStorage):
 class NeverExpires(LocalStorage):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        load = self._signer._serializer.loads
-        self._signer._serializer.loads = lambda token: load(token) | {"exp": time.time() + 10}
+        load = self._tokens._signer._serializer.loads
+        self._tokens._signer._serializer.loads = lambda token: load(token) | {"exp": time.time() + 10}
 
 
 @caught_by(StorageContract.test_presign_of_another_key)
@@ -965,8 +965,8 @@ class AcceptsAnotherMethod(LocalStorage):
 class IgnoresTheSignature(LocalStorage):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        honest = copy(self._signer._serializer)
-        self._signer._serializer.loads = lambda token: honest.loads_unsafe(token)[1] or {}
+        honest = copy(self._tokens._signer._serializer)
+        self._tokens._signer._serializer.loads = lambda token: honest.loads_unsafe(token)[1] or {}
 
 
 @caught_by(StorageContract.test_presign_tampered)

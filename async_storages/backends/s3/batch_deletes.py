@@ -1,0 +1,60 @@
+"""Deleting many files of one bucket, by as few requests as S3 allows."""
+
+from collections.abc import Iterable
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from async_storages._tasks import map_bounded
+from async_storages.errors import StorageException, during
+from async_storages.ids import FileId
+from async_storages.storage import FileName
+
+if TYPE_CHECKING:
+    from async_storages.backends.s3.storage import S3Storage
+
+__all__ = ["delete_in_batches"]
+
+_DELETED_AT_ONCE = 1000
+"""Keys of one request, the most that S3 takes."""
+
+
+async def delete_in_batches(storage: "S3Storage", names: Iterable[FileName], *, concurrency: int) -> None:
+    """Delete files; all are tried before a failure surfaces.
+
+    Specified in the Amazon S3 API reference, DeleteObjects.
+
+    Args:
+        storage: Whose bucket it is.
+        names: The files; missing ones are no error.
+        concurrency: Requests at a time.
+
+    Raises:
+        StorageException: The first failure.
+    """
+    keys: list[str] = []
+    failures: list[StorageException] = []
+
+    async def delete_batch(batch: tuple[str, ...]) -> None:
+        try:
+            await _delete_batch(storage, batch)
+        except StorageException as error:
+            failures.append(error)
+
+    for name in names:
+        try:
+            with during("delete", str(name)):
+                keys.append(storage.identify(name).key)
+        except StorageException as error:
+            failures.append(error)
+    await map_bounded(delete_batch, batched(keys, _DELETED_AT_ONCE), limit=concurrency)
+    if failures:
+        raise failures[0]
+
+
+async def _delete_batch(storage: "S3Storage", keys: tuple[str, ...]) -> None:
+    bucket = str(storage.bucket)
+    with storage._operation("delete"):  # noqa: SLF001 - of the same house
+        failures = await storage._client.delete_objects(bucket, keys)  # noqa: SLF001
+        for key, error in failures.items():
+            error.file_id = str(FileId(storage.scheme, bucket, key))
+            raise error

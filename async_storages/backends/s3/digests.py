@@ -1,0 +1,53 @@
+"""Digests of bodies and parts, as S3 writes them in headers and ETags."""
+
+import hashlib
+import re
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+
+from async_storages.backends.s3.answers import Part
+from async_storages.errors import ChecksumMismatchException
+
+__all__ = ["content_md5", "crc32", "etag_in", "etag_of_parts", "expect_checksum", "md5"]
+
+_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+
+
+def crc32(body: bytes) -> str:
+    """The CRC32 as S3 writes it: big-endian, in base64."""
+    return _base64(zlib.crc32(body).to_bytes(4, "big"))
+
+
+def md5(data: bytes) -> bytes:
+    """The MD5, as S3 makes ETags of it."""
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def content_md5(body: bytes) -> str:
+    """The value of Content-MD5."""
+    return _base64(md5(body))
+
+
+def etag_in(headers: Mapping[str, str]) -> str:
+    """The ETag of an answer, without quotes; empty where it has none."""
+    return headers.get("ETag", "").strip('"')
+
+
+def etag_of_parts(parts: Sequence[Part]) -> str | None:
+    """What S3 gives an object of these parts for an ETag; None where the parts' own are no MD5s, as with SSE-KMS."""
+    md5s = [found[1] for part in parts if (found := _MD5.fullmatch(part.etag))]
+    if len(md5s) < len(parts):
+        return None
+    return f"{md5(bytes.fromhex(''.join(md5s))).hex()}-{len(parts)}"
+
+
+def expect_checksum(answered: Mapping[str, str], ours: str) -> None:
+    """Raise ChecksumMismatchException where the CRC32 that the server answers is not the one that was sent."""
+    theirs = answered.get("x-amz-checksum-crc32", ours)
+    if theirs != ours:
+        raise ChecksumMismatchException(f"crc32 was sent as {ours}, and stored as {theirs}")
+
+
+def _base64(digest: bytes) -> str:
+    return b64encode(digest).decode("ascii")

@@ -1,0 +1,193 @@
+"""URLs of one bucket: public, presigned, and the forms that browsers upload with."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Unpack
+
+from async_storages.backends.s3 import object_options
+from async_storages.backends.s3.credentials import CredentialSource
+from async_storages.backends.s3.distribution import Distribution
+from async_storages.backends.s3.endpoint import Endpoint
+from async_storages.backends.s3.wire import Wire
+from async_storages.backends.signatures import answer_query, check_sent
+from async_storages.errors import (
+    CredentialsExpireWarning,
+    InvalidArgumentException,
+    OperationNotSupportedException,
+)
+from async_storages.ids import FileId
+from async_storages.models import PresignedUpload
+from async_storages.signing import check_expires_in, signing_time
+from async_storages.storage import PresignMethod, PresignOptions
+from async_storages.upload_options import UploadOptions
+
+__all__ = ["BucketUrls"]
+
+_LARGEST_POSTED = 5 << 30
+"""Bytes that one form can store."""
+
+
+class BucketUrls:
+    """URLs of one bucket.
+
+    Args:
+        bucket: The bucket.
+        wire: Knows addresses, the server's time and who signs.
+        credentials: Those that sign.
+        public_url: The server as browsers reach it; None for that of the wire.
+        options: What files are stored with that are sent by presigned URLs and forms.
+        distribution: Shows the bucket, and signs what is presigned for GET and HEAD; None where none does.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        wire: Wire,
+        credentials: CredentialSource,
+        *,
+        public_url: str | None,
+        options: UploadOptions,
+        distribution: Distribution | None,
+    ) -> None:
+        self._bucket = bucket
+        self._wire = wire
+        self._credentials = credentials
+        self._public_url = public_url
+        self._options = options
+        self._distribution = distribution
+
+    @property
+    def public(self) -> Endpoint:
+        """The bucket's address in URLs.
+
+        Raises:
+            InvalidArgumentException: There can be no such address.
+        """
+        return self._wire.endpoint(self._bucket, endpoint_url=self._public_url)
+
+    def url(self, file: FileId) -> str:
+        """The URL that needs no signature where the bucket is public."""
+        return self.public.url(file.key)
+
+    def presign(
+        self,
+        file: FileId,
+        expires_in: float = 3600,
+        method: PresignMethod = "GET",
+        **options: Unpack[PresignOptions],
+    ) -> str:
+        """A presigned URL: see `SupportsPresign`. One for GET does not allow HEAD.
+
+        Raises:
+            InvalidArgumentException: A bad option; or no credentials are at hand.
+            OperationNotSupportedException: The files are encrypted with a `CustomerKey`.
+        """
+        content_type, size, stable = options.get("content_type"), options.get("content_length"), options.get("stable")
+        if method == "PUT":
+            sent = {**object_options.object_headers(self._options), **_sent_headers(content_type, size)}
+            return self.presigner("PUT", expires_in, headers=sent, stable=stable)(file)
+        query = answer_query(file.key, options.get("filename"), content_type, options.get("disposition"))
+        if self._distribution is not None and method in {"GET", "HEAD"}:
+            return self._distribution.presign(file.key, expires_in, query, stable)
+        return self.presigner(method, expires_in, query, stable=stable)(file)
+
+    def presign_many(
+        self, files: Iterable[FileId], expires_in: float = 3600, *, stable: timedelta | None = None
+    ) -> list[str]:
+        """Presigned GET URLs in the order of the files: see `SupportsPresign`; raises as `presign` does."""
+        if self._distribution is not None:
+            return [self._distribution.presign(file.key, expires_in, {}, stable) for file in files]
+        presign = self.presigner("GET", expires_in, stable=stable)
+        return [presign(file) for file in files]
+
+    def presigner(
+        self,
+        method: str,
+        expires_in: float = 3600,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        stable: timedelta | None = None,
+    ) -> Callable[[FileId], str]:
+        """Signs URLs of this server for one method, query and set of headers; raises as `presign` does."""
+        wire, public = self._wire, self.public
+        if method != "DELETE":
+            self.refuse_customer_key()
+        if method == "PUT":
+            headers = {**(headers or {}), **wire.payer}
+        else:
+            query = {**(query or {}), **wire.payer}
+        self._warn_if_outlived(expires_in)
+        now, expires_in = signing_time(wire.now, expires_in, stable)
+        presign = wire.signer(public.region).presigner(
+            method, public.origin, expires_in=expires_in, now=now, query=query, headers=headers
+        )
+        return lambda file: presign(public.path(file.key))
+
+    def put_headers(self) -> dict[str, str]:
+        """The headers of the bucket and of new files that a presigned PUT must come with."""
+        return {**self._wire.payer, **object_options.object_headers(self._options)}
+
+    async def presign_post(
+        self,
+        file: FileId,
+        expires_in: float = 3600,
+        *,
+        max_size: int | None = None,
+        min_size: int = 0,
+        content_type: str | None = None,
+    ) -> PresignedUpload:
+        """A form to post to the bucket: see `SupportsDirectUpload`; raises as `presign` does.
+
+        It is answered with 201 and XML that holds the ETag, as some servers have none in the header.
+        """
+        check_sent(content_type, max_size)
+        largest = _LARGEST_POSTED if max_size is None else max_size
+        if not 0 <= min_size <= largest:
+            raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
+        await self._wire.prepare()
+        expires_at = check_expires_in(expires_in)
+        self._warn_if_outlived(expires_in)
+        self.refuse_customer_key()
+        wire, public = self._wire, self.public
+        fields = {
+            **object_options.form_fields(self._options),
+            **wire.payer,
+            **_sent_headers(content_type, None),
+            "success_action_status": "201",
+        }
+        sizes = ("content-length-range", min_size, largest)
+        signed = wire.signer(public.region).presign_post(
+            self._bucket,
+            file.key,
+            expires_in=expires_in,
+            now=wire.now,
+            fields=fields,
+            conditions=[*({field: value} for field, value in fields.items()), sizes],
+        )
+        return PresignedUpload(file_id=str(file), url=public.bucket_url, fields=signed, expires_at=expires_at)
+
+    def refuse_customer_key(self) -> None:
+        """Raise OperationNotSupportedException where whoever has a URL would need the key as well."""
+        if object_options.customer_key(self._options) is not None:
+            raise OperationNotSupportedException(
+                "what is encrypted with a CustomerKey is sent and fetched with the key, which no URL may hold: let it "
+                "pass through the application",
+                operation="presign",
+            )
+
+    def _warn_if_outlived(self, expires_in: float) -> None:
+        if self._credentials.expire_within(expires_in):
+            warnings.warn(
+                f"what is presigned for {expires_in:.0f} seconds ends before, with the temporary credentials that sign "
+                "it: presign for less, or with the access key of a user",
+                CredentialsExpireWarning,
+                stacklevel=2,
+            )
+
+
+def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
+    """What an upload must come with."""
+    given = {"Content-Type": content_type, "Content-Length": content_length}
+    return {name: str(value) for name, value in given.items() if value is not None}
