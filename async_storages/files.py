@@ -117,11 +117,11 @@ class StoredFile:
 
     @property
     def known_crc32(self) -> int | None:
-        """The CRC-32 of the content, if upload or the id tell it; may be outdated where keys are overwritten."""
-        if self._facts and self._facts.crc32 is not None:
-            return self._facts.crc32
-        details = None if is_fusion_id(self.file_id) else self._id.details
-        return details.crc32 if details else None
+        """The CRC-32 of the content, if an upload told it; may be outdated where keys are overwritten.
+
+        FastDFS's ids do not tell it: servers before 6.0 put another checksum into them.
+        """
+        return self._facts.crc32 if self._facts else None
 
     @property
     def fate(self) -> "Fate | None":

@@ -126,8 +126,11 @@ async def test_what_is_no_image_or_video_does_not_stay(browser, storage, name, c
 async def test_what_is_too_large_does_not_begin_or_does_not_stay(browser, storage):
     begun = await browser.post("/uploads", json={"filename": "sea.mp4", "size": LARGEST + 1})
     assert begun.status_code == 413
-    sent, _ = await send_parts(browser, "sea.mp4", MP4 + bytes(6 * MIB))
-    assert sent.status_code == 413
+    upload, size = await InParts.begin(browser, "sea.mp4"), LARGEST + 2 * MIB
+    parts = enumerate(range(0, size, 5 * MIB), 1)
+    signed = [(await upload.sign(number, min(5 * MIB, size - start))).status_code for number, start in parts]
+    assert signed == [200, 200, 200, 413]
+    assert (await upload.ask("DELETE")).is_success
     assert await keys_of(storage) == []
 
 
