@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Protocol
 
 from async_storages.backends.cleanup import clean_up
-from async_storages.errors import FileNotFoundException, OperationNotSupportedException
+from async_storages.errors import OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.naming import unique_key
 from async_storages.storage import FileName, Storage, SupportsCopy
@@ -51,8 +51,6 @@ async def copied(
         try:
             await storage.copy(source, target, overwrite=False)
             yield file
-        except FileNotFoundException:  # of the source, or of the copy, which is gone then
-            raise
         except BaseException as error:
             await clean_up(file.delete(), error, within=_UNDO_WITHIN)
             raise

@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from aiohttp import (
+    ClientConnectorError,
     ClientError,
     ClientHttpProxyError,
     ClientProxyConnectionError,
@@ -29,7 +30,7 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from async_storages._deadlines import check_deadline
-from async_storages._secrets import Hidden, without_frames
+from async_storages._secrets import Hidden, hidden, without_frames
 from async_storages.backends.download_slots import DownloadSlots
 from async_storages.backends.network import Network, proxy_failure
 from async_storages.backends.per_loop import PerLoop
@@ -131,8 +132,16 @@ class _Connections:
 
 def networked(options: HttpOptions | None, **said: Any) -> HttpOptions:
     """The options, with what is said besides in place of theirs; None says nothing."""
+    said = hidden(said)
     given = {name: value for name, value in said.items() if value is not None}
     return replace(options or HttpOptions(), **given)
+
+
+class Sent(NamedTuple):
+    """How often a body was sent, and whether all of it ever left."""
+
+    times: int
+    is_whole: bool
 
 
 class Body(Payload):
@@ -158,6 +167,15 @@ class Body(Payload):
         self.times_sent = 0
         self.was_sent = False
         self.on_sent: Callable[[], None] | None = None
+
+    @property
+    def sent(self) -> Sent:
+        """How often it was sent, and whether all of it ever left."""
+        return Sent(self.times_sent, self.was_sent)
+
+    @sent.setter
+    def sent(self, value: Sent) -> None:
+        self.times_sent, self.was_sent = value
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The bytes as text, as aiohttp asks of every payload."""
@@ -334,8 +352,8 @@ class transfer_errors:  # noqa: N801 - it reads like a function
     ) -> None:
         if error is None or (ours := _ours(without_frames(error))) is None:
             return
-        # the repr of one holds the request's headers, so it is no cause to be shown
-        cause = None if isinstance(error, ClientResponseError) else error
+        # the repr of one holds the request's headers, of the other the proxy's password: they are no causes to be shown
+        cause = None if isinstance(error, ClientResponseError | ClientConnectorError) else error
         del error
         raise ours from cause
 

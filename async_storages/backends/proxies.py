@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
+from async_storages._secrets import Hidden, hidden
 from async_storages.errors import InvalidArgumentException
 
 __all__ = ["Proxies"]
@@ -45,6 +46,7 @@ class Proxies:
         Raises:
             InvalidArgumentException: One of them is no URL of an HTTP proxy.
         """
+        proxy = hidden(proxy)
         if proxy is not None:
             checked = _checked("proxy", proxy)
             return cls(checked, checked)
@@ -71,19 +73,23 @@ def _variable(environment: Mapping[str, str], name: str) -> str:
 
 def _checked(name: str, proxy: str) -> str | None:
     """The URL of a proxy, with a scheme; it is not repeated in an error, as it may hold a password."""
+    proxy = hidden(proxy)
     if not proxy:
         return None
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in _PORTS and bool(parts.hostname) and parts.path in {"", "/"} and parts.port != 0
-    except ValueError:
-        is_one = False
-    if not is_one:
+    url = Hidden(proxy if "://" in proxy else f"http://{proxy}")
+    if not _is_proxy(url):
         raise InvalidArgumentException(
             f"{name} must be http[s]://[user:password@]host[:port]: no other proxies are known"
         )
     return url
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _PORTS and bool(parts.hostname) and parts.path in {"", "/"} and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _covers(entry: str, asked: SplitResult) -> bool:

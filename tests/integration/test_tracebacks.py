@@ -1,5 +1,6 @@
 """Tracebacks with locals, as rich and Sentry show them: no key, token or signature is in any of them."""
 
+import base64
 import errno
 import inspect
 import os
@@ -12,6 +13,7 @@ import pytest
 from async_storages import (
     AccessDeniedException,
     CloudFrontSigner,
+    CustomerKey,
     FastdfsConfig,
     FastDFSStorage,
     FileTypeConfig,
@@ -22,6 +24,7 @@ from async_storages import (
     S3Config,
     S3Storage,
     StorageManager,
+    UploadOptions,
 )
 from async_storages.backends.retries import Retries
 from async_storages.backends.s3.sigv4 import Credentials
@@ -62,6 +65,23 @@ async def test_the_capture_sees_what_is_not_hidden():
     assert len(shown.shown_with({SECRET})) > 5
 
 
+@pytest.mark.parametrize("operation", ["save", "read", "stat", "copy"])
+async def test_a_customers_key_is_not_shown(operation):
+    key = os.urandom(32)
+    encrypted = UploadOptions(encryption=CustomerKey(key))
+    async with S3Storage(
+        "photos", endpoint_url="http://127.0.0.1:1", upload_options=encrypted, options=FAST, **KEYS
+    ) as storage:
+        operations = {
+            "save": lambda: storage.save(b"a", "a.txt"),
+            "read": lambda: storage.read("a.txt"),
+            "stat": lambda: storage.stat("a.txt"),
+            "copy": lambda: storage.copy("a.txt", "b.txt"),
+        }
+        shown = await error_of(operations[operation])
+    assert shown.shown_with({base64.b64encode(key).decode()}) == []
+
+
 MISTAKES = {
     "s3 bucket": lambda: S3Storage("A B", **KEYS),
     "s3 domain": lambda: S3Storage("photos", custom_domain="a b", **KEYS),
@@ -80,6 +100,9 @@ MISTAKES = {
             default_bucket="b",
         )
     ),
+    "s3 proxy": lambda: S3Storage("photos", proxy=f"http://somebody:{SECRET}@proxy", default_acl="a b", **KEYS),
+    "s3 proxy that is none": lambda: S3Storage("photos", proxy=f"ftp://somebody:{SECRET}@proxy", **KEYS),
+    "gcs proxy": lambda: GCSStorage("A B", proxy=f"http://somebody:{SECRET}@proxy"),
     "s3 presign": lambda: S3Storage("photos", **KEYS).presign("a.txt", expires_in=0),
     "s3 presign method": lambda: S3Storage("photos", **KEYS).presign("a.txt", method="PATCH"),
     "s3 form": lambda: S3Storage("photos", **KEYS).presign_post("${filename}"),

@@ -103,7 +103,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         verify: bool | None = None,
         options: HttpOptions | None = None,
     ) -> None:
-        service_account_info = hidden(service_account_info)
+        service_account_info, proxy = hidden(service_account_info), hidden(proxy)
         options = networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify)
         network = Network(options)
         emulator = os.environ.get(_EMULATOR) if endpoint_url is None else None
@@ -153,7 +153,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             "endpoint_url": config.endpoint,
             "service_account_info": None if info is None else info.get_secret_value(),
             "upload_options": config.upload_options,
-            "proxy": None if config.proxy is None else config.proxy.get_secret_value(),
+            "proxy": hidden(None if config.proxy is None else config.proxy.get_secret_value()),
         }
         return cls(**{"bucket_name": config.default_bucket, **given, **options})
 

@@ -18,6 +18,9 @@ from async_storages.upload_options import CustomerKey, UploadOptions
 
 __all__ = ["BucketWriter"]
 
+_LOCK = "x-amz-object-lock"
+"""What headers begin with that keep the server from deleting a file, such as one to try conditions on."""
+
 _LARGEST_AT_ONCE = 5 << 30
 """Bytes that one request can store or copy."""
 
@@ -130,7 +133,7 @@ class BucketWriter:
             elif is_same is False:
                 raise FileChanged("the file was replaced while it was copied")
         except StorageException as error:
-            undo = self._client.undo(self._bucket, target, made, creation)
+            undo = self._client.undo(self._bucket, target, made, creation, customer_key=secret)
             await clean_up(undo, error, within=self._client.wire.options.cleanup_timeout)
             raise
 
@@ -145,7 +148,8 @@ class BucketWriter:
 
     async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
         """How a file is created; raises FileExistsException where it is looked for first, and is there."""
-        headers = object_options.object_headers(self._options)
+        described = object_options.object_headers(self._options)
+        headers = {name: value for name, value in described.items() if not name.startswith(_LOCK)}
         creation = await self._client.conditions.creation(
             self._bucket,
             request,

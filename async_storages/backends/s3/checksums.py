@@ -15,6 +15,8 @@ Checksums = Literal["auto", "required", "never"]
 """``x-amz-checksum-…`` headers: until the server refuses them, always, or not at all; then MD5s take their place."""
 
 _PREFIX = "x-amz-checksum-"
+_NAMED = "x-amz-sdk-checksum-algorithm"
+"""Says which checksum there is, and so goes with it."""
 _MODE = "x-amz-checksum-mode"
 _MD5_AT_ONCE = 1 << 20
 
@@ -75,7 +77,8 @@ class ChecksumHeaders:
 
     async def reduced(self, headers: Mapping[str, str], body: Body | None) -> Mapping[str, str]:
         """The headers without checksums, but with an MD5 of the body."""
-        kept = {name: value for name, value in headers.items() if not name.startswith(_PREFIX)}
+        left_out = (_PREFIX, _NAMED)
+        kept = {name: value for name, value in headers.items() if not name.startswith(left_out)}
         if body is not None and body.data and f"{_PREFIX}crc32" in headers:
             is_small = len(body.data) <= _MD5_AT_ONCE
             kept["Content-MD5"] = _md5(body.data) if is_small else await offload(_md5, body.data)

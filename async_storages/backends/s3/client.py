@@ -227,9 +227,12 @@ class S3Client(MultipartRequests):
         with source_unchanged(is_certain=creation.is_fresh or not creation.condition):
             return await self._writes.send("copy", request, sent, is_done_by, creation)
 
-    async def undo(self, bucket: str, key: str, made: Made, creation: Creation) -> None:
+    async def undo(
+        self, bucket: str, key: str, made: Made, creation: Creation, *, customer_key: CustomerKey | None = None
+    ) -> None:
         """Remove what a request has made, unless it may be somebody else's."""
-        await self._writes.undo(Request(method="DELETE", bucket=bucket, key=key), made, creation)
+        request = Request(method="DELETE", bucket=bucket, key=key, customer_key=customer_key)
+        await self._writes.undo(request, made, creation)
 
     async def list_objects(
         self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None

@@ -118,6 +118,10 @@ class Conditions:
             raise refusal("If-None-Match")
         return CREATE if support is Support.HONOURED else Creation(condition=True, looks=True)
 
+    def is_honoured(self, bucket: str, request: Conditional) -> bool:
+        """Whether the server is known to honour the condition, or was seen to."""
+        return self._is_known(bucket) or self._found.get((bucket, request)) is Support.HONOURED
+
     def note_refusal(self, bucket: str, request: Conditional) -> None:
         """Remember that a server refuses the condition."""
         self._found[bucket, request] = Support.REFUSED

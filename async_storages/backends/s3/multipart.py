@@ -154,7 +154,7 @@ class Multipart:
         retries = self._client.wire.options.retries
         for attempt in range(1, _ABORTS if self._unanswered else 0):
             with suppress(StorageException):  # whoever may upload need not have the permission to ask
-                if await self._client.has_multipart_upload(*self._target, upload_id):
+                if await self._client.has_multipart_upload(*self._target, upload_id, customer_key=self._customer_key):
                     await self._client.abort_multipart_upload(*self._target, upload_id)
                     await retries.pause(attempt)
                     continue

@@ -176,9 +176,12 @@ class MultipartRequests:
         with suppress(FileNotFoundException, NoSuchUpload):
             await self.wire.exchange(request)
 
-    async def has_multipart_upload(self, bucket: str, key: str, upload_id: str) -> bool:
+    async def has_multipart_upload(
+        self, bucket: str, key: str, upload_id: str, *, customer_key: CustomerKey | None = None
+    ) -> bool:
         """Whether an upload is open, as one may be that was aborted while its parts were under way."""
-        request = Request(method="GET", bucket=bucket, key=key, query={"uploadId": upload_id, "max-parts": "1"})
+        query = {"uploadId": upload_id, "max-parts": "1"}
+        request = Request(method="GET", bucket=bucket, key=key, query=query, customer_key=customer_key)
         try:
             await self.wire.exchange(request)
         except (FileNotFoundException, NoSuchUpload):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
+from async_storages._secrets import Hidden
 from async_storages.backends.signatures import http_time
 from async_storages.errors import OperationNotSupportedException, StorageOperationException, StorageUnavailableException
 from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
@@ -97,7 +98,7 @@ def _key_headers(prefix: str, key: CustomerKey | None) -> dict[str, str]:
     digest = hashlib.md5(key.key, usedforsecurity=False).digest()
     return {
         f"{prefix}-algorithm": "AES256",
-        f"{prefix}-key": base64.b64encode(key.key).decode(),
+        f"{prefix}-key": Hidden(base64.b64encode(key.key).decode()),
         f"{prefix}-key-MD5": base64.b64encode(digest).decode(),
     }
 

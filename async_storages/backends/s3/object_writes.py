@@ -77,6 +77,8 @@ class ObjectWrites:
         except HeaderRefused as error:
             if error.header not in {"", _CONDITION.lower()}:
                 raise
+            if not error.header and self._conditions.is_honoured(request.bucket, kind):  # something else was refused
+                raise
             if not creation.is_fresh:
                 self._conditions.note_refusal(request.bucket, kind)
                 raise refusal(_CONDITION) from error

@@ -64,7 +64,9 @@ class S3PartUploads:
                 raise InvalidArgumentException("S3 signs the size of a part, and no largest one: say the size")
             await self._storage.prepare()
             sent = {} if size is None else {"Content-Length": str(size)}
-            presign = self._storage._urls.presigner("PUT", expires_in, query, sent)  # noqa: SLF001
+            presign = self._storage._urls.presigner(  # noqa: SLF001
+                "PUT", expires_in, query, sent, is_of_part=True
+            )
             return presign(self._storage.identify(name))
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:

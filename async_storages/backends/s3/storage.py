@@ -135,6 +135,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         checksums: Checksums = "auto",
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
+        proxy = hidden(proxy)
         self._credentials = credential_source(
             aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
         )
@@ -324,7 +325,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     ) -> builtins.list[str]:
         """Presigned URLs in the order of the names; many for CloudFront are signed in a thread, as each takes 1 ms."""
         names = list(names)
-        if self._distribution is None or len(names) <= SIGNED_HERE:
+        if self._distribution is None or len(names) <= SIGNED_HERE or method not in {"GET", "HEAD"}:
             return await super().presigned_urls(names, expires_in, method, **options)
         return await offload(lambda: [self.presign(name, expires_in, method, **options) for name in names])
 

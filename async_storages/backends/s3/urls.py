@@ -87,6 +87,8 @@ class BucketUrls:
         if method == "PUT":
             sent = {**object_options.object_headers(self._options), **_sent_headers(content_type, size)}
             return self.presigner("PUT", expires_in, headers=sent, stable=stable)(file)
+        if method != "DELETE":
+            self.refuse_customer_key()
         query = answer_query(file.key, options.get("filename"), content_type, options.get("disposition"))
         if self._distribution is not None and method in {"GET", "HEAD"}:
             return self._distribution.presign(file.key, expires_in, query, stable)
@@ -96,6 +98,7 @@ class BucketUrls:
         self, files: Iterable[FileId], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> list[str]:
         """Presigned GET URLs in the order of the files: see `SupportsPresign`; raises as `presign` does."""
+        self.refuse_customer_key()
         if self._distribution is not None:
             return [self._distribution.presign(file.key, expires_in, {}, stable) for file in files]
         presign = self.presigner("GET", expires_in, stable=stable)
@@ -109,12 +112,17 @@ class BucketUrls:
         headers: Mapping[str, str] | None = None,
         *,
         stable: timedelta | None = None,
+        is_of_part: bool = False,
     ) -> Callable[[FileId], str]:
-        """Signs URLs of this server for one method, query and set of headers; raises as `presign` does."""
+        """Signs URLs of this server for one method, query and set of headers; raises as `presign` does.
+
+        Whoever pays is named in a header of PUT, which `put_headers` tells; but in the query of a part, of which
+        browsers know the URL alone.
+        """
         wire, public = self._wire, self.public
         if method != "DELETE":
             self.refuse_customer_key()
-        if method == "PUT":
+        if method == "PUT" and not is_of_part:
             headers = {**(headers or {}), **wire.payer}
         else:
             query = {**(query or {}), **wire.payer}

@@ -12,7 +12,7 @@ from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
 from async_storages.backends.download_slots import DownloadSlots
-from async_storages.backends.http import Body, HttpClient, HttpOptions
+from async_storages.backends.http import Body, HttpClient, HttpOptions, Sent
 from async_storages.backends.network import Network
 from async_storages.backends.s3.checksums import ChecksumHeaders, Checksums
 from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
@@ -216,6 +216,7 @@ class Wire:
         while True:
             await self.prepare()
             endpoint, skew = self.endpoint(request.bucket), self._skew
+            before = None if request.body is None else request.body.sent
             with_checksums = self._checksums.are_sent and refusal is None
             try:
                 outcome = await self._attempt(request, endpoint, is_read=is_read, with_checksums=with_checksums)
@@ -228,10 +229,12 @@ class Wire:
                 lesson = self._learn(outcome, request.bucket, endpoint.region, skew)
                 if lesson and lesson not in learnt:
                     learnt.add(lesson)
+                    _forget(request.body, before)
                     continue
                 is_refusal = outcome.status in {400, 501} and not outcome.may_pass
                 if is_refusal and with_checksums and self._checksums.may_be_why(request.method, request.headers):
                     refusal = outcome
+                    _forget(request.body, before)
                     continue
                 if refusal is not None and not outcome.may_pass and not outcome.is_like(refusal):
                     self._checksums.learn(request.method, request.headers, were_sent=False)
@@ -294,6 +297,12 @@ class Wire:
         query = f"?{encode_query(request.query)}" if request.query else ""
         headers = {**described, **signature}
         return await self._http.send(request.method, f"{endpoint.origin}{path}{query}", headers, request.body)
+
+
+def _forget(body: Body | None, before: Sent | None) -> None:
+    """What was refused has done nothing: the next attempt is the first, unless the body was sent twice meanwhile."""
+    if body is not None and before is not None and body.sent.times == before.times + 1:
+        body.sent = before
 
 
 async def _payload_hash(body: Body | None, endpoint: Endpoint) -> str:

@@ -114,6 +114,8 @@ class DirectUploads:
         check_expires_in(expires_in)
         if keep_for < expires_in:
             raise InvalidArgumentException("keep_for is less than expires_in: uploads would be removed while they run")
+        if PendingKeys.is_claim_name(folder):
+            raise InvalidArgumentException(f"a folder must not begin with 'attached-', as claims do: {folder!r}")
         self._storage = storage
         self._folder = folder
         self._validator = validator or FileValidatorImpl()

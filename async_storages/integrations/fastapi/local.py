@@ -89,7 +89,7 @@ def signed_uploads(storage: LocalStorage) -> APIRouter:
     @router.post("")
     async def post(request: Request) -> Response:
         async def store(_name: str, content: AsyncGenerator[bytes]) -> str:
-            fields = dict(form.fields)  # S3 does not look at those behind the file either
+            fields = hidden(dict(form.fields))  # S3 does not look at those behind the file either
             allowed = storage.verify_presigned("POST", fields.get("key", ""), fields.get("token", ""))
             return await storage.upload_presigned(allowed, content, content_type=fields.get("Content-Type"))
 

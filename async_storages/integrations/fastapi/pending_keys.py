@@ -88,6 +88,11 @@ class PendingKeys:
         folder, _, _ = key.removeprefix(self._prefix).partition("/")
         return f"{self._prefix}{folder}/{_CLAIM}"
 
+    @staticmethod
+    def is_claim_name(name: str) -> bool:
+        """Whether the name of a file beside a pending one would be taken for a claim's."""
+        return name.startswith(_CLAIM)
+
     def is_claim(self, key: str) -> bool:
         """Whether a full key is that of a claim."""
         return key.startswith(self.claims(key))

@@ -1,11 +1,11 @@
 """From a pending upload to a file like any other."""
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from async_storages import sniff
 from async_storages.backends.cleanup import clean_up
 from async_storages.backends.copies import Announcer, copied
-from async_storages.errors import FileTooLargeException, InvalidFileTypeException
+from async_storages.errors import FileTooLargeException, InvalidFileTypeException, StorageException
 from async_storages.files import StoredFile
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload, claimed
@@ -54,7 +54,8 @@ async def promote(
             copied(storage, upload.file, upload.name, ledger, folder=upload.folder) as file,
         ):
             await _check(file, validator)
-            await storage.delete(upload.file)
+            with suppress(StorageException):  # it may be deleted all the same, and the claim stays
+                await storage.delete(upload.file)
     except (FileTooLargeException, InvalidFileTypeException) as error:
         await clean_up(storage.delete(upload.file), error, within=_UNDO_WITHIN)
         raise

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from async_storages import (
+    InvalidArgumentException,
     LocalStorage,
     OperationNotSupportedException,
     StorageException,
@@ -56,6 +57,27 @@ async def test_an_attach_that_is_cancelled_anywhere_leaves_no_file(storage):
             assert [file_id for file_id in await all_of(storage) if "/attached-" in file_id] == []
         assert suspension > 3
         assert len(await outside_of("pending", storage)) == 1
+
+
+async def test_an_upload_whose_deletion_gets_no_answer_is_attached(tmp_path):
+    """It may be gone: who gave up the copy for that would lose both."""
+
+    class Unanswered(LocalStorage):
+        async def delete(self, name):
+            await super().delete(name)
+            if "pending/" in str(name) and "/attached-" not in str(name):
+                raise StorageUnavailableException("no answer in time")
+
+    async with Unanswered(tmp_path / "files", base_url="http://test/stored", secret_key=SECRET) as storage:
+        uploads = DirectUploads(storage, SECRET, folder="photos")
+        file = await uploads.attach(await sent(storage, uploads))
+        assert await file.read() == PNG
+
+
+def test_a_folder_that_would_be_taken_for_a_claim_is_refused(tmp_path):
+    storage = LocalStorage(tmp_path / "files", base_url="http://test/stored", secret_key=SECRET)
+    with pytest.raises(InvalidArgumentException, match="attached-"):
+        DirectUploads(storage, SECRET, folder="attached-files")
 
 
 async def test_an_attach_that_is_cancelled_anywhere_leaves_no_claim_in_a_ledger(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from async_storages import FileExistsException, OperationNotSupportedException, S3Storage, StorageUnavailableException
 from async_storages.backends.s3.conditions import CREATE, REPLACE, Conditions, Creation, Support
 from async_storages.config import S3Config
-from async_storages.errors import InvalidArgumentException, StorageOperationException
+from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException
 from tests.support.s3 import FAST
 from tests.support.scripted import reply, scripted
 
@@ -138,6 +138,22 @@ async def test_where_conditions_are_ignored_files_are_looked_for_with_a_warning(
     assert bucket.asked == ["HEAD", "PUT*", "HEAD"] * 2
     [warning] = caplog.records
     assert (warning.levelno, "which races" in warning.getMessage()) == (logging.WARNING, True)
+
+
+async def test_something_else_that_is_refused_is_not_taken_for_the_condition():
+    """An option that the server does not know, of one call: others go on as before."""
+    bucket = Bucket(honours=True)
+
+    async def create(storage):
+        await storage.upload(BODY, "first.txt", overwrite=False)
+        bucket.answer_to_condition = refused(named=False)
+        with pytest.raises(StorageException, match="501"):
+            await storage.upload(BODY, "second.txt", overwrite=False)
+        bucket.answer_to_condition = None
+        await storage.upload(BODY, "third.txt", overwrite=False)
+
+    await made_by(bucket, create)
+    assert sorted(bucket.keys) == ["first.txt", "third.txt"]
 
 
 async def test_where_conditions_are_honoured_nothing_else_is_asked():
