@@ -102,17 +102,23 @@ def _look_up(connection: Connection) -> PlainTables:
     for name, schema, is_ordinary in rows:
         by_name[name].append((schema, bool(is_ordinary)))
     there = {table: _meant(table, by_name) for table in tables}
-    located = {
-        each.field: each for each in locate(connection, [each for each in fields if len(there[each.column.table]) == 1])
-    }
-    missing = {each: None for each in fields if not there[each.column.table]}
-    plain = frozenset(table for table, found in there.items() if found == [True])
-    return PlainTables(plain, {**located, **missing}, until)
+    sure: dict[str | None, list[FileField]] = defaultdict(list)
+    for each in fields:
+        found = there[each.column.table]
+        if len(found) < 2:
+            sure[found[0][0] if found else None].append(each)
+    located: dict[FileField, Location | None] = {}
+    for schema, some in sure.items():  # wherever a search_path leads
+        located |= dict.fromkeys(some)
+        options = {} if connection.dialect.name == "sqlite" else {"schema_translate_map": {None: schema}}
+        located |= {each.field: each for each in locate(connection, some, options)}
+    plain = frozenset(table for table, found in there.items() if len(found) == 1 and found[0][1])
+    return PlainTables(plain, located, until)
 
 
-def _meant(table: Table, by_name: Mapping[str, Sequence[tuple[str, bool]]]) -> list[bool]:
-    """The tables that a statement may mean by a name; True for an ordinary one, without triggers and rules."""
-    return [is_ordinary for schema, is_ordinary in by_name.get(str(table.name), ()) if table.schema in {None, schema}]
+def _meant(table: Table, by_name: Mapping[str, Sequence[tuple[str, bool]]]) -> list[tuple[str, bool]]:
+    """The schemas of the tables that a statement may mean by a name; True for an ordinary one, without triggers."""
+    return [each for each in by_name.get(str(table.name), ()) if table.schema in {None, each[0]}]
 
 
 _IN_POSTGRESQL = text(

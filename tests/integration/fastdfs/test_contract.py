@@ -92,7 +92,7 @@ class TestFastDFSStorageInTrouble(FastDFSContract):
     @pytest.fixture
     async def storage(self, _server):
         self.server._faults.add(EveryFourth(Fault(cut=5), {12, 13, 14, 15, 22, 101, 102, 103, 111}, None, None))
-        options = FastDFSOptions(retries=Retries(attempts=12, base=0.001, cap=0.01))
+        options = FastDFSOptions(retries=Retries(attempts=40, base=0.001, cap=0.01))
         async with served(self.server, options=options) as storage:
             yield storage
 
