@@ -1,7 +1,8 @@
 """A sample of large matrices, for runs that everybody waits for; continuous integration runs them whole.
 
 A module says ``pytestmark = pytest.mark.matrix``. Of each of its tests some cases run: the first one, and those that
-the seed chooses.
+the seed chooses. With ``pytest.mark.matrix("classes")`` the tests of one name in several classes are cases of one test,
+such as those of a contract on several servers.
 """
 
 import os
@@ -21,8 +22,17 @@ def sampled(items, seed):
     """The items that run, and those that do not."""
     kept, left, begun = [], [], set()
     for item in items:
-        test = item.nodeid.partition("[")[0]
+        marker = item.get_closest_marker("matrix")
+        test = _test_of(item, marker)
         is_chosen = test not in begun or Random(f"{seed} {item.nodeid}").random() < PART
         begun.add(test)
-        (kept if is_chosen or item.get_closest_marker("matrix") is None else left).append(item)
+        (kept if is_chosen or marker is None else left).append(item)
     return kept, left
+
+
+def _test_of(item, marker):
+    test = item.nodeid.partition("[")[0]
+    if "classes" not in getattr(marker, "args", ()):
+        return test
+    file, *_, name = test.split("::")
+    return f"{file}::{name}"

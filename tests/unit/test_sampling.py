@@ -25,6 +25,19 @@ def test_each_case_has_its_turn():
     assert kept == {each.nodeid for each in items}
 
 
+def test_the_classes_of_a_contract_are_cases():
+    marker = SimpleNamespace(args=("classes",))
+    classes = [f"TestServer{number}" for number in range(CASES)]
+    items = [
+        SimpleNamespace(nodeid=f"test_file.py::{each}::test_one", get_closest_marker=lambda _: marker)
+        for each in classes
+    ]
+    kept, left = sampled(items, "0")
+    assert kept[0] is items[0]
+    assert 0 < len(kept) < 2 * PART * CASES
+    assert len(kept) + len(left) == CASES
+
+
 def test_all_others_run():
     items = [item("test_one", case, is_matrix=False) for case in range(CASES)]
     assert sampled(items, "0") == (items, [])

@@ -33,6 +33,8 @@ from tests.support.patience import TIME_OUT
 from tests.support.s3_kinds import SERVERS, local_storage, storage_on
 from tests.support.tracked import Base, Book
 
+pytestmark = pytest.mark.matrix
+
 OTHER = image("PNG", (9, 9))
 HTML = b"<!DOCTYPE html><script>alert(1)</script>"
 RULES = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/*"]), max_file_size=10_000)

@@ -15,6 +15,8 @@ from async_storages.testing.fixtures import RealFastDFSCluster
 from tests.support.chosen_ids import SECRET, TOKEN_TTL, token_server
 from tests.support.fastdfs import fastdfs_storage
 
+pytestmark = pytest.mark.matrix("classes")
+
 
 class FastDFSContract(StorageContract):
     """What the server holds is seen from behind, where it is our own."""

@@ -32,6 +32,8 @@ from async_storages.testing.faults import (
 from tests.support.fastdfs import FAST, fastdfs_cluster, opened_by, proxies_to
 from tests.support.patience import Stall
 
+pytestmark = pytest.mark.matrix
+
 SEVERAL = replace(FAST, retries=Retries(attempts=4, base=0))
 ALWAYS = replace(FAST, retries=Retries(attempts=2, base=0), passed_over_for=0.0)
 OLDEST, NEWEST = "5.11", "6.16.1"
@@ -294,7 +296,6 @@ async def test_fault(case):
     await check(case)
 
 
-@pytest.mark.matrix
 @pytest.mark.parametrize(
     "case", [replace(case, version=OLDEST) for case in CASES if case.operation != "regenerate"], ids=str
 )

@@ -10,6 +10,8 @@ from async_storages.testing.faults import Answer
 from tests.support.first_attempts import fail_first_attempts
 from tests.support.s3 import FAST, proxy_to, s3_storage
 
+pytestmark = pytest.mark.matrix("classes")
+
 
 class S3Contract(StorageContract):
     """Multipart uploads that nobody ended are left over."""

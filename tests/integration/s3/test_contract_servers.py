@@ -5,6 +5,8 @@ import pytest
 from tests.integration.s3.test_contract import S3Contract
 from tests.support.s3_kinds import storage_on
 
+pytestmark = pytest.mark.matrix("classes")
+
 NO_POLICIES = "it does not look at the policy of a form"
 NO_SIGNATURES = "it does not look at signatures"
 

@@ -40,6 +40,8 @@ from async_storages.testing.faults import (
 from tests.support.patience import Stall
 from tests.support.s3 import FAST, proxy_to, s3_storage
 
+pytestmark = pytest.mark.matrix
+
 ONCE = replace(FAST, retries=Retries(attempts=5, base=0))
 ALWAYS = replace(FAST, retries=Retries(attempts=2, base=0))
 OLD, NEW = shake_256(b"old").digest(100_000), shake_256(b"new").digest(200_000)

@@ -7,6 +7,8 @@ from async_storages.testing.s3_stub import Behaviours
 from tests.integration.s3.test_contract import S3Contract
 from tests.support.s3 import FAST
 
+pytestmark = pytest.mark.matrix("classes")
+
 UNLIKE_AWS = Behaviours(
     refuses=("x-amz-checksum-*",),
     ignores_encoding_type=True,
