@@ -1,1 +1,1 @@
-"""What content types are known by: extensions, first bytes, frames of sound, the beginnings of active text."""
+"""Tables of content types: extensions, first bytes, frames of sound, the beginnings of active text."""

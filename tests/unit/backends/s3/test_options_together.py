@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from async_storages import CustomerKey, S3Storage, UploadOptions
+from async_storages import CustomerKey, FileExistsException, S3Storage, UploadOptions
 from async_storages.backends.refusals import FileChanged
 from tests.support.s3 import FAST
 from tests.support.scripted import reply, scripted
@@ -72,3 +72,21 @@ async def test_a_copy_of_another_version_is_undone_under_a_customers_key():
         with pytest.raises(FileChanged):
             await storage.copy("a.txt", "b.txt", overwrite=False)
     assert asked[-1] == ("DELETE", "b.txt")
+
+
+async def test_a_key_that_another_took_after_a_refused_checksum_is_taken():
+    """The refused attempt stored nothing, so the same bytes under this key are not ours."""
+
+    def answer(request):
+        if request.method == "PUT" and "x-amz-checksum-crc32" in request.headers:
+            return reply(400, b"<Error><Code>InvalidArgument</Code></Error>")
+        if request.method == "PUT":
+            return reply(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+        return reply(200, ETag='"827ccb0eea8a706c4c34a16891f84e7b"', Content_Length="5")
+
+    async with (
+        scripted(answer) as server,
+        S3Storage("photos", endpoint_url=server.url, conditional_writes=True, options=FAST, **KEYS) as storage,
+    ):
+        with pytest.raises(FileExistsException):
+            await storage.upload(b"12345", "a.txt", overwrite=False)
