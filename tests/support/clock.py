@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _QUIET = 0.002  # real seconds without an event after which nothing more is on its way within this machine
@@ -21,15 +21,30 @@ def _events_soon(select) -> list:
     return []
 
 
+def _threads_of(loop: asyncio.AbstractEventLoop) -> Callable[[], int]:
+    """Count the threads that work for this loop from now on, as they do for a server within this process."""
+    running, run = set(), loop.run_in_executor
+
+    def run_and_count(executor, func, *args):
+        future = run(executor, func, *args)
+        running.add(future)
+        future.add_done_callback(running.discard)
+        return future
+
+    loop.run_in_executor = run_and_count
+    return lambda: len(running)
+
+
 class JumpingClock:
     """The loop's time: it stands still while anything happens, and jumps to the next timer once nothing does.
 
     So `await asyncio.sleep(1)` waits until all that was set off has come to rest, and `asyncio.sleep(3600)` takes
-    no longer. What happens in threads is not seen.
+    no longer. What happens in threads of others is not seen.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._select = loop._selector.select  # of the loops that asyncio brings for Unix
+        self._threads = _threads_of(loop)
         self.now = loop.time()
 
     def time(self) -> float:
@@ -38,6 +53,8 @@ class JumpingClock:
     def select(self, timeout: float | None = None) -> list:
         if timeout is None or timeout <= 0:
             return self._select(timeout)
+        if self._threads():
+            return self._select(None)
         events = _events_soon(self._select)
         if not events:
             self.now += timeout
@@ -53,6 +70,7 @@ class FlyingClock:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._time = loop.time
         self._select = loop._selector.select
+        self._threads = _threads_of(loop)
         self._skipped = 0.0
         self._left = 0.0
         self._passengers = 0
@@ -81,7 +99,7 @@ class FlyingClock:
         return self._time() + self._skipped
 
     def select(self, timeout: float | None = None) -> list:
-        if timeout is None or timeout <= _QUIET or not self._left:
+        if timeout is None or timeout <= _QUIET or not self._left or self._threads():
             return self._select(timeout)
         events = _events_soon(self._select)
         if not events:

@@ -27,7 +27,8 @@ ONE_TIME_OUT = 1.5 * TIME_OUT
 def time_flies(seconds: float = math.inf) -> Iterator[None]:
     """Whenever nothing happens in the running loop, its clock jumps to the next timer; so many seconds at the most.
 
-    What happens in threads and other processes is not seen: use it where nothing is waited for but what never comes.
+    The loop's own threads are waited for, other processes are not seen: use it where nothing is waited for but what
+    never comes.
     """
     with FlyingClock.of(asyncio.get_running_loop()).flying(seconds):
         yield

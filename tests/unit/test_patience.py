@@ -25,6 +25,11 @@ async def test_for_one_who_stands_still_one_time_out_elapses_and_no_second_one()
     silent.cancel()
 
 
+async def test_time_stands_while_a_thread_of_the_loop_works():
+    with time_flies():
+        await asyncio.wait_for(asyncio.to_thread(time.sleep, 0.1), TIME_OUT)
+
+
 async def test_time_stands_when_nobody_waits_any_more():
     with time_flies(), time_flies(ONE_TIME_OUT):
         await asyncio.sleep(1)

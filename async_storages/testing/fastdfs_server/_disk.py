@@ -56,17 +56,27 @@ def stored_files(folder: Path, server: str = "") -> list[StoredFile]:
         for path in folder.glob(pattern):
             parts = path.relative_to(folder).parts
             paths.setdefault("/".join((parts[0], *parts[-5:])), path)
-    return [_described(name, paths) for name in sorted(paths) if name.removesuffix(_META) not in paths.keys() - {name}]
+    files = [_described(name, paths) for name in sorted(paths) if name.removesuffix(_META) not in paths.keys() - {name}]
+    return [file for file in files if file is not None]
 
 
-def _described(name: str, paths: dict[str, Path]) -> StoredFile:
+def _described(name: str, paths: dict[str, Path]) -> StoredFile | None:
+    """None if the file has been deleted since the folder was read."""
     file_id = name.replace("/data/", "/", 1)
     logic = LogicName.parse(file_id.partition("/")[2].encode())
-    metadata = paths.get(name + _META)
     kind: Literal["normal", "appender", "slave"] = (
         "slave" if is_slave(logic) else "appender" if is_appender(logic) else "normal"
     )
-    return StoredFile(file_id, kind, paths[name].stat().st_size, None if metadata is None else metadata.read_bytes())
+    try:
+        return StoredFile(file_id, kind, paths[name].stat().st_size, _content(paths.get(name + _META)))
+    except FileNotFoundError:
+        return None
+
+
+def _content(path: Path | None) -> bytes | None:
+    with suppress(FileNotFoundError):
+        return None if path is None else path.read_bytes()
+    return None
 
 
 class Spool:

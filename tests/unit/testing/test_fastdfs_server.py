@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from async_storages.errors import InvalidArgumentException
 from async_storages.testing import FastDFSServer
 from async_storages.testing.fastdfs_server import FastDFSProcess, Fault, StoredFile, fastdfs_process
+from async_storages.testing.fastdfs_server._disk import stored_files
 from async_storages.testing.faults import FaultProxy, Reset, to_client
 from tests.support.clock import JumpingClock
 from tests.support.patience import HANGS
@@ -245,6 +246,22 @@ async def test_ids_repeat_with_the_same_clock_and_randomness():
         ):
             names.append(await raw.upload(b"x"))
     assert names[0] == names[1]
+
+
+async def test_a_file_that_is_deleted_while_files_are_listed(server, storage):
+    """Neither it is there any more, nor does the list fail."""
+    gone, stays = await storage.upload(b"gone"), await storage.upload(b"stays")
+
+    class Folder(type(server.folder)):
+        def glob(self, pattern):
+            found = list(super().glob(pattern))
+            for path in found:
+                if path.name in gone.decode():
+                    path.unlink()
+            yield from found
+
+    files = await asyncio.to_thread(stored_files, Folder(server.folder))
+    assert [file.file_id for file in files] == [f"group1/{stays.decode()}"]
 
 
 async def test_a_folder_takes_a_hundred_files(storage):
