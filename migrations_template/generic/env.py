@@ -5,7 +5,7 @@ from alembic import context
 from sqlalchemy import Connection, engine_from_config, pool
 
 try:
-    from async_storages.integrations.sqlalchemy import alembic as file_columns
+    from async_storages.integrations import alembic as file_columns
 except ImportError:  # needed to generate migrations, not to run those that there are
     render_item = None
 else:

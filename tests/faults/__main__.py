@@ -16,7 +16,7 @@ from operator import add
 from random import Random, SystemRandom
 from tempfile import TemporaryDirectory
 
-from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from async_storages.testing.postgres import postgres_server
 from async_storages.testing.seaweedfs import seaweedfs_server
 from tests.faults.conftest import s3_options

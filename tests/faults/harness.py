@@ -8,7 +8,7 @@ from random import Random
 from sqlalchemy.exc import OperationalError
 
 from async_storages import FileExistsException, FileGoneException
-from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from tests.faults.mutants import SMALL_BATCHES
 from tests.faults.operations import NOT_ON_SQLITE, ONLY_AT_STEPS, OPERATIONS
 from tests.faults.places import judge, let_time_pass, wait_until_over

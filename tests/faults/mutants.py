@@ -1,9 +1,9 @@
 """Protocols with something wrong: the harness must notice each."""
 
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.ledger import entries, journal, ledger, storages, worker
+from async_storages.integrations.sqlalchemy.ledger import entries, file_ledger, journal, storage_lookup, worker
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 
 SMALL_BATCHES = "small batches"
 
@@ -37,7 +37,7 @@ def deleted_before_it_is_committed():
     def condemn(connection, table, references, chosen, lease):
         condemned = decide(connection, table, references, chosen, lease)
         for file in condemned.files:
-            storage = storages.find(storages.routers(references.fields()), file.id, file.storage)
+            storage = storage_lookup.find(storage_lookup.routers(references.fields()), file.id, file.storage)
             _greenlet.wait_for(storage.delete(file.id))
         reached(Step.OBJECT_DELETED)
         return condemned
@@ -46,7 +46,7 @@ def deleted_before_it_is_committed():
 
 
 def forgotten_before_it_is_deleted():
-    delete = ledger.FileLedger._delete
+    delete = file_ledger.FileLedger._delete
 
     async def forget_and_delete(self, condemned, places, deadline):
         ids = [file.id for file in condemned.files]
@@ -54,7 +54,7 @@ def forgotten_before_it_is_deleted():
         reached(Step.FORGOTTEN)
         return await delete(self, condemned, places, deadline)
 
-    _change(ledger.FileLedger, "_delete", forget_and_delete)
+    _change(file_ledger.FileLedger, "_delete", forget_and_delete)
 
 
 def small_batches():

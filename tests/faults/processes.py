@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import configure_mappers
 
-from async_storages.integrations.sqlalchemy.ledger import steps
+from async_storages.integrations.sqlalchemy.ledger import crash_points
 from tests.faults import mutants
 from tests.faults.operations import OPERATIONS
 from tests.faults.places import Place, at_work
@@ -168,7 +168,7 @@ def _main(task: Task, parent: Connection):
     logging.getLogger("async_storages").setLevel(logging.ERROR)
     mutants.apply(task.mutant)
     moments = _Moments(task, parent)
-    steps.hooks.append(moments.step)
+    crash_points.hooks.append(moments.step)
     for name in _SQL_EVENTS:
         event.listen(Engine, name, moments.statement)
     asyncio.run(_operate(task) if task.lanes else _work(task, parent))

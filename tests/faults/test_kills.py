@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from tests.faults.harness import Tally, killed_at, run_rounds
 from tests.faults.operations import NOT_ON_SQLITE, OPERATIONS
 from tests.faults.places import CLEAN, judge

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from tests.faults.harness import killed_at
 from tests.faults.mutants import MUTANTS
 from tests.faults.places import CLEAN, judge

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from async_storages import StorageException
-from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from tests.faults.places import CLEAN, Place, judge, prepare
 from tests.faults.postgres import killable_postgres
 from tests.faults.processes import Moment, Task

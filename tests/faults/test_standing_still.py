@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from async_storages import FileGoneException
-from async_storages.integrations.sqlalchemy.ledger.steps import Step
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from tests.faults.harness import AT_STEPS, WORK
 from tests.faults.mutants import SMALL_BATCHES
 from tests.faults.places import CLEAN, judge, let_time_pass, wait_until_over

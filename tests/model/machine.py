@@ -14,7 +14,7 @@ from typing import ClassVar
 from hypothesis import strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from async_storages.integrations.sqlalchemy import holds
+from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from async_storages.naming import unique_key
 from tests.model import people
 from tests.model.people import LISTS, PLACES, STATEMENTS, TEXTS, Person, Row, is_refusal
@@ -481,7 +481,7 @@ class Programs(RuleBasedStateMachine):
             present = self.world.storage.contents
             told = {id_ for id_ in present if any(repr(id_) in line for line in self.world.log)}
             excused |= told | self.world.storage.undeleted
-        held = {file.file_id for file in (*holds._held, *holds._wanted, *holds._leaving)}
+        held = {file.file_id for file in (*files_in_use._held, *files_in_use._wanted, *files_in_use._leaving)}
         if held:
             raise self._found(Held, f"{sorted(held)}")
         leaked = set(self.world.storage.contents) - _ids(self.named) - excused

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError
 
 from async_storages import FileGoneException, InvalidArgumentException, StorageUnavailableException
-from async_storages.integrations.sqlalchemy.file_columns import fields_of, stored_files
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of, stored_files
 from tests.support.tracked import Album, Book, Loan, Shelf
 
 _REFUSALS = (

@@ -12,9 +12,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from async_storages import StorageUnavailableException, registry
-from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking, holds
-from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
+from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.integrations.sqlalchemy.ledger.tables import State
+from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from tests.integration.transactions.conftest import begin_with_begin
 from tests.support.ledgers import forget_ledgers, settle
 from tests.support.tracked import Base, TroubledStorage
@@ -122,7 +123,7 @@ class World:
     def clear(self):
         self.storage.clear()
         self.log.clear()
-        for each in (holds._held, holds._wanted, holds._leaving):
+        for each in (files_in_use._held, files_in_use._wanted, files_in_use._leaving):
             each.clear()
         if self.is_sqlite:
             for table in _TABLES:

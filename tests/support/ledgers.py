@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from async_storages.integrations.sqlalchemy.file_columns import fields_of_table
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
 
 only_level_1 = pytest.mark.parametrize("level", [1], ids=["level 1"], indirect=True)
 only_level_2 = pytest.mark.parametrize("level", [2], ids=["level 2"], indirect=True)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import select
 
 from async_storages import InvalidArgumentException, StoredFile
-from async_storages.integrations.sqlalchemy.file_columns import fields_of_table
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
 
 
 async def saved(storage, name):

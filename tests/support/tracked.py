@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from async_storages import MemoryStorage, PendingFile, StorageUnavailableException, StoredFile
 from async_storages.integrations.sqlalchemy import FileList, FileListMapped, FileListType, FileMapped, FileType
-from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 
 
 class Base(DeclarativeBase):

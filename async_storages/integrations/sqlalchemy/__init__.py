@@ -15,16 +15,16 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('this needs SQLAlchemy: run  pip install "sqlalchemy-async-storages[sqlalchemy]"') from error
 
-from async_storages.integrations.sqlalchemy import attributes, statement_errors
-from async_storages.integrations.sqlalchemy.file_lists import FileList
-from async_storages.integrations.sqlalchemy.ledger.ledger import Drained, FileLedger
+from async_storages.integrations.sqlalchemy.columns import attributes, statement_errors
+from async_storages.integrations.sqlalchemy.columns.file_list import FileList
+from async_storages.integrations.sqlalchemy.columns.list_types import FileListType, ImageListType
+from async_storages.integrations.sqlalchemy.columns.mapped import FileListMapped, FileMapped
+from async_storages.integrations.sqlalchemy.columns.queries import normalise_file_ids
+from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType
+from async_storages.integrations.sqlalchemy.ledger.file_ledger import Drained, FileLedger
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
-from async_storages.integrations.sqlalchemy.list_types import FileListType, ImageListType
-from async_storages.integrations.sqlalchemy.mapped import FileListMapped, FileMapped
-from async_storages.integrations.sqlalchemy.queries import normalise_file_ids
-from async_storages.integrations.sqlalchemy.tracking import enable_file_tracking
-from async_storages.integrations.sqlalchemy.types import FileType, ImageType
+from async_storages.integrations.sqlalchemy.tracking.session_events import enable_file_tracking
 
 __all__ = [
     "Drained",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import async_engine_from_config
 
 try:
-    from async_storages.integrations.sqlalchemy import alembic as file_columns
+    from async_storages.integrations import alembic as file_columns
 except ImportError:  # needed to generate migrations, not to run those that there are
     render_item = None
 else:

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from sqlalchemy import select, text
 
 from async_storages import S3Config, registry
-from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER as MARKS
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER as MARKS
 from tests.support.corpus import HOSTILE_NAMES, image
 from tests.support.ledgers import pass_time
 from tests.support.patience import HANGS, TIME_OUT

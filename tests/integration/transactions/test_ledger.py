@@ -41,7 +41,7 @@ from async_storages import (
 )
 from async_storages.integrations.sqlalchemy import FileLedger, FileListType, FileType, LedgerStats, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger import journal
-from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.ledgers import pass_time, settle
 from tests.support.tracked import Base, Book, Loan, TroubledStorage, files, pending

@@ -4,10 +4,10 @@ from asyncio import sleep
 
 import pytest
 
-from async_storages.integrations.sqlalchemy import endings, flush, holds
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.references import Answer
+from async_storages.integrations.sqlalchemy.tracking import after_transaction, files_in_use, flush
+from async_storages.integrations.sqlalchemy.tracking.references import Answer
 from tests.model.machine import Lost
 from tests.model.runs import replay, run_programs
 from tests.model.world import DATABASES, LEDGER, TIERS, TRACKING, make_tables, world
@@ -39,12 +39,14 @@ def test_nothing_is_lost_or_left(model_url, tier):
 
 
 def nothing_is_asked(monkeypatch):
-    monkeypatch.setattr(endings, "ask", lambda connection, locations, files: Answer(engines=[connection.engine]))
+    monkeypatch.setattr(
+        after_transaction, "ask", lambda connection, locations, files: Answer(engines=[connection.engine])
+    )
 
 
 def uncommitted_rows_are_forgotten(monkeypatch):
-    monkeypatch.setattr(holds, "hold", lambda file: None)
-    monkeypatch.setattr(holds, "release", lambda files: [])
+    monkeypatch.setattr(files_in_use, "hold", lambda file: None)
+    monkeypatch.setattr(files_in_use, "release", lambda files: [])
 
 
 def ids_are_not_looked_for(monkeypatch):
@@ -53,7 +55,7 @@ def ids_are_not_looked_for(monkeypatch):
 
 
 def new_files_are_forgotten(monkeypatch):
-    monkeypatch.setattr(endings, "remove", lambda files, **options: sleep(0))
+    monkeypatch.setattr(after_transaction, "remove", lambda files, **options: sleep(0))
 
 
 def no_claims(monkeypatch):

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import delete, event, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from async_storages.integrations.sqlalchemy import enable_file_tracking, plain_tables
+from async_storages.integrations.sqlalchemy import enable_file_tracking
+from async_storages.integrations.sqlalchemy.tracking import plain_tables
 from tests.support.named import named, saved
 from tests.support.tracked import Album, Base, Book, Loan, Shelf, pending
 

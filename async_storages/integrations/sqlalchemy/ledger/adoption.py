@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, select
 
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.file_columns import FileField, items
-from async_storages.integrations.sqlalchemy.ledger import storages
+from async_storages.integrations.sqlalchemy.columns.fields import FileField, items
+from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
+from async_storages.integrations.sqlalchemy.ledger import storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
-from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
 
 __all__ = ["adopt"]
 
@@ -37,7 +37,7 @@ def _files(value: object) -> Iterator[TrackedFile]:
 
 
 def _row(file: TrackedFile, *, pinned: bool) -> dict[str, object]:
-    label = "" if file.address is None else storages.label(file.stored.storage)
+    label = "" if file.address is None else storage_lookup.label(file.stored.storage)
     return {
         "id": file.file_id,
         "storage": label,

@@ -11,17 +11,17 @@ from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.file_columns import FileField
-from async_storages.integrations.sqlalchemy.ledger import entries, journal, storages
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
+from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
+from async_storages.integrations.sqlalchemy.ledger.announcements import Announced, announced
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
-from async_storages.integrations.sqlalchemy.ledger.owners import Owners
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
-from async_storages.integrations.sqlalchemy.ledger.uploads import Announced, announced
-from async_storages.integrations.sqlalchemy.tracked_file import TrackedFile
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import Owners
 from async_storages.registry import Address
 from async_storages.storage import Storage
 
@@ -145,7 +145,7 @@ class Claims:
             file = files[entry.id]
             if entry.storage == label_of(file) or file.address is None:
                 continue
-            theirs = storages.find(storages.routers(self._references.fields()), entry.id, entry.storage)
+            theirs = storage_lookup.find(storage_lookup.routers(self._references.fields()), entry.id, entry.storage)
             if Address.of(theirs) != file.address:
                 raise InvalidArgumentException(
                     f"the ledger knows this id as that of a file in {theirs!r}: two storages can hold files of one id "
@@ -195,7 +195,7 @@ def _intents(storages_of: Mapping[str, str]) -> list[Intent]:
 
 def label_of(file: TrackedFile) -> str:
     """The label of the storage of a file; empty if it is not known here."""
-    return "" if file.address is None else storages.label(file.stored.storage)
+    return "" if file.address is None else storage_lookup.label(file.stored.storage)
 
 
 async def _check_there(file: TrackedFile) -> None:

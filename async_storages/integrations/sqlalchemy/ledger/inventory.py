@@ -16,12 +16,12 @@ from sqlalchemy import Connection
 
 from async_storages import naming
 from async_storages.errors import StorageException
-from async_storages.integrations.sqlalchemy.file_columns import FileField
-from async_storages.integrations.sqlalchemy.ledger import entries, journal, storages
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
-from async_storages.integrations.sqlalchemy.ledger.owners import FOLDER
 from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.models import FileBasicInfo
 from async_storages.storage import Storage, SupportsList
 
@@ -57,12 +57,14 @@ def scopes(fields: Iterable[FileField], prefix: str | None) -> list[Scope]:
     """The folders that columns put their files into; or the prefix, in all of their storages."""
     chosen = list(fields)
     if prefix is not None:
-        return [Scope(storage, prefix, is_deep=True) for storage in storages.of_columns(chosen) if _can_list(storage)]
+        return [
+            Scope(storage, prefix, is_deep=True) for storage in storage_lookup.of_columns(chosen) if _can_list(storage)
+        ]
     found: dict[tuple[int, str], Scope] = {}
     for field in chosen:
         if field.type.upload_to is None:
             folder = naming.clean_folder(field.type.folder)
-            for storage in storages.of_columns([field]):
+            for storage in storage_lookup.of_columns([field]):
                 if _can_list(storage):
                     found[id(storage), folder] = Scope(storage, f"{folder}/" if folder else "", is_deep=False)
     return list(found.values())

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection, Table, delete, inspect
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.integrations.sqlalchemy.file_columns import FileField
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, columns_of, insert, name_of, now

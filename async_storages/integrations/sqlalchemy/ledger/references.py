@@ -12,19 +12,19 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, SweepRefusedException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.file_columns import (
+from async_storages.integrations.sqlalchemy.columns.fields import (
     FileField,
     all_fields,
     fields_of_table,
     file_type,
 )
+from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
+from async_storages.integrations.sqlalchemy.columns.queries import malformed_rows
+from async_storages.integrations.sqlalchemy.columns.types import FileType
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
-from async_storages.integrations.sqlalchemy.list_types import FileListType
-from async_storages.integrations.sqlalchemy.locations import Location, locate
-from async_storages.integrations.sqlalchemy.queries import malformed_rows
-from async_storages.integrations.sqlalchemy.references import is_indexed, named_ids
-from async_storages.integrations.sqlalchemy.types import FileType
+from async_storages.integrations.sqlalchemy.tracking.column_locations import Location, locate
+from async_storages.integrations.sqlalchemy.tracking.references import is_indexed, named_ids
 
 __all__ = ["Reference", "References"]
 

@@ -37,7 +37,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.integrations.sqlalchemy.file_columns import FileField
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
 
 __all__ = [
     "SUPPORTED",

@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, o
 from sqlalchemy.exc import DBAPIError
 
 from async_storages.integrations.sqlalchemy.ledger import journal
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.steps import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
 
 __all__ = ["Condemned", "Place", "bury", "busy", "condemn", "due", "forget", "is_to_bury", "postpone", "take_over"]

@@ -1,0 +1,30 @@
+"""File columns and the ledger's tables in Alembic's migrations.
+
+Alembic 1.18 and newer find `plugin` by its entry point. For older ones, env.py has two lines:
+
+```python
+from async_storages.integrations import alembic as file_columns
+
+file_columns.enable()
+```
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from async_storages.integrations.alembic.rendering import enable, render_item
+
+__all__ = ["enable", "render_item"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: Alembic imports this package at each start, for `plugin` alone."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.rendering"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return __all__

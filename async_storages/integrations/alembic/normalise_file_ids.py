@@ -1,0 +1,74 @@
+"""Operations for migrations. Importing this module adds them to Alembic's ``op``."""
+
+from typing import Any
+
+from alembic.operations import MigrateOperation, Operations
+from sqlalchemy import Column, Connection, MetaData, Table, inspect
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.sqlalchemy.columns.queries import normalise_file_ids
+from async_storages.registry import Ref, StorageRouter
+
+__all__ = ["NormaliseFileIdsOp"]
+
+
+@Operations.register_operation("normalise_file_ids")
+class NormaliseFileIdsOp(MigrateOperation):
+    """Rewrite bare keys as fusion ids."""
+
+    def __init__(self, table: str, column: str, storage: StorageRouter | str, schema: str | None) -> None:
+        self.table = table
+        self.column = column
+        self.storage = storage
+        self.schema = schema
+
+    @classmethod
+    def normalise_file_ids(
+        cls, operations: Operations, table: str, column: str, storage: Any, *, schema: str | None = None
+    ) -> int:
+        """Rewrite the bare keys in a column as fusion ids: see `async_storages.integrations.sqlalchemy`.
+
+        Written as SQL (``--sql``) it is a comment, as it has to read the rows.
+
+        Args:
+            operations: Alembic's.
+            table: The table's name.
+            column: The column's name.
+            storage: What the bare keys belong to, or its registered name.
+            schema: The table's schema.
+
+        Returns:
+            How many different keys were rewritten.
+
+        Raises:
+            InvalidArgumentException: The table has no such column, no storage has this name, or a value can be no
+                key of the storage.
+
+        Example:
+            >>> op.normalise_file_ids("documents", "file", storage)
+        """
+        rewritten: int = operations.invoke(cls(table, column, storage, schema))
+        return rewritten
+
+
+@Operations.implementation_for(NormaliseFileIdsOp)
+def _normalise(operations: Operations, operation: NormaliseFileIdsOp) -> int:
+    if operations.migration_context.as_sql:
+        call = f"normalise_file_ids({operation.table!r}, {operation.column!r})"
+        operations.migration_context.impl.static_output(f"-- {call} reads the rows: run this migration on a connection")
+        return 0
+    connection = operations.get_bind()
+    return normalise_file_ids(connection, _column(connection, operation), Ref(operation.storage).resolve())
+
+
+def _column(connection: Connection, operation: NormaliseFileIdsOp) -> Column[Any]:
+    """The column as it is now, whose length bounds the ids."""
+    found = inspect(connection).get_columns(operation.table, schema=operation.schema)
+    types = {column["name"]: column["type"] for column in found}
+    if operation.column not in types:
+        raise InvalidArgumentException(
+            f"the table {operation.table!r} has no column {operation.column!r}", operation="normalise_file_ids"
+        )
+    column: Column[Any] = Column(operation.column, types[operation.column])
+    Table(operation.table, MetaData(), column, schema=operation.schema)
+    return column

@@ -1,0 +1,61 @@
+"""What Alembic 1.18 and newer load at every start, by the entry point: next to nothing.
+
+What fails or takes time here would do so in every command. The rest, `async_storages.integrations.alembic.rendering`,
+is imported when it is called for.
+"""
+
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+__all__ = ["NAME", "plugin", "setup"]
+
+NAME = "alembic.autogenerate.async_storages"
+"""As Alembic's option `autogenerate_plugins` spells it."""
+
+_HOME = "async_storages.integrations.alembic"
+_OPERATIONS = {
+    "normalise_file_ids": "normalise_file_ids",
+    "create_file_ledger": "ledger_tables",
+    "drop_file_ledger": "ledger_tables",
+    "forget_file_columns": "ledger_tables",
+}
+
+
+def setup(plugin: Any) -> None:
+    """Called by Alembic with an `alembic.runtime.plugins.Plugin`, while Alembic itself is half imported."""
+    from alembic.operations import Operations  # noqa: PLC0415 - see above
+    from alembic.util import DispatchPriority  # noqa: PLC0415 - see above
+
+    plugin.add_autogenerate_comparator(_compare, "schema", "async_storages", priority=DispatchPriority.LAST)
+    for name in _OPERATIONS:
+        Operations.register_operation(name, "call")(_deferred(name))
+
+
+def _compare(*args: Any) -> None:
+    import_module(f"{_HOME}.rendering").compare(*args)
+
+
+def _deferred(name: str) -> type[Any]:
+    """An operation that imports the real one, which takes its place, and calls it."""
+
+    class Deferred:
+        @classmethod
+        def call(cls, operations: Any, *args: Any, **options: Any) -> Any:
+            import_module(f"{_HOME}.{_OPERATIONS[name]}")
+            return getattr(operations, name)(*args, **options)
+
+    return Deferred
+
+
+class _Plugin(ModuleType):
+    """What the entry point names: Alembic 1.20.1 takes a module, 1.18.0 to 1.20.0 iterate over modules."""
+
+    setup = staticmethod(setup)
+
+    def __iter__(self) -> Iterator[ModuleType]:
+        yield self
+
+
+plugin = _Plugin(__name__)

@@ -1,0 +1,155 @@
+"""File columns in Alembic's migrations, where they are ``sa.Unicode(length=1024)``.
+
+So a migration needs no import and no storage, and still runs when this package has been moved or removed. Where
+``context.configure(async_storages_render="class")`` says so, it is
+``async_storages.integrations.sqlalchemy.FileType(length=1024)`` with its import. Alembic 1.18 and newer call this by
+`async_storages.integrations.alembic.plugin`; for older ones `enable` is called in env.py.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import Dialect
+from sqlalchemy.dialects.mysql.base import MySQLDialect
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.alembic import plugin
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations.ops import UpgradeOps
+
+__all__ = ["compare", "enable", "render_item"]
+
+type RenderItem = Callable[[str, Any, "AutogenContext"], str | Literal[False]]
+
+_PACKAGE = "async_storages.integrations.sqlalchemy"
+_OPTION = "async_storages_render"
+# Not the dialects of drivers: they have types of their own, which cannot be written in a migration.
+_DIALECTS: dict[str, type[Dialect]] = {"postgresql": PGDialect, "mysql": MySQLDialect, "mariadb": MySQLDialect}
+
+
+def render_item(kind: str, item: Any, context: "AutogenContext") -> str | Literal[False]:
+    """Write a file column's type as Python; False for everything else, so that Alembic does it.
+
+    The plugin calls it after the `render_item` that env.py passes to ``context.configure``. Pass it there yourself,
+    or call it in yours, where the plugin is switched off.
+
+    Args:
+        kind: ``"type"``, ``"column"`` and so on: see `context.configure` in Alembic's documentation.
+        item: What is to be written.
+        context: Alembic's; what has to be imported is added to its `imports`.
+
+    Raises:
+        InvalidArgumentException: `async_storages_render` is neither ``"plain"`` nor ``"class"``.
+    """
+    if kind != "type" or not _is_file_type(item):
+        return False
+    return _STYLES[_style(context)](item, context)
+
+
+def _style(context: "AutogenContext") -> str:
+    style: str = context.opts.get(_OPTION, "plain")
+    if style not in _STYLES:
+        raise InvalidArgumentException(f"{_OPTION} is 'plain' or 'class', not {style!r}", operation="autogenerate")
+    return style
+
+
+def _is_file_type(item: object) -> bool:
+    return isinstance(item, TypeDecorator) and any(
+        class_.__module__.startswith(f"{_PACKAGE}.") for class_ in type(item).__mro__
+    )
+
+
+def _render_plain(type_: TypeDecorator[Any], context: "AutogenContext") -> str:
+    plain: TypeEngine[Any] = type_.impl_instance
+    for name, variant in _variants(type_, context.dialect):
+        plain = plain.with_variant(variant, name)
+    rendered = _repr_type(plain, context)
+    if "=Text()" in rendered:  # how Alembic writes PostgreSQL's JSONB while it is on another database
+        context.imports.add("from sqlalchemy import Text")
+    return rendered
+
+
+def _variants(type_: TypeDecorator[Any], dialect: Dialect) -> Iterator[tuple[str, TypeEngine[Any]]]:
+    """What the type is on certain databases, by what the user says and by itself.
+
+    PostgreSQL always counts, as migrations are often generated on SQLite and run on PostgreSQL.
+    """
+    chosen = type_._variant_mapping  # noqa: SLF001 - SQLAlchemy has no other way to ask
+    yield from chosen.items()
+    for name in sorted({"postgresql", dialect.name} & _DIALECTS.keys() - chosen.keys()):
+        own = type_.load_dialect_impl(_DIALECTS[name]())
+        if own is not type_.impl_instance:
+            yield name, own
+
+
+def _render_class(type_: TypeDecorator[Any], context: "AutogenContext") -> str:
+    class_ = type(type_)
+    public = getattr(import_module(_PACKAGE), class_.__name__, None) is class_
+    module = _PACKAGE if public else class_.__module__
+    context.imports.add(f"import {module}")
+    arguments = f"length={type_.length!r}" if hasattr(type_, "length") else ""
+    variants = sorted(type_._variant_mapping.items())  # noqa: SLF001 - as above
+    written = [f".with_variant({_repr_type(variant, context)}, {name!r})" for name, variant in variants]
+    return "".join((f"{module}.{class_.__qualname__}({arguments})", *written))
+
+
+_STYLES = {"plain": _render_plain, "class": _render_class}
+
+
+def _repr_type(type_: TypeEngine[Any], context: "AutogenContext") -> str:
+    """As Alembic writes it, with the imports that it needs."""
+    from alembic.autogenerate import render  # noqa: PLC0415 - as for `enable`
+
+    return render._repr_type(type_, context)  # noqa: SLF001 - there is no public one
+
+
+# ---- how Alembic comes to call it
+
+
+@dataclass(frozen=True, slots=True)
+class _After:
+    """The user's own `render_item` first."""
+
+    own: RenderItem
+
+    def __call__(self, kind: str, item: Any, context: "AutogenContext") -> str | Literal[False]:
+        rendered = self.own(kind, item, context)
+        return render_item(kind, item, context) if rendered is False else rendered
+
+
+def compare(context: "AutogenContext", upgrade: "UpgradeOps", _schemas: object) -> None:
+    """A comparator of schemas, called by Alembic when all are compared and nothing is written yet."""
+    own = context.opts.get("render_item")
+    if own is not render_item and not isinstance(own, _After):
+        context.opts["render_item"] = _After(own) if own else render_item
+    if _style(context) == "class":
+        import_module(f"{_PACKAGE}.alembic_ledger").collect_ledgers(upgrade.ops)
+
+
+@cache
+def enable() -> None:
+    """Do what the plugin does, in the env.py of an Alembic that is older than 1.18; it never harms.
+
+    Example:
+        >>> from async_storages.integrations.sqlalchemy import alembic as file_columns
+        >>> file_columns.enable()
+    """
+    try:
+        from alembic.runtime.plugins import Plugin  # noqa: PLC0415 - this module needs Alembic only here
+    except ImportError:
+        from alembic.autogenerate import comparators  # noqa: PLC0415 - as above
+
+        comparators.dispatch_for("schema")(compare)
+        for module in ("alembic_ledger", "alembic_operations"):
+            import_module(f"{_PACKAGE}.{module}")
+    else:
+        with suppress(ValueError):  # the entry point has done it
+            Plugin.setup_plugin_from_module(plugin.plugin, plugin.NAME)

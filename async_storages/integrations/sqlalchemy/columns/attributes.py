@@ -1,0 +1,125 @@
+"""ORM attributes of file columns: what is assigned to them becomes a file object at once."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import ARRAY, event
+from sqlalchemy import inspect as inspect_object
+from sqlalchemy.orm import InstanceState, Mapper
+from sqlalchemy.orm.attributes import set_attribute
+from sqlalchemy.orm.base import NO_VALUE
+from sqlalchemy.types import TypeEngine
+
+from async_storages.content import is_no_file
+from async_storages.errors import InvalidArgumentException
+from async_storages.files import StoredImage
+from async_storages.integrations.sqlalchemy.columns import fields
+from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
+from async_storages.integrations.sqlalchemy.columns.file_list import FileList
+from async_storages.integrations.sqlalchemy.columns.list_attributes import held, watch_lists
+from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
+from async_storages.integrations.sqlalchemy.columns.sqlmodel import hold_what_was_made
+from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType
+
+__all__ = ["coercion", "listen"]
+
+type _Coerce = Callable[[Any], Any]
+
+
+def listen() -> None:
+    """Watch every class that is mapped from now on; once is enough."""
+    if not event.contains(Mapper, "mapper_configured", _watch):
+        event.listen(Mapper, "mapper_configured", _watch)
+
+
+def _watch(mapper: Mapper[Any], class_: type[Any]) -> None:
+    coercions: dict[str, _Coerce] = {}
+    images: dict[str, ImageType] = {}
+    lists: dict[str, FileListType] = {}
+    for attribute in mapper.column_attrs:
+        type_ = attribute.columns[0].type
+        is_own = attribute.parent is mapper  # an inherited one is watched where it comes from
+        if is_own and (coerce := coercion(type_)) is not None:
+            coercions[attribute.key] = coerce
+            images |= {attribute.key: type_} if isinstance(type_, ImageType) else {}
+            lists |= {attribute.key: type_} if isinstance(type_, FileListType) else {}
+            _check_siblings(class_, type_)
+            _watch_assignment(getattr(class_, attribute.key), type_, coerce)
+    fields.note(mapper)
+    if coercions:
+        _watch_refresh(class_, coercions)
+        hold_what_was_made(class_, coercions, images)
+    if lists:
+        watch_lists(class_, lists)
+
+
+def _check_siblings(class_: type[Any], type_: TypeEngine[Any]) -> None:
+    names = (type_.width, type_.height) if isinstance(type_, ImageType) else ()
+    for name in names:
+        if name is not None and not hasattr(class_, name):
+            raise InvalidArgumentException(f"{class_.__name__} has no attribute {name!r} for an image's dimensions")
+
+
+def coercion(type_: TypeEngine[Any]) -> _Coerce | None:
+    """What makes file objects of the values of a column; None if it holds none."""
+    if isinstance(type_, FileType | FileListType):
+        return type_.coerce
+    if isinstance(type_, ARRAY) and isinstance(type_.item_type, FileType):
+        return _coercion_of_arrays(type_.item_type.coerce)
+    return None
+
+
+def _coercion_of_arrays(coerce: _Coerce) -> _Coerce:
+    def coerce_all(values: Any) -> Any:
+        if values is None:
+            return None
+        if not isinstance(values, list | tuple):
+            raise InvalidArgumentException(f"an array of files is a list, not {type(values).__name__}")
+        chosen = [value for value in values if not is_no_file(value)]
+        return [coerce_all(value) if isinstance(value, list | tuple) else coerce(value) for value in chosen]
+
+    return coerce_all
+
+
+def _watch_assignment(attribute: Any, type_: TypeEngine[Any], coerce: _Coerce) -> None:
+    key = attribute.key
+
+    def assign(target: Any, value: Any, before: Any, _initiator: Any) -> Any:
+        file = value if is_sql(value) else held(inspect_object(target), key, value, coerce)
+        if isinstance(type_, ImageType):
+            _tell_dimensions(target, type_, file, before)
+        return file
+
+    def default(target: Any, value: Any, state_dict: dict[str, Any]) -> Any:
+        """What a mapped dataclass answers before its flush; from SQLAlchemy 2.1 it is not assigned."""
+        file = held(inspect_object(target), key, value, coerce)
+        if isinstance(file, FileList):
+            state_dict[key] = file  # it may be changed
+        return file
+
+    event.listen(attribute, "set", assign, retval=True, propagate=True)
+    event.listen(attribute, "init_scalar", default, retval=True, propagate=True)
+
+
+def _tell_dimensions(target: Any, type_: ImageType, file: Any, before: Any) -> None:
+    known = file.known_dimensions if isinstance(file, StoredImage) else None
+    is_first = before is NO_VALUE and not inspect_object(target).has_identity
+    if known is None and (is_first or before == file):
+        return  # the siblings hold nothing of another image
+    for name, value in zip((type_.width, type_.height), known or (None, None), strict=True):
+        if name is not None and name in inspect_object(target).mapper.column_attrs:
+            set_attribute(target, name, value)  # past the __setattr__ of models: see `hold_what_was_made`
+        elif name is not None:
+            setattr(target, name, value)
+
+
+def _watch_refresh(class_: type[Any], coercions: dict[str, _Coerce]) -> None:
+    """Column defaults and bulk updates put their plain values straight into the object's state."""
+
+    def refresh(state: InstanceState[Any], _context: Any, names: Iterable[str] | None) -> None:
+        for name in coercions.keys() & (state.dict if names is None else names):
+            if name in state.dict:
+                state.dict[name] = held(state, name, state.dict[name], coercions[name])
+
+    event.listen(class_, "refresh", refresh, raw=True, propagate=True)
+    event.listen(class_, "refresh_flush", refresh, raw=True, propagate=True)

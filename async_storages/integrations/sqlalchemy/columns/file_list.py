@@ -1,0 +1,177 @@
+"""What a column with several files loads as: a list that tells its object's session of every change."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, SupportsIndex
+
+from sqlalchemy.orm import InstanceState
+from sqlalchemy.orm.attributes import flag_modified
+
+from async_storages.content import is_no_file
+from async_storages.errors import InvalidArgumentException
+from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.columns.types import FileType
+
+__all__ = ["FileList", "coerced"]
+
+type _Owner = tuple[InstanceState[Any], str]
+
+
+class FileList[File: StoredFile](list[File]):
+    """The files of an attribute, in their order; a flush sees whatever is done to it.
+
+    It takes what a file column takes, and makes file objects of it at once; an upload where no file was chosen is left
+    out. The list belongs to its attribute for as long as that holds it: changing it after the object was expired or
+    refreshed, or got another list, is refused, as no flush would see it. Slices of it, copies and pickles are lists of
+    their own.
+
+    Args:
+        files: File objects.
+        item_type: What makes file objects of further items; None: they stay as they are.
+
+    Attributes:
+        loaded: The ids of the files that the row named when the list was loaded, or last written.
+
+    Example:
+        >>> document.files.append(PendingFile(b"...", filename="page 3.png"))
+        >>> document.files[0], document.files[1] = document.files[1], document.files[0]
+    """
+
+    __slots__ = ("_owner", "item_type", "loaded")
+
+    def __init__(self, files: Iterable[File] = (), item_type: FileType | None = None) -> None:
+        super().__init__(files)
+        self._owner: _Owner | None = None
+        self.item_type = item_type
+        self.loaded: frozenset[str] = frozenset()
+
+    @property
+    def owner(self) -> _Owner | None:
+        """The object and the name of the attribute that it belongs to, or once did."""
+        return self._owner
+
+    def note_loaded(self) -> None:
+        """The row names just these files now."""
+        self.loaded = frozenset(item.file_id for item in self if isinstance(item, StoredFile))
+
+    def belong_to(self, state: InstanceState[Any], key: str, item_type: FileType) -> None:
+        """Be the list of this attribute from now on."""
+        self.item_type = item_type
+        self._owner = (state, key)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied without its attribute, which takes it back when its object is unpickled."""
+        return FileList, (list(self),)
+
+    # ---- changes: items are made file objects first, so that what is refused changes nothing
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        files: Any = self._files(value) if isinstance(index, slice) else self._file(value)
+        with self._change():
+            super().__setitem__(index, files)
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        with self._change():
+            super().__delitem__(index)
+
+    def __iadd__(self, values: Iterable[Any]) -> Self:  # type: ignore[misc,override] # as list's own
+        self.extend(values)
+        return self
+
+    def __imul__(self, times: SupportsIndex) -> Self:
+        with self._change():
+            return super().__imul__(times)
+
+    def append(self, value: Any) -> None:
+        """Add a file."""
+        self.extend([value])
+
+    def extend(self, values: Iterable[Any]) -> None:
+        """Add files."""
+        files = self._files(values)
+        with self._change():
+            super().extend(files)
+
+    def insert(self, index: SupportsIndex, value: Any) -> None:
+        """Add a file before another one."""
+        self[index:index] = [value]
+
+    def pop(self, index: SupportsIndex = -1) -> File:
+        """Take a file out."""
+        with self._change():
+            return super().pop(index)
+
+    def remove(self, value: Any) -> None:
+        """Take out the first that is this file; ValueError if none is."""
+        with self._change():
+            super().remove(value)
+
+    def clear(self) -> None:
+        """Take all files out."""
+        with self._change():
+            super().clear()
+
+    def reverse(self) -> None:
+        """Turn the order round."""
+        with self._change():
+            super().reverse()
+
+    def sort(self, *, key: Any = None, reverse: bool = False) -> None:
+        """Order the files by a key; they have no order of their own."""
+        with self._change():
+            super().sort(key=key, reverse=reverse)
+
+    def _file(self, value: Any) -> Any:
+        return value if self.item_type is None else _file(value, self.item_type)
+
+    def _files(self, values: Any) -> list[Any]:
+        if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+            raise _no_list(values)
+        return [self._file(value) for value in values if not is_no_file(value)]
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Tell of what is done inside, unless it fails."""
+        if self._owner is None:
+            yield
+            return
+        state, key = self._owner
+        target = state.obj()
+        if state.dict.get(key) is not self:
+            raise _not_held(f"{state.class_.__name__}.{key}", is_forgotten=target is None)
+        yield
+        flag_modified(target, key)
+
+
+def coerced(value: Any, item_type: FileType) -> FileList[Any] | None:
+    """The files in what is assigned to an attribute; a list that is another attribute's is copied.
+
+    Raises:
+        InvalidArgumentException: No list or tuple, or something in it is no file.
+        RouteNotSupportedException: The storage does not serve an id.
+    """
+    if value is None or (isinstance(value, FileList) and value.item_type is item_type and value.owner is None):
+        return value
+    if not isinstance(value, list | tuple):
+        raise _no_list(value)
+    return FileList([_file(item, item_type) for item in value if not is_no_file(item)], item_type)
+
+
+def _file(value: Any, item_type: FileType) -> Any:
+    file = item_type.coerce(value)
+    if file is None:
+        raise InvalidArgumentException("a list of files holds no None", operation="assign")
+    return file
+
+
+def _not_held(name: str, *, is_forgotten: bool) -> InvalidArgumentException:
+    reason = (
+        "the object is gone, as nobody kept it: keep it in a variable"
+        if is_forgotten
+        else "it was set, or the object expired or refreshed: read it again, or copy this list with list()"
+    )
+    return InvalidArgumentException(f"{name} does not hold this list any more: {reason}", operation="change")
+
+
+def _no_list(value: Any) -> InvalidArgumentException:
+    return InvalidArgumentException(f"a list of files is expected, not {type(value).__name__}", operation="assign")

@@ -1,0 +1,282 @@
+"""The column types. They turn ids into file objects and back, and do no I/O."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal, Protocol
+
+from sqlalchemy import Dialect, Unicode
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.util import memoized_property
+
+from async_storages.content import Content, PendingFile, is_no_file
+from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
+from async_storages.files import StoredFile, StoredImage
+from async_storages.ids import FileId, is_fusion_id
+from async_storages.integrations.sqlalchemy.columns.comparator import FileComparator
+from async_storages.registry import Ref, StorageRouter
+from async_storages.upload_options import CustomerKey, UploadOptions
+
+__all__ = ["FileType", "ImageType", "Validator"]
+
+type UploadTo = Callable[[Any, str], str]
+type OnDelete = Literal["delete", "keep"]
+
+
+class Validator(Protocol):
+    """What checks content before it is uploaded; `async_storages.FileValidatorImpl` is one."""
+
+    @property
+    def max_file_size(self) -> int | None:
+        """Bytes; the content is cut off there, whatever size was declared."""
+        ...
+
+    async def check(self, content: Content) -> None:
+        """Raise a StorageException for what is not allowed."""
+        ...
+
+
+class FileType(TypeDecorator[StoredFile]):
+    """A column that holds a file id and loads as a `StoredFile`.
+
+    Assign a bare key, a fusion id, a `StoredFile`, a `FileAttach`, or, under `enable_file_tracking`, content: a
+    `PendingFile` or an `UploadFile`. The database holds the fusion id as ``Unicode(length)``; on MySQL and MariaDB
+    with a collation that tells upper from lower case.
+
+    Args:
+        storage: A storage or manager, a registered name, or None: the registered default. It may be set later,
+            ``Document.__table__.c.file.type.storage = storage``, also after first use.
+        length: Characters of the column; longer ids are refused before anything is written.
+        on_delete: Under `enable_file_tracking`, whether the file of a row that is deleted, or gets another one, is
+            removed (``"delete"``) or stays (``"keep"``).
+        shared: Accepted, and changes nothing: several rows may name one file, which stays as long as one of them does.
+        folder: Where content that was assigned is stored, under a fresh key.
+        upload_to: Called with the object and the clean file name when content is uploaded. It returns a folder, with
+            a slash at its end, or an exact key, which must be free; not beside `folder`. Keys of related objects and
+            defaults of Python are filled in before; reading what only the INSERT will know raises.
+        validators: Check content before it is uploaded, such as `FileValidatorImpl`.
+        exclusive: No other row, of any table, ever names a file of this column. It saves the query that asks before a
+            commit whether one does; where one does nevertheless, that row loses its file.
+        upload_options: How its files are to be served, encrypted and kept; before what the storage says.
+
+    Example:
+        >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
+    """
+
+    impl = Unicode
+    cache_ok = True
+    file_class: ClassVar[type[StoredFile]] = StoredFile
+    comparator_factory = FileComparator  # pyright: ignore[reportAssignmentType] # documented to be set so
+
+    def __init__(  # noqa: PLR0917 - SQLAlchemy copies types by the parameters that are not keyword-only
+        self,
+        storage: StorageRouter | str | None = "default",
+        length: int | None = 1024,
+        on_delete: OnDelete = "delete",
+        shared: bool = False,
+        folder: str = "",
+        upload_to: UploadTo | None = None,
+        validators: Iterable[Validator] = (),
+        exclusive: bool = False,
+        upload_options: UploadOptions | None = None,
+    ) -> None:
+        super().__init__(length)
+        # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the Ref is one per
+        # column, so that no statement returns files of another column's storage, and stays when the storage is set
+        # later, so that cached statements see it.
+        self.__dict__["storage"] = Ref(None)
+        self.storage = storage
+        self.length = length
+        self.on_delete = on_delete
+        self.shared = shared
+        self.folder = folder
+        self.upload_to = upload_to
+        self.validators = tuple(validators)
+        self.exclusive = exclusive
+        self.upload_options = upload_options
+        _check_options(self)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let statements with a subclass be cached too: SQLAlchemy asks each class by itself."""
+        super().__init_subclass__(**kwargs)
+        cls.cache_ok = cls.cache_ok
+
+    @memoized_property
+    def _static_cache_key(self) -> Any:
+        """SQLAlchemy's key, which holds what `__init__` names, and the storage, which a subclass may not name there."""
+        key = super()._static_cache_key
+        return (*key, self._ref) if isinstance(key, tuple) else key
+
+    @property
+    def storage(self) -> StorageRouter | str | None:
+        """The storage, its registered name, or None; setting it reaches every copy of this type.
+
+        Raises:
+            InvalidArgumentException: Something else is set.
+        """
+        return self._ref.value
+
+    @storage.setter
+    def storage(self, value: StorageRouter | str | None) -> None:
+        if isinstance(value, type) or not (value is None or isinstance(value, str) or hasattr(value, "identify")):
+            raise InvalidArgumentException(f"a file column's storage is a storage or its name, not {value!r}")
+        self._ref.value = value
+
+    @property
+    def _ref(self) -> Ref:
+        ref: Ref = self.__dict__["storage"]
+        return ref
+
+    @property
+    def python_type(self) -> type[StoredFile]:
+        """What the column loads as."""
+        return self.file_class
+
+    @property
+    def sort_key_function(self) -> Callable[[Any], Any]:  # type: ignore[override] # a property in TypeDecorator too
+        """How a flush orders rows whose primary key is a file."""
+        return str
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Keys differ by case everywhere, so the column must tell case apart on MySQL too."""
+        if dialect.name in {"mysql", "mariadb"}:
+            exact = mysql.VARCHAR(self.length, charset="utf8mb4", collation="utf8mb4_bin")
+            return dialect.type_descriptor(exact)
+        return super().load_dialect_impl(dialect)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """The id for the database.
+
+        Raises:
+            InvalidArgumentException: Not an id, too long for the column, or content that is still pending.
+            RouteNotSupportedException: The storage does not serve the id.
+        """
+        coerced = self.coerce(value)
+        if isinstance(coerced, PendingFile):
+            raise InvalidArgumentException(
+                "the content has not been uploaded: use enable_file_tracking(sessionmaker) and assign it before "
+                "the flush (events of mappers are too late), or assign `await storage.save(content)`",
+                operation="bind",
+                file_id=coerced.filename,
+            )
+        return None if coerced is None else coerced.file_id
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StoredFile | None:
+        """The file object of a loaded id, whatever it is: a broken row does not break the query."""
+        return None if value is None else self.file_class(value, self._ref)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
+        """`process_result_value` in one call per row instead of two, unless a subclass or the driver adds a step."""
+        is_own = type(self).process_result_value is FileType.process_result_value
+        if not is_own or self.impl_instance.result_processor(dialect, coltype) is not None:
+            return super().result_processor(dialect, coltype)
+        file_class, ref = self.file_class, self._ref
+        return lambda value: None if value is None else file_class(value, ref)
+
+    def coerce(self, value: Any) -> StoredFile | PendingFile | None:
+        """What an attribute holds after `value` was assigned to it; None for an empty ``<input type=file>``.
+
+        Raises:
+            InvalidArgumentException: Nothing that can be a file, or an id that is too long for the column.
+            RouteNotSupportedException: The storage does not serve the id.
+        """
+        if value is None or is_no_file(value):
+            return None
+        if isinstance(value, PendingFile):
+            return value
+        if isinstance(value, StoredFile):
+            return self._adopt(value)
+        named = getattr(value, "fusion_id", None) or getattr(value, "file_id", value)
+        if isinstance(named, str | FileId):
+            return self.file_class(self._identify(named), self._ref)
+        if hasattr(value, "filename") and (hasattr(value, "read") or hasattr(value, "file")):
+            return PendingFile(value, filename=value.filename)
+        raise InvalidArgumentException(
+            "a file column takes an id, a StoredFile, a FileAttach, a PendingFile or an upload, "
+            f"not {type(value).__name__}",
+            operation="assign",
+        )
+
+    def _adopt(self, stored: StoredFile) -> StoredFile:
+        """The same file, knowing what it knew, as this column would load it."""
+        if stored.place is self._ref:  # what this column loaded may go back, whatever its storage says today
+            return self.file_class.of(stored)
+        adopted = self.file_class(self._identify(stored.file_id), self._ref)
+        self._check_location(stored, adopted)
+        adopted._facts = stored._facts  # noqa: SLF001 - the same file
+        return adopted
+
+    def _check_location(self, stored: StoredFile, adopted: StoredFile) -> None:
+        """Refuse what another storage holds under an id that this one would serve too, such as another folder."""
+        if stored.place is None:
+            return
+        try:
+            theirs, ours = stored.storage, adopted.storage
+        except StorageException:
+            return  # one of them is not registered yet
+        if theirs.location != ours.location:
+            raise RouteNotSupportedException(
+                f"the file is in {theirs!r}, the column's storage is {ours!r}",
+                operation="assign",
+                file_id=stored.file_id,
+            )
+
+    def _identify(self, name: str | FileId) -> str:
+        text = str.__str__(name) if isinstance(name, str) else str(name)  # an Enum's own str() is the member's name
+        with during("assign", text):
+            if self._ref.is_resolvable or not is_fusion_id(text):
+                file_id = str(self._ref.resolve().identify(text))
+            else:
+                file_id = str(FileId.parse(text))  # no storage yet: it will be asked when the file is used
+            if self.length is not None and len(file_id) > self.length:
+                raise InvalidArgumentException(f"the id has {len(file_id)} characters, the column {self.length}")
+            return file_id
+
+
+class ImageType(FileType):
+    """A column that holds an image's id and loads as a `StoredImage`.
+
+    Args:
+        storage: As for `FileType`.
+        length: As for `FileType`, like the options after `height`.
+        width: The name of a sibling attribute that gets the width in pixels when an image with known dimensions, such
+            as the result of `save`, is assigned, and None otherwise.
+        height: The same for the height.
+
+    Example:
+        >>> photo: Mapped[StoredImage | None] = mapped_column(ImageType("photos", width="photo_width"))
+        >>> photo_width: Mapped[int | None]
+    """
+
+    file_class = StoredImage
+
+    def __init__(  # noqa: PLR0917 - SQLAlchemy copies types by the parameters that are not keyword-only
+        self,
+        storage: StorageRouter | str | None = "default",
+        length: int | None = 1024,
+        width: str | None = None,
+        height: str | None = None,
+        on_delete: OnDelete = "delete",
+        shared: bool = False,
+        folder: str = "",
+        upload_to: UploadTo | None = None,
+        validators: Iterable[Validator] = (),
+        exclusive: bool = False,
+        upload_options: UploadOptions | None = None,
+    ) -> None:
+        super().__init__(storage, length, on_delete, shared, folder, upload_to, validators, exclusive, upload_options)
+        self.width = width
+        self.height = height
+
+
+def _check_options(type_: FileType) -> None:
+    if type_.on_delete not in {"delete", "keep"}:
+        raise InvalidArgumentException(f"on_delete is 'delete' or 'keep', not {type_.on_delete!r}")
+    if type_.folder and type_.upload_to:
+        raise InvalidArgumentException("a column has a folder or upload_to, not both")
+    if type_.upload_options is not None and isinstance(type_.upload_options.encryption, CustomerKey):
+        raise InvalidArgumentException(
+            "a column has no CustomerKey, as its files are read by its storage: give the upload_options to the storage"
+        )
+    for validator in type_.validators:
+        if not hasattr(validator, "check"):
+            raise InvalidArgumentException(f"a validator has a method `check`, which {validator!r} has not")

@@ -1,0 +1,173 @@
+"""Locations of file columns, as one connection sees them: a search_path may lead it elsewhere a moment later."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, Unicode, bindparam, inspect, text
+from sqlalchemy.dialects import postgresql
+
+from async_storages.errors import StorageException
+from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
+from async_storages.registry import Address, Ref, StorageRouter
+from async_storages.storage import Storage
+
+__all__ = ["OWN", "Location", "fetch_whole", "locate", "may_hold", "may_serve", "router_of"]
+
+OWN = "async_storages_own"
+"""The execution option of statements that only read where files are named."""
+
+_LOCATED = 500
+"""Columns that one statement looks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A column of files where a connection sees it.
+
+    Attributes:
+        field: The column.
+        schema: The schema of its table; None for the only one, or for the database's default.
+        is_hidden: The role of the connection may not see all rows: row-level security, or no privilege to read them.
+        kind: The database's type, ``"text"``, ``"array"`` or ``"json"``; None if it was not asked for it.
+    """
+
+    field: FileField
+    schema: str | None
+    is_hidden: bool = False
+    kind: str | None = None
+
+
+def may_hold(fields: Iterable[FileField], files: Collection[TrackedFile]) -> list[FileField]:
+    """The columns that can hold the id of one of the files, by their storages; one file of each storage will do."""
+    routers: dict[int, bool] = {}
+    chosen = []
+    for each in fields:
+        router = router_of(each)
+        if id(router) not in routers:
+            routers[id(router)] = any(may_serve(router, file) for file in files)
+        if routers[id(router)]:
+            chosen.append(each)
+    return chosen
+
+
+def router_of(file_field: FileField) -> StorageRouter | None:
+    """The storage or manager of a column; None if it is not known here."""
+    try:
+        return Ref(file_field.type.storage).resolve()
+    except StorageException:
+        return None  # it is not registered here, so that it could be any
+
+
+def may_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
+    """True if rows of this storage's columns can name a file, or nobody can tell."""
+    if router is None or file.address is None:
+        return True
+    if isinstance(router, Storage):
+        return Address.of(router) == file.address
+    try:
+        return Address.of(router.storage_for(file.file_id)) == file.address
+    except StorageException:
+        return True
+
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def locate(connection: Connection, fields: Sequence[FileField], options: Mapping[str, Any] = _NONE) -> list[Location]:
+    """The columns that there are for a connection; others are in other databases, or not migrated yet.
+
+    Args:
+        connection: The connection.
+        fields: The columns.
+        options: Execution options of the statement that changes files, if they are not the connection's.
+    """
+    translated = {**connection.get_execution_options(), **options}.get("schema_translate_map") or {}
+    wanted = [(each, translated.get(each.column.table.schema, each.column.table.schema)) for each in fields]
+    find = _LOCATE.get(connection.dialect.name, _locate_anywhere)
+    found: list[Location] = []
+    for batch in batched(wanted, _LOCATED):
+        found += find(connection, batch)
+        if len(batch) == _LOCATED:
+            _greenlet.give_way()
+    return found
+
+
+type _Wanted = Sequence[tuple[FileField, str | None]]
+
+_POSTGRESQL_COLUMNS = text(
+    """
+    SELECT wanted.number, pg_namespace.nspname,
+        row_security_active(pg_class.oid)
+            OR NOT has_schema_privilege(pg_namespace.oid, 'USAGE')
+            OR NOT has_column_privilege(pg_class.oid, pg_attribute.attnum, 'SELECT')
+            OR NOT (pg_type.typcategory IN ('S', 'A') OR pg_type.typname IN ('json', 'jsonb')),
+        CASE pg_type.typcategory WHEN 'S' THEN 'text' WHEN 'A' THEN 'array' ELSE 'json' END
+    FROM unnest(:schemas, :tables, :columns) WITH ORDINALITY AS wanted(schema, name, "column", number)
+    JOIN pg_class ON pg_class.oid = CASE
+        WHEN wanted.schema IS NULL THEN to_regclass(quote_ident(wanted.name))
+        ELSE (
+            SELECT other.oid FROM pg_class AS other JOIN pg_namespace AS place ON place.oid = other.relnamespace
+            WHERE other.relname = wanted.name AND place.nspname = wanted.schema
+        )
+    END
+    JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
+    JOIN pg_attribute ON pg_attribute.attrelid = pg_class.oid
+        AND pg_attribute.attname = wanted."column" AND NOT pg_attribute.attisdropped
+    JOIN pg_type ON pg_type.oid = pg_attribute.atttypid
+    """
+).bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in ("schemas", "tables", "columns")))
+
+_SQLITE_COLUMNS = text(
+    """
+    SELECT wanted.key FROM json_each(:wanted) AS wanted
+    JOIN pragma_table_info(json_extract(wanted.value, '$[1]'), json_extract(wanted.value, '$[0]')) AS found
+        ON found.name = json_extract(wanted.value, '$[2]') COLLATE NOCASE
+    """
+)
+
+
+def _locate_in_postgresql(connection: Connection, wanted: _Wanted) -> Iterator[Location]:
+    schemas, tables, columns = zip(*(_names(each, schema) for each, schema in wanted), strict=True)
+    parameters = {"schemas": list(schemas), "tables": list(tables), "columns": list(columns)}
+    for number, schema, is_hidden, kind in fetch_whole(connection, _POSTGRESQL_COLUMNS, parameters):
+        yield Location(wanted[number - 1][0], schema, is_hidden, kind)
+
+
+def _locate_in_sqlite(connection: Connection, wanted: _Wanted) -> Iterator[Location]:
+    names = json.dumps([_names(each, schema) for each, schema in wanted])
+    for row in fetch_whole(connection, _SQLITE_COLUMNS, {"wanted": names}):
+        yield Location(*wanted[row[0]])
+
+
+def _locate_anywhere(connection: Connection, wanted: _Wanted) -> Iterator[Location]:
+    inspector, columns = inspect(connection), dict[tuple[str, str | None], set[str]]()
+    for each, schema in wanted:
+        name = each.column.table.name
+        if (name, schema) not in columns:
+            is_there = inspector.has_table(name, schema=schema)
+            found = inspector.get_columns(name, schema=schema) if is_there else []
+            columns[name, schema] = {str(column["name"]) for column in found}
+        if each.column.name in columns[name, schema]:
+            yield Location(each, schema)
+
+
+_LOCATE = {"postgresql": _locate_in_postgresql, "sqlite": _locate_in_sqlite}
+
+
+def _names(file_field: FileField, schema: str | None) -> tuple[str | None, str, str]:
+    return schema, str(file_field.column.table.name), str(file_field.column.name)
+
+
+def fetch_whole(connection: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> list[Any]:
+    """All rows of a query, which is not cut by a cancellation where that would leave a lock."""
+
+    def fetch() -> list[Any]:
+        return list(connection.execute(statement, parameters, execution_options={OWN: True}))
+
+    return _greenlet.run_whole(fetch) if connection.dialect.name == "sqlite" else fetch()

@@ -1,0 +1,124 @@
+"""The SQL that looks for ids in columns of files: one statement for some dozen of them, whatever they hold.
+
+It is text, as building such a statement of SQLAlchemy's elements takes longer than the database needs to answer it.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ARRAY, JSON, Dialect, TextClause, Unicode, bindparam, literal_column, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.columns.queries import is_malformed
+from async_storages.integrations.sqlalchemy.tracking.column_locations import Location
+
+__all__ = ["STANDING", "is_searchable", "looking_for_ids"]
+
+STANDING = "SELECT NULL, current_setting('transaction_isolation')"
+"""The isolation of a transaction of PostgreSQL."""
+
+
+def is_searchable(location: Location, dialect: str) -> bool:
+    """True if ids can be found in what a column holds."""
+    return dialect in {"postgresql", "sqlite"} or _kind(location, dialect) == "text"
+
+
+@lru_cache(maxsize=256)
+def looking_for_ids(locations: tuple[Location, ...], dialect: Dialect) -> TextClause:
+    """Looks for ``:ids`` in some columns; in PostgreSQL a row without an id tells of the transaction."""
+    branches = " UNION ALL ".join(branch for location in locations for branch in _branches(location, dialect))
+    if dialect.name != "postgresql":
+        return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
+    found = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
+    statement = text(f"{found} UNION ALL {STANDING}")
+    names = [name for name in ("ids", "escaped") if f":{name}" in branches]
+    return statement.bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in names))
+
+
+def _branches(location: Location, dialect: Dialect) -> Iterator[str]:
+    table, name = _quoted(location.field.column.table.name, dialect), _quoted(location.field.column.name, dialect)
+    if location.schema is not None:
+        table = f"{_quoted(location.schema, dialect)}.{table}"
+    kind, column = _kind(location, dialect.name), f"{table}.{name}"
+    if dialect.name == "postgresql":
+        yield from _in_postgresql(table, column, kind, dialect, is_indexed=_has_gin_index(location.field))
+    elif kind == "text":
+        chosen = "(SELECT value FROM json_each(:ids))" if dialect.name == "sqlite" else ":ids"
+        yield f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {chosen}"  # noqa: S608 - quoted names
+    elif dialect.name == "sqlite":
+        yield from _in_lists_of_sqlite(table, column, _malformed(column, dialect))
+    else:
+        raise InvalidArgumentException(f"nothing finds ids in the lists of {dialect.name}", operation="ask")
+
+
+def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str]:
+    """The items of lists; and a value that is no JSON names all ids that its text contains."""
+    yield (
+        f"SELECT DISTINCT _item.value FROM {table}, "  # noqa: S608 - quoted names
+        f"json_each(CASE WHEN {malformed} THEN '[]' ELSE {column} END) AS _item "
+        "WHERE _item.value IN (SELECT value FROM json_each(:ids))"
+    )
+    yield (
+        f"SELECT DISTINCT _asked.value FROM {table} JOIN json_each(:ids) AS _asked "  # noqa: S608
+        f"WHERE {malformed} AND (instr({column}, _asked.value) OR instr({column}, _asked.key))"
+    )
+
+
+def _in_postgresql(table: str, column: str, kind: str, dialect: Dialect, *, is_indexed: bool) -> Iterator[str]:
+    """One look into an index for each id; without an index the table is read once for all of them."""
+    if kind == "text":
+        yield _each_id(f"SELECT 1 FROM {table} WHERE {column} = _asked.id")  # noqa: S608 - quoted names
+    elif is_indexed:
+        item = "ARRAY[_asked.id]" if kind == "array" else "jsonb_build_array(_asked.id)"
+        lists = column if kind == "array" else f"CAST({column} AS JSONB)"
+        yield _each_id(f"SELECT 1 FROM {table} WHERE {lists} @> {item}")  # noqa: S608
+    elif kind == "array":
+        yield f"SELECT DISTINCT _item.id FROM {table}, unnest({column}) AS _item(id) WHERE _item.id = ANY(:ids)"  # noqa: S608
+    else:
+        malformed = _malformed(column, dialect)
+        lists = f"CASE WHEN {malformed} THEN '[]' ELSE CAST({column} AS JSONB) END"
+        yield (  # the path also finds what is no list, and does not fail
+            f"SELECT DISTINCT _item.value #>> '{{}}' FROM {table}, jsonb_path_query({lists}, '$[*]') AS _item(value) "  # noqa: S608
+            "WHERE _item.value #>> '{}' = ANY(:ids)"
+        )
+        text_ = f"CAST({column} AS TEXT)"
+        yield (
+            f"SELECT DISTINCT _asked.id FROM {table} JOIN unnest(:ids, :escaped) AS _asked(id, escaped) "  # noqa: S608
+            f"ON {malformed} AND (strpos({text_}, _asked.id) > 0 OR strpos({text_}, _asked.escaped) > 0)"
+        )
+
+
+def _each_id(rows: str) -> str:
+    return f"SELECT _asked.id FROM unnest(:ids) AS _asked(id) WHERE EXISTS ({rows})"  # noqa: S608
+
+
+def _malformed(column: str, dialect: Dialect) -> str:
+    return str(is_malformed(literal_column(column)).compile(dialect=dialect))
+
+
+def _quoted(name: str, dialect: Dialect) -> str:
+    quote = "`" if dialect.name in {"mysql", "mariadb"} else '"'
+    escaped = str(name).replace(quote, 2 * quote).replace(":", "\\:")
+    return f"{quote}{escaped}{quote}"
+
+
+def _kind(location: Location, dialect: str) -> str:
+    """The type that the database has, whatever the model says; but for text, in which a model may keep lists."""
+    type_: TypeEngine[Any] = location.field.column.type
+    held = getattr(type_, "_variant_mapping", {}).get(dialect, type_)
+    model = held.impl_instance if isinstance(held, TypeDecorator) else held
+    if location.kind in {None, "text"} and isinstance(model, JSON):
+        return "json"
+    return location.kind or ("array" if isinstance(model, ARRAY) else "text")
+
+
+def _has_gin_index(file_field: FileField) -> bool:
+    column = file_field.column
+    return any(
+        index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
+        for index in column.table.indexes
+    )

@@ -1,0 +1,204 @@
+"""A session uploads what was assigned, and removes what no transaction needs.
+
+What SQLAlchemy does in which order, and which events it does not fire, is in `_listen`'s comments; what is decided
+when a transaction ends, in `async_storages.integrations.sqlalchemy.tracking.after_transaction`.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import (
+    InstanceState,
+    Mapper,
+    ORMExecuteState,
+    Session,
+    SessionTransaction,
+    UOWTransaction,
+    sessionmaker,
+)
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of
+from async_storages.integrations.sqlalchemy.ledger.file_ledger import FileLedger
+from async_storages.integrations.sqlalchemy.tracking import bulk_statements
+from async_storages.integrations.sqlalchemy.tracking.flush import Flush
+from async_storages.integrations.sqlalchemy.tracking.session_statements import watch_statements
+from async_storages.integrations.sqlalchemy.tracking.transaction import Options
+from async_storages.integrations.sqlalchemy.tracking.transactions import Transactions
+
+__all__ = ["enable_file_tracking"]
+
+type Trackable = async_sessionmaker[Any] | sessionmaker[Any] | type[AsyncSession | Session]
+
+_MARK = "_async_storages_options"
+_ENDS = ("commit", "rollback", "close", "reset", "invalidate")
+_DROPS = frozenset({"close", "reset", "invalidate"})
+
+
+def enable_file_tracking[Target: Trackable](
+    target: Target, *, ledger: FileLedger | None = None, concurrency: int = 8, removal_timeout: float = 10.0
+) -> Target:
+    """Let sessions upload content that is assigned to file columns, and remove the files that nothing names any more.
+
+    Pending content is uploaded by the flush; if the transaction then ends in any other way than by a commit, it is
+    removed, as are the results of `save()` that the session was to write. After a commit the files of rows that were
+    deleted or got another file are removed. Ids and the results of `upload(name)` are never removed by a rollback.
+
+    With a ledger all this holds through crashes as well; it is the ledger's worker that removes files.
+
+    Args:
+        target: A sessionmaker, or a subclass of AsyncSession or Session; it is changed, and returned. Doing it again
+            changes the options.
+        ledger: Level 2: see `FileLedger`.
+        concurrency: Uploads or removals at once, at least 1.
+        removal_timeout: Seconds that removing files may take after a transaction; what is left then is logged.
+
+    Raises:
+        InvalidArgumentException: Something else, such as AsyncSession itself, which is everybody's.
+
+    Example:
+        >>> sessions = enable_file_tracking(async_sessionmaker(engine))
+        >>> async with sessions.begin() as session:
+        ...     session.add(Document(file=PendingFile(b"hello", filename="hello.txt")))
+    """
+    if concurrency < 1 or removal_timeout <= 0:
+        raise InvalidArgumentException("concurrency is at least 1, and removal_timeout above 0 seconds")
+    class_ = _session_class(target)
+    if not hasattr(class_, _MARK):
+        _listen(class_)
+    setattr(class_, _MARK, Options(concurrency, removal_timeout, None if ledger is None else ledger.claims))
+    return target
+
+
+# ---- whose sessions
+
+
+def _session_class(target: object) -> type[Session]:
+    """The class of synchronous sessions below the target, and nobody else's."""
+    if isinstance(target, async_sessionmaker):
+        before = target.kw.get("sync_session_class") or target.class_.sync_session_class
+        target.configure(sync_session_class=_own(before))
+        return target.kw["sync_session_class"]  # type: ignore[no-any-return] # just set
+    if isinstance(target, sessionmaker):
+        target.class_ = _own(target.class_)
+        return target.class_
+    if isinstance(target, type) and issubclass(target, AsyncSession) and target is not AsyncSession:
+        target.sync_session_class = _own(target.sync_session_class)
+        return target.sync_session_class
+    if isinstance(target, type) and issubclass(target, Session) and target is not Session:
+        return target
+    raise InvalidArgumentException(
+        f"files are tracked for a sessionmaker, or a subclass of AsyncSession or Session, not for {target!r}",
+        operation="enable_file_tracking",
+    )
+
+
+def _own(class_: type[Session]) -> type[Session]:
+    """A subclass of its own for each target; itself if it is one already."""
+    return class_ if hasattr(class_, _MARK) else type(class_.__name__, (class_,), {"__module__": class_.__module__})
+
+
+# ---- their events
+
+
+def _listen(class_: type[Session]) -> None:
+    event.listen(class_, "after_transaction_create", _begun)
+    event.listen(class_, "after_begin", _connected)
+    event.listen(class_, "after_commit", _committed)  # also when a savepoint is released; nothing here may fail
+    event.listen(class_, "after_rollback", _rolled_back)  # the objects are still in the session, unlike in the next
+    event.listen(class_, "after_transaction_end", _ended)  # the only event of close() and of a lost connection
+    event.listen(class_, "before_flush", _flushing)
+    event.listen(class_, "after_flush", _flushed)  # mappers' events, and later listeners, may have assigned files
+    event.listen(class_, "do_orm_execute", _executing)
+    for name in _ENDS:
+        _settle_after(class_, name)
+    if not event.contains(Mapper, "before_delete", _deleting):
+        event.listen(Mapper, "before_delete", _deleting, raw=True)
+        event.listen(Mapper, "before_insert", _writing, raw=True)
+        event.listen(Mapper, "before_update", _writing, raw=True)
+
+
+def _settle_after(class_: type[Session], name: str) -> None:
+    """A connection that fails while it is given back lets SQLAlchemy's transaction end without its event."""
+    inner = getattr(class_, name)
+
+    def end(session: Session, *args: Any, **kwargs: Any) -> Any:
+        if name in _DROPS:
+            _transactions(session).give_up()
+        try:
+            return inner(session, *args, **kwargs)
+        finally:
+            _transactions(session).settle()
+
+    end.__doc__ = inner.__doc__
+    setattr(class_, name, end)
+
+
+def _transactions(session: Session) -> Transactions:
+    found: Transactions | None = session.__dict__.get("_async_storages_transactions")
+    if found is None:
+        options: Options = getattr(session, _MARK)
+        found = session.__dict__["_async_storages_transactions"] = Transactions(session, options)
+    return found
+
+
+def _begun(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None or transaction.nested:
+        _transactions(session).begin(transaction)
+
+
+def _connected(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    transactions = _transactions(session)
+    transactions.connect(transaction, connection)
+    watch_statements(connection, transactions)
+
+
+def _committed(session: Session) -> None:
+    _transactions(session).commit()
+
+
+def _rolled_back(session: Session) -> None:
+    _transactions(session).give_up()
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    _transactions(session).end(transaction)
+
+
+def _flushing(session: Session, _context: object, objects: Any) -> None:
+    transactions = _transactions(session)
+    transactions.flush = Flush(session, transactions, objects)
+    transactions.flush.run()
+    transactions.is_flushing = True
+
+
+def _flushed(session: Session, context: UOWTransaction) -> None:
+    flush = _transactions(session).flush
+    if flush is not None:
+        flush.finish(
+            state for state, (is_deleted, is_listed) in context.states.items() if not (is_deleted or is_listed)
+        )
+
+
+def _executing(state: ORMExecuteState) -> Any:
+    return bulk_statements.execute(state, _transactions(state.session))
+
+
+def _writing(mapper: Mapper[Any], _connection: Connection, state: InstanceState[Any]) -> None:
+    """Listeners of `before_flush` that are called after this package's own may have assigned content."""
+    flush = _flush_of(mapper, state)
+    if flush is not None:
+        flush.upload_late(state)
+
+
+def _deleting(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> None:
+    """Orphans are found while the flush runs, after `before_flush`."""
+    flush = _flush_of(mapper, state)
+    if flush is not None:
+        flush.delete(state, connection)
+
+
+def _flush_of(mapper: Mapper[Any], state: InstanceState[Any]) -> Flush | None:
+    session = state.session if fields_of(mapper) else None
+    return _transactions(session).flush if session is not None and hasattr(session, _MARK) else None
