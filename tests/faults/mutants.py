@@ -59,7 +59,7 @@ def forgotten_before_it_is_deleted():
 
 def small_batches():
     """Nothing is wrong with this one: it lets workers meet."""
-    for module in (ledger, journal, entries, worker):
+    for module in (file_ledger, journal, entries, worker):
         module.BATCH = 3
 
 

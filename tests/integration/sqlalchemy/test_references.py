@@ -8,9 +8,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from async_storages import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FileListType, FileType
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
-from async_storages.integrations.sqlalchemy.tracking.column_locations import Location, locate
-from async_storages.integrations.sqlalchemy.tracking.reference_query import looking_for_ids
-from async_storages.integrations.sqlalchemy.tracking.references import named_ids
+from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
+from async_storages.integrations.sqlalchemy.references.lookup import named_ids
+from async_storages.integrations.sqlalchemy.references.lookup_sql import looking_for_ids
 from tests.support.documents import row_class
 
 A, B, C, GONE = "mem:a.txt", "mem:Ä 'b' 😀.txt", "bare.txt", "mem:gone.txt"

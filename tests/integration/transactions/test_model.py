@@ -6,8 +6,8 @@ import pytest
 
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.references.lookup import Answer
 from async_storages.integrations.sqlalchemy.tracking import after_transaction, files_in_use, flush
-from async_storages.integrations.sqlalchemy.tracking.references import Answer
 from tests.model.machine import Lost
 from tests.model.runs import replay, run_programs
 from tests.model.world import DATABASES, LEDGER, TIERS, TRACKING, make_tables, world

@@ -23,8 +23,8 @@ from async_storages.integrations.sqlalchemy.columns.queries import malformed_row
 from async_storages.integrations.sqlalchemy.columns.types import FileType
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
-from async_storages.integrations.sqlalchemy.tracking.column_locations import Location, locate
-from async_storages.integrations.sqlalchemy.tracking.references import is_indexed, named_ids
+from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
+from async_storages.integrations.sqlalchemy.references.lookup import is_indexed, named_ids
 
 __all__ = ["Reference", "References"]
 

@@ -17,10 +17,10 @@ from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedF
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims, label_of
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
+from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
+from async_storages.integrations.sqlalchemy.references.lookup import Answer, ask
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
-from async_storages.integrations.sqlalchemy.tracking.column_locations import Location, locate
 from async_storages.integrations.sqlalchemy.tracking.files_in_use import Inquiry
-from async_storages.integrations.sqlalchemy.tracking.references import Answer, ask
 from async_storages.integrations.sqlalchemy.tracking.removal import logger, remove, tell_kept
 from async_storages.integrations.sqlalchemy.tracking.transaction import Options, Scope
 

@@ -19,7 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 from sqlalchemy.sql.selectable import SelectBase
 
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, known_fields
-from async_storages.integrations.sqlalchemy.tracking.column_locations import Location, fetch_whole, locate
+from async_storages.integrations.sqlalchemy.references.column_locations import Location, fetch_whole, locate
 
 __all__ = ["PlainTables", "forget_plain_tables", "is_harmless", "is_plain", "plain_tables"]
 

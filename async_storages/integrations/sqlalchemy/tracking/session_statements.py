@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.sql import Delete, Insert, Update
 
-from async_storages.integrations.sqlalchemy.tracking.column_locations import OWN
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN
 from async_storages.integrations.sqlalchemy.tracking.flush import check_there, claim
 from async_storages.integrations.sqlalchemy.tracking.plain_tables import forget_plain_tables, is_harmless, is_plain
 from async_storages.integrations.sqlalchemy.tracking.transactions import Transactions

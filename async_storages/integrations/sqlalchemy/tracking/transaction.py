@@ -20,10 +20,10 @@ from async_storages.integrations.sqlalchemy.columns.fields import FileField, exc
 from async_storages.integrations.sqlalchemy.columns.list_attributes import put
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
+from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
+from async_storages.integrations.sqlalchemy.references.lookup import Answer
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
-from async_storages.integrations.sqlalchemy.tracking.column_locations import Location, locate
 from async_storages.integrations.sqlalchemy.tracking.files_in_use import Inquiry
-from async_storages.integrations.sqlalchemy.tracking.references import Answer
 from async_storages.integrations.sqlalchemy.tracking.uploads import Assigned
 
 __all__ = ["Mention", "Options", "Scope"]

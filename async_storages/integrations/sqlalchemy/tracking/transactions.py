@@ -14,9 +14,9 @@ from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, fields_of, items, known_fields, mapper_of
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
+from async_storages.integrations.sqlalchemy.references.column_locations import locate, may_hold
 from async_storages.integrations.sqlalchemy.tracking.after_transaction import finish
 from async_storages.integrations.sqlalchemy.tracking.before_commit import park, watch
-from async_storages.integrations.sqlalchemy.tracking.column_locations import locate, may_hold
 from async_storages.integrations.sqlalchemy.tracking.plain_tables import plain_tables
 from async_storages.integrations.sqlalchemy.tracking.transaction import Options, Scope
 

@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.queries import is_malformed
-from async_storages.integrations.sqlalchemy.tracking.column_locations import Location
+from async_storages.integrations.sqlalchemy.references.column_locations import Location
 
 __all__ = ["STANDING", "is_searchable", "looking_for_ids"]
 

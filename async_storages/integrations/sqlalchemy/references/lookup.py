@@ -18,8 +18,13 @@ from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.tracking.column_locations import Location, fetch_whole, may_serve, router_of
-from async_storages.integrations.sqlalchemy.tracking.reference_query import STANDING, is_searchable, looking_for_ids
+from async_storages.integrations.sqlalchemy.references.column_locations import (
+    Location,
+    fetch_whole,
+    may_serve,
+    router_of,
+)
+from async_storages.integrations.sqlalchemy.references.lookup_sql import STANDING, is_searchable, looking_for_ids
 from async_storages.registry import Address, StorageRouter
 
 __all__ = ["Answer", "ask", "is_indexed", "named_ids"]
