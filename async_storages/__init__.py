@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from async_storages import events, registry
     from async_storages.backends.fastdfs.storage import FastDFSStorage
     from async_storages.backends.gcs.storage import GCSStorage
-    from async_storages.backends.local import LocalStorage
+    from async_storages.backends.local.storage import LocalStorage
     from async_storages.backends.memory import MemoryStorage
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
     from async_storages.backends.s3.storage import S3Storage
-    from async_storages.clients import FastDFSClient, S3Client
+    from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
     from async_storages.content import Content, PendingFile
     from async_storages.errors import (
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from async_storages.files import StorageFile, StorageImage, StoredFile, StoredImage, prefetch
     from async_storages.ids import FileId
     from async_storages.listing import file_urls
-    from async_storages.manager import StorageManager
+    from async_storages.manager.manager import StorageManager
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
     from async_storages.served_by import ServedBy
     from async_storages.storage import (

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol
 
-from async_storages.backends.cleanup import clean_up
+from async_storages._cleanup import clean_up
 from async_storages.errors import OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.naming import unique_key

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.pool import NullPool
 
 from async_storages import LocalStorage, S3Storage, registry
-from async_storages.backends.http import HttpOptions
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.http import HttpOptions
+from async_storages.backends.transport.retries import Retries
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
 from async_storages.storage import Storage

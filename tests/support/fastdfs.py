@@ -9,7 +9,7 @@ from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import Server
 from async_storages.backends.fastdfs.storage import FastDFSStorage
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.testing.faults import FaultProxy
 from tests.support.patience import TIME_OUT
 

@@ -3,8 +3,8 @@
 from urllib.parse import urlsplit
 
 from async_storages import GCSStorage
-from async_storages.backends.http import HttpOptions
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.http import HttpOptions
+from async_storages.backends.transport.retries import Retries
 from async_storages.testing.faults import FaultProxy
 from tests.support.gcs_accounts import service_account
 from tests.support.gcs_gate import Gate

@@ -7,7 +7,7 @@ from async_storages.backends.fastdfs.pool import FastDFSOptions, Pools
 from async_storages.backends.fastdfs.protocol import Request, Server
 from async_storages.backends.fastdfs.statuses import Refusal
 from async_storages.backends.fastdfs.trackers import Trackers
-from async_storages.backends.per_loop import PerLoop
+from async_storages.backends.transport.per_loop import PerLoop
 from async_storages.errors import StorageUnavailableException
 
 __all__ = ["Calls"]

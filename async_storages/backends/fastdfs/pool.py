@@ -12,7 +12,7 @@ from async_storages.backends.fastdfs.connection import Connection
 from async_storages.backends.fastdfs.protocol import Server, active_test
 from async_storages.backends.fastdfs.silence import Silence
 from async_storages.backends.fastdfs.statuses import Refusal
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
 
 __all__ = ["FastDFSOptions", "Pools"]

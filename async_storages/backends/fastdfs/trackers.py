@@ -17,7 +17,7 @@ from async_storages.backends.fastdfs.protocol import (
     query_update,
 )
 from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, Refusal
-from async_storages.backends.per_loop import PerLoop
+from async_storages.backends.transport.per_loop import PerLoop
 from async_storages.errors import (
     InvalidArgumentException,
     RouteNotSupportedException,

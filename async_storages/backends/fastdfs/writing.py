@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 
-from async_storages.backends.cleanup import clean_up, settled_if_cancelled
+from async_storages._cleanup import clean_up, settled_if_cancelled
 from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.calls import Calls
 from async_storages.backends.fastdfs.checksums import OldChecksums

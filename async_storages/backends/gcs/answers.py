@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from async_storages.backends.refusals import NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.buckets.errors import NoSuchUpload, RangeBeyondEnd
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,

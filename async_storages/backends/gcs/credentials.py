@@ -37,11 +37,11 @@ from gcloud.aio.auth.token import TokenResponse, Type
 
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
-from async_storages.backends.http import HttpOptions
-from async_storages.backends.network import Network, proxy_failure
-from async_storages.backends.per_loop import PerLoop
-from async_storages.backends.retries import Retries
-from async_storages.backends.tls import certificate_failure
+from async_storages.backends.transport.http import HttpOptions
+from async_storages.backends.transport.network import Network, proxy_failure
+from async_storages.backends.transport.per_loop import PerLoop
+from async_storages.backends.transport.retries import Retries
+from async_storages.backends.transport.tls import certificate_failure
 from async_storages.errors import (
     AccessDeniedException,
     InvalidArgumentException,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from async_storages.backends import download
+from async_storages.backends.buckets import download
 
 __all__ = ["Download"]
 
@@ -11,7 +11,7 @@ _MD5 = re.compile(r"\bmd5=([A-Za-z0-9+/]+=*)")
 
 
 class Download(download.Download):
-    """See `async_storages.backends.download`."""
+    """See `async_storages.backends.buckets.download`."""
 
     def headers(self) -> dict[str, str]:
         """The headers that ask for what is missing.

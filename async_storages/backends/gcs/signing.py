@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from async_storages.backends.signatures import (
+from async_storages.backends.buckets.signatures import (
     UNSIGNED_PAYLOAD,
     PolicyCondition,
     canonical_end,

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from async_storages.backends.cleanup import begun
-from async_storages.backends.refusals import RangeBeyondEnd
+from async_storages._cleanup import begun
+from async_storages.backends.buckets.errors import RangeBeyondEnd
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.probe import ConditionsProbe
 from async_storages.backends.s3.wire import Answer, Request

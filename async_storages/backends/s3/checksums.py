@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 from async_storages._tasks import offload
-from async_storages.backends.http import Body
+from async_storages.backends.transport.http import Body
 from async_storages.errors import InvalidArgumentException
 
 __all__ = ["ChecksumHeaders", "Checksums"]

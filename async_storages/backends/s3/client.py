@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
-from async_storages.backends.download import received, size_answered
-from async_storages.backends.refusals import RangeBeyondEnd
+from async_storages.backends.buckets.download import received, size_answered
+from async_storages.backends.buckets.errors import RangeBeyondEnd
 from async_storages.backends.s3 import answers, digests
 from async_storages.backends.s3.answers import Listing
 from async_storages.backends.s3.conditions import REPLACE, ConditionalWrites, Conditions, Creation

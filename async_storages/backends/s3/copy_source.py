@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from async_storages.backends.refusals import FileChanged
+from async_storages.backends.buckets.errors import FileChanged
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.errors import FileExistsException
 from async_storages.upload_options import CustomerKey

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from async_storages.backends.signatures import encode_path, encode_query
+from async_storages.backends.buckets.signatures import encode_path, encode_query
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.cloudfront import CloudFrontSigner

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from async_storages.backends import download
+from async_storages.backends.buckets import download
 
 __all__ = ["WITH_CHECKSUM", "Download"]
 
@@ -11,7 +11,7 @@ WITH_CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
 
 
 class Download(download.Download):
-    """See `async_storages.backends.download`."""
+    """See `async_storages.backends.buckets.download`."""
 
     def headers(self) -> dict[str, str]:
         """What to ask for: all of it at first, then what is missing of that very version."""

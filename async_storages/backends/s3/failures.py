@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from async_storages.backends.dates import http_date
-from async_storages.backends.refusals import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
-from async_storages.backends.retries import retry_after
+from async_storages.backends.buckets.dates import http_date
+from async_storages.backends.buckets.errors import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.transport.retries import retry_after
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,

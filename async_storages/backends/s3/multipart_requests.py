@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from async_storages.backends.refusals import NoSuchUpload
+from async_storages.backends.buckets.errors import NoSuchUpload
 from async_storages.backends.s3 import answers, digests
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.conditions import REPLACE, Creation

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from async_storages._secrets import Hidden
-from async_storages.backends.signatures import http_time
+from async_storages.backends.buckets.signatures import http_time
 from async_storages.errors import OperationNotSupportedException, StorageOperationException, StorageUnavailableException
 from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
 

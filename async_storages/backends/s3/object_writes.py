@@ -6,10 +6,10 @@ What is undone is only what such a request has made itself.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from async_storages.backends.cleanup import settled_if_cancelled
-from async_storages.backends.http import Body
-from async_storages.backends.outcomes import heard
-from async_storages.backends.refusals import HeaderRefused
+from async_storages._cleanup import settled_if_cancelled
+from async_storages.backends.transport.http import Body
+from async_storages.backends.buckets.lost_answers import heard
+from async_storages.backends.buckets.errors import HeaderRefused
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.conditions import Conditional, Conditions, Creation, refusal
 from async_storages.backends.s3.download import WITH_CHECKSUM

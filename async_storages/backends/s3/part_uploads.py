@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from async_storages import naming
-from async_storages.backends.parts import StoredPart, check_number, check_part_size, chosen_parts
-from async_storages.backends.refusals import NoSuchUpload
+from async_storages.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
+from async_storages.backends.buckets.errors import NoSuchUpload
 from async_storages.backends.s3.answers import Part, parse_parts
 from async_storages.backends.s3.wire import Request
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from async_storages.backends.cleanup import begun, settled_if_cancelled
-from async_storages.backends.refusals import HeaderRefused, NoSuchUpload
+from async_storages._cleanup import begun, settled_if_cancelled
+from async_storages.backends.buckets.errors import HeaderRefused, NoSuchUpload
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.conditions import Conditional, Support

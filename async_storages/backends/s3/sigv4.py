@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from async_storages._secrets import Hidden, hidden
-from async_storages.backends.signatures import (
+from async_storages.backends.buckets.signatures import (
     LONGEST_EXPIRY,
     UNSIGNED_PAYLOAD,
     PolicyCondition,

@@ -10,7 +10,7 @@ from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.distribution import Distribution
 from async_storages.backends.s3.endpoint import Endpoint
 from async_storages.backends.s3.wire import Wire
-from async_storages.backends.signatures import answer_query, check_sent
+from async_storages.backends.buckets.signatures import answer_query, check_sent
 from async_storages.errors import (
     CredentialsExpireWarning,
     InvalidArgumentException,

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
-from async_storages.backends.download_slots import DownloadSlots
-from async_storages.backends.http import Body, HttpClient, HttpOptions, Sent
-from async_storages.backends.network import Network
+from async_storages.backends.transport.download_slots import DownloadSlots
+from async_storages.backends.transport.http import Body, HttpClient, HttpOptions, Sent
+from async_storages.backends.transport.network import Network
 from async_storages.backends.s3.checksums import ChecksumHeaders, Checksums
 from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
 from async_storages.backends.s3.credentials import CredentialSource

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 
-from async_storages.manager import StorageManager
+from async_storages.manager.manager import StorageManager
 
 __all__ = ["Lifespan", "Worker", "storage_lifespan"]
 

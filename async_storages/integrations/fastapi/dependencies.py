@@ -8,8 +8,8 @@ from fastapi import Depends, File, UploadFile
 from starlette.requests import HTTPConnection
 
 from async_storages.errors import InvalidArgumentException, StorageException
-from async_storages.manager import StorageManager
-from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.manager.manager import StorageManager
+from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.validation import FileTypeConfig, FileValidatorImpl
 
 __all__ = [

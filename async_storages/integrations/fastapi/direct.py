@@ -26,7 +26,7 @@ from async_storages import naming, sniff
 from async_storages._secrets import hidden, without_frames
 from async_storages._tasks import beside
 from async_storages.backends.copies import Announcer
-from async_storages.backends.parts import PartUploads, StoredPart, SupportsPartUploads, largest_part
+from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads, largest_part
 from async_storages.errors import (
     FileTooLargeException,
     InvalidArgumentException,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from async_storages.backends.local import LocalStorage
+from async_storages.backends.local.storage import LocalStorage
 from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredFile
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from starlette.requests import Request
 
 from async_storages._secrets import hidden
-from async_storages.backends.local import LocalStorage
+from async_storages.backends.local.storage import LocalStorage
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.fastapi.form_reader import FormReader, received
 from async_storages.integrations.fastapi.front_server import FrontServer

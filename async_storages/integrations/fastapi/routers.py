@@ -18,7 +18,7 @@ from async_storages.integrations.fastapi.responses import DeliveryMode, StoredFi
 from async_storages.integrations.fastapi.streaming import ZipResponse
 from async_storages.integrations.fastapi.tokens import FileRight, FileTokens, nobody
 from async_storages.integrations.fastapi.uploads import stream_upload
-from async_storages.manager import StorageManager
+from async_storages.manager.manager import StorageManager
 from async_storages.models import FileAttach, FileDownload
 from async_storages.validation import FileValidatorImpl
 

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from async_storages._tasks import wait_out
 from async_storages.errors import StorageOperationException
 from async_storages.naming import content_disposition
-from async_storages.services import ZipDownload
+from async_storages.manager.services import ZipDownload
 
 __all__ = ["ClosingStreamingResponse", "ZipResponse", "send_stream"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from async_storages import OperationNotSupportedException
 from async_storages.backends.fastdfs.pool import FastDFSOptions
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.testing import FastDFSServer, StorageContract
 from async_storages.testing.contract.tools import request
 from async_storages.testing.fastdfs_server import Fault, Injection

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing import FastDFSServer
 from async_storages.testing.faults import (

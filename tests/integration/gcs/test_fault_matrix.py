@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from async_storages.backends.gcs import upload
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing.contract.sources import pieces_later
 from async_storages.testing.faults import (

@@ -13,9 +13,9 @@ from async_storages import (
     StorageUnavailableException,
 )
 from async_storages.backends.gcs.credentials import credentials_from
-from async_storages.backends.http import HttpOptions
-from async_storages.backends.network import Network
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.http import HttpOptions
+from async_storages.backends.transport.network import Network
+from async_storages.backends.transport.retries import Retries
 from tests.support.gcs_accounts import service_account
 from tests.support.http_proxy import http_proxy
 from tests.support.s3 import FAST

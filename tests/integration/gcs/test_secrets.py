@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from async_storages.backends.gcs import upload, urls
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.testing.contract.operations import FIVE
 from tests.support.gcs import FAST, gcs_storage
 from tests.support.gcs_accounts import service_account

@@ -7,7 +7,7 @@ from hashlib import shake_256
 import pytest
 
 from async_storages.backends.gcs import upload
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3 import multipart, wire
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.errors import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from async_storages.backends.http import HttpOptions
+from async_storages.backends.transport.http import HttpOptions
 from async_storages.content import as_content
 from async_storages.naming import UniqueKey
 from async_storages.testing import StorageContract

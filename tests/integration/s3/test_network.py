@@ -14,7 +14,7 @@ from async_storages import (
     StorageOperationException,
     StorageUnavailableException,
 )
-from async_storages.backends.http import HttpOptions
+from async_storages.backends.transport.http import HttpOptions
 from tests.support.http_proxy import http_proxy
 from tests.support.s3 import FAST
 from tests.support.tls import certificates, tls_in_front_of

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.sigv4 import _SigningKey
 from async_storages.backends.s3.storage import S3Storage

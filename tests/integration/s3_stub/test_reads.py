@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from async_storages import StoredImage
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     FileArchivedException,
     FileNotFoundException,

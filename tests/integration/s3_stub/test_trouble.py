@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.http import HttpOptions
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.http import HttpOptions
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing import S3Stub
 from async_storages.testing.s3_stub import Behaviours
@@ -37,8 +37,8 @@ def pauses(monkeypatch):
         waited.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("async_storages.backends.retries.asyncio.sleep", pause)
-    monkeypatch.setattr("async_storages.backends.retries.time.monotonic", lambda: clock() + sum(waited))
+    monkeypatch.setattr("async_storages.backends.transport.retries.asyncio.sleep", pause)
+    monkeypatch.setattr("async_storages.backends.transport.retries.time.monotonic", lambda: clock() + sum(waited))
     return waited
 
 

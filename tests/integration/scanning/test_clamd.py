@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from async_storages import FileNotFoundException, MemoryStorage, StorageException
-from async_storages.backends.clamd import ClamdScanner
-from async_storages.scanning import Clean, Infected, Unscanned
+from async_storages.scanning.clamd import ClamdScanner
+from async_storages.scanning.verdicts import Clean, Infected, Unscanned
 from tests.support.clamd import LARGEST, LONGEST_STREAM, MIB, VIRUS, VIRUS_NAME, VIRUSES, clamd_server, found_clamd
 from tests.support.patience import HANGS
 

@@ -78,7 +78,7 @@ class TestLeases:
         assert "half of the lease" in caplog.text
 
     async def test_storages_look_at_the_time_before_each_attempt(self, clocks):
-        from async_storages.backends.retries import Retries
+        from async_storages.backends.transport.retries import Retries
 
         sent = []
 

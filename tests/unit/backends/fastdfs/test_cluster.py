@@ -10,7 +10,7 @@ import pytest
 
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.protocol import Command
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.content import Content
 from async_storages.errors import (
     ChecksumMismatchException,

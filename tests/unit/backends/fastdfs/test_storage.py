@@ -10,7 +10,7 @@ from aiofdfs import FastDfsConf
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.backends.fastdfs.token import anti_leech_token
-from async_storages.clients import FastDFSClient
+from async_storages.manager.raw_clients import FastDFSClient
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.errors import (
     FileExistsException,

@@ -8,7 +8,7 @@ from async_storages.backends.fastdfs.pool import Pools
 from async_storages.backends.fastdfs.protocol import Name, Server, list_groups, query_store
 from async_storages.backends.fastdfs.statuses import Refusal
 from async_storages.backends.fastdfs.trackers import Trackers, parse_servers
-from async_storages.backends.per_loop import PerLoop
+from async_storages.backends.transport.per_loop import PerLoop
 from async_storages.errors import (
     InvalidArgumentException,
     RouteNotSupportedException,

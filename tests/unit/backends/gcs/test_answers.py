@@ -14,7 +14,7 @@ from async_storages.backends.gcs.answers import (
     TokenRefused,
     parsed,
 )
-from async_storages.backends.refusals import NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.buckets.errors import NoSuchUpload, RangeBeyondEnd
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from async_storages.backends.gcs.credentials import credentials_from
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     AccessDeniedException,
     InvalidArgumentException,

@@ -16,7 +16,7 @@ from async_storages.errors import (
     OperationNotSupportedException,
     RouteNotSupportedException,
 )
-from async_storages.manager import StorageManager
+from async_storages.manager.manager import StorageManager
 from async_storages.storage import (
     SupportsCopy,
     SupportsDirectUpload,

@@ -6,7 +6,7 @@ import pytest
 
 from async_storages import GCSStorage
 from async_storages.backends.gcs import upload
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException
 from tests.support.gcs import FAST
 from tests.support.scripted import reply, scripted

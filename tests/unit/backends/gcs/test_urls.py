@@ -9,7 +9,7 @@ import pytest
 from async_storages.backends.gcs import urls as gcs_urls
 from async_storages.backends.gcs.credentials import credentials_from
 from async_storages.backends.gcs.urls import BucketUrls, put_headers
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException
 from async_storages.ids import FileId
 from tests.support.gcs_accounts import public_keys, service_account

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from async_storages.backends.refusals import FileChanged, NoSuchUpload
-from async_storages.backends.retries import Retries
+from async_storages.backends.buckets.errors import FileChanged, NoSuchUpload
+from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.conditions import CREATE, REPLACE, Creation

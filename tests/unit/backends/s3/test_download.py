@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_storages.backends.refusals import FileChanged
+from async_storages.backends.buckets.errors import FileChanged
 from async_storages.backends.s3.download import Download
 from async_storages.errors import ChecksumMismatchException, StorageOperationException, StorageUnavailableException
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_storages.backends.cutting import Parts
+from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.multipart import MAX_PARTS, PART_SIZE, part_sizes
 from async_storages.content import Content

@@ -16,7 +16,7 @@ from async_storages.backends.copies import Announcer, copied
 from async_storages.errors import during
 from async_storages.files import StoredFile
 from async_storages.models import FileBasicInfo
-from async_storages.scanning import Scanner, Unscanned, Verdict
+from async_storages.scanning.verdicts import Scanner, Unscanned, Verdict
 
 __all__ = ["Review", "review"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from async_storages import InvalidArgumentException
-from async_storages.backends.clamd import ClamdScanner
+from async_storages.scanning.clamd import ClamdScanner
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from async_storages.backends.proxies import Proxies
-from async_storages.backends.tls import Trust
+from async_storages.backends.transport.proxies import Proxies
+from async_storages.backends.transport.tls import Trust
 from async_storages.errors import AccessDeniedException, StorageException, StorageUnavailableException
 
 if TYPE_CHECKING:
-    from async_storages.backends.http import HttpOptions
+    from async_storages.backends.transport.http import HttpOptions
 
 __all__ = ["Network", "proxy_failure"]
 

@@ -10,7 +10,7 @@ from async_storages.config import FastdfsConfig, S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import FileId, is_fusion_id
-from async_storages.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.storage import Storage
 
 if TYPE_CHECKING:

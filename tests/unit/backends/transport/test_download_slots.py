@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from async_storages.backends.download_slots import STALLED_AFTER, DownloadSlots
-from async_storages.backends.http import HttpOptions, download_slots
+from async_storages.backends.transport.download_slots import STALLED_AFTER, DownloadSlots
+from async_storages.backends.transport.http import HttpOptions, download_slots
 from async_storages.errors import StorageClosedException, StorageUnavailableException
 from tests.support.patience import TIME_OUT, time_flies
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from async_storages.backends.retries import Retries, retry_after
+from async_storages.backends.transport.retries import Retries, retry_after
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 
 

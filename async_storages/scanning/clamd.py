@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredFile
-from async_storages.scanning import Clean, Infected, Unscanned, Verdict
+from async_storages.scanning.verdicts import Clean, Infected, Unscanned, Verdict
 
 __all__ = ["ClamdScanner"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from async_storages.backends.proxies import Proxies
+from async_storages.backends.transport.proxies import Proxies
 from async_storages.errors import InvalidArgumentException
 
 S3, LOCAL = "https://photos.s3.amazonaws.com/a", "http://minio:9000/a"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from async_storages.backends.per_loop import PerLoop
+from async_storages.backends.transport.per_loop import PerLoop
 
 
 class Kept:

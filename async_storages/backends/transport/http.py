@@ -31,11 +31,11 @@ from yarl import URL
 
 from async_storages._deadlines import check_deadline
 from async_storages._secrets import Hidden, hidden, without_frames
-from async_storages.backends.download_slots import DownloadSlots
-from async_storages.backends.network import Network, proxy_failure
-from async_storages.backends.per_loop import PerLoop
-from async_storages.backends.retries import Retries
-from async_storages.backends.tls import certificate_failure
+from async_storages.backends.transport.download_slots import DownloadSlots
+from async_storages.backends.transport.network import Network, proxy_failure
+from async_storages.backends.transport.per_loop import PerLoop
+from async_storages.backends.transport.retries import Retries
+from async_storages.backends.transport.tls import certificate_failure
 from async_storages.errors import (
     InvalidArgumentException,
     StorageClosedException,

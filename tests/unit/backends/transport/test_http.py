@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.http import Body, HttpClient, HttpOptions, transfer_errors
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.http import Body, HttpClient, HttpOptions, transfer_errors
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageOperationException, StorageUnavailableException
 from tests.support.patience import TIME_OUT, time_flies
 from tests.support.scripted import reply, scripted

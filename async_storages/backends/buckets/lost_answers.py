@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
-from async_storages.backends.refusals import NoSuchUpload
+from async_storages.backends.buckets.errors import NoSuchUpload
 from async_storages.errors import (
     FileExistsException,
     FileNotFoundException,
@@ -16,7 +16,7 @@ __all__ = ["Sent", "heard"]
 
 
 class Sent(Protocol):
-    """How far a request got: see `async_storages.backends.http.Body`."""
+    """How far a request got: see `async_storages.backends.transport.http.Body`."""
 
     @property
     def times_sent(self) -> int:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from async_storages.backends.cleanup import clean_up, settled_if_cancelled
+from async_storages._cleanup import clean_up, settled_if_cancelled
 from async_storages.errors import StorageUnavailableException
 
 

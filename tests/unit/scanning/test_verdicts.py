@@ -1,6 +1,6 @@
 """What verdicts mean."""
 
-from async_storages.scanning import Clean, Infected, Unscanned
+from async_storages.scanning.verdicts import Clean, Infected, Unscanned
 
 
 def test_only_what_is_clean_is_true():

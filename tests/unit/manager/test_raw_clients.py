@@ -14,7 +14,7 @@ from async_storages import (
     S3Storage,
     StorageClosedException,
 )
-from async_storages.backends.retries import Retries
+from async_storages.backends.transport.retries import Retries
 from tests.support.managers import fastdfs_config, s3_config
 from tests.support.s3 import FAST
 from tests.support.scripted import reply, scripted
