@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from async_storages.backends.memory import MemoryStorage
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
     from async_storages.backends.s3.storage import S3Storage
-    from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
     from async_storages.content import Content, PendingFile
     from async_storages.errors import (
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from async_storages.ids import FileId
     from async_storages.listing import file_urls
     from async_storages.manager.manager import StorageManager
+    from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
     from async_storages.served_by import ServedBy
     from async_storages.storage import (
@@ -144,18 +144,18 @@ __all__ = [
 _HOMES = {
     "backends.fastdfs.storage": ["FastDFSStorage"],
     "backends.gcs.storage": ["GCSStorage"],
-    "backends.local": ["LocalStorage"],
+    "backends.local.storage": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
     "backends.s3.cloudfront": ["CloudFrontSigner"],
     "backends.s3.storage": ["S3Storage"],
-    "clients": ["FastDFSClient", "S3Client"],
+    "manager.raw_clients": ["FastDFSClient", "S3Client"],
     "config": ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig"],
     "content": ["Content", "PendingFile"],
     "errors": [name for name in __all__ if name.endswith(("Exception", "Warning"))],
     "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
     "ids": ["FileId"],
     "listing": ["file_urls"],
-    "manager": ["StorageManager"],
+    "manager.manager": ["StorageManager"],
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
     "served_by": ["ServedBy"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],

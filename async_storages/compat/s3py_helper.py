@@ -4,8 +4,6 @@
 else: see `docs/coming-from-s3py-helper.md` for what each of them does better, or differently.
 """
 
-from async_storages.manager.raw_clients import FastDFSClient as FastdfsClient
-from async_storages.manager.raw_clients import S3Client
 from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
 from async_storages.errors import (
     DeleteNotSupportedException,
@@ -17,8 +15,10 @@ from async_storages.errors import (
     StorageOperationException,
 )
 from async_storages.manager.manager import StorageManager
-from async_storages.models import FileAttach, FileBasicInfo, FileDownload
+from async_storages.manager.raw_clients import FastDFSClient as FastdfsClient
+from async_storages.manager.raw_clients import S3Client
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.models import FileAttach, FileBasicInfo, FileDownload
 from async_storages.validation import FileTypeConfig, FileValidatorImpl
 
 __all__ = [

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO, Literal, Protocol
 from urllib.parse import quote, unquote
 
 from async_storages import naming
-from async_storages._tasks import map_bounded, offload
 from async_storages._cleanup import clean_up
+from async_storages._tasks import map_bounded, offload
 from async_storages.errors import InvalidArgumentException, StorageException, during
 from async_storages.files import StoredFile
 from async_storages.models import FileAttach, FileBasicInfo, FileDownload

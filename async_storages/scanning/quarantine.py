@@ -12,7 +12,7 @@ if review.released:
 import re
 from dataclasses import dataclass
 
-from async_storages.backends.copies import Announcer, copied
+from async_storages.direct_uploads.verified_copy import Announcer, copied
 from async_storages.errors import during
 from async_storages.files import StoredFile
 from async_storages.models import FileBasicInfo

@@ -26,8 +26,8 @@ from async_storages import (
     StorageManager,
     UploadOptions,
 )
-from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3.sigv4 import Credentials
+from async_storages.backends.transport.retries import Retries
 from async_storages.integrations.fastapi import DirectUploads, FileTokens, files_router
 from async_storages.signing import TokenSigner, check_expires_in
 from tests.support.gcs_accounts import service_account

@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
+from async_storages.backends.s3.storage import S3Storage
 from async_storages.backends.transport.http import HttpOptions
 from async_storages.backends.transport.retries import Retries
-from async_storages.backends.s3.storage import S3Storage
 from async_storages.testing.faults import FaultProxy
 from tests.support.patience import TIME_OUT
 

@@ -12,8 +12,8 @@ from starlette.datastructures import UploadFile
 from async_storages import Content, MemoryStorage, PendingFile, StoredFile
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.integrations.sqlalchemy import FileLedger
-from async_storages.models import FileAttach
 from async_storages.manager.services import UploadService
+from async_storages.models import FileAttach
 from async_storages.storage import Storage
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 import async_storages
-from async_storages.manager import services
 from async_storages.compat import s3py_helper
 from async_storages.compat.s3py_helper import S3Client, S3Config, S3RawUploadServiceImpl
+from async_storages.manager import services
 
 SAME = [
     "StorageManager",

@@ -8,8 +8,8 @@ from copy import copy
 from typing import Protocol, Self
 
 from async_storages import naming
-from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.buckets.errors import RangeBeyondEnd
+from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.buckets.signatures import encode_path
 from async_storages.content import Content
 from async_storages.errors import (

@@ -10,15 +10,15 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from async_storages._cleanup import begun, clean_up, settled_if_cancelled
-from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.buckets.download import received
+from async_storages.backends.buckets.errors import FileChanged
+from async_storages.backends.buckets.lost_answers import Sent, heard
+from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.gcs.answers import Conflict, NoSuchBucket, Page, Rewritten, StoredObject, parsed
 from async_storages.backends.gcs.download import Download
 from async_storages.backends.gcs.objects import is_made_of, metadata_patch
 from async_storages.backends.gcs.upload import Md5, Session, related_body
 from async_storages.backends.gcs.wire import JSON, Request, Wire, bucket_path, local_target, object_path, upload_path
-from async_storages.backends.buckets.lost_answers import Sent, heard
-from async_storages.backends.buckets.errors import FileChanged
 from async_storages.errors import (
     ChecksumMismatchException,
     FileExistsException,

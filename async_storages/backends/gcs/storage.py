@@ -11,9 +11,8 @@ from typing import Any, Unpack
 
 from async_storages import naming
 from async_storages._secrets import hidden
-from async_storages.backends.transport.addresses import Address
-from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.gcs import object_options, objects, upload
 from async_storages.backends.gcs.answers import Page, StoredObject
 from async_storages.backends.gcs.bucket import BucketAdmin
@@ -21,6 +20,7 @@ from async_storages.backends.gcs.client import GCSClient
 from async_storages.backends.gcs.credentials import credentials_from
 from async_storages.backends.gcs.urls import BucketUrls, put_headers
 from async_storages.backends.gcs.wire import Wire
+from async_storages.backends.transport.addresses import Address
 from async_storages.backends.transport.http import HttpOptions, networked
 from async_storages.backends.transport.network import Network
 from async_storages.config import GCSConfig

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from async_storages._tasks import offload
+from async_storages.backends.buckets.errors import NoSuchUpload
 from async_storages.backends.gcs.answers import StoredObject, parsed
 from async_storages.backends.gcs.wire import Answer, Request, Wire
 from async_storages.backends.transport.http import Body
-from async_storages.backends.buckets.errors import NoSuchUpload
 from async_storages.errors import FileNotFoundException, StorageOperationException, StorageUnavailableException
 from async_storages.sources import CHUNK_SIZE
 

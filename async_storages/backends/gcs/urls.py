@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Unpack
 
 from async_storages._tasks import map_bounded, offload
+from async_storages.backends.buckets.signatures import answer_query, check_sent, encode_path
 from async_storages.backends.gcs.credentials import CredentialSource, Signer
 from async_storages.backends.gcs.signing import Unsigned, form, presigned
-from async_storages.backends.buckets.signatures import answer_query, check_sent, encode_path
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload

@@ -9,13 +9,13 @@ from urllib.parse import quote, urlsplit
 from aiohttp import ClientResponse
 
 from async_storages._secrets import Hidden, hidden
-from async_storages.backends.transport.download_slots import DownloadSlots
+from async_storages.backends.buckets.signatures import encode_query
 from async_storages.backends.gcs.answers import Failure, TokenRefused
 from async_storages.backends.gcs.credentials import CredentialSource
+from async_storages.backends.transport.download_slots import DownloadSlots
 from async_storages.backends.transport.http import Body, HttpClient, HttpOptions
 from async_storages.backends.transport.network import Network
 from async_storages.backends.transport.retries import retry_after
-from async_storages.backends.buckets.signatures import encode_query
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 
 __all__ = ["JSON", "Answer", "Request", "Wire", "bucket_path", "local_target", "object_path", "upload_path"]

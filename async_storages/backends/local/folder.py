@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
-from async_storages.backends.local.sidecars import Description, Descriptions, describe
 from async_storages.backends.local.folder_errors import bare, link_in_the_way, translated, writing
 from async_storages.backends.local.mounts import copied_beside, is_reserved, name_beside, sweep_beside
+from async_storages.backends.local.sidecars import Description, Descriptions, describe
 from async_storages.errors import FileExistsException, FileNotFoundException, InvalidArgumentException
 
 try:

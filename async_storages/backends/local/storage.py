@@ -13,9 +13,9 @@ from urllib.parse import quote
 from async_storages import naming, sniff
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
-from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.folder import Draft, Folder, version
 from async_storages.backends.local.part_uploads import FolderParts
+from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
 from async_storages.content import Content, PendingFile, check_metadata
 from async_storages.errors import (

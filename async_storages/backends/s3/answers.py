@@ -12,9 +12,9 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from async_storages.part_uploads import StoredPart
 from async_storages.backends.s3.failures import Failure, texts_of
 from async_storages.errors import StorageOperationException
+from async_storages.part_uploads import StoredPart
 
 __all__ = [
     "NAMESPACE",

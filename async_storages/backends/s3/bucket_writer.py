@@ -5,8 +5,8 @@ from contextlib import suppress
 from functools import partial
 
 from async_storages._cleanup import clean_up
-from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.buckets.errors import FileChanged
+from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.client import S3Client
 from async_storages.backends.s3.conditions import Conditional, Creation

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from async_storages.backends.transport.addresses import Address
 from async_storages.backends.s3.sigv4 import encode_path
+from async_storages.backends.transport.addresses import Address
 from async_storages.errors import InvalidArgumentException
 
 __all__ = ["AddressingStyle", "Endpoint"]

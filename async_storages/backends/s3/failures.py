@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from async_storages.backends.buckets.dates import http_date
 from async_storages.backends.buckets.errors import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.transport.dates import http_date
 from async_storages.backends.transport.retries import retry_after
 from async_storages.errors import (
     AccessDeniedException,

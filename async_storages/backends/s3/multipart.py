@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from itertools import count, repeat
 
-from async_storages._tasks import map_bounded
 from async_storages._cleanup import begun
+from async_storages._tasks import map_bounded
 from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import S3Client

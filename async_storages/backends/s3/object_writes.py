@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from async_storages._cleanup import settled_if_cancelled
-from async_storages.backends.transport.http import Body
-from async_storages.backends.buckets.lost_answers import heard
 from async_storages.backends.buckets.errors import HeaderRefused
+from async_storages.backends.buckets.lost_answers import heard
 from async_storages.backends.s3 import answers
 from async_storages.backends.s3.conditions import Conditional, Conditions, Creation, refusal
 from async_storages.backends.s3.download import WITH_CHECKSUM
 from async_storages.backends.s3.wire import Request, Wire
+from async_storages.backends.transport.http import Body
 from async_storages.errors import FileNotFoundException
 
 __all__ = ["Made", "ObjectWrites"]

@@ -7,8 +7,8 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from async_storages import naming, sniff
-from async_storages.backends.buckets.dates import http_date
 from async_storages.backends.s3.answers import ListedObject
+from async_storages.backends.transport.dates import http_date
 from async_storages.errors import StorageOperationException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from async_storages import naming
-from async_storages.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
 from async_storages.backends.buckets.errors import NoSuchUpload
 from async_storages.backends.s3.answers import Part, parse_parts
 from async_storages.backends.s3.wire import Request
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 from async_storages.ids import FileId
+from async_storages.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
 from async_storages.storage import FileName
 
 if TYPE_CHECKING:

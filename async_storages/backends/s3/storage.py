@@ -11,9 +11,9 @@ from multidict import CIMultiDict
 from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
-from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.buckets.part_splitter import Parts
-from async_storages.backends.transport.http import HttpOptions, networked
+from async_storages.backends.buckets.signatures import check_sent
+from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.batch_deletes import delete_in_batches
@@ -29,7 +29,7 @@ from async_storages.backends.s3.multipart import part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
 from async_storages.backends.s3.settings import storage_options
 from async_storages.backends.s3.urls import BucketUrls
-from async_storages.backends.buckets.signatures import check_sent
+from async_storages.backends.transport.http import HttpOptions, networked
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Unpack
 
+from async_storages.backends.buckets.signatures import answer_query, check_sent
 from async_storages.backends.s3 import object_options
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.distribution import Distribution
 from async_storages.backends.s3.endpoint import Endpoint
 from async_storages.backends.s3.wire import Wire
-from async_storages.backends.buckets.signatures import answer_query, check_sent
 from async_storages.errors import (
     CredentialsExpireWarning,
     InvalidArgumentException,

@@ -11,9 +11,6 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
-from async_storages.backends.transport.download_slots import DownloadSlots
-from async_storages.backends.transport.http import Body, HttpClient, HttpOptions, Sent
-from async_storages.backends.transport.network import Network
 from async_storages.backends.s3.checksums import ChecksumHeaders, Checksums
 from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
 from async_storages.backends.s3.credentials import CredentialSource
@@ -21,6 +18,9 @@ from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
 from async_storages.backends.s3.failures import Failure, is_failure, is_web_page
 from async_storages.backends.s3.object_options import copy_source_headers, customer_headers
 from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
+from async_storages.backends.transport.download_slots import DownloadSlots
+from async_storages.backends.transport.http import Body, HttpClient, HttpOptions, Sent
+from async_storages.backends.transport.network import Network
 from async_storages.errors import (
     InvalidArgumentException,
     StorageException,

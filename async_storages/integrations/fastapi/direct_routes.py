@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import AfterValidator, BaseModel, Field
 
 from async_storages._secrets import hidden
-from async_storages.part_uploads import MAX_PARTS
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.fastapi.direct import DirectUpload, DirectUploads
 from async_storages.integrations.fastapi.handlers import problem_responses
 from async_storages.integrations.fastapi.tokens import nobody
+from async_storages.part_uploads import MAX_PARTS
 
 __all__ = [
     "FileToUpload",

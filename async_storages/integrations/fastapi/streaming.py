@@ -11,8 +11,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from async_storages._tasks import wait_out
 from async_storages.errors import StorageOperationException
-from async_storages.naming import content_disposition
 from async_storages.manager.services import ZipDownload
+from async_storages.naming import content_disposition
 
 __all__ = ["ClosingStreamingResponse", "ZipResponse", "send_stream"]
 

@@ -15,8 +15,8 @@ from async_storages._cleanup import clean_up
 from async_storages.errors import during
 from async_storages.integrations.fastapi.form_reader import FormReader
 from async_storages.manager.manager import StorageManager
-from async_storages.models import FileAttach
 from async_storages.manager.services import UploadService
+from async_storages.models import FileAttach
 from async_storages.validation import FileValidatorImpl
 
 __all__ = ["StreamedForm", "UploadProgress", "stream_upload"]

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3 import multipart, wire
 from async_storages.backends.s3.storage import S3Storage
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     AccessDeniedException,
     FileNotFoundException,

@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3 import multipart
+from async_storages.backends.transport.retries import Retries
 from async_storages.content import as_content
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.naming import UniqueKey

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.sigv4 import _SigningKey
 from async_storages.backends.s3.storage import S3Storage
+from async_storages.backends.transport.retries import Retries
 from async_storages.testing.contract.operations import FIVE
 from tests.support.patience import never
 from tests.support.s3 import FAST, s3_storage

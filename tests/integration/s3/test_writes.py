@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from async_storages.backends.s3 import multipart
 from async_storages.backends.transport.http import HttpOptions
 from async_storages.backends.transport.retries import Retries
-from async_storages.backends.s3 import multipart
 from async_storages.errors import (
     ChecksumMismatchException,
     FileExistsException,

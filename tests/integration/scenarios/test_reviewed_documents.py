@@ -16,8 +16,8 @@ from async_storages import (
     StoredFile,
     registry,
 )
-from async_storages.scanning.clamd import ClamdScanner
 from async_storages.integrations.sqlalchemy import FileType, enable_file_tracking
+from async_storages.scanning.clamd import ClamdScanner
 from async_storages.scanning.quarantine import Review, review
 from async_storages.scanning.verdicts import Clean, Unscanned
 from tests.support.clamd import LARGEST, VIRUS, VIRUS_NAME

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from async_storages.backends.buckets.errors import NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.gcs.answers import (
     Conflict,
     Failure,
@@ -14,7 +15,6 @@ from async_storages.backends.gcs.answers import (
     TokenRefused,
     parsed,
 )
-from async_storages.backends.buckets.errors import NoSuchUpload, RangeBeyondEnd
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,

@@ -14,8 +14,8 @@ from google.cloud.storage import Client, _signing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from async_storages.backends.gcs.signing import form, presigned
 from async_storages.backends.buckets.signatures import encode_path
+from async_storages.backends.gcs.signing import form, presigned
 from async_storages.errors import InvalidArgumentException
 from tests.support.gcs_accounts import EMAIL, private_key, public_keys
 from tests.support.gcs_signatures import Refused, verify_form, verify_url

@@ -21,8 +21,8 @@ from async_storages import (
     StorageException,
     StorageOperationException,
 )
-from async_storages.backends.local.sidecars import Descriptions
 from async_storages.backends.local.folder import Folder
+from async_storages.backends.local.sidecars import Descriptions
 from async_storages.testing.contract.tools import in_child
 from tests.unit.backends.conftest import before_changes, failing_from
 

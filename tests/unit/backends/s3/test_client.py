@@ -15,12 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from async_storages.backends.buckets.errors import FileChanged, NoSuchUpload
-from async_storages.backends.transport.retries import Retries
 from async_storages.backends.s3.answers import Part
 from async_storages.backends.s3.client import CopySource, S3Client
 from async_storages.backends.s3.conditions import CREATE, REPLACE, Creation
 from async_storages.backends.s3.credentials import StaticCredentials
 from async_storages.backends.s3.sigv4 import Credentials
+from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,

@@ -1,0 +1,1 @@
+"""Files in a local folder: `storage` is the whole; `folder` and the modules beside it do what blocks."""
