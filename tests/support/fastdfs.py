@@ -25,6 +25,9 @@ FAST = FastDFSOptions(
 ONCE = replace(FAST, retries=Retries(attempts=1))
 """Options with which nothing is tried again."""
 
+ASKING = replace(ONCE, answers_kept_for=0)
+"""Those with which trackers are asked each time, too."""
+
 
 def fastdfs_storage(server, **options):
     """A storage on the server."""
@@ -32,8 +35,9 @@ def fastdfs_storage(server, **options):
 
 
 def fastdfs_cluster(server, **options):
-    """A client of all trackers of a server in this process."""
-    return FastDFSCluster(server.trackers, **{"options": FAST, **options})
+    """A client of all trackers of a server."""
+    trackers = getattr(server, "trackers", [server.tracker])
+    return FastDFSCluster(trackers, **{"options": FAST, **options})
 
 
 async def opened_by(client):

@@ -24,8 +24,8 @@ from async_storages.errors import (
 from async_storages.testing import FastDFSServer
 from async_storages.testing.contract.tools import every_cancellation
 from async_storages.testing.fastdfs_server import Fault
-from tests.support.fastdfs import FAST, ONCE, fastdfs_cluster, opened_by
-from tests.support.patience import time_flies
+from tests.support.fastdfs import ASKING, FAST, ONCE, fastdfs_cluster, opened_by
+from tests.support.patience import ONE_TIME_OUT, TIME_OUT, time_flies
 
 CONTENT = shake_256(b"content").digest(100)
 LARGE = shake_256(b"large").digest(1_000_000)
@@ -211,7 +211,7 @@ async def prepared(server):
 
 @pytest.mark.parametrize(("run", "command", "length"), REPLIES.values(), ids=REPLIES)
 async def test_a_reply_that_breaks_off_at_any_byte(server, prepared, run, command, length):
-    async with fastdfs_cluster(server, options=ONCE) as client:
+    async with fastdfs_cluster(server, options=ASKING) as client:
         for cut in range(10 + length):
             broken = server.inject(Fault(cut=cut), command)
             with pytest.raises(StorageUnavailableException):
@@ -251,10 +251,11 @@ async def turns(number):
         await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("metadata", [None, METADATA], ids=["", "described"])
 @pytest.mark.parametrize("content", [lambda: CONTENT, lambda: LARGE, lambda: later(CONTENT, LARGE)], ids=range(3))
-async def test_an_upload_cancelled_at_any_turn_of_the_loop_leaves_no_file(server, client, content):
+async def test_an_upload_cancelled_at_any_turn_of_the_loop_leaves_no_file(server, client, content, metadata):
     for number in count():
-        task = asyncio.create_task(client.upload(content(), "bin"))
+        task = asyncio.create_task(client.upload(content(), "bin", metadata=metadata))
         await turns(number)
         if not task.cancel():
             break
@@ -275,6 +276,29 @@ async def test_cancelled_while_the_server_stores_it(server, client):
     stalled.release()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert await ids(server) == []
+
+
+async def test_cancelled_while_the_server_stands_still_ends_in_time(server):
+    stalled = server.inject(Fault(stall=True), Command.UPLOAD)
+    async with fastdfs_cluster(server, options=replace(FAST, network_timeout=1000 * TIME_OUT)) as client:
+        task = asyncio.create_task(client.upload(CONTENT))
+        await stalled.wait_fired()
+        task.cancel()
+        with time_flies(ONE_TIME_OUT), pytest.raises(asyncio.CancelledError):
+            await task
+        opened, idle = await opened_by(client)
+        assert opened == idle
+        stalled.release()
+
+
+async def test_a_file_whose_source_cannot_be_closed_goes_again(server, client, monkeypatch):
+    async def close(_content):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Content, "aclose", close)
+    with pytest.raises(OSError, match="the disk is gone"):
+        await client.upload(CONTENT)
     assert await ids(server) == []
 
 
@@ -456,7 +480,7 @@ async def test_no_range(client, arguments):
 
 
 async def test_trackers_that_are_down():
-    async with FastDFSServer(trackers=3) as server, fastdfs_cluster(server) as client:
+    async with FastDFSServer(trackers=3) as server, fastdfs_cluster(server, options=ASKING) as client:
         for address in server.trackers[:2]:
             await server.stop(address)
         file_id = await client.upload(CONTENT)
