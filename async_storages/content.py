@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self, TypedDict
+from typing import Any, NoReturn, Protocol, Self, TypedDict
 
 from async_storages import sniff
 from async_storages._media_types.well_formed import check_content_type
@@ -242,8 +242,11 @@ class Content:
         while chunk := following:
             self._account(chunk)
             following = await anext(self._chunks, b"")
-            if not following:  # the last chunk is held back until all is well: with it some backends have the file
+            # what completes a file is held back until all is well: with it some backends have the file
+            if not following:
                 self._finish()
+            elif self._passed == self.size:
+                self._refuse_more()
             yield chunk
         if not self._passed:
             self._finish()
@@ -261,12 +264,15 @@ class Content:
         self._passed += len(chunk)
         self._check_limit(self._passed)
         if self.size is not None and self._passed > self.size:
-            raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
+            self._refuse_more()
         for checksum in self._checksums.values():
             checksum.update(chunk)
         if self._content_type is None:
             self._content_type = sniff.content_type(chunk, self.filename)
         self._probe.feed(chunk)
+
+    def _refuse_more(self) -> NoReturn:
+        raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
 
     def _check_limit(self, size: int) -> None:
         if self.max_size is not None and size > self.max_size:
