@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self, TypedDict
+from typing import Any, NoReturn, Protocol, Self, TypedDict
 
 from async_storages import sniff
 from async_storages._media_types.well_formed import check_content_type
@@ -25,7 +25,7 @@ from async_storages.errors import (
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.read_once import rememberable
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
-from async_storages.upload_options import UploadOptions
+from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 __all__ = [
     "Checksum",
@@ -160,7 +160,7 @@ class Content:
         self._whole = source if type(source) is bytes and len(source) <= CHUNK_SIZE else None
         self.filename = filename or self._source.filename
         self.metadata = check_metadata(metadata)
-        self.options = options or UploadOptions()
+        self.options = options or NO_OPTIONS
         if content_type is not None:
             check_content_type(content_type)
         self._content_type = content_type
@@ -186,6 +186,10 @@ class Content:
     def replayable(self) -> bool:
         """Whether the content can be iterated again, from its beginning."""
         return self._source.replayable
+
+    def let_give_views(self, may: bool) -> None:
+        """Let the iteration give views of the caller's bytes, or copies again: see `ByteSource.may_give_views`."""
+        self._source.may_give_views = may
 
     async def measure(self) -> int | None:
         """The size in bytes, if it can be told without reading: declared or known by the source.
@@ -238,8 +242,11 @@ class Content:
         while chunk := following:
             self._account(chunk)
             following = await anext(self._chunks, b"")
-            if not following:  # the last chunk is held back until all is well: with it some backends have the file
+            # what completes a file is held back until all is well: with it some backends have the file
+            if not following:
                 self._finish()
+            elif self._passed == self.size:
+                self._refuse_more()
             yield chunk
         if not self._passed:
             self._finish()
@@ -257,12 +264,15 @@ class Content:
         self._passed += len(chunk)
         self._check_limit(self._passed)
         if self.size is not None and self._passed > self.size:
-            raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
+            self._refuse_more()
         for checksum in self._checksums.values():
             checksum.update(chunk)
         if self._content_type is None:
             self._content_type = sniff.content_type(chunk, self.filename)
         self._probe.feed(chunk)
+
+    def _refuse_more(self) -> NoReturn:
+        raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
 
     def _check_limit(self, size: int) -> None:
         if self.max_size is not None and size > self.max_size:
@@ -357,7 +367,7 @@ def as_content(
             **options,
             "content_type": options.get("content_type") or content.content_type,
             "metadata": options.get("metadata") or content.metadata,
-            "options": (options.get("options") or UploadOptions()).over(content.options),
+            "options": (options.get("options") or NO_OPTIONS).over(content.options),
         }
         return Content(content.content, filename=filename or content.filename, **described)
     return Content(content, filename=filename, **options)

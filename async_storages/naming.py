@@ -44,6 +44,8 @@ _FALLBACK = "file"
 
 _STRUCTURAL = re.compile(r"[A-Za-z0-9./\\]")
 _SEPARATOR = re.compile(r"[/\\]")
+# What rules 1 to 3 leave as it is, quickly told: most names are that.
+_PLAIN = re.compile(r"[\w ./!#$%&'()+,;=@\[\]^`{}~-]*", re.ASCII)
 _EDGE = " ."
 _RESERVED = frozenset(':*?"<>|')
 # Letters and symbols to Unicode, blanks to the eye: the Hangul fillers and the empty Braille cell.
@@ -230,6 +232,8 @@ def _split(text: str) -> list[str]:
     """Rules 1 to 3, then the segments as they are."""
     if not isinstance(text, str):
         raise InvalidArgumentException(f"a name is a str, not {type(text).__name__}", operation="clean")
+    if len(text) <= _LONGEST_READ and _PLAIN.fullmatch(text):
+        return text.split("/")
     if len(text) > _LONGEST_READ:
         text = text[: _LONGEST_READ // 2] + text[-_LONGEST_READ // 2 :]
     # Composed before, so that a letter and its marks are judged as one, and after: removals join neighbours.

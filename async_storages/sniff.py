@@ -82,7 +82,10 @@ def sniff(head: bytes) -> str | None:
         'image/svg+xml'
     """
     head = bytes(head[:_LONGEST_HEAD])
-    return next(filter(None, (look(head) for look in _LOOKS)), None)
+    for look in _LOOKS:
+        if (found := look(head)) is not None:
+            return found
+    return None
 
 
 def content_type(head: bytes, filename: str | None) -> str:

@@ -24,7 +24,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from async_storages._tasks import offload
 from async_storages.errors import InvalidArgumentException
@@ -91,10 +91,12 @@ class ByteSource(ABC):
     Attributes:
         filename: The name the source came with, untrusted; None where it has none.
         replayable: Whether `chunks` may be called more than once.
+        may_give_views: Whether `chunks` may give views of `bytes` in place of copies: for who can do with either.
     """
 
     filename: str | None = None
     replayable = False
+    may_give_views = False
 
     async def size(self) -> int | None:
         """Bytes that `chunks` will give, None if that cannot be told without reading them."""
@@ -113,6 +115,7 @@ class _Buffer(ByteSource):
 
     def __init__(self, data: BytesLike) -> None:
         view = memoryview(data)
+        self._is_constant = isinstance(data, bytes)
         # only what is bytes already can be cut at any byte
         self._view = view if view.format == "B" and view.ndim == 1 else memoryview(view.tobytes())
 
@@ -121,7 +124,8 @@ class _Buffer(ByteSource):
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         for start in range(0, len(self._view), CHUNK_SIZE):
-            yield bytes(self._view[start : start + CHUNK_SIZE])
+            chunk = self._view[start : start + CHUNK_SIZE]
+            yield cast("bytes", chunk) if self.may_give_views and self._is_constant else bytes(chunk)
 
 
 class _PathSource(ByteSource):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException
 
-__all__ = ["SERVED", "CustomerKey", "Encryption", "KmsEncryption", "LockMode", "UploadOptions"]
+__all__ = ["NO_OPTIONS", "SERVED", "CustomerKey", "Encryption", "KmsEncryption", "LockMode", "UploadOptions"]
 
 type LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
 """Whether some may shorten or lift a lock, or nobody."""
@@ -138,8 +138,8 @@ class UploadOptions:
 
     def over(self, further: "UploadOptions | None") -> "UploadOptions":
         """These, and what `further` ones say of the fields on which these are silent."""
-        if further is None:
-            return self
+        if further is None or self is NO_OPTIONS:
+            return further or self
         said = self.said
         return replace(further, **said) if said else further
 
@@ -154,6 +154,8 @@ class UploadOptions:
             OperationNotSupportedException: Names the first option that it cannot.
             InvalidArgumentException: One of `lock_mode` and `lock_until` without the other.
         """
+        if self is NO_OPTIONS:
+            return
         for name in self.said:
             if name not in able:
                 raise OperationNotSupportedException(f"{who} cannot do {name}=: leave it out for this storage")
@@ -192,3 +194,7 @@ def _check_pairs(name: str, value: Any) -> None:
         isinstance(text, str) and text.isprintable() for pair in value.items() for text in pair
     ):
         raise InvalidArgumentException(f"{name} must be a mapping of printable text")
+
+
+NO_OPTIONS = UploadOptions()
+"""Those of most files: they need not be looked at."""

@@ -21,8 +21,8 @@ from benchmarks.worker import CONTENT, Cost, Costs, measured
 ROUNDS = 5
 COUNTS = {1: 150, 32: 480}
 """Files per round by how many are in flight."""
-OPERATIONS = ("upload", "download", "info")
-CPU_GOAL = 3  # times ours is what aiofdfs must at least take
+CPU_GOALS = {"upload": 2.5, "download": 4, "info": 4}  # times ours is what aiofdfs must at least take
+OPERATIONS = tuple(CPU_GOALS)
 
 LARGE = 200 << 20
 LARGE_ROUNDS = 3
@@ -142,15 +142,16 @@ def small_files(tracker: str) -> Iterator[Figure]:
     for concurrency in COUNTS:
         for operation in OPERATIONS:
             costs = {name: found[name, concurrency][operation] for name in ENGINES}
-            yield from compared(f"FastDFS, {operation} 10 KiB, {concurrency} at once", costs)
+            what = f"FastDFS, {operation} 10 KiB, {concurrency} at once"
+            yield from compared(what, costs, CPU_GOALS[operation])
 
 
-def compared(what: str, costs: dict[str, Cost]) -> Iterator[Figure]:
+def compared(what: str, costs: dict[str, Cost], goal: float) -> Iterator[Figure]:
     ours, theirs = costs["ours"], costs["aiofdfs"]
     yield Figure(what, shown(ours))
     by_cpu, by_speed = theirs["cpu"] / ours["cpu"], theirs["wall"] / ours["wall"]
     ratios = f"{by_cpu:.1f}× the CPU, {by_speed:.1f}× the time"
-    yield Figure("  aiofdfs", f"{shown(theirs)}, {ratios}", f"≥ {CPU_GOAL}× ours", by_cpu >= CPU_GOAL)
+    yield Figure("  aiofdfs", f"{shown(theirs)}, {ratios}", f"≥ {goal}× ours", by_cpu >= goal)
 
 
 def shown(cost: Cost) -> str:

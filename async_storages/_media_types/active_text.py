@@ -71,8 +71,20 @@ _BY_ZEROS = {
 }
 
 
+# The bytes that text may begin with which, after marks and blanks, begins with one of those signs, in each encoding.
+_FIRST_BYTES = frozenset(
+    bytes([code])
+    for code in range(256)
+    if chr(code) in _FIRST_SIGNS + _BLANKS
+    or chr(code).isspace()
+    or any(mark[0] == code for mark, _ in _BYTE_ORDER_MARKS)
+)
+
+
 def active_text(head: bytes) -> str | None:
     """The type of executable text, or of XML, that these first bytes begin; None for anything else."""
+    if head[:1] not in _FIRST_BYTES:
+        return None
     text = _text(head)
     if text[:1] not in _FIRST_SIGNS and not text[:1].isspace():  # there are blanks beside _BLANKS
         return None

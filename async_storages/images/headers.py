@@ -16,7 +16,10 @@ from async_storages.images.size import ImageSize, image_size
 from async_storages.images.tiff import exif_orientation, tiff
 from async_storages.images.window import Walk, Window, broken
 
-__all__ = ["walk"]
+__all__ = ["HEAD", "may_begin_image", "walk"]
+
+HEAD = 32
+"""Bytes that tell the format."""
 
 
 def walk(window: Window) -> Walk[ImageSize | None]:
@@ -25,7 +28,7 @@ def walk(window: Window) -> Walk[ImageSize | None]:
     Raises:
         InvalidArgumentException: The header is cut short, contradicts itself or gives no pixels.
     """
-    head = yield from window.peek(0, 32)
+    head = yield from window.peek(0, HEAD)
     for magic, header in _FORMATS.items():
         if magic.match(head):
             return (yield from header(window))
@@ -203,3 +206,10 @@ _FORMATS: dict[re.Pattern[bytes], Callable[[Window], Walk[ImageSize] | Walk[Imag
     # the letters alone begin many a text: the size of the second header makes it a BMP
     re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL): _bmp,
 }
+
+_ANY_FORMAT = re.compile(b"|".join(b"(?:%b)" % magic.pattern for magic in _FORMATS), re.DOTALL)
+
+
+def may_begin_image(head: bytes) -> bool:
+    """Whether a file that begins with these bytes, `HEAD` of them or all, may be an image of a known format."""
+    return _ANY_FORMAT.match(head) is not None

@@ -1,6 +1,7 @@
 """Storages and clients on the FastDFS test server, or on a real cluster, and servers that say what they are told to."""
 
 import asyncio
+import os
 import struct
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from async_storages.backends.fastdfs.protocol import Server
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.backends.transport.retries import Retries
 from async_storages.testing.faults import FaultProxy
+from async_storages.testing.fixtures import RealFastDFSCluster
 from tests.support.patience import TIME_OUT
 
 FAST = FastDFSOptions(
@@ -25,6 +27,40 @@ FAST = FastDFSOptions(
 ONCE = replace(FAST, retries=Retries(attempts=1))
 """Options with which nothing is tried again."""
 
+ASKING = replace(ONCE, answers_kept_for=0)
+"""Those with which trackers are asked each time, too."""
+
+
+GIVEN = "given"
+"""Stands among versions for the real cluster of ``FASTDFS_TRACKER``, whatever its version is."""
+
+
+def parametrize_versions(metafunc, versions, own="server"):
+    """Run what uses `version` for each, and on the real cluster if there is one, unless it asks for `own`."""
+    if "version" in metafunc.fixturenames:
+        is_given = "FASTDFS_TRACKER" in os.environ and own not in metafunc.fixturenames
+        metafunc.parametrize("version", [*versions, *([GIVEN] if is_given else [])])
+
+
+def place_of(request, own="server"):
+    """The server of a test: the one that it asks for by `own`, to tell it what to do; else a real one, or any."""
+    return request.getfixturevalue(own if own in request.fixturenames else "fastdfs_server")
+
+
+async def files_in(server):
+    """How many files a server holds; None if it is a real cluster whose servers report that seldom."""
+    if not isinstance(server, RealFastDFSCluster):
+        return len(await server.files())
+    return await server.count() if server.report_interval <= 1 else None
+
+
+@asynccontextmanager
+async def leaving(server, files=0):
+    """Check that the block leaves so many files more than there were."""
+    before = await files_in(server)
+    yield
+    assert before is None or await files_in(server) == before + files
+
 
 def fastdfs_storage(server, **options):
     """A storage on the server."""
@@ -32,8 +68,9 @@ def fastdfs_storage(server, **options):
 
 
 def fastdfs_cluster(server, **options):
-    """A client of all trackers of a server in this process."""
-    return FastDFSCluster(server.trackers, **{"options": FAST, **options})
+    """A client of all trackers of a server."""
+    trackers = getattr(server, "trackers", [server.tracker])
+    return FastDFSCluster(trackers, **{"options": FAST, **options})
 
 
 async def opened_by(client):

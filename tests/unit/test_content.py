@@ -139,6 +139,15 @@ async def test_a_lying_source_is_stopped_at_the_limit():
     assert passed == 3 * CHUNK_SIZE
 
 
+async def test_of_too_much_never_all_that_was_announced_is_given():
+    """With it a server that was told the size has the file."""
+    chunk = bytes(CHUNK_SIZE)
+    async with aclosing(aiter(Content(stream(chunk, chunk, b"more"), size=2 * CHUNK_SIZE))) as chunks:
+        assert await anext(chunks) == chunk
+        with pytest.raises(InvalidArgumentException, match="more than the announced"):
+            await anext(chunks)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "reason"), [(10, 12, "more than the announced 10"), (10, 8, "only 8 of the announced 10")]
 )

@@ -67,9 +67,9 @@ async def test_ids_that_a_server_gives(size, use_storage_id):
 
 
 @pytest.mark.parametrize("extension", ["", "txt", "a"])
-async def test_appenders_and_slaves_do_not_tell(extension):
+async def test_appenders_and_slaves_do_not_tell(fastdfs_server, extension):
     """Nor does the slave of an appender; an appender made a normal file does."""
-    async with FastDFSServer() as server, FastDFSCluster([server.tracker]) as client:
+    async with FastDFSCluster([fastdfs_server.tracker]) as client:
         appender = await client.upload(b"content", extension, appender=True)
         slaves = [
             await client.upload_slave(b"longer content", master, "_small", extension)

@@ -14,6 +14,7 @@ from async_storages.errors import StorageClosedException, StorageException, Stor
 __all__ = ["Connection"]
 
 _MOST_BUFFERED = 524_288  # bytes of a reply that wait to be taken
+_MOST_JOINED = 65_536  # bytes of content that are copied, so that they leave together with the head
 
 
 class Connection(asyncio.Protocol):
@@ -36,6 +37,7 @@ class Connection(asyncio.Protocol):
         self._error: StorageException | None = None
         self._parser: ReplyParser | None = None
         self._chunks: deque[bytes] = deque()
+        self._parts: list[bytes] = []
         self._buffered = 0
         self._may_write = True
         self._waiter: asyncio.Future[None] | None = None
@@ -87,18 +89,21 @@ class Connection(asyncio.Protocol):
             StorageUnavailableException: The connection broke, or nothing moved in time.
         """
         if content is None:
-            parser = self.begin(request)
+            self.begin(request)
         else:
-            parser = self._start(request)
-            await self._send(request.head, content, parser)
-        parts: list[bytes] = []
+            await self._send(request.head, content, self._start(request))
+        return await self.answer(request)
+
+    async def answer[Reply](self, request: Request[Reply]) -> Reply:
+        """The whole reply to the request that was sent; may be called again where it was cancelled. Raises as `ask`."""
+        parser = self._parser
         while part := await self.receive():
-            parts.append(part)
-        if (refusal := parser.refusal) is not None:
+            self._parts.append(part)
+        if parser is not None and (refusal := parser.refusal) is not None:
             raise refusal
         if self._unsent:
             raise ProtocolError(f"{self._server}: the reply came before all was sent")
-        return request.parse(b"".join(parts))
+        return request.parse(b"".join(self._parts))
 
     def begin(self, request: Request[object]) -> ReplyParser:
         """Send a request without content; take the reply by `receive`."""
@@ -112,10 +117,11 @@ class Connection(asyncio.Protocol):
         self._unsent = len(request.head) + request.content_length
         if not is_free:
             raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
+        self._parts.clear()
         self._parser = ReplyParser(request.lengths)
         return self._parser
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         self._unsent -= len(data)
         self._transport.write(data)
 
@@ -127,7 +133,9 @@ class Connection(asyncio.Protocol):
         async for chunk in content:
             if self._error is not None or parser.length is not None:
                 return  # `receive` tells why
-            self._write(head + chunk)
+            self._write(head + chunk[:_MOST_JOINED] if head else chunk)
+            if head and len(chunk) > _MOST_JOINED:
+                self._write(memoryview(chunk)[_MOST_JOINED:])
             head = b""
             if self._unsent:
                 await asyncio.sleep(0)

@@ -31,12 +31,14 @@ class FastDFSOptions:
             0 it always is.
         passed_over_for: Seconds that a server which twice did not answer in time is passed over for; then one request
             asks it whether it is alive, within `connect_timeout`. 0 has each request wait for it.
+        answers_kept_for: Seconds for which a tracker's answer, where to store or to read, serves for other files as
+            well, ten of them at the most; 0 has it asked each time.
         max_connections: Connections open at once to one server, per event loop.
         retries: See `Retries`.
 
     Raises:
-        InvalidArgumentException: `idle_check` is no number, `passed_over_for` is below 0, or one of the other numbers
-            not above it.
+        InvalidArgumentException: `idle_check` is no number, `passed_over_for` or `answers_kept_for` is below 0, or one
+            of the other numbers not above it.
     """
 
     connect_timeout: float = 2.0
@@ -45,6 +47,7 @@ class FastDFSOptions:
     cleanup_timeout: float = 10.0
     idle_check: float = 10.0
     passed_over_for: float = 10.0
+    answers_kept_for: float = 1.0
     max_connections: int = 64
     retries: Retries = field(default_factory=Retries)
 
@@ -52,8 +55,9 @@ class FastDFSOptions:
         for name in ("connect_timeout", "network_timeout", "pool_timeout", "cleanup_timeout", "max_connections"):
             if not getattr(self, name) > 0:
                 raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
-        if not self.passed_over_for >= 0:
-            raise InvalidArgumentException(f"passed_over_for must be 0 or more, not {self.passed_over_for!r}")
+        for name in ("passed_over_for", "answers_kept_for"):
+            if not getattr(self, name) >= 0:
+                raise InvalidArgumentException(f"{name} must be 0 or more, not {getattr(self, name)!r}")
         if isnan(self.idle_check):
             raise InvalidArgumentException("idle_check must be a number, not nan")
 

@@ -1,7 +1,7 @@
 """Content whose size is known before it is sent, as FastDFS asks for: the size first, then the bytes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from tempfile import SpooledTemporaryFile
 
 from async_storages._tasks import offload
@@ -32,18 +32,39 @@ class Measured:
         return self._content.chunks() if isinstance(self._content, ByteSource) else aiter(self._content)
 
 
-@asynccontextmanager
-async def measured(content: Content) -> AsyncIterator[Measured]:
-    """The content itself if it knows its size, else a copy of it, from 1 MiB on in a temporary file."""
-    size = await content.measure()
-    if size is not None:
-        yield Measured(size, content, is_replayable=content.replayable)
-        return
-    with SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY) as file:
+class measured:  # noqa: N801 - it reads like a function
+    """The content itself if it knows its size, else a copy of it, from 1 MiB on in a temporary file.
+
+    A class, as entering and leaving a generator costs three times as much, and every upload does.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._copy: SpooledTemporaryFile[bytes] | None = None
+
+    async def __aenter__(self) -> Measured:
+        content = self._content
+        size = await content.measure()
+        if size is not None:
+            content.let_give_views(True)
+            return Measured(size, content, is_replayable=content.replayable)
+        self._copy = SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY)  # noqa: SIM115 - closed on leaving
+        try:
+            return await self._spooled(self._copy)
+        except BaseException:
+            self._copy.close()
+            raise
+
+    async def _spooled(self, copy: SpooledTemporaryFile[bytes]) -> Measured:
         size = 0
-        async with aclosing(aiter(content)) as chunks:
+        async with aclosing(aiter(self._content)) as chunks:
             async for chunk in chunks:
-                await offload(file.write, chunk)
+                await offload(copy.write, chunk)
                 size += len(chunk)
-        await offload(file.seek, 0)
-        yield Measured(size, open_source(file), is_replayable=True)
+        await offload(copy.seek, 0)
+        return Measured(size, open_source(copy), is_replayable=True)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._content.let_give_views(False)
+        if self._copy is not None:
+            self._copy.close()

@@ -1,9 +1,11 @@
 """Making, changing and removing files: once each, whole or not at all, on the server that may do it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from time import monotonic
 
-from async_storages._cleanup import clean_up, settled_if_cancelled
+from async_storages._cleanup import clean_up
 from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.calls import Calls
 from async_storages.backends.fastdfs.checksums import OldChecksums
@@ -13,6 +15,7 @@ from async_storages.backends.fastdfs.old_crc32 import OldCrc32
 from async_storages.backends.fastdfs.protocol import Name, Request, Server
 from async_storages.backends.fastdfs.reading import Reading
 from async_storages.backends.fastdfs.spool import Measured, measured
+from async_storages.backends.fastdfs.statuses import Refusal
 from async_storages.content import Content
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -61,9 +64,8 @@ class Writing:
             master: The file that must be there.
         """
         protocol.encode_metadata(metadata)  # what FastDFS would cut is refused before anything is sent
-        sending = _Sending()
-
-        async def store() -> str:
+        sending: _Sending[Name] = _Sending(waits_if_cancelled=True)
+        try:
             async with _owned(content) as owned, measured(owned) as body:
 
                 async def attempt(avoiding: set[Server]) -> tuple[Server, Name]:
@@ -79,53 +81,41 @@ class Writing:
                 await self._verify(str(name), owned, sending)
                 if metadata:
                     await self._describe(server, name, metadata)
-                return str(name)
-
-        return await settled_if_cancelled(
-            store(),
-            is_without_effect=lambda: not sending.is_done,
-            undo=self.delete,
-            within=self._calls.options.cleanup_timeout,
-        )
+        except BaseException as error:
+            if sending.reply is not None:
+                await self._remove(str(sending.reply), error, sending.seconds_late)
+            raise
+        return str(name)
 
     async def _describe(self, server: Server, name: Name, metadata: Mapping[str, str]) -> None:
-        """Give a new file its metadata, on the server that has just stored it; remove it if that cannot be done."""
+        """Give a new file its metadata, on the server that has just stored it."""
         request = protocol.set_metadata(name, metadata, mode="replace")
         try:
-            try:
-                await self._calls.ask(server, request, set())
-            except StorageUnavailableException:
-                await self.write(name, request)
-        except BaseException as error:
-            await self._remove(str(name), error)
-            raise
+            await self._calls.ask(server, request, set())
+        except StorageUnavailableException:
+            await self.write(name, request)
 
-    async def _verify(self, file_id: str, content: Content, sending: "_Sending") -> None:
-        """Hold the checksum in a new id, if it is in there, against what was sent; remove the file if it differs.
+    async def _verify(self, file_id: str, content: Content, sending: "_Sending[Name]") -> None:
+        """Hold the checksum in a new id, if it is in there, against what was sent.
 
         Where the id may hold that of old servers, the file is read once more before it is judged.
+
+        Raises:
+            ChecksumMismatchException: It differs.
         """
         details, sent = FastDFSDetails.parse(file_id), int.from_bytes(content.digest("crc32"))
         if details is None or details.crc32 in {None, sent}:
             return
         if sending.old_crc32 is not None and sending.old_crc32.value() == details.crc32:
             return
-        error: StorageException = ChecksumMismatchException(
-            f"crc32 is {sent:08x}, but FastDFS has stored {details.crc32:08x}"
-        )
-        try:
+        with suppress(ChecksumMismatchException):
             if await self._reading.holds(file_id, sent):
                 return
-        except ChecksumMismatchException:
-            pass
-        except StorageException as failure:
-            error = failure
-        await self._remove(file_id, error)
-        raise error
+        raise ChecksumMismatchException(f"crc32 is {sent:08x}, but FastDFS has stored {details.crc32:08x}")
 
-    async def _remove(self, file_id: str, error: BaseException) -> None:
+    async def _remove(self, file_id: str, error: BaseException, seconds_spent: float) -> None:
         """Remove a new file that cannot stay; if that fails, the error tells which one is left."""
-        within = self._calls.options.cleanup_timeout
+        within = self._calls.options.cleanup_timeout - seconds_spent
         await clean_up(self.delete(file_id), error, within=within, what=f"{file_id}, which may be left,")
 
     # ---- changes
@@ -138,7 +128,7 @@ class Writing:
             content: See `FastDFSCluster.upload`.
             request: Makes the request that announces so many bytes.
         """
-        sending = _Sending()
+        sending: _Sending[None] = _Sending()
         async with _owned(content) as owned, measured(owned) as body:
 
             async def attempt(avoiding: set[Server]) -> None:
@@ -191,14 +181,27 @@ class Writing:
                 raise StorageUnavailableException(f"{server} has no copy yet of what {other} has") from None
 
     async def _send[Reply](
-        self, server: Server, request: Request[Reply], body: Measured, sending: "_Sending", avoiding: set[Server]
+        self,
+        server: Server,
+        request: Request[Reply],
+        body: Measured,
+        sending: "_Sending[Reply]",
+        avoiding: set[Server],
     ) -> Reply:
-        """Send a request with its content, once."""
+        """Send a request with its content, once; the reply is noted in `sending`, for some also when cancelled."""
         sending.old_crc32 = OldCrc32() if self._checksums.were_found else None
 
         async def send(connection: Connection) -> Reply:
-            with sending.on(connection):
-                return await connection.ask(request, chunks)
+            sending.begin(connection)
+            try:
+                sending.reply = await connection.ask(request, chunks)
+            except CancelledError as error:
+                if sending.waits_if_cancelled and connection.has_sent_all:
+                    await sending.wait_for_reply(connection, request, error, self._calls.options.cleanup_timeout)
+                raise
+            finally:
+                sending.end(connection)
+            return sending.reply
 
         # the connection is let go first: it must not go on sending while the chunks are being closed
         sent = body.chunks()
@@ -213,29 +216,50 @@ async def _observed(chunks: AsyncGenerator[bytes], crc32: OldCrc32) -> AsyncGene
             yield chunk
 
 
-class _Sending:
+class _Sending[Reply]:
     """How far content has got.
 
+    Args:
+        waits_if_cancelled: Whether the reply to what was sent whole is waited for, also by one who is cancelled.
+
     Attributes:
+        waits_if_cancelled: As given.
         old_crc32: The checksum of old servers, of what was sent; None where it is not computed.
+        reply: What the server said to it.
+        seconds_late: How long the reply was waited for after a cancellation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits_if_cancelled: bool = False) -> None:
+        self.waits_if_cancelled = waits_if_cancelled
         self.old_crc32: OldCrc32 | None = None
+        self.reply: Reply | None = None
+        self.seconds_late = 0.0
         self._connection: Connection | None = None
         self._has_begun = False
         self._was_done = False
 
-    @contextmanager
-    def on(self, connection: Connection) -> Iterator[None]:
-        """While it is being sent there; then others may use the connection."""
+    async def wait_for_reply(
+        self, connection: Connection, request: Request[Reply], error: BaseException, within: float
+    ) -> None:
+        """Note the reply that a server gives to one who was cancelled."""
+        began_at = monotonic()
+
+        async def wait() -> None:
+            with suppress(Refusal, StorageException):  # then nothing was done, or nobody knows
+                self.reply = await connection.answer(request)
+
+        await clean_up(wait(), error, within=within)
+        self.seconds_late = monotonic() - began_at
+
+    def begin(self, connection: Connection) -> None:
+        """It is being sent there."""
         self._connection = connection
         self._has_begun = True
-        try:
-            yield
-        finally:
-            self._was_done = connection.has_sent_all
-            self._connection = None
+
+    def end(self, connection: Connection) -> None:
+        """It is not any more: others may use the connection."""
+        self._was_done = connection.has_sent_all
+        self._connection = None
 
     @property
     def is_done(self) -> bool:
@@ -247,11 +271,6 @@ class _Sending:
         return not self._has_begun or (body.is_replayable and not self.is_done)
 
 
-@asynccontextmanager
-async def _owned(content: Source | Content) -> AsyncIterator[Content]:
+def _owned(content: Source | Content) -> AbstractAsyncContextManager[Content]:
     """The content, closed if it was made here."""
-    if isinstance(content, Content):
-        yield content
-        return
-    async with Content(content) as made:
-        yield made
+    return nullcontext(content) if isinstance(content, Content) else Content(content)

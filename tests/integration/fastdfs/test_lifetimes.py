@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.support.fastdfs import files_in
 from tests.support.lifetimes import PROGRAMS, check_silent
 
 BEGINNING = """
@@ -20,6 +21,6 @@ async def left(prefix):
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_nothing_is_printed(fastdfs_server, program):
-    before = asyncio.run(fastdfs_server.files())
+    before = asyncio.run(files_in(fastdfs_server))
     check_silent(BEGINNING, f"{program}\nasyncio.run(remove())", fastdfs_server.tracker)
-    assert asyncio.run(fastdfs_server.files()) == before
+    assert asyncio.run(files_in(fastdfs_server)) == before

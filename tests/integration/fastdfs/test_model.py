@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from async_storages.errors import (
@@ -19,7 +19,7 @@ from async_storages.errors import (
 from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 from async_storages.testing import FastDFSServer
 from async_storages.testing.fastdfs_server import VERSIONS
-from tests.support.fastdfs import FAST, fastdfs_cluster
+from tests.support.fastdfs import FAST, GIVEN, fastdfs_cluster, leaving, parametrize_versions
 
 OLDEST = "5.11"
 SIZES = st.sampled_from([0, 1, 10, 4096, 70_000, 300_000])
@@ -74,6 +74,15 @@ class Model:
     def chosen(self, which):
         file_id = list(self.files)[which % len(self.files)]
         return file_id, self.files[file_id], FastDFSDetails.parse(file_id).kind
+
+    @property
+    def kept(self):
+        return {file_id: file for file_id, file in self.files.items() if file.exists}
+
+    async def check_kept(self):
+        for file_id, file in self.kept.items():
+            assert await read(self.client, file_id) == file.content
+            assert await self.client.get_metadata(file_id) == file.metadata
 
     async def expect(self, error, work):
         if error is None:
@@ -157,26 +166,41 @@ class Model:
         assert found is None or (found[0].size, found[1]) == (len(file.content), file.metadata)
 
 
-async def run_on_one(version, operations):
+async def run_on_own(version, operations):
     async with FastDFSServer(version=version) as server, fastdfs_cluster(server) as client:
         model = Model(client, version)
         await model.upload(10, False, {})
         for name, *arguments in operations:
             await getattr(model, name)(*arguments)
-        expected = {file_id: file for file_id, file in model.files.items() if file.exists}
         assert {file.file_id: file.size for file in await server.files()} == {
-            file_id: len(file.content) for file_id, file in expected.items()
+            file_id: len(file.content) for file_id, file in model.kept.items()
         }
-        for file_id, file in expected.items():
-            assert await read(client, file_id) == file.content
-            assert await client.get_metadata(file_id) == file.metadata
+        await model.check_kept()
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=25)
+async def run_on_given(cluster, operations):
+    """Whose files can only be counted; that all are gone in the end."""
+    async with leaving(cluster), fastdfs_cluster(cluster) as client:
+        model = Model(client, GIVEN)
+        await model.upload(10, False, {})
+        for name, *arguments in operations:
+            await getattr(model, name)(*arguments)
+        await model.check_kept()
+        for file_id in model.kept:
+            await client.delete(file_id)
+
+
+def pytest_generate_tests(metafunc):
+    parametrize_versions(metafunc, VERSIONS)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=st.lists(OPERATION, max_size=15))
-def test_one_server(version, operations):
-    asyncio.run(run_on_one(version, operations))
+def test_one_server(request, version, operations):
+    if version == GIVEN:
+        asyncio.run(run_on_given(request.getfixturevalue("fastdfs_server"), operations))
+    else:
+        asyncio.run(run_on_own(version, operations))
 
 
 # ---- two servers, of which each may be down, and copies that come late
@@ -267,8 +291,8 @@ async def delete(client, group, which):
 STEPS = {"upload": upload, "read": read_one, "delete": delete}
 
 
-@pytest.mark.parametrize("version", [OLDEST, "6.16.1"])
+@pytest.mark.parametrize("with_version", [OLDEST, "6.16.1"])
 @settings(max_examples=40)
 @given(steps=st.lists(STEP, max_size=25))
-def test_two_servers(version, steps):
-    asyncio.run(run_on_two(version, steps))
+def test_two_servers(with_version, steps):
+    asyncio.run(run_on_two(with_version, steps))

@@ -1,23 +1,30 @@
-"""Managers of a bucket on the S3 test server and of the FastDFS test server."""
+"""Managers of a bucket on the S3 test server, and of a FastDFS server, or of the cluster of ``FASTDFS_TRACKER``."""
 
 import pytest
 
 from async_storages import StorageManager, StorageModeConfig
 from async_storages.testing.fastdfs_server import FastDFSServer
+from tests.support.fastdfs import place_of
 from tests.support.managers import fastdfs_config, s3_config
 from tests.support.s3 import proxy_to
 
 
 @pytest.fixture
-async def fastdfs():
-    """A FastDFS server of the test alone, so that what it holds can be counted."""
+async def own_fastdfs():
+    """A FastDFS server of the test alone, to be told what to do."""
     async with FastDFSServer() as server:
         yield server
 
 
 @pytest.fixture
+def fastdfs(request):
+    """`own_fastdfs`, if the test asks for it; else a real cluster, or any server."""
+    return place_of(request, "own_fastdfs")
+
+
+@pytest.fixture
 def make(s3_server, s3_bucket, fastdfs):
-    """Makes managers of the test's bucket and FastDFS server."""
+    """Makes managers of the test's bucket and of `fastdfs`."""
 
     def make(mode="hybrid", *, s3=None, fastdfs_settings=None, **options):
         return StorageManager(

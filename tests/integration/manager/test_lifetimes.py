@@ -57,12 +57,12 @@ async def test_a_ping_names_the_bucket_that_is_not_there(make, s3_bucket):
             await manager.ping()
 
 
-async def test_a_ping_names_fastdfs_when_it_is_down(make, fastdfs):
+async def test_a_ping_names_fastdfs_when_it_is_down(make, own_fastdfs):
     async with make() as manager:
-        await fastdfs.stop(fastdfs.tracker)
-        with pytest.raises(StorageUnavailableException, match=fastdfs.tracker):
+        await own_fastdfs.stop(own_fastdfs.tracker)
+        with pytest.raises(StorageUnavailableException, match=own_fastdfs.tracker):
             await manager.ping()
-        fastdfs.restart(fastdfs.tracker)
+        own_fastdfs.restart(own_fastdfs.tracker)
         await manager.ping()
 
 

@@ -23,7 +23,7 @@ from async_storages.testing.fastdfs_server import FastDFSServer, Fault
 from async_storages.testing.faults import Answer, request_header
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.fastdfs import FAST as FASTDFS_FAST
-from tests.support.fastdfs import fastdfs_storage
+from tests.support.fastdfs import GIVEN, fastdfs_storage, leaving, parametrize_versions
 from tests.support.managers import s3_config, upload_file
 from tests.support.s3 import FAST as S3_FAST
 from tests.support.s3 import open_uploads
@@ -33,11 +33,20 @@ MODES = ["s3", "fastdfs", "hybrid"]
 PDF = b"%PDF-1.7\n%%EOF"
 
 
-@pytest.fixture(params=["5.11", "6.16.1"])
-async def fastdfs(request):
-    """A FastDFS server of the oldest version that is supported, and of the newest."""
-    async with FastDFSServer(version=request.param) as server:
+def pytest_generate_tests(metafunc):
+    """The oldest version that is supported, and the newest."""
+    parametrize_versions(metafunc, ["5.11", "6.16.1"], "own_fastdfs")
+
+
+@pytest.fixture
+async def own_fastdfs(version):
+    async with FastDFSServer(version=version) as server:
         yield server
+
+
+@pytest.fixture
+def fastdfs(request, version):
+    return request.getfixturevalue("fastdfs_server" if version == GIVEN else "own_fastdfs")
 
 
 async def left_in(manager):
@@ -101,11 +110,11 @@ async def test_the_name_that_s3py_helper_kept_is_read(manager, s3_bucket):
     assert (info.file_name, info.metadata) == ("报告.pdf", {"author": "Ada"})
 
 
-async def test_fastdfs_keeps_the_name_as_other_clients_do(make, fastdfs):
+async def test_fastdfs_keeps_the_name_as_other_clients_do(make, own_fastdfs):
     async with make("fastdfs") as manager:
         await manager.upload_service.upload_bytes("Bericht für Ada.pdf", PDF, metadata={"author": "Ada"})
 
-    [stored] = await fastdfs.files()
+    [stored] = await own_fastdfs.files()
     pairs = dict(pair.split("\2") for pair in stored.metadata.decode().split("\1"))
     assert pairs == {"OriginFileName": "Bericht für Ada.pdf", "author": "Ada"}
 
@@ -165,12 +174,11 @@ def test_a_large_upload_and_download_take_little_memory(s3_server, s3_bucket):
 @pytest.mark.parametrize("declared", [None, 1000, 9 << 20], ids=["unknown", "too little", "too much"])
 async def test_what_is_too_large_leaves_nothing_whatever_was_declared(make, fastdfs, mode, declared):
     seen = Closing(*[bytes(1 << 20)] * 30)
-    async with make(mode, max_file_size=20 << 20) as manager:
+    async with leaving(fastdfs), make(mode, max_file_size=20 << 20) as manager:
         with pytest.raises((FileTooLargeException, InvalidArgumentException), match=r"large\.bin"):
             await manager.upload_service.upload_stream("large.bin", seen.stream(), declared)
 
         assert seen.closed
-        assert await fastdfs.files() == []
         assert mode == "fastdfs" or await left_in(manager) == []
 
 
@@ -184,12 +192,11 @@ async def test_when_one_of_several_fails_nothing_is_left(make, fastdfs, mode):
     files.insert(3, upload_file(name="bad.txt"))
     files[3].file = Broken()
 
-    async with make(mode, concurrency=2) as manager:
+    async with leaving(fastdfs), make(mode, concurrency=2) as manager:
         with pytest.raises(OSError, match="the disk is gone") as caught:
             await manager.upload_service.upload_files(files)
 
         assert caught.value.__notes__[-1] == "while uploading 'bad.txt'"
-        assert await fastdfs.files() == []
         assert mode == "fastdfs" or await left_in(manager) == []
 
 
@@ -229,14 +236,14 @@ async def test_a_refusal_of_the_server_names_the_file(make, proxy, fastdfs):
     assert caught.value.http_status == 403
 
 
-async def test_a_full_disk_of_fastdfs_undoes_what_was_stored(make, fastdfs):
+async def test_a_full_disk_of_fastdfs_undoes_what_was_stored(make, own_fastdfs):
     async with make("fastdfs", concurrency=1) as manager:
         await manager.upload_service.upload_files([upload_file()])
-        fastdfs.inject(Fault(status=28), 13, times=None)
+        own_fastdfs.inject(Fault(status=28), 13, times=None)
         with pytest.raises(StorageOperationException):
             await manager.upload_service.upload_files([upload_file(name="full.txt")])
 
-        assert len(await fastdfs.files()) == 1
+        assert len(await own_fastdfs.files()) == 1
 
 
 # ---- archives

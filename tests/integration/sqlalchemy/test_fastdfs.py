@@ -6,16 +6,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from async_storages import FileAttach, RouteNotSupportedException, StoredFile
 from async_storages.integrations.sqlalchemy import FileType, ImageType
-from async_storages.testing import FastDFSServer
 from tests.support.documents import row_class
-from tests.support.fastdfs import fastdfs_storage
+from tests.support.fastdfs import fastdfs_storage, leaving
 from tests.support.images import encode
 
 
 @pytest.fixture
-async def storage():
-    async with FastDFSServer() as server, fastdfs_storage(server) as storage:
-        storage.server = server
+async def storage(fastdfs_server):
+    async with fastdfs_storage(fastdfs_server) as storage:
         yield storage
 
 
@@ -34,6 +32,13 @@ async def rows(storage, tmp_path):
     await engine.dispose()
 
 
+@pytest.fixture
+async def _one_is_left(fastdfs_server):
+    async with leaving(fastdfs_server, 1):
+        yield
+
+
+@pytest.mark.usefixtures("_one_is_left")
 async def test_a_file_from_end_to_end(rows, storage):
     row, session = rows
     stored = await storage.save(b"hello", "report.txt", metadata={"author": "Лев"})
@@ -55,8 +60,7 @@ async def test_a_file_from_end_to_end(rows, storage):
     await session.commit()
     assert await session.scalar(select(row.file)) is None
     await stored.delete()
-    assert not await stored.exists()
-    assert [file.file_id for file in await storage.server.files()] == [str(photo.file_id)]
+    assert (await stored.exists(), await photo.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("as_", [str, StoredFile, lambda text: FileAttach(file_id=text, file_name="a.txt")])

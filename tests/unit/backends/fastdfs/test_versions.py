@@ -13,16 +13,25 @@ from async_storages.errors import ChecksumMismatchException, FileNotFoundExcepti
 from async_storages.fastdfs_ids import FastDFSDetails
 from async_storages.testing import FastDFSServer
 from async_storages.testing.fastdfs_server import VERSIONS, Fault
-from tests.support.fastdfs import fastdfs_cluster, opened_by
+from tests.support.fastdfs import GIVEN, fastdfs_cluster, opened_by, parametrize_versions
 
 CONTENT = shake_256(b"content").digest(300_000)
 METADATA = {"author": "somebody"}
 
 
-@pytest.fixture(params=VERSIONS)
-async def server(request):
-    async with FastDFSServer(version=request.param) as server:
+def pytest_generate_tests(metafunc):
+    parametrize_versions(metafunc, VERSIONS)
+
+
+@pytest.fixture
+async def server(version):
+    async with FastDFSServer(version=version) as server:
         yield server
+
+
+@pytest.fixture
+def place(request, version):
+    return request.getfixturevalue("fastdfs_server" if version == GIVEN else "server")
 
 
 @pytest.fixture
@@ -32,8 +41,8 @@ async def old():
 
 
 @pytest.fixture
-async def client(server):
-    async with fastdfs_cluster(server) as client:
+async def client(place):
+    async with fastdfs_cluster(place) as client:
         yield client
 
 
@@ -119,7 +128,7 @@ async def test_what_an_old_server_stored_otherwise_is_removed(server, client, mo
 # ---- status 22
 
 
-async def test_reads_of_empty_files_leave_no_dead_connections(server, client):
+async def test_reads_of_empty_files_leave_no_dead_connections(client):
     files = [await client.upload(b"", "bin"), await client.upload(b"", "bin", appender=True)]
     for file_id in files * 3:
         assert await read(client, file_id) == b""
@@ -182,8 +191,10 @@ async def test_appenders_are_changed_by_nothing(client):
     assert await read(client, file_id) == b"12345"
     await client.truncate(file_id, 7)
     assert await read(client, file_id) == b"12345\0\0"
+    gone = await client.upload(b"12345", appender=True)
+    await client.delete(gone)
     with pytest.raises(FileNotFoundException):
-        await client.append(file_id.replace("M00/00/00", "M00/00/01"), b"")
+        await client.append(gone, b"")
     normal = await client.upload(b"12345")
     with pytest.raises(InvalidArgumentException):
         await client.append(normal, b"")

@@ -1,0 +1,57 @@
+"""Where new files go and where others are, by what trackers told a moment ago; else they are asked."""
+
+import math
+
+from async_storages.backends.fastdfs.answers import Answers
+from async_storages.backends.fastdfs.protocol import Name, Server, StoreTarget
+from async_storages.backends.fastdfs.trackers import Trackers
+from async_storages.fastdfs_ids import FastDFSDetails, FileKind
+
+__all__ = ["Whereabouts"]
+
+
+class Whereabouts:
+    """Knows where to send requests. What is wrong by now costs another attempt, or the question to another server.
+
+    Trackers themselves notice a dead server after a minute or two, so that a second more does not count.
+
+    Args:
+        trackers: They are asked.
+        seconds: See `FastDFSOptions.answers_kept_for`.
+    """
+
+    def __init__(self, trackers: Trackers, seconds: float) -> None:
+        self._trackers = trackers
+        self._targets = Answers[StoreTarget](seconds)
+        self._readers = Answers[Server](seconds)
+
+    async def store_target(self, group: str | None, *, avoiding: set[Server]) -> StoreTarget:
+        """See `Trackers.store_target`."""
+        if avoiding:
+            return await self._trackers.store_target(group, avoiding=avoiding)
+        target = self._targets.recall(group)
+        if target is None:
+            target = await self._trackers.store_target(group, avoiding=avoiding)
+            self._targets.keep(group, target)
+        return target
+
+    async def reader_of(self, name: Name, *, avoiding: set[Server]) -> Server:
+        """See `Trackers.reader_of`.
+
+        A server that has one file has all that were uploaded before it to the same server: copies are made in that
+        order, and trackers go by it, too.
+        """
+        details = None if avoiding else FastDFSDetails.parse(str(name))
+        if details is None or details.kind is FileKind.SLAVE:  # whose time is its master's
+            return await self._trackers.reader_of(name, avoiding=avoiding)
+        subject, made_at = (name.group, details.source), details.created_at.timestamp()
+        server = self._readers.recall(subject, made_at)
+        if server is None:
+            server = await self._trackers.reader_of(name, avoiding=avoiding)
+            self._readers.keep(subject, server, math.inf if str(details.source) == server.host else made_at)
+        return server
+
+    def forget(self) -> None:
+        """Ask trackers anew."""
+        self._targets.forget()
+        self._readers.forget()
