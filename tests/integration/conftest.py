@@ -1,4 +1,4 @@
-"""The databases to test on, a real virus scanner, and S3 servers of several makers."""
+"""The databases to test on, a real virus scanner, S3 servers of several makers, and certificates."""
 
 import os
 
@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.clamd import clamd_server, found_clamd
 from tests.support.s3_servers import other_s3_server
+from tests.support.tls import certificates
 
 POSTGRES_DRIVER = os.environ.get("ASYNC_STORAGES_POSTGRES_DRIVER", "asyncpg")  # noxfile.py says another
 
@@ -15,6 +16,12 @@ def database_url(request, tmp_path):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
     return f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}"
+
+
+@pytest.fixture
+def trusted(tmp_path):
+    """Certificates of an authority that clients are told to trust."""
+    return certificates(tmp_path / "tls")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from fastapi import FastAPI
 
 from async_storages import (
     AccessDeniedException,
@@ -28,8 +29,9 @@ from async_storages import (
 )
 from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.backends.transport.retries import Retries
-from async_storages.integrations.fastapi import DirectUploads, FileTokens, files_router
+from async_storages.integrations.fastapi import DirectUploads, FileTokens, files_router, signed_uploads
 from async_storages.signing import TokenSigner, check_expires_in
+from tests.support.forms import CONTENT_TYPE, field, file, form
 from tests.support.gcs_accounts import service_account
 from tests.support.s3 import FAST
 from tests.support.shown import Shown
@@ -163,6 +165,28 @@ async def test_a_good_token_for_something_else_is_not_shown(local, method):
     token = token_in(local.presign("a.txt"))
     shown = await error_of(lambda: local.verify_presigned(method, "a.txt", token))
     assert shown.shown_with({token, token[-43:], SECRET}) == []
+
+
+@pytest.mark.parametrize("change", [{}, {"key": "b.txt"}], ids=["a larger file", "another key"])
+async def test_a_form_that_is_refused_shows_no_token(local, change):
+    app = FastAPI()
+    app.include_router(signed_uploads(local), prefix="/files")
+    async with local:
+        fields = (await local.presign_post("a.txt", max_size=4)).fields
+        sent = form(*(field(*each) for each in {**fields, **change}.items()), file(b"12345"))
+        shown = await error_of(lambda: posted(app, "/files", sent))
+    assert shown.shown_with({fields["token"], fields["token"][-43:], SECRET}) == []
+
+
+async def posted(app, path, sent):
+    """What comes of a form, without a client, whose frames would show what it sends."""
+
+    async def receive():
+        return {"type": "http.request", "body": sent}
+
+    headers = [(b"content-type", CONTENT_TYPE.encode())]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    await app(scope, receive, print)
 
 
 async def test_a_token_that_is_over_is_not_shown(monkeypatch):

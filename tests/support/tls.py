@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -99,13 +100,13 @@ class Terminator:
 
 
 @asynccontextmanager
-async def tls_in_front_of(host: str, port: int, context: ssl.SSLContext):
-    """Take TLS connections, and pass what they hold on."""
-    state = Terminator()
+async def tls_in_front_of(url: str, context: ssl.SSLContext):
+    """Take TLS connections, and pass what they hold on to the server of a URL."""
+    state, address = Terminator(), urlsplit(url)
 
     async def answer(reader, writer):
         state.connections += 1
-        await relayed(reader, writer, await asyncio.open_connection(host, port))
+        await relayed(reader, writer, await asyncio.open_connection(address.hostname, address.port))
 
     async with AsyncExitStack() as opened:
         state.url = await opened.enter_async_context(serving(answer, context))

@@ -4,16 +4,18 @@ The protocol is HTTP's (RFC 9110 section 14); backends say which headers tell th
 """
 
 import base64
+import math
 import re
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 from aiohttp import ClientResponse
 
 from async_storages.backends.buckets.errors import FileChanged, RangeBeyondEnd
-from async_storages.backends.transport.download_slots import STALLED_AFTER, DownloadSlots
+from async_storages.backends.transport.download_slots import DownloadSlots, Slot
 from async_storages.backends.transport.http import transfer_errors
 from async_storages.backends.transport.retries import Retries
 from async_storages.content import Checksum, new_checksum
@@ -27,6 +29,15 @@ from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import byte_range
 
 __all__ = ["Download", "received", "size_answered"]
+
+_SLOW = 0.5
+"""Seconds for a piece, beyond which a reader does not keep up."""
+
+_LARGEST_PIECE = 1 << 20
+"""Bytes that wait for a reader at the most."""
+
+_SHARE = 4 << 20
+"""Bytes after which a connection is given back, if others wait."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _OF_NOTHING = frozenset({"bytes 0--1/0", "bytes */0"})
@@ -44,8 +55,7 @@ class Download(ABC):
         received: Bytes that have come.
         version: Which version of the object they are of, once the server has said so.
         ignores_range: Whether the server answered all of the file instead of the range.
-        is_piecemeal: Whether what is missing is asked for in small pieces: of a file whose reader is slow, so that no
-            connection waits for him.
+        piece: How many bytes of what is missing are asked for at the most; None for all.
     """
 
     def __init__(self, offset: int, length: int | None) -> None:
@@ -62,7 +72,7 @@ class Download(ABC):
         self._limit: int | None = None
         self._ended = False
         self._answer_ends: int | None = None
-        self.is_piecemeal = False
+        self.piece: int | None = None
 
     @abstractmethod
     def _version_in(self, headers: Mapping[str, str]) -> str | None:
@@ -81,6 +91,11 @@ class Download(ABC):
     def has_surplus(self) -> bool:
         """Whether all that was asked for has come, and more is coming, as the server ignored the range."""
         return self.ignores_range and self.received in {self._answer_ends, self._limit}
+
+    @property
+    def coming(self) -> int | None:
+        """Bytes that the answer is to give yet; None where it does not tell, or gives more than was asked for."""
+        return None if self.ignores_range or self._answer_ends is None else self._answer_ends - self.received
 
     @property
     def range(self) -> str | None:
@@ -155,7 +170,7 @@ class Download(ABC):
     @property
     def _asked(self) -> int:
         """How many bytes are asked for next, of a download that is resumed."""
-        return min(self._missing, CHUNK_SIZE) if self.is_piecemeal else self._missing
+        return self._missing if self.piece is None else min(self._missing, self.piece)
 
     def add(self, chunk: bytes) -> bytes:
         """Note what came; returns what was asked for of it."""
@@ -204,7 +219,7 @@ async def received(
 ) -> AsyncGenerator[bytes]:
     """The bytes of a download; a connection that breaks is replaced, and the transfer resumed where it was.
 
-    So is one that others needed while the reader stood still.
+    So is one that others needed while the reader stood still, or after it had its share.
 
     Args:
         download: What is to come.
@@ -218,71 +233,94 @@ async def received(
         ChecksumMismatchException: All of it came, and is not what was stored.
         StorageUnavailableException: It kept breaking without a byte between.
     """
-    tries, places = retries.begin(), await slots()
+    tries, places, pace = retries.begin(), await slots(), _Pace()
     while not download.is_complete:
-        before = download.received
-        with places.free_one() or await places.take() as slot:
-            response = await _asked(download, ask)
-            try:
-                async with response:
-                    slot.hold(response)
-                    download.begin(response.status, response.headers)
-                    async with aclosing(_wanted(download, response, chunk_size)) as chunks:
-                        async for chunk in chunks:
-                            slot.wait_for_reader(can_go_on=download.can_resume)
-                            yield chunk
-                            if not slot.reader_is_back():
-                                break
-                if not slot.was_taken:
-                    download.end()
-            except StorageUnavailableException as error:
-                if download.received > before:
-                    tries.succeed()
-                slot.release()
-                if not await tries.wait(error.retry_after):
-                    raise
-        if slot.was_taken:
-            async with aclosing(_in_pieces(download, ask, retries, chunk_size, places)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-    download.verify()
-
-
-async def _in_pieces(
-    download: Download,
-    ask: Callable[[], Awaitable[ClientResponse]],
-    retries: Retries,
-    chunk_size: int,
-    places: DownloadSlots,
-) -> AsyncGenerator[bytes]:
-    """What is missing, in small pieces that are read whole, so that no connection waits for a reader who is slow.
-
-    It ends when all has come, or the reader keeps up.
-    """
-    tries, download.is_piecemeal = retries.begin(), True
-    while download.is_piecemeal and not download.is_complete:
-        piece: list[bytes] = []
+        before, slot = download.received, places.free_one()
+        transfer = _kept if slot is not None and not pace.is_slow else _piece
+        slot = slot or await places.take(is_new=not before)
         try:
-            with await places.take():
-                await _collect(piece, download, await _asked(download, ask), chunk_size)
+            with slot:
+                async with aclosing(transfer(download, ask, chunk_size, slot, pace)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
         except StorageUnavailableException as error:
-            if piece:
+            if download.received > before:
                 tries.succeed()
             if not await tries.wait(error.retry_after):
                 raise
-        since = time.monotonic()
-        for chunk in piece:
-            yield chunk
-        is_slow = not piece or time.monotonic() - since > STALLED_AFTER
-        download.is_piecemeal = is_slow and not download.ignores_range
+    download.verify()
 
 
-async def _collect(piece: list[bytes], download: Download, response: ClientResponse, chunk_size: int) -> None:
-    async with response:
+class _Pace:
+    """How fast a reader takes what comes.
+
+    Attributes:
+        is_slow: Whether it has stood still.
+        piece: Bytes that it is to get next, where it gets pieces.
+    """
+
+    def __init__(self) -> None:
+        self.is_slow = False
+        self.piece = CHUNK_SIZE
+
+    def note(self, seconds: float) -> None:
+        """Note how long it took for a piece, or for less than that."""
+        self.is_slow = seconds > _SLOW
+        self.piece = CHUNK_SIZE if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
+
+
+async def _kept(
+    download: Download, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
+) -> AsyncGenerator[bytes]:
+    """What is missing, from a connection that is kept while the reader takes it, until others need it more."""
+    download.piece, begins = None, download.received
+    async with await _asked(download, ask) as response:
+        slot.hold(response)
         download.begin(response.status, response.headers)
-        async for chunk in _wanted(download, response, chunk_size):
-            piece.append(chunk)  # noqa: PERF401 - what came is kept where the rest fails
+        async with aclosing(_wanted(download, response, chunk_size)) as chunks:
+            async for chunk in chunks:
+                if download.coming == 0:
+                    slot.release()
+                slot.wait_for_reader(can_go_on=download.can_resume)
+                yield chunk
+                if not slot.reader_is_back():
+                    pace.note(math.inf)
+                    return
+                if slot.is_wanted and download.can_resume and download.received - begins >= _SHARE:
+                    return
     download.end()
+
+
+async def _piece(
+    download: Download, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
+) -> AsyncGenerator[bytes]:
+    """Some of what is missing, which is read before the reader is given it, so that no connection waits for him."""
+    download.piece, begins = None if download.ignores_range else pace.piece, download.received
+    piece: deque[bytes] = deque()
+    failure = None
+    try:
+        async with await _asked(download, ask) as response:
+            download.begin(response.status, response.headers)
+            is_long = (download.coming or 0) > _LARGEST_PIECE
+            async with aclosing(_wanted(download, response, chunk_size)) as chunks:
+                async for chunk in chunks:
+                    if not download.can_resume:
+                        yield chunk
+                        continue
+                    piece.append(chunk)
+                    if is_long and download.received - begins >= pace.piece:
+                        break
+                else:
+                    download.end()
+    except StorageUnavailableException as error:  # what came is kept
+        failure = error
+    slot.release()
+    since = time.monotonic()
+    while piece:
+        yield piece.popleft()
+    pace.note(time.monotonic() - since)
+    if failure is not None:
+        raise failure
 
 
 async def _wanted(download: Download, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:

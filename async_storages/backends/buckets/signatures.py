@@ -33,6 +33,7 @@ __all__ = [
     "encode_value",
     "encoded_pairs",
     "encoded_policy",
+    "form_sizes",
     "http_time",
     "joined",
     "signed_headers",
@@ -198,6 +199,18 @@ def encoded_policy(expires_at: datetime, conditions: Iterable[PolicyCondition], 
         return b64encode(policy.encode()).decode()
     except UnicodeEncodeError:
         raise InvalidArgumentException("a lone surrogate cannot be part of a form") from None
+
+
+def form_sizes(min_size: int, max_size: int | None, largest: int) -> tuple[str, int, int]:
+    """The condition on the size of what a form stores, of `largest` bytes at the most.
+
+    Raises:
+        InvalidArgumentException: There is no such size.
+    """
+    most = largest if max_size is None else max_size
+    if not 0 <= min_size <= most:
+        raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
+    return "content-length-range", min_size, most
 
 
 def check_form_key(key: str) -> None:

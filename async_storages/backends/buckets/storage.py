@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from async_storages import naming
@@ -25,7 +26,7 @@ from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import FileName, Storage, byte_range
 from async_storages.upload_options import UploadOptions
 
-__all__ = ["BucketStorage", "Keyed", "Page", "checked_token"]
+__all__ = ["BucketStorage", "Keyed", "NewFile", "Page", "checked_token"]
 
 _PINGS = 4
 """How often `ping` asks at the most: a health check is not to wait for a server that restarts."""
@@ -55,6 +56,29 @@ class Page[Listed: Keyed](Protocol):
     def token(self) -> str | None:
         """What asks for the next page; None on the last."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """A file that is to be stored.
+
+    Attributes:
+        key: Its key.
+        parts: The content.
+        content_type: Its type.
+        metadata: The user's metadata.
+        options: Those of this file.
+        overwrite: Whether a file that is there is replaced.
+        is_fresh: Whether nobody else can have the key.
+    """
+
+    key: str
+    parts: Parts
+    content_type: str
+    metadata: Mapping[str, str]
+    options: UploadOptions
+    overwrite: bool
+    is_fresh: bool
 
 
 class BucketStorage[Found, Listed: Keyed](Storage):
@@ -130,7 +154,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     @abstractmethod
     async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool, is_fresh: bool) -> None:
-        """Copy the version of a file that was found, with all that describes it; `is_fresh` as for `_store`."""
+        """Copy the version of a file that was found, with all that describes it; `is_fresh` as of a `NewFile`."""
 
     @abstractmethod
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
@@ -142,18 +166,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """
 
     @abstractmethod
-    async def _store(
-        self,
-        key: str,
-        parts: Parts,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
-        """Store a file whole or not at all, as for `write`; `is_fresh` says that nobody else can have the key."""
+    async def _store(self, file: NewFile) -> None:
+        """Store a file whole or not at all, as for `write`."""
 
     @abstractmethod
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
@@ -209,13 +223,15 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             kind = await content.content_type()
             async with aclosing(parts):
                 await self._store(
-                    operation.file.key,
-                    parts,
-                    kind,
-                    content.metadata,
-                    options,
-                    overwrite=overwrite,
-                    is_fresh=isinstance(key, naming.UniqueKey),
+                    NewFile(
+                        key=operation.file.key,
+                        parts=parts,
+                        content_type=kind,
+                        metadata=content.metadata,
+                        options=options,
+                        overwrite=overwrite,
+                        is_fresh=isinstance(key, naming.UniqueKey),
+                    )
                 )
             operation.bytes = content.size or 0
             return str(operation.file)

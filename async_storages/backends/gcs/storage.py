@@ -4,15 +4,13 @@ import builtins
 import os
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from datetime import timedelta
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Unpack
 
-from async_storages import naming
 from async_storages._secrets import hidden
-from async_storages.backends.buckets.part_splitter import Parts
-from async_storages.backends.buckets.storage import BucketStorage, checked_token
+from async_storages.backends.buckets.signed_bucket import SignedBucketStorage
+from async_storages.backends.buckets.storage import NewFile, checked_token
 from async_storages.backends.gcs import object_options, objects, upload
 from async_storages.backends.gcs.answers import Page, StoredObject
 from async_storages.backends.gcs.bucket import BucketAdmin
@@ -27,9 +25,8 @@ from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
-from async_storages.models import FileBasicInfo, PresignedUpload
-from async_storages.naming import Disposition
-from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.models import FileBasicInfo
+from async_storages.storage import FileName, PresignMethod, PresignOptions
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["GCSStorage"]
@@ -40,7 +37,7 @@ _EMULATOR = "STORAGE_EMULATOR_HOST"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
-class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
+class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=True):
     """Keeps files in one bucket. Ids are ``gs:bucket/object``.
 
     Args:
@@ -177,24 +174,18 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return repeat(upload.PART_SIZE)
 
-    async def _store(
-        self,
-        key: str,
-        parts: Parts,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
-        objects.check_metadata_size(metadata)
-        described = {**object_options.described(options), "contentType": content_type, "metadata": metadata}
-        target, query = (self._bucket, key, described), object_options.parameters(options)
-        if await parts.are_one():
-            await self._client.insert(*target, await parts.next(), query=query, overwrite=overwrite)
+    async def _store(self, file: NewFile) -> None:
+        objects.check_metadata_size(file.metadata)
+        described = {
+            **object_options.described(file.options),
+            "contentType": file.content_type,
+            "metadata": file.metadata,
+        }
+        target, query = (self._bucket, file.key, described), object_options.parameters(file.options)
+        if await file.parts.are_one():
+            await self._client.insert(*target, await file.parts.next(), query=query, overwrite=file.overwrite)
         else:
-            await self._client.upload(*target, parts, query=query, overwrite=overwrite)
+            await self._client.upload(*target, file.parts, query=query, overwrite=file.overwrite)
 
     def _check_options(self, options: UploadOptions) -> None:
         super()._check_options(options)
@@ -245,48 +236,9 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         url, sent = f"{self._public_origin}/{self._bucket}", object_options.sent_headers(self.upload_options)
         return BucketUrls(self._bucket, url, self._credentials, wire.billed, sent)
 
-    def _unsigned_url(self, file: FileId) -> str:
-        return self._urls.url(file)
-
     async def _signed_url(self, file: FileId) -> str:
         [url] = await self._urls.presigned_urls([file])
         return url
-
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
-        """A presigned URL: see `SupportsPresign`. On GCS one for GET does not allow HEAD.
-
-        A PUT must come with the headers of `presigned_headers`. Without a key at hand IAM signs: `presigned_urls`.
-        """
-        with self._operation("presign", name) as operation:
-            self._check_presign(operation.file, method)
-            return self._urls.presign(
-                operation.file,
-                expires_in,
-                method,
-                filename=filename,
-                content_type=content_type,
-                disposition=disposition,
-                content_length=content_length,
-                stable=stable,
-            )
-
-    def presign_many(
-        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
-    ) -> builtins.list[str]:
-        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        with self._operation("presign"):
-            return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
     async def presigned_urls(
         self,
@@ -302,32 +254,11 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
                 self._check_presign(file, method)
             return await self._urls.presigned_urls(files, expires_in, method, **options)
 
-    def _check_presign(self, file: FileId, method: str) -> None:
-        check_presign_method(method, read_only=self.read_only)
-        if method in {"PUT", "POST"}:
-            naming.check_key(self._bare_key(file))
-
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
         """What a presigned PUT must come with: see `Storage.presigned_headers`."""
         return {**object_options.sent_headers(self.upload_options), **put_headers(content_type, content_length)}
-
-    async def presign_post(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        *,
-        max_size: int | None = None,
-        min_size: int = 0,
-        content_type: str | None = None,
-    ) -> PresignedUpload:
-        """A form to post to the bucket: see `SupportsDirectUpload`."""
-        with self._operation("presign_post", name) as operation:
-            self._check_presign(operation.file, "POST")
-            return await self._urls.presign_post(
-                operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
-            )
 
 
 def _origin(url: str, *, use_ssl: bool = True) -> str:

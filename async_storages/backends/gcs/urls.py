@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Unpack
 
 from async_storages._tasks import map_bounded, offload
-from async_storages.backends.buckets.signatures import answer_query, check_sent, encode_path
+from async_storages.backends.buckets.signatures import answer_query, check_sent, encode_path, form_sizes
 from async_storages.backends.gcs.credentials import CredentialSource, Signer
 from async_storages.backends.gcs.signing import Unsigned, form, presigned
 from async_storages.errors import InvalidArgumentException
@@ -117,9 +117,7 @@ class BucketUrls:
     ) -> PresignedUpload:
         """A form to post to the bucket: see `SupportsDirectUpload`; raises as `presigned_urls` does."""
         check_sent(content_type, max_size)
-        largest = _LARGEST if max_size is None else max_size
-        if not 0 <= min_size <= largest:
-            raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
+        sizes = form_sizes(min_size, max_size, _LARGEST)
         expires_at = check_expires_in(expires_in)
 
         def unsigned(email: str) -> list[Unsigned[dict[str, str]]]:
@@ -131,7 +129,7 @@ class BucketUrls:
                     expires_in=expires_in,
                     now=_now(),
                     fields={**self._sent, **put_headers(content_type, None)},
-                    conditions=[("content-length-range", min_size, largest)],
+                    conditions=[sizes],
                 )
             ]
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from async_storages._cleanup import clean_up
 from async_storages.backends.buckets.errors import FileChanged
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.storage import NewFile
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.client import S3Client
 from async_storages.backends.s3.conditions import Conditional, Creation
@@ -41,44 +41,27 @@ class BucketWriter:
         self._folder = folder
         self._options = options
 
-    async def store(
-        self,
-        key: str,
-        parts: Parts,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
+    async def store(self, file: NewFile) -> None:
         """Store a file whole or not at all.
-
-        Args:
-            key: Its key.
-            parts: The content.
-            content_type: Its type.
-            metadata: The user's metadata.
-            options: Those of this file.
-            overwrite: Replace a file that is there.
-            is_fresh: Nobody else can have the key.
 
         Raises:
             FileExistsException: The key is taken.
         """
-        described = {"Content-Type": content_type, **objects.metadata_headers(metadata)}
-        headers = {**object_options.object_headers(options), **described}
-        secret = object_options.customer_key(options)
-        with object_options.naming(options):
-            if await parts.are_one():
-                creation = await self._creation("put", key, overwrite=overwrite, is_fresh=is_fresh)
-                content = await parts.next()
+        described = {"Content-Type": file.content_type, **objects.metadata_headers(file.metadata)}
+        headers = {**object_options.object_headers(file.options), **described}
+        secret = object_options.customer_key(file.options)
+        with object_options.naming(file.options):
+            is_one = await file.parts.are_one()
+            creation = await self._creation(
+                "put" if is_one else "complete", file.key, overwrite=file.overwrite, is_fresh=file.is_fresh
+            )
+            if is_one:
+                content = await file.parts.next()
                 await self._client.put_object(
-                    self._bucket, key, content, headers=headers, customer_key=secret, creation=creation
+                    self._bucket, file.key, content, headers=headers, customer_key=secret, creation=creation
                 )
             else:
-                creation = await self._creation("complete", key, overwrite=overwrite, is_fresh=is_fresh)
-                await self._multipart(key, headers, secret, creation).upload(parts)
+                await self._multipart(file.key, headers, secret, creation).upload(file.parts)
 
     async def copy(
         self,

@@ -2,18 +2,15 @@
 
 import builtins
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from multidict import CIMultiDict
 
-from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
-from async_storages.backends.buckets.part_splitter import Parts
-from async_storages.backends.buckets.signatures import check_sent
-from async_storages.backends.buckets.storage import BucketStorage, checked_token
+from async_storages.backends.buckets.signed_bucket import SignedBucketStorage
+from async_storages.backends.buckets.storage import NewFile, checked_token
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.batch_deletes import delete_in_batches
@@ -34,9 +31,8 @@ from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
-from async_storages.models import FileBasicInfo, PresignedUpload
-from async_storages.naming import Disposition
-from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.models import FileBasicInfo
+from async_storages.storage import FileName, PresignMethod, PresignOptions
 from async_storages.upload_options import CustomerKey, UploadOptions
 
 if TYPE_CHECKING:
@@ -45,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["S3Storage"]
 
 
-class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
+class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
     """Keeps files in one bucket. Ids are ``s3:bucket/key``.
 
     Args:
@@ -203,18 +199,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return part_sizes(size, max_size)
 
-    async def _store(
-        self,
-        key: str,
-        parts: Parts,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
-        await self._writer.store(key, parts, content_type, metadata, options, overwrite=overwrite, is_fresh=is_fresh)
+    async def _store(self, file: NewFile) -> None:
+        await self._writer.store(file)
 
     @property
     def _writer(self) -> BucketWriter:
@@ -286,9 +272,6 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             distribution=self._distribution,
         )
 
-    def _unsigned_url(self, file: FileId) -> str:
-        return self._urls.url(file)
-
     async def _signed_url(self, file: FileId) -> str:
         await self.prepare()
         return self._urls.presigner("GET")(file)
@@ -329,38 +312,6 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             return await super().presigned_urls(names, expires_in, method, **options)
         return await offload(lambda: [self.presign(name, expires_in, method, **options) for name in names])
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
-        """A presigned URL: see `SupportsPresign`. On S3 one for GET does not allow HEAD.
-
-        One for PUT stores the file with the storage's `upload_options`: it must come with `presigned_headers`.
-        """
-        with self._operation("presign", name) as operation:
-            check_presign_method(method, read_only=self.read_only)
-            check_sent(content_type, content_length)
-            if method == "PUT":
-                naming.check_key(self._bare_key(operation.file))
-            return self._urls.presign(
-                operation.file,
-                expires_in,
-                method,
-                filename=filename,
-                content_type=content_type,
-                disposition=disposition,
-                content_length=content_length,
-                stable=stable,
-            )
-
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
@@ -374,30 +325,3 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     def _object_headers(self) -> dict[str, str]:
         """The headers of a new object that is not written here."""
         return object_options.object_headers(self.upload_options)
-
-    def presign_many(
-        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
-    ) -> builtins.list[str]:
-        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        with self._operation("presign"):
-            return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
-
-    async def presign_post(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        *,
-        max_size: int | None = None,
-        min_size: int = 0,
-        content_type: str | None = None,
-    ) -> PresignedUpload:
-        """A form to post to the bucket: see `SupportsDirectUpload`.
-
-        It is answered with 201 and XML that holds the ETag, as some servers have none in the header.
-        """
-        with self._operation("presign_post", name) as operation:
-            check_presign_method("POST", read_only=self.read_only)
-            naming.check_key(self._bare_key(operation.file))
-            return await self._urls.presign_post(
-                operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
-            )

@@ -5,17 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Unpack
 
-from async_storages.backends.buckets.signatures import answer_query, check_sent
+from async_storages.backends.buckets.signatures import answer_query, check_sent, form_sizes
 from async_storages.backends.s3 import object_options
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.distribution import Distribution
 from async_storages.backends.s3.endpoint import Endpoint
 from async_storages.backends.s3.wire import Wire
-from async_storages.errors import (
-    CredentialsExpireWarning,
-    InvalidArgumentException,
-    OperationNotSupportedException,
-)
+from async_storages.errors import CredentialsExpireWarning, OperationNotSupportedException
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
 from async_storages.signing import check_expires_in, signing_time
@@ -84,6 +80,7 @@ class BucketUrls:
             OperationNotSupportedException: The files are encrypted with a `CustomerKey`.
         """
         content_type, size, stable = options.get("content_type"), options.get("content_length"), options.get("stable")
+        check_sent(content_type, size)
         if method == "PUT":
             sent = {**object_options.object_headers(self._options), **_sent_headers(content_type, size)}
             return self.presigner("PUT", expires_in, headers=sent, stable=stable)(file)
@@ -151,9 +148,7 @@ class BucketUrls:
         It is answered with 201 and XML that holds the ETag, as some servers have none in the header.
         """
         check_sent(content_type, max_size)
-        largest = _LARGEST_POSTED if max_size is None else max_size
-        if not 0 <= min_size <= largest:
-            raise InvalidArgumentException(f"no file is {min_size} to {max_size} bytes large")
+        sizes = form_sizes(min_size, max_size, _LARGEST_POSTED)
         await self._wire.prepare()
         expires_at = check_expires_in(expires_in)
         self._warn_if_outlived(expires_in)
@@ -165,7 +160,6 @@ class BucketUrls:
             **_sent_headers(content_type, None),
             "success_action_status": "201",
         }
-        sizes = ("content-length-range", min_size, largest)
         signed = wire.signer(public.region).presign_post(
             self._bucket,
             file.key,

@@ -2,7 +2,8 @@
 
 A download holds a connection for as long as its reader takes. So downloads have most of a pool's connections, and never
 all: uploads, deletes and questions find the rest free. Where more downloads want to go on than there are slots, one
-whose reader stands still gives its connection back, and asks for the rest of the file when the reader comes back.
+whose reader stands still, or that has had its share, gives its connection back, and asks for the rest of the file
+later. Those that begin go before those that go on, as most files are small.
 """
 
 import asyncio
@@ -14,8 +15,11 @@ from async_storages.errors import StorageClosedException, StorageUnavailableExce
 
 __all__ = ["STALLED_AFTER", "DownloadSlots", "Slot"]
 
-STALLED_AFTER = 0.5
+STALLED_AFTER = 0.2
 """Seconds for which a reader takes nothing, after which others may have its connection."""
+
+_BEFORE_OTHERS = 3
+"""How many downloads begin before one goes on that waits as well."""
 
 
 class Closable(Protocol):
@@ -49,13 +53,18 @@ class Slot:
         Args:
             can_go_on: Whether the rest can be asked for again.
         """
-        if can_go_on:
+        if can_go_on and not self._is_left:
             self._slots.note_waiting(self)
 
     def reader_is_back(self) -> bool:
         """Whether the answer can be read on: not if the slot was taken meanwhile."""
         self._slots.forget(self)
         return not self.was_taken
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether others wait for one."""
+        return self._slots.are_wanted
 
     def take_away(self) -> None:
         """Close the answer, for the slot to be given to another download."""
@@ -90,20 +99,30 @@ class DownloadSlots:
     def __init__(self, count: int, timeout: float) -> None:
         self._free = count
         self._timeout = timeout
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._beginning: deque[asyncio.Future[None]] = deque()
+        self._going_on: deque[asyncio.Future[None]] = deque()
+        self._began = 0  # since one went on
         self._waiting: dict[Slot, float] = {}  # since when; in that order
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether a download waits for a slot."""
+        return bool(self._beginning or self._going_on)
+
     def free_one(self) -> Slot | None:
         """A slot, if there is one at once; None where `take` has to wait, or to refuse."""
-        if not self._free or self._queue or self._is_closed:
+        if not self._free or self._is_closed:
             return None
         self._free -= 1
         return Slot(self)
 
-    async def take(self) -> Slot:
+    async def take(self, *, is_new: bool = True) -> Slot:
         """A slot, once there is one; those who wait get them in turn.
+
+        Args:
+            is_new: Whether the download begins.
 
         Raises:
             StorageUnavailableException: There was none in time.
@@ -114,7 +133,8 @@ class DownloadSlots:
         if (slot := self.free_one()) is not None:
             return slot
         turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        queue = self._beginning if is_new else self._going_on
+        queue.append(turn)
         self._look_for_stalled()
         try:
             async with asyncio.timeout(self._timeout):
@@ -122,8 +142,8 @@ class DownloadSlots:
         except BaseException as error:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.give_back()  # it came at the same moment
-            elif turn in self._queue:
-                self._queue.remove(turn)
+            elif turn in queue:
+                queue.remove(turn)
             if isinstance(error, TimeoutError):
                 raise StorageUnavailableException(
                     "no connection was free in time: all are busy with downloads"
@@ -133,17 +153,22 @@ class DownloadSlots:
 
     def give_back(self) -> None:
         """Let the next download have a slot."""
-        while self._queue:
-            turn = self._queue.popleft()
+        while self.are_wanted:
+            turn = self._next_queue().popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
         self._free += 1
 
+    def _next_queue(self) -> deque[asyncio.Future[None]]:
+        begins = bool(self._beginning) and (self._began < _BEFORE_OTHERS or not self._going_on)
+        self._began = self._began + 1 if begins else 0
+        return self._beginning if begins else self._going_on
+
     def note_waiting(self, slot: Slot) -> None:
         """Remember whose reader has to come back."""
         self._waiting[slot] = asyncio.get_running_loop().time()
-        if self._queue and self._timer is None:
+        if self.are_wanted and self._timer is None:
             self._look_for_stalled()
 
     def forget(self, slot: Slot) -> None:
@@ -156,7 +181,7 @@ class DownloadSlots:
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
-        while self._queue and self._waiting:
+        while self.are_wanted and self._waiting:
             slot, since = next(iter(self._waiting.items()))
             if (left := since + STALLED_AFTER - loop.time()) > 0:
                 self._timer = loop.call_later(left, self._look_for_stalled)
@@ -170,7 +195,8 @@ class DownloadSlots:
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for turn in self._queue:
+        for turn in (*self._beginning, *self._going_on):
             if not turn.done():
                 turn.set_exception(StorageClosedException("the storage was closed meanwhile"))
-        self._queue.clear()
+        self._beginning.clear()
+        self._going_on.clear()

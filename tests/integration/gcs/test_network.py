@@ -20,18 +20,12 @@ from tests.support.gcs_accounts import service_account
 from tests.support.http_proxy import http_proxy
 from tests.support.s3 import FAST
 from tests.support.scripted import reply, scripted
-from tests.support.tls import certificates, tls_in_front_of
-
-
-@pytest.fixture
-def trusted(tmp_path):
-    return certificates(tmp_path / "tls")
+from tests.support.tls import tls_in_front_of
 
 
 @pytest.fixture
 async def tls(gcs_server, trusted):
-    address = urlsplit(gcs_server.endpoint_url)
-    async with tls_in_front_of(address.hostname, address.port, trusted.server) as server:
+    async with tls_in_front_of(gcs_server.endpoint_url, trusted.server) as server:
         yield server
 
 
@@ -76,10 +70,8 @@ def oauth(asked):
 @pytest.fixture
 async def google(trusted):
     """A server of tokens, over TLS."""
-    async with scripted(oauth) as server:
-        address = urlsplit(server.url)
-        async with tls_in_front_of(address.hostname, address.port, trusted.server) as front:
-            yield front
+    async with scripted(oauth) as server, tls_in_front_of(server.url, trusted.server) as front:
+        yield front
 
 
 async def token(google, **options):

@@ -21,15 +21,9 @@ from tests.support.tls import certificates, tls_in_front_of
 
 
 @pytest.fixture
-def trusted(tmp_path):
-    return certificates(tmp_path / "tls")
-
-
-@pytest.fixture
 async def tls(s3_server, trusted):
     """The server, over TLS."""
-    address = urlsplit(s3_server.endpoint_url)
-    async with tls_in_front_of(address.hostname, address.port, trusted.server) as server:
+    async with tls_in_front_of(s3_server.endpoint_url, trusted.server) as server:
         yield server
 
 
@@ -172,8 +166,8 @@ WRONG = {
 
 @pytest.mark.parametrize(("made", "reason"), WRONG.values(), ids=WRONG)
 async def test_other_faults_of_a_certificate_are_told(s3, s3_server, tmp_path, made, reason):
-    address, wrong = urlsplit(s3_server.endpoint_url), certificates(tmp_path / "wrong", **made)
-    async with tls_in_front_of(address.hostname, address.port, wrong.server) as server:
+    wrong = certificates(tmp_path / "wrong", **made)
+    async with tls_in_front_of(s3_server.endpoint_url, wrong.server) as server:
         storage = await s3(endpoint_url=server.url, ca_bundle=wrong.authority, options=FAST)
         with pytest.raises(StorageOperationException, match=reason):
             await storage.exists("a.txt")

@@ -62,10 +62,44 @@ async def test_a_range_goes_on_where_it_was(storage):
 
 async def test_of_a_file_that_was_replaced_meanwhile_nobody_gets_a_mixture(storage):
     async with AsyncExitStack() as opened:
-        reader, *_ = await standing_still(storage, opened, 4)  # the first of them has lost its connection
+        *_, reader = await standing_still(storage, opened, 4)  # the last of them had to wait, and has no connection
         await storage.upload(CONTENT[::-1], "large.bin")
         with pytest.raises(FileChanged):
             await rest(reader)
+
+
+async def test_a_small_file_does_not_wait_for_readers_who_keep_up(storage):
+    await storage.upload(b"small", "small.txt")
+    async with AsyncExitStack() as opened:
+        readers = await standing_still(storage, opened, 3)
+        small = asyncio.create_task(storage.read("small.txt"))
+        taken = [len(first) for _, first in readers]
+        while not small.done():
+            for number, (chunks, _) in enumerate(readers):
+                taken[number] += len(await anext(chunks))
+        assert await small == b"small"
+    assert max(taken) < len(CONTENT) / 2
+
+
+async def test_who_had_to_wait_keeps_nobody_waiting(storage):
+    await storage.upload(CONTENT[:900_000], "middling.bin")
+    async with AsyncExitStack() as opened:
+        readers = await standing_still(storage, opened, 3)
+        chunks = await opened.enter_async_context(aclosing(storage.stream("middling.bin", chunk_size=100_000)))
+        waited = chunks, await anext(chunks)
+        await storage.upload(b"other", "middling.bin")
+        assert await rest(waited) == CONTENT[:900_000]  # it has all of it already
+        assert await rest(readers[2]) == CONTENT
+
+
+async def test_what_came_whole_keeps_no_connection(storage):
+    await storage.upload(b"small", "small.txt")
+    async with AsyncExitStack() as opened:
+        for _ in range(3):
+            chunks = await opened.enter_async_context(aclosing(storage.stream("small.txt")))
+            assert await anext(chunks) == b"small"
+        slots = await storage._client.wire.download_slots()
+        assert slots.free_one() is not None
 
 
 async def test_a_reader_who_comes_back_to_a_closed_storage_is_told(storage):

@@ -1,10 +1,12 @@
 """Reading, as several servers answer it."""
 
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
 from async_storages import StoredImage
+from async_storages.backends.buckets import download
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     FileArchivedException,
@@ -106,6 +108,18 @@ async def test_the_rest_is_not_read_where_a_range_is_ignored(stub_of):
             passed += len(chunk)
         assert proxy.fired == 0
     assert passed == 1000
+
+
+async def test_who_is_slow_is_not_sent_all_for_each_piece_where_ranges_are_ignored(on, monkeypatch):
+    monkeypatch.setattr(download, "_SLOW", 0)  # seconds
+    stub, storage = await on("cdn", options=replace(FAST, max_connections=1))
+    large = CONTENT * 24
+    stub.put("large.bin", large)
+    async with aclosing(storage.stream("large.bin")) as chunks:
+        first = await anext(chunks)
+        assert await storage.read("large.bin") == large
+        assert first + await collected(chunks) == large
+    assert len(stub.requests) < 10  # of 24 pieces
 
 
 async def test_dimensions_are_read_where_a_range_is_ignored(on):

@@ -191,6 +191,16 @@ def test_changes_are_presigned_for_the_bucket(storage, method):
     assert storage.presign("a.mp4", 600, method).startswith("https://films.s3.eu-central-1.amazonaws.com/a.mp4?X-Amz-")
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_many_changes_are_presigned_with_credentials_that_are_looked_for(signer, monkeypatch, method):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    storage = S3Storage("films", custom_domain="cdn.example.com", cloudfront=signer)
+    keys = [f"{number}.mp4" for number in range(20)]
+    made = await storage.presigned_urls(keys, 600, method)
+    assert made == [storage.presign(key, 600, method) for key in keys]
+
+
 async def test_many_urls_are_signed_in_a_thread(storage):
     keys = [f"{number}.mp4" for number in range(20)]
     assert await storage.presigned_urls(keys, 600) == storage.presign_many(keys, 600)

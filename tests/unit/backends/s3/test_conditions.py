@@ -2,10 +2,17 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
-from async_storages import FileExistsException, OperationNotSupportedException, S3Storage, StorageUnavailableException
+from async_storages import (
+    FileExistsException,
+    OperationNotSupportedException,
+    S3Storage,
+    StorageUnavailableException,
+    UploadOptions,
+)
 from async_storages.backends.s3.conditions import CREATE, REPLACE, Conditions, Creation, Support
 from async_storages.config import S3Config
 from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException
@@ -178,6 +185,22 @@ async def test_who_may_not_try_is_told_and_files_are_looked_for(caplog):
         await storage.upload(BODY, "a.txt", overwrite=False)
     assert bucket.asked == ["HEAD", "PUT*"]
     assert "could not be tried" in caplog.text
+
+
+async def test_a_server_is_tried_with_objects_that_it_may_delete():
+    """Though files are locked here: the probe's own would stay until the lock ends."""
+    bucket, locked = Bucket(honours=True), set()
+
+    def answer(asked):
+        key = asked.path.removeprefix("/photos/")
+        if "x-amz-object-lock-mode" in asked.headers:
+            locked.add(key)
+        return reply(403) if asked.method == "DELETE" and key in locked else bucket(asked)
+
+    lock = UploadOptions(lock_mode="GOVERNANCE", lock_until=datetime(2040, 1, 1, tzinfo=UTC))
+    async with scripted(answer) as server, storage_at(server.url, upload_options=lock) as storage:
+        await storage.upload(BODY, "a.txt", overwrite=False)
+    assert locked == {*bucket.keys} == {"a.txt"}
 
 
 async def test_a_server_that_is_down_is_tried_again():

@@ -51,6 +51,37 @@ async def test_who_waits_gets_a_slot_in_turn():
     assert order == [0, 1, 3, 4]
 
 
+async def test_who_begins_goes_first_and_who_goes_on_is_not_forgotten():
+    slots, order = DownloadSlots(1, TIME_OUT), []
+
+    async def download(name, **said):
+        with await slots.take(**said):
+            order.append(name)
+
+    with await slots.take():
+        later = [asyncio.create_task(download(number, is_new=False)) for number in (1, 2)]
+        await asyncio.sleep(0)
+        tasks = [*later, *(asyncio.create_task(download(name)) for name in "abcde")]
+        await asyncio.sleep(0)
+    await asyncio.wait(tasks)
+    assert order == ["a", "b", "c", 1, "d", "e", 2]
+
+
+async def test_who_gave_a_slot_back_cannot_lose_it():
+    slots = DownloadSlots(1, TIME_OUT)
+    slot, answer = await taken(slots)
+    slot.release()
+    slot.wait_for_reader(can_go_on=True)
+    with await slots.take():
+        waiting = asyncio.create_task(slots.take())
+        with time_flies(10 * STALLED_AFTER):
+            await asyncio.sleep(5 * STALLED_AFTER)
+        assert not waiting.done()
+    with await waiting:
+        assert not answer.is_closed
+    assert slots._free == 1
+
+
 async def test_a_slot_is_taken_from_whoever_has_stood_still_longest():
     slots = DownloadSlots(2, TIME_OUT)
     (first, first_answer), (second, second_answer) = await taken(slots), await taken(slots)
