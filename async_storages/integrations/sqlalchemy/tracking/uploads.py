@@ -1,7 +1,7 @@
 """Content that was assigned to file columns, on its way into their storages."""
 
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +14,9 @@ from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, items
 from async_storages.integrations.sqlalchemy.columns.types import FileType, UploadTo
-from async_storages.integrations.sqlalchemy.ledger import storage_lookup
-from async_storages.integrations.sqlalchemy.ledger.announcements import Announced
+from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.storage_lookup import make_intent
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import stand_in
 from async_storages.registry import Ref
 from async_storages.sources import ByteSource, open_source
@@ -24,9 +24,6 @@ from async_storages.storage import Storage
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["Assigned", "upload_all"]
-
-
-type Announce = Callable[[Iterable[tuple[Storage, Intent]]], AbstractAsyncContextManager[Announced]]
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +67,8 @@ def upload_all(
     note: Callable[[StoredFile], object],
     *,
     concurrency: int,
-    announced: Announce | None = None,
+    claims: Claims | None,
+    record_intents: Callable[[dict[str, str]], object],
 ) -> Coroutine[Any, Any, None]:
     """Upload the content of many attributes, and fill in what they are to hold.
 
@@ -81,22 +79,25 @@ def upload_all(
         attributes: What was assigned.
         note: Told every file the moment it is there, also of those whose fellows then fail.
         concurrency: Uploads at once; content that is one object is never read by two of them.
-        announced: Puts the files into a ledger's journal before.
+        claims: A ledger, which announces the files before they are written.
+        record_intents: Called with the ids that are then in the ledger's journal, and the labels of their storages.
 
     Raises:
         StorageException: The first failure; the other uploads have then ended.
     """
     chosen = list(attributes)
     jobs = [_job(each, item) for each in chosen for item in items(each.before) if isinstance(item, PendingFile)]
-    return _upload_all(chosen, jobs, note, concurrency, announced)
+    return _upload_all(chosen, jobs, note, concurrency=concurrency, claims=claims, record_intents=record_intents)
 
 
 async def _upload_all(
     chosen: list[Assigned],
     jobs: list[_Job],
     note: Callable[[StoredFile], object],
+    *,
     concurrency: int,
-    announced: Announce | None,
+    claims: Claims | None,
+    record_intents: Callable[[dict[str, str]], object],
 ) -> None:
     same: dict[int, list[_Job]] = {}
     for job in jobs:
@@ -106,18 +107,23 @@ async def _upload_all(
     async def upload(group: list[_Job]) -> None:
         for job in group:
             try:
-                with nullcontext() if files is None else files.writing(job.intent):
+                with nullcontext() if announcement is None else announcement.writing(job.intent):
                     job.stored = await _upload(job)
                 note(job.stored)
-                if files is not None:
-                    await files.written(job.intent, job.stored)
+                if announcement is not None:
+                    await announcement.record_written(job.intent, job.stored)
             finally:
                 await job.source.put_back()
 
-    if announced is not None:  # else a crash before the upload would give another file of that key to the worker
+    if claims is not None:  # else a crash before the upload would give another file of that key to the worker
         await map_bounded(_check_free, [job for job in jobs if job.intent.is_exact], limit=concurrency)
-    async with nullcontext() if announced is None else announced((job.storage, job.intent) for job in jobs) as files:
-        await map_bounded(upload, same.values(), limit=concurrency)
+    intents = {job.intent: job.storage for job in jobs}
+    async with nullcontext() if claims is None else await claims.announce(intents) as announcement:
+        try:
+            await map_bounded(upload, same.values(), limit=concurrency)
+        finally:
+            if announcement is not None:
+                record_intents(announcement.decided)
     stored = iter(jobs)
     for each in chosen:
         each.after = _filled(each.before, lambda: next(stored).stored)
@@ -139,7 +145,7 @@ def _job(assigned: Assigned, pending: PendingFile) -> _Job:
     if type_.upload_to is not None:
         folder, exact = _place(_chosen(type_.upload_to, assigned.target, name), storage)
     key = exact or naming.unique_key(name, folder)
-    intent = storage_lookup.intent(storage, key, is_exact=exact is not None)
+    intent = make_intent(storage, key, is_exact=exact is not None)
     if not storage.chooses_ids:
         _check_length(intent.id, type_)
     return _Job(pending, source, type_, storage, name, key, intent)
