@@ -61,6 +61,8 @@ class Announcement:
         FileGoneException: This process has stood still for longer than the grace.
     """
 
+    _renewal: asyncio.Task[None]
+
     def __init__(self, connections: Connections, intents: Mapping[Intent, Storage], grace: float) -> None:
         self.storages = {each.id: each.storage for each in intents}
         self._intents = list(intents)
@@ -70,7 +72,6 @@ class Announcement:
         self._unknown: set[str] = set()
         self._in_force = Deadline(grace)
         self._is_gone = False
-        self._renewal: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._connections.journal.run(_announce, self._connections.reading, self._intents, self._grace)
@@ -86,10 +87,6 @@ class Announcement:
                 reached(Step.UPLOADED)
                 await self._require_in_force()
         finally:
-            await self._stop_renewal()
-
-    async def _stop_renewal(self) -> None:
-        if self._renewal is not None:
             self._renewal.cancel()
             if (cancelled := await wait_out(self._renewal)) is not None:
                 raise cancelled
@@ -135,7 +132,7 @@ class Announcement:
             try:
                 await self._renew()
             except SQLAlchemyError as error:  # the next attempt may be in time
-                logger.warning("the journal entries of uploads could not be renewed: %r", error)
+                logger.warning("the intents of uploads could not be renewed: %r", error)
 
     async def _renew(self) -> None:
         was_over, in_force = self._in_force.left <= 0, Deadline(self._grace)

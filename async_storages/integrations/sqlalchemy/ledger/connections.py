@@ -1,6 +1,6 @@
 """Connections of the ledger's own, beside those of the sessions: a pool for its tables, on SQLite one for its journal.
 
-A session that waits for a journal entry holds a connection of its own pool: ten tasks that upload with a pool of five
+A session that announces files holds a connection of its own pool: ten tasks that upload with a pool of five
 would wait for each other if the ledger used that pool as well. On SQLite the journal is a second file,
 ``<name>.uploads``, which can be written while a session has the write lock of the first.
 """
@@ -115,24 +115,7 @@ class Connections:
 
     async def aclose(self) -> None:
         """`dispose`, from a coroutine."""
-        await self.run_to_the_end(self.dispose)
-
-    async def run_to_the_end[Result](self, work: Callable[[], Result], seconds: float | None = None) -> Result:
-        """Call synchronous code, to its end also when cancelled: SQLite keeps the lock of half a statement.
-
-        Args:
-            work: The code.
-            seconds: The time after which it is interrupted; None for no limit, as always with an Engine.
-
-        Raises:
-            TimeoutError: The time is over.
-        """
-
-        async def bounded() -> Result:
-            async with asyncio.timeout(seconds):
-                return await _greenlet.spawn(work)
-
-        return await (_greenlet.wait_to_the_end(bounded()) if self.is_async else offload(work))
+        await (_greenlet.wait_to_the_end(_greenlet.spawn(self.dispose)) if self.is_async else offload(self.dispose))
 
 
 class Transactions:
@@ -206,9 +189,15 @@ class Transactions:
         return self.begin() if self._connections.is_sqlite else nullcontext(connection)
 
     async def _run[Result](self, transact: Callable[[], Result], *, is_bounded: bool) -> Result:
-        seconds = self._wait if is_bounded and not self._connections.is_sqlite else None  # which has its own time-out
+        """Run it to its end, also when cancelled: SQLite keeps the lock of a statement that was cancelled half-way."""
+
+        async def bounded() -> Result:
+            is_limited = is_bounded and not self._connections.is_sqlite  # which has a time-out of its own
+            async with asyncio.timeout(self._wait if is_limited else None):
+                return await _greenlet.spawn(transact)
+
         try:
-            return await self._connections.run_to_the_end(transact, seconds)
+            return await (_greenlet.wait_to_the_end(bounded()) if self._connections.is_async else offload(transact))
         except (TimeoutError, PoolTimeout) as error:
             if not is_bounded:
                 raise
