@@ -91,8 +91,10 @@ class ByteSource(ABC):
     Attributes:
         filename: The name the source came with, untrusted; None where it has none.
         replayable: Whether `chunks` may be called more than once.
+        whole: All the bytes, where they are in memory and not more than one chunk.
     """
 
+    whole: bytes | None = None
     filename: str | None = None
     replayable = False
 
@@ -112,6 +114,7 @@ class _Buffer(ByteSource):
     replayable = True
 
     def __init__(self, data: BytesLike) -> None:
+        self.whole = data if type(data) is bytes and len(data) <= CHUNK_SIZE else None
         view = memoryview(data)
         # only what is bytes already can be cut at any byte
         self._view = view if view.format == "B" and view.ndim == 1 else memoryview(view.tobytes())

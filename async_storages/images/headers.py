@@ -16,7 +16,12 @@ from async_storages.images.size import ImageSize, image_size
 from async_storages.images.tiff import exif_orientation, tiff
 from async_storages.images.window import Walk, Window, broken
 
-__all__ = ["walk"]
+__all__ = ["is_known_format", "walk"]
+
+
+def is_known_format(head: bytes) -> bool:
+    """True if a file that begins so, with 32 bytes or all there are, is of a format that `walk` knows."""
+    return any(magic.match(head) for magic in _FORMATS)
 
 
 def walk(window: Window) -> Walk[ImageSize | None]:

@@ -180,7 +180,7 @@ class Claims:
             if field.type._ref.keeper is self:  # noqa: SLF001
                 field.type._ref.keeper = None  # noqa: SLF001
 
-    async def condemn(self, stored: StoredFile) -> None:
+    async def request_deletion(self, stored: StoredFile) -> None:
         """Delete a file as soon as no row names it, for `StoredFile.delete`."""
         file = TrackedFile.of(stored)
         await self._connections.journal.run(journal.expire, [Intent(file.file_id, label_of(file))])
