@@ -26,7 +26,7 @@ from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tabl
 from async_storages.integrations.sqlalchemy.ledger.worker import Worker, run_forever
 from async_storages.naming import unique_key
 from async_storages.sources import Source, Upload, is_empty_input
-from async_storages.storage import FileName, Storage
+from async_storages.storage import FileName, IdentifiedKey, Storage
 
 __all__ = ["Drained", "FileLedger"]
 
@@ -163,6 +163,8 @@ class FileLedger:
             return None
         async with as_content(content, filename, options) as body:
             key = unique_key(body.filename or "file", folder)
+            if not storage.chooses_ids:
+                key = IdentifiedKey.of(storage, key)
             intent = make_intent(storage, key)
             async with await self.claims.announce({intent: storage}) as announcement:
                 stored = await storage._save_as(key, body)  # noqa: SLF001 - `save` with a key that is announced

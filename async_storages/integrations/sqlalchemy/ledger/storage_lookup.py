@@ -10,7 +10,7 @@ from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.registry import Address, Ref, StorageRouter
-from async_storages.storage import FileName, Storage
+from async_storages.storage import FileName, IdentifiedKey, Storage
 
 __all__ = ["find_routers", "find_storage", "find_storages", "label_of", "label_of_storage", "make_intent"]
 
@@ -24,14 +24,15 @@ def label_of_storage(storage: Storage) -> str:
 
 def label_of(file: TrackedFile) -> str:
     """The label of the storage of a file; empty if the storage is not known here."""
-    return "" if file.address is None else label_of_storage(file.stored.storage)
+    return "" if file.storage is None else label_of_storage(file.storage)
 
 
 def make_intent(storage: Storage, key: FileName, *, is_exact: bool = False) -> Intent:
     """The intent to write a file under a key, or under an id that the storage will choose."""
     if storage.chooses_ids:
         return Intent.of_unknown(label_of_storage(storage))
-    return Intent(str(storage.identify(key)), label_of_storage(storage), is_exact)
+    file_id = key.file_id if isinstance(key, IdentifiedKey) else storage.identify(key)
+    return Intent(str(file_id), label_of_storage(storage), is_exact)
 
 
 def find_routers(fields: Iterable[FileField]) -> list[StorageRouter]:

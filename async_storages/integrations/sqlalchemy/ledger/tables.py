@@ -39,6 +39,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN
 
 __all__ = [
     "SUPPORTED",
@@ -167,7 +168,8 @@ def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert
             f"a ledger works on PostgreSQL and SQLite, not on {dialect.name}", operation="ledger"
         )
     new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
-    return new.execution_options(preserve_rowcount=True)  # psycopg forgets it otherwise
+    # psycopg forgets the rowcount otherwise; and sessions need not look for files in it
+    return new.execution_options(preserve_rowcount=True, **{OWN: True})
 
 
 def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:

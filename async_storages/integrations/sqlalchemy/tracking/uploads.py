@@ -18,9 +18,8 @@ from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import make_intent
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import stand_in
-from async_storages.registry import Ref
 from async_storages.sources import ByteSource, open_source
-from async_storages.storage import Storage
+from async_storages.storage import IdentifiedKey, Storage
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["Assigned", "upload_all"]
@@ -144,11 +143,16 @@ def _job(assigned: Assigned, pending: PendingFile) -> _Job:
     folder, exact = type_.folder, None
     if type_.upload_to is not None:
         folder, exact = _place(_chosen(type_.upload_to, assigned.target, name), storage)
-    key = exact or naming.unique_key(name, folder)
+    key = exact or _fresh_key(storage, name, folder)
     intent = make_intent(storage, key, is_exact=exact is not None)
     if not storage.chooses_ids:
         _check_length(intent.id, type_)
     return _Job(pending, source, type_, storage, name, key, intent)
+
+
+def _fresh_key(storage: Storage, name: str, folder: str) -> str:
+    key = naming.unique_key(name, folder)
+    return key if storage.chooses_ids else IdentifiedKey.of(storage, key)
 
 
 def _chosen(upload_to: UploadTo, target: Any, name: str) -> str:
@@ -164,7 +168,7 @@ async def _check_free(job: _Job) -> None:
 
 def _storage_for_new(type_: FileType) -> Storage:
     """Where new files of a column go: to its storage, or to the one that its manager has for them."""
-    router: Any = Ref(type_.storage).resolve()
+    router: Any = type_._ref.resolve()  # noqa: SLF001 - what the column's own files use
     storage_for_new = getattr(router, "storage_for_new", None)
     storage: Storage = router if storage_for_new is None else storage_for_new()
     return storage
@@ -193,4 +197,12 @@ async def _upload(job: _Job) -> StoredFile:
     async with as_content(replace(job.pending, content=source, options=said), job.name, options) as content:
         for validator in job.type.validators:
             await validator.check(content)
-        return await job.storage._save_as(job.key, content)  # noqa: SLF001 - what `save` does, when it is announced
+        stored = await job.storage._save_as(job.key, content)  # noqa: SLF001 - `save` with a key that is announced
+    return stored if job.storage.chooses_ids else _as_loaded(job.type, stored)
+
+
+def _as_loaded(type_: FileType, stored: StoredFile) -> StoredFile:
+    """The file as its column would load it, where its id is the one that was checked before the upload."""
+    file = type_.file_class(stored.file_id, type_._ref)  # noqa: SLF001 - as `FileType` does
+    file._facts = stored._facts  # noqa: SLF001 - the same file
+    return file
