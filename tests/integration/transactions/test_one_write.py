@@ -18,7 +18,7 @@ TOOL = 4
 """An id of `sys.monitoring` that neither coverage nor a debugger uses."""
 
 MOST_FUNCTIONS, MOST_MODULES = 240, 50
-"""Bounds that are kept so far; the goal is 160 and 35. Before it was 272 and 53, of which `storage.save` had 102 and 23."""
+"""Bounds that are kept; the goal is 160 and 35. Before it was 272 and 53, of which `storage.save` had 102 and 23."""
 
 COUNTED = {
     "identifications": {"storage.py:Storage.identify"},
