@@ -85,7 +85,7 @@ class Claims:
     # ---- transactions
 
     def watch(self, field: FileField) -> None:
-        """Ask to be told when a file of a column is to be deleted.
+        """Take over the deletion of a column's files from `StoredFile.delete`: see `request_deletion`.
 
         Raises:
             InvalidArgumentException: The column is not in the ledger's metadata, so that the worker would not look
@@ -170,7 +170,7 @@ class Claims:
             reached(Step.DOOMED)
 
     def watch_all(self) -> None:
-        """Ask to be told of all columns that are known now: see `watch`."""
+        """Do what `watch` does for all columns that are known now."""
         for field in self._references.fields():
             self.watch(field)
 

@@ -131,7 +131,7 @@ class Deletion:
         async def attempt(file: Entry) -> None:
             if deadline.left <= 0:
                 raise TimeoutError
-            if await _is_deleted(storages[file], file.id):
+            if await _delete_file(storages[file], file.id):
                 deleted.append(file.id)
                 reached(Step.OBJECT_DELETED)
 
@@ -152,8 +152,8 @@ class Deletion:
             reached(Step.FORGOTTEN)
 
 
-async def _is_deleted(storage: Storage, file_id: str) -> bool:
-    """True if the file is gone; why it is not, is logged."""
+async def _delete_file(storage: Storage, file_id: str) -> bool:
+    """Delete a file; returns False, and logs the reason, if it may still be there."""
     try:
         with Operation("remove", storage.scheme, storage.bucket):
             await storage.delete(file_id)

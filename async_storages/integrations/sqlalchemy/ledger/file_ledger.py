@@ -87,7 +87,7 @@ class FileLedger:
             raise InvalidArgumentException(
                 "grace, lease and wait are above 0, retain is not below, concurrency at least 1"
             )
-        chosen = _several(metadata)
+        chosen = _metadata_of(metadata)
         self.engine = engine
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
         self._references = References(chosen, references, columns_of(self.table))
@@ -207,7 +207,7 @@ class FileLedger:
         Returns:
             The number of files that were adopted.
         """
-        chosen = _several(metadata)
+        chosen = _metadata_of(metadata)
         known = self._references if chosen is None else References(chosen, ())
         return await self._connections.main.run(adoption.adopt, known)
 
@@ -332,7 +332,7 @@ class FileLedger:
         await self._marks.take_ownership(find_storages(self._references.fields()))
 
 
-def _several(given: Any) -> tuple[MetaData, ...] | None:
+def _metadata_of(given: Any) -> tuple[MetaData, ...] | None:
     """One MetaData, a declarative base, or several of them."""
     if given is None:
         return None

@@ -54,7 +54,7 @@ class _CheckedTable:
 
 
 class References:
-    """The columns of files, and the other places whose ids the ledger is told of.
+    """The columns of files, and the functions that know of ids elsewhere.
 
     Args:
         metadata: The tables of the columns; None for those of all mapped classes.

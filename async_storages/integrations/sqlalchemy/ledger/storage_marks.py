@@ -1,8 +1,8 @@
 """Marks of a ledger in its storages: a copy of the database must not delete the files of the original.
 
-A mark is an object that a ledger writes into each storage it uses, once. Its content tells the database from others.
-The entry of the mark goes with every copy of the database, whose content would be another: so the copy knows that the
-storage is somebody else's.
+A mark is an object that a ledger writes into each storage it uses, once. Its content says which database the ledger is
+in. A copy of the database has the entry of the mark as well, but finds that the content names the original: so it
+refuses to delete.
 """
 
 import asyncio

@@ -101,7 +101,7 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
     """Put the ledger's tables into a MetaData, so that `create_all` and Alembic make them; twice is once.
 
     Args:
-        metadata: That of the application's tables; its schema, if it has one, is theirs.
+        metadata: The metadata of the application's tables; its schema, if it has one, is that of these tables.
         name: The name of the first; those of the others end with ``_journal`` and ``_columns``.
 
     Returns:
