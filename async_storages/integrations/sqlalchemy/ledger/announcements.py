@@ -23,7 +23,7 @@ from async_storages.errors import (
 )
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.ledger import entries, journal
-from async_storages.integrations.sqlalchemy.ledger.connections import Connections, Transactions
+from async_storages.integrations.sqlalchemy.ledger.connections import Connections, LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.storage import Storage
@@ -166,7 +166,7 @@ class Announcement:
 def _renew(
     connection: Connection,
     table: Table,
-    entered: Transactions,
+    entered: LedgerTransactions,
     ids: Collection[str],
     *,
     grace: float,
@@ -182,7 +182,7 @@ def _renew(
 
 
 def _announce(
-    connection: Connection, table: Table, entered: Transactions, intents: Iterable[Intent], grace: float
+    connection: Connection, table: Table, entered: LedgerTransactions, intents: Iterable[Intent], grace: float
 ) -> None:
     """Both in one transaction: a worker that forgets a file meanwhile drops its own intent, or is seen."""
     journal.announce(connection, table, intents, grace)

@@ -22,7 +22,7 @@ from async_storages.errors import InvalidArgumentException, StorageUnavailableEx
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, journal_of
 
-__all__ = ["AnyEngine", "Connections", "Transactions", "is_autocommitting", "take_write_lock"]
+__all__ = ["AnyEngine", "Connections", "LedgerTransactions", "is_autocommitting", "take_write_lock"]
 
 type AnyEngine = Engine | AsyncEngine
 
@@ -62,13 +62,13 @@ class Connections:
         self._engines: dict[str, Engine] = {}
         self._has_journal = False
         self._process = os.getpid()
-        self.main = Transactions(self, self._main_engine, table, wait)
-        self.reading = Transactions(self, self._main_engine, table, wait, is_locking=False)
-        self.journal = Transactions(self, self._journal_engine, journal_of(table), wait, is_bounded=True)
+        self.main = LedgerTransactions(self, self._main_engine, table, wait)
+        self.reading = LedgerTransactions(self, self._main_engine, table, wait, is_locking=False)
+        self.journal = LedgerTransactions(self, self._journal_engine, journal_of(table), wait, is_bounded=True)
         event.listen(getattr(self.engine, "_proxied", self.engine), "engine_disposed", lambda _: self.dispose())
 
     def _main_engine(self) -> Engine:
-        """Made when it is first needed: until then listeners may be added to the application's engine."""
+        """The engine for the tables, made when it is needed: listeners may be added to the application's until then."""
         return self._engines.get("main") or self._engines.setdefault("main", _engine_beside(self.engine))
 
     def _journal_engine(self) -> Engine:
@@ -114,11 +114,11 @@ class Connections:
             engine.dispose(close=is_ours)
 
     async def aclose(self) -> None:
-        """`dispose`, from a coroutine."""
+        """Close all connections as `dispose` does, from a coroutine."""
         await (_greenlet.wait_to_the_end(_greenlet.spawn(self.dispose)) if self.is_async else offload(self.dispose))
 
 
-class Transactions:
+class LedgerTransactions:
     """Transactions of the ledger's own, for one of its tables. Each calls ``work(connection, table, …)``.
 
     Args:
@@ -154,7 +154,7 @@ class Transactions:
         """Call `work` in a transaction.
 
         Raises:
-            StorageUnavailableException: It took longer than sessions wait, if this is bounded.
+            StorageUnavailableException: It took longer than sessions wait, where coroutines wait no longer.
         """
         return await self._run(lambda: self._transact(work, *args, **kwargs), is_bounded=self._is_bounded)
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, o
 from sqlalchemy.exc import DBAPIError
 
 from async_storages.integrations.sqlalchemy.ledger import journal
-from async_storages.integrations.sqlalchemy.ledger.connections import Transactions
+from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
@@ -53,7 +53,7 @@ class Condemned:
     until: float
 
 
-def doom_expired(connection: Connection, table: Table, intents: Transactions, lease: float, retain: float) -> int:
+def doom_expired(connection: Connection, table: Table, intents: LedgerTransactions, lease: float, retain: float) -> int:
     """Doom the files of expired intents; returns how many there were.
 
     An intent leaves the journal only after `condemn` has decided on its file: until then it says to `claim` that the
@@ -153,7 +153,7 @@ def _set(connection: Connection, table: Table, ids: Iterable[str], state: State,
 def forget(
     connection: Connection,
     table: Table,
-    intents: Transactions,
+    intents: LedgerTransactions,
     condemned: Condemned,
     ids: Collection[str],
     *,

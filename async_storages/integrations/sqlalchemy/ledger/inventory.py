@@ -18,7 +18,7 @@ from async_storages import naming
 from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
-from async_storages.integrations.sqlalchemy.ledger.connections import Transactions
+from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
@@ -105,7 +105,7 @@ def _id_of(folder: ListedFolder, info: FileBasicInfo, before: datetime) -> str |
 
 
 def find_unknown(
-    connection: Connection, table: Table, intents: Transactions, references: References, ids: Collection[str]
+    connection: Connection, table: Table, intents: LedgerTransactions, references: References, ids: Collection[str]
 ) -> set[str]:
     """Find the ids that are neither in the journal nor in the ledger, nor named by a row; asked in this order.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, func, select
 
-from async_storages.integrations.sqlalchemy.ledger.connections import Transactions
+from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
 
@@ -36,7 +36,7 @@ class LedgerStats:
     unindexed: tuple[str, ...]
 
 
-def collect(connection: Connection, table: Table, intents: Transactions, references: References) -> LedgerStats:
+def collect(connection: Connection, table: Table, intents: LedgerTransactions, references: References) -> LedgerStats:
     """Count the files, and look for columns without an index."""
     counted = select(table.c.state, func.count(), func.min(table.c.until)).group_by(table.c.state)
     rows = {state: (count, until) for state, count, until in connection.execute(counted)}
