@@ -22,6 +22,7 @@ from async_storages.errors import (
     FileTooLargeException,
     InvalidArgumentException,
 )
+from async_storages.images.headers import HEAD, may_begin_image
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.read_once import rememberable
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
@@ -157,7 +158,7 @@ class Content:
         if is_empty_input(source):
             raise InvalidArgumentException("no file was chosen: the upload has neither a name nor content")
         self._source = open_source(source)
-        self._whole = source if type(source) is bytes and len(source) <= CHUNK_SIZE else None
+        self._whole = self._source.whole
         self.filename = filename or self._source.filename
         self.metadata = check_metadata(metadata)
         self.options = options or NO_OPTIONS
@@ -180,7 +181,7 @@ class Content:
         self._is_complete = False
         self._passed = 0
         self._checksums = {name: new_checksum(name) for name in self._algorithms}
-        self._probe = StreamProbe()
+        self._probe: StreamProbe | None = None
 
     @property
     def replayable(self) -> bool:
@@ -269,7 +270,10 @@ class Content:
             checksum.update(chunk)
         if self._content_type is None:
             self._content_type = sniff.content_type(chunk, self.filename)
-        self._probe.feed(chunk)
+        if self._passed == len(chunk) and (len(chunk) < HEAD or may_begin_image(chunk)):
+            self._probe = StreamProbe()
+        if self._probe is not None:
+            self._probe.feed(chunk)
 
     def _refuse_more(self) -> NoReturn:
         raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
@@ -289,8 +293,9 @@ class Content:
                     f"{algorithm} is {self.hexdigest(algorithm)}, not the expected {expected}"
                 )
         self.size = self._passed
-        self._probe.finish()
-        self.image_size = self._probe.result
+        if self._probe is not None:
+            self._probe.finish()
+            self.image_size = self._probe.result
         self._is_complete = True
 
     async def aclose(self) -> None:

@@ -227,7 +227,7 @@ class StoredFile:
         A column is emptied with ``document.file = None``.
         """
         keeper = self._keeper
-        await (self.storage.delete(self.file_id) if keeper is None else keeper.condemn(self))
+        await (self.storage.delete(self.file_id) if keeper is None else keeper.request_deletion(self))
         self._facts = None
 
     async def upload(self, content: "Source | PendingFile | Content", **options: "Unpack[ContentOptions]") -> None:
@@ -286,7 +286,7 @@ class StoredFile:
     ) -> None:
         """Note facts learnt elsewhere, such as in an upload, for the `known_…` attributes; `is_new` begins a `fate`."""
         facts = self._facts = self._facts or _Facts()
-        facts.fate = Fate() if is_new else facts.fate
+        facts.fate = Fate(self._storage) if is_new else facts.fate
         facts.info = info or facts.info
         facts.size = facts.size if size is None else size
         facts.image_size = image_size or facts.image_size
@@ -407,11 +407,13 @@ class Fate:
     """What becomes of a file under a fresh key: shared by all objects of it, kept up by transactions that name it.
 
     Attributes:
+        made_in: Its storage.
         holders: Transactions under way that name it.
         is_kept: Whether one that names it was committed: from then on it is a file like any other.
         is_gone: Whether it was removed, as all that named it were rolled back.
     """
 
+    made_in: "_Place" = None
     holders: int = 0
     is_kept: bool = False
     is_gone: bool = False

@@ -55,7 +55,7 @@ class StorageRouter(Protocol):
 class Keeper(Protocol):
     """What decides when files are deleted, such as a ledger."""
 
-    async def condemn(self, stored: "StoredFile") -> None:
+    async def request_deletion(self, stored: "StoredFile") -> None:
         """Delete the file as soon as nothing names it."""
         ...
 

@@ -92,8 +92,10 @@ class ByteSource(ABC):
         filename: The name the source came with, untrusted; None where it has none.
         replayable: Whether `chunks` may be called more than once.
         may_give_views: Whether `chunks` may give views of `bytes` in place of copies: for who can do with either.
+        whole: All the bytes, where they are in memory and not more than one chunk.
     """
 
+    whole: bytes | None = None
     filename: str | None = None
     replayable = False
     may_give_views = False
@@ -114,6 +116,7 @@ class _Buffer(ByteSource):
     replayable = True
 
     def __init__(self, data: BytesLike) -> None:
+        self.whole = data if type(data) is bytes and len(data) <= CHUNK_SIZE else None
         view = memoryview(data)
         self._is_constant = isinstance(data, bytes)
         # only what is bytes already can be cut at any byte

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BaseStorage",
     "FileName",
+    "IdentifiedKey",
     "Storage",
     "SupportsCopy",
     "SupportsDirectUpload",
@@ -627,6 +628,27 @@ class SupportsPing(Protocol):
 # ---- pieces that backends share
 
 
+class IdentifiedKey(naming.UniqueKey):
+    """A unique key with its id, for callers who must know the id before the write, which then need not find it again.
+
+    Attributes:
+        file_id: The id.
+        storage: The storage that has identified the key.
+    """
+
+    __slots__ = ("file_id", "storage")
+
+    file_id: FileId
+    storage: Storage
+
+    @classmethod
+    def of(cls, storage: Storage, key: naming.UniqueKey) -> "IdentifiedKey":
+        """Identify a key."""
+        found = cls(key)
+        found.file_id, found.storage = storage.identify(key), storage
+        return found
+
+
 class _Wrapped(Operation):
     """What `Storage._operation` gives: the errors of the body, and its own, say what was done to which file."""
 
@@ -654,7 +676,11 @@ class _Wrapped(Operation):
         if name == "write" and storage.chooses_ids:
             naming.check_key(str(self._subject), operation=name)
             return
-        self.file = self._subject = storage.identify(*self._given)
+        [given] = self._given
+        if isinstance(given, IdentifiedKey) and given.storage is storage:
+            self.file = self._subject = given.file_id
+        else:
+            self.file = self._subject = storage.identify(given)
         if name in _WRITES:
             storage._check_key(self.file)  # noqa: SLF001
 

@@ -211,5 +211,5 @@ _ANY_FORMAT = re.compile(b"|".join(b"(?:%b)" % magic.pattern for magic in _FORMA
 
 
 def may_begin_image(head: bytes) -> bool:
-    """Whether a file that begins with these bytes, `HEAD` of them or all, may be an image of a known format."""
+    """True if a file that begins with these bytes, `HEAD` of them or all, may be an image of a known format."""
     return _ANY_FORMAT.match(head) is not None

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.images.headers import HEAD, may_begin_image, walk
+from async_storages.images.headers import walk
 from async_storages.images.size import ImageSize
 from async_storages.images.window import FIRST_RANGE, Range, Window, broken
 
@@ -82,22 +82,18 @@ class StreamProbe:
     """
 
     def __init__(self) -> None:
-        self._probe: ImageProbe | None = None
+        self._probe = ImageProbe()
         self._position = 0
         self._pending = bytearray()
 
     @property
     def result(self) -> ImageSize | None:
         """The size; None until it is known, and for broken images and other files."""
-        return None if self._probe is None else self._probe.result
+        return self._probe.result
 
     def feed(self, chunk: bytes) -> None:
         """Let the next bytes of the file pass; nothing is done with them once the probe has finished."""
         start, self._position = self._position, self._position + len(chunk)
-        if not start and (len(chunk) < HEAD or may_begin_image(chunk)):
-            self._probe = ImageProbe()
-        if self._probe is None:  # as most files are no images
-            return
         while (wanted := self._probe.wanted) is not None:
             missing = wanted.offset + len(self._pending)
             # still to come, or gone by: then it stays missing, and there is no result
@@ -105,17 +101,17 @@ class StreamProbe:
                 return
             self._pending += chunk[missing - start : wanted.offset + wanted.length - start]
             if len(self._pending) == wanted.length:
-                self._serve(self._probe, wanted, at_end=False)
+                self._serve(wanted, at_end=False)
 
     def finish(self) -> None:
         """The file has ended: what is pending is all there is."""
-        if self._probe is not None and (wanted := self._probe.wanted) is not None:
-            self._serve(self._probe, wanted, at_end=True)
+        if (wanted := self._probe.wanted) is not None:
+            self._serve(wanted, at_end=True)
 
-    def _serve(self, probe: ImageProbe, wanted: Range, *, at_end: bool) -> None:
+    def _serve(self, wanted: Range, *, at_end: bool) -> None:
         data, self._pending = bytes(self._pending), bytearray()
         with suppress(InvalidArgumentException):
-            probe.feed(wanted.offset, data, at_end=at_end)
+            self._probe.feed(wanted.offset, data, at_end=at_end)
 
 
 async def probe_image(fetch: Callable[[int, int], Awaitable[bytes]]) -> ImageSize | None:

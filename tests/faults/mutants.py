@@ -1,8 +1,9 @@
 """Protocols with something wrong: the harness must notice each."""
 
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.ledger import entries, file_ledger, journal, storage_lookup, worker
+from async_storages.integrations.sqlalchemy.ledger import deletion, due_files, entries, journal, storage_lookup, sweep
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
+from async_storages.integrations.sqlalchemy.ledger.deletion import Deletion
 from async_storages.integrations.sqlalchemy.ledger.references import References
 
 SMALL_BATCHES = "small batches"
@@ -20,46 +21,45 @@ def _change(owner, name, new):
 
 
 def no_fence():
-    _change(entries, "_check_not_gone", list)
+    _change(entries, "_refuse", list)
 
 
 def no_second_look():
-    _change(References, "named", lambda self, connection, ids: set())
+    _change(References, "find_named", lambda self, connection, ids: set())
 
 
 def no_journal():
-    _change(journal, "add", lambda *args: None)
+    _change(journal, "announce", lambda *args: None)
 
 
 def deleted_before_it_is_committed():
-    decide = worker.condemn
+    decide = due_files.condemn
 
     def condemn(connection, table, references, chosen, lease):
         condemned = decide(connection, table, references, chosen, lease)
         for file in condemned.files:
-            storage = storage_lookup.find(storage_lookup.routers(references.fields()), file.id, file.storage)
+            routers = storage_lookup.find_routers(references.fields())
+            storage = storage_lookup.find_storage(routers, file.id, file.storage)
             _greenlet.wait_for(storage.delete(file.id))
         reached(Step.OBJECT_DELETED)
         return condemned
 
-    _change(worker, "condemn", condemn)
+    _change(due_files, "condemn", condemn)
 
 
 def forgotten_before_it_is_deleted():
-    delete = file_ledger.FileLedger._delete
+    delete = Deletion._delete
 
-    async def forget_and_delete(self, condemned, places, deadline):
-        ids = [file.id for file in condemned.files]
-        await self._databases.run(worker.forget, self._databases, condemned, ids, self._lease)
-        reached(Step.FORGOTTEN)
-        return await delete(self, condemned, places, deadline)
+    async def forget_and_delete(self, condemned, storages, deadline):
+        await self._forget(condemned, [file.id for file in condemned.files])
+        return await delete(self, condemned, storages, deadline)
 
-    _change(file_ledger.FileLedger, "_delete", forget_and_delete)
+    _change(Deletion, "_delete", forget_and_delete)
 
 
 def small_batches():
     """Nothing is wrong with this one: it lets workers meet."""
-    for module in (file_ledger, journal, entries, worker):
+    for module in (deletion, due_files, entries, journal, sweep):
         module.BATCH = 3
 
 

@@ -18,7 +18,7 @@ from async_storages.integrations.sqlalchemy import FileLedger, enable_file_track
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
 from async_storages.storage import Storage
 from tests.integration.transactions.conftest import begin_with_begin
-from tests.support.ledgers import pass_time, settle
+from tests.support.ledgers import in_journal, in_ledger, pass_time, settle
 from tests.support.tracked import Album, Base, Book, Loan
 
 _COLUMNS = (Book.file, Book.deferred, Book.shared, Loan.file, Loan.shared, Album.pages, Album.shared)
@@ -163,9 +163,7 @@ async def wait_until_over(place):
 
 
 async def _is_in_force(ledger):
-    databases = ledger._databases
-    is_pending = await databases.run_journal(_in_force, databases.journal_table)
-    return is_pending or await databases.plainly(_in_force, ledger.table)
+    return await in_journal(ledger, _in_force) or await in_ledger(ledger, _in_force)
 
 
 def _in_force(connection, table):
@@ -205,11 +203,9 @@ async def _present(app):
 
 
 async def _known(ledger):
-    databases, table = ledger._databases, ledger.table
-    rows = await databases.run(lambda connection: connection.execute(select(table.c.id, table.c.state)).all())
+    rows = await in_ledger(ledger, lambda found, table: found.execute(select(table.c.id, table.c.state)).all())
     marks = {id_ for id_, state in rows if state == State.MARK}
-    entries = select(databases.journal_table.c.id)
-    announced = await databases.run_journal(lambda connection: connection.scalars(entries).all())
+    announced = await in_journal(ledger, lambda found, journal: found.scalars(select(journal.c.id)).all())
     return marks, {id_ for id_, _ in rows} - marks, announced
 
 

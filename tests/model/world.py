@@ -17,7 +17,7 @@ from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.integrations.sqlalchemy.ledger.tables import State
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from tests.integration.transactions.conftest import begin_with_begin
-from tests.support.ledgers import forget_ledgers, settle
+from tests.support.ledgers import forget_ledgers, in_journal, settle
 from tests.support.tracked import Base, TroubledStorage
 
 TRACKING, LEDGER = TIERS = ("tracking", "ledger")
@@ -132,9 +132,7 @@ class World:
             self._onlooker.execute(f"TRUNCATE {', '.join(_TABLES)}")
         if self.ledger is not None:
             self._onlooker.execute(f"DELETE FROM stored_files WHERE state <> '{State.MARK}'")
-            databases = self.ledger._databases
-            delete = databases.journal_table.delete()
-            self.run(databases.run_journal(lambda connection: connection.execute(delete)))
+            self.run(in_journal(self.ledger, lambda connection, journal: connection.execute(journal.delete())))
 
     async def settle(self):
         """Let the worker do all that is left for it."""

@@ -1,9 +1,12 @@
-"""Ledgers in tests, for which time passes at once."""
+"""Ledgers in tests: time passes at once for them, and their journals are looked into."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import create_engine, update
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
 
@@ -13,7 +16,6 @@ only_level_2 = pytest.mark.parametrize("level", [2], ids=["level 2"], indirect=T
 
 async def settle(ledger):
     """Let the grace of all uploads and all leases be over, then work and sweep."""
-    ledger._is_told = True  # which columns have no index: that takes longer than the rest
     await pass_time(ledger)
     await ledger.drain()
     await ledger.sweep(timedelta(0), force=True)
@@ -24,9 +26,44 @@ async def settle(ledger):
 
 
 async def pass_time(ledger):
-    databases = ledger._databases
-    await databases.run_journal(lambda connection: connection.execute(update(databases.journal_table).values(until=0)))
-    await databases.run(lambda connection: connection.execute(update(ledger.table).values(until=0)))
+    await in_journal(ledger, lambda connection, journal: connection.execute(update(journal).values(until=0)))
+    await in_ledger(ledger, lambda connection, table: connection.execute(update(table).values(until=0)))
+
+
+async def in_ledger(ledger, work, *args):
+    """The result of ``work(connection, the ledger's table, …)``, in a transaction of its own."""
+    return await _in_transaction(_read_committed(ledger.engine), work, ledger.table, *args)
+
+
+async def in_journal(ledger, work, *args):
+    """The result of ``work(connection, the journal's table, …)``, in a transaction of its own."""
+    journal = ledger.table.metadata.tables[f"{ledger.table.key}_journal"]
+    if ledger.engine.dialect.name != "sqlite":
+        return await _in_transaction(_read_committed(ledger.engine), work, journal, *args)
+    make = create_async_engine if isinstance(ledger.engine, AsyncEngine) else create_engine
+    url = ledger.engine.url.set(database=f"{ledger.engine.url.database}.uploads")
+
+    def make_and_work(connection, journal):
+        journal.create(connection, checkfirst=True)
+        return work(connection, journal, *args)
+
+    return await _in_transaction(make(url, poolclass=NullPool), make_and_work, journal)
+
+
+def _read_committed(engine):
+    return engine.execution_options(isolation_level="READ COMMITTED") if engine.dialect.name == "postgresql" else engine
+
+
+async def _in_transaction(engine, work, *args):
+    if isinstance(engine, AsyncEngine):
+        async with engine.begin() as connection:
+            return await connection.run_sync(work, *args)
+
+    def transact():
+        with engine.begin() as connection:
+            return work(connection, *args)
+
+    return await asyncio.to_thread(transact)
 
 
 def forget_ledgers(metadata):

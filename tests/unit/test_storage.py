@@ -27,8 +27,10 @@ from async_storages.errors import (
 )
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId
+from async_storages.naming import unique_key
 from async_storages.storage import (
     BaseStorage,
+    IdentifiedKey,
     Storage,
     SupportsCopy,
     SupportsDirectUpload,
@@ -224,6 +226,16 @@ async def test_a_saved_file_has_a_key_of_its_own(storage, content, filename, fol
 async def test_two_files_of_one_name_are_two_files(storage):
     first, second = [await storage.save(content, "a.txt") for content in (b"1", b"2")]
     assert (await first.read(), await second.read()) == (b"1", b"2")
+
+
+async def test_a_key_that_was_identified_before_leads_each_storage_to_its_own_folder(tmp_path):
+    whole = LocalStorage(tmp_path)
+    tenant = whole.within("tenant")
+    key = IdentifiedKey.of(whole, unique_key("a.txt"))
+    for storage, file_id in ((whole, str(key.file_id)), (tenant, f"file:tenant/{key}")):
+        async with Content(b"x") as content:
+            assert await storage.write(content, key, overwrite=False) == file_id
+    assert [info.file_id async for info in whole.list()] == [f"file:{key}", f"file:tenant/{key}"]
 
 
 async def test_a_saved_image_is_known_without_asking(storage):

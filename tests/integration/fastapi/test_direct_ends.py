@@ -27,7 +27,7 @@ from async_storages.scanning.quarantine import review
 from async_storages.scanning.verdicts import Clean
 from async_storages.testing.contract.tools import cancelled_at, in_child
 from tests.support.direct import PNG, SECRET, a_day_later, all_of, by_form, client_of, held_by
-from tests.support.ledgers import settle
+from tests.support.ledgers import in_journal, settle
 from tests.support.patience import HANGS
 from tests.support.tracked import Base, Book
 
@@ -93,8 +93,7 @@ async def test_an_attach_that_is_cancelled_anywhere_leaves_no_claim_in_a_ledger(
 
 
 async def claims_in(ledger, key):
-    databases = ledger._databases
-    return await databases.run_journal(journal.known, databases.journal_table, [f"file:{key}"])
+    return await in_journal(ledger, journal.find, [f"file:{key}"])
 
 
 async def test_what_was_sent_again_after_it_was_attached_is_removed_by_the_ledger(tmp_path):
@@ -253,7 +252,8 @@ async def running_on(folder):
     with registry.override("documents", storage):
         async with FileLedger(engine, Base.metadata) as ledger:
             await ledger.create()
-            await ledger._databases.plainly(Base.metadata.create_all)
+            async with engine.begin() as connection:
+                await connection.run_sync(Base.metadata.create_all)
             yield storage, ledger
     await engine.dispose()
 

@@ -41,8 +41,7 @@ async def made(engine):
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
         await ledger.create()
-        ledger._is_told = True  # which columns have no index: that is done once
-        await ledger.drain()
+        await ledger.drain()  # which says once which columns have no index
         return ledger
 
     yield made

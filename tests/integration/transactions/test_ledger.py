@@ -43,7 +43,7 @@ from async_storages.integrations.sqlalchemy import FileLedger, FileListType, Fil
 from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from tests.support.chosen_ids import ChosenIdsStorage
-from tests.support.ledgers import pass_time, settle
+from tests.support.ledgers import in_journal, pass_time, settle
 from tests.support.tracked import Base, Book, Loan, TroubledStorage, files, pending
 
 
@@ -80,8 +80,7 @@ async def told(caplog, words):
 
 async def is_due(ledger):
     """Whether the time of an upload is over."""
-    databases = ledger._databases
-    return await databases.run_journal(journal.is_due, databases.journal_table)
+    return await in_journal(ledger, journal.has_expired)
 
 
 async def is_in_force(ledger):
@@ -293,14 +292,20 @@ class TestOnPostgreSQL:
         assert (await rows(), await files(storage)) == ({1: "new"}, {"new"})
 
     @pytest.mark.parametrize("isolation", ["AUTOCOMMIT", "REPEATABLE READ"])
-    async def test_its_own_transactions_are_not_those_of_the_engine(self, engine, isolation):
-        databases = FileLedger(engine.execution_options(isolation_level=isolation), Base.metadata)._databases
+    async def test_its_own_transactions_are_not_those_of_the_engine(self, engine, storage, isolation):
+        seen = set()
 
-        def look(connection):
+        def look(connection, ids):
             transactions = {connection.scalar(text("SELECT pg_current_xact_id()::text")) for _ in range(2)}
-            return connection.scalar(text("SHOW transaction_isolation")), len(transactions)
+            seen.add((connection.scalar(text("SHOW transaction_isolation")), len(transactions)))
+            return ()
 
-        assert await databases.run(look) == ("read committed", 1)
+        theirs = engine.execution_options(isolation_level=isolation)
+        ledger = FileLedger(theirs, Base.metadata, references=[look])
+        await ledger.create()
+        await ledger.save(storage, b"", "unnamed")
+        await settle(ledger)
+        assert (seen, await files(storage)) == ({("read committed", 1)}, set())
 
     @pytest.mark.parametrize(("options", "sql", "problem"), ELSEWHERE.values(), ids=ELSEWHERE.keys())
     async def test_sessions_whose_rows_the_worker_would_not_find(self, engine, sessions, options, sql, problem):

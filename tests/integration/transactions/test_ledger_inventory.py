@@ -8,7 +8,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, text
 from async_storages import InvalidArgumentException, SweepRefusedException, registry
 from async_storages.integrations.sqlalchemy import FileLedger, FileType
 from tests.support.chosen_ids import ChosenIdsStorage
-from tests.support.ledgers import settle
+from tests.support.ledgers import in_journal, settle
 from tests.support.tracked import Base, Book, files, pending
 
 AT_ONCE = timedelta(0)
@@ -27,8 +27,7 @@ async def set_back(engine, sessions, ledger):
         async with sessions.begin() as session:
             session.add_all([Book(id=number, file=pending(name)) for number, name in enumerate(names, 100)])
         await ledger.drain()
-        databases = ledger._databases
-        await databases.run_journal(lambda connection: connection.execute(databases.journal_table.delete()))
+        await in_journal(ledger, lambda connection, journal: connection.execute(journal.delete()))
         async with engine.begin() as connection:
             for name in names:
                 await connection.execute(text("DELETE FROM stored_files WHERE id LIKE :name"), {"name": f"%_{name}"})

@@ -63,7 +63,7 @@ def no_claims(monkeypatch):
 
 
 def no_second_look(monkeypatch):
-    monkeypatch.setattr(References, "named", lambda self, connection, ids: set())
+    monkeypatch.setattr(References, "find_named", lambda self, connection, ids: set())
 
 
 FOUND = [

@@ -1,5 +1,7 @@
-"""The ledger: what keeps files and rows together through crashes.
+"""The ledger: keeps files and rows together through crashes.
 
-`file_ledger` is the public whole. `announcements` and `claims` are what uploads and sessions write; `worker` and
-`inventory` what its worker does. Below them are the `tables`, and `entries` and `journal`, what is done to each.
+`file_ledger` is the public class. Uploads make `announcements`, sessions make `claims`. The `worker` runs a `deletion`
+or a `sweep`, which may take an `inventory` of storages; `storage_marks` say whose a storage is. Below them are the
+`connections` and `tables`: `entries` and `due_files` work on the first table, `journal` on the second, `known_columns`
+on the third. `crash_points` names the steps at which tests kill a process.
 """

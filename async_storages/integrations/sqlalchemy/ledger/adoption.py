@@ -1,4 +1,4 @@
-"""Taking in the files of rows that were written before there was a ledger."""
+"""Adoption: taking in the files of rows that were written before there was a ledger."""
 
 from collections.abc import Iterator
 
@@ -7,17 +7,17 @@ from sqlalchemy import Connection, Table, select
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, items
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger import storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
+from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries
 
 __all__ = ["adopt"]
 
 
 def adopt(connection: Connection, table: Table, references: References) -> int:
-    """Note the files of all rows; returns how many were new."""
-    return sum(_adopt(connection, table, each.field) for each in references.check(connection))
+    """Enter the files of all rows; returns how many were new."""
+    return sum(_adopt(connection, table, each.field) for each in references.locate(connection))
 
 
 def _adopt(connection: Connection, table: Table, field: FileField) -> int:
@@ -25,24 +25,14 @@ def _adopt(connection: Connection, table: Table, field: FileField) -> int:
     count = 0
     for rows in connection.execute(found).scalars().partitions():
         files = {file.file_id: file for value in rows for file in _files(value)}
-        new = [_row(file, pinned=not field.clears(file.stored)) for file in files.values()]
-        if new:
-            added = connection.execute(insert(table, connection.dialect).values(new).on_conflict_do_nothing())
-            count += added.rowcount
+        kept = {each: not field.clears(file.stored) for each, file in files.items()}
+        for pinned in (False, True):
+            chosen = [(each, label_of(file)) for each, file in files.items() if kept[each] is pinned]
+            if chosen:
+                new = insert_entries(table, connection.dialect, chosen, State.LIVE, pinned=pinned)
+                count += connection.execute(new.on_conflict_do_nothing()).rowcount
     return count
 
 
 def _files(value: object) -> Iterator[TrackedFile]:
     return (TrackedFile.of(item) for item in items(value) if isinstance(item, StoredFile))
-
-
-def _row(file: TrackedFile, *, pinned: bool) -> dict[str, object]:
-    label = "" if file.address is None else storage_lookup.label(file.stored.storage)
-    return {
-        "id": file.file_id,
-        "storage": label,
-        "state": State.LIVE,
-        "until": 0.0,
-        "since": now(),
-        "pinned": pinned,
-    }

@@ -1,4 +1,4 @@
-"""The steps of the protocol, by name: what the protocol's own code passes, and where tests kill it."""
+"""Crash points: the steps of the protocol by name. The protocol's own code reaches them, and tests kill it there."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -9,7 +9,7 @@ __all__ = ["Step", "hooks", "reached"]
 class Step(StrEnum):
     """A moment in which everything may stop.
 
-    Those of a session, of its worker, and of a sweep, in their order.
+    The steps of a session, of its worker, and of a sweep, in their order.
     """
 
     INTENT_WRITTEN = "intent written"
@@ -35,10 +35,10 @@ class Step(StrEnum):
 
 
 hooks: list[Callable[[Step], None]] = []
-"""Called with each step; for tests of what a crash leaves behind."""
+"""Functions that are called with each step; for tests of the state that a crash leaves behind."""
 
 
 def reached(step: Step) -> None:
-    """Say that a step has been reached."""
+    """Tell the hooks that a step has been reached."""
     for hook in hooks:
         hook(step)

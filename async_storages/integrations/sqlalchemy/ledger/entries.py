@@ -1,4 +1,4 @@
-"""The rows of `stored_files`, as sessions write them: in their own transactions, before the rows that name files."""
+"""The rows of `stored_files` as sessions write them: in their own transactions, before the rows that name files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Table, select, update
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
+from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_files, now, one_of
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, now, one_of
 
-__all__ = ["Entry", "claim", "doom", "known", "unpin"]
+__all__ = ["Entry", "claim", "doom", "find", "unpin"]
 
 
 _LOST = (State.DELETING, State.GONE)
@@ -21,40 +21,42 @@ _LOST = (State.DELETING, State.GONE)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file that a row names.
+    """A file that the ledger knows.
 
     Attributes:
         id: Its fusion id.
         storage: The label of its storage.
-        pinned: Whether it stays when no row names it.
+        is_pinned: True if it stays when no row names it.
     """
 
     id: str
     storage: str
-    pinned: bool = False
+    is_pinned: bool = False
 
 
-def claim(connection: Connection, table: Table, entries: Iterable[Entry]) -> tuple[list[Entry], set[str]]:
-    """Lock files until the transaction ends, so that no worker decides on them before it sees the rows that name them.
+def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tuple[list[Entry], set[str]]:
+    """Lock files until the transaction ends: no worker decides on them before it sees the rows that name them.
 
-    A file that is doomed needs only the lock: before it is deleted, its worker looks for rows that name it.
+    A doomed file needs only the lock: before a worker condemns it, it looks for rows that name it.
 
     Returns:
-        The entries as they were in the table, and the ids that were not: whether their files are there is to be asked
-        afterwards, when no worker can begin with them any more.
+        The entries as they were, and the ids that had none. The caller asks afterwards whether the files of those are
+        there: from then on no worker can begin with them.
 
     Raises:
         FileGoneException: A worker is deleting one of them.
     """
     take_write_lock(connection, table)
     before, unknown = [], set[str]()
-    for batch in batched(sorted(entries, key=lambda entry: entry.id), BATCH):
+    for batch in batched(sorted(wanted, key=lambda entry: entry.id), BATCH):
         found = _lock(connection, table, [entry.id for entry in batch])
         before += found
         missing = [entry for entry in batch if entry.id not in {each.id for each in found}]
-        _insert(connection, table, missing)
-        unknown |= {entry.id for entry in missing}
-        _pin(connection, table, [entry.id for entry in batch if entry.pinned])
+        if missing:
+            _insert(connection, table, missing)
+            unknown |= {entry.id for entry in missing}
+        if pinned := [entry.id for entry in batch if entry.is_pinned]:
+            _pin(connection, table, pinned)
     return before, unknown
 
 
@@ -66,33 +68,34 @@ def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entr
         .with_for_update(read=True)
     )
     rows = connection.execute(found).all()
-    _check_not_gone(id_ for id_, _, _, state in rows if state in _LOST)
+    if lost := [row.id for row in rows if row.state in _LOST]:
+        _refuse(lost)
     return [Entry(*row[:3]) for row in rows]
 
 
 def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> None:
-    """Note files; whoever has noted one meanwhile has it locked, and is waited for."""
-    if not entries:
-        return
-    files = [(each.id, each.storage) for each in entries]
-    new = insert_files(table, connection.dialect, files, state=State.LIVE, until=0.0, since=now(), pinned=False)
-    noted = connection.execute(  # without RETURNING: SQLite would stay locked if this were cancelled
+    """Enter files; whoever has entered one meanwhile has it locked, and is waited for."""
+    new = insert_entries(table, connection.dialect, [(each.id, each.storage) for each in entries], State.LIVE)
+    entered = connection.execute(  # without RETURNING: SQLite would stay locked if this were cancelled
         new.on_conflict_do_update(
             index_elements=[table.c.id], set_={"state": State.LIVE}, where=table.c.state.not_in(_LOST)
         )
     )
-    if noted.rowcount != len(files):
+    if entered.rowcount != len(entries):
         _lock(connection, table, [each.id for each in entries])  # it says which
-        _check_not_gone(each.id for each in entries)
+        _refuse([each.id for each in entries])
 
 
 def _pin(connection: Connection, table: Table, ids: list[str]) -> None:
-    if ids:
-        connection.execute(update(table).where(table.c.id.in_(ids), table.c.pinned.is_(False)).values(pinned=True))
+    connection.execute(update(table).where(table.c.id.in_(ids), table.c.pinned.is_(False)).values(pinned=True))
 
 
-def known(connection: Connection, table: Table, ids: Iterable[str]) -> list[str]:
-    """Those of the ids that are in the table, in whatever state."""
+def _refuse(ids: Sequence[str]) -> None:
+    raise FileGoneException("the file is being deleted: no row can name it", operation="claim", file_id=ids[0])
+
+
+def find(connection: Connection, table: Table, ids: Iterable[str]) -> list[str]:
+    """Find the ids that the ledger knows, in whatever state."""
     return list(connection.scalars(select(table.c.id).where(table.c.id.in_(list(ids)))))
 
 
@@ -101,18 +104,13 @@ def unpin(connection: Connection, table: Table, file_id: str) -> None:
     connection.execute(update(table).where(table.c.id == file_id, table.c.state != State.MARK).values(pinned=False))
 
 
-def _check_not_gone(ids: Iterable[str]) -> None:
-    for file_id in ids:
-        raise FileGoneException("the file is being deleted: no row can name it", operation="claim", file_id=file_id)
-
-
 def doom(connection: Connection, table: Table, storages: Mapping[str, str], retain: float) -> int:
-    """Say that files may be deleted after `retain` seconds, if no row names them then; returns how many.
+    """Let files be deleted after `retain` seconds, if no row names them then; returns how many are doomed by this.
 
-    Those that others have locked are passed over: a sweep finds them, if nobody names them in the end.
+    Files that others have locked are passed over: a sweep finds them, if nobody names them in the end.
 
     Args:
-        connection: In the transaction that says so.
+        connection: The connection of the transaction that names them no longer.
         table: The ledger's.
         storages: Ids, and the labels of their storages.
         retain: Seconds.
@@ -125,12 +123,14 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
             .where(table.c.state == State.LIVE, table.c.pinned.is_(False))
             .with_for_update(skip_locked=True)
         )
-        doomed = {"state": State.DOOMED, "until": now() + retain}
-        changed = connection.execute(update(table).where(table.c.id.in_(free)).values(doomed))
-        count += changed.rowcount
-        if changed.rowcount < len(batch):
+        until = now() + retain
+        changed = connection.execute(
+            update(table).where(table.c.id.in_(free)).values(state=State.DOOMED, until=until)
+        ).rowcount
+        count += changed
+        if changed < len(batch):
             files = [(each, storages[each]) for each in batch]
-            new = insert_files(table, connection.dialect, files, since=now(), pinned=False, **doomed)
+            new = insert_entries(table, connection.dialect, files, State.DOOMED, until=until)
             count += connection.execute(new.on_conflict_do_nothing()).rowcount
     return count
 

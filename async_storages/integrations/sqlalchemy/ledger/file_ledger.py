@@ -1,85 +1,34 @@
-"""Level 2: a table of files, in the database of the rows that name them, and the worker that deletes."""
+"""The ledger: a table of files, in the database of the rows that name them, and a worker that deletes files."""
 
-import asyncio
-import logging
-import random
-import time
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Collection, Iterable
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from itertools import batched, count
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
 from sqlalchemy import MetaData
 
-from async_storages._deadlines import Deadline
-from async_storages._tasks import beside, map_bounded
+from async_storages._tasks import beside
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
-from async_storages.errors import (
-    FileNotFoundException,
-    InvalidArgumentException,
-    StorageException,
-    SweepRefusedException,
-)
-from async_storages.events import Operation
+from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger import (
-    adoption,
-    entries,
-    inventory,
-    journal,
-    statistics,
-    storage_lookup,
-    sweeping,
-    worker,
-)
+from async_storages.integrations.sqlalchemy.ledger import adoption, entries, journal, statistics
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
-from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
-from async_storages.integrations.sqlalchemy.ledger.databases import AnyEngine, Databases
-from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
+from async_storages.integrations.sqlalchemy.ledger.connections import AnyEngine, Connections
+from async_storages.integrations.sqlalchemy.ledger.deletion import Drained
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
-from async_storages.integrations.sqlalchemy.ledger.references import Reference, References
+from async_storages.integrations.sqlalchemy.ledger.references import OtherReferences, References
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
-from async_storages.integrations.sqlalchemy.ledger.storage_marks import Owners
+from async_storages.integrations.sqlalchemy.ledger.storage_lookup import find_storages, make_intent
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, columns_of
+from async_storages.integrations.sqlalchemy.ledger.worker import Worker, run_forever
 from async_storages.naming import unique_key
-from async_storages.registry import StorageRouter
 from async_storages.sources import Source, Upload, is_empty_input
-from async_storages.storage import FileName, Storage
+from async_storages.storage import FileName, IdentifiedKey, Storage
 
 __all__ = ["Drained", "FileLedger"]
-
-logger = logging.getLogger("async_storages")
-
-_AT_A_TIME = 100
-"""Files between which others get their turn."""
-
-_MOST_SWEPT = 0.1
-"""The part of all files that a sweep dooms without being forced to."""
-
-_FEW = 10
-"""So many it always dooms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """What a pass of the worker did.
-
-    Attributes:
-        deleted: Files deleted.
-        kept: Files that were to be deleted, and are named by a row.
-        failed: Files that could not be deleted now; they are tried again after the lease.
-    """
-
-    deleted: int = 0
-    kept: int = 0
-    failed: int = 0
-
-    def __add__(self, other: "Drained") -> "Drained":
-        return Drained(self.deleted + other.deleted, self.kept + other.kept, self.failed + other.failed)
 
 
 class FileLedger:
@@ -90,23 +39,24 @@ class FileLedger:
 
     Args:
         engine: The application's; its sessions are AsyncSessions for an AsyncEngine, plain ones for an Engine.
-        metadata: Where the file columns are, such as ``Base.metadata``, or several; the ledger's tables join the first.
-            None: those of all classes that are mapped in this process.
+        metadata: The metadata of the file columns, such as ``Base.metadata``, or several; the ledger's tables join the
+            first. None: those of all classes that are mapped in this process.
         name: The name of the ledger's table.
-        grace: How long a file may be there before a transaction names it: uploads under way count as longer.
-        retain: How long a file stays after the last row that named it is gone: as far back as the database may be
+        grace: The time that a file may be there before a transaction names it; an upload under way has longer.
+        retain: The time that a file stays after the last row that named it is gone: as far back as the database may be
             restored.
-        lease: How long a worker may take for the files it has condemned, before another one repeats it.
-        references: Asked for ids that are kept elsewhere: each is called with a connection and ids, and returns (also
-            as an awaitable) those that are in use.
+        lease: The time that a worker may take for the files it has condemned, before another one repeats it.
+        references: Functions that are asked about ids which are kept elsewhere: each is called with a connection and
+            ids, and returns (also as an awaitable) those that are in use.
         owner: A name for this database that its copies do not have, such as the name of the deployment; None for its
             address. See `take_ownership`.
         concurrency: Deletions at once, at least 1.
-        wait: How long a session waits for a transaction of the ledger's own, on a connection beside its own.
+        wait: The time that a session waits for a transaction of the ledger's own, on a connection beside its own.
 
     Attributes:
+        engine: The application's engine.
         table: The ledger's table.
-        claims: What sessions use.
+        claims: The part of the ledger that sessions use.
 
     Raises:
         InvalidArgumentException: An option out of its range, a column that cannot be looked into, or a database that
@@ -128,7 +78,7 @@ class FileLedger:
         grace: timedelta = timedelta(hours=1),
         retain: timedelta = timedelta(0),
         lease: timedelta = timedelta(minutes=5),
-        references: Iterable[Reference] = (),
+        references: Iterable[OtherReferences] = (),
         owner: str | None = None,
         concurrency: int = 8,
         wait: timedelta = timedelta(seconds=30),
@@ -137,38 +87,32 @@ class FileLedger:
             raise InvalidArgumentException(
                 "grace, lease and wait are above 0, retain is not below, concurrency at least 1"
             )
-        chosen = _metadata(metadata)
+        chosen = _metadata_of(metadata)
+        self.engine = engine
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
         self._references = References(chosen, references, columns_of(self.table))
-        self._databases = Databases(engine, self.table, wait.total_seconds())
-        self._columns = KnownColumns(self._databases, self._references)
-        self._owners = Owners(self._databases, owner)
-        self._retain = retain.total_seconds()
-        self._lease = lease.total_seconds()
-        self._concurrency = concurrency
-        self._is_told = False
-        self._malformed: set[str] = set()
-        self.claims = Claims(
-            self._databases,
-            self._owners,
-            self._references,
-            self._columns,
-            grace=grace.total_seconds(),
-            retain=self._retain,
-        )
+        self._connections = Connections(engine, self.table, wait.total_seconds())
+        self._columns = KnownColumns(self._connections, self._references)
+        self._marks = StorageMarks(self._connections, owner)
+        keep = retain.total_seconds()
+        parts = self._connections, self._references, self._columns, self._marks
+        self._worker = Worker(*parts, lease=lease.total_seconds(), retain=keep, concurrency=concurrency)
+        self.claims = Claims(*parts, grace=grace.total_seconds(), retain=keep)
         self.claims.watch_all()
 
     async def create(self) -> None:
         """Make the ledger's tables, as far as they are not there; where migrations are used, they do it."""
-        tables = [self.table, self._databases.journal_table, columns_of(self.table)]
-        await self._databases.plainly(lambda connection: self.table.metadata.create_all(connection, tables=tables))
+        tables = [self.table, self._connections.journal.table, columns_of(self.table)]
+        await self._connections.reading.run(
+            lambda connection, table: table.metadata.create_all(connection, tables=tables)
+        )
         await self._columns.register()
-        await self._mark()
+        await self._worker.mark_storages()
 
     async def aclose(self) -> None:
         """Close the ledger's connections, as disposing of the engine does, and let go of the columns."""
-        self.claims.forget_all()
-        await self._databases.aclose()
+        self.claims.unwatch_all()
+        await self._connections.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -213,62 +157,62 @@ class FileLedger:
     ) -> StoredFile | None:
         """Store content as `Storage.save` does; a worker deletes it, unless a row names it within the `grace`.
 
-        What `storage.save` has stored is known to the ledger from the flush on only: a crash before leaves it.
+        A file that `storage.save` has stored is known to the ledger from the flush on only: a crash before leaves it.
         """
         if is_empty_input(content):
             return None
         async with as_content(content, filename, options) as body:
             key = unique_key(body.filename or "file", folder)
-            intent = storage_lookup.intent(storage, key)
-            async with self.claims.announced([(storage, intent)]) as files:
-                stored = await storage._save_as(key, body)  # noqa: SLF001 - what `save` does, when it is announced
-                await files.written(intent, stored)
+            if not storage.chooses_ids:
+                key = IdentifiedKey.of(storage, key)
+            intent = make_intent(storage, key)
+            async with await self.claims.announce({intent: storage}) as announcement:
+                stored = await storage._save_as(key, body)  # noqa: SLF001 - `save` with a key that is announced
+                await announcement.record_written(intent, stored)
         return stored
 
     @asynccontextmanager
     async def announcing(self, storage: Storage, name: FileName) -> AsyncGenerator[None]:
-        """Put a file that the block writes, under a fresh key, into the journal; a worker deletes it as one of `save`.
+        """Announce a file that the block writes under a fresh key; a worker deletes it as one of `save`.
 
         Args:
             storage: A storage with exact keys.
             name: The key.
         """
-        intent = Intent(str(storage.identify(name)), storage_lookup.label(storage))
-        async with self.claims.announced([(storage, intent)]):
+        async with await self.claims.announce({make_intent(storage, name): storage}):
             yield
 
     async def claim_upload(self, storage: Storage, name: FileName, seconds: float) -> bool:
-        """Note that an upload is being attached, as `DirectUploads.attach` does; False if that is noted.
+        """Claim an upload that is being attached, as `DirectUploads.attach` does; False if it is claimed already.
 
         When the time is over a worker deletes the upload, if there is one again.
 
         Args:
-            storage: Holds the upload.
+            storage: The storage that holds the upload.
             name: Its key.
-            seconds: Until when it could be attached.
+            seconds: The time for which it could be attached.
         """
-        intent = Intent(str(storage.identify(name)), storage_lookup.label(storage))
-        return await self._databases.run_journal(journal.claim, self._databases.journal_table, intent, seconds)
+        return await self._connections.journal.run(journal.reserve, make_intent(storage, name), seconds)
 
     async def release_upload(self, storage: Storage, name: FileName) -> None:
         """Undo one's own `claim_upload`: the upload was not attached after all."""
-        await self._databases.run_journal(journal.drop, self._databases.journal_table, [str(storage.identify(name))])
+        await self._connections.journal.run(journal.drop, [str(storage.identify(name))])
 
     async def adopt(self, metadata: Any = None) -> int:
-        """Take in the files that rows name already, in bulk; without asking the storages. Again changes nothing.
+        """Adopt the files that rows name already, in bulk, without asking the storages; twice is once.
 
         Args:
-            metadata: Where the columns are; None for those that the ledger was made with.
+            metadata: The metadata of the columns; None for those that the ledger was made with.
 
         Returns:
-            How many files were taken in.
+            The number of files that were adopted.
         """
-        chosen = _metadata(metadata)
+        chosen = _metadata_of(metadata)
         known = self._references if chosen is None else References(chosen, ())
-        return await self._databases.run(adoption.adopt, self.table, known)
+        return await self._connections.main.run(adoption.adopt, known)
 
     async def pin(self, file: FileName, storage: Storage | None = None) -> None:
-        """Let a file stay although no row names it, until `unpin`.
+        """Let a file stay even if no row names it, until `unpin`.
 
         Args:
             file: A fusion id, or a file object.
@@ -278,15 +222,15 @@ class FileLedger:
             FileGoneException: It is being deleted, or is not there.
         """
         tracked = TrackedFile.of(_stored(file, storage))
-        await self._databases.run(self.claims.claim, {tracked: True})
+        await self._connections.main.run(lambda connection, _: self.claims.claim(connection, {tracked: True}))
 
     async def unpin(self, file: FileName, storage: Storage | None = None) -> None:
         """Let a pinned file go when no row names it."""
         tracked = TrackedFile.of(_stored(file, storage))
-        await self._databases.run(entries.unpin, self.table, tracked.file_id)
+        await self._connections.main.run(entries.unpin, tracked.file_id)
 
     async def forget_columns(self, table: str, column: str | None = None) -> int:
-        """Say that a column names files no more: it was renamed or dropped, or its rows are gone for good.
+        """Forget a column that names files no more: it was renamed or dropped, or its rows are gone for good.
 
         Every column that any process has ever written files into is known to the database, and a worker whose models
         lack one deletes nothing. One that this process still uses is known again at the next flush or pass.
@@ -296,151 +240,32 @@ class FileLedger:
             column: Its name; None for all of the table.
 
         Returns:
-            How many columns were forgotten.
+            The number of columns that were forgotten.
         """
         return await self._columns.forget(table, column)
 
     async def stats(self) -> LedgerStats:
-        """How many files there are in which state."""
-        return await self._databases.plainly(statistics.collect, self._databases, self._references)
+        """The numbers of files by state."""
+        return await self._connections.reading.run(statistics.collect, self._connections.journal, self._references)
 
     # ---- the worker
 
     async def drain(self, *, wait: bool = False) -> Drained:
-        """Delete the files that no row names any more, once: what a worker does again and again.
+        """Delete the files that no row names any more, in one pass; a worker makes one again and again.
 
         Args:
-            wait: Go on until nothing that is due is left: also what another worker has begun is waited for, and taken
-                over when its lease is over. Not for what is kept by `grace` or `retain`, nor for what this call could
-                not delete. It may be cancelled at any moment.
+            wait: True to go on until no file is due: files that another worker has begun to delete are waited for, and
+                taken over when its lease is over. Files that `grace` or `retain` keeps, and those that this call could
+                not delete, are not waited for. It may be cancelled at any moment.
 
         Returns:
-            How many were deleted, kept after all, and could not be deleted.
+            The numbers of files that were deleted, kept after all, and could not be deleted.
 
         Raises:
             SweepRefusedException: A storage is not this ledger's, a table of file columns is missing, or another
                 process writes files into a column that this one does not know.
         """
-        failed: set[str] = set()
-        total = await self._pass(failed)
-        for waited in count():
-            if not (wait and await self._is_busy(failed)):
-                return total
-            await asyncio.sleep(random.uniform(0.5, 1) * min(1.0, 0.01 * 2 ** min(waited, 9)))  # noqa: S311 - no secret
-            total += await self._pass(failed)
-        raise AssertionError("count() does not end")
-
-    async def _is_busy(self, failed: Collection[str]) -> bool:
-        is_due = await self._databases.run_journal(journal.is_due, self._databases.journal_table)
-        return is_due or await self._databases.plainly(worker.busy, self._databases, failed)
-
-    async def _pass(self, failed: set[str]) -> Drained:
-        """One pass; it adds the ids of files that could not be deleted."""
-        await self._columns.register()
-        await self._mark()
-        await self._tell()
-        if await self._databases.run_journal(journal.is_due, self._databases.journal_table):
-            while await self._databases.run(worker.take_over, self._databases, self._lease, self._retain) == BATCH:
-                continue
-        if await self._databases.plainly(worker.is_to_bury, self.table):
-            while await self._databases.run(worker.bury, self.table) == BATCH:
-                continue
-        total, refusals = Drained(), list[SweepRefusedException]()
-        after: worker.Place | None = None
-        while True:
-            files, after = await self._databases.plainly(worker.due, self.table, after, BATCH)
-            if files:
-                total += await self._drain(files, refusals, failed)
-            if after is None:
-                break
-        if refusals:
-            raise refusals[0]
-        return total
-
-    async def _mark(self) -> None:
-        """Leave a mark in the storages, as early as may be."""
-        for storage in storage_lookup.of_columns(self._references.fields()):
-            try:
-                await self._owners.mark([storage])
-            except StorageException as error:  # it is tried again
-                logger.warning("a storage could not be marked as this ledger's: %s", error)
-
-    async def _tell(self) -> None:
-        """Say once which columns have no index."""
-        if self._is_told:
-            return
-        for column in await self._databases.plainly(self._references.unindexed):
-            logger.warning("%s has no index: its table is read whole for each file that may be deleted", column)
-        await self._tell_malformed()
-        self._is_told = True
-
-    async def _tell_malformed(self) -> None:
-        """Say once for each row what is no list: no file that its text names is deleted."""
-        for value in await self._databases.plainly(self._references.malformed):
-            if value not in self._malformed:
-                logger.warning("%s is no JSON: the files that its text names stay. Repair it by hand", value)
-                self._malformed.add(value)
-
-    async def _drain(self, files: list[Intent], refusals: list[SweepRefusedException], failed: set[str]) -> Drained:
-        places = await self._places(files, refusals)
-        astray = [file.id for file in files if file not in places]
-        if astray:
-            await self._databases.run(worker.postpone, self.table, astray, self._lease)
-        deadline = Deadline(self._lease / 2)
-        condemned = await self._databases.run(worker.condemn, self.table, self._references, list(places), self._lease)
-        reached(Step.DELETING)
-        deleted = await self._delete(condemned, places, deadline)
-        if condemned.kept:
-            await self._databases.run_journal(journal.drop, self._databases.journal_table, condemned.kept)
-        if deleted:
-            await self._databases.run(worker.forget, self._databases, condemned, deleted, self._lease)
-            reached(Step.FORGOTTEN)
-        undone = {*astray, *(file.id for file in condemned.files)} - {*deleted}
-        failed |= undone
-        return Drained(len(deleted), len(condemned.kept), len(undone))
-
-    async def _places(self, files: Iterable[Intent], refusals: list[SweepRefusedException]) -> dict[Intent, Storage]:
-        """The storages of files that may be deleted from."""
-        serving, places, refused = (
-            storage_lookup.routers(self._references.fields()),
-            dict[Intent, Storage](),
-            set[Storage](),
-        )
-        for some in batched(files, _AT_A_TIME):
-            found = {file: storage for file in some if (storage := _found(serving, file)) is not None}
-            for storage in {*found.values()} - refused:
-                try:
-                    await self._owners.check([storage])
-                except SweepRefusedException as refusal:
-                    refusals.append(refusal)
-                    refused.add(storage)
-                except StorageException as error:
-                    logger.warning("files cannot be deleted: %s", error)
-                    refused.add(storage)
-            places |= {file: storage for file, storage in found.items() if storage not in refused}
-            await asyncio.sleep(0)
-        return places
-
-    async def _delete(
-        self, condemned: worker.Condemned, places: Mapping[Intent, Storage], deadline: Deadline
-    ) -> list[str]:
-        """Delete files before another worker may begin to, whatever time this process stands still meanwhile."""
-        deleted: list[str] = []
-
-        async def attempt(file: Intent) -> None:
-            if deadline.left <= 0:
-                raise TimeoutError
-            if await _deleted(places[file], file.id):
-                deleted.append(file.id)
-                reached(Step.OBJECT_DELETED)
-
-        try:
-            async with asyncio.timeout(deadline.left):
-                with deadline.bounding():
-                    await map_bounded(attempt, condemned.files, limit=self._concurrency)
-        except TimeoutError:
-            logger.warning("deleting files took longer than half of the lease: the rest is left to the next worker")
-        return deleted
+        return await self._worker.drain(wait=wait)
 
     async def sweep(
         self,
@@ -450,22 +275,21 @@ class FileLedger:
         inventory: bool = False,
         prefix: str | None = None,
     ) -> int:
-        """Find files that no row names although nobody said so: after raw SQL, cascades and bulk statements.
+        """Doom files that no row names and no session has doomed: after raw SQL, cascades and bulk statements.
 
-        They are doomed, not deleted: `drain` does that, and looks again before.
+        It deletes nothing: `drain` does that, and asks the rows again before.
 
         Args:
-            older_than: How long ago the ledger has first known the file, at least; of an inventory, how long ago the
-                file was written.
-            force: Doom more than ten files and a tenth of all, too.
-            inventory: List the storages as well, for files that neither a row nor the ledger knows, as after the
-                database was set back to an earlier day. Only keys that `save` and flushes generate count, in the
+            older_than: The time for which the ledger has known the file, at least; in an inventory, its age.
+            force: True to doom more than ten files and a tenth of all.
+            inventory: True to list the storages as well, for files that neither a row nor the ledger knows, as after
+                the database was set back to an earlier day. Only keys that `save` and flushes generate count, in the
                 folders of the columns.
-            prefix: The inventory takes all generated keys that begin so, in whatever folder: say it only where
-                nobody else stores files.
+            prefix: A prefix of keys, for the inventory to take all generated keys that begin so, in any folder: say it
+                only where nobody else stores files.
 
         Returns:
-            How many files were doomed.
+            The number of files that were doomed.
 
         Raises:
             InvalidArgumentException: A prefix without an inventory.
@@ -473,54 +297,7 @@ class FileLedger:
                 another process writes files into a column that this one does not know, or more than ten files and
                 a tenth of all would be doomed.
         """
-        if prefix is not None and not inventory:
-            raise InvalidArgumentException("prefix= is for sweep(inventory=True)", operation="sweep")
-        await self._columns.register()
-        await self._owners.check(storage_lookup.of_columns(self._references.fields()))
-        await self._tell_malformed()
-        doomed = await self._sweep(self._unnamed(older_than), force=force)
-        if inventory:
-            doomed += await self._sweep(self._unknown(older_than, prefix), force=force)
-        return doomed
-
-    async def _sweep(self, batches: AsyncGenerator[list[Intent]], *, force: bool) -> int:
-        """Doom files, none of them if they are too many."""
-        live = await self._databases.plainly(sweeping.count_live, self.table)
-        found: dict[str, str] = {}
-        async with aclosing(batches):
-            async for some in batches:
-                found |= {file.id: file.storage for file in some}
-                if len(found) > max(_FEW, live * _MOST_SWEPT) and not force:
-                    raise SweepRefusedException(
-                        f"{len(found)} files are named by no row, more than {_FEW} and a tenth of {live}; if that is "
-                        "so, sweep with force=True",
-                        operation="sweep",
-                    )
-        refusals: list[SweepRefusedException] = []
-        places = await self._places([Intent(*file) for file in found.items()], refusals)
-        if refusals:
-            raise refusals[0]
-        found = {file.id: file.storage for file in places}
-        doomed = await self._databases.run(entries.doom, self.table, found, self._retain)
-        reached(Step.SWEPT)
-        return doomed
-
-    async def _unnamed(self, older_than: timedelta) -> AsyncGenerator[list[Intent]]:
-        after: str | None = ""
-        while after is not None:
-            some, after = await self._databases.plainly(
-                sweeping.unnamed, self.table, self._references, older_than.total_seconds(), after
-            )
-            yield some
-
-    async def _unknown(self, older_than: timedelta, prefix: str | None) -> AsyncGenerator[list[Intent]]:
-        for scope in inventory.scopes(self._references.fields(), prefix):
-            if prefix is None:
-                await self._owners.check_alone(scope.storage)
-            async with aclosing(inventory.listed(scope, older_than)) as batches:
-                async for ids in batches:
-                    unknown = await self._databases.plainly(inventory.unknown, self._databases, self._references, ids)
-                    yield [Intent(each, storage_lookup.label(scope.storage)) for each in sorted(unknown)]
+        return await self._worker.sweep(older_than, force=force, inventory=inventory, prefix=prefix)
 
     async def run(
         self,
@@ -528,21 +305,15 @@ class FileLedger:
         *,
         sweep_every: timedelta | None = timedelta(days=1),
     ) -> None:
-        """Drain, and sweep now and then, until the task is cancelled; what fails is logged, and tried again.
+        """Drain, and sweep now and then, until the task is cancelled; failures are logged, and the work tried again.
 
         Any number of workers may run on any number of machines, and be killed at any moment.
 
         Args:
-            interval: Between two passes.
-            sweep_every: Between two sweeps, the first of which is at the beginning; None for no sweeps.
+            interval: The time between two passes.
+            sweep_every: The time between two sweeps, the first of which is at the beginning; None for no sweeps.
         """
-        swept = float("-inf")
-        while True:
-            if sweep_every is not None and time.monotonic() - swept >= sweep_every.total_seconds():
-                swept = time.monotonic()
-                await _logged("sweep", self.sweep)
-            await _logged("drain", self.drain)
-            await asyncio.sleep(interval.total_seconds())
+        await run_forever(self.drain, self.sweep, interval, sweep_every)
 
     @asynccontextmanager
     async def running(
@@ -553,42 +324,15 @@ class FileLedger:
             yield self
 
     async def take_ownership(self) -> None:
-        """Say that the files in the storages of all file columns are this database's, and no other one's.
+        """Make the files in the storages of all file columns this database's, and no other one's.
 
         For a database that was moved, or restored in the place of the lost one. Never for a copy beside it: each of
-        them would delete what the other one needs.
+        them would delete files that the other one needs.
         """
-        await self._owners.take_over(storage_lookup.of_columns(self._references.fields()))
+        await self._marks.take_ownership(find_storages(self._references.fields()))
 
 
-def _found(serving: Iterable[StorageRouter], file: Intent) -> Storage | None:
-    try:
-        return storage_lookup.find(serving, file.id, file.storage)
-    except StorageException as error:
-        logger.warning("a file cannot be deleted: %s", error)
-        return None
-
-
-async def _deleted(storage: Storage, file_id: str) -> bool:
-    try:
-        with Operation("remove", storage.scheme, storage.bucket):
-            await storage.delete(file_id)
-    except FileNotFoundException:
-        return True
-    except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the other files are to be deleted
-        logger.warning("%r, which nothing names, could not be deleted: %s (%s)", file_id, error, type(error).__name__)
-        return False
-    return True
-
-
-async def _logged(what: str, work: Any) -> None:
-    try:
-        await work()
-    except Exception as error:  # noqa: BLE001 - drivers let errors of their own through, and the worker must go on
-        logger.warning("the ledger could not %s: %s (%s)", what, error, type(error).__name__)
-
-
-def _metadata(given: Any) -> tuple[MetaData, ...] | None:
+def _metadata_of(given: Any) -> tuple[MetaData, ...] | None:
     """One MetaData, a declarative base, or several of them."""
     if given is None:
         return None

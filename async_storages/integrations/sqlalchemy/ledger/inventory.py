@@ -1,7 +1,7 @@
-"""Files in storages that neither rows nor the ledger know, as after a database was set back to an earlier day.
+"""An inventory: files in storages that neither rows nor the ledger know, as after a restore of an earlier database.
 
-Only what `save` and flushes can have written is looked at: keys of ``[folder/]{16 hex digits}_{name}``, in the folders
-of the columns, or below a prefix that somebody has vouched for. All else in a bucket may be somebody else's.
+It looks only at keys that `save` and flushes can have written, ``[folder/]{16 hex digits}_{name}``: in the folders of
+the columns, or below a prefix that somebody has vouched for. All other files may be somebody else's.
 """
 
 import asyncio
@@ -12,33 +12,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from async_storages import naming
 from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
-from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.models import FileBasicInfo
 from async_storages.storage import Storage, SupportsList
 
-__all__ = ["Scope", "listed", "scopes", "unknown"]
+__all__ = ["ListedFolder", "find_folders", "find_unknown", "list_ids"]
 
 _PENDING = re.compile(r"(?:^|/)[1-9a-f][0-9a-f]{7,9}\.[\w-]{43}/", re.ASCII)
-"""In keys of uploads that a browser has made and nobody has attached yet."""
+"""A part of the keys of uploads that a browser has made and nobody has attached yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """A part of a storage that the ledger's files are in.
+class ListedFolder:
+    """A folder of a storage that holds files of the ledger.
 
     Attributes:
-        storage: Can list its files.
-        prefix: Of the keys.
-        is_deep: Whether the files of folders below belong to it.
+        storage: A storage that can list its files.
+        prefix: The prefix of the keys.
+        is_deep: True if the files of folders below belong to it.
     """
 
     storage: Storage
@@ -53,20 +53,19 @@ class Scope:
         return naming.original_filename(key) != key.rpartition("/")[2]
 
 
-def scopes(fields: Iterable[FileField], prefix: str | None) -> list[Scope]:
-    """The folders that columns put their files into; or the prefix, in all of their storages."""
+def find_folders(fields: Iterable[FileField], prefix: str | None) -> list[ListedFolder]:
+    """Find the folders that columns put their files into; or the prefix, in all of their storages."""
     chosen = list(fields)
     if prefix is not None:
-        return [
-            Scope(storage, prefix, is_deep=True) for storage in storage_lookup.of_columns(chosen) if _can_list(storage)
-        ]
-    found: dict[tuple[int, str], Scope] = {}
+        storages = storage_lookup.find_storages(chosen)
+        return [ListedFolder(each, prefix, is_deep=True) for each in storages if _can_list(each)]
+    found: dict[tuple[int, str], ListedFolder] = {}
     for field in chosen:
         if field.type.upload_to is None:
             folder = naming.clean_folder(field.type.folder)
-            for storage in storage_lookup.of_columns([field]):
+            for storage in storage_lookup.find_storages([field]):
                 if _can_list(storage):
-                    found[id(storage), folder] = Scope(storage, f"{folder}/" if folder else "", is_deep=False)
+                    found[id(storage), folder] = ListedFolder(storage, f"{folder}/" if folder else "", is_deep=False)
     return list(found.values())
 
 
@@ -74,14 +73,14 @@ def _can_list(storage: Storage) -> bool:
     return isinstance(storage, SupportsList) and not storage.chooses_ids
 
 
-async def listed(scope: Scope, older_than: timedelta) -> AsyncGenerator[list[str]]:
-    """The ids of files in a scope that were written so long ago, some hundred at a time."""
+async def list_ids(folder: ListedFolder, older_than: timedelta) -> AsyncGenerator[list[str]]:
+    """List the ids of files that were written so long ago, some hundred at a time."""
     before, found, count = datetime.now(UTC) - older_than, list[str](), 0
-    storage: Any = scope.storage
-    async with aclosing(storage.list(scope.prefix)) as files:
+    storage: Any = folder.storage
+    async with aclosing(storage.list(folder.prefix)) as files:
         async for info in files:
             count += 1
-            if (file_id := _chosen(scope, info, before)) is not None:
+            if (file_id := _id_of(folder, info, before)) is not None:
                 found.append(file_id)
             if len(found) == BATCH:
                 yield found
@@ -92,25 +91,28 @@ async def listed(scope: Scope, older_than: timedelta) -> AsyncGenerator[list[str
         yield found
 
 
-def _chosen(scope: Scope, info: FileBasicInfo, before: datetime) -> str | None:
+def _id_of(folder: ListedFolder, info: FileBasicInfo, before: datetime) -> str | None:
+    """The id of a file that the ledger can have written before; None for all others."""
     if info.last_modify_time is None or info.last_modify_time > before:
         return None
     try:
-        file_id = scope.storage.identify(info.file_id)
-        scope.storage._check_key(file_id)  # noqa: SLF001 - such as may be written to
+        file_id = folder.storage.identify(info.file_id)
+        folder.storage._check_key(file_id)  # noqa: SLF001 - such as may be written to
     except StorageException:  # a key that nothing here has made
         return None
-    key = scope.storage._bare_key(file_id)  # noqa: SLF001 - what `list` takes a prefix of
-    return str(file_id) if scope.holds(key) else None
+    key = folder.storage._bare_key(file_id)  # noqa: SLF001 - `list` takes a prefix of it
+    return str(file_id) if folder.holds(key) else None
 
 
-def unknown(connection: Connection, databases: Databases, references: References, ids: Collection[str]) -> set[str]:
-    """The ids that are not in the journal, nor in the ledger, nor named by a row, in this order.
+def find_unknown(
+    connection: Connection, table: Table, intents: LedgerTransactions, references: References, ids: Collection[str]
+) -> set[str]:
+    """Find the ids that are neither in the journal nor in the ledger, nor named by a row; asked in this order.
 
     Raises:
-        SweepRefusedException: As for `References.named`.
+        SweepRefusedException: As for `References.find_named`.
     """
-    with databases.journal_in(connection) as uploads:
-        rest = set(ids) - journal.known(uploads, databases.journal_table, ids)
-    rest -= set(entries.known(connection, databases.table, rest))
-    return rest - references.named(connection, rest)
+    with intents.within(connection) as uploads:
+        rest = set(ids) - journal.find(uploads, intents.table, ids)
+    rest -= set(entries.find(connection, table, rest))
+    return rest - references.find_named(connection, rest)

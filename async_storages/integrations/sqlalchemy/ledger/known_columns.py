@@ -1,4 +1,4 @@
-"""Which columns of files there are: kept in the database, as a worker may run with older models than an application."""
+"""Known columns of files, kept in the database: a worker may run with older models than an application."""
 
 from collections.abc import Collection, Iterable
 
@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Table, delete, inspect
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
-from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, columns_of, insert, name_of, now
 
@@ -17,16 +17,16 @@ class KnownColumns:
     """Registers the columns of this process, before a row of theirs can name a file.
 
     Args:
-        databases: The ledger's tables.
+        connections: The ledger's.
         references: The columns of this process.
     """
 
-    def __init__(self, databases: Databases, references: References) -> None:
-        self._databases = databases
+    def __init__(self, connections: Connections, references: References) -> None:
+        self._connections = connections
         self._references = references
-        self._table = columns_of(databases.table)
+        self._table = columns_of(connections.main.table)
         self._registered: set[ColumnName] = set()
-        """The names that are committed, as far as this process has seen."""
+        """The names that this process has seen committed."""
 
     async def register(self) -> None:
         """Register all columns that are in the database.
@@ -34,10 +34,10 @@ class KnownColumns:
         Raises:
             InvalidArgumentException: The table for them is not there.
         """
-        if await self._databases.plainly(self._new):
-            await self._databases.run(lambda connection: self._add(connection, self._new(connection)))
+        if await self._connections.reading.run(self._find_new):
+            await self._connections.main.run(self._add_new)
 
-    def announce(self, connection: Connection, fields: Iterable[FileField]) -> None:
+    def register_written(self, connection: Connection, fields: Iterable[FileField]) -> None:
         """Register the columns that a session writes: committed at once, or on SQLite together with the rows.
 
         SQLite has one writer, which is the session: a worker decides before its transaction, or after.
@@ -48,33 +48,36 @@ class KnownColumns:
         wanted = {name_of(field) for field in fields}
         if wanted <= self._registered:
             return
-        missing = wanted - self._databases.call_plainly(self._read)
-        if missing and self._databases.is_sqlite:
+        reading = self._connections.reading
+        missing = wanted - reading.run_in_event(self._read)
+        if missing and self._connections.is_sqlite:
             self._add(connection, missing)
         elif missing:
-            self._databases.call_plainly(self._add, missing)
+            reading.run_in_event(lambda own, _: self._add(own, missing))
             self._registered = self._registered | missing
 
     async def forget(self, table: str, column: str | None) -> int:
         """Forget the columns of a table, or one of them; returns how many there were."""
         self._registered.clear()
-        return await self._databases.run(_forget, self._table, table, column)
+        return await self._connections.main.run(lambda connection, _: _forget(connection, self._table, table, column))
 
-    def _read(self, connection: Connection) -> set[ColumnName]:
-        """The names that are committed, read on a connection of the ledger's own."""
+    def _read(self, connection: Connection, _table: Table) -> set[ColumnName]:
+        """Read the names that are committed, on a connection of the ledger's own."""
         if not inspect(connection).has_table(self._table.name, schema=self._table.schema):
             raise InvalidArgumentException(
                 f"the ledger's table {self._table.fullname!r} is not in the database: run `await ledger.create()`, or "
                 "a migration with `op.create_file_ledger()`, which adds what an older ledger lacks",
                 operation="ledger",
             )
-        self._registered = self._references.registered(connection)
+        self._registered = self._references.find_registered(connection)
         return self._registered
 
-    def _new(self, connection: Connection) -> set[ColumnName]:
-        """The names that are in the database, and not registered yet."""
-        registered = self._read(connection)
-        return self._references.there(connection, but=registered)
+    def _find_new(self, connection: Connection, table: Table) -> set[ColumnName]:
+        """Find the columns that are in the database, and not registered yet."""
+        return self._references.find_in_database(connection, but=self._read(connection, table))
+
+    def _add_new(self, connection: Connection, table: Table) -> None:
+        self._add(connection, self._find_new(connection, table))
 
     def _add(self, connection: Connection, names: Collection[ColumnName]) -> None:
         if names:

@@ -1,4 +1,4 @@
-"""Which rows name which files: asked before one is deleted, of every column that may hold its id."""
+"""References to files: before one is deleted, every column that may hold its id is asked whether a row names it."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,20 +26,20 @@ from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, nam
 from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
 from async_storages.integrations.sqlalchemy.references.lookup import is_indexed, named_ids
 
-__all__ = ["Reference", "References"]
+__all__ = ["OtherReferences", "References"]
 
-type Reference = Callable[[Connection, Sequence[str]], Iterable[str] | Awaitable[Iterable[str]]]
-"""Asked for ids that are kept elsewhere: returns those of the ids that are in use there."""
+type OtherReferences = Callable[[Connection, Sequence[str]], Iterable[str] | Awaitable[Iterable[str]]]
+"""A function that is asked about ids which are kept elsewhere; it returns those that are in use there."""
 
 _SHOWN = 10
-"""Malformed values of a column that are told."""
+"""Malformed values of a column that are reported."""
 
 _STORES = ("process_bind_param", "bind_processor", "bind_expression", "column_expression", "load_dialect_impl")
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A table that was looked into.
+class _CheckedTable:
+    """A table whose columns can be looked into.
 
     Attributes:
         parts: Its columns and their types, as they were then.
@@ -49,16 +49,16 @@ class _Seen:
     parts: Sequence[object]
     fields: Sequence[FileField]
 
-    def is_of(self, parts: Sequence[object]) -> bool:
+    def has(self, parts: Sequence[object]) -> bool:
         return len(parts) == len(self.parts) and all(map(is_, parts, self.parts))
 
 
 class References:
-    """The columns of files, and what else may name one.
+    """The columns of files, and the functions that know of ids elsewhere.
 
     Args:
-        metadata: Where the columns are; None for those of all mapped classes.
-        elsewhere: Asked as well.
+        metadata: The tables of the columns; None for those of all mapped classes.
+        elsewhere: Functions that are asked as well.
         registry: The table of the columns that any process knows.
 
     Raises:
@@ -66,12 +66,12 @@ class References:
     """
 
     def __init__(
-        self, metadata: Iterable[MetaData] | None, elsewhere: Iterable[Reference], registry: Table | None = None
+        self, metadata: Iterable[MetaData] | None, elsewhere: Iterable[OtherReferences], registry: Table | None = None
     ) -> None:
         self._metadata = None if metadata is None else tuple(metadata)
         self._elsewhere = tuple(elsewhere)
         self._registry = registry
-        self._seen: dict[Table, _Seen] = {}
+        self._checked: dict[Table, _CheckedTable] = {}
         self._columns: frozenset[Column[Any]] = frozenset()
         self.fields()
 
@@ -83,34 +83,34 @@ class References:
         """
         if self._metadata is None:
             found = all_fields()
-            self._look_into(field.column.table for field in found)
+            self._check_tables(field.column.table for field in found)
         else:
-            self._look_into(table for metadata in self._metadata for table in metadata.tables.values())
-            found = [field for seen in self._seen.values() for field in seen.fields]
+            self._check_tables(table for metadata in self._metadata for table in metadata.tables.values())
+            found = [field for checked in self._checked.values() for field in checked.fields]
         if len(found) != len(self._columns) or any(field.column not in self._columns for field in found):
             self._columns = frozenset(field.column for field in found)
         return found
 
-    def _look_into(self, tables: Iterable[Table]) -> None:
-        """Look into tables, each again only when it has changed: there may be hundreds of them, at each pass."""
-        before, self._seen = self._seen, {}
+    def _check_tables(self, tables: Iterable[Table]) -> None:
+        """Check tables, each again only when it has changed: there may be hundreds of them, at each pass."""
+        before, self._checked = self._checked, {}
         for table in tables:
-            if table not in self._seen:
+            if table not in self._checked:
                 parts = [part for column in table.columns for part in (column, column.type)]
-                seen = before.get(table)
-                if seen is None or not seen.is_of(parts):
+                checked = before.get(table)
+                if checked is None or not checked.has(parts):
                     _check_readable(table)
-                    seen = _Seen(parts, fields_of_table(table))
-                self._seen[table] = seen
+                    checked = _CheckedTable(parts, fields_of_table(table))
+                self._checked[table] = checked
 
-    def knows(self, column: Column[Any]) -> bool:
-        """Whether a column is one of them."""
+    def has(self, column: Column[Any]) -> bool:
+        """True if a column is one of them."""
         if column not in self._columns:
             self.fields()
         return column in self._columns
 
-    def check(self, connection: Connection) -> list[Location]:
-        """The columns to ask, if they are all there.
+    def locate(self, connection: Connection) -> list[Location]:
+        """Locate the columns in the database; all of them must be there.
 
         Raises:
             SweepRefusedException: None is known, or a table is missing: the files of its rows would be deleted.
@@ -132,26 +132,26 @@ class References:
                 )
         return [located[each] for each in asked]
 
-    def registered(self, connection: Connection) -> set[ColumnName]:
-        """The columns that any process has registered in the database."""
+    def find_registered(self, connection: Connection) -> set[ColumnName]:
+        """Find the columns that any process has registered in the database."""
         table = self._registry
         if table is None:
             return set()
         return {(name, column) for name, column in connection.execute(select(table.c.table_name, table.c.column_name))}
 
-    def there(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
-        """The columns that are in the database, as its models say, without some."""
+    def find_in_database(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
+        """Find the columns of this process that are in the database, without some."""
         chosen = [field for field in self.fields() if name_of(field) not in but]
         return {name_of(each.field) for each in locate(connection, chosen)}
 
     def _check_known(self, connection: Connection) -> None:
-        """See that this process knows every column that names files.
+        """Require that this process knows every column that names files.
 
         Raises:
             SweepRefusedException: Another one has registered a column that is none of this process's models.
         """
         known = {name_of(field) for field in self.fields()}
-        for table, column in sorted(self.registered(connection) - known):
+        for table, column in sorted(self.find_registered(connection) - known):
             raise SweepRefusedException(
                 f"the column {table}.{column} names files, and this worker does not know it: run the worker with the "
                 "models of the newest application. If no program uses the column any more, call "
@@ -161,37 +161,33 @@ class References:
             )
 
     def _is_ours(self, field: FileField, located: Iterable[FileField]) -> bool:
-        """Whether a mapped table should be there: not if another database has all its fellows."""
+        """True if a column should be in this database: of mapped tables only where it has one of their metadata."""
         metadata = field.column.table.metadata
         return self._metadata is not None or any(each.column.table.metadata is metadata for each in located)
 
-    def named(self, connection: Connection, ids: Collection[str]) -> set[str]:
-        """Those of the ids that a row names, by the full id or, as old rows may, by the bare key.
+    def find_named(self, connection: Connection, ids: Collection[str]) -> set[str]:
+        """Find the ids that a row names, by the full id or, as old rows may, by the bare key.
 
         Raises:
-            SweepRefusedException: As in `check`; or another process knows a column that this one does not.
+            SweepRefusedException: As in `locate`; or another process knows a column that this one does not.
         """
-        locations = self.check(connection)
+        locations = self.locate(connection)
         self._check_known(connection)
-        return self.named_in(connection, locations, ids)
-
-    def named_in(self, connection: Connection, locations: Iterable[Location], ids: Collection[str]) -> set[str]:
-        """`named`, when it is known that the columns are all there."""
         named = named_ids(connection, locations, ids)
         for some in batched(sorted(ids), BATCH) if self._elsewhere else ():
-            named |= self._named_elsewhere(connection, some)
+            named |= self._find_elsewhere(connection, some)
         return named
 
-    def _named_elsewhere(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+    def _find_elsewhere(self, connection: Connection, ids: Sequence[str]) -> set[str]:
         named: set[str] = set()
         for ask in self._elsewhere:
             answer = ask(connection, ids)
             named.update(_greenlet.result_of(answer) if isawaitable(answer) else answer)
         return named
 
-    def malformed(self, connection: Connection) -> list[str]:
-        """Some values of each column that are no lists: every id in their text counts as named."""
-        asked = [each.field for each in self.check(connection)]
+    def find_malformed(self, connection: Connection, _table: Table) -> list[str]:
+        """Find values of list columns that are no lists, some of each: every id in their text counts as named."""
+        asked = [each.field for each in self.locate(connection)]
         return [
             f"{field.column.table.fullname}.{field.column.name} of the row {', '.join(map(str, key))}"
             for field in asked
@@ -199,12 +195,12 @@ class References:
             for key in connection.execute(rows.limit(_SHOWN))
         ]
 
-    def unindexed(self, connection: Connection) -> list[str]:
-        """The columns without an index, whose tables are read whole each time a file is to be deleted."""
+    def find_unindexed(self, connection: Connection, _table: Table) -> list[str]:
+        """Find the columns without an index: their tables are read whole each time a file is to be deleted."""
         inspector = inspect(connection)
         return [
             f"{each.field.column.table.fullname}.{each.field.column.name}"
-            for each in self.check(connection)
+            for each in self.locate(connection)
             if not is_indexed(inspector, each.field, each.schema)
         ]
 
@@ -216,7 +212,7 @@ def _unknowable(field: FileField, problem: str) -> SweepRefusedException:
     )
 
 
-# ---- what can be looked into
+# ---- columns that can be looked into
 
 
 def _check_readable(table: Table) -> None:
@@ -232,7 +228,7 @@ def _check_readable(table: Table) -> None:
 
 
 def _is_changed(type_: TypeEngine[Any]) -> bool:
-    """Whether it stores something else than ids: a subclass of ours, or a decorator of somebody else's."""
+    """True if a type stores something else than ids: a subclass of ours, or a decorator of somebody else's."""
     if not isinstance(type_, FileType | FileListType):
         return isinstance(type_, TypeDecorator)
     own = FileType if isinstance(type_, FileType) else FileListType
@@ -240,7 +236,7 @@ def _is_changed(type_: TypeEngine[Any]) -> bool:
 
 
 def _inside(type_: TypeEngine[Any], depth: int = 8) -> Iterator[TypeEngine[Any]]:
-    """A type, and those that it is made of."""
+    """A type, and the types that it is made of."""
     yield type_
     parts = [*vars(type_).values(), *getattr(type_, "_variant_mapping", {}).values()]
     for part in parts if depth else ():

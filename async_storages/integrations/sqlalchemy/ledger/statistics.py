@@ -1,10 +1,10 @@
-"""How a ledger is doing."""
+"""Statistics of a ledger: its files by state, and how far its worker is behind."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 
-from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
 
@@ -13,16 +13,16 @@ __all__ = ["LedgerStats", "collect"]
 
 @dataclass(frozen=True, slots=True)
 class LedgerStats:
-    """How many files are in which state.
+    """The numbers of files by their state.
 
     Attributes:
-        uploading: In the journal: being written, or not yet claimed by a transaction; also the uploads that
-            `DirectUploads` has attached, until their time is over; on SQLite also what was claimed within the last
-            `grace`.
-        live: Named by rows, pinned, or left for a sweep to find.
-        doomed: Waiting for a worker, or for the end of `retain`.
-        deleting: Being deleted, or tried again after a failure.
-        pinned: Of the live ones, those that stay although no row names them.
+        uploading: Files in the journal: being written, or not yet claimed by a transaction; also uploads that
+            `DirectUploads` has attached, until their time is over; on SQLite also files that were claimed within the
+            last `grace`.
+        live: Files that are named by rows, pinned, or left for a sweep to find.
+        doomed: Files that wait for a worker, or for the end of `retain`.
+        deleting: Files that are being deleted, or tried again after a failure.
+        pinned: Of the live files, those that stay although no row names them.
         overdue: Seconds that the oldest work has been waiting for a worker: it grows if none runs.
         unindexed: Columns without an index, as ``table.column``: looking for a file reads the whole table.
     """
@@ -36,14 +36,13 @@ class LedgerStats:
     unindexed: tuple[str, ...]
 
 
-def collect(connection: Connection, databases: Databases, references: References) -> LedgerStats:
-    """Count."""
-    table, entries = databases.table, databases.journal_table
+def collect(connection: Connection, table: Table, intents: LedgerTransactions, references: References) -> LedgerStats:
+    """Count the files, and look for columns without an index."""
     counted = select(table.c.state, func.count(), func.min(table.c.until)).group_by(table.c.state)
     rows = {state: (count, until) for state, count, until in connection.execute(counted)}
     pinned = select(func.count()).select_from(table).where(table.c.state == State.LIVE, table.c.pinned)
-    with databases.journal_in(connection) as journal:
-        uploading, expires = journal.execute(select(func.count(), func.min(entries.c.until))).one()
+    with intents.within(connection) as uploads:
+        uploading, expires = uploads.execute(select(func.count(), func.min(intents.table.c.until))).one()
     clock: float = connection.scalar(select(now())) or 0.0
     due: list[float] = [rows[state][1] for state in (State.DOOMED, State.DELETING) if state in rows]
     waiting = [clock - until for until in (*due, expires) if until is not None]
@@ -54,5 +53,5 @@ def collect(connection: Connection, databases: Databases, references: References
         deleting=rows.get(State.DELETING, (0,))[0],
         pinned=connection.scalar(pinned) or 0,
         overdue=max(0.0, *waiting) if waiting else 0.0,
-        unindexed=tuple(references.unindexed(connection)),
+        unindexed=tuple(references.find_unindexed(connection, table)),
     )

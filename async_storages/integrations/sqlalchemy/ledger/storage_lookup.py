@@ -1,4 +1,4 @@
-"""Which storage holds a file that only the ledger names any more."""
+"""Lookup of the storage that holds a file, by its id and the label that the ledger has kept."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -7,77 +7,84 @@ from typing import Any
 from async_storages import registry
 from async_storages.errors import RouteNotSupportedException, StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.registry import Address, Ref, StorageRouter
-from async_storages.storage import Storage
+from async_storages.storage import FileName, IdentifiedKey, Storage
 
-__all__ = ["find", "intent", "label", "of_columns", "routers"]
+__all__ = ["find_routers", "find_storage", "find_storages", "label_of", "label_of_storage", "make_intent"]
 
 _LONGEST = 255
 
 
-def label(storage: Storage) -> str:
-    """What tells a storage from others that serve the same ids."""
+def label_of_storage(storage: Storage) -> str:
+    """The label that tells a storage from others which serve the same ids: its name, else its location."""
     return (storage.name or storage.location or "")[:_LONGEST]
 
 
-def intent(storage: Storage, key: str, *, is_exact: bool = False) -> Intent:
-    """The journal's entry for a file that is to be written under a key, or under an id that the storage will choose."""
+def label_of(file: TrackedFile) -> str:
+    """The label of the storage of a file; empty if the storage is not known here."""
+    return "" if file.storage is None else label_of_storage(file.storage)
+
+
+def make_intent(storage: Storage, key: FileName, *, is_exact: bool = False) -> Intent:
+    """The intent to write a file under a key, or under an id that the storage will choose."""
     if storage.chooses_ids:
-        return Intent.of_unknown(label(storage))
-    return Intent(str(storage.identify(key)), label(storage), is_exact)
+        return Intent.of_unknown(label_of_storage(storage))
+    file_id = key.file_id if isinstance(key, IdentifiedKey) else storage.identify(key)
+    return Intent(str(file_id), label_of_storage(storage), is_exact)
 
 
-def routers(fields: Iterable[FileField]) -> list[StorageRouter]:
-    """The registered storages and those of columns, each once."""
+def find_routers(fields: Iterable[FileField]) -> list[StorageRouter]:
+    """Find the registered storages and those of columns, each once."""
     found: dict[int, StorageRouter] = {}
-    for place in (*(Ref(name) for name in registry.names()), *_places(fields)):
+    for ref in (*(Ref(name) for name in registry.names()), *_refs_of(fields)):
         with suppress(StorageException):  # it is not registered here
-            router = place.resolve()
+            router = ref.resolve()
             found[id(router)] = router
     return list(found.values())
 
 
-def _places(fields: Iterable[FileField]) -> list[Ref]:
+def _refs_of(fields: Iterable[FileField]) -> list[Ref]:
     """The references of columns to storages, each once: hundreds of columns have a few."""
     values = {id(value): value for field in fields for value in [field.type.storage]}
     return [Ref(value) for value in values.values()]
 
 
-def find(serving: Iterable[StorageRouter], file_id: str, storage_label: str) -> Storage:
-    """The storage of a file: that of the label, else the only one that serves the id.
+def find_storage(routers: Iterable[StorageRouter], file_id: str, label: str) -> Storage:
+    """Find the storage of a file: the one of the label, else the only one that serves the id.
 
     Args:
-        serving: What `routers` found.
-        file_id: Its fusion id.
-        storage_label: The label of its storage.
+        routers: The routers of `find_routers`.
+        file_id: The file's fusion id.
+        label: The label of its storage.
 
     Raises:
         RouteNotSupportedException: No column's and no registered storage serves it, or several do.
     """
-    serving_it = {Address.of(storage): storage for storage in _serving(serving, file_id)}
-    labelled = [storage for storage in serving_it.values() if label(storage) == storage_label]
-    fitting = labelled or list(serving_it.values())
+    serving = {Address.of(storage): storage for storage in _find_serving(routers, file_id)}
+    labelled = [storage for storage in serving.values() if label_of_storage(storage) == label]
+    fitting = labelled or list(serving.values())
     if len(fitting) == 1:
         return fitting[0]
     problem = "several storages serve" if fitting else "no storage of a file column serves"
     raise RouteNotSupportedException(
-        f"{problem} this id (it was stored in {storage_label!r}): give the storages names", file_id=file_id
+        f"{problem} this id (it was stored in {label!r}): give the storages names", file_id=file_id
     )
 
 
-def _serving(serving: Iterable[StorageRouter], file_id: str) -> Iterator[Storage]:
-    for router in serving:
+def _find_serving(routers: Iterable[StorageRouter], file_id: str) -> Iterator[Storage]:
+    for router in routers:
         with suppress(StorageException):
             yield router.storage_for(file_id)
 
 
-def of_columns(fields: Iterable[FileField]) -> list[Storage]:
-    """The storages that columns put new files into, each once, as far as anything can be deleted there."""
+def find_storages(fields: Iterable[FileField]) -> list[Storage]:
+    """Find the storages that columns put new files into, each once, without those that are read-only."""
     found: dict[Address, Storage] = {}
-    for place in _places(fields):
+    for ref in _refs_of(fields):
         try:
-            router: Any = place.resolve()
+            router: Any = ref.resolve()
         except StorageException:
             continue  # it is not registered here
         for_new = getattr(router, "storage_for_new", None)

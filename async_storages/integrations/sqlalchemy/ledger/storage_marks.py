@@ -1,12 +1,16 @@
-"""Whose files a storage holds: a copy of the database must not delete the files of the original.
+"""Marks of a ledger in its storages: a copy of the database must not delete the files of the original.
 
-A ledger writes an object into each storage that it uses, once; its content says which database that is. The row that
-names the object goes with every copy of the database, and there it says that the storage is somebody else's.
+A mark is an object that a ledger writes into each storage it uses, once. Its content says which database the ledger is
+in. A copy of the database has the entry of the mark as well, but finds that the content names the original: so it
+refuses to delete.
 """
 
+import asyncio
 import hashlib
+import logging
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
+from itertools import batched
 from typing import Any
 from uuid import uuid4
 
@@ -14,64 +18,100 @@ from sqlalchemy import Connection, Table, delete, select, text
 from sqlalchemy.exc import DBAPIError
 
 from async_storages.errors import FileNotFoundException, StorageException, SweepRefusedException
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import journal, storage_lookup
-from async_storages.integrations.sqlalchemy.ledger.announcements import announced
+from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
+from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
-from async_storages.integrations.sqlalchemy.ledger.databases import Databases
+from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
-from async_storages.registry import Address
+from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of_storage
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries
+from async_storages.registry import Address, StorageRouter
 from async_storages.storage import Storage
 
-__all__ = ["FOLDER", "Owners"]
+__all__ = ["FOLDER", "StorageMarks"]
+
+logger = logging.getLogger("async_storages")
 
 FOLDER = "async-storages-ledger"
-"""Where the marks are, in storages with exact keys."""
+"""The folder of marks, in storages with exact keys."""
 
-type _Place = tuple[Address, str]
+type _MarkedPart = tuple[Address, str]
+"""A storage's address, and the folder that it keeps to, or nothing."""
 
 _GRACE = 3600.0
+"""Seconds that a mark may be there before it is entered."""
+
+_AT_A_TIME = 100
+"""Files between which others get their turn."""
 
 
-class Owners:
-    """Which storages this ledger may delete from.
+class StorageMarks:
+    """The marks of a ledger, by which it knows the storages that it may delete from.
 
     Args:
-        databases: The ledger's.
-        owner: What the user calls the database; None for where it is.
+        connections: The ledger's.
+        owner: The user's name for the database; None for its address.
     """
 
-    def __init__(self, databases: Databases, owner: str | None) -> None:
-        self._databases = databases
+    def __init__(self, connections: Connections, owner: str | None) -> None:
+        self._connections = connections
         self._owner = owner
-        self._marks: dict[_Place, list[str]] = {}
-        self._owned: set[_Place] = set()
+        self._ids: dict[_MarkedPart, list[str]] = {}
+        self._owned: set[_MarkedPart] = set()
 
     async def mark(self, chosen: Iterable[Storage]) -> None:
-        """Leave a mark in the storages that have none of this ledger."""
+        """Write a mark into the storages that have none of this ledger."""
         for storage in chosen:
-            await self._marks_of(storage)
+            await self._ids_of(storage)
 
-    async def check(self, chosen: Iterable[Storage]) -> None:
-        """See that storages are this ledger's.
+    async def require_own(self, chosen: Iterable[Storage]) -> None:
+        """Require that storages are this ledger's.
 
         Raises:
             SweepRefusedException: One of them has the mark of another database, or has lost its own.
         """
         for storage in chosen:
-            place = _place_of(storage)
-            if place not in self._owned:
-                for mark in await self._marks_of(storage):
+            part = _part_of(storage)
+            if part not in self._owned:
+                for mark in await self._ids_of(storage):
                     await self._check(storage, mark)
-                self._owned.add(place)
+                self._owned.add(part)
 
-    async def check_alone(self, storage: Storage) -> None:
-        """See that no other ledger keeps files in a storage that can list them.
+    async def find_own_storages(
+        self, files: Iterable[Entry], fields: Iterable[FileField]
+    ) -> tuple[dict[Entry, Storage], list[SweepRefusedException]]:
+        """Find the storages of files, as far as they are this ledger's; and the errors of those that are not.
+
+        Args:
+            files: The files.
+            fields: The columns whose storages count, beside the registered ones.
+        """
+        routers = storage_lookup.find_routers(fields)
+        found, refused, refusals = dict[Entry, Storage](), set[Storage](), list[SweepRefusedException]()
+        for some in batched(files, _AT_A_TIME):
+            storages = {file: storage for file in some if (storage := _find_storage(routers, file)) is not None}
+            for storage in {*storages.values()} - refused:
+                try:
+                    await self.require_own([storage])
+                except SweepRefusedException as refusal:
+                    refusals.append(refusal)
+                    refused.add(storage)
+                except StorageException as error:
+                    logger.warning("files cannot be deleted: %s", error)
+                    refused.add(storage)
+            found |= {file: storage for file, storage in storages.items() if storage not in refused}
+            await asyncio.sleep(0)
+        return found, refusals
+
+    async def require_alone(self, storage: Storage) -> None:
+        """Require that no other ledger keeps files in a storage, which can list them.
 
         Raises:
             SweepRefusedException: There is a mark of another database.
         """
-        ours, proof = await self._marks_of(storage), await self._prove()
+        ours, proof = await self._ids_of(storage), await self._make_proof()
         listing: Any = storage
         async with aclosing(listing.list(f"{FOLDER}/")) as marks:
             async for info in marks:
@@ -83,21 +123,22 @@ class Owners:
                         file_id=info.file_id,
                     )
 
-    async def take_over(self, chosen: Iterable[Storage]) -> None:
+    async def take_ownership(self, chosen: Iterable[Storage]) -> None:
         """Make storages this ledger's, whosever they were; the marks of others stay where they are."""
         for storage in chosen:
-            found = await self._databases.plainly(_marks, self._databases.table, storage_lookup.label(storage))
-            await self._databases.run(
-                _forget, self._databases.table, [each for each in found if _serves(storage, each)]
-            )
-            self._marks[_place_of(storage)] = [await self._write(storage)]
+            await self._connections.main.run(_forget, await self._find(storage))
+            self._ids[_part_of(storage)] = [await self._write(storage)]
 
-    async def _marks_of(self, storage: Storage) -> list[str]:
-        place = _place_of(storage)
-        if place not in self._marks:
-            found = await self._databases.plainly(_marks, self._databases.table, storage_lookup.label(storage))
-            self._marks[place] = [each for each in found if _serves(storage, each)] or [await self._write(storage)]
-        return self._marks[place]
+    async def _ids_of(self, storage: Storage) -> list[str]:
+        """The ids of this ledger's marks in a storage; one is written if there is none."""
+        part = _part_of(storage)
+        if part not in self._ids:
+            self._ids[part] = await self._find(storage) or [await self._write(storage)]
+        return self._ids[part]
+
+    async def _find(self, storage: Storage) -> list[str]:
+        found = await self._connections.reading.run(_find, label_of_storage(storage))
+        return [each for each in found if _serves(storage, each)]
 
     async def _write(self, storage: Storage) -> str:
         while (mark := await self._try_to_write(storage)) is None:
@@ -106,20 +147,21 @@ class Owners:
 
     async def _try_to_write(self, storage: Storage) -> str | None:
         """Write a mark; None if that took so long that a worker has removed it."""
-        proof, label, key = await self._prove(), storage_lookup.label(storage), f"{FOLDER}/{uuid4().hex}.txt"
-        intent = storage_lookup.intent(storage, key)
-        async with announced(self._databases, {intent: storage}, _GRACE) as files:
+        proof, label, key = await self._make_proof(), label_of_storage(storage), f"{FOLDER}/{uuid4().hex}.txt"
+        main, intents = self._connections.main, self._connections.journal
+        intent = storage_lookup.make_intent(storage, key)
+        async with Announcement(self._connections, {intent: storage}, _GRACE) as announcement:
             stored = storage.file(await storage.upload(proof, key))
-            await files.written(intent, stored)
+            await announcement.record_written(intent, stored)
         reached(Step.MARK_WRITTEN)
         file_id = str(storage.identify(stored.file_id))
-        is_noted = await self._databases.run(_note, self._databases.table, file_id, label)
+        is_entered = await main.run(_enter, file_id, label)
         reached(Step.MARK_NOTED)
-        was_there = await self._databases.run_journal(journal.take, self._databases.journal_table, [file_id])
-        if is_noted and was_there:
+        was_there = await intents.run(journal.take, [file_id])
+        if is_entered and was_there:
             return file_id
-        await self._databases.run(_forget, self._databases.table, [file_id])
-        await self._databases.run_journal(journal.leave, self._databases.journal_table, [Intent(file_id, label)], 0)
+        await main.run(_forget, [file_id])
+        await intents.run(journal.expire, [Intent(file_id, label)])
         return None
 
     async def _check(self, storage: Storage, mark: str) -> None:
@@ -127,7 +169,7 @@ class Owners:
             found = await storage.read(mark)
         except FileNotFoundException:
             found = None
-        if found != await self._prove():
+        if found != await self._make_proof():
             problem = "has lost its mark of this ledger" if found is None else "is marked by another database"
             raise SweepRefusedException(
                 f"{storage!r} {problem}: nothing is deleted from it. Is this a copy of a database? If the files are "
@@ -137,18 +179,26 @@ class Owners:
                 file_id=mark,
             )
 
-    async def _prove(self) -> bytes:
-        """What no copy of the database has in common with it."""
-        place = await self._databases.plainly(_where) if self._owner is None else self._owner
-        return hashlib.sha256(place.encode()).hexdigest().encode()
+    async def _make_proof(self) -> bytes:
+        """The content of a mark: no copy of the database has it in common with the original."""
+        owner = await self._connections.reading.run(_address_of) if self._owner is None else self._owner
+        return hashlib.sha256(owner.encode()).hexdigest().encode()
 
 
-def _place_of(storage: Storage) -> _Place:
-    """A storage's address, and its folder, if it keeps to one."""
+def _find_storage(routers: Iterable[StorageRouter], file: Entry) -> Storage | None:
+    try:
+        return storage_lookup.find_storage(routers, file.id, file.storage)
+    except StorageException as error:
+        logger.warning("a file cannot be deleted: %s", error)
+        return None
+
+
+def _part_of(storage: Storage) -> _MarkedPart:
     return Address.of(storage), "" if storage.chooses_ids else str(storage.identify(FOLDER))
 
 
-def _where(connection: Connection) -> str:
+def _address_of(connection: Connection, _table: Table) -> str:
+    """The address of the database."""
     if connection.dialect.name == "sqlite":
         return str(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])  # the path as it is, in full
     found = [*connection.execute(text("SELECT current_database(), current_schema()")).one()]
@@ -158,16 +208,15 @@ def _where(connection: Connection) -> str:
     return repr([url.host, url.port, url.query.get("host"), *found])
 
 
-def _marks(connection: Connection, table: Table, label: str) -> list[str]:
+def _find(connection: Connection, table: Table, label: str) -> list[str]:
     found = select(table.c.id).where(table.c.state == State.MARK, table.c.storage == label).order_by(table.c.id)
     return list(connection.scalars(found))
 
 
-def _note(connection: Connection, table: Table, file_id: str, label: str) -> bool:
-    """Note a mark; False if a worker has doomed it."""
-    row = {"id": file_id, "storage": label, "state": State.MARK, "until": 0.0, "since": now(), "pinned": True}
-    noted = connection.execute(insert(table, connection.dialect).values(row).on_conflict_do_nothing())
-    return noted.rowcount == 1
+def _enter(connection: Connection, table: Table, file_id: str, label: str) -> bool:
+    """Enter a mark; False if a worker has doomed it."""
+    new = insert_entries(table, connection.dialect, [(file_id, label)], State.MARK, pinned=True)
+    return connection.execute(new.on_conflict_do_nothing()).rowcount == 1
 
 
 def _forget(connection: Connection, table: Table, ids: list[str]) -> None:

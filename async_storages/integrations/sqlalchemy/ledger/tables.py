@@ -1,10 +1,11 @@
 """The tables of the ledger, and the SQL that PostgreSQL and SQLite spell differently.
 
-`stored_files` has a row for each file that rows name, or that is about to be deleted; a session writes it in its own
-transaction. `stored_files_journal` has one for each upload under way: it is written before the file is, on a
-connection of its own. It is a table of its own, as a session whose snapshot is older (REPEATABLE READ) can insert a
-row beside it, but could not change that row. On SQLite, which has one writer, it is in a second database file.
-`stored_files_columns` has a row for each column that may name files: a worker that does not know one deletes nothing.
+`stored_files` has an *entry* for each file that rows name, or that is about to be deleted. A session writes it in its
+own transaction. `stored_files_journal` has an *intent* for each upload under way, written before the file is, on a
+connection of the ledger's own. The journal is a table of its own, because a session whose snapshot is older (REPEATABLE
+READ) can insert an entry beside the intent, but could not change a row that the ledger has inserted since. On SQLite,
+which has one writer, the journal is in a second database file. `stored_files_columns` has a row for each column that
+may name files: a worker that does not know one of them deletes nothing.
 """
 
 import json
@@ -38,6 +39,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN
 
 __all__ = [
     "SUPPORTED",
@@ -46,6 +48,7 @@ __all__ = [
     "add_ledger_tables",
     "columns_of",
     "insert",
+    "insert_entries",
     "insert_files",
     "journal_of",
     "name_of",
@@ -58,15 +61,15 @@ SUPPORTED = ("postgresql", "sqlite")
 
 
 class State(StrEnum):
-    """What is known of a file.
+    """The state of a file in the ledger.
 
     Attributes:
-        LIVE: A committed row named it.
-        DOOMED: A row that named it names it no longer; it is deleted at `until`, unless another row names it.
-        DELETING: A worker is deleting it: nobody may name it any more. At `until` another worker takes over.
-        GONE: It was deleted by a worker that took over: the first one may still send its request, so that nobody
-            may use the id again before `until`.
-        MARK: The object by which a ledger knows a storage as its own.
+        LIVE: Claimed by a transaction that was committed.
+        DOOMED: To be deleted at `until`, unless a row names it then.
+        DELETING: Condemned: no row may name it any more. At `until` another worker takes over.
+        GONE: Deleted by a worker that took over. The first one may still send its request, so that the id stays taken
+            until `until`.
+        MARK: No file, but the object by which a ledger knows a storage as its own.
     """
 
     LIVE = "live"
@@ -98,7 +101,7 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
     """Put the ledger's tables into a MetaData, so that `create_all` and Alembic make them; twice is once.
 
     Args:
-        metadata: That of the application's tables; its schema, if it has one, is theirs.
+        metadata: The metadata of the application's tables; its schema, if it has one, is that of these tables.
         name: The name of the first; those of the others end with ``_journal`` and ``_columns``.
 
     Returns:
@@ -150,7 +153,7 @@ type ColumnName = tuple[str, str]
 
 
 def name_of(field: FileField) -> ColumnName:
-    """As a file column is known to other processes."""
+    """The name by which other processes know a file column."""
     return field.column.table.fullname, field.column.name
 
 
@@ -165,7 +168,8 @@ def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert
             f"a ledger works on PostgreSQL and SQLite, not on {dialect.name}", operation="ledger"
         )
     new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
-    return new.execution_options(preserve_rowcount=True)  # psycopg forgets it otherwise
+    # psycopg forgets the rowcount otherwise; and sessions need not look for files in it
+    return new.execution_options(preserve_rowcount=True, **{OWN: True})
 
 
 def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:
@@ -178,13 +182,13 @@ def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> 
 def insert_files(
     table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any
 ) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT of many files by one parameter: with some for each row, it takes longer to write than to run.
+    """An INSERT of many files by one parameter: with parameters for each row it takes longer to write than to run.
 
     Args:
         table: With columns for ids and storages, and others.
         dialect: The database's.
         files: Ids and labels of storages.
-        **same: What the other columns hold in each row.
+        **same: The values of the other columns, the same in each row.
     """
     chosen = list(files)
     others = [
@@ -200,3 +204,25 @@ def insert_files(
         found = [func.json_extract(rows.c.value, text(f"'$[{each}]'")) for each in (0, 1)]
     each_row = select(*found, *others).select_from(rows).where(true())  # without WHERE, SQLite takes ON for a join's
     return insert(table, dialect).from_select(["id", "storage", *same], each_row)
+
+
+def insert_entries(
+    table: Table,
+    dialect: Dialect,
+    files: Iterable[tuple[str, str]],
+    state: State,
+    *,
+    until: Any = 0.0,
+    pinned: bool = False,
+) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT of entries, known from now on, which are all in one state.
+
+    Args:
+        table: The ledger's first table.
+        dialect: The database's.
+        files: Ids and labels of storages.
+        state: Their state.
+        until: The time that the state lasts, by the database's clock.
+        pinned: True to keep the files when no row names them.
+    """
+    return insert_files(table, dialect, files, state=state, until=until, since=now(), pinned=pinned)

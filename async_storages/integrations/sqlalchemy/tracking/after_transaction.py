@@ -14,9 +14,10 @@ from sqlalchemy import Engine, TextClause, text
 
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger.claims import Claims, label_of
+from async_storages.integrations.sqlalchemy.ledger.claims import Claims
+from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
-from async_storages.integrations.sqlalchemy.ledger.databases import take_write_lock
+from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
 from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
 from async_storages.integrations.sqlalchemy.references.lookup import Answer, ask
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
@@ -92,13 +93,13 @@ def _leave_to_worker(scopes: Iterable[Scope], claims: Claims, seconds: float) ->
         _greenlet.wait_for(_greenlet.wait_to_the_end(_leave(claims, left, seconds)))
     elif left:
         with _only_logged():
-            claims.leave_now(left)
+            claims.expire_in_event(left)
 
 
 async def _leave(claims: Claims, files: Mapping[str, str], seconds: float) -> None:
     with _only_logged():
         async with asyncio.timeout(seconds):
-            await claims.leave(files)
+            await claims.expire(files)
 
 
 @contextmanager

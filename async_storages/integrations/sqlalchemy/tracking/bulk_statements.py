@@ -22,7 +22,7 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, stored_files
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger.databases import is_autocommitting
+from async_storages.integrations.sqlalchemy.ledger.connections import is_autocommitting
 from async_storages.integrations.sqlalchemy.tracking.flush import check_stored, doom, refuse_removals
 from async_storages.integrations.sqlalchemy.tracking.previous_files import can_lock_rows, locked
 from async_storages.integrations.sqlalchemy.tracking.transactions import Transactions

@@ -1,7 +1,6 @@
 """Work on files before and after a flush writes its rows."""
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,16 +24,12 @@ from async_storages.integrations.sqlalchemy.columns.fields import (
 )
 from async_storages.integrations.sqlalchemy.columns.list_attributes import loaded_ids, note_written, put
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger.announcements import Announced
-from async_storages.integrations.sqlalchemy.ledger.claims import Claims
-from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from async_storages.integrations.sqlalchemy.tracking.previous_files import Identity, rows_now
 from async_storages.integrations.sqlalchemy.tracking.transaction import Options, Scope
 from async_storages.integrations.sqlalchemy.tracking.transactions import Transactions
-from async_storages.integrations.sqlalchemy.tracking.uploads import Announce, Assigned, upload_all
+from async_storages.integrations.sqlalchemy.tracking.uploads import Assigned, upload_all
 from async_storages.integrations.sqlalchemy.tracking.written_files import refusal
-from async_storages.storage import Storage
 
 __all__ = ["Flush", "check_stored", "check_there", "claim", "doom", "refuse_removals"]
 
@@ -244,25 +239,13 @@ class Flush:
                 attributes,
                 self._scope.make,
                 concurrency=self._options.concurrency,
-                announced=None if self._options.claims is None else self._announcing(self._options.claims),
+                claims=self._options.claims,
+                record_intents=self._scope.intents.update,
             )
         )
         for each in attributes:
             each.after = put(each.target, each.field.key, each.after)
         self._scope.uploads += attributes
-
-    def _announcing(self, claims: Claims) -> Announce:
-        """A function that puts uploads into a ledger's journal, and remembers them for the end of the transaction."""
-
-        @asynccontextmanager
-        async def announced(intents: Iterable[tuple[Storage, Intent]]) -> AsyncGenerator[Announced]:
-            async with claims.announced(intents) as files:
-                try:
-                    yield files
-                finally:
-                    self._scope.intents |= files.settled
-
-        return announced
 
     # ---- the ledger
 

@@ -1,7 +1,7 @@
 """Content that was assigned to file columns, on its way into their storages."""
 
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,19 +14,15 @@ from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, items
 from async_storages.integrations.sqlalchemy.columns.types import FileType, UploadTo
-from async_storages.integrations.sqlalchemy.ledger import storage_lookup
-from async_storages.integrations.sqlalchemy.ledger.announcements import Announced
+from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.storage_lookup import make_intent
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import stand_in
-from async_storages.registry import Ref
 from async_storages.sources import ByteSource, open_source
-from async_storages.storage import Storage
+from async_storages.storage import IdentifiedKey, Storage
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["Assigned", "upload_all"]
-
-
-type Announce = Callable[[Iterable[tuple[Storage, Intent]]], AbstractAsyncContextManager[Announced]]
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +66,8 @@ def upload_all(
     note: Callable[[StoredFile], object],
     *,
     concurrency: int,
-    announced: Announce | None = None,
+    claims: Claims | None,
+    record_intents: Callable[[dict[str, str]], object],
 ) -> Coroutine[Any, Any, None]:
     """Upload the content of many attributes, and fill in what they are to hold.
 
@@ -81,22 +78,25 @@ def upload_all(
         attributes: What was assigned.
         note: Told every file the moment it is there, also of those whose fellows then fail.
         concurrency: Uploads at once; content that is one object is never read by two of them.
-        announced: Puts the files into a ledger's journal before.
+        claims: A ledger, which announces the files before they are written.
+        record_intents: Called with the ids that are then in the ledger's journal, and the labels of their storages.
 
     Raises:
         StorageException: The first failure; the other uploads have then ended.
     """
     chosen = list(attributes)
     jobs = [_job(each, item) for each in chosen for item in items(each.before) if isinstance(item, PendingFile)]
-    return _upload_all(chosen, jobs, note, concurrency, announced)
+    return _upload_all(chosen, jobs, note, concurrency=concurrency, claims=claims, record_intents=record_intents)
 
 
 async def _upload_all(
     chosen: list[Assigned],
     jobs: list[_Job],
     note: Callable[[StoredFile], object],
+    *,
     concurrency: int,
-    announced: Announce | None,
+    claims: Claims | None,
+    record_intents: Callable[[dict[str, str]], object],
 ) -> None:
     same: dict[int, list[_Job]] = {}
     for job in jobs:
@@ -106,18 +106,23 @@ async def _upload_all(
     async def upload(group: list[_Job]) -> None:
         for job in group:
             try:
-                with nullcontext() if files is None else files.writing(job.intent):
+                with nullcontext() if announcement is None else announcement.writing(job.intent):
                     job.stored = await _upload(job)
                 note(job.stored)
-                if files is not None:
-                    await files.written(job.intent, job.stored)
+                if announcement is not None:
+                    await announcement.record_written(job.intent, job.stored)
             finally:
                 await job.source.put_back()
 
-    if announced is not None:  # else a crash before the upload would give another file of that key to the worker
+    if claims is not None:  # else a crash before the upload would give another file of that key to the worker
         await map_bounded(_check_free, [job for job in jobs if job.intent.is_exact], limit=concurrency)
-    async with nullcontext() if announced is None else announced((job.storage, job.intent) for job in jobs) as files:
-        await map_bounded(upload, same.values(), limit=concurrency)
+    intents = {job.intent: job.storage for job in jobs}
+    async with nullcontext() if claims is None else await claims.announce(intents) as announcement:
+        try:
+            await map_bounded(upload, same.values(), limit=concurrency)
+        finally:
+            if announcement is not None:
+                record_intents(announcement.decided)
     stored = iter(jobs)
     for each in chosen:
         each.after = _filled(each.before, lambda: next(stored).stored)
@@ -138,11 +143,16 @@ def _job(assigned: Assigned, pending: PendingFile) -> _Job:
     folder, exact = type_.folder, None
     if type_.upload_to is not None:
         folder, exact = _place(_chosen(type_.upload_to, assigned.target, name), storage)
-    key = exact or naming.unique_key(name, folder)
-    intent = storage_lookup.intent(storage, key, is_exact=exact is not None)
+    key = exact or _fresh_key(storage, name, folder)
+    intent = make_intent(storage, key, is_exact=exact is not None)
     if not storage.chooses_ids:
         _check_length(intent.id, type_)
     return _Job(pending, source, type_, storage, name, key, intent)
+
+
+def _fresh_key(storage: Storage, name: str, folder: str) -> str:
+    key = naming.unique_key(name, folder)
+    return key if storage.chooses_ids else IdentifiedKey.of(storage, key)
 
 
 def _chosen(upload_to: UploadTo, target: Any, name: str) -> str:
@@ -158,7 +168,7 @@ async def _check_free(job: _Job) -> None:
 
 def _storage_for_new(type_: FileType) -> Storage:
     """Where new files of a column go: to its storage, or to the one that its manager has for them."""
-    router: Any = Ref(type_.storage).resolve()
+    router: Any = type_._ref.resolve()  # noqa: SLF001 - what the column's own files use
     storage_for_new = getattr(router, "storage_for_new", None)
     storage: Storage = router if storage_for_new is None else storage_for_new()
     return storage
@@ -187,4 +197,12 @@ async def _upload(job: _Job) -> StoredFile:
     async with as_content(replace(job.pending, content=source, options=said), job.name, options) as content:
         for validator in job.type.validators:
             await validator.check(content)
-        return await job.storage._save_as(job.key, content)  # noqa: SLF001 - what `save` does, when it is announced
+        stored = await job.storage._save_as(job.key, content)  # noqa: SLF001 - `save` with a key that is announced
+    return stored if job.storage.chooses_ids else _as_loaded(job.type, stored)
+
+
+def _as_loaded(type_: FileType, stored: StoredFile) -> StoredFile:
+    """The file as its column would load it, where its id is the one that was checked before the upload."""
+    file = type_.file_class(stored.file_id, type_._ref)  # noqa: SLF001 - as `FileType` does
+    file._facts = stored._facts  # noqa: SLF001 - the same file
+    return file

@@ -1,0 +1,249 @@
+"""Connections of the ledger's own, beside those of the sessions: a pool for its tables, on SQLite one for its journal.
+
+A session that announces files holds a connection of its own pool: ten tasks that upload with a pool of five
+would wait for each other if the ledger used that pool as well. On SQLite the journal is a second file,
+``<name>.uploads``, which can be written while a session has the write lock of the first.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Concatenate
+
+from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, false
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from async_storages._tasks import offload
+from async_storages.errors import InvalidArgumentException, StorageUnavailableException
+from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, journal_of
+
+__all__ = ["AnyEngine", "Connections", "LedgerTransactions", "is_autocommitting", "take_write_lock"]
+
+type AnyEngine = Engine | AsyncEngine
+
+type _Work[**Args, Result] = Callable[Concatenate[Connection, Table, Args], Result]
+
+
+class Connections:
+    """Engines beside the application's, for the databases of a ledger's tables.
+
+    Args:
+        engine: The application's.
+        table: The first of the ledger's tables.
+        wait: Seconds that a session waits for a transaction of the ledger's own.
+
+    Attributes:
+        engine: The synchronous side of the application's engine.
+        is_async: True if that belongs to an AsyncEngine.
+        is_sqlite: True if the journal is in a database of its own.
+        main: Transactions that change the ledger's first table; on SQLite they begin with the write lock.
+        reading: Transactions that look at it, or that change another table of its database.
+        journal: Transactions that change the journal.
+
+    Raises:
+        InvalidArgumentException: Neither PostgreSQL nor SQLite, or a SQLite database in memory.
+    """
+
+    def __init__(self, engine: AnyEngine, table: Table, wait: float = 30) -> None:
+        self.engine = _sync_engine(engine)
+        self.is_async = isinstance(engine, AsyncEngine)
+        name = self.engine.dialect.name
+        if name not in SUPPORTED:
+            raise InvalidArgumentException(
+                f"a ledger works on PostgreSQL and SQLite, not on {name}", operation="ledger"
+            )
+        self.is_sqlite = name == "sqlite"
+        self._journal_url = _journal_url(self.engine) if self.is_sqlite else None
+        self._engines: dict[str, Engine] = {}
+        self._has_journal = False
+        self._process = os.getpid()
+        self.main = LedgerTransactions(self, self._main_engine, table, wait)
+        self.reading = LedgerTransactions(self, self._main_engine, table, wait, is_locking=False)
+        self.journal = LedgerTransactions(self, self._journal_engine, journal_of(table), wait, is_bounded=True)
+        event.listen(getattr(self.engine, "_proxied", self.engine), "engine_disposed", lambda _: self.dispose())
+
+    def _main_engine(self) -> Engine:
+        """The engine for the tables, made when it is needed: listeners may be added to the application's until then."""
+        return self._engines.get("main") or self._engines.setdefault("main", _engine_beside(self.engine))
+
+    def _journal_engine(self) -> Engine:
+        if self._journal_url is None:
+            return self._main_engine()
+        engine = self._engines.get("journal") or self._engines.setdefault("journal", self._connect(self._journal_url))
+        if not self._has_journal:
+            self._create_journal(engine)
+        return engine
+
+    def _connect(self, url: URL) -> Engine:
+        make: Any = create_async_engine if self.is_async else create_engine
+        is_pooled = not isinstance(self.engine.pool, NullPool)  # without a pool an engine works in any event loop
+        made = make(url) if is_pooled else make(url, poolclass=NullPool)
+        return _sync_engine(made)
+
+    def _create_journal(self, engine: Engine) -> None:
+        table = self.journal.table
+        with engine.begin() as connection:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+        self._has_journal = True
+
+    def check_session(self) -> None:
+        """Refuse a session of the other kind.
+
+        Raises:
+            InvalidArgumentException: The session is a plain one and the ledger was made with an AsyncEngine, or the
+                other way round.
+        """
+        if self.is_async is not _greenlet.is_inside():
+            kind, other = ("AsyncEngine", "plain Session") if self.is_async else ("Engine", "AsyncSession")
+            raise InvalidArgumentException(
+                f"the ledger was made with an {kind}, so it cannot serve a {other}", operation="ledger"
+            )
+
+    def dispose(self) -> None:
+        """Close all connections, but those of the process that this one was forked from."""
+        is_ours = self._process == os.getpid()
+        self._process = os.getpid()
+        for engine in set(self._engines.values()):
+            engine.dispose(close=is_ours)
+
+    async def aclose(self) -> None:
+        """Close all connections as `dispose` does, from a coroutine."""
+        await (_greenlet.wait_to_the_end(_greenlet.spawn(self.dispose)) if self.is_async else offload(self.dispose))
+
+
+class LedgerTransactions:
+    """Transactions of the ledger's own, for one of its tables. Each calls ``work(connection, table, …)``.
+
+    Args:
+        connections: The ledger's.
+        connect: Returns the engine.
+        table: The table.
+        wait: Seconds that a session waits for a transaction.
+        is_bounded: True if a coroutine waits no longer than a session.
+        is_locking: True if a transaction begins with SQLite's write lock.
+
+    Attributes:
+        table: The table.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        connect: Callable[[], Engine],
+        table: Table,
+        wait: float,
+        *,
+        is_bounded: bool = False,
+        is_locking: bool = True,
+    ) -> None:
+        self.table = table
+        self._connections = connections
+        self._connect = connect
+        self._wait = wait
+        self._is_bounded = is_bounded
+        self._is_locking = is_locking
+
+    async def run[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
+        """Call `work` in a transaction.
+
+        Raises:
+            StorageUnavailableException: It took longer than sessions wait, where coroutines wait no longer.
+        """
+        return await self._run(lambda: self._transact(work, *args, **kwargs), is_bounded=self._is_bounded)
+
+    def run_in_event[**Args, Result](
+        self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Result:
+        """Call `work` in a transaction, in the middle of an event of a session.
+
+        Raises:
+            InvalidArgumentException: The session is of the wrong kind: see `Connections.check_session`.
+            StorageUnavailableException: It took longer than sessions wait.
+        """
+        self._connections.check_session()
+        if not self._connections.is_async:
+            return self._transact(work, *args, **kwargs)
+        return _greenlet.wait_for(self._run(lambda: self._transact(work, *args, **kwargs), is_bounded=True))
+
+    def _transact[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
+        with self.begin() as connection:
+            return work(connection, self.table, *args, **kwargs)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction, in synchronous code."""
+        with self._connect().begin() as connection:
+            if self._is_locking:
+                take_write_lock(connection, self.table)
+            yield connection
+
+    def within(self, connection: Connection) -> AbstractContextManager[Connection]:
+        """A transaction of the other database's, to be used here: a new one, unless both are one database."""
+        return self.begin() if self._connections.is_sqlite else nullcontext(connection)
+
+    async def _run[Result](self, transact: Callable[[], Result], *, is_bounded: bool) -> Result:
+        """Run it to its end, also when cancelled: SQLite keeps the lock of a statement that was cancelled half-way."""
+
+        async def bounded() -> Result:
+            is_limited = is_bounded and not self._connections.is_sqlite  # which has a time-out of its own
+            async with asyncio.timeout(self._wait if is_limited else None):
+                return await _greenlet.spawn(transact)
+
+        try:
+            return await (_greenlet.wait_to_the_end(bounded()) if self._connections.is_async else offload(transact))
+        except (TimeoutError, PoolTimeout) as error:
+            if not is_bounded:
+                raise
+            raise StorageUnavailableException(
+                f"the ledger waited {self._wait:g} s for a transaction of its own, while sessions hold connections. "
+                "Make its pool as large as theirs; behind PgBouncer in transaction mode, give FileLedger an engine "
+                "with a direct address, or a user with a pool of its own",
+                operation="ledger",
+            ) from error
+
+
+def _sync_engine(engine: AnyEngine) -> Engine:
+    return engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+
+
+def is_autocommitting(connection: Connection) -> bool:
+    """True if each statement is a transaction of its own."""
+    return getattr(connection.connection.dbapi_connection, "autocommit", False) is True
+
+
+def take_write_lock(connection: Connection, table: Table) -> None:
+    """Take SQLite's write lock until the transaction ends; elsewhere rows are locked."""
+    if connection.dialect.name != "sqlite":
+        return
+    driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:
+        connection.execute(table.delete().where(false()))
+    else:  # a driver without transactions of its own would end this one with its first statement
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _engine_beside(engine: Engine) -> Engine:
+    """Another engine for the same database, with the same ways to connect, at READ COMMITTED."""
+    pool, options = engine.pool.recreate(), dict(engine.get_execution_options())
+    options.pop("isolation_level", None)
+    if engine.dialect.name == "postgresql":
+        event.listen(pool, "connect", lambda driver, _: engine.dialect.set_isolation_level(driver, "READ COMMITTED"))
+    return Engine(pool, engine.dialect, engine.url, execution_options=options, hide_parameters=engine.hide_parameters)
+
+
+def _journal_url(engine: Engine) -> URL:
+    url = engine.url
+    if not url.database or url.database == ":memory:" or url.query.get("uri") or url.query.get("mode"):
+        raise InvalidArgumentException(
+            "a ledger needs a SQLite database in a file of its own, sqlite+aiosqlite:///path: what is in memory, or "
+            "opened by a URI, has no place for the journal beside it",
+            operation="ledger",
+        )
+    return url.set(database=f"{Path(url.database)}.uploads")

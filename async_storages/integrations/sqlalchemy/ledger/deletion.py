@@ -1,0 +1,165 @@
+"""Deletion of due files, a batch at a time: condemn them, delete them from their storages, forget them."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from async_storages._deadlines import Deadline
+from async_storages._tasks import map_bounded
+from async_storages.errors import FileNotFoundException, SweepRefusedException
+from async_storages.events import Operation
+from async_storages.integrations.sqlalchemy.ledger import due_files, journal
+from async_storages.integrations.sqlalchemy.ledger.connections import Connections
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
+from async_storages.integrations.sqlalchemy.ledger.due_files import Condemned, Position
+from async_storages.integrations.sqlalchemy.ledger.entries import Entry
+from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
+from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
+from async_storages.storage import Storage
+
+__all__ = ["Deletion", "Drained"]
+
+logger = logging.getLogger("async_storages")
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The outcome of a pass of the worker.
+
+    Attributes:
+        deleted: The number of files that were deleted.
+        kept: The number of files that were to be deleted, and are named by a row.
+        failed: The number of files that could not be deleted now; they are tried again after the lease.
+    """
+
+    deleted: int = 0
+    kept: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Drained") -> "Drained":
+        return Drained(self.deleted + other.deleted, self.kept + other.kept, self.failed + other.failed)
+
+
+class Deletion:
+    """Deletion of the files of one ledger.
+
+    Args:
+        connections: The ledger's.
+        references: The columns that may name files.
+        marks: The marks by which storages are this ledger's.
+        lease: Seconds after which another worker takes over what this one has not finished.
+        retain: Seconds that a file stays after the last row that named it.
+        concurrency: Deletions at once, at least 1.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        references: References,
+        marks: StorageMarks,
+        *,
+        lease: float,
+        retain: float,
+        concurrency: int,
+    ) -> None:
+        self._connections = connections
+        self._references = references
+        self._marks = marks
+        self._lease = lease
+        self._retain = retain
+        self._concurrency = concurrency
+
+    async def run(self, failed: set[str]) -> Drained:
+        """Delete all files that are due now.
+
+        Args:
+            failed: The ids of files that could not be deleted are added to it.
+
+        Raises:
+            SweepRefusedException: Some storages are not this ledger's; the files of the others are deleted.
+        """
+        main, reading, intents = self._connections.main, self._connections.reading, self._connections.journal
+        if await intents.run(journal.has_expired):
+            while await main.run(due_files.doom_expired, intents, self._lease, self._retain) == BATCH:
+                continue
+        if await reading.run(due_files.has_gone):
+            while await main.run(due_files.forget_gone) == BATCH:
+                continue
+        total, refusals = Drained(), list[SweepRefusedException]()
+        files, after = await self._find_due(None)
+        while files:
+            total += await self._delete_batch(files, refusals, failed)
+            files, after = await self._find_due(after) if after else ([], None)
+        if refusals:
+            raise refusals[0]
+        return total
+
+    async def _find_due(self, after: Position | None) -> tuple[list[Entry], Position | None]:
+        return await self._connections.reading.run(due_files.find_due, after, BATCH)
+
+    async def is_busy(self, failed: set[str]) -> bool:
+        """True if files are due, or are being deleted by another worker; but for those that have failed here."""
+        has_expired = await self._connections.journal.run(journal.has_expired)
+        return has_expired or await self._connections.reading.run(due_files.is_busy, failed)
+
+    async def _delete_batch(
+        self, files: list[Entry], refusals: list[SweepRefusedException], failed: set[str]
+    ) -> Drained:
+        main = self._connections.main
+        storages, refused = await self._marks.find_own_storages(files, self._references.fields())
+        refusals += refused
+        unreachable = [file.id for file in files if file not in storages]
+        if unreachable:
+            await main.run(due_files.postpone, unreachable, self._lease)
+        deadline = Deadline(self._lease / 2)
+        condemned = await main.run(due_files.condemn, self._references, list(storages), self._lease)
+        reached(Step.DELETING)
+        deleted = await self._delete(condemned, storages, deadline)
+        if condemned.kept:
+            await self._connections.journal.run(journal.drop, condemned.kept)
+        await self._forget(condemned, deleted)
+        undone = {*unreachable, *(file.id for file in condemned.files)} - {*deleted}
+        failed |= undone
+        return Drained(len(deleted), len(condemned.kept), len(undone))
+
+    async def _delete(self, condemned: Condemned, storages: Mapping[Entry, Storage], deadline: Deadline) -> list[str]:
+        """Delete files before another worker may begin to, however long this process stands still meanwhile."""
+        deleted: list[str] = []
+
+        async def attempt(file: Entry) -> None:
+            if deadline.left <= 0:
+                raise TimeoutError
+            if await _delete_file(storages[file], file.id):
+                deleted.append(file.id)
+                reached(Step.OBJECT_DELETED)
+
+        try:
+            async with asyncio.timeout(deadline.left):
+                with deadline.bounding():
+                    await map_bounded(attempt, condemned.files, limit=self._concurrency)
+        except TimeoutError:
+            logger.warning("deleting files took longer than half of the lease: the rest is left to the next worker")
+        return deleted
+
+    async def _forget(self, condemned: Condemned, deleted: Iterable[str]) -> None:
+        ids = list(deleted)
+        if ids:
+            await self._connections.main.run(
+                due_files.forget, self._connections.journal, condemned, ids, lease=self._lease
+            )
+            reached(Step.FORGOTTEN)
+
+
+async def _delete_file(storage: Storage, file_id: str) -> bool:
+    """Delete a file; returns False, and logs the reason, if it may still be there."""
+    try:
+        with Operation("remove", storage.scheme, storage.bucket):
+            await storage.delete(file_id)
+    except FileNotFoundException:
+        return True
+    except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the other files are to be deleted
+        logger.warning("%r, which nothing names, could not be deleted: %s (%s)", file_id, error, type(error).__name__)
+        return False
+    return True

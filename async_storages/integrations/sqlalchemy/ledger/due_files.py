@@ -1,0 +1,199 @@
+"""Due files in the database: which files a worker deletes, and what is forgotten of them afterwards.
+
+Each function is one transaction, at READ COMMITTED, or with SQLite's one write lock.
+"""
+
+import logging
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, or_, select, text, tuple_, update
+from sqlalchemy.exc import DBAPIError
+
+from async_storages.integrations.sqlalchemy.ledger import journal
+from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
+from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
+from async_storages.integrations.sqlalchemy.ledger.entries import Entry
+from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
+from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, now
+
+__all__ = [
+    "Condemned",
+    "Position",
+    "condemn",
+    "doom_expired",
+    "find_due",
+    "forget",
+    "forget_gone",
+    "has_gone",
+    "is_busy",
+    "postpone",
+]
+
+logger = logging.getLogger("async_storages")
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """The outcome of `condemn`.
+
+    Attributes:
+        files: Files to be deleted now: no row can name them any more.
+        kept: The ids of files that are named after all.
+        begun: The ids of `files` that another worker has begun to delete, and not finished within its lease.
+        until: The end of the lease, by the database's clock: it tells this lease from all others.
+    """
+
+    files: list[Entry]
+    kept: set[str]
+    begun: set[str]
+    until: float
+
+
+def doom_expired(connection: Connection, table: Table, intents: LedgerTransactions, lease: float, retain: float) -> int:
+    """Doom the files of expired intents; returns how many there were.
+
+    An intent leaves the journal only after `condemn` has decided on its file: until then it says to `claim` that the
+    file is there.
+    """
+    with intents.within(connection) as uploads:
+        expired = journal.lock_expired(uploads, intents.table, BATCH)
+        lost = {each.id for each in expired if journal.is_unanswered(each.id)}
+        marks = _find_marks(connection, table, [each.id for each in expired])
+        for each in lost:
+            logger.warning("a file may be left whose id nobody was told: its upload ended in the middle (%s)", each)
+        for intent in expired:
+            if intent.id not in lost | marks:
+                _doom(connection, table, intent, retain)
+        reached(Step.INTENTS_TAKEN)
+        journal.drop(uploads, intents.table, lost | marks)
+        journal.renew(uploads, intents.table, {each.id for each in expired} - lost - marks, lease)
+    return len(expired)
+
+
+def _find_marks(connection: Connection, table: Table, ids: list[str]) -> set[str]:
+    return set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids), table.c.state == State.MARK)))
+
+
+def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -> None:
+    """Doom a file, unless a session has claimed it and not yet committed: then it is looked at again later."""
+    new = insert_entries(table, connection.dialect, [(intent.id, intent.storage)], State.DOOMED)
+    named_before = {"state": State.DOOMED, "until": now() + retain}
+    with suppress(DBAPIError), connection.begin_nested():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        connection.execute(
+            new.on_conflict_do_update(index_elements=[table.c.id], set_=named_before, where=table.c.state == State.LIVE)
+        )
+
+
+type Position = tuple[float, str]
+"""The position of a file in the order in which files are due."""
+
+
+def find_due(
+    connection: Connection, table: Table, after: Position | None, limit: int
+) -> tuple[list[Entry], Position | None]:
+    """Find files that may be deleted, without asking who names them; and the position to go on from, if there are more.
+
+    Another worker may be busy with them: whoever finds them locked goes on with the next.
+    """
+    order = tuple_(table.c.until, table.c.id)
+    found = select(table.c.id, table.c.storage, table.c.until).where(*_is_due(table)).order_by(*order).limit(limit)
+    rows = connection.execute(found if after is None else found.where(order > tuple_(*after))).all()
+    files = [Entry(id_, storage) for id_, storage, _ in rows]
+    return files, (rows[-1].until, rows[-1].id) if len(rows) == limit else None
+
+
+def condemn(
+    connection: Connection, table: Table, references: References, chosen: Iterable[Entry], lease: float
+) -> Condemned:
+    """Condemn due files that no row names; the others stay.
+
+    The rows that name them are looked for after the files are locked, by statements of their own: one that began
+    before would not see what a session has committed while it waited.
+    """
+    chosen_ids = [each.id for each in chosen]
+    locked = connection.execute(
+        select(table.c.id, table.c.storage, table.c.pinned, table.c.state)
+        .where(table.c.id.in_(chosen_ids), *_is_due(table))
+        .order_by(table.c.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    reached(Step.LOCKED)
+    ids = {row.id for row in locked}
+    kept = {row.id for row in locked if row.pinned} | references.find_named(connection, ids)
+    until = float(connection.scalar(select(now())) or 0.0) + lease
+    _set(connection, table, kept, State.LIVE, 0)
+    _set(connection, table, ids - kept, State.DELETING, until)
+    reached(Step.CONDEMNED)
+    files = [Entry(row.id, row.storage) for row in locked if row.id not in kept]
+    return Condemned(files, kept, {row.id for row in locked if row.state == State.DELETING} - kept, until)
+
+
+def postpone(connection: Connection, table: Table, ids: Iterable[str], seconds: float) -> None:
+    """Let due files be due again after so many seconds."""
+    chosen = sorted(ids)
+    connection.execute(update(table).where(table.c.id.in_(chosen), *_is_due(table)).values(until=now() + seconds))
+
+
+def _is_due(table: Table) -> list[Any]:
+    return [table.c.state.in_([State.DOOMED, State.DELETING]), table.c.until <= now()]
+
+
+def _set(connection: Connection, table: Table, ids: Iterable[str], state: State, until: float) -> None:
+    chosen = sorted(ids)
+    if chosen:
+        connection.execute(update(table).where(table.c.id.in_(chosen)).values(state=state, until=until))
+
+
+def forget(
+    connection: Connection,
+    table: Table,
+    intents: LedgerTransactions,
+    condemned: Condemned,
+    ids: Collection[str],
+    *,
+    lease: float,
+) -> None:
+    """Delete the intents and the entries of files that were deleted.
+
+    A file that another worker had begun to delete keeps its entry for one more lease, in which the other's late request
+    can do no harm. A file that another worker has taken over meanwhile is left to it.
+    """
+    with intents.within(connection) as uploads:
+        free = set(ids) - journal.drop_unlocked(uploads, intents.table, ids)
+    reached(Step.INTENTS_DROPPED)
+
+    def ours(chosen: Collection[str]) -> ColumnElement[bool]:
+        mine = select(table.c.id).where(table.c.id.in_(sorted(chosen)), table.c.state == State.DELETING)
+        return table.c.id.in_(mine.where(table.c.until == condemned.until).with_for_update(skip_locked=True))
+
+    connection.execute(delete(table).where(ours(free - condemned.begun)))
+    if late := free & condemned.begun:
+        connection.execute(update(table).where(ours(late)).values(state=State.GONE, until=now() + lease))
+
+
+def forget_gone(connection: Connection, table: Table) -> int:
+    """Delete some entries of files that were deleted a lease ago; returns how many."""
+    due = _gone(table).limit(BATCH).with_for_update(skip_locked=True)
+    return connection.execute(delete(table).where(table.c.id.in_(due))).rowcount
+
+
+def has_gone(connection: Connection, table: Table) -> bool:
+    """True if there are entries for `forget_gone`."""
+    return connection.scalar(_gone(table).limit(1)) is not None
+
+
+def _gone(table: Table) -> Select[Any]:
+    return select(table.c.id).where(table.c.state == State.GONE, table.c.until <= now())
+
+
+def is_busy(connection: Connection, table: Table, but: Collection[str]) -> bool:
+    """True if files are being deleted or are due, other than some that could not be deleted."""
+    held = or_(table.c.state == State.DELETING, and_(table.c.state == State.DOOMED, table.c.until <= now()))
+    ids = connection.scalars(select(table.c.id).where(held).limit(len(but) + 1))
+    return any(each not in but for each in ids)
