@@ -481,7 +481,7 @@ class Programs(RuleBasedStateMachine):
             present = self.world.storage.contents
             told = {id_ for id_ in present if any(repr(id_) in line for line in self.world.log)}
             excused |= told | self.world.storage.undeleted
-        held = {file.file_id for file in (*files_in_use._held, *files_in_use._wanted, *files_in_use._leaving)}
+        held = {file.file_id for file in files_in_use.files_in_use()}
         if held:
             raise self._found(Held, f"{sorted(held)}")
         leaked = set(self.world.storage.contents) - _ids(self.named) - excused

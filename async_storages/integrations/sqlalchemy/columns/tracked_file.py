@@ -1,4 +1,4 @@
-"""A file as transactions tell it from others: by its id and the place of its storage."""
+"""The identity of a file for transactions: its id and the address of its storage."""
 
 from dataclasses import dataclass, field
 
@@ -11,11 +11,11 @@ __all__ = ["TrackedFile"]
 
 @dataclass(frozen=True, slots=True)
 class TrackedFile:
-    """A file by its id and the place of its storage: two folders hold files of one id.
+    """A file by its id and the address of its storage, as two folders can hold files of one id.
 
     Attributes:
         file_id: The fusion id.
-        address: The address of its storage; None if no storage that is known serves the id.
+        address: The address of its storage; None if no known storage serves the id.
         stored: The file object.
     """
 
@@ -24,12 +24,12 @@ class TrackedFile:
     stored: StoredFile = field(compare=False)
 
     def __hash__(self) -> int:
-        """Of the id alone, as there may be very many files in one place."""
+        """Hash the id alone: most files of a transaction share an address, which is slow to hash."""
         return hash(self.file_id)
 
     @classmethod
     def of(cls, stored: StoredFile) -> "TrackedFile":
-        """The file of a file object."""
+        """Identify a file object."""
         try:
             storage = stored.storage
             return cls(str(storage.identify(stored.file_id)), Address.of(storage), stored)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, select
 
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.columns.fields import FileField, items
+from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
@@ -25,7 +25,7 @@ def _adopt(connection: Connection, table: Table, field: FileField) -> int:
     count = 0
     for rows in connection.execute(found).scalars().partitions():
         files = {file.file_id: file for value in rows for file in _files(value)}
-        new = [_row(file, pinned=not field.clears(file.stored)) for file in files.values()]
+        new = [_row(file, pinned=not field.can_delete(file.stored)) for file in files.values()]
         if new:
             added = connection.execute(insert(table, connection.dialect).values(new).on_conflict_do_nothing())
             count += added.rowcount
@@ -33,7 +33,7 @@ def _adopt(connection: Connection, table: Table, field: FileField) -> int:
 
 
 def _files(value: object) -> Iterator[TrackedFile]:
-    return (TrackedFile.of(item) for item in items(value) if isinstance(item, StoredFile))
+    return (TrackedFile.of(item) for item in iterate_files(value) if isinstance(item, StoredFile))
 
 
 def _row(file: TrackedFile, *, pinned: bool) -> dict[str, object]:

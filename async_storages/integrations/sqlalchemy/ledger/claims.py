@@ -127,7 +127,7 @@ class Claims:
             self._databases.call_journal(journal.add, self._databases.journal_table, _intents(saved), self._grace)
         if unseen:  # a worker may have been faster with those that were saved, too
             asked = [by_id[each] for each in unseen]
-            _greenlet.result_of(map_bounded(_check_there, asked, limit=_AT_ONCE))
+            _greenlet.wait_anywhere(map_bounded(_check_there, asked, limit=_AT_ONCE))
         reached(Step.CLAIMED)
         return saved
 
@@ -159,7 +159,7 @@ class Claims:
         if files:
             labels: dict[Address | None, str] = {}
             chosen: dict[str, str] = {}
-            for file in _greenlet.paced(files):
+            for file in _greenlet.pace(files):
                 if file.address not in labels:
                     labels[file.address] = label_of(file)
                 chosen[file.file_id] = labels[file.address]

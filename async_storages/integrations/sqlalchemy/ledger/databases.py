@@ -155,7 +155,7 @@ class Databases:
         return ours if found == self._file else found or ":memory:"
 
     def _check_kind(self) -> None:
-        if self.is_async is not _greenlet.is_inside():
+        if self.is_async is not _greenlet.can_wait():
             kind, other = ("AsyncEngine", "plain Session") if self.is_async else ("Engine", "AsyncSession")
             raise InvalidArgumentException(
                 f"the ledger was made with an {kind}, so it cannot serve a {other}", operation="ledger"
@@ -261,7 +261,7 @@ class Databases:
                 return await _greenlet.spawn(work)
 
         try:
-            return await (_greenlet.wait_to_the_end(bounded()) if self.is_async else offload(work))
+            return await (_greenlet.wait_uninterrupted(bounded()) if self.is_async else offload(work))
         except (TimeoutError, PoolTimeout) as error:
             raise StorageUnavailableException(
                 f"the ledger waited {self._wait:g} s for a transaction of its own, while sessions hold connections. "
@@ -272,7 +272,7 @@ class Databases:
 
     async def _run[Result](self, work: Callable[[], Result]) -> Result:
         """Run it to its end, also when cancelled: SQLite keeps the lock of a statement that was cancelled half-way."""
-        return await (_greenlet.wait_to_the_end(_greenlet.spawn(work)) if self.is_async else offload(work))
+        return await (_greenlet.wait_uninterrupted(_greenlet.spawn(work)) if self.is_async else offload(work))
 
 
 def engine_of(engine: AnyEngine) -> Engine:
