@@ -104,7 +104,8 @@ class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
 
 @compiles(is_malformed, "sqlite")
 def _sqlite_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
-    return f"(NOT coalesce(json_valid({compiler.process(element.clauses, **options)}), 1))"
+    value = compiler.process(element.clauses, **options)
+    return f"({value} IS NOT NULL AND NOT json_valid({value}))"  # json_valid(NULL) is 0 on older SQLite
 
 
 @compiles(is_malformed, "postgresql")
