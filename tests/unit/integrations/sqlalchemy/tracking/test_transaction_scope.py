@@ -8,7 +8,6 @@ from async_storages.integrations.sqlalchemy import FileType
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
-from async_storages.integrations.sqlalchemy.tracking.files_in_use import PendingLookup
 from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TransactionScope
 
 TABLE = Table(
@@ -121,27 +120,3 @@ class TestHolds:
         scope.release_files()
         assert files_in_use.begin_removal([file]) == [file]
         files_in_use.end_removal([file])
-
-    def test_nothing_is_removed_while_a_transaction_names_files_that_nobody_knows(self, scope):
-        file = TrackedFile.of(saved("old"))
-        pending_lookup = PendingLookup([file])
-        inside(scope, lambda inner: inner.hold_all_files(), released=True)
-        assert (pending_lookup.named_meanwhile, files_in_use.begin_removal([file])) == ({file}, [])
-        assert scope.release_files() == [file]
-        assert files_in_use.begin_removal([file]) == [file]
-        files_in_use.end_removal([file])
-
-    def test_an_answer_is_doubtful_once_somebody_names_the_file(self, scope):
-        file = TrackedFile.of(OLD)
-        pending_lookup = PendingLookup([file])
-        scope.record_added(FILE, OLD)
-        assert pending_lookup.named_meanwhile == {file}
-
-    def test_a_file_is_leaving_until_it_is_gone(self):
-        file = TrackedFile.of(saved("left"))
-        assert not files_in_use.is_being_removed(file)
-        assert files_in_use.begin_removal([file]) == [file]
-        assert files_in_use.is_being_removed(file)
-        files_in_use.end_removal([file])
-        assert not files_in_use.is_being_removed(file)
-        assert files_in_use.has_been_removed(file)
