@@ -2,13 +2,11 @@
 
 import pytest
 from sqlalchemy import ARRAY, JSON, Column, Index, Unicode, bindparam, literal, text
-from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from async_storages import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FileListType, FileType
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
-from async_storages.integrations.sqlalchemy.references.column_locations import ColumnLocation, locate_columns
+from async_storages.integrations.sqlalchemy.references.column_locations import locate_columns
 from async_storages.integrations.sqlalchemy.references.lookup import find_named_ids
 from async_storages.integrations.sqlalchemy.references.lookup_sql import build_lookup
 from tests.support.documents import row_class
@@ -88,12 +86,6 @@ async def test_an_index_serves_it(fill, engine, kind):
         ids = bindparam("ids", type_=ARRAY(Unicode()))
         plan = (await connection.execute(statement.bindparams(ids), {"ids": ASKED})).scalars().all()
     assert [line for line in plan if "ix_file" in line]
-
-
-def test_lists_of_other_databases_are_refused():
-    [field] = fields_of_table(row_class(file=Column(FileListType("documents"))).__table__)
-    with pytest.raises(InvalidArgumentException, match="mysql"):
-        build_lookup((ColumnLocation(field, None),), mysql.dialect())
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

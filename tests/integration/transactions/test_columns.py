@@ -124,20 +124,6 @@ class TestRefused:
             async with sessions.begin() as session:
                 session.add(row(file=PendingFile(b"", filename="a" * 20)))
 
-    @pytest.mark.parametrize(
-        "options",
-        [{"on_delete": "cascade"}, {"folder": "a", "upload_to": str.format}, {"validators": [len]}],
-        ids=["on_delete", "folder and upload_to", "validators"],
-    )
-    def test_options(self, options):
-        with pytest.raises(InvalidArgumentException):
-            FileType(**options)
-
-    @pytest.mark.parametrize("target", [AsyncSession, Session, object()], ids=["AsyncSession", "Session", "object"])
-    def test_targets(self, target):
-        with pytest.raises(InvalidArgumentException):
-            enable_file_tracking(target)
-
 
 class TestRetries:
     @only_level_1

@@ -24,7 +24,7 @@ def type_in_database(type_: _Type, dialect_name: str) -> _Type:
 
 
 def has_gin_index(column: Column[Any]) -> bool:
-    """True if the model has a GIN index of the column, which holds well-formed lists then."""
+    """True if the model has a GIN index of the column, so that PostgreSQL has an array or JSONB."""
     return any(
         index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
         for index in column.table.indexes

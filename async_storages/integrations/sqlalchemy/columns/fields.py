@@ -109,8 +109,15 @@ def mapped_fields() -> list[FileField]:
 
 
 @dataclass(slots=True)
-class _Known:
-    """The columns of all mapped classes and of the tables beside theirs, as long as there are no others."""
+class _CollectedFields:
+    """The file columns of all mapped classes, and of other tables in their metadata.
+
+    Attributes:
+        state: The value of `_state` when they were collected; they are collected again when it is another one.
+        fields: The columns.
+        mappers: The mapper of a class for each table that has one.
+        metadata: The metadata of the tables.
+    """
 
     state: object
     fields: tuple[FileField, ...]
@@ -118,23 +125,23 @@ class _Known:
     metadata: tuple[MetaData, ...]
 
 
-_known: _Known | None = None
+_collected: _CollectedFields | None = None
 
 
 def all_file_fields() -> tuple[FileField, ...]:
     """The file columns of all mapped classes, and of other tables in their metadata: each once."""
-    return _all_known().fields
+    return _collected_fields().fields
 
 
 def mapper_of(table: Table) -> Mapper[Any] | None:
     """The mapper of a class of a table with file columns; None if no class is mapped to it."""
-    return _all_known().mappers.get(table)
+    return _collected_fields().mappers.get(table)
 
 
-def _all_known() -> _Known:
-    global _known  # noqa: PLW0603 - a walk through all tables takes longer than a flush
+def _collected_fields() -> _CollectedFields:
+    global _collected  # noqa: PLW0603 - a walk through all tables takes longer than a flush
     configure_mappers()
-    if _known is None or _known.state != _state(_known.metadata):
+    if _collected is None or _collected.state != _state(_collected.metadata):
         fields = mapped_fields()
         metadata = tuple(dict.fromkeys(field.column.table.metadata for field in fields))
         beside = [field for each in metadata for table in each.tables.values() for field in fields_of_table(table)]
@@ -142,8 +149,8 @@ def _all_known() -> _Known:
             {field.column.table: each for each, own in list(_mapped.items()) for field in own}
         )
         chosen = tuple({field.column: field for field in (*fields, *beside)}.values())
-        _known = _Known(_state(metadata), chosen, mappers, metadata)
-    return _known
+        _collected = _CollectedFields(_state(metadata), chosen, mappers, metadata)
+    return _collected
 
 
 def _state(metadata: Iterable[MetaData]) -> object:

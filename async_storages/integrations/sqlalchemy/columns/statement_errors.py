@@ -17,6 +17,6 @@ def listen() -> None:
 
 
 def _pass_on(context: ExceptionContext) -> StorageException | None:
-    """Return a copy for SQLAlchemy to raise: it sets the original as the cause, and a cycle of causes hangs loggers."""
+    """Return a copy for SQLAlchemy to raise: it sets the original as the cause, and some programs hang in a cycle."""
     error = context.original_exception
     return copy(error) if isinstance(error, StorageException) else None

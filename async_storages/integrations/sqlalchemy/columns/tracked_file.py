@@ -24,7 +24,7 @@ class TrackedFile:
     stored: StoredFile = field(compare=False)
 
     def __hash__(self) -> int:
-        """Hash the id alone: most files of a transaction share an address, which is slow to hash."""
+        """Hash the id alone, as very many files can share an address."""
         return hash(self.file_id)
 
     @classmethod

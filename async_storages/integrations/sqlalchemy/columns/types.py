@@ -102,7 +102,7 @@ class FileType(TypeDecorator[StoredFile]):
 
     @memoized_property
     def _static_cache_key(self) -> Any:
-        """SQLAlchemy's key of the parameters of `__init__`, and the storage, which a subclass may not take as one."""
+        """SQLAlchemy's key, with the parameters of `__init__`, and the storage, which a subclass may set itself."""
         key = super()._static_cache_key
         return (*key, self._ref) if isinstance(key, tuple) else key
 

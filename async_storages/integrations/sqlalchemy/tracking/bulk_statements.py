@@ -212,7 +212,7 @@ class _BulkStatement:
 
 
 def _fetched(found: Result[Any], connection: Connection) -> Iterator[Any]:
-    """The rows of a cursor, with errors of asyncpg after the first row as SQLAlchemy's, which does not wrap them."""
+    """The rows of a cursor; errors of asyncpg after the first row, which SQLAlchemy leaves bare, are wrapped here."""
     try:
         yield from chain.from_iterable(found.partitions(_BATCH))
     except (SQLAlchemyError, StorageException):

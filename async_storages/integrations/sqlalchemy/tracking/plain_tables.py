@@ -71,7 +71,7 @@ def is_plain_write(connection: Connection, statement: Insert | Update | Delete) 
 
 
 def is_harmless_query(statement: object) -> bool:
-    """True for a SELECT that cannot change anything: it has no text, and calls no user-defined function."""
+    """True for a SELECT that cannot change anything: it has no text, and only functions that SQLAlchemy knows."""
     if not isinstance(statement, SelectBase):
         return False
     return not any(_may_change(each) for each in visitors.iterate(statement))

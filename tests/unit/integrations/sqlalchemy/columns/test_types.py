@@ -145,6 +145,16 @@ class TestSubclasses:
         assert str(FileType().result_processor(sqlite.dialect(), None)("MEM:A")) == "mem:a"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"on_delete": "cascade"}, {"folder": "a", "upload_to": str.format}, {"validators": [len]}],
+    ids=["on_delete", "folder and upload_to", "validators"],
+)
+def test_options_that_cannot_be_are_refused(options):
+    with pytest.raises(InvalidArgumentException):
+        FileType(**options)
+
+
 def test_a_file_cannot_be_bound_while_pending(storage):
     with pytest.raises(InvalidArgumentException, match="enable_file_tracking") as refused:
         FileType("documents").process_bind_param(PendingFile(b"s3cret", filename="a.txt"), sqlite.dialect())

@@ -1,5 +1,7 @@
 """Tables with rows that stay as they are written, and queries that change nothing."""
 
+import time
+
 import pytest
 from sqlalchemy import create_engine, func, insert, literal_column, select, text
 from sqlalchemy.sql.functions import FunctionElement
@@ -51,6 +53,13 @@ def test_tables_are_remembered_until_they_are_forgotten(connection):
     connection.exec_driver_sql(TRIGGER)
     assert TABLE in find_plain_tables(connection).tables
     forget_plain_tables(connection.engine)
+    assert TABLE not in find_plain_tables(connection).tables
+
+
+def test_tables_are_looked_up_again_after_a_while(connection, monkeypatch):
+    until = find_plain_tables(connection).until
+    connection.exec_driver_sql(TRIGGER)
+    monkeypatch.setattr(time, "monotonic", lambda: until + 1)
     assert TABLE not in find_plain_tables(connection).tables
 
 
