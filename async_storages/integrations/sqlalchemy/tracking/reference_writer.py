@@ -34,8 +34,15 @@ class ReferenceWriter:
         self._options = options
         self._checked: set[tuple[Connection, Table]] = set()
 
-    def claim(self, connection: Connection, added: Sequence[tuple[FileField, StoredFile]]) -> None:
+    def claim(
+        self, connection: Connection, added: Sequence[tuple[FileField, StoredFile]], *, skip_claimed: bool = False
+    ) -> None:
         """Claim from a ledger, if there is one, the files that rows are about to name.
+
+        Args:
+            connection: The session's.
+            added: The files, each with its column, which the ledger checks.
+            skip_claimed: True claims no file again that the transaction has claimed, unless its new column keeps it.
 
         Raises:
             FileGoneException: A file is being deleted, or is not there.
@@ -48,11 +55,13 @@ class ReferenceWriter:
         wanted: dict[TrackedFile, bool] = {}
         for field, stored in added:
             claims.watch(field)
-            file = TrackedFile.of(stored)
-            wanted[file] = wanted.get(file, False) or not field.can_delete(stored)
-        scope = self._transactions.scope
-        scope.intents |= claims.claim(connection, wanted)
-        scope.claimed_ids.update(file.file_id for file in wanted)
+            file, is_kept = TrackedFile.of(stored), not field.can_delete(stored)
+            if is_kept or not (skip_claimed and self._transactions.has_claimed(file)):
+                wanted[file] = wanted.get(file, False) or is_kept
+        if wanted:
+            scope = self._transactions.scope
+            scope.intents |= claims.claim(connection, wanted)
+            scope.claimed_ids.update(file.file_id for file in wanted)
 
     def check_dropped(
         self,

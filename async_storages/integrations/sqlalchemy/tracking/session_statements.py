@@ -92,8 +92,7 @@ def _write_files(
     if not added:
         return
     require_available(stored for _, stored in added)
-    fresh = [(field, stored) for field, stored in added if not transactions.has_claimed(stored)]
-    ReferenceWriter(transactions, options).claim(connection, fresh)
+    ReferenceWriter(transactions, options).claim(connection, added, skip_claimed=True)
     scope = transactions.scope
     files = [scope.record_added(field, stored) for field, stored in added]
     transactions.record_locations([file for file in files if file in scope.new_files], options)

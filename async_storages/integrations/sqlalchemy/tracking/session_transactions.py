@@ -64,9 +64,9 @@ class SessionTransactions:
             self._scopes.append(TransactionScope(self._session.get_transaction()))
         return self._scopes[-1]
 
-    def has_claimed(self, stored: StoredFile) -> bool:
+    def has_claimed(self, file: TrackedFile) -> bool:
         """True if this transaction, or one around it, has claimed a file from a ledger."""
-        return any(TrackedFile.of(stored).file_id in scope.claimed_ids for scope in self._scopes)
+        return any(file.file_id in scope.claimed_ids for scope in self._scopes)
 
     def is_on(self, connection: Connection) -> bool:
         """True while a transaction is under way on a connection."""
