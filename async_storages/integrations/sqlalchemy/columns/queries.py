@@ -55,7 +55,7 @@ def normalise_file_ids(connection: Connection, column: Column[Any], storage: Sto
         InvalidArgumentException: The column holds lists; or a value, which the message names, can be no key of this
             storage, or has an id too long for the column. If the caller then rolls back, nothing is rewritten.
     """
-    _refuse_no_keys(column, connection.dialect.name)
+    _require_keys(connection, column)
     raw = type_coerce(column, Unicode())
     changed, last = 0, ""
     while values := connection.scalars(select(raw).where(raw > last).distinct().order_by(raw).limit(_READ)).all():
@@ -67,10 +67,10 @@ def normalise_file_ids(connection: Connection, column: Column[Any], storage: Sto
     return changed
 
 
-def _refuse_no_keys(column: Column[Any], dialect_name: str) -> None:
+def _require_keys(connection: Connection, column: Column[Any]) -> None:
     if column.table is None:
         raise InvalidArgumentException("the column belongs to no table", operation="normalise_file_ids")
-    if isinstance(type_in_database(column.type, dialect_name), ARRAY | JSON):
+    if isinstance(type_in_database(column.type, connection.dialect.name), ARRAY | JSON):
         raise InvalidArgumentException(f"{column} holds lists, not single keys", operation="normalise_file_ids")
 
 

@@ -40,8 +40,3 @@ def test_columns_that_hold_no_malformed_lists(table):
 def test_lists_are_not_normalised(session, table):
     with pytest.raises(InvalidArgumentException, match="holds lists"):
         normalise_file_ids(session.connection(), table.c.files, MemoryStorage())
-
-
-def test_a_column_of_no_table_is_refused(session):
-    with pytest.raises(InvalidArgumentException, match="belongs to no table"):
-        normalise_file_ids(session.connection(), Column("file", FileType()), MemoryStorage())
