@@ -101,14 +101,11 @@ class _BulkStatement:
         return parameters if isinstance(parameters, list | tuple) else ()
 
     def _change(self, fields: Sequence[FileField], added: Sequence[StoredFile]) -> Any:
-        cleared = [each for each in fields if each.can_delete_files]
-        if not cleared:
+        deletable = [each for each in fields if each.can_delete_files]
+        if not deletable:
             return None
-        if self._many:
-            raise refusal("it has a list of parameters: execute it once for each of them")
-        if any("limit" in name for name in self.statement.dialect_kwargs) or self.statement._independent_ctes:  # noqa: SLF001
-            raise refusal("it has a LIMIT or a WITH clause of its own: select the primary keys first")
-        rows = self._rows(cleared)
+        self._refuse_unsupported()
+        rows = self._lock_and_read_rows(deletable)
         for file in map(TrackedFile.of, added):
             for files in rows.files.values():
                 files.pop(file, None)
@@ -124,9 +121,15 @@ class _BulkStatement:
         self.transactions.record_locations(shared, self.state.execution_options)
         return result
 
+    def _refuse_unsupported(self) -> None:
+        if self._many:
+            raise refusal("it has a list of parameters: execute it once for each of them")
+        if any("limit" in name for name in self.statement.dialect_kwargs) or self.statement._independent_ctes:  # noqa: SLF001
+            raise refusal("it has a LIMIT or a WITH clause of its own: select the primary keys first")
+
     # ---- the rows
 
-    def _rows(self, fields: Sequence[FileField]) -> _Rows:
+    def _lock_and_read_rows(self, fields: Sequence[FileField]) -> _Rows:
         """Lock and read the rows that it will change."""
         count = len(self._table.primary_key.columns)
         rows = _Rows({} if count else None, {each: {} for each in fields})
