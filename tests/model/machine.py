@@ -363,7 +363,7 @@ class Programs(RuleBasedStateMachine):
             self._committers.append(person)
 
     async def _value(self, value):
-        """What is put into a row: content, a file object, an id, or None."""
+        """Values for a row: content, a file object, an id, or None."""
         if isinstance(value, tuple):
             return self._of(getattr(self, f"_{value[0]}"), value[1])
         if value is None:

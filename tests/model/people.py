@@ -1,4 +1,4 @@
-"""Those who work in a world, each with a session of their own, and all that they do with it: one function each.
+"""People who work in a world, each with their own session, and a function for each thing that they do.
 
 Nothing here judges. A function may be refused: `is_refusal` tells what the documentation allows.
 """

@@ -82,7 +82,7 @@ class _Log(logging.Handler):
 
 
 class World:
-    """Where programs run.
+    """The database, storage and sessions in which programs run.
 
     Attributes:
         log: Warnings of the package since the last `clear`.

@@ -1,4 +1,4 @@
-"""Which ids the rows of columns name, asked for many at once."""
+"""Lookups of many ids at once in the rows of columns."""
 
 import pytest
 from sqlalchemy import ARRAY, JSON, Column, Index, Unicode, bindparam, literal, text

@@ -1,4 +1,4 @@
-"""Where a flush puts content, what it refuses, and what a plain Session does."""
+"""Content in columns: keys, refusals, retries, and plain Sessions."""
 
 import asyncio
 from fnmatch import fnmatch

@@ -79,7 +79,7 @@ async def told(caplog, words):
 
 
 async def is_due(ledger):
-    """Whether the time of an upload is over."""
+    """True if the time of an upload is over."""
     databases = ledger._databases
     return await databases.run_journal(journal.is_due, databases.journal_table)
 

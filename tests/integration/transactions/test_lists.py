@@ -1,4 +1,4 @@
-"""What becomes of rows and files where a column holds a list of them."""
+"""Rows and files of columns that hold lists."""
 
 import pytest
 from sqlalchemy import Column, delete, insert, select, update
@@ -241,7 +241,7 @@ class TestManager:
     @only_level_1
     @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
     async def test_fastdfs(self, track_metadata):
-        """Which has a `save` of its own."""
+        """A storage with its own `save`."""
         async with FastDFSServer() as fastdfs, FastDFSStorage(tracker_servers=[fastdfs.tracker]) as storage:
             row = row_class(pages=Column(FileListType(storage)))
             sessions, _ = await track_metadata(row.metadata)
@@ -279,7 +279,7 @@ class TestRows:
 
     @pytest.mark.parametrize("end", ["commit", "rollback"])
     async def test_an_expired_object(self, sessions, album, rows, left, end):
-        """What is in the row is removed, not what the session remembers of it."""
+        """The files of the row are removed, not those that the session remembers."""
         async with sessions() as session:
             found = await session.get(Album, 1)
             await session.commit()

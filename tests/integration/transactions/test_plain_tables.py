@@ -264,7 +264,7 @@ TRIGGERS = {
 
 
 class TestTriggers:
-    """What the database does when a row is written is seen as soon as there is a trigger or a rule."""
+    """Changes by the database itself are seen as soon as there is a trigger or a rule."""
 
     @pytest.mark.parametrize("trigger", ["drops", "clears"])
     @pytest.mark.parametrize("is_known", [True, False], ids=["after a commit", "at first"])

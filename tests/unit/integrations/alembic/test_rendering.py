@@ -26,7 +26,7 @@ class TextType(FileType):
 
 
 def written(type_, dialect="sqlite", **options):
-    """How a type is written, and the imports that it needs."""
+    """The rendering of a type, and the imports that it needs."""
     prefixes = {"sqlalchemy_module_prefix": "sa.", "alembic_module_prefix": "op.", "user_module_prefix": None}
     opts = prefixes | {"render_item": render_item} | options
     context = AutogenContext(MigrationContext.configure(dialect_name=dialect), opts=opts, autogenerate=False)

@@ -206,7 +206,7 @@ def test_a_list_whose_object_is_gone_says_so():
 
 
 def test_a_list_that_was_replaced_says_so(session, album):
-    """What the session compares the new list with must stay as it was."""
+    """The old list must stay as it was, as the session compares the new one with it."""
     before, album.pages = album.pages, []
     with pytest.raises(InvalidArgumentException, match="does not hold"):
         before.clear()
