@@ -363,7 +363,7 @@ class Programs(RuleBasedStateMachine):
             self._committers.append(person)
 
     async def _value(self, value):
-        """What is put into a row: content, a file object, an id, or None."""
+        """Values for a row: content, a file object, an id, or None."""
         if isinstance(value, tuple):
             return self._of(getattr(self, f"_{value[0]}"), value[1])
         if value is None:
@@ -481,7 +481,7 @@ class Programs(RuleBasedStateMachine):
             present = self.world.storage.contents
             told = {id_ for id_ in present if any(repr(id_) in line for line in self.world.log)}
             excused |= told | self.world.storage.undeleted
-        held = {file.file_id for file in (*files_in_use._held, *files_in_use._wanted, *files_in_use._leaving)}
+        held = {file.file_id for file in files_in_use.files_in_use()}
         if held:
             raise self._found(Held, f"{sorted(held)}")
         leaked = set(self.world.storage.contents) - _ids(self.named) - excused

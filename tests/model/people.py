@@ -1,4 +1,4 @@
-"""Those who work in a world, each with a session of their own, and all that they do with it: one function each.
+"""People who work in a world, each with their own session, and a function for each thing that they do.
 
 Nothing here judges. A function may be refused: `is_refusal` tells what the documentation allows.
 """
@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError
 
 from async_storages import FileGoneException, InvalidArgumentException, StorageUnavailableException
-from async_storages.integrations.sqlalchemy.columns.fields import fields_of, stored_files
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of, stored_files_in
 from tests.support.tracked import Album, Book, Loan, Shelf
 
 _REFUSALS = (
@@ -118,9 +118,9 @@ class Person:
     def _flushed(self, session, context):
         for each in (*session.new, *session.dirty):
             for field in fields_of(inspect(each).mapper):
-                files = stored_files(each.__dict__.get(field.key))
+                files = stored_files_in(each.__dict__.get(field.key))
                 self.flushed.update(file.file_id for file in files if file.fate is not None)
-                if not field.is_cleared:
+                if not field.can_delete_files:
                     self.kept.update(file.file_id for file in files)
 
     def forget(self):

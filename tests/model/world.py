@@ -82,7 +82,7 @@ class _Log(logging.Handler):
 
 
 class World:
-    """Where programs run.
+    """The database, storage and sessions in which programs run.
 
     Attributes:
         log: Warnings of the package since the last `clear`.
@@ -123,8 +123,7 @@ class World:
     def clear(self):
         self.storage.clear()
         self.log.clear()
-        for each in (files_in_use._held, files_in_use._wanted, files_in_use._leaving):
-            each.clear()
+        files_in_use.forget_all_files()
         if self.is_sqlite:
             for table in _TABLES:
                 self._onlooker.execute(f"DELETE FROM {table}")

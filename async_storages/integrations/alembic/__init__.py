@@ -19,7 +19,7 @@ __all__ = ["enable", "render_item"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: Alembic imports this package at each start, for `plugin` alone."""
+    """Import a public name when it is used: Alembic imports this package at each start, for `plugin` alone."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.rendering"), name)

@@ -1,7 +1,7 @@
-"""The ledger's tables as one operation. Importing this module adds it and others to Alembic's ``op``.
+"""Operations on the ledger's tables, which importing this module adds to Alembic's ``op``.
 
-Autogenerate writes them only with ``async_storages_render="class"``: such a migration needs this package, and makes
-the tables as they are in the version that it runs with.
+Autogenerate writes them only with ``async_storages_render="class"``: such a migration needs this package, and creates
+the tables of the version that it runs with.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ class _LedgerOp(MigrateOperation):
     """An operation on the ledger's tables.
 
     Args:
-        name: As for `add_ledger_tables`.
+        name: The name of the ledger's table, as for `add_ledger_tables`.
         schema: The tables' schema.
     """
 
@@ -40,11 +40,11 @@ class _LedgerOp(MigrateOperation):
         return table, journal_of(table), columns_of(table)
 
     def to_diff_tuple(self) -> tuple[str, str]:
-        """What ``alembic check`` prints."""
+        """The operation as ``alembic check`` prints it."""
         return self.diff, self.name
 
     def render(self, prefix: str) -> str:
-        """The call, as it is written in a migration."""
+        """The call of the operation in a migration."""
         name = [] if self.name == _NAME else [repr(self.name)]
         schema = [f"schema={self.schema!r}"] if self.schema else []
         return f"{prefix}{self.called}({', '.join(name + schema)})"
@@ -59,7 +59,7 @@ class CreateFileLedgerOp(_LedgerOp):
 
     @classmethod
     def create_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
-        """Create the tables that `FileLedger` needs, as far as they are not there: see `add_ledger_tables`."""
+        """Create the tables of `FileLedger` that are missing: see `add_ledger_tables`."""
         operations.invoke(cls(name, schema))
 
     def reverse(self) -> "DropFileLedgerOp":
@@ -76,11 +76,11 @@ class DropFileLedgerOp(_LedgerOp):
 
     @classmethod
     def drop_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
-        """Drop the ledger's tables. The files stay; nobody knows any more which of them were to be deleted."""
+        """Drop the ledger's tables. The files stay; those that were to be deleted are no longer known."""
         operations.invoke(cls(name, schema))
 
     def reverse(self) -> CreateFileLedgerOp:
-        """The operation that undoes it, but for the rows."""
+        """The operation that undoes it, without the rows."""
         return CreateFileLedgerOp(self.name, self.schema)
 
 
@@ -101,7 +101,7 @@ def _drop(operations: Operations, operation: DropFileLedgerOp) -> None:
 
 @Operations.register_operation("forget_file_columns")
 class ForgetFileColumnsOp(MigrateOperation):
-    """Let workers delete files although they do not know a column that once named some."""
+    """Remove a column that no longer names files from the ledger's known columns."""
 
     def __init__(self, table: str, column: str | None, name: str, schema: str | None) -> None:
         self.table = table
@@ -119,13 +119,13 @@ class ForgetFileColumnsOp(MigrateOperation):
         name: str = _NAME,
         schema: str | None = None,
     ) -> None:
-        """Say that a column, which was renamed or dropped, names files no more: see `FileLedger.forget_columns`.
+        """Forget a column that was renamed or dropped, and names no files now: see `FileLedger.forget_columns`.
 
         Args:
             operations: Alembic's.
-            table: Its table, with its schema if the models say one.
-            column: Its name; None for all of the table.
-            name: That of the ledger, as for `add_ledger_tables`.
+            table: The table, with its schema if the models have one.
+            column: The name of the column; None for all of the table.
+            name: The name of the ledger's table, as for `add_ledger_tables`.
             schema: The schema of the ledger.
 
         Example:
@@ -148,8 +148,8 @@ def _forget(operations: Operations, operation: ForgetFileColumnsOp) -> None:
 def collect_ledgers(operations: list[Any]) -> None:
     """Replace, in place, the operations that create or drop the tables of a ledger by one.
 
-    The table that a ledger of an older version lacks is made unless it is there: such a migration comes after one that
-    makes all of them, where all are run anew.
+    The table that an older version's ledger lacks is created only if it is missing: in a new database, an earlier
+    migration has created all of them.
     """
     for table_op, ledger_op in ((CreateTableOp, CreateFileLedgerOp), (DropTableOp, DropFileLedgerOp)):
         columns = {

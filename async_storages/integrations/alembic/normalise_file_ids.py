@@ -1,4 +1,4 @@
-"""Operations for migrations. Importing this module adds them to Alembic's ``op``."""
+"""The operation ``op.normalise_file_ids``, which importing this module adds to Alembic's ``op``."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ __all__ = ["NormaliseFileIdsOp"]
 
 @Operations.register_operation("normalise_file_ids")
 class NormaliseFileIdsOp(MigrateOperation):
-    """Rewrite bare keys as fusion ids."""
+    """An operation that rewrites bare keys as fusion ids."""
 
     def __init__(self, table: str, column: str, storage: StorageRouter | str, schema: str | None) -> None:
         self.table = table
@@ -28,21 +28,20 @@ class NormaliseFileIdsOp(MigrateOperation):
     ) -> int:
         """Rewrite the bare keys in a column as fusion ids: see `async_storages.integrations.sqlalchemy`.
 
-        Written as SQL (``--sql``) it is a comment, as it has to read the rows.
+        With ``--sql`` it is written as a comment, as it has to read the rows.
 
         Args:
             operations: Alembic's.
             table: The table's name.
             column: The column's name.
-            storage: What the bare keys belong to, or its registered name.
+            storage: The storage of the bare keys, or its registered name.
             schema: The table's schema.
 
         Returns:
-            How many different keys were rewritten.
+            The number of different keys that were rewritten.
 
         Raises:
-            InvalidArgumentException: The table has no such column, no storage has this name, or a value can be no
-                key of the storage.
+            InvalidArgumentException: The column or storage is unknown, or a value can be no key of the storage.
 
         Example:
             >>> op.normalise_file_ids("documents", "file", storage)
@@ -62,7 +61,7 @@ def _normalise(operations: Operations, operation: NormaliseFileIdsOp) -> int:
 
 
 def _column(connection: Connection, operation: NormaliseFileIdsOp) -> Column[Any]:
-    """The column as it is now, whose length bounds the ids."""
+    """The column of the database, whose length bounds the ids."""
     found = inspect(connection).get_columns(operation.table, schema=operation.schema)
     types = {column["name"]: column["type"] for column in found}
     if operation.column not in types:

@@ -1,7 +1,7 @@
-"""What Alembic 1.18 and newer load at every start, by the entry point: next to nothing.
+"""The plugin that Alembic 1.18 and newer load at every start, by the entry point.
 
-What fails or takes time here would do so in every command. The rest, `async_storages.integrations.alembic.rendering`,
-is imported when it is called for.
+It does next to nothing, as a failure or a delay here would hit every command. The other modules, such as
+`async_storages.integrations.alembic.rendering`, are imported when they are used.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from typing import Any
 __all__ = ["NAME", "plugin", "setup"]
 
 NAME = "alembic.autogenerate.async_storages"
-"""As Alembic's option `autogenerate_plugins` spells it."""
+"""The name for Alembic's option `autogenerate_plugins`."""
 
-_HOME = "async_storages.integrations.alembic"
+_PACKAGE = "async_storages.integrations.alembic"
 _OPERATIONS = {
     "normalise_file_ids": "normalise_file_ids",
     "create_file_ledger": "ledger_tables",
@@ -24,7 +24,7 @@ _OPERATIONS = {
 
 
 def setup(plugin: Any) -> None:
-    """Called by Alembic with an `alembic.runtime.plugins.Plugin`, while Alembic itself is half imported."""
+    """Set up an `alembic.runtime.plugins.Plugin`; Alembic calls this while it is itself half imported."""
     from alembic.operations import Operations  # noqa: PLC0415 - see above
     from alembic.util import DispatchPriority  # noqa: PLC0415 - see above
 
@@ -34,23 +34,23 @@ def setup(plugin: Any) -> None:
 
 
 def _compare(*args: Any) -> None:
-    import_module(f"{_HOME}.rendering").compare(*args)
+    import_module(f"{_PACKAGE}.rendering").compare(*args)
 
 
 def _deferred(name: str) -> type[Any]:
-    """An operation that imports the real one, which takes its place, and calls it."""
+    """An operation that imports the real one, which takes its place, and calls that."""
 
     class Deferred:
         @classmethod
         def call(cls, operations: Any, *args: Any, **options: Any) -> Any:
-            import_module(f"{_HOME}.{_OPERATIONS[name]}")
+            import_module(f"{_PACKAGE}.{_OPERATIONS[name]}")
             return getattr(operations, name)(*args, **options)
 
     return Deferred
 
 
 class _Plugin(ModuleType):
-    """What the entry point names: Alembic 1.20.1 takes a module, 1.18.0 to 1.20.0 iterate over modules."""
+    """The object of the entry point: Alembic 1.20.1 takes a module, 1.18.0 to 1.20.0 iterate over modules."""
 
     setup = staticmethod(setup)
 

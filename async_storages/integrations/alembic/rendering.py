@@ -1,9 +1,9 @@
-"""File columns in Alembic's migrations, where they are ``sa.Unicode(length=1024)``.
+"""Rendering of file columns in Alembic's migrations, as ``sa.Unicode(length=1024)``.
 
-So a migration needs no import and no storage, and still runs when this package has been moved or removed. Where
-``context.configure(async_storages_render="class")`` says so, it is
-``async_storages.integrations.sqlalchemy.FileType(length=1024)`` with its import. Alembic 1.18 and newer call this by
-`async_storages.integrations.alembic.plugin`; for older ones `enable` is called in env.py.
+Such a migration needs no import and no storage, and still runs when this package has been moved or removed. With
+``context.configure(async_storages_render="class")`` it has its class,
+``async_storages.integrations.sqlalchemy.FileType(length=1024)``, with an import. Alembic 1.18 and newer call this
+module by `async_storages.integrations.alembic.plugin`; for older ones, env.py calls `enable`.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.alembic import plugin
+from async_storages.integrations.sqlalchemy.columns.database_types import variants_of
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -36,15 +37,15 @@ _DIALECTS: dict[str, type[Dialect]] = {"postgresql": PGDialect, "mysql": MySQLDi
 
 
 def render_item(kind: str, item: Any, context: "AutogenContext") -> str | Literal[False]:
-    """Write a file column's type as Python; False for everything else, so that Alembic does it.
+    """Render a file column's type as Python; return False for everything else, which Alembic renders.
 
     The plugin calls it after the `render_item` that env.py passes to ``context.configure``. Pass it there yourself,
     or call it in yours, where the plugin is switched off.
 
     Args:
         kind: ``"type"``, ``"column"`` and so on: see `context.configure` in Alembic's documentation.
-        item: What is to be written.
-        context: Alembic's; what has to be imported is added to its `imports`.
+        item: The item to render.
+        context: Alembic's context, whose `imports` get the necessary ones.
 
     Raises:
         InvalidArgumentException: `async_storages_render` is neither ``"plain"`` nor ``"class"``.
@@ -72,17 +73,17 @@ def _render_plain(type_: TypeDecorator[Any], context: "AutogenContext") -> str:
     for name, variant in _variants(type_, context.dialect):
         plain = plain.with_variant(variant, name)
     rendered = _repr_type(plain, context)
-    if "=Text()" in rendered:  # how Alembic writes PostgreSQL's JSONB while it is on another database
+    if "=Text()" in rendered:  # so Alembic writes PostgreSQL's JSONB while it is on another database
         context.imports.add("from sqlalchemy import Text")
     return rendered
 
 
 def _variants(type_: TypeDecorator[Any], dialect: Dialect) -> Iterator[tuple[str, TypeEngine[Any]]]:
-    """What the type is on certain databases, by what the user says and by itself.
+    """The types for certain databases: the user's variants, and those that the type itself uses.
 
-    PostgreSQL always counts, as migrations are often generated on SQLite and run on PostgreSQL.
+    PostgreSQL is always among them, as migrations are often generated on SQLite and run on PostgreSQL.
     """
-    chosen = type_._variant_mapping  # noqa: SLF001 - SQLAlchemy has no other way to ask
+    chosen = variants_of(type_)
     yield from chosen.items()
     for name in sorted({"postgresql", dialect.name} & _DIALECTS.keys() - chosen.keys()):
         own = type_.load_dialect_impl(_DIALECTS[name]())
@@ -96,7 +97,7 @@ def _render_class(type_: TypeDecorator[Any], context: "AutogenContext") -> str:
     module = _PACKAGE if public else class_.__module__
     context.imports.add(f"import {module}")
     arguments = f"length={type_.length!r}" if hasattr(type_, "length") else ""
-    variants = sorted(type_._variant_mapping.items())  # noqa: SLF001 - as above
+    variants = sorted(variants_of(type_).items())
     written = [f".with_variant({_repr_type(variant, context)}, {name!r})" for name, variant in variants]
     return "".join((f"{module}.{class_.__qualname__}({arguments})", *written))
 
@@ -105,18 +106,18 @@ _STYLES = {"plain": _render_plain, "class": _render_class}
 
 
 def _repr_type(type_: TypeEngine[Any], context: "AutogenContext") -> str:
-    """As Alembic writes it, with the imports that it needs."""
+    """Render a type as Alembic does, and add the imports that it needs."""
     from alembic.autogenerate import render  # noqa: PLC0415 - as for `enable`
 
     return render._repr_type(type_, context)  # noqa: SLF001 - there is no public one
 
 
-# ---- how Alembic comes to call it
+# ---- registration
 
 
 @dataclass(frozen=True, slots=True)
-class _After:
-    """The user's own `render_item` first."""
+class _AfterOwn:
+    """A `render_item` that calls the user's own first."""
 
     own: RenderItem
 
@@ -126,20 +127,20 @@ class _After:
 
 
 def compare(context: "AutogenContext", upgrade: "UpgradeOps", _schemas: object) -> None:
-    """A comparator of schemas, called by Alembic when all are compared and nothing is written yet."""
+    """Register `render_item`: a comparator that Alembic calls after all others, before it writes the migration."""
     own = context.opts.get("render_item")
-    if own is not render_item and not isinstance(own, _After):
-        context.opts["render_item"] = _After(own) if own else render_item
+    if own is not render_item and not isinstance(own, _AfterOwn):
+        context.opts["render_item"] = _AfterOwn(own) if own else render_item
     if _style(context) == "class":
-        import_module(f"{_PACKAGE}.alembic_ledger").collect_ledgers(upgrade.ops)
+        import_module(f"{__package__}.ledger_tables").collect_ledgers(upgrade.ops)
 
 
 @cache
 def enable() -> None:
-    """Do what the plugin does, in the env.py of an Alembic that is older than 1.18; it never harms.
+    """Do the work of the plugin, in the env.py of an Alembic older than 1.18; with newer ones it does no harm.
 
     Example:
-        >>> from async_storages.integrations.sqlalchemy import alembic as file_columns
+        >>> from async_storages.integrations import alembic as file_columns
         >>> file_columns.enable()
     """
     try:
@@ -148,8 +149,8 @@ def enable() -> None:
         from alembic.autogenerate import comparators  # noqa: PLC0415 - as above
 
         comparators.dispatch_for("schema")(compare)
-        for module in ("alembic_ledger", "alembic_operations"):
-            import_module(f"{_PACKAGE}.{module}")
+        for module in ("ledger_tables", "normalise_file_ids"):
+            import_module(f"{__package__}.{module}")
     else:
         with suppress(ValueError):  # the entry point has done it
             Plugin.setup_plugin_from_module(plugin.plugin, plugin.NAME)

@@ -1,4 +1,4 @@
-"""Waiting for coroutines inside SQLAlchemy's events: the one place that uses its semi-private greenlet functions."""
+"""Waiting for coroutines inside of SQLAlchemy's events; no other module uses its semi-private greenlet functions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
@@ -14,29 +14,29 @@ from async_storages.errors import InvalidArgumentException
 
 __all__ = [
     "NEEDS_ASYNC_SESSION",
+    "can_wait",
     "give_way",
-    "is_inside",
-    "paced",
-    "result_of",
-    "run_whole",
+    "pace",
+    "run_uninterrupted",
     "spawn",
+    "wait_anywhere",
     "wait_for",
-    "wait_to_the_end",
+    "wait_uninterrupted",
 ]
 
 _AT_A_TIME = 40
-"""Items between which others get their turn."""
+"""Items between which other tasks get their turn."""
 
 NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
 
 
-def is_inside() -> bool:
+def can_wait() -> bool:
     """True below an AsyncSession or AsyncConnection, where `wait_for` works."""
     return in_greenlet()
 
 
 def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine, in the middle of synchronous code.
+    """Wait for a coroutine in the middle of synchronous code, and return its result.
 
     Raises:
         InvalidArgumentException: Nothing below is asynchronous: this is a plain Session.
@@ -48,8 +48,8 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
         raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
 
 
-def paced[Item](items: Iterable[Item]) -> Iterator[Item]:
-    """The items, letting other tasks have their turn now and then: thousands take longer than a request should wait."""
+def pace[Item](items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items, and give way now and then: thousands take longer than another request should wait."""
     for number, item in enumerate(items, 1):
         if number % _AT_A_TIME == 0:
             give_way()
@@ -58,24 +58,24 @@ def paced[Item](items: Iterable[Item]) -> Iterator[Item]:
 
 def give_way() -> None:
     """Let the other tasks of the event loop have their turn, if this runs in one."""
-    if is_inside():
+    if can_wait():
         wait_for(asyncio.sleep(0))
 
 
-def result_of[Result](work: Awaitable[Result]) -> Result:
-    """The result of an awaitable, in synchronous code: of an AsyncSession, else in a loop of a thread of its own."""
+def wait_anywhere[Result](work: Awaitable[Result]) -> Result:
+    """Wait for an awaitable in synchronous code, and return its result; without an AsyncSession a thread runs it."""
 
     async def wait() -> Result:
         return await work
 
-    if is_inside():
+    if can_wait():
         return wait_for(wait())
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, wait()).result()
 
 
-async def wait_to_the_end[Result](work: Coroutine[Any, Any, Result]) -> Result:
-    """Run `work` in a task of its own; a cancellation meanwhile is raised after it has ended."""
+async def wait_uninterrupted[Result](work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end, in a task of its own; a cancellation meanwhile is raised afterwards."""
     task = asyncio.ensure_future(work)
     cancelled = await wait_out(task)
     if cancelled is None:
@@ -85,9 +85,9 @@ async def wait_to_the_end[Result](work: Coroutine[Any, Any, Result]) -> Result:
     raise cancelled
 
 
-def run_whole[Result](func: Callable[..., Result], *args: object) -> Result:
-    """Call synchronous code to its end, also when the task is cancelled: SQLite keeps the lock of half a query."""
-    return wait_for(wait_to_the_end(greenlet_spawn(func, *args))) if is_inside() else func(*args)
+def run_uninterrupted[Result](func: Callable[..., Result], *args: object) -> Result:
+    """Call synchronous code to its end, even if the task is cancelled: SQLite keeps the lock of half a query."""
+    return wait_for(wait_uninterrupted(greenlet_spawn(func, *args))) if can_wait() else func(*args)
 
 
 async def spawn[Result](func: Callable[..., Result], *args: object) -> Result:

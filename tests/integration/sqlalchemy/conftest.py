@@ -47,7 +47,7 @@ async def session(engine, create):
 
 @pytest.fixture
 def statements(engine):
-    """What is sent to the database, as it is sent."""
+    """The statements that are sent to the database, as they are sent."""
     sent = []
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")

@@ -1,4 +1,4 @@
-"""What a session writes, and what its objects hold before and after: changes, defaults, bulk statements."""
+"""The unit of work: the values that a session writes, and those that its objects hold before and after."""
 
 import pytest
 from sqlalchemy import Column, Integer, String, delete, insert, inspect, literal, select, type_coerce, update

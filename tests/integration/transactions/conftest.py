@@ -115,7 +115,7 @@ async def ledger(level, engine):
 
 @pytest.fixture
 def track(ledger):
-    """What gives sessions their level."""
+    """The function that enables tracking, with a ledger on level 2."""
     return partial(enable_file_tracking, ledger=ledger)
 
 
@@ -126,7 +126,7 @@ def sessions(engine, track):
 
 @pytest.fixture
 def track_metadata(engine, storage, level):
-    """What makes the tables of other classes, and gives them sessions and a `left` of their own."""
+    """A function that makes the tables of other classes, and their own sessions and `left`."""
 
     async def track_metadata(metadata):
         ledger = FileLedger(engine, metadata) if level == 2 else None

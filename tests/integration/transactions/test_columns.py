@@ -1,4 +1,4 @@
-"""Where a flush puts content, what it refuses, and what a plain Session does."""
+"""Content in columns: keys, refusals, retries, and plain Sessions."""
 
 import asyncio
 from fnmatch import fnmatch
@@ -123,20 +123,6 @@ class TestRefused:
         with pytest.raises(InvalidArgumentException, match="the column has 30"):
             async with sessions.begin() as session:
                 session.add(row(file=PendingFile(b"", filename="a" * 20)))
-
-    @pytest.mark.parametrize(
-        "options",
-        [{"on_delete": "cascade"}, {"folder": "a", "upload_to": str.format}, {"validators": [len]}],
-        ids=["on_delete", "folder and upload_to", "validators"],
-    )
-    def test_options(self, options):
-        with pytest.raises(InvalidArgumentException):
-            FileType(**options)
-
-    @pytest.mark.parametrize("target", [AsyncSession, Session, object()], ids=["AsyncSession", "Session", "object"])
-    def test_targets(self, target):
-        with pytest.raises(InvalidArgumentException):
-            enable_file_tracking(target)
 
 
 class TestRetries:

@@ -139,7 +139,7 @@ class TestStaleIds:
         assert await left() == {"current"}
 
     async def test_beside_a_new_file(self, sessions, stale, names, left):
-        """What the refused flush has uploaded goes again."""
+        """The uploads of the refused flush go again."""
 
         async def put():
             async with sessions.begin() as session:

@@ -700,7 +700,7 @@ class TestSchemas:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 class TestAttachedDatabases:
-    """What SQLite has for schemas."""
+    """Attached databases, the schemas of SQLite."""
 
     async def test_kept_until_the_last_row_goes(self, engine, papers, storage, level, names, tmp_path):
         sessions, left = papers
@@ -732,7 +732,7 @@ class TestAttachedDatabases:
 
 
 class Stop(Exception):
-    """What ends a transaction early."""
+    """An error that ends a transaction early."""
 
 
 async def lose_the_answer(session):
@@ -984,7 +984,7 @@ class TestAutocommit:
 
 
 async def violate(session):
-    """What the database finds out at COMMIT only."""
+    """Constraints that the database checks at the COMMIT."""
     session.add(Paper(id=9, parent_id=99))
 
 
@@ -1137,7 +1137,7 @@ class TestTwoBinds:
 
     @pytest.mark.parametrize("end", ["commit", "rollback"])
     async def test_one_file_in_two_databases(self, engine, second, papers, names, notes, level, storage, end):
-        """What one names the other may give up."""
+        """A file that one transaction names may be dropped by the other."""
         sessions, left = papers
         binds = {Paper: engine, Note: second}
         file = await saved(storage, "one")

@@ -114,7 +114,7 @@ async def test_deleting_2000_files(engine, made):
 class TestSessions:
     @pytest.fixture
     async def sessions(self, engine, level):
-        """Those of a class beside 200 tables with file columns."""
+        """Sessions of a class beside 200 tables with file columns."""
         metadata = many_tables(200, 20)
         document = type("Document", (declarative_base(metadata=metadata),), {"__table__": metadata.tables["table0"]})
         ledger = FileLedger(engine, metadata) if level == 2 else None

@@ -79,7 +79,7 @@ async def told(caplog, words):
 
 
 async def is_due(ledger):
-    """Whether the time of an upload is over."""
+    """True if the time of an upload is over."""
     return await in_journal(ledger, journal.has_expired)
 
 
@@ -429,6 +429,28 @@ class TestClaims:
                 session.add(keyed(id=2, file=pending("logo")))
         await settle(ledger)
         assert await files(storage) == {"me", "logo"}
+
+    async def test_a_statement_writes_a_claimed_file_into_a_column_that_the_ledger_does_not_know(
+        self, engine, sessions, rows
+    ):
+        other = Table("others", MetaData(), Column("id", Integer), Column("file", FileType("documents")))
+        async with engine.begin() as connection:
+            await connection.run_sync(other.metadata.create_all)
+        async with sessions() as session:
+            session.add(book := Book(id=1, file=pending("new")))
+            await session.flush()
+            with pytest.raises(InvalidArgumentException, match=r"does not know the column others\.file"):
+                await session.execute(insert(other).values(id=1, file=book.file))
+
+    async def test_a_statement_writes_a_claimed_file_into_a_column_that_keeps(self, sessions, rows, left):
+        async with sessions.begin() as session:
+            session.add(book := Book(id=1, file=pending("new")))
+            await session.flush()
+            await session.execute(insert(Book).values(id=2, kept=book.file))
+        async with sessions.begin() as session:
+            for id_ in (1, 2):
+                await session.delete(await session.get(Book, id_))
+        assert await left() == {"new"}
 
     async def test_a_column_that_the_ledger_does_not_know(self, engine, storage, rows):
         other = MetaData()

@@ -1,4 +1,4 @@
-"""What becomes of rows and files where a column holds a list of them."""
+"""Rows and files of columns that hold lists."""
 
 import pytest
 from sqlalchemy import Column, delete, insert, select, update
@@ -240,7 +240,7 @@ class TestManager:
     @only_level_1
     @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
     async def test_fastdfs(self, track_metadata, fastdfs_server):
-        """Which has a `save` of its own."""
+        """A storage with its own `save`."""
         async with leaving(fastdfs_server), FastDFSStorage(tracker_servers=[fastdfs_server.tracker]) as storage:
             row = row_class(pages=Column(FileListType(storage)))
             sessions, _ = await track_metadata(row.metadata)
@@ -276,7 +276,7 @@ class TestRows:
 
     @pytest.mark.parametrize("end", ["commit", "rollback"])
     async def test_an_expired_object(self, sessions, album, rows, left, end):
-        """What is in the row is removed, not what the session remembers of it."""
+        """The files of the row are removed, not those that the session remembers."""
         async with sessions() as session:
             found = await session.get(Album, 1)
             await session.commit()

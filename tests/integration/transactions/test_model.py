@@ -6,8 +6,8 @@ import pytest
 
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.references.lookup import Answer
-from async_storages.integrations.sqlalchemy.tracking import after_transaction, files_in_use, flush
+from async_storages.integrations.sqlalchemy.references.lookup import LookupResult
+from async_storages.integrations.sqlalchemy.tracking import after_transaction, files_in_use, flush, reference_writer
 from tests.model.machine import Lost
 from tests.model.runs import replay, run_programs
 from tests.model.world import DATABASES, LEDGER, TIERS, TRACKING, make_tables, world
@@ -40,7 +40,9 @@ def test_nothing_is_lost_or_left(model_url, tier):
 
 def nothing_is_asked(monkeypatch):
     monkeypatch.setattr(
-        after_transaction, "ask", lambda connection, locations, files: Answer(engines=[connection.engine])
+        after_transaction,
+        "look_up_files",
+        lambda connection, locations, files: LookupResult(engines=[connection.engine]),
     )
 
 
@@ -50,12 +52,12 @@ def uncommitted_rows_are_forgotten(monkeypatch):
 
 
 def ids_are_not_looked_for(monkeypatch):
-    monkeypatch.setattr(flush, "check_there", list)
-    monkeypatch.setattr(flush, "check_stored", list)
+    monkeypatch.setattr(flush, "require_available", list)
+    monkeypatch.setattr(reference_writer, "require_existing", list)
 
 
 def new_files_are_forgotten(monkeypatch):
-    monkeypatch.setattr(after_transaction, "remove", lambda files, **options: sleep(0))
+    monkeypatch.setattr(after_transaction, "remove_files", lambda files, **options: sleep(0))
 
 
 def no_claims(monkeypatch):

@@ -1,4 +1,4 @@
-"""What becomes of rows and files: each scenario of the design notes, without a ledger and with one."""
+"""Rows and files in each scenario of the design notes, without a ledger and with one."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ OLD = {"old", "old-deferred", "old-kept"}
 
 
 class Stop(Exception):
-    """What a request handler raises."""
+    """An error of a request handler."""
 
 
 class TestCommit:
@@ -567,11 +567,11 @@ class TestBulkStatements:
 
 
 class TestMapperEvents:
-    """What they assign comes after the flush has begun."""
+    """Their assignments come after the flush has begun."""
 
     @pytest.fixture
     def writing(self):
-        """What sees each object of a class before its row is written."""
+        """Listeners for each object of a class before its row is written."""
         listeners = []
 
         def writing(class_, see):

@@ -21,7 +21,7 @@ CONTENT = bytes(range(256)) * 3000
 
 
 class Stop(Exception):
-    """What a request handler raises."""
+    """An error of a request handler."""
 
 
 @pytest.fixture

@@ -971,7 +971,7 @@ class TestClaimedOrRefused:
     @only_postgresql
     @pytest.mark.parametrize("write", UNCLAIMED)
     async def test_rolled_back(self, engine, sessions, ledger, left, write):
-        """What was claimed for nothing is swept."""
+        """A file that was claimed for nothing is swept."""
         file_id = await condemned(sessions, ledger)
         async with kept_or_refused(2), sessions() as session:
             await write(session, file_id)

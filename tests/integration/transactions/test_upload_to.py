@@ -1,4 +1,4 @@
-"""What `upload_to` reads of an object before its row is written."""
+"""Objects as `upload_to` reads them before their rows are written."""
 
 from functools import partial
 from typing import ClassVar

@@ -1,5 +1,6 @@
-"""File columns: the types, what their attributes take and give, and how queries compare them.
+"""File columns: their types, their attributes, and their operators in queries.
 
-`types` and `list_types` are the columns. `attributes` and `list_attributes` see to assignments, `comparator` to
-expressions. `fields` finds the file columns of a class or table.
+`types` and `list_types` are the column types. `attributes` and `list_attributes` make file objects of assigned values
+(`sqlmodel`: in pydantic models, too), `comparator` has the operators, `mapped` the annotations. `fields` finds the file
+columns of a class or table, `queries` works on whole columns, `database_types` tells their types in a database.
 """

@@ -1,4 +1,4 @@
-"""ORM attributes of file columns: what is assigned to them becomes a file object at once."""
+"""ORM attributes of file columns: assigned values become file objects at once."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,18 +16,18 @@ from async_storages.files import StoredImage
 from async_storages.integrations.sqlalchemy.columns import fields
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList
-from async_storages.integrations.sqlalchemy.columns.list_attributes import held, watch_lists
+from async_storages.integrations.sqlalchemy.columns.list_attributes import coerce_for_attribute, watch_lists
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
-from async_storages.integrations.sqlalchemy.columns.sqlmodel import hold_what_was_made
+from async_storages.integrations.sqlalchemy.columns.sqlmodel import keep_coerced_values
 from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType
 
-__all__ = ["coercion", "listen"]
+__all__ = ["coercion_for", "listen"]
 
 type _Coerce = Callable[[Any], Any]
 
 
 def listen() -> None:
-    """Watch every class that is mapped from now on; once is enough."""
+    """Watch every class that is mapped from now on; a second call does nothing."""
     if not event.contains(Mapper, "mapper_configured", _watch):
         event.listen(Mapper, "mapper_configured", _watch)
 
@@ -38,17 +38,17 @@ def _watch(mapper: Mapper[Any], class_: type[Any]) -> None:
     lists: dict[str, FileListType] = {}
     for attribute in mapper.column_attrs:
         type_ = attribute.columns[0].type
-        is_own = attribute.parent is mapper  # an inherited one is watched where it comes from
-        if is_own and (coerce := coercion(type_)) is not None:
+        is_own = attribute.parent is mapper  # an inherited one is watched on its own class
+        if is_own and (coerce := coercion_for(type_)) is not None:
             coercions[attribute.key] = coerce
             images |= {attribute.key: type_} if isinstance(type_, ImageType) else {}
             lists |= {attribute.key: type_} if isinstance(type_, FileListType) else {}
             _check_siblings(class_, type_)
             _watch_assignment(getattr(class_, attribute.key), type_, coerce)
-    fields.note(mapper)
+    fields.remember_mapper(mapper)
     if coercions:
         _watch_refresh(class_, coercions)
-        hold_what_was_made(class_, coercions, images)
+        keep_coerced_values(class_, coercions, images)
     if lists:
         watch_lists(class_, lists)
 
@@ -60,8 +60,8 @@ def _check_siblings(class_: type[Any], type_: TypeEngine[Any]) -> None:
             raise InvalidArgumentException(f"{class_.__name__} has no attribute {name!r} for an image's dimensions")
 
 
-def coercion(type_: TypeEngine[Any]) -> _Coerce | None:
-    """What makes file objects of the values of a column; None if it holds none."""
+def coercion_for(type_: TypeEngine[Any]) -> _Coerce | None:
+    """The function that makes file objects of values for a column; None for a column without files."""
     if isinstance(type_, FileType | FileListType):
         return type_.coerce
     if isinstance(type_, ARRAY) and isinstance(type_.item_type, FileType):
@@ -85,14 +85,14 @@ def _watch_assignment(attribute: Any, type_: TypeEngine[Any], coerce: _Coerce) -
     key = attribute.key
 
     def assign(target: Any, value: Any, before: Any, _initiator: Any) -> Any:
-        file = value if is_sql(value) else held(inspect_object(target), key, value, coerce)
+        file = value if is_sql(value) else coerce_for_attribute(inspect_object(target), key, value, coerce)
         if isinstance(type_, ImageType):
-            _tell_dimensions(target, type_, file, before)
+            _set_dimensions(target, type_, file, before)
         return file
 
     def default(target: Any, value: Any, state_dict: dict[str, Any]) -> Any:
-        """What a mapped dataclass answers before its flush; from SQLAlchemy 2.1 it is not assigned."""
-        file = held(inspect_object(target), key, value, coerce)
+        """Make a file object of the default of a mapped dataclass, which SQLAlchemy 2.1 does not assign."""
+        file = coerce_for_attribute(inspect_object(target), key, value, coerce)
         if isinstance(file, FileList):
             state_dict[key] = file  # it may be changed
         return file
@@ -101,25 +101,25 @@ def _watch_assignment(attribute: Any, type_: TypeEngine[Any], coerce: _Coerce) -
     event.listen(attribute, "init_scalar", default, retval=True, propagate=True)
 
 
-def _tell_dimensions(target: Any, type_: ImageType, file: Any, before: Any) -> None:
+def _set_dimensions(target: Any, type_: ImageType, file: Any, before: Any) -> None:
     known = file.known_dimensions if isinstance(file, StoredImage) else None
     is_first = before is NO_VALUE and not inspect_object(target).has_identity
     if known is None and (is_first or before == file):
-        return  # the siblings hold nothing of another image
+        return  # the siblings hold no dimensions of another image
     for name, value in zip((type_.width, type_.height), known or (None, None), strict=True):
         if name is not None and name in inspect_object(target).mapper.column_attrs:
-            set_attribute(target, name, value)  # past the __setattr__ of models: see `hold_what_was_made`
+            set_attribute(target, name, value)  # not by the __setattr__ of models: see `keep_coerced_values`
         elif name is not None:
             setattr(target, name, value)
 
 
 def _watch_refresh(class_: type[Any], coercions: dict[str, _Coerce]) -> None:
-    """Column defaults and bulk updates put their plain values straight into the object's state."""
+    """Make file objects of plain values that column defaults and bulk updates put into the object's state."""
 
     def refresh(state: InstanceState[Any], _context: Any, names: Iterable[str] | None) -> None:
         for name in coercions.keys() & (state.dict if names is None else names):
             if name in state.dict:
-                state.dict[name] = held(state, name, state.dict[name], coercions[name])
+                state.dict[name] = coerce_for_attribute(state, name, state.dict[name], coercions[name])
 
     event.listen(class_, "refresh", refresh, raw=True, propagate=True)
     event.listen(class_, "refresh_flush", refresh, raw=True, propagate=True)

@@ -1,6 +1,7 @@
-"""What operators do with a file column: ids are compared with ids, and to all other operators it is a string.
+"""The operators of file columns in SQL.
 
-A column of lists is compared with lists, searched for a file, and to all other operators JSON.
+Comparisons make ids of file objects; for all other operators the column is a string. A column of lists can be compared
+with lists and searched for a file; for all other operators it is JSON.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 __all__ = ["FileComparator", "FileListComparator", "is_sql"]
 
 _SEARCHES = frozenset({operators.in_op, operators.not_in_op})
-_IDENTIFIES = frozenset(
+_EQUALITIES = frozenset(
     {
         operators.eq,
         operators.ne,
@@ -26,9 +27,9 @@ _IDENTIFIES = frozenset(
         operators.is_not_distinct_from,
     }
 )
-_EQUATES = _SEARCHES | _IDENTIFIES
-_TAKES_OUT = frozenset({operators.json_getitem_op, operators.json_path_getitem_op})
-_COMPARES = _EQUATES | {
+_EQUATIONS = _SEARCHES | _EQUALITIES
+_ITEM_ACCESS = frozenset({operators.json_getitem_op, operators.json_path_getitem_op})
+_COMPARISONS = _EQUATIONS | {
     operators.lt,
     operators.le,
     operators.gt,
@@ -39,22 +40,22 @@ _COMPARES = _EQUATES | {
 
 
 def is_sql(value: Any) -> bool:
-    """Whether a value is an SQL expression, or stands for one."""
+    """True if a value is an SQL expression, or stands for one."""
     return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
 
 
 class FileComparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
     """The operators of a `FileType`.
 
-    A session that is to find its objects in Python (``synchronize_session``) sees file objects on both sides where it
-    only asks whether they are equal, and elsewhere an expression that it leaves to the database.
+    A session that evaluates criteria in Python (``synchronize_session``) sees file objects on both sides of an
+    equation. All other operators are expressions that it leaves to the database.
     """
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         """The SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
-        if op in _COMPARES:
+        if op in _COMPARISONS:
             other = tuple(self._ids(value) if op in _SEARCHES else self._id(value) for value in other)
-        if not other or op in _EQUATES:
+        if not other or op in _EQUATIONS:
             return super().operate(op, *other, **kwargs)
         return type_coerce(self.expr, Unicode()).operate(op, *other, **kwargs)
 
@@ -69,7 +70,7 @@ class FileComparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
 
     def _ids(self, values: Any) -> Any:
         if is_sql(values) or isinstance(values, str):
-            return values  # a subquery; a str is for SQLAlchemy to refuse
+            return values  # a subquery; SQLAlchemy refuses a str
         listed = list(values)
         if any(map(is_sql, listed)):
             return listed
@@ -88,10 +89,10 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
         """The SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
         type_: Any = self.type
         if op is operators.contains_op:
-            return _Holds(self.expr, *(self._value(value, type_.item_type) for value in other))
-        if op in _IDENTIFIES:
+            return _ListContains(self.expr, *(self._value(value, type_.item_type) for value in other))
+        if op in _EQUALITIES:
             other = tuple(self._value(value, type_) for value in other)
-        if op in _TAKES_OUT:
+        if op in _ITEM_ACCESS:
             kwargs["result_type"] = JSON()  # an item is no list
         return super().operate(op, *other, **kwargs)
 
@@ -101,24 +102,24 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
         return _parameter(self.expr, type_, lambda: type_.coerce(value))
 
 
-class _Holds(FunctionElement[bool]):
-    """Whether a list holds a file."""
+class _ListContains(FunctionElement[bool]):
+    """The SQL expression that is true if a list holds a file."""
 
     type = Boolean()
     inherit_cache = True
     stringify_dialect = "sqlite"
 
 
-@compiles(_Holds, "postgresql")
-def _holds_in_jsonb(holds: _Holds, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """Containment, which a GIN index serves."""
+@compiles(_ListContains, "postgresql")
+def _holds_in_jsonb(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """Write the containment of PostgreSQL, which a GIN index serves."""
     files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
     return f"({files} @> jsonb_build_array(CAST({file} AS VARCHAR)))"
 
 
-@compiles(_Holds, "sqlite")
-def _holds_in_json(holds: _Holds, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """NULL for NULL, as on PostgreSQL."""
+@compiles(_ListContains, "sqlite")
+def _holds_in_json(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """Write a search of the list, which is NULL for NULL as on PostgreSQL."""
     files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
     found = f"EXISTS (SELECT 1 FROM json_each({files}) WHERE json_each.value = {file})"  # noqa: S608 - both are SQL
     return f"CASE WHEN {files} IS NOT NULL THEN {found} END"
@@ -127,6 +128,6 @@ def _holds_in_json(holds: _Holds, compiler: SQLCompiler, **kwargs: Any) -> str:
 def _parameter(
     expr: ColumnElement[Any], type_: TypeEngine[Any], coerced: Callable[[], Any], *, expanding: bool = False
 ) -> Any:
-    """A value that becomes an id when the statement runs: its storage may be registered after it was written."""
+    """A parameter whose value becomes an id when the statement runs, as the storage may be registered until then."""
     name = getattr(expr, "key", None)
     return bindparam(name, callable_=coerced, type_=type_, expanding=expanding, unique=True)

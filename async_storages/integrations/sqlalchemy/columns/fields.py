@@ -1,4 +1,4 @@
-"""Where ids are: the attributes of a mapped class, the columns of a table, and what is in a value of theirs."""
+"""File attributes of mapped classes, file columns of tables, and the files in their values."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -13,33 +13,34 @@ from sqlalchemy.types import TypeEngine
 from async_storages.content import PendingFile
 from async_storages.errors import StorageException
 from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.columns.database_types import variants_of
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.columns.types import FileType
 
 __all__ = [
     "FileField",
-    "all_fields",
-    "exchanged",
+    "all_file_fields",
     "fields_of",
     "fields_of_table",
     "file_type",
-    "is_pending",
-    "items",
-    "known_fields",
+    "has_pending_content",
+    "iterate_files",
+    "mapped_fields",
     "mapper_of",
-    "note",
-    "stored_files",
+    "remember_mapper",
+    "replace_files",
+    "stored_files_in",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class FileField:
-    """A column of file ids.
+    """A file column of a table or class.
 
     Attributes:
-        key: Its attribute's name; the column's key for a table without a class.
-        column: The table's column.
+        key: The name of the attribute; the column's key for a table without a class.
+        column: The column.
         type: The type of one file in it.
     """
 
@@ -48,17 +49,17 @@ class FileField:
     type: FileType
 
     @property
-    def is_cleared(self) -> bool:
-        """Whether its files are removed once no row of it names them."""
+    def can_delete_files(self) -> bool:
+        """True if files of this column are removed once no row names them."""
         return self.type.on_delete == "delete"
 
-    def clears(self, stored: StoredFile) -> bool:
-        """Whether this file is: not the one that rows get by default."""
-        return self.is_cleared and stored not in _defaults(self.column, self.type)
+    def can_delete(self, stored: StoredFile) -> bool:
+        """True if a file is removed once no row names it; a default of the column is not."""
+        return self.can_delete_files and stored not in _defaults(self.column, self.type)
 
 
 def _defaults(column: Column[Any], type_: FileType) -> list[object]:
-    """What rows get that are given no file, if the column says it."""
+    """The files that rows get by the defaults of a column."""
     arguments = (getattr(each, "arg", None) for each in (column.default, column.server_default))
     with suppress(StorageException):  # its storage is not registered here
         return [type_.coerce(each) for each in arguments if isinstance(each, str)]
@@ -66,14 +67,13 @@ def _defaults(column: Column[Any], type_: FileType) -> list[object]:
 
 
 _mapped: "WeakKeyDictionary[Mapper[Any], tuple[FileField, ...]]" = WeakKeyDictionary()
-
-
 _mappings = 0
+"""Mappers so far, those that are gone among them."""
 
 
-def note(mapper: Mapper[Any]) -> None:
-    """Remember a mapper, for `known_fields`."""
-    global _mappings  # noqa: PLW0603 - how many there have been
+def remember_mapper(mapper: Mapper[Any]) -> None:
+    """Remember a mapper, for `all_file_fields`."""
+    global _mappings  # noqa: PLW0603 - a counter
     _mappings += 1
     fields_of(mapper)
 
@@ -95,22 +95,29 @@ def _mapped_fields(mapper: Mapper[Any]) -> Iterator[FileField]:
 
 
 def fields_of_table(table: object) -> tuple[FileField, ...]:
-    """The file columns of a table; none of anything else that a statement may work on."""
+    """The file columns of a table; none for anything else, such as a subquery."""
     if not isinstance(table, Table):
         return ()
     found = ((column, file_type(column.type)) for column in table.columns)
     return tuple(FileField(column.key, column, type_) for column, type_ in found if type_ is not None)
 
 
-def all_fields() -> list[FileField]:
+def mapped_fields() -> list[FileField]:
     """The file columns of all mapped classes."""
     configure_mappers()
     return list({field.column: field for fields in list(_mapped.values()) for field in fields}.values())
 
 
 @dataclass(slots=True)
-class _Known:
-    """The columns of all mapped classes and of the tables beside theirs, as long as there are no others."""
+class _CollectedFields:
+    """The file columns of all mapped classes, and of other tables in their metadata.
+
+    Attributes:
+        state: The value of `_state` when they were collected; they are collected again when it is another one.
+        fields: The columns.
+        mappers: The mapper of a class for each table that has one.
+        metadata: The metadata of the tables.
+    """
 
     state: object
     fields: tuple[FileField, ...]
@@ -118,72 +125,71 @@ class _Known:
     metadata: tuple[MetaData, ...]
 
 
-_known: _Known | None = None
+_collected: _CollectedFields | None = None
 
 
-def known_fields() -> tuple[FileField, ...]:
-    """The file columns of all mapped classes, and of the tables beside theirs: each once."""
-    return _all_known().fields
+def all_file_fields() -> tuple[FileField, ...]:
+    """The file columns of all mapped classes, and of other tables in their metadata: each once."""
+    return _collected_fields().fields
 
 
 def mapper_of(table: Table) -> Mapper[Any] | None:
-    """A class that is mapped to a table with file columns."""
-    return _all_known().mappers.get(table)
+    """The mapper of a class of a table with file columns; None if no class is mapped to it."""
+    return _collected_fields().mappers.get(table)
 
 
-def _all_known() -> _Known:
-    global _known  # noqa: PLW0603 - walking all tables takes longer than a flush
+def _collected_fields() -> _CollectedFields:
+    global _collected  # noqa: PLW0603 - a walk through all tables takes longer than a flush
     configure_mappers()
-    if _known is None or _known.state != _state(_known.metadata):
-        fields = all_fields()
+    if _collected is None or _collected.state != _state(_collected.metadata):
+        fields = mapped_fields()
         metadata = tuple(dict.fromkeys(field.column.table.metadata for field in fields))
         beside = [field for each in metadata for table in each.tables.values() for field in fields_of_table(table)]
         mappers = WeakValueDictionary(
             {field.column.table: each for each, own in list(_mapped.items()) for field in own}
         )
         chosen = tuple({field.column: field for field in (*fields, *beside)}.values())
-        _known = _Known(_state(metadata), chosen, mappers, metadata)
-    return _known
+        _collected = _CollectedFields(_state(metadata), chosen, mappers, metadata)
+    return _collected
 
 
 def _state(metadata: Iterable[MetaData]) -> object:
-    """Equal for as long as no class is mapped, forgotten, or gets a table beside its own."""
+    """A value that stays equal until a class is mapped or forgotten, or their metadata gets a table."""
     return _mappings, len(_mapped), [len(each.tables) for each in metadata]
 
 
 def file_type(type_: TypeEngine[Any]) -> FileType | None:
-    """The type of the files in a column, or in its arrays or lists, or in its variant for some database."""
+    """The file type of a column, of the items of its arrays or lists, or of a variant; None if it has none."""
     if isinstance(type_, FileType):
         return type_
     if isinstance(type_, ARRAY | FileListType):
         return file_type(type_.item_type)
-    variants: dict[str, TypeEngine[Any]] = getattr(type_, "_variant_mapping", {})
-    return next((found for each in variants.values() if (found := file_type(each)) is not None), None)
+    return next((found for each in variants_of(type_).values() if (found := file_type(each)) is not None), None)
 
 
-def items(value: Any) -> Iterator[StoredFile | PendingFile]:
-    """The files in what an attribute holds: itself, or those in an array, as often as they are there."""
+def iterate_files(value: Any) -> Iterator[StoredFile | PendingFile]:
+    """Yield the files in the value of an attribute: the value itself, or the items of lists, repeated ones too."""
     if isinstance(value, StoredFile | PendingFile):
         yield value
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from items(item)
+            yield from iterate_files(item)
 
 
-def stored_files(value: Any) -> list[StoredFile]:
-    """The files that a row names there, each once, however often they are in an array."""
+def stored_files_in(value: Any) -> list[StoredFile]:
+    """The stored files in the value of an attribute, each once."""
     if isinstance(value, StoredFile):
         return [value]
-    return list({TrackedFile.of(item): item for item in items(value) if isinstance(item, StoredFile)}.values())
+    return list({TrackedFile.of(item): item for item in iterate_files(value) if isinstance(item, StoredFile)}.values())
 
 
-def exchanged(value: Any, others: Mapping[int, Any]) -> Any:
-    """The same with other files in it, those of the same `id()`."""
+def replace_files(value: Any, others: Mapping[int, Any]) -> Any:
+    """Return a value with other files in the place of some, which are found by their `id()`."""
     if isinstance(value, list | tuple):
-        return [exchanged(item, others) for item in value]
+        return [replace_files(item, others) for item in value]
     return others.get(id(value), value)
 
 
-def is_pending(value: Any) -> bool:
-    """Whether there is content in it that is not stored yet."""
-    return any(isinstance(item, PendingFile) for item in items(value))
+def has_pending_content(value: Any) -> bool:
+    """True if a value holds content that is not stored yet."""
+    return any(isinstance(item, PendingFile) for item in iterate_files(value))

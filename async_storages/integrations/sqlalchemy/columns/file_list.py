@@ -1,4 +1,4 @@
-"""What a column with several files loads as: a list that tells its object's session of every change."""
+"""The list of files that a column of several files loads as; the session sees every change of it."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,22 +12,21 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.types import FileType
 
-__all__ = ["FileList", "coerced"]
+__all__ = ["FileList", "coerce_list"]
 
 type _Owner = tuple[InstanceState[Any], str]
 
 
 class FileList[File: StoredFile](list[File]):
-    """The files of an attribute, in their order; a flush sees whatever is done to it.
+    """The files of an attribute, in their order; a flush sees every change.
 
-    It takes what a file column takes, and makes file objects of it at once; an upload where no file was chosen is left
-    out. The list belongs to its attribute for as long as that holds it: changing it after the object was expired or
-    refreshed, or got another list, is refused, as no flush would see it. Slices of it, copies and pickles are lists of
-    their own.
+    Items are any values that a file column takes, and become file objects at once; an upload without a chosen file is
+    left out. The list belongs to its attribute until the object is expired or refreshed, or gets another list. After
+    that, changing it is refused, as no flush would see the change. Slices, copies and pickles are independent lists.
 
     Args:
         files: File objects.
-        item_type: What makes file objects of further items; None: they stay as they are.
+        item_type: The type that makes file objects of further items; without one they stay as they are.
 
     Attributes:
         loaded: The ids of the files that the row named when the list was loaded, or last written.
@@ -47,23 +46,23 @@ class FileList[File: StoredFile](list[File]):
 
     @property
     def owner(self) -> _Owner | None:
-        """The object and the name of the attribute that it belongs to, or once did."""
+        """The state of the object and the name of the attribute that the list belongs to, or once did."""
         return self._owner
 
-    def note_loaded(self) -> None:
-        """The row names just these files now."""
+    def remember_loaded(self) -> None:
+        """Remember that the row names just these files now."""
         self.loaded = frozenset(item.file_id for item in self if isinstance(item, StoredFile))
 
-    def belong_to(self, state: InstanceState[Any], key: str, item_type: FileType) -> None:
-        """Be the list of this attribute from now on."""
+    def attach_to(self, state: InstanceState[Any], key: str, item_type: FileType) -> None:
+        """Make this the list of an attribute."""
         self.item_type = item_type
         self._owner = (state, key)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled and copied without its attribute, which takes it back when its object is unpickled."""
+        """Pickle and copy the files alone; the attribute takes the list back when its object is unpickled."""
         return FileList, (list(self),)
 
-    # ---- changes: items are made file objects first, so that what is refused changes nothing
+    # ---- changes: items become file objects first, so that a refused one changes nothing
 
     def __setitem__(self, index: Any, value: Any) -> None:
         files: Any = self._files(value) if isinstance(index, slice) else self._file(value)
@@ -102,7 +101,7 @@ class FileList[File: StoredFile](list[File]):
             return super().pop(index)
 
     def remove(self, value: Any) -> None:
-        """Take out the first that is this file; ValueError if none is."""
+        """Take out the first item that is this file; ValueError if none is."""
         with self._change():
             super().remove(value)
 
@@ -112,12 +111,12 @@ class FileList[File: StoredFile](list[File]):
             super().clear()
 
     def reverse(self) -> None:
-        """Turn the order round."""
+        """Reverse the order."""
         with self._change():
             super().reverse()
 
     def sort(self, *, key: Any = None, reverse: bool = False) -> None:
-        """Order the files by a key; they have no order of their own."""
+        """Sort the files by a key, which is needed, as files have no order of their own."""
         with self._change():
             super().sort(key=key, reverse=reverse)
 
@@ -131,23 +130,23 @@ class FileList[File: StoredFile](list[File]):
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        """Tell of what is done inside, unless it fails."""
+        """Flag the attribute as modified after the block, unless that fails."""
         if self._owner is None:
             yield
             return
         state, key = self._owner
         target = state.obj()
         if state.dict.get(key) is not self:
-            raise _not_held(f"{state.class_.__name__}.{key}", is_forgotten=target is None)
+            raise _detached(f"{state.class_.__name__}.{key}", is_forgotten=target is None)
         yield
         flag_modified(target, key)
 
 
-def coerced(value: Any, item_type: FileType) -> FileList[Any] | None:
-    """The files in what is assigned to an attribute; a list that is another attribute's is copied.
+def coerce_list(value: Any, item_type: FileType) -> FileList[Any] | None:
+    """Make a `FileList` of a value for an attribute; the list of another attribute is copied.
 
     Raises:
-        InvalidArgumentException: No list or tuple, or something in it is no file.
+        InvalidArgumentException: The value is no list or tuple, or an item is no file.
         RouteNotSupportedException: The storage does not serve an id.
     """
     if value is None or (isinstance(value, FileList) and value.item_type is item_type and value.owner is None):
@@ -164,7 +163,7 @@ def _file(value: Any, item_type: FileType) -> Any:
     return file
 
 
-def _not_held(name: str, *, is_forgotten: bool) -> InvalidArgumentException:
+def _detached(name: str, *, is_forgotten: bool) -> InvalidArgumentException:
     reason = (
         "the object is gone, as nobody kept it: keep it in a variable"
         if is_forgotten

@@ -9,7 +9,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import memoized_property
 
 from async_storages.integrations.sqlalchemy.columns.comparator import FileListComparator
-from async_storages.integrations.sqlalchemy.columns.file_list import FileList, coerced
+from async_storages.integrations.sqlalchemy.columns.file_list import FileList, coerce_list
 from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType, OnDelete, UploadTo, Validator
 from async_storages.registry import StorageRouter
 
@@ -19,15 +19,15 @@ __all__ = ["FileListType", "ImageListType"]
 class FileListType(TypeDecorator[FileList[Any]]):
     """A column that holds a list of file ids and loads as a `FileList`.
 
-    Assign a list or tuple of what a `FileType` takes; ``[]`` is another value than None, which is NULL. The database
+    Assign a list or tuple of values that a `FileType` takes; None is NULL, and ``[]`` is an empty list. The database
     holds the fusion ids as JSON; on PostgreSQL as JSONB, where a GIN index finds rows by the files in them.
 
     Args:
         storage: As for `FileType`.
         length: Characters of each id; longer ones are refused before anything is written.
-        on_delete: Whether files that leave the list are removed, otherwise as for `FileType`, like all that follows.
+        on_delete: ``"delete"`` removes files that leave the list, ``"keep"`` does not; see `FileType`.
         shared: As for `FileType`.
-        folder: Where content that was assigned is stored.
+        folder: The folder for assigned content.
         upload_to: Called for every file of the list.
         validators: Check every file of the list.
         exclusive: As for `FileType`, for every file of the list.
@@ -91,11 +91,11 @@ class FileListType(TypeDecorator[FileList[Any]]):
 
     @property
     def python_type(self) -> type[FileList[Any]]:
-        """What the column loads as."""
+        """The class that the column loads as."""
         return FileList
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """What PostgreSQL can index is JSONB."""
+        """Use JSONB on PostgreSQL, which can index it."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(JSONB(none_as_null=True))
         return super().load_dialect_impl(dialect)
@@ -104,14 +104,14 @@ class FileListType(TypeDecorator[FileList[Any]]):
         """The ids for the database.
 
         Raises:
-            InvalidArgumentException: No list of files, an id is too long, or content is still pending.
+            InvalidArgumentException: The value is no list of files, an id is too long, or content is still pending.
             RouteNotSupportedException: The storage does not serve an id.
         """
         files = self.coerce(value)
         return None if files is None else [self.item_type.process_bind_param(file, dialect) for file in files]
 
     def process_result_value(self, value: Any, dialect: Dialect) -> FileList[Any] | None:
-        """The file objects of loaded ids; what others wrote in their place, such as null, does not break the query."""
+        """The file objects of loaded ids; other values, such as null, stay as they are and do not break the query."""
         if value is None:
             return None
         file = self.item_type.process_result_value
@@ -119,13 +119,13 @@ class FileListType(TypeDecorator[FileList[Any]]):
         return FileList([file(each, dialect) if isinstance(each, str) else each for each in loaded], self.item_type)
 
     def coerce(self, value: Any) -> FileList[Any] | None:
-        """What an attribute holds after `value` was assigned to it.
+        """Make a `FileList` of a value that is assigned to an attribute.
 
         Raises:
-            InvalidArgumentException: No list or tuple, or something in it is no file.
+            InvalidArgumentException: The value is no list or tuple, or an item is no file.
             RouteNotSupportedException: The storage does not serve an id.
         """
-        return coerced(value, self.item_type)
+        return coerce_list(value, self.item_type)
 
 
 class ImageListType(FileListType):

@@ -1,4 +1,4 @@
-"""What type checkers let file attributes be assigned. To SQLAlchemy all of this is `Mapped`."""
+"""Annotations of file attributes, for type checkers. For SQLAlchemy all of them are `Mapped`."""
 
 from typing import TYPE_CHECKING, Any, Never, Protocol, overload
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type _Assignable = str | FileId | StoredFile | FileAttach | PendingFile | _Upload
 
     class _Read[Loaded](Protocol):
-        """As `Mapped` is read; mypy needs the first overload to accept what `mapped_column` returns."""
+        """Reading as with `Mapped`; mypy needs the first overload to accept the result of `mapped_column`."""
 
         @overload
         def __get__(self, instance: Never, owner: Any) -> Any: ...
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
         def __get__(self, instance: object, owner: Any) -> Loaded: ...
 
     class FileMapped[Loaded](_Read[Loaded], Protocol):
-        """`Mapped`, of a file column: type checkers let ids, content and uploads be assigned to it.
+        """`Mapped` for a file column, to which type checkers let ids, content and uploads be assigned.
 
-        With ``Mapped[StoredFile]`` all works the same, but they let nothing but file objects be assigned.
+        ``Mapped[StoredFile]`` works the same at run time, but type checkers accept only file objects.
 
         Example:
             >>> file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         def __set__(self, instance: Any, value: Loaded | _Assignable) -> None: ...
 
     class FileListMapped[Loaded](_Read[Loaded], Protocol):
-        """The same of a column with several files, which takes lists and tuples.
+        """`Mapped` for a column of several files, to which lists and tuples can be assigned.
 
         Example:
             >>> pages: FileListMapped[FileList[StoredFile]] = mapped_column(FileListType("pages"))

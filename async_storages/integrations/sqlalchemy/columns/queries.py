@@ -1,4 +1,4 @@
-"""Queries over file columns as wholes."""
+"""Queries over whole file columns."""
 
 from itertools import batched
 from typing import Any
@@ -20,10 +20,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import is_fusion_id
+from async_storages.integrations.sqlalchemy.columns.database_types import has_gin_index, type_in_database
 from async_storages.registry import StorageRouter
 
 __all__ = ["is_malformed", "malformed_rows", "normalise_file_ids"]
@@ -32,6 +32,7 @@ _NO_JSONB = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..
 """JSON that JSONB cannot hold: null characters, and halves of surrogate pairs."""
 
 _READ = 10_000
+"""Keys read by one query."""
 _WRITTEN = 500
 """Keys rewritten by one statement, which has three parameters for each: SQL Server takes 2100."""
 
@@ -45,19 +46,16 @@ def normalise_file_ids(connection: Connection, column: Column[Any], storage: Sto
         connection: A synchronous connection, in a transaction; with an AsyncConnection
             ``await connection.run_sync(normalise_file_ids, Document.__table__.c.file, storage)``.
         column: The table's column; bare keys in it belong to `storage`.
-        storage: What makes full ids of them.
+        storage: The storage that makes full ids of them.
 
     Returns:
-        How many different keys were rewritten.
+        The number of different keys that were rewritten.
 
     Raises:
-        InvalidArgumentException: A column of lists; or a value that can be no key of this storage, or whose id is too
-            long for the column, which the message names. Nothing is rewritten if the caller then rolls back.
+        InvalidArgumentException: The column holds lists; or a value, which the message names, can be no key of this
+            storage, or has an id too long for the column. If the caller then rolls back, nothing is rewritten.
     """
-    if column.table is None:
-        raise InvalidArgumentException("the column belongs to no table", operation="normalise_file_ids")
-    if isinstance(_type_on(column.type, connection.dialect.name), ARRAY | JSON):
-        raise InvalidArgumentException(f"{column} holds lists, not single keys", operation="normalise_file_ids")
+    _require_keys(connection, column)
     raw = type_coerce(column, Unicode())
     changed, last = 0, ""
     while values := connection.scalars(select(raw).where(raw > last).distinct().order_by(raw).limit(_READ)).all():
@@ -67,6 +65,13 @@ def normalise_file_ids(connection: Connection, column: Column[Any], storage: Sto
             connection.execute(update(column.table).where(raw.in_(batch)).values({column: case(batch, value=raw)}))
         changed, last = changed + len(changes), values[-1]
     return changed
+
+
+def _require_keys(connection: Connection, column: Column[Any]) -> None:
+    if column.table is None:
+        raise InvalidArgumentException("the column belongs to no table", operation="normalise_file_ids")
+    if isinstance(type_in_database(column.type, connection.dialect.name), ARRAY | JSON):
+        raise InvalidArgumentException(f"{column} holds lists, not single keys", operation="normalise_file_ids")
 
 
 def _identify(key: str, column: Column[Any], storage: StorageRouter) -> str:
@@ -79,9 +84,9 @@ def _identify(key: str, column: Column[Any], storage: StorageRouter) -> str:
 
 
 def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None:
-    """The primary keys of rows whose list is no JSON; None for a column that holds no lists, or JSONB."""
-    is_json = isinstance(_type_on(column.type, dialect_name), JSON)
-    if dialect_name not in {"sqlite", "postgresql"} or not is_json or _has_gin_index(column):
+    """The query for primary keys of rows with malformed JSON; None for a column without lists, or of JSONB."""
+    is_json = isinstance(type_in_database(column.type, dialect_name), JSON)
+    if dialect_name not in {"sqlite", "postgresql"} or not is_json or has_gin_index(column):
         return None
     key: list[Any] = list(column.table.primary_key) or [literal("?")]
     rows: Any = select(*key)
@@ -99,12 +104,13 @@ class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
 
 @compiles(is_malformed, "sqlite")
 def _sqlite_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
-    return f"(NOT coalesce(json_valid({compiler.process(element.clauses, **options)}), 1))"
+    value = compiler.process(element.clauses, **options)
+    return f"({value} IS NOT NULL AND NOT json_valid({value}))"  # json_valid(NULL) is 0 on older SQLite
 
 
 @compiles(is_malformed, "postgresql")
 def _postgresql_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
-    """JSONB holds none; JSON may hold what JSONB cannot, and TEXT anything, which old versions cannot ask for."""
+    """Test JSON for values that JSONB cannot hold, and TEXT for any; PostgreSQL before 16 cannot test TEXT in full."""
     value = compiler.process(element.clauses, **options)
     version: Any = getattr(compiler.dialect, "server_version_info", None) or (0,)
     is_new = version >= (16,)
@@ -112,17 +118,3 @@ def _postgresql_is_malformed(element: is_malformed, compiler: SQLCompiler, **opt
         f"pg_input_is_valid(CAST({value} AS TEXT), 'jsonb')" if is_new else f"CAST({value} AS TEXT) !~ '{_NO_JSONB}'"
     )
     return f"(CASE WHEN {value} IS NULL OR pg_typeof({value}) = 'jsonb'::regtype THEN false ELSE NOT {is_valid} END)"
-
-
-def _type_on(type_: TypeEngine[Any], dialect_name: str) -> TypeEngine[Any]:
-    """What the database holds, under a variant and a decorator."""
-    variants: dict[str, TypeEngine[Any]] = getattr(type_, "_variant_mapping", {})
-    held = variants.get(dialect_name, type_)
-    return held.impl_instance if isinstance(held, TypeDecorator) else held
-
-
-def _has_gin_index(column: Column[Any]) -> bool:
-    return any(
-        index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
-        for index in column.table.indexes
-    )

@@ -1,4 +1,4 @@
-"""The errors of this package leave a statement as they are, not inside a `sqlalchemy.exc.StatementError`."""
+"""Errors of this package in statements: they are raised as they are, not in a `sqlalchemy.exc.StatementError`."""
 
 from copy import copy
 
@@ -11,12 +11,12 @@ __all__ = ["listen"]
 
 
 def listen() -> None:
-    """Watch every engine of this process; once is enough."""
+    """Watch every engine of this process; a second call does nothing."""
     if not event.contains(Engine, "handle_error", _pass_on):
         event.listen(Engine, "handle_error", _pass_on)
 
 
 def _pass_on(context: ExceptionContext) -> StorageException | None:
-    """What SQLAlchemy is to raise: a copy, since it sets the original as its cause, and a cycle there hangs some."""
+    """Return a copy for SQLAlchemy to raise: it sets the original as the cause, and some programs hang in a cycle."""
     error = context.original_exception
     return copy(error) if isinstance(error, StorageException) else None

@@ -1,4 +1,4 @@
-"""A file as transactions tell it from others: by its id and the place of its storage."""
+"""The identity of a file for transactions: its id and the address of its storage."""
 
 from dataclasses import dataclass, field
 
@@ -12,11 +12,11 @@ __all__ = ["TrackedFile"]
 
 @dataclass(frozen=True, slots=True)
 class TrackedFile:
-    """A file by its id and the place of its storage: two folders hold files of one id.
+    """A file by its id and the address of its storage, as two folders can hold files of one id.
 
     Attributes:
         file_id: The fusion id.
-        address: The address of its storage; None if no storage that is known serves the id.
+        address: The address of its storage; None if no known storage serves the id.
         stored: The file object.
         storage: Its storage, if it is known.
     """
@@ -27,12 +27,12 @@ class TrackedFile:
     storage: Storage | None = field(compare=False, default=None)
 
     def __hash__(self) -> int:
-        """Of the id alone, as there may be very many files in one place."""
+        """Hash the id alone, as very many files can share an address."""
         return hash(self.file_id)
 
     @classmethod
     def of(cls, stored: StoredFile) -> "TrackedFile":
-        """The file of a file object."""
+        """Identify a file object."""
         fate = stored.fate
         if fate is not None and not fate.is_kept and isinstance(fate.made_in, Storage):  # it need not be looked up
             return cls(stored.file_id, Address.of(fate.made_in), stored, fate.made_in)

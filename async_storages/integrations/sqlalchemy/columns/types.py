@@ -1,4 +1,4 @@
-"""The column types. They turn ids into file objects and back, and do no I/O."""
+"""The column types, which turn ids into file objects and back, without I/O."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, Protocol
@@ -23,15 +23,15 @@ type OnDelete = Literal["delete", "keep"]
 
 
 class Validator(Protocol):
-    """What checks content before it is uploaded; `async_storages.FileValidatorImpl` is one."""
+    """A check of content before it is uploaded, such as `async_storages.FileValidatorImpl`."""
 
     @property
     def max_file_size(self) -> int | None:
-        """Bytes; the content is cut off there, whatever size was declared."""
+        """The limit in bytes; reading ends there, whatever size was declared."""
         ...
 
     async def check(self, content: Content) -> None:
-        """Raise a StorageException for what is not allowed."""
+        """Raise a StorageException for content that is not allowed."""
         ...
 
 
@@ -46,17 +46,17 @@ class FileType(TypeDecorator[StoredFile]):
         storage: A storage or manager, a registered name, or None: the registered default. It may be set later,
             ``Document.__table__.c.file.type.storage = storage``, also after first use.
         length: Characters of the column; longer ids are refused before anything is written.
-        on_delete: Under `enable_file_tracking`, whether the file of a row that is deleted, or gets another one, is
-            removed (``"delete"``) or stays (``"keep"``).
-        shared: Accepted, and changes nothing: several rows may name one file, which stays as long as one of them does.
-        folder: Where content that was assigned is stored, under a fresh key.
-        upload_to: Called with the object and the clean file name when content is uploaded. It returns a folder, with
-            a slash at its end, or an exact key, which must be free; not beside `folder`. Keys of related objects and
-            defaults of Python are filled in before; reading what only the INSERT will know raises.
-        validators: Check content before it is uploaded, such as `FileValidatorImpl`.
-        exclusive: No other row, of any table, ever names a file of this column. It saves the query that asks before a
-            commit whether one does; where one does nevertheless, that row loses its file.
-        upload_options: How its files are to be served, encrypted and kept; before what the storage says.
+        on_delete: Under `enable_file_tracking`: ``"delete"`` removes the file of a row that is deleted or gets another
+            one, ``"keep"`` does not.
+        shared: Accepted, and changes nothing: several rows may name one file, which stays until none of them does.
+        folder: The folder for assigned content, which is stored under a fresh key.
+        upload_to: Called with the object and the clean file name when content is uploaded, in place of `folder`. It
+            returns a folder, with a slash at its end, or an exact key, which must be free. Keys of related objects
+            and defaults of Python are set before; reading a column that only the INSERT fills raises.
+        validators: Checks of content before it is uploaded, such as `FileValidatorImpl`.
+        exclusive: True promises that no other row, of any table, ever names a file of this column. It saves the query
+            for such rows before a commit; if there is one nevertheless, it loses its file.
+        upload_options: Options for serving, encrypting and keeping its files; they override the storage's.
 
     Example:
         >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
@@ -102,7 +102,7 @@ class FileType(TypeDecorator[StoredFile]):
 
     @memoized_property
     def _static_cache_key(self) -> Any:
-        """SQLAlchemy's key, which holds what `__init__` names, and the storage, which a subclass may not name there."""
+        """SQLAlchemy's key, with the parameters of `__init__`, and the storage, which a subclass may set itself."""
         key = super()._static_cache_key
         return (*key, self._ref) if isinstance(key, tuple) else key
 
@@ -128,16 +128,16 @@ class FileType(TypeDecorator[StoredFile]):
 
     @property
     def python_type(self) -> type[StoredFile]:
-        """What the column loads as."""
+        """The class that the column loads as."""
         return self.file_class
 
     @property
     def sort_key_function(self) -> Callable[[Any], Any]:  # type: ignore[override] # a property in TypeDecorator too
-        """How a flush orders rows whose primary key is a file."""
+        """The key by which a flush sorts rows whose primary key is a file."""
         return str
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Keys differ by case everywhere, so the column must tell case apart on MySQL too."""
+        """Use a case-sensitive collation on MySQL and MariaDB, as keys differ by case."""
         if dialect.name in {"mysql", "mariadb"}:
             exact = mysql.VARCHAR(self.length, charset="utf8mb4", collation="utf8mb4_bin")
             return dialect.type_descriptor(exact)
@@ -147,7 +147,7 @@ class FileType(TypeDecorator[StoredFile]):
         """The id for the database.
 
         Raises:
-            InvalidArgumentException: Not an id, too long for the column, or content that is still pending.
+            InvalidArgumentException: The value is no id, too long for the column, or content that is still pending.
             RouteNotSupportedException: The storage does not serve the id.
         """
         coerced = self.coerce(value)
@@ -161,11 +161,11 @@ class FileType(TypeDecorator[StoredFile]):
         return None if coerced is None else coerced.file_id
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StoredFile | None:
-        """The file object of a loaded id, whatever it is: a broken row does not break the query."""
+        """The file object of a loaded id, which is not checked: a broken row does not break the query."""
         return None if value is None else self.file_class(value, self._ref)
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
-        """`process_result_value` in one call per row instead of two, unless a subclass or the driver adds a step."""
+        """Do the work of `process_result_value` in one call per row, unless a subclass or the driver adds a step."""
         is_own = type(self).process_result_value is FileType.process_result_value
         if not is_own or self.impl_instance.result_processor(dialect, coltype) is not None:
             return super().result_processor(dialect, coltype)
@@ -173,10 +173,10 @@ class FileType(TypeDecorator[StoredFile]):
         return lambda value: None if value is None else file_class(value, ref)
 
     def coerce(self, value: Any) -> StoredFile | PendingFile | None:
-        """What an attribute holds after `value` was assigned to it; None for an empty ``<input type=file>``.
+        """Make a file object of a value that is assigned to an attribute; None for an empty ``<input type=file>``.
 
         Raises:
-            InvalidArgumentException: Nothing that can be a file, or an id that is too long for the column.
+            InvalidArgumentException: The value can be no file, or its id is too long for the column.
             RouteNotSupportedException: The storage does not serve the id.
         """
         if value is None or is_no_file(value):
@@ -197,8 +197,8 @@ class FileType(TypeDecorator[StoredFile]):
         )
 
     def _adopt(self, stored: StoredFile) -> StoredFile:
-        """The same file, knowing what it knew, as this column would load it."""
-        if stored.place is self._ref:  # what this column loaded may go back, whatever its storage says today
+        """Bind a file to this column's storage; it keeps its known facts."""
+        if stored.place is self._ref:  # a file of this column may go back, whatever its storage is today
             return self.file_class.of(stored)
         adopted = self.file_class(self._identify(stored.file_id), self._ref)
         self._check_location(stored, adopted)
@@ -206,7 +206,7 @@ class FileType(TypeDecorator[StoredFile]):
         return adopted
 
     def _check_location(self, stored: StoredFile, adopted: StoredFile) -> None:
-        """Refuse what another storage holds under an id that this one would serve too, such as another folder."""
+        """Refuse a file of another storage whose ids this one would serve too, such as another folder."""
         if stored.place is None:
             return
         try:
@@ -238,8 +238,8 @@ class ImageType(FileType):
     Args:
         storage: As for `FileType`.
         length: As for `FileType`, like the options after `height`.
-        width: The name of a sibling attribute that gets the width in pixels when an image with known dimensions, such
-            as the result of `save`, is assigned, and None otherwise.
+        width: The name of a sibling attribute for the width in pixels. An assigned image with known dimensions, such as
+            the result of `save`, sets it; any other sets it to None.
         height: The same for the height.
 
     Example:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, select
 
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.columns.fields import FileField, items
+from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
@@ -25,7 +25,7 @@ def _adopt(connection: Connection, table: Table, field: FileField) -> int:
     count = 0
     for rows in connection.execute(found).scalars().partitions():
         files = {file.file_id: file for value in rows for file in _files(value)}
-        kept = {each: not field.clears(file.stored) for each, file in files.items()}
+        kept = {each: not field.can_delete(file.stored) for each, file in files.items()}
         for pinned in (False, True):
             chosen = [(each, label_of(file)) for each, file in files.items() if kept[each] is pinned]
             if chosen:
@@ -35,4 +35,4 @@ def _adopt(connection: Connection, table: Table, field: FileField) -> int:
 
 
 def _files(value: object) -> Iterator[TrackedFile]:
-    return (TrackedFile.of(item) for item in items(value) if isinstance(item, StoredFile))
+    return (TrackedFile.of(item) for item in iterate_files(value) if isinstance(item, StoredFile))

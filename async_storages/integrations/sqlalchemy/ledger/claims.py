@@ -130,7 +130,7 @@ class Claims:
             self._connections.journal.run_in_event(journal.announce, _intents(saved), self._grace)
         if unseen:  # a worker may have been faster with those that were saved, too
             asked = [by_id[each] for each in unseen]
-            _greenlet.result_of(map_bounded(_require_existing, asked, limit=_AT_ONCE))
+            _greenlet.wait_anywhere(map_bounded(_require_existing, asked, limit=_AT_ONCE))
         reached(Step.CLAIMED)
         return saved
 
@@ -162,7 +162,7 @@ class Claims:
         if files:
             labels: dict[Address | None, str] = {}
             chosen: dict[str, str] = {}
-            for file in _greenlet.paced(files):
+            for file in _greenlet.pace(files):
                 if file.address not in labels:
                     labels[file.address] = label_of(file)
                 chosen[file.file_id] = labels[file.address]

@@ -100,7 +100,7 @@ class Connections:
             InvalidArgumentException: The session is a plain one and the ledger was made with an AsyncEngine, or the
                 other way round.
         """
-        if self.is_async is not _greenlet.is_inside():
+        if self.is_async is not _greenlet.can_wait():
             kind, other = ("AsyncEngine", "plain Session") if self.is_async else ("Engine", "AsyncSession")
             raise InvalidArgumentException(
                 f"the ledger was made with an {kind}, so it cannot serve a {other}", operation="ledger"
@@ -115,7 +115,7 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close all connections as `dispose` does, from a coroutine."""
-        await (_greenlet.wait_to_the_end(_greenlet.spawn(self.dispose)) if self.is_async else offload(self.dispose))
+        await (_greenlet.wait_uninterrupted(_greenlet.spawn(self.dispose)) if self.is_async else offload(self.dispose))
 
 
 class LedgerTransactions:
@@ -197,7 +197,7 @@ class LedgerTransactions:
                 return await _greenlet.spawn(transact)
 
         try:
-            return await (_greenlet.wait_to_the_end(bounded()) if self._connections.is_async else offload(transact))
+            return await (_greenlet.wait_uninterrupted(bounded()) if self._connections.is_async else offload(transact))
         except (TimeoutError, PoolTimeout) as error:
             if not is_bounded:
                 raise

@@ -141,4 +141,4 @@ def _sorted(ids: Iterable[str]) -> Iterator[str]:
     for batch in batched(ids, BATCH):
         runs.append(sorted(batch))
         _greenlet.give_way()
-    return _greenlet.paced(merge(*runs))
+    return _greenlet.pace(merge(*runs))

@@ -14,17 +14,17 @@ from async_storages.errors import InvalidArgumentException, SweepRefusedExceptio
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import (
     FileField,
-    all_fields,
     fields_of_table,
     file_type,
+    mapped_fields,
 )
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 from async_storages.integrations.sqlalchemy.columns.queries import malformed_rows
 from async_storages.integrations.sqlalchemy.columns.types import FileType
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
-from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
-from async_storages.integrations.sqlalchemy.references.lookup import is_indexed, named_ids
+from async_storages.integrations.sqlalchemy.references.column_locations import ColumnLocation, locate_columns
+from async_storages.integrations.sqlalchemy.references.lookup import find_named_ids, is_indexed
 
 __all__ = ["OtherReferences", "References"]
 
@@ -82,7 +82,7 @@ class References:
             InvalidArgumentException: One of them cannot be looked into.
         """
         if self._metadata is None:
-            found = all_fields()
+            found = mapped_fields()
             self._check_tables(field.column.table for field in found)
         else:
             self._check_tables(table for metadata in self._metadata for table in metadata.tables.values())
@@ -109,14 +109,14 @@ class References:
             self.fields()
         return column in self._columns
 
-    def locate(self, connection: Connection) -> list[Location]:
+    def locate(self, connection: Connection) -> list[ColumnLocation]:
         """Locate the columns in the database; all of them must be there.
 
         Raises:
             SweepRefusedException: None is known, or a table is missing: the files of its rows would be deleted.
         """
         fields = self.fields()
-        located = {each.field: each for each in locate(connection, fields)}
+        located = {each.field: each for each in locate_columns(connection, fields)}
         asked = [each for each in fields if self._is_ours(each, located)]
         if not (asked or self._elsewhere):
             raise SweepRefusedException(
@@ -142,7 +142,7 @@ class References:
     def find_in_database(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
         """Find the columns of this process that are in the database, without some."""
         chosen = [field for field in self.fields() if name_of(field) not in but]
-        return {name_of(each.field) for each in locate(connection, chosen)}
+        return {name_of(each.field) for each in locate_columns(connection, chosen)}
 
     def _check_known(self, connection: Connection) -> None:
         """Require that this process knows every column that names files.
@@ -173,7 +173,7 @@ class References:
         """
         locations = self.locate(connection)
         self._check_known(connection)
-        named = named_ids(connection, locations, ids)
+        named = find_named_ids(connection, locations, ids)
         for some in batched(sorted(ids), BATCH) if self._elsewhere else ():
             named |= self._find_elsewhere(connection, some)
         return named
@@ -182,7 +182,7 @@ class References:
         named: set[str] = set()
         for ask in self._elsewhere:
             answer = ask(connection, ids)
-            named.update(_greenlet.result_of(answer) if isawaitable(answer) else answer)
+            named.update(_greenlet.wait_anywhere(answer) if isawaitable(answer) else answer)
         return named
 
     def find_malformed(self, connection: Connection, _table: Table) -> list[str]:

@@ -39,7 +39,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
-from async_storages.integrations.sqlalchemy.references.column_locations import OWN
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
 __all__ = [
     "SUPPORTED",
@@ -169,7 +169,7 @@ def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert
         )
     new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
     # psycopg forgets the rowcount otherwise; and sessions need not look for files in it
-    return new.execution_options(preserve_rowcount=True, **{OWN: True})
+    return new.execution_options(preserve_rowcount=True, **{OWN_STATEMENT: True})
 
 
 def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Locations of file columns, as one connection sees them: a search_path may lead it elsewhere a moment later."""
+"""Locations of file columns, as one connection sees them at one time; its search_path may change them."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,24 +17,32 @@ from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedF
 from async_storages.registry import Address, Ref, StorageRouter
 from async_storages.storage import Storage
 
-__all__ = ["OWN", "Location", "fetch_whole", "locate", "may_hold", "may_serve", "router_of"]
+__all__ = [
+    "OWN_STATEMENT",
+    "ColumnLocation",
+    "can_serve",
+    "fetch_all_rows",
+    "fields_for_files",
+    "locate_columns",
+    "router_of",
+]
 
-OWN = "async_storages_own"
-"""The execution option of statements that only read where files are named."""
+OWN_STATEMENT = "async_storages_own"
+"""The execution option of this package's own queries, which change nothing."""
 
-_LOCATED = 500
+_BATCH = 500
 """Columns that one statement looks for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
-    """A column of files where a connection sees it.
+class ColumnLocation:
+    """The location of a file column for a connection.
 
     Attributes:
         field: The column.
         schema: The schema of its table; None for the only one, or for the database's default.
-        is_hidden: The role of the connection may not see all rows: row-level security, or no privilege to read them.
-        kind: The database's type, ``"text"``, ``"array"`` or ``"json"``; None if it was not asked for it.
+        is_hidden: True if the connection's role may not see all rows: row-level security, or no privilege to read them.
+        kind: The type in the database, ``"text"``, ``"array"`` or ``"json"``; None if it is unknown.
     """
 
     field: FileField
@@ -43,14 +51,14 @@ class Location:
     kind: str | None = None
 
 
-def may_hold(fields: Iterable[FileField], files: Collection[TrackedFile]) -> list[FileField]:
-    """The columns that can hold the id of one of the files, by their storages; one file of each storage will do."""
+def fields_for_files(fields: Iterable[FileField], files: Collection[TrackedFile]) -> list[FileField]:
+    """The columns that can name one of the files, by their storages; one file of each storage is enough."""
     routers: dict[int, bool] = {}
     chosen = []
     for each in fields:
         router = router_of(each)
         if id(router) not in routers:
-            routers[id(router)] = any(may_serve(router, file) for file in files)
+            routers[id(router)] = any(can_serve(router, file) for file in files)
         if routers[id(router)]:
             chosen.append(each)
     return chosen
@@ -61,11 +69,11 @@ def router_of(file_field: FileField) -> StorageRouter | None:
     try:
         return Ref(file_field.type.storage).resolve()
     except StorageException:
-        return None  # it is not registered here, so that it could be any
+        return None  # it is not registered here, and could be any storage
 
 
-def may_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
-    """True if rows of this storage's columns can name a file, or nobody can tell."""
+def can_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
+    """True if columns of a storage or manager can name a file; also if that is unknown."""
     if router is None or file.address is None:
         return True
     if isinstance(router, Storage):
@@ -79,8 +87,10 @@ def may_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-def locate(connection: Connection, fields: Sequence[FileField], options: Mapping[str, Any] = _NONE) -> list[Location]:
-    """The columns that there are for a connection; others are in other databases, or not migrated yet.
+def locate_columns(
+    connection: Connection, fields: Sequence[FileField], options: Mapping[str, Any] = _NONE
+) -> list[ColumnLocation]:
+    """Find the columns that a connection sees; others are in other databases, or not migrated yet.
 
     Args:
         connection: The connection.
@@ -89,11 +99,11 @@ def locate(connection: Connection, fields: Sequence[FileField], options: Mapping
     """
     translated = {**connection.get_execution_options(), **options}.get("schema_translate_map") or {}
     wanted = [(each, translated.get(each.column.table.schema, each.column.table.schema)) for each in fields]
-    find = _LOCATE.get(connection.dialect.name, _locate_anywhere)
-    found: list[Location] = []
-    for batch in batched(wanted, _LOCATED):
+    find = _LOCATE.get(connection.dialect.name, _locate_by_inspector)
+    found: list[ColumnLocation] = []
+    for batch in batched(wanted, _BATCH):
         found += find(connection, batch)
-        if len(batch) == _LOCATED:
+        if len(batch) == _BATCH:
             _greenlet.give_way()
     return found
 
@@ -112,8 +122,8 @@ _POSTGRESQL_COLUMNS = text(
     JOIN pg_class ON pg_class.oid = CASE
         WHEN wanted.schema IS NULL THEN to_regclass(quote_ident(wanted.name))
         ELSE (
-            SELECT other.oid FROM pg_class AS other JOIN pg_namespace AS place ON place.oid = other.relnamespace
-            WHERE other.relname = wanted.name AND place.nspname = wanted.schema
+            SELECT other.oid FROM pg_class AS other JOIN pg_namespace AS namespace ON namespace.oid = other.relnamespace
+            WHERE other.relname = wanted.name AND namespace.nspname = wanted.schema
         )
     END
     JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace
@@ -132,20 +142,20 @@ _SQLITE_COLUMNS = text(
 )
 
 
-def _locate_in_postgresql(connection: Connection, wanted: _Wanted) -> Iterator[Location]:
+def _locate_in_postgresql(connection: Connection, wanted: _Wanted) -> Iterator[ColumnLocation]:
     schemas, tables, columns = zip(*(_names(each, schema) for each, schema in wanted), strict=True)
     parameters = {"schemas": list(schemas), "tables": list(tables), "columns": list(columns)}
-    for number, schema, is_hidden, kind in fetch_whole(connection, _POSTGRESQL_COLUMNS, parameters):
-        yield Location(wanted[number - 1][0], schema, is_hidden, kind)
+    for number, schema, is_hidden, kind in fetch_all_rows(connection, _POSTGRESQL_COLUMNS, parameters):
+        yield ColumnLocation(wanted[number - 1][0], schema, is_hidden, kind)
 
 
-def _locate_in_sqlite(connection: Connection, wanted: _Wanted) -> Iterator[Location]:
+def _locate_in_sqlite(connection: Connection, wanted: _Wanted) -> Iterator[ColumnLocation]:
     names = json.dumps([_names(each, schema) for each, schema in wanted])
-    for row in fetch_whole(connection, _SQLITE_COLUMNS, {"wanted": names}):
-        yield Location(*wanted[row[0]])
+    for row in fetch_all_rows(connection, _SQLITE_COLUMNS, {"wanted": names}):
+        yield ColumnLocation(*wanted[row[0]])
 
 
-def _locate_anywhere(connection: Connection, wanted: _Wanted) -> Iterator[Location]:
+def _locate_by_inspector(connection: Connection, wanted: _Wanted) -> Iterator[ColumnLocation]:
     inspector, columns = inspect(connection), dict[tuple[str, str | None], set[str]]()
     for each, schema in wanted:
         name = each.column.table.name
@@ -154,7 +164,7 @@ def _locate_anywhere(connection: Connection, wanted: _Wanted) -> Iterator[Locati
             found = inspector.get_columns(name, schema=schema) if is_there else []
             columns[name, schema] = {str(column["name"]) for column in found}
         if each.column.name in columns[name, schema]:
-            yield Location(each, schema)
+            yield ColumnLocation(each, schema)
 
 
 _LOCATE = {"postgresql": _locate_in_postgresql, "sqlite": _locate_in_sqlite}
@@ -164,10 +174,10 @@ def _names(file_field: FileField, schema: str | None) -> tuple[str | None, str, 
     return schema, str(file_field.column.table.name), str(file_field.column.name)
 
 
-def fetch_whole(connection: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> list[Any]:
-    """All rows of a query, which is not cut by a cancellation where that would leave a lock."""
+def fetch_all_rows(connection: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> list[Any]:
+    """Fetch all rows of a query; on SQLite a cancellation cannot cut it, which would leave a lock."""
 
     def fetch() -> list[Any]:
-        return list(connection.execute(statement, parameters, execution_options={OWN: True}))
+        return list(connection.execute(statement, parameters, execution_options={OWN_STATEMENT: True}))
 
-    return _greenlet.run_whole(fetch) if connection.dialect.name == "sqlite" else fetch()
+    return _greenlet.run_uninterrupted(fetch) if connection.dialect.name == "sqlite" else fetch()

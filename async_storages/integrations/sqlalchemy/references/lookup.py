@@ -1,6 +1,6 @@
-"""Which files rows name: the question that the database is asked before a file is removed.
+"""Lookup of files in the rows of a database, before a file is removed.
 
-A session asks on its own connection, where its uncommitted rows are; the worker of a ledger asks on its own.
+A session looks on its own connection, which sees its uncommitted rows; the worker of a ledger has its own connection.
 """
 
 import json
@@ -19,37 +19,37 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.references.column_locations import (
-    Location,
-    fetch_whole,
-    may_serve,
+    ColumnLocation,
+    can_serve,
+    fetch_all_rows,
     router_of,
 )
-from async_storages.integrations.sqlalchemy.references.lookup_sql import STANDING, is_searchable, looking_for_ids
+from async_storages.integrations.sqlalchemy.references.lookup_sql import ISOLATION_QUERY, build_lookup, is_searchable
 from async_storages.registry import Address, StorageRouter
 
-__all__ = ["Answer", "ask", "is_indexed", "named_ids"]
+__all__ = ["LookupResult", "find_named_ids", "is_indexed", "look_up_files"]
 
 logger = logging.getLogger("async_storages")
 
 _IDS = 500
 """Ids that one statement looks for."""
 
-_SPELLED = 100
-"""Ids between which others get their turn."""
+_AT_A_TIME = 100
+"""Ids between which other tasks get their turn."""
 
 _COLUMNS = 50
 """Columns that one statement looks into."""
 
 
 @dataclass(slots=True)
-class Answer:
-    """The answer of a database about some files.
+class LookupResult:
+    """The result of looking for files in rows.
 
     Attributes:
         named: Files that a row names.
-        unsure: Files that rows may name which the connection does not see.
-        is_final: Nothing that others had committed by then is left out, as a snapshot at REPEATABLE READ does.
-        engines: The engines that were asked.
+        unsure: Files that may be named by rows which the connection does not see.
+        is_final: True if the lookup saw all that others had committed by then; a snapshot at REPEATABLE READ does not.
+        engines: The engines of the databases.
     """
 
     named: set[TrackedFile] = field(default_factory=set)
@@ -57,146 +57,155 @@ class Answer:
     is_final: bool = True
     engines: list[Engine] = field(default_factory=list)
 
-    def keeps(self, file: TrackedFile) -> bool:
+    def should_keep(self, file: TrackedFile) -> bool:
         """True if a file must not be removed."""
         return file in self.named or file in self.unsure
 
-    def add(self, other: "Answer") -> None:
-        """Join the answer of another connection."""
+    def add(self, other: "LookupResult") -> None:
+        """Add the result of another connection."""
         self.named |= other.named
         self.unsure |= other.unsure
         self.is_final = self.is_final and other.is_final
         self.engines += other.engines
 
 
-def ask(connection: Connection, locations: Iterable[Location], files: Collection[TrackedFile]) -> Answer:
-    """Which of the files a row names that this connection sees, by the full id or, as old rows may, by the bare key.
+def look_up_files(
+    connection: Connection, locations: Iterable[ColumnLocation], files: Collection[TrackedFile]
+) -> LookupResult:
+    """Look for files in rows that a connection sees, by the full id or, as in old rows, by the bare key.
 
     Args:
-        connection: Asked in its transaction.
-        locations: What `locate` found for it, or for one to the same database.
+        connection: The connection, which is used in its transaction.
+        locations: The result of `locate_columns` for it, or for another connection to the same database.
         files: The files.
 
     Returns:
-        The answer; where lists of this database cannot be looked into, it is unsure.
+        The result; the files are unsure if a column is hidden, or holds lists that this database cannot look into.
     """
-    answer = Answer()
+    result = LookupResult()
     for router, columns in _by_router(locations):
         readable = [each for each in columns if not each.is_hidden and is_searchable(each, connection.dialect.name)]
-        serves: dict[Address | None, bool] = {}
-        by_id: dict[str, list[TrackedFile]] = {}
-        for file in _greenlet.paced(files):
-            if file.address not in serves:
-                serves[file.address] = may_serve(router, file)
-            if serves[file.address]:
-                by_id.setdefault(file.file_id, []).append(file)
-                answer.unsure.update([file] if len(readable) < len(columns) else ())
-        for file_id in _found(connection, router, readable, by_id, answer):
-            answer.named.update(by_id[file_id])
-    if not answer.engines:
-        _note_standing(answer, connection)
-    return answer
+        by_id = _served_by_id(router, files)
+        if len(readable) < len(columns):
+            result.unsure.update(file for same_id in by_id.values() for file in same_id)
+        for file_id in _find(connection, router, readable, by_id, result):
+            result.named.update(by_id[file_id])
+    if not result.engines:
+        _record_isolation(result, connection)
+    return result
 
 
-def _by_router(locations: Iterable[Location]) -> list[tuple[StorageRouter | None, list[Location]]]:
-    groups: dict[int, tuple[StorageRouter | None, list[Location]]] = {}
+def _served_by_id(router: StorageRouter | None, files: Iterable[TrackedFile]) -> dict[str, list[TrackedFile]]:
+    """The files that columns of a storage can name, by their ids."""
+    serves: dict[Address | None, bool] = {}
+    by_id: dict[str, list[TrackedFile]] = {}
+    for file in _greenlet.pace(files):
+        if file.address not in serves:
+            serves[file.address] = can_serve(router, file)
+        if serves[file.address]:
+            by_id.setdefault(file.file_id, []).append(file)
+    return by_id
+
+
+def _by_router(locations: Iterable[ColumnLocation]) -> list[tuple[StorageRouter | None, list[ColumnLocation]]]:
+    groups: dict[int, tuple[StorageRouter | None, list[ColumnLocation]]] = {}
     for location in locations:
         router = router_of(location.field)
         groups.setdefault(id(router), (router, []))[1].append(location)
     return list(groups.values())
 
 
-def named_ids(connection: Connection, locations: Iterable[Location], ids: Collection[str]) -> set[str]:
-    """The ids that rows name, of files in whatever storage; otherwise as `ask`."""
-    answer = Answer()
+def find_named_ids(connection: Connection, locations: Iterable[ColumnLocation], ids: Collection[str]) -> set[str]:
+    """Find the ids that rows name, of files in any storage; otherwise as `look_up_files`."""
+    result = LookupResult()
     return {
         file_id
         for router, columns in _by_router(locations)
-        for file_id in _found(connection, router, columns, ids, answer)
+        for file_id in _find(connection, router, columns, ids, result)
     }
 
 
 def _spelled(router: StorageRouter | None, ids: Iterable[str]) -> dict[str, list[str]]:
     spelled: dict[str, list[str]] = {}
-    for batch in batched(ids, _SPELLED):
+    for batch in batched(ids, _AT_A_TIME):
         for file_id in batch:
             for each in {file_id, _bare_key(router, file_id)}:
                 spelled.setdefault(each, []).append(file_id)
-        if len(batch) == _SPELLED:
+        if len(batch) == _AT_A_TIME:
             _greenlet.give_way()
     return spelled
 
 
 def _bare_key(router: StorageRouter | None, file_id: str) -> str:
-    """The spelling of an id in old rows of a storage's columns; the id itself, where there is no other."""
+    """The spelling of an id in old rows of a storage's columns; the id itself if there is no other."""
     if not is_fusion_id(file_id):
         return file_id
     parsed = FileId.parse(file_id)
     if router is None:
         return parsed.key
     try:
-        key = router.storage_for(parsed)._bare_key(parsed)  # noqa: SLF001 - what `identify` undoes
+        key = router.storage_for(parsed)._bare_key(parsed)  # noqa: SLF001 - the inverse of `identify`
         return key if str(router.identify(key)) == file_id else file_id
     except StorageException:
-        return parsed.key  # nobody knows
+        return parsed.key  # the storage is unknown
 
 
-def _found(
+def _find(
     connection: Connection,
     router: StorageRouter | None,
-    locations: Sequence[Location],
+    locations: Sequence[ColumnLocation],
     ids: Collection[str],
-    answer: Answer,
+    result: LookupResult,
 ) -> Iterator[str]:
     dialect = connection.dialect
     for batch in batched(ids, _IDS):
         spelled = _spelled(router, batch)
         parameters = _parameters(list(spelled), dialect.name)
         for columns in batched(locations, _COLUMNS):
-            statement = looking_for_ids(columns, dialect)
+            statement = build_lookup(columns, dialect)
             given = {name: value for name, value in parameters.items() if name in statement._bindparams}  # noqa: SLF001
-            for row in fetch_whole(connection, statement, given):
-                if row[0] is None:  # wherever it is among them: PostgreSQL may look into several columns at once
-                    _note_standing(answer, connection, row)
+            for row in fetch_all_rows(connection, statement, given):
+                if row[0] is None:  # at any position: PostgreSQL may look into several columns at once
+                    _record_isolation(result, connection, row)
                 else:
                     yield from spelled.get(row[0], ())
     for location in locations if ids else ():
-        _say_unindexed(connection, location)
+        _warn_unindexed(connection, location)
 
 
 def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
-    """The ids, and beside each how JSON escapes it, which is looked for in values that are no JSON."""
+    """The ids, and their spelling in JSON, which is looked for in values that are malformed JSON."""
     escaped = [json.dumps(each)[1:-1] for each in ids]
     if dialect == "sqlite":
         return {"ids": json.dumps(dict(zip(escaped, ids, strict=True)))}
     return {"ids": ids, "escaped": escaped}
 
 
-def _note_standing(answer: Answer, connection: Connection, row: Any = None) -> None:
-    """Note how far a connection sees."""
-    if answer.engines:
+def _record_isolation(result: LookupResult, connection: Connection, row: Any = None) -> None:
+    """Record the engine of a lookup, and if its isolation shows all that others have committed."""
+    if result.engines:
         return
     if connection.dialect.name == "postgresql":
-        _, isolation = row or connection.exec_driver_sql(STANDING).one()
-        answer.is_final = isolation == "read committed"
-    elif connection.dialect.name != "sqlite":  # who writes there sees what all others have written
+        _, isolation = row or connection.exec_driver_sql(ISOLATION_QUERY).one()
+        result.is_final = isolation == "read committed"
+    elif connection.dialect.name != "sqlite":  # a writer of SQLite sees all that others have written
         options = connection.get_execution_options()
-        answer.is_final = options.get("isolation_level", connection.default_isolation_level) == "READ COMMITTED"
-    answer.engines.append(connection.engine)
+        result.is_final = options.get("isolation_level", connection.default_isolation_level) == "READ COMMITTED"
+    result.engines.append(connection.engine)
 
 
 # ---- indexes
 
-_said: "WeakKeyDictionary[Engine, set[Location]]" = WeakKeyDictionary()
+_warned: "WeakKeyDictionary[Engine, set[ColumnLocation]]" = WeakKeyDictionary()
 
 
-def _say_unindexed(connection: Connection, location: Location) -> None:
-    """Say once which columns have no index."""
+def _warn_unindexed(connection: Connection, location: ColumnLocation) -> None:
+    """Warn once of a column without an index."""
     table, column = location.field.column.table, location.field.column
-    said = _said.setdefault(connection.engine, set())
-    if location in said:
+    warned = _warned.setdefault(connection.engine, set())
+    if location in warned:
         return
-    said.add(location)
+    warned.add(location)
     if not is_indexed(inspect(connection), location.field, location.schema):
         logger.warning(
             "%s.%s has no index: its table is read whole to see whether rows name a file", table, column.name
@@ -204,7 +213,7 @@ def _say_unindexed(connection: Connection, location: Location) -> None:
 
 
 def is_indexed(inspector: Inspector, file_field: FileField, schema: str | None) -> bool:
-    """True if the database has an index that begins with a column."""
+    """True if the database has an index that begins with the column."""
     table, name = file_field.column.table.name, file_field.column.name
     key = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
     unique = inspector.get_unique_constraints(table, schema=schema)

@@ -1,51 +1,49 @@
-"""The SQL that looks for ids in columns of files: one statement for some dozen of them, whatever they hold.
+"""The SQL that looks for ids in file columns: one statement for some dozen columns of any kind.
 
-It is text, as building such a statement of SQLAlchemy's elements takes longer than the database needs to answer it.
+The SQL is text: building the statement of SQLAlchemy's elements takes longer than the database takes to run it.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
 
 from sqlalchemy import ARRAY, JSON, Dialect, TextClause, Unicode, bindparam, literal_column, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.columns.database_types import has_gin_index, type_in_database
 from async_storages.integrations.sqlalchemy.columns.queries import is_malformed
-from async_storages.integrations.sqlalchemy.references.column_locations import Location
+from async_storages.integrations.sqlalchemy.references.column_locations import ColumnLocation
 
-__all__ = ["STANDING", "is_searchable", "looking_for_ids"]
+__all__ = ["ISOLATION_QUERY", "build_lookup", "is_searchable"]
 
-STANDING = "SELECT NULL, current_setting('transaction_isolation')"
-"""The isolation of a transaction of PostgreSQL."""
+ISOLATION_QUERY = "SELECT NULL, current_setting('transaction_isolation')"
+"""The query for the isolation of a PostgreSQL transaction, as a row without an id."""
 
 
-def is_searchable(location: Location, dialect: str) -> bool:
-    """True if ids can be found in what a column holds."""
+def is_searchable(location: ColumnLocation, dialect: str) -> bool:
+    """True if the values of a column can be searched for ids."""
     return dialect in {"postgresql", "sqlite"} or _kind(location, dialect) == "text"
 
 
 @lru_cache(maxsize=256)
-def looking_for_ids(locations: tuple[Location, ...], dialect: Dialect) -> TextClause:
-    """Looks for ``:ids`` in some columns; in PostgreSQL a row without an id tells of the transaction."""
+def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect) -> TextClause:
+    """Build the query for ``:ids`` in some columns; in PostgreSQL a row without an id has the isolation."""
     branches = " UNION ALL ".join(branch for location in locations for branch in _branches(location, dialect))
     if dialect.name != "postgresql":
         return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
     found = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
-    statement = text(f"{found} UNION ALL {STANDING}")
+    statement = text(f"{found} UNION ALL {ISOLATION_QUERY}")
     names = [name for name in ("ids", "escaped") if f":{name}" in branches]
     return statement.bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in names))
 
 
-def _branches(location: Location, dialect: Dialect) -> Iterator[str]:
+def _branches(location: ColumnLocation, dialect: Dialect) -> Iterator[str]:
     table, name = _quoted(location.field.column.table.name, dialect), _quoted(location.field.column.name, dialect)
     if location.schema is not None:
         table = f"{_quoted(location.schema, dialect)}.{table}"
     kind, column = _kind(location, dialect.name), f"{table}.{name}"
     if dialect.name == "postgresql":
-        yield from _in_postgresql(table, column, kind, dialect, is_indexed=_has_gin_index(location.field))
+        yield from _in_postgresql(table, column, kind, dialect, is_indexed=has_gin_index(location.field.column))
     elif kind == "text":
         chosen = "(SELECT value FROM json_each(:ids))" if dialect.name == "sqlite" else ":ids"
         yield f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {chosen}"  # noqa: S608 - quoted names
@@ -56,7 +54,7 @@ def _branches(location: Location, dialect: Dialect) -> Iterator[str]:
 
 
 def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str]:
-    """The items of lists; and a value that is no JSON names all ids that its text contains."""
+    """Look into the items of lists; malformed JSON names all ids that its text contains."""
     yield (
         f"SELECT DISTINCT _item.value FROM {table}, "  # noqa: S608 - quoted names
         f"json_each(CASE WHEN {malformed} THEN '[]' ELSE {column} END) AS _item "
@@ -69,7 +67,7 @@ def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str
 
 
 def _in_postgresql(table: str, column: str, kind: str, dialect: Dialect, *, is_indexed: bool) -> Iterator[str]:
-    """One look into an index for each id; without an index the table is read once for all of them."""
+    """Look each id up in an index; without an index, read the table once for all ids."""
     if kind == "text":
         yield _each_id(f"SELECT 1 FROM {table} WHERE {column} = _asked.id")  # noqa: S608 - quoted names
     elif is_indexed:
@@ -81,7 +79,7 @@ def _in_postgresql(table: str, column: str, kind: str, dialect: Dialect, *, is_i
     else:
         malformed = _malformed(column, dialect)
         lists = f"CASE WHEN {malformed} THEN '[]' ELSE CAST({column} AS JSONB) END"
-        yield (  # the path also finds what is no list, and does not fail
+        yield (  # the path also finds values that are no lists, without an error
             f"SELECT DISTINCT _item.value #>> '{{}}' FROM {table}, jsonb_path_query({lists}, '$[*]') AS _item(value) "  # noqa: S608
             "WHERE _item.value #>> '{}' = ANY(:ids)"
         )
@@ -106,19 +104,9 @@ def _quoted(name: str, dialect: Dialect) -> str:
     return f"{quote}{escaped}{quote}"
 
 
-def _kind(location: Location, dialect: str) -> str:
-    """The type that the database has, whatever the model says; but for text, in which a model may keep lists."""
-    type_: TypeEngine[Any] = location.field.column.type
-    held = getattr(type_, "_variant_mapping", {}).get(dialect, type_)
-    model = held.impl_instance if isinstance(held, TypeDecorator) else held
+def _kind(location: ColumnLocation, dialect: str) -> str:
+    """The kind of the database's column; the model's for a text column, in which it may keep JSON."""
+    model = type_in_database(location.field.column.type, dialect)
     if location.kind in {None, "text"} and isinstance(model, JSON):
         return "json"
     return location.kind or ("array" if isinstance(model, ARRAY) else "text")
-
-
-def _has_gin_index(file_field: FileField) -> bool:
-    column = file_field.column
-    return any(
-        index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
-        for index in column.table.indexes
-    )

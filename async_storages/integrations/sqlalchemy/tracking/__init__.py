@@ -1,9 +1,13 @@
 """Tracking: files follow the transactions of their rows.
 
-`session_events` hands the events of sessions to `transactions`, which has a `transaction` for each one and for each of
-its savepoints. Before a flush, `flush` looks at the changed objects and `uploads` stores their new files;
-`bulk_statements` does the same for statements. Right before the COMMIT, `before_commit` asks the database which of the
-files that were made or dropped a row names; for new rows of `plain_tables` there is nothing to ask. `after_transaction`
-has those files deleted that no row names, by `removal`, unless another transaction of this process has them in
-`files_in_use`.
+`session_events` hands the events of sessions to `session_transactions`, which has a `transaction_scope` for each
+transaction and savepoint. In a `flush`, `flushed_objects` finds the changed objects, `flush_uploads` has `uploads`
+store their content (`upload_to_objects` prepares them for `upload_to`), and `replaced_files` reads the
+`previous_files` of their rows. `session_statements` and `bulk_statements` do the same for statements. All of them
+check, claim and record files by `availability` and the `reference_writer`.
+
+Right before the COMMIT, `before_commit` has `after_transaction` look up in the database which new and dropped files a
+row names; new rows of `plain_tables` need no lookup. After the end it has `removal` remove the files that no row names,
+unless another transaction of this process holds them in `files_in_use`. `lost_commits` waits for a server whose answer
+was lost.
 """

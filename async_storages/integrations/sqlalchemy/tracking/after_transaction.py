@@ -1,16 +1,14 @@
-"""Asking the database about files before a commit, and removing after it those that no row names.
+"""The end of transactions: looking files up before a commit, and removing after it those that no row names.
 
-A file is removed only after the database has said that no row names it; where it cannot be asked, the file stays.
-After the end nothing fails: there is nobody left who could act on it.
+A file is removed only after the database has said that no row names it; if the database cannot be asked, the file
+stays. After the end nothing raises: nobody is left who could act on it.
 """
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import batched
-from typing import Any
-
-from sqlalchemy import Engine, TextClause, text
+from typing import TYPE_CHECKING
 
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
@@ -18,36 +16,43 @@ from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
-from async_storages.integrations.sqlalchemy.references.column_locations import Location, locate
-from async_storages.integrations.sqlalchemy.references.lookup import Answer, ask
+from async_storages.integrations.sqlalchemy.references.column_locations import (
+    ColumnLocation,
+    locate_columns,
+)
+from async_storages.integrations.sqlalchemy.references.lookup import LookupResult, look_up_files
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
-from async_storages.integrations.sqlalchemy.tracking.files_in_use import Inquiry
-from async_storages.integrations.sqlalchemy.tracking.removal import logger, remove, tell_kept
-from async_storages.integrations.sqlalchemy.tracking.transaction import Options, Scope
+from async_storages.integrations.sqlalchemy.tracking.files_in_use import PendingLookup
+from async_storages.integrations.sqlalchemy.tracking.lost_commits import wait_for_outcome
+from async_storages.integrations.sqlalchemy.tracking.removal import logger, remove_files, report_kept
+from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions, TransactionScope
 
-__all__ = ["ask_before_commit", "finish"]
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+__all__ = ["finish_transactions", "look_up_before_commit"]
 
 _AT_A_TIME = 40
-"""Files between which others get their turn."""
+"""Files between which other tasks get their turn."""
 
 
-def ask_before_commit(scope: Scope) -> None:
-    """Ask which files of a transaction rows name, where its own rows are seen."""
-    files = scope.questionable
-    scope.inquiry = Inquiry(files)
-    answer = Answer()
-    if files and _greenlet.is_inside():
-        if scope.is_undisturbed and all(scope.is_named_for_sure(file) for file in files):
-            answer = Answer(named=set(files), engines=[each.engine for each in scope.located])
+def look_up_before_commit(scope: TransactionScope) -> None:
+    """Look up which files of a transaction rows name, on its own connections, which see its rows."""
+    files = scope.files_to_look_up
+    scope.pending_lookup = PendingLookup(files)
+    result = LookupResult()
+    if files and _greenlet.can_wait():
+        if scope.has_flushed_rows_only and all(scope.is_surely_named(file) for file in files):
+            result = LookupResult(named=set(files), engines=[each.engine for each in scope.locations])
         else:
-            scope.look_again()
-            for connection, locations in scope.located.items():
-                answer.add(ask(connection, locations, files))
-    scope.answer = answer
+            scope.refresh_locations()
+            for connection, locations in scope.locations.items():
+                result.add(look_up_files(connection, locations, files))
+    scope.lookup_result = result
 
 
-def finish(scopes: Iterable[Scope], options: Options) -> None:
-    """Remove what ended transactions leave behind, before anybody goes on.
+def finish_transactions(scopes: Iterable[TransactionScope], options: TrackingOptions) -> None:
+    """Remove the files that ended transactions leave without a row, before the session goes on.
 
     Raises:
         asyncio.CancelledError: The task was cancelled meanwhile; all has been done.
@@ -55,210 +60,168 @@ def finish(scopes: Iterable[Scope], options: Options) -> None:
     if options.claims is not None:
         _leave_to_worker(scopes, options.claims, options.removal_timeout)
         return
-    busy = [scope for scope in scopes if not (scope.is_idle or _is_settled(scope))]
+    busy = [scope for scope in scopes if not (scope.is_idle or _is_decided(scope))]
     if not busy:
         return
-    if _greenlet.is_inside():
-        _greenlet.wait_for(_greenlet.wait_to_the_end(_finish(busy, options)))
+    if _greenlet.can_wait():
+        _greenlet.wait_for(_greenlet.wait_uninterrupted(_finish(busy, options)))
     else:
-        _tell(busy)
+        _log_left_files(busy)
 
 
-def _is_settled(scope: Scope) -> bool:
-    """True if a commit has left nothing to remove, as most do: nobody waits for those."""
-    answer, inquiry = scope.answer, scope.inquiry
-    if not scope.is_committed or answer is None or inquiry is None or scope.has_dropped:
+def _is_decided(scope: TransactionScope) -> bool:
+    """True if a commit has left nothing to remove, as most do: no coroutine is started for those."""
+    result, lookup = scope.lookup_result, scope.pending_lookup
+    if not scope.is_committed or result is None or lookup is None or scope.has_dropped:
         return False
-    if not answer.is_final or answer.unsure or inquiry.files - answer.named:
+    if not result.is_final or result.unsure or lookup.files - result.named:
         return False
-    scope.keep(scope.made)
-    scope.inherited = scope.let_go()
-    return not scope.inherited
+    scope.mark_kept(scope.new_files)
+    scope.postponed_removals = scope.release_files()
+    return not scope.postponed_removals
 
 
 # ---- with a ledger
 
 
-def _leave_to_worker(scopes: Iterable[Scope], claims: Claims, seconds: float) -> None:
-    """A ledger's worker finds out which files rows name; where none does, it need not wait for the grace."""
+def _leave_to_worker(scopes: Iterable[TransactionScope], claims: Claims, seconds: float) -> None:
+    """Hand files without a sure reference to the ledger's worker, which need not wait for their grace."""
     left: dict[str, str] = {}
     for scope in scopes:
         reached(Step.COMMITTED if scope.is_committed else Step.ROLLED_BACK)
-        scope.let_go()
-        named = {file.file_id for file in scope.made if scope.is_committed and scope.is_named_for_sure(file)}
-        scope.keep(file for file in scope.made if file.file_id in named)
+        scope.release_files()
+        named = {file.file_id for file in scope.new_files if scope.is_committed and scope.is_surely_named(file)}
+        scope.mark_kept(file for file in scope.new_files if file.file_id in named)
         left |= {each: label for each, label in scope.intents.items() if each not in named}
-        left |= {file.file_id: label_of(file) for file in scope.made if file.file_id not in named}
-    if left and _greenlet.is_inside():
-        _greenlet.wait_for(_greenlet.wait_to_the_end(_leave(claims, left, seconds)))
+        left |= {file.file_id: label_of(file) for file in scope.new_files if file.file_id not in named}
+    if left and _greenlet.can_wait():
+        _greenlet.wait_for(_greenlet.wait_uninterrupted(_leave(claims, left, seconds)))
     elif left:
-        with _only_logged():
+        with _errors_logged():
             claims.expire_in_event(left)
 
 
 async def _leave(claims: Claims, files: Mapping[str, str], seconds: float) -> None:
-    with _only_logged():
+    with _errors_logged():
         async with asyncio.timeout(seconds):
             await claims.expire(files)
 
 
 @contextmanager
-def _only_logged() -> Iterator[None]:
+def _errors_logged() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever the database says, the transaction has ended
         logger.warning("new files are left until the ledger's grace is over: %r", error)
 
 
-# ---- without
+# ---- without a ledger
 
 
-def _tell(scopes: Iterable[Scope]) -> None:
-    """A plain Session removes nothing."""
+def _log_left_files(scopes: Iterable[TransactionScope]) -> None:
+    """Log the files that stay without a row, as a plain Session removes none."""
     for scope in scopes:
-        scope.let_go()
-        named = [file for file in scope.made if scope.is_committed and scope.is_named_for_sure(file)]
-        scope.keep(named)
-        for file in scope.made.keys() - named:
+        scope.release_files()
+        named = [file for file in scope.new_files if scope.is_committed and scope.is_surely_named(file)]
+        scope.mark_kept(named)
+        for file in scope.new_files.keys() - named:
             logger.warning("a file that nothing names is left, a plain Session cannot remove it: %r", file.file_id)
 
 
-async def _finish(scopes: Iterable[Scope], options: Options) -> None:
+async def _finish(scopes: Iterable[TransactionScope], options: TrackingOptions) -> None:
     for scope in scopes:
-        inherited = [*scope.inherited, *await _greenlet.spawn(scope.let_go)]
+        postponed = [*scope.postponed_removals, *await _greenlet.spawn(scope.release_files)]
         try:
             async with asyncio.timeout(options.removal_timeout):
-                await _remove_unnamed(scope, inherited, options)
+                await _remove_unnamed(scope, postponed, options)
         except TimeoutError:
             logger.warning("removing files after a transaction took longer than %s s", options.removal_timeout)
 
 
-async def _remove_unnamed(scope: Scope, inherited: Collection[TrackedFile], options: Options) -> None:
+async def _remove_unnamed(
+    scope: TransactionScope, postponed: Collection[TrackedFile], options: TrackingOptions
+) -> None:
     try:
-        unnamed = await _greenlet.spawn(_unnamed, scope, inherited)
+        unnamed = await _greenlet.spawn(_find_unnamed, scope, postponed)
     except BaseException as error:
-        scope.keep(scope.made)
-        tell_kept([*scope.made_or_dropped, *inherited], f"the database cannot be asked about it ({error!r})")
+        scope.mark_kept(scope.new_files)
+        report_kept([*scope.new_or_dropped, *postponed], f"the database cannot be asked about it ({error!r})")
         if isinstance(error, Exception):
             return
         raise
     for batch in batched(unnamed, _AT_A_TIME):
-        taken = files_in_use.take(file for file in batch if not _is_kept(scope, file))
-        scope.forget(taken)
+        removable = files_in_use.begin_removal(file for file in batch if not _is_kept(scope, file))
+        scope.mark_removed(removable)
         try:
-            await remove(taken, concurrency=options.concurrency)
+            await remove_files(removable, concurrency=options.concurrency)
         finally:
-            files_in_use.note_removed(taken)
+            files_in_use.end_removal(removable)
         await asyncio.sleep(0)
 
 
-def _is_kept(scope: Scope, file: TrackedFile) -> bool:
-    return file in scope.made and scope.made[file].is_kept
+def _is_kept(scope: TransactionScope, file: TrackedFile) -> bool:
+    return file in scope.new_files and scope.new_files[file].is_kept
 
 
-def _unnamed(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile]:
+def _find_unnamed(scope: TransactionScope, postponed: Iterable[TrackedFile]) -> list[TrackedFile]:
     """The files that no row names, as far as the database can tell."""
     if scope.is_committed:
-        removable = [*_unnamed_at_commit(scope, inherited), *scope.dropped_for_sure]
-    elif scope.answer is not None:  # the COMMIT was sent, and nobody has heard the answer
-        _greenlet.wait_for(_settled(scope.answer))
-        removable = _unnamed_now(scope, {*scope.made_or_dropped, *inherited}, is_uncertain=True)
+        unnamed = [*_unnamed_at_commit(scope, postponed), *scope.exclusively_dropped]
+    elif scope.lookup_result is not None:  # the COMMIT was sent, and its answer was lost
+        _greenlet.wait_for(wait_for_outcome(scope.lookup_result))
+        unnamed = _unnamed_now(scope, {*scope.new_or_dropped, *postponed}, is_uncertain=True)
     else:
-        removable = _unnamed_now(scope, {*scope.made, *inherited})
-    scope.keep(scope.made.keys() - set(removable) if scope.made else ())
-    return removable
+        unnamed = _unnamed_now(scope, {*scope.new_files, *postponed})
+    scope.mark_kept(scope.new_files.keys() - set(unnamed) if scope.new_files else ())
+    return unnamed
 
 
-def _unnamed_at_commit(scope: Scope, inherited: Iterable[TrackedFile]) -> list[TrackedFile]:
-    """The answer given before the commit, without the files that others may have named since."""
-    answer, inquiry = scope.answer, scope.inquiry
-    if answer is None or inquiry is None:  # there was no connection that could commit
-        return _unnamed_now(scope, {*scope.questionable, *inherited})
-    _tell_unsure(answer)
-    unnamed = [file for file in _greenlet.paced(inquiry.files) if not answer.keeps(file)]
-    doubtful = inquiry.doubtful if answer.is_final else unnamed
-    again = {*inherited, *(file for file in _greenlet.paced(doubtful) if not answer.keeps(file))}
-    return [*(file for file in _greenlet.paced(unnamed) if file not in again), *_unnamed_now(scope, again)]
+def _unnamed_at_commit(scope: TransactionScope, postponed: Iterable[TrackedFile]) -> list[TrackedFile]:
+    """The files that the lookup before the commit did not find; again looked up if others may have named them since."""
+    result, lookup = scope.lookup_result, scope.pending_lookup
+    if result is None or lookup is None:  # there was no connection that could commit
+        return _unnamed_now(scope, {*scope.files_to_look_up, *postponed})
+    _report_unsure(result)
+    unnamed = [file for file in _greenlet.pace(lookup.files) if not result.should_keep(file)]
+    doubtful = lookup.named_meanwhile if result.is_final else unnamed
+    again = {*postponed, *(file for file in _greenlet.pace(doubtful) if not result.should_keep(file))}
+    return [*(file for file in _greenlet.pace(unnamed) if file not in again), *_unnamed_now(scope, again)]
 
 
-def _unnamed_now(scope: Scope, files: set[TrackedFile], *, is_uncertain: bool = False) -> list[TrackedFile]:
-    """Ask anew, and again about those that transactions of this process have named meanwhile."""
-    removable: list[TrackedFile] = []
+def _unnamed_now(scope: TransactionScope, files: set[TrackedFile], *, is_uncertain: bool = False) -> list[TrackedFile]:
+    """The files that a new lookup does not find; repeated for those that this process has named meanwhile."""
+    found: list[TrackedFile] = []
     while files:
-        inquiry = Inquiry(files)
-        answer = _ask_anew(scope, files, is_uncertain=is_uncertain)
-        _tell_unsure(answer)
-        unnamed = [file for file in _greenlet.paced(files) if not answer.keeps(file)]
-        files = inquiry.doubtful.intersection(unnamed)
-        removable += [file for file in unnamed if file not in files]
-    return removable
+        lookup = PendingLookup(files)
+        result = _look_up_committed(scope, files, is_uncertain=is_uncertain)
+        _report_unsure(result)
+        unnamed = [file for file in _greenlet.pace(files) if not result.should_keep(file)]
+        files = lookup.named_meanwhile.intersection(unnamed)
+        found += [file for file in unnamed if file not in files]
+    return found
 
 
-def _tell_unsure(answer: Answer) -> None:
-    tell_kept(answer.unsure - answer.named, "rows may name it that this connection does not see")
+def _report_unsure(result: LookupResult) -> None:
+    report_kept(result.unsure - result.named, "rows may name it that this connection does not see")
 
 
-def _ask_anew(scope: Scope, files: Collection[TrackedFile], is_uncertain: bool) -> Answer:
-    """Ask in transactions of their own, which see what is committed."""
-    located: dict[Engine, set[Location]] = {}
-    for connection, locations in scope.located.items():
-        located.setdefault(connection.engine, set()).update(locations)
-    columns = {} if scope.columns is None else scope.columns(files)
-    answer = Answer()
-    for engine in {**located, **columns}:
-        places = located.get(engine, set())
-        unknown = set(columns.get(engine, ())) - {each.field for each in places}
+def _look_up_committed(scope: TransactionScope, files: Collection[TrackedFile], is_uncertain: bool) -> LookupResult:
+    """Look files up in new transactions, which see the committed rows."""
+    by_engine: dict[Engine, set[ColumnLocation]] = {}
+    for connection, locations in scope.locations.items():
+        by_engine.setdefault(connection.engine, set()).update(locations)
+    columns = {} if scope.find_columns is None else scope.find_columns(files)
+    result = LookupResult()
+    for engine in {**by_engine, **columns}:
+        located = by_engine.get(engine, set())
+        unlocated = set(columns.get(engine, ())) - {each.field for each in located}
         with engine.connect() as connection:
             connection.connection.rollback()  # after a commit that failed the pool may give the same connection again
             connection.begin()
-            places = {*places, *locate(connection, list(unknown))}
-            if is_uncertain and places:  # on SQLite, wait for whoever is still writing
-                take_write_lock(connection, next(iter(places)).field.column.table)
-            answer.add(ask(connection, places, files))
-    if not answer.engines:
-        answer.unsure.update(files)
-    return answer
-
-
-_NEXT = text("SELECT txid_current()")
-"""The id of a transaction that begins now: each one that is under way has a lower id."""
-_UNFINISHED = text("SELECT txid_snapshot_xmin(txid_current_snapshot()), EXISTS (SELECT FROM pg_prepared_xacts)")
-"""The lowest id of a transaction that is under way, and whether somebody may finish one some day."""
-_PAUSE = 0.05
-"""Seconds between two looks at a server that is still committing."""
-
-
-async def _settled(answer: Answer) -> None:
-    """Wait until no server is still busy with a commit whose answer was lost.
-
-    Raises:
-        TimeoutError: The caller's time is over.
-        _Unsettled: Nobody can tell.
-    """
-    if not answer.engines:
-        raise _Unsettled
-    for engine in answer.engines:
-        if engine.dialect.name == "postgresql":
-            await _settled_on(engine)
-        elif engine.dialect.name != "sqlite":
-            raise _Unsettled
-
-
-async def _settled_on(engine: Engine) -> None:
-    """Wait for the end of all transactions that are under way now: the lost one is among them, or has ended."""
-    [following] = await _greenlet.spawn(_row, engine, _NEXT)
-    lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
-    while lowest < following and not is_prepared:
-        await asyncio.sleep(_PAUSE)
-        lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
-    if is_prepared:  # it may be ours; somebody commits it some day, or rolls it back
-        raise _Unsettled
-
-
-class _Unsettled(Exception):
-    """The database cannot be asked what became of a transaction."""
-
-
-def _row(engine: Engine, query: TextClause) -> Any:
-    with engine.connect() as connection:
-        return connection.execute(query).one()
+            located = {*located, *locate_columns(connection, list(unlocated))}
+            if is_uncertain and located:  # on SQLite, wait for whoever is still writing
+                take_write_lock(connection, next(iter(located)).field.column.table)
+            result.add(look_up_files(connection, located, files))
+    if not result.engines:
+        result.unsure.update(files)
+    return result

@@ -1,7 +1,7 @@
-"""Transactions as connections see them: the database is asked right before a COMMIT, whosever transaction it is.
+"""Lookups right before a COMMIT, by events of connections.
 
-A session can work in a transaction that is not its own, as in tests: what it commits is final when that is committed.
-Its scopes are parked until then. A connection says when it is about to commit, not whether it did; so afterwards the
+A session can work inside of a transaction that is not its own, as in tests: its commits are final when that one is
+committed. Its scopes are deferred until then. A connection tells before a COMMIT, and not after it; so afterwards the
 database is asked again.
 """
 
@@ -10,20 +10,20 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 from sqlalchemy import Connection, Engine, Pool, SingletonThreadPool, StaticPool, event
 
-from async_storages.integrations.sqlalchemy.tracking.after_transaction import ask_before_commit, finish
-from async_storages.integrations.sqlalchemy.tracking.transaction import Options, Scope
+from async_storages.integrations.sqlalchemy.tracking.after_transaction import finish_transactions, look_up_before_commit
+from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions, TransactionScope
 
-__all__ = ["park", "watch"]
+__all__ = ["defer_to_enclosing", "watch_commits"]
 
-_scopes: "WeakKeyDictionary[Connection, ref[Scope]]" = WeakKeyDictionary()
-_parked: "WeakKeyDictionary[Connection, _Enclosing]" = WeakKeyDictionary()
-_by_record: "WeakKeyDictionary[object, _Enclosing]" = WeakKeyDictionary()
+_scopes: "WeakKeyDictionary[Connection, ref[TransactionScope]]" = WeakKeyDictionary()
+_enclosing: "WeakKeyDictionary[Connection, _EnclosingTransaction]" = WeakKeyDictionary()
+_by_record: "WeakKeyDictionary[object, _EnclosingTransaction]" = WeakKeyDictionary()
 _engines: "WeakSet[Engine]" = WeakSet()
 _pools: "WeakSet[Pool]" = WeakSet()
 
 
-def watch(connection: Connection, scope: Scope) -> None:
-    """Ask about the files of a session's transaction before one of its connections commits."""
+def watch_commits(connection: Connection, scope: TransactionScope) -> None:
+    """Have the files of a session's transaction looked up before one of its connections commits."""
     if connection.engine not in _engines:
         event.listen(connection.engine, "commit", _committing)
         event.listen(connection.engine, "prepare_twophase", _preparing)
@@ -32,99 +32,97 @@ def watch(connection: Connection, scope: Scope) -> None:
 
 
 def _committing(connection: Connection) -> None:
-    enclosing = _parked.get(connection)
+    enclosing = _enclosing.get(connection)
     if enclosing is not None:
-        enclosing.ask()
+        enclosing.look_up()
     found = _scopes.get(connection)
     scope = None if found is None else found()
-    if scope is not None and scope.answer is None and not scope.is_committed:
-        ask_before_commit(scope)
+    if scope is not None and scope.lookup_result is None and not scope.is_committed:
+        look_up_before_commit(scope)
 
 
 def _preparing(connection: Connection, _xid: object) -> None:
     _committing(connection)
 
 
-def park(scope: Scope, options: Options) -> bool:
-    """Put what a session committed aside, if its connection is still in a transaction; it is decided with that."""
+def defer_to_enclosing(scope: TransactionScope, options: TrackingOptions) -> bool:
+    """Leave a committed scope to the transaction that its connection is still in.
+
+    Returns:
+        True if there is such a transaction, which then decides on the files.
+    """
     connections = [each for each in scope.connections if not each.closed and each.in_transaction()]
     if not (scope.is_committed and connections):
         return False
-    if scope.columns is not None:  # asks the session, which may be gone by then
-        found = scope.columns([*scope.made, *scope.mentions])
-        scope.columns = lambda _: found
+    if scope.find_columns is not None:  # asks the session, which may be gone by then
+        found = scope.find_columns([*scope.new_files, *scope.changes])
+        scope.find_columns = lambda _: found
     connection = connections[0]
-    if connection not in _parked:
-        _parked[connection] = _Enclosing(connection)
-    _parked[connection].park(scope, options)
+    if connection not in _enclosing:
+        _enclosing[connection] = _EnclosingTransaction(connection)
+    _enclosing[connection].add(scope, options)
     return True
 
 
-class _Enclosing:
-    """The outcome of all sessions inside of one transaction of a connection."""
+class _EnclosingTransaction:
+    """A transaction of a connection, and the scopes of all sessions that have committed inside of it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = ref(connection)
-        self._parked: list[tuple[Scope, Options, frozenset[str]]] = []
-        self._asked: Scope | None = None
+        self._deferred: list[tuple[TransactionScope, TrackingOptions, frozenset[str]]] = []
+        self._looked_up: TransactionScope | None = None
         pool = connection.engine.pool
-        self._is_alone = isinstance(pool, StaticPool | SingletonThreadPool)  # nobody else can ask meanwhile
-        event.listen(connection, "rollback", self._rolled_back)
-        event.listen(connection, "rollback_twophase", self._rolled_back)
+        self._has_only_connection = isinstance(pool, StaticPool | SingletonThreadPool)  # no other one can look up
+        event.listen(connection, "rollback", self._ended)
+        event.listen(connection, "rollback_twophase", self._ended)
         event.listen(connection, "rollback_savepoint", self._savepoint_rolled_back)
-        event.listen(connection, "begin", self._begun)
+        event.listen(connection, "begin", self._ended)
         _watch_checkins(connection, self)
 
-    def park(self, scope: Scope, options: Options) -> None:
-        self._parked.append((scope, options, _savepoints(scope.connections[0])))
+    def add(self, scope: TransactionScope, options: TrackingOptions) -> None:
+        """Defer a scope to the end of this transaction."""
+        self._deferred.append((scope, options, _savepoints(scope.connections[0])))
         connection = self._connection()
         if connection is not None:
-            watch(connection, scope)
+            watch_commits(connection, scope)
 
-    def ask(self) -> None:
-        """The connection is about to commit."""
-        if self._parked and self._asked is None:
-            options = self._parked[-1][1]
-            self._asked = self._merged()
+    def look_up(self) -> None:
+        """Look the files up, as the connection is about to commit."""
+        if self._deferred and self._looked_up is None:
+            options = self._deferred[-1][1]
+            self._looked_up = self._merged()
             if options.claims is None:
-                ask_before_commit(self._asked)
+                look_up_before_commit(self._looked_up)
 
-    def _merged(self) -> Scope:
-        merged = Scope(None)
-        for scope, _, _ in self._parked:
-            (merged.release if scope.is_committed else merged.undo)(scope)
+    def _merged(self) -> TransactionScope:
+        merged = TransactionScope(None)
+        for scope, _, _ in self._deferred:
+            (merged.merge_released if scope.is_committed else merged.merge_rolled_back)(scope)
         return merged
 
-    def _rolled_back(self, *_: Any) -> None:
-        if not self._is_alone:
-            self._end()
-
-    def _begun(self, *_: Any) -> None:
-        if not self._is_alone:
-            self._end()
-
-    def checked_in(self) -> None:
-        """The connection was given back."""
-        self._end()
+    def _ended(self, *_: Any) -> None:
+        if not self._has_only_connection:
+            self.end()
 
     def _savepoint_rolled_back(self, _connection: Connection, name: str, _context: Any) -> None:
-        for scope, _, savepoints in self._parked:
+        for scope, _, savepoints in self._deferred:
             if name in savepoints:
                 scope.is_committed = False
 
-    def _end(self) -> None:
-        if not self._parked:
+    def end(self) -> None:
+        """Decide on the files of the deferred scopes."""
+        if not self._deferred:
             return
-        options = self._parked[-1][1]
-        scope = self._asked or self._merged()
-        scope.is_committed = self._asked is not None and options.claims is not None  # whose worker finds out
-        self._parked, self._asked = [], None
-        finish([scope], options)
+        options = self._deferred[-1][1]
+        scope = self._looked_up or self._merged()
+        scope.is_committed = self._looked_up is not None and options.claims is not None  # the worker looks again
+        self._deferred, self._looked_up = [], None
+        finish_transactions([scope], options)
 
 
-def _watch_checkins(connection: Connection, enclosing: _Enclosing) -> None:
-    """A connection says nothing when it is closed, but its pool does."""
-    _by_record[connection.connection._connection_record] = enclosing  # noqa: SLF001 - what a checkin names
+def _watch_checkins(connection: Connection, enclosing: _EnclosingTransaction) -> None:
+    """Listen to the pool of a connection, as the connection itself has no event for its end."""
+    _by_record[connection.connection._connection_record] = enclosing  # noqa: SLF001 - the argument of "checkin"
     pool = connection.engine.pool
     if pool not in _pools:
         event.listen(pool, "checkin", _checked_in)
@@ -136,7 +134,7 @@ def _checked_in(connection: Any, record: object) -> None:
     if enclosing is not None:
         if connection is not None:
             connection.rollback()  # SQLAlchemy gives it back in a transaction whose commit failed
-        enclosing.checked_in()
+        enclosing.end()
 
 
 def _savepoints(connection: Connection) -> frozenset[str]:

@@ -1,11 +1,11 @@
-"""UPDATE and DELETE statements that a session executes: which files their rows name before, as no object tells.
+"""UPDATE and DELETE statements of sessions: the files that their rows lose.
 
-The rows that a statement will change are selected and locked first, by its own criteria. Then it is executed for their
-primary keys: with criteria that would find other rows a second time, such as ``random()`` or ``SKIP LOCKED``, it
-changes the rows whose files are known.
+The rows that a statement will change are first selected and locked, by its own criteria. Then it is executed for their
+primary keys. So it changes the rows whose files are known, even if its criteria would find other rows a second time,
+as with ``random()`` or ``SKIP LOCKED``.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched, chain
 from typing import Any
@@ -20,25 +20,30 @@ from async_storages.errors import StorageException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
-from async_storages.integrations.sqlalchemy.columns.fields import FileField, stored_files
+from async_storages.integrations.sqlalchemy.columns.fields import FileField, stored_files_in
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.connections import is_autocommitting
-from async_storages.integrations.sqlalchemy.tracking.flush import check_stored, doom, refuse_removals
-from async_storages.integrations.sqlalchemy.tracking.previous_files import can_lock_rows, locked
-from async_storages.integrations.sqlalchemy.tracking.transactions import Transactions
-from async_storages.integrations.sqlalchemy.tracking.written_files import fields_by_name, files_in, refusal, values_of
+from async_storages.integrations.sqlalchemy.tracking.previous_files import can_lock_rows, lock_rows
+from async_storages.integrations.sqlalchemy.tracking.reference_writer import ReferenceWriter
+from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
+from async_storages.integrations.sqlalchemy.tracking.written_files import (
+    coerce_files,
+    fields_by_name,
+    refusal,
+    values_set_by,
+)
 
 __all__ = ["execute"]
 
-_FETCHED = 100
+_BATCH = 100
 """Rows that are read at a time, and changed by one statement."""
 
 
-def execute(state: ORMExecuteState, transactions: Transactions) -> Any:
+def execute(state: ORMExecuteState, transactions: SessionTransactions) -> Any:
     """Execute a statement that changes file columns; None leaves all others to SQLAlchemy.
 
     Raises:
-        InvalidArgumentException: It cannot be told which files the statement replaces or deletes.
+        InvalidArgumentException: The files that the statement replaces or deletes are unknown.
         FileGoneException: It names a file that was removed.
     """
     statement = state.statement
@@ -47,8 +52,8 @@ def execute(state: ORMExecuteState, transactions: Transactions) -> Any:
     fields = fields_by_name(statement)
     if not fields:
         return None
-    work = _Work(state, statement, transactions)
-    return work.update(fields) if isinstance(statement, Update) else work.delete(fields)
+    bulk = _BulkStatement(state, statement, transactions)
+    return bulk.update(fields) if isinstance(statement, Update) else bulk.delete(fields)
 
 
 @dataclass(slots=True)
@@ -65,29 +70,29 @@ class _Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """One statement."""
+class _BulkStatement:
+    """An UPDATE or DELETE of a table with file columns."""
 
     state: ORMExecuteState
     statement: Any
-    transactions: Transactions
+    transactions: SessionTransactions
 
     def delete(self, fields: Mapping[str, FileField]) -> Any:
-        """Execute it, and drop what the deleted rows named."""
+        """Execute it, and record the files of the deleted rows."""
         return self._change(list(dict.fromkeys(fields.values())), [])
 
     def update(self, fields: Mapping[str, FileField]) -> Any:
-        """Execute it, and drop what the rows named before."""
+        """Execute it, and record the files that the rows named before."""
         if any(name in fields for row in self._many for name in row):
             raise refusal("several rows get files by one UPDATE with a list of parameters: change the objects")
         parameters: Any = self.state.parameters
-        values = values_of(self.statement, parameters if isinstance(parameters, Mapping) else {})
+        values = values_set_by(self.statement, parameters if isinstance(parameters, Mapping) else {})
         changed = {fields[name]: value for name, value in values.items() if name in fields}
         for each, value in changed.items():
             if is_sql(value):
                 raise refusal(f"{each.key} is set to an SQL expression, so nobody can tell which files the rows name")
         return self._change(
-            list(changed), [stored for each, value in changed.items() for stored in files_in(each, value)]
+            list(changed), [stored for each, value in changed.items() for stored in coerce_files(each, value)]
         )
 
     @property
@@ -96,62 +101,52 @@ class _Work:
         return parameters if isinstance(parameters, list | tuple) else ()
 
     def _change(self, fields: Sequence[FileField], added: Sequence[StoredFile]) -> Any:
-        cleared = [each for each in fields if each.is_cleared]
-        if not cleared:
+        deletable = [each for each in fields if each.can_delete_files]
+        if not deletable:
             return None
-        if self._many:
-            raise refusal("it has a list of parameters: execute it once for each of them")
-        if any("limit" in name for name in self.statement.dialect_kwargs) or self.statement._independent_ctes:  # noqa: SLF001
-            raise refusal("it has a LIMIT or a WITH clause of its own: select the primary keys first")
-        rows = self._rows(cleared)
+        self._refuse_unsupported()
+        rows = self._lock_and_read_rows(deletable)
         for file in map(TrackedFile.of, added):
             for files in rows.files.values():
                 files.pop(file, None)
         dropped = {each: files for each, files in rows.files.items() if files}
-        if dropped:
-            self._check(added, dropped)
+        if not dropped:
+            return self._execute(rows)
+        writer = ReferenceWriter(self.transactions, self.state.execution_options)
+        replacements = [stored for stored in added if stored.fate is None]
+        writer.check_dropped(self._connection, dropped, next(iter(chain.from_iterable(dropped.values()))), replacements)
         result = self._execute(rows)
-        if dropped:
-            self._note(dropped)
+        writer.record_dropped(self._connection, [(each, file) for each, files in dropped.items() for file in files])
+        shared = chain.from_iterable(files for each, files in dropped.items() if not each.type.exclusive)
+        self.transactions.record_locations(shared, self.state.execution_options)
         return result
 
-    def _check(self, added: Sequence[StoredFile], dropped: Mapping[FileField, Iterable[TrackedFile]]) -> None:
-        """See that files can be removed; and look for one that takes their place, unless a ledger does."""
-        claims = self.transactions.options.claims
-        refuse_removals(self.transactions.options, next(iter(chain.from_iterable(dropped.values()))))
-        if claims is None:
-            check_stored([stored for stored in added if stored.fate is None])
-        else:
-            claims.check(self._connection, dropped, self.state.execution_options)
+    def _refuse_unsupported(self) -> None:
+        if self._many:
+            raise refusal("it has a list of parameters: execute it once for each of them")
+        if any("limit" in name for name in self.statement.dialect_kwargs) or self.statement._independent_ctes:  # noqa: SLF001
+            raise refusal("it has a LIMIT or a WITH clause of its own: select the primary keys first")
 
-    def _note(self, dropped: Mapping[FileField, Collection[TrackedFile]]) -> None:
-        for each, files in dropped.items():
-            for file in _greenlet.paced(files):
-                self.transactions.scope.drop(each, file)
-            doom(self.transactions.options, files, self._connection)
-        asked = chain.from_iterable(files for each, files in dropped.items() if not each.type.exclusive)
-        self.transactions.locate(asked, self.state.execution_options)
+    # ---- the rows
 
-    # ---- the rows that it changes
-
-    def _rows(self, fields: Sequence[FileField]) -> _Rows:
-        """The rows that it will change, locked."""
+    def _lock_and_read_rows(self, fields: Sequence[FileField]) -> _Rows:
+        """Lock and read the rows that it will change."""
         count = len(self._table.primary_key.columns)
         rows = _Rows({} if count else None, {each: {} for each in fields})
         options = dict(self.state.execution_options)
-        if not is_autocommitting(self._connection):  # where no cursor outlives its statement
-            options["yield_per"] = _FETCHED
+        if not is_autocommitting(self._connection):  # in AUTOCOMMIT no cursor outlives its statement
+            options["yield_per"] = _BATCH
         parameters = self.state.parameters if isinstance(self.state.parameters, Mapping) else None
-        found = self._connection.execute(self._selecting(fields), parameters, execution_options=options)
-        for row in _greenlet.paced(_fetched(found, self._connection)):
+        found = self._connection.execute(self._select_rows(fields), parameters, execution_options=options)
+        for row in _greenlet.pace(_fetched(found, self._connection)):
             if rows.keys is not None:
                 rows.keys[tuple(row[:count])] = None
             for each, value in zip(fields, row[count:], strict=True):
-                files = (TrackedFile.of(stored) for stored in stored_files(value) if each.clears(stored))
+                files = (TrackedFile.of(stored) for stored in stored_files_in(value) if each.can_delete(stored))
                 rows.files[each].update(dict.fromkeys(files))
         return rows
 
-    def _selecting(self, fields: Sequence[FileField]) -> Select[Any]:
+    def _select_rows(self, fields: Sequence[FileField]) -> Select[Any]:
         keys, columns = self._keys, [each.column for each in fields]
         mapper = self.state.bind_mapper
         if self.state.is_orm_statement and mapper is not None:
@@ -161,7 +156,7 @@ class _Work:
         rows: Select[Any] = found.options(*self.statement._with_options)  # noqa: SLF001 - criteria may be among them
         if isinstance(self.statement, Delete) and not can_lock_rows(self._connection, self._table):
             return rows
-        return locked(rows, self._table)
+        return lock_rows(rows, self._table)
 
     @property
     def _table(self) -> Table:
@@ -181,12 +176,12 @@ class _Work:
         if rows.keys is None:
             return self.state.invoke_statement()
         self.state.parameters = self._parameters_of_values()
-        batches = list(batched(rows.keys, _FETCHED)) or [()]
+        batches = list(batched(rows.keys, _BATCH)) or [()]
         first, *others = [self.state.invoke_statement(statement=each) for each in self._for_keys(batches)]
         return first.merge(*others) if others else first
 
     def _for_keys(self, batches: Iterable[Sequence[tuple[Any, ...]]]) -> Iterator[Any]:
-        """The statement for rows by their primary keys; criteria over several tables stay, as they join the rows."""
+        """The statement for batches of primary keys; criteria over several tables stay, as they join the rows."""
         keys, statement = self._keys, self.statement
         for batch in batches:
             chosen: ColumnElement[bool] = (
@@ -203,7 +198,7 @@ class _Work:
         return len(found.get_final_froms()) > 1
 
     def _parameters_of_values(self) -> Any:
-        """The parameters without those of the criteria, which are gone."""
+        """The parameters without those of the criteria, which the statement no longer has."""
         if not isinstance(self.state.parameters, Mapping) or self._is_joined:
             return self.state.parameters
         criteria = {bind.key for each in self.statement._where_criteria for bind in _binds(each)}  # noqa: SLF001
@@ -220,9 +215,9 @@ class _Work:
 
 
 def _fetched(found: Result[Any], connection: Connection) -> Iterator[Any]:
-    """The rows of a cursor; SQLAlchemy lets errors of asyncpg through that come after its first row."""
+    """The rows of a cursor; errors of asyncpg after the first row, which SQLAlchemy leaves bare, are wrapped here."""
     try:
-        yield from chain.from_iterable(found.partitions(_FETCHED))
+        yield from chain.from_iterable(found.partitions(_BATCH))
     except (SQLAlchemyError, StorageException):
         raise
     except Exception as error:

@@ -1,7 +1,7 @@
 """Files that open transactions of this process name: none of them is removed on account of another transaction.
 
-A database does not show one transaction the rows that another one has not committed. Within a process this is where
-they are known; beyond it, only a ledger knows.
+A database does not show one transaction the rows that another one has not committed. This module knows the open
+transactions of its process; those of other processes are known to a ledger alone.
 """
 
 from collections import Counter
@@ -13,115 +13,139 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 
 __all__ = [
-    "Inquiry",
+    "PendingLookup",
+    "begin_removal",
+    "end_removal",
+    "files_in_use",
+    "forget_all_files",
+    "has_been_removed",
     "hold",
-    "hold_everything",
-    "is_leaving",
-    "may_be_gone",
-    "note_removed",
+    "hold_all_files",
+    "is_being_removed",
     "release",
-    "release_everything",
-    "take",
+    "release_all_files",
 ]
 
 _REMEMBERED = 10_000
+"""Removed files that are remembered."""
 
-_lock = RLock()  # a dropped transaction may let go while another one does
+_lock = RLock()  # the garbage collector may end a transaction, which takes the lock, while another one has it
 _held: Counter[TrackedFile] = Counter()
-_unknown: "WeakSet[object]" = WeakSet()
-_wanted: set[TrackedFile] = set()
-_leaving: Counter[TrackedFile] = Counter()
+_holders_of_all: "WeakSet[object]" = WeakSet()
+_postponed: set[TrackedFile] = set()
+_being_removed: Counter[TrackedFile] = Counter()
 _removed: dict[TrackedFile, None] = {}
 
 
-class Inquiry:
-    """A question about files, from before it is asked until its answer has been acted on.
+class PendingLookup:
+    """A lookup of files in a database, from before it begins until its result has been acted on.
 
     Attributes:
         files: The files.
-        doubtful: Those that a transaction of this process has begun to name meanwhile.
+        named_meanwhile: Files that a transaction of this process has begun to name since.
     """
 
     def __init__(self, files: Iterable[TrackedFile]) -> None:
-        self.files = set(_greenlet.paced(files))
-        self.doubtful: set[TrackedFile] = set()
+        self.files = set(_greenlet.pace(files))
+        self.named_meanwhile: set[TrackedFile] = set()
         with _lock:
-            _inquiries.add(self)
+            _pending_lookups.add(self)
 
 
-_inquiries: "WeakSet[Inquiry]" = WeakSet()
+_pending_lookups: "WeakSet[PendingLookup]" = WeakSet()
 
 
 def hold(file: TrackedFile) -> None:
-    """An open transaction names a file."""
+    """Keep a file from being removed, as an open transaction names it."""
     with _lock:
         _held[file] += 1
-        for inquiry in _inquiries:
-            if file in inquiry.files:
-                inquiry.doubtful.add(file)
+        for lookup in _pending_lookups:
+            if file in lookup.files:
+                lookup.named_meanwhile.add(file)
 
 
-def hold_everything(owner: object) -> None:
-    """An open transaction names files that nobody knows: until it ends, or is dropped, none is removed."""
+def hold_all_files(owner: object) -> None:
+    """Keep every file from being removed, as an open transaction names unknown ones; ends with the owner's life."""
     with _lock:
-        _unknown.add(owner)
-        for inquiry in _inquiries:
-            inquiry.doubtful |= inquiry.files
-
-
-def release_everything(owner: object) -> list[TrackedFile]:
-    """Such a transaction has ended; returns the files that others wanted to remove meanwhile, if it was the last."""
-    with _lock:
-        _unknown.discard(owner)
-        inherited = [] if _unknown else [file for file in _wanted if file not in _held]
-        _wanted.difference_update(inherited)
-    return inherited
+        _holders_of_all.add(owner)
+        for lookup in _pending_lookups:
+            lookup.named_meanwhile |= lookup.files
 
 
 def release(files: Iterable[TrackedFile]) -> list[TrackedFile]:
-    """A transaction that named files has ended; returns those that another one wanted to remove meanwhile."""
-    inherited = []
+    """Undo `hold` at the end of a transaction.
+
+    Returns:
+        The files that are free now and that another transaction wanted to remove meanwhile.
+    """
+    free = []
     with _lock:
         for file in files:
             _held[file] -= 1
             if _held[file] <= 0:
                 del _held[file]
-                if file in _wanted and not _unknown:
-                    _wanted.discard(file)
-                    inherited.append(file)
-    return inherited
+                if file in _postponed and not _holders_of_all:
+                    _postponed.discard(file)
+                    free.append(file)
+    return free
 
 
-def take(files: Iterable[TrackedFile]) -> list[TrackedFile]:
-    """The files that may be removed now; the others are left to the open transactions that name them."""
-    taken = []
+def release_all_files(owner: object) -> list[TrackedFile]:
+    """Undo `hold_all_files` at the end of a transaction.
+
+    Returns:
+        The files that are free now and that another transaction wanted to remove meanwhile.
+    """
+    with _lock:
+        _holders_of_all.discard(owner)
+        free = [] if _holders_of_all else [file for file in _postponed if file not in _held]
+        _postponed.difference_update(free)
+    return free
+
+
+def begin_removal(files: Iterable[TrackedFile]) -> list[TrackedFile]:
+    """Return the files that may be removed now; the removal of the others waits for the transactions that name them."""
+    removable = []
     with _lock:
         for file in files:
-            if file in _held or _unknown:
-                _wanted.add(file)
+            if file in _held or _holders_of_all:
+                _postponed.add(file)
             else:
-                _leaving[file] += 1
-                taken.append(file)
-    return taken
+                _being_removed[file] += 1
+                removable.append(file)
+    return removable
 
 
-def note_removed(files: Collection[TrackedFile]) -> None:
-    """Files that were taken are gone, or could not be removed."""
+def end_removal(files: Collection[TrackedFile]) -> None:
+    """Record that files of `begin_removal` are gone, or could not be removed."""
     with _lock:
         for file in files:
-            _leaving[file] -= 1
-            if _leaving[file] <= 0:
-                del _leaving[file]
+            _being_removed[file] -= 1
+            if _being_removed[file] <= 0:
+                del _being_removed[file]
             _removed[file] = None
         while len(_removed) > _REMEMBERED:
             del _removed[next(iter(_removed))]
 
 
-def is_leaving(file: TrackedFile) -> bool:
-    """True while a file is being removed."""
-    return file in _leaving
+def is_being_removed(file: TrackedFile) -> bool:
+    """True between `begin_removal` and `end_removal`."""
+    return file in _being_removed
 
 
-def may_be_gone(file: TrackedFile) -> bool:
+def has_been_removed(file: TrackedFile) -> bool:
     """True if this process removed a file of this id; another one may have been stored there since."""
     return file in _removed
+
+
+def files_in_use() -> set[TrackedFile]:
+    """The files that are held, wait for their removal, or are being removed."""
+    with _lock:
+        return {*_held, *_postponed, *_being_removed}
+
+
+def forget_all_files() -> None:
+    """Forget the files of all open transactions: for tests whose sessions do not end their transactions."""
+    with _lock:
+        for each in (_held, _holders_of_all, _postponed, _being_removed):
+            each.clear()

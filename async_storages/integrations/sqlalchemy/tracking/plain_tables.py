@@ -1,7 +1,7 @@
-"""Plain tables: their rows stay as a session writes them. A commit need not ask whether they name its new files.
+"""Plain tables: rows stay there as a session writes them, so that a commit needs no lookup of its new files.
 
-A table is plain if it is an ordinary one, no trigger or rule of somebody's belongs to it, and no other schema has a
-table of its name. An engine's tables are looked up every few seconds, and after each statement that changes a schema.
+A table is plain if it is an ordinary one, has no trigger or rule, and shares its name with no table of another schema.
+The tables of an engine are looked up every few seconds, and after each statement that changes a schema.
 """
 
 import json
@@ -18,13 +18,17 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 from sqlalchemy.sql.selectable import SelectBase
 
-from async_storages.integrations.sqlalchemy.columns.fields import FileField, known_fields
-from async_storages.integrations.sqlalchemy.references.column_locations import Location, fetch_whole, locate
+from async_storages.integrations.sqlalchemy.columns.fields import FileField, all_file_fields
+from async_storages.integrations.sqlalchemy.references.column_locations import (
+    ColumnLocation,
+    fetch_all_rows,
+    locate_columns,
+)
 
-__all__ = ["PlainTables", "forget_plain_tables", "is_harmless", "is_plain", "plain_tables"]
+__all__ = ["PlainTables", "find_plain_tables", "forget_plain_tables", "is_harmless_query", "is_plain_write"]
 
 _SECONDS = 10.0
-"""Time after which the tables are looked up again, as another process may have changed them."""
+"""Time after which the tables are looked up again, as other processes may have changed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +36,17 @@ class PlainTables:
     """The plain tables of one database.
 
     Attributes:
-        tables: Those whose rows stay as they are written.
-        locations: The file columns that are found wherever a search_path leads; None for those the database lacks.
-        until: When they are looked up again, by the monotonic clock.
+        tables: The tables.
+        locations: The file columns with the same location under any search_path; None for those the database lacks.
+        until: The time to look them up again, by the monotonic clock.
     """
 
     tables: frozenset[Table]
-    locations: Mapping[FileField, Location | None]
+    locations: Mapping[FileField, ColumnLocation | None]
     until: float
 
-    def locate(self, fields: Iterable[FileField]) -> list[Location] | None:
-        """The locations of columns; None if the database must be asked for one of them."""
+    def find_locations(self, fields: Iterable[FileField]) -> list[ColumnLocation] | None:
+        """The locations of columns; None if one of them depends on the connection."""
         wanted = list(fields)
         if not self.locations.keys() >= set(wanted):
             return None
@@ -52,7 +56,7 @@ class PlainTables:
 _found: "WeakKeyDictionary[Pool, PlainTables]" = WeakKeyDictionary()
 
 
-def plain_tables(connection: Connection) -> PlainTables:
+def find_plain_tables(connection: Connection) -> PlainTables:
     """The plain tables of a connection's database."""
     pool = connection.engine.pool
     found = _found.get(pool)
@@ -61,13 +65,13 @@ def plain_tables(connection: Connection) -> PlainTables:
     return found
 
 
-def is_plain(connection: Connection, statement: Insert | Update | Delete) -> bool:
-    """True if a statement of a flush leaves all that it does not write as it is."""
-    return not isinstance(statement, Delete) and statement.table in plain_tables(connection).tables
+def is_plain_write(connection: Connection, statement: Insert | Update | Delete) -> bool:
+    """True if a statement of a flush changes nothing but the rows that it writes."""
+    return not isinstance(statement, Delete) and statement.table in find_plain_tables(connection).tables
 
 
-def is_harmless(statement: object) -> bool:
-    """True for a query that cannot change anything: it calls no function of somebody's, and is no text."""
+def is_harmless_query(statement: object) -> bool:
+    """True for a SELECT that cannot change anything: it has no text, and only functions that SQLAlchemy knows."""
     if not isinstance(statement, SelectBase):
         return False
     return not any(_may_change(each) for each in visitors.iterate(statement))
@@ -82,43 +86,55 @@ def _may_change(element: object) -> bool:
 
 
 def forget_plain_tables(engine: Engine) -> None:
-    """Look the tables of a database up again, as a statement may have changed them."""
+    """Forget the tables of a database, as a statement may have changed them."""
     _found.pop(engine.pool, None)
 
 
+type _Found = Mapping[Table, Sequence[tuple[str, bool]]]
+"""The schemas that have a table of the name; True for an ordinary table without triggers or rules."""
+
+
 def _look_up(connection: Connection) -> PlainTables:
-    fields, until = known_fields(), time.monotonic() + _SECONDS
-    tables = {
-        table for metadata in {each.column.table.metadata for each in fields} for table in metadata.tables.values()
-    }
-    names = sorted({str(each.name) for each in tables})
-    by_name: dict[str, list[tuple[str, bool]]] = defaultdict(list)
-    if connection.dialect.name == "postgresql":
-        rows = fetch_whole(connection, _IN_POSTGRESQL, {"names": names})
-    elif connection.dialect.name == "sqlite":
-        rows = fetch_whole(connection, _IN_SQLITE, {"names": json.dumps(names)})
-    else:
+    fields, until = all_file_fields(), time.monotonic() + _SECONDS
+    if connection.dialect.name not in {"postgresql", "sqlite"}:
         return PlainTables(frozenset(), {}, until)
+    found = _tables_by_name(connection, fields)
+    plain = frozenset(table for table, schemas in found.items() if len(schemas) == 1 and schemas[0][1])
+    return PlainTables(plain, _locations(connection, fields, found), until)
+
+
+def _tables_by_name(connection: Connection, fields: Iterable[FileField]) -> _Found:
+    metadata = {each.column.table.metadata for each in fields}
+    tables = {table for each in metadata for table in each.tables.values()}
+    names = sorted({str(each.name) for each in tables})
+    if connection.dialect.name == "postgresql":
+        rows = fetch_all_rows(connection, _IN_POSTGRESQL, {"names": names})
+    else:
+        rows = fetch_all_rows(connection, _IN_SQLITE, {"names": json.dumps(names)})
+    by_name: dict[str, list[tuple[str, bool]]] = defaultdict(list)
     for name, schema, is_ordinary in rows:
         by_name[name].append((schema, bool(is_ordinary)))
-    there = {table: _meant(table, by_name) for table in tables}
-    sure: dict[str | None, list[FileField]] = defaultdict(list)
+    return {
+        table: [each for each in by_name.get(str(table.name), ()) if table.schema in {None, each[0]}]
+        for table in tables
+    }
+
+
+def _locations(
+    connection: Connection, fields: Iterable[FileField], found: _Found
+) -> dict[FileField, ColumnLocation | None]:
+    """The locations of columns whose table is found in one schema at most, whatever the search_path is."""
+    by_schema: dict[str | None, list[FileField]] = defaultdict(list)
     for each in fields:
-        found = there[each.column.table]
-        if len(found) < 2:
-            sure[found[0][0] if found else None].append(each)
-    located: dict[FileField, Location | None] = {}
-    for schema, some in sure.items():  # wherever a search_path leads
+        schemas = found[each.column.table]
+        if len(schemas) < 2:
+            by_schema[schemas[0][0] if schemas else None].append(each)
+    located: dict[FileField, ColumnLocation | None] = {}
+    for schema, some in by_schema.items():
         located |= dict.fromkeys(some)
         options = {} if connection.dialect.name == "sqlite" else {"schema_translate_map": {None: schema}}
-        located |= {each.field: each for each in locate(connection, some, options)}
-    plain = frozenset(table for table, found in there.items() if len(found) == 1 and found[0][1])
-    return PlainTables(plain, located, until)
-
-
-def _meant(table: Table, by_name: Mapping[str, Sequence[tuple[str, bool]]]) -> list[tuple[str, bool]]:
-    """The schemas of the tables that a statement may mean by a name; True for an ordinary one, without triggers."""
-    return [each for each in by_name.get(str(table.name), ()) if table.schema in {None, each[0]}]
+        located |= {each.field: each for each in locate_columns(connection, some, options)}
+    return located
 
 
 _IN_POSTGRESQL = text(

@@ -1,4 +1,4 @@
-"""The files that rows name now, asked of the database: what a session remembers of them may be missing or outdated."""
+"""The files that rows name now, read from the database: a session's own memory of them may be missing or outdated."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched
@@ -9,47 +9,50 @@ from sqlalchemy.orm import Mapper
 
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 
-__all__ = ["Identity", "Row", "can_lock_rows", "locked", "rows_now"]
+__all__ = ["Identity", "Row", "can_lock_rows", "lock_and_read_rows", "lock_rows"]
 
 type Identity = tuple[Any, ...]
 type Row = dict[FileField, Any]
 
-_ASKED = 500
-"""Rows asked for by one statement."""
+_BATCH = 500
+"""Rows that one statement reads."""
 
 
-def rows_now(
+def lock_and_read_rows(
     connection: Connection,
     mapper: Mapper[Any],
     wanted: Mapping[Identity, Iterable[FileField]],
     *,
     only_deleted: bool = False,
 ) -> dict[Identity, Row]:
-    """The values of some attributes of some objects, whose rows are locked until the transaction ends.
+    """Lock the rows of some objects until the transaction ends, and read some of their attributes.
 
-    Without the lock two sessions that replace the file of one row would both remove the first one, and neither that
-    of the other.
+    Without the lock, two sessions that replace the file of one row would both remove the first file, and neither the
+    other's.
 
     Args:
         connection: The session's own.
         mapper: The class of the objects.
-        wanted: Primary key → attributes, which must be of this mapper.
-        only_deleted: All of the rows are to be deleted.
+        wanted: The attributes to read, all of this mapper, by primary key.
+        only_deleted: True if all of the rows are to be deleted.
+
+    Returns:
+        The values by primary key and attribute.
     """
     fields = list(dict.fromkeys(field for chosen in wanted.values() for field in chosen))
     keys = len(mapper.primary_key)
     found: dict[Identity, Row] = {}
     can_lock = not (fields and only_deleted) or can_lock_rows(connection, mapper.persist_selectable)
-    for batch in batched(wanted, _ASKED) if fields else ():
-        rows = _selecting(mapper, fields, batch)
-        for row in connection.execute(locked(rows, mapper.persist_selectable) if can_lock else rows):
+    for batch in batched(wanted, _BATCH) if fields else ():
+        rows = _select_rows(mapper, fields, batch)
+        for row in connection.execute(lock_rows(rows, mapper.persist_selectable) if can_lock else rows):
             identity = tuple(row[:keys])
             chosen, values = wanted.get(identity, ()), zip(fields, row[keys:], strict=True)
             found[identity] = {field: value for field, value in values if field in chosen}
     return found
 
 
-def _selecting(mapper: Mapper[Any], fields: Sequence[FileField], identities: Iterable[Identity]) -> Select[Any]:
+def _select_rows(mapper: Mapper[Any], fields: Sequence[FileField], identities: Iterable[Identity]) -> Select[Any]:
     key, columns = mapper.primary_key, (field.column for field in fields)
     found = select(*key, *columns).select_from(mapper.persist_selectable).order_by(*key)
     if len(key) == 1:
@@ -57,13 +60,13 @@ def _selecting(mapper: Mapper[Any], fields: Sequence[FileField], identities: Ite
     return found.where(tuple_(*key).in_(list(identities)))
 
 
-def locked(rows: Select[Any], table: FromClause) -> Select[Any]:
-    """The same rows, locked as an UPDATE locks them: rows that refer to them can be inserted meanwhile."""
+def lock_rows(rows: Select[Any], table: FromClause) -> Select[Any]:
+    """Return the query with the lock of an UPDATE, which lets others insert rows that refer to these."""
     return rows.with_for_update(key_share=True, of=table if isinstance(table, Table) else None)
 
 
 def can_lock_rows(connection: Connection, table: FromClause) -> bool:
-    """True if the role of a connection may lock rows that it is to delete: PostgreSQL asks for UPDATE on the table."""
+    """True if a connection's role may lock rows to delete them, for which PostgreSQL needs UPDATE on the table."""
     if connection.dialect.name != "postgresql" or not isinstance(table, Table):
         return True
     options, quote = connection.get_execution_options(), connection.dialect.identifier_preparer.quote

@@ -1,4 +1,4 @@
-"""Removing files that no row names."""
+"""Removal of files that no row names, and the log of those that stay."""
 
 import asyncio
 import logging
@@ -9,13 +9,13 @@ from async_storages.events import Operation
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 
-__all__ = ["logger", "remove", "tell_kept"]
+__all__ = ["logger", "remove_files", "report_kept"]
 
 logger = logging.getLogger("async_storages")
 
 
-async def remove(files: Collection[TrackedFile], *, concurrency: int) -> None:
-    """Remove files; a failure is an event and a log line, as there is nobody left who could act on it."""
+async def remove_files(files: Collection[TrackedFile], *, concurrency: int) -> None:
+    """Remove files; a failure is an event and a log line, as nobody is left who could act on it."""
     left = set(files)
 
     async def attempt(file: TrackedFile) -> None:
@@ -41,8 +41,8 @@ def _scheme_and_bucket(file: TrackedFile) -> tuple[str, str | None]:
     return scheme, None
 
 
-def tell_kept(files: Iterable[TrackedFile], reason: str) -> None:
-    """Say of files that they stay, though they may be unreferenced: by an event and a log line each."""
+def report_kept(files: Iterable[TrackedFile], reason: str) -> None:
+    """Report files that stay though no row may name them, by an event and a log line each."""
     for file in files:
         with Operation("keep", *_scheme_and_bucket(file)):
             logger.warning("a file that may be unreferenced stays, as %s: %r", reason, file.file_id)

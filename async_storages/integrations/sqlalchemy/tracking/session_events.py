@@ -1,7 +1,7 @@
-"""A session uploads what was assigned, and removes what no transaction needs.
+"""Events of sessions, handed to `SessionTransactions`: this module is `enable_file_tracking`.
 
-What SQLAlchemy does in which order, and which events it does not fire, is in `_listen`'s comments; what is decided
-when a transaction ends, in `async_storages.integrations.sqlalchemy.tracking.after_transaction`.
+The comments in `_listen` tell the order of SQLAlchemy's events, and which ones it does not fire. The decisions at the
+end of a transaction are in `async_storages.integrations.sqlalchemy.tracking.after_transaction`.
 """
 
 from typing import Any
@@ -24,8 +24,8 @@ from async_storages.integrations.sqlalchemy.ledger.file_ledger import FileLedger
 from async_storages.integrations.sqlalchemy.tracking import bulk_statements
 from async_storages.integrations.sqlalchemy.tracking.flush import Flush
 from async_storages.integrations.sqlalchemy.tracking.session_statements import watch_statements
-from async_storages.integrations.sqlalchemy.tracking.transaction import Options
-from async_storages.integrations.sqlalchemy.tracking.transactions import Transactions
+from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
+from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions
 
 __all__ = ["enable_file_tracking"]
 
@@ -39,23 +39,23 @@ _DROPS = frozenset({"close", "reset", "invalidate"})
 def enable_file_tracking[Target: Trackable](
     target: Target, *, ledger: FileLedger | None = None, concurrency: int = 8, removal_timeout: float = 10.0
 ) -> Target:
-    """Let sessions upload content that is assigned to file columns, and remove the files that nothing names any more.
+    """Let sessions upload content that is assigned to file columns, and remove the files that rows no longer name.
 
-    Pending content is uploaded by the flush; if the transaction then ends in any other way than by a commit, it is
-    removed, as are the results of `save()` that the session was to write. After a commit the files of rows that were
-    deleted or got another file are removed. Ids and the results of `upload(name)` are never removed by a rollback.
+    The flush uploads pending content. If the transaction then ends without a commit, the new files are removed, and
+    with them the results of `save()` that the session was to write. After a commit, the files of rows that were
+    deleted or got another file are removed. A rollback never removes ids and the results of `upload(name)`.
 
-    With a ledger all this holds through crashes as well; it is the ledger's worker that removes files.
+    With a ledger all this holds through crashes as well; then the ledger's worker removes files.
 
     Args:
-        target: A sessionmaker, or a subclass of AsyncSession or Session; it is changed, and returned. Doing it again
+        target: A sessionmaker, or a subclass of AsyncSession or Session; it is changed, and returned. A second call
             changes the options.
-        ledger: Level 2: see `FileLedger`.
+        ledger: The ledger, for files that survive crashes: see `FileLedger`.
         concurrency: Uploads or removals at once, at least 1.
-        removal_timeout: Seconds that removing files may take after a transaction; what is left then is logged.
+        removal_timeout: Seconds that removing files may take after a transaction, above 0; files left then are logged.
 
     Raises:
-        InvalidArgumentException: Something else, such as AsyncSession itself, which is everybody's.
+        InvalidArgumentException: The target is something else, such as AsyncSession itself, which others share.
 
     Example:
         >>> sessions = enable_file_tracking(async_sessionmaker(engine))
@@ -67,15 +67,15 @@ def enable_file_tracking[Target: Trackable](
     class_ = _session_class(target)
     if not hasattr(class_, _MARK):
         _listen(class_)
-    setattr(class_, _MARK, Options(concurrency, removal_timeout, None if ledger is None else ledger.claims))
+    setattr(class_, _MARK, TrackingOptions(concurrency, removal_timeout, None if ledger is None else ledger.claims))
     return target
 
 
-# ---- whose sessions
+# ---- the class of sessions
 
 
 def _session_class(target: object) -> type[Session]:
-    """The class of synchronous sessions below the target, and nobody else's."""
+    """The class of synchronous sessions that belongs to the target alone."""
     if isinstance(target, async_sessionmaker):
         before = target.kw.get("sync_session_class") or target.class_.sync_session_class
         target.configure(sync_session_class=_own(before))
@@ -95,7 +95,7 @@ def _session_class(target: object) -> type[Session]:
 
 
 def _own(class_: type[Session]) -> type[Session]:
-    """A subclass of its own for each target; itself if it is one already."""
+    """A subclass for one target; the class itself if it is one already."""
     return class_ if hasattr(class_, _MARK) else type(class_.__name__, (class_,), {"__module__": class_.__module__})
 
 
@@ -112,34 +112,34 @@ def _listen(class_: type[Session]) -> None:
     event.listen(class_, "after_flush", _flushed)  # mappers' events, and later listeners, may have assigned files
     event.listen(class_, "do_orm_execute", _executing)
     for name in _ENDS:
-        _settle_after(class_, name)
+        _finish_after(class_, name)
     if not event.contains(Mapper, "before_delete", _deleting):
         event.listen(Mapper, "before_delete", _deleting, raw=True)
         event.listen(Mapper, "before_insert", _writing, raw=True)
         event.listen(Mapper, "before_update", _writing, raw=True)
 
 
-def _settle_after(class_: type[Session], name: str) -> None:
-    """A connection that fails while it is given back lets SQLAlchemy's transaction end without its event."""
+def _finish_after(class_: type[Session], name: str) -> None:
+    """Wrap a method that ends transactions: if giving back a connection fails, SQLAlchemy fires no event."""
     inner = getattr(class_, name)
 
     def end(session: Session, *args: Any, **kwargs: Any) -> Any:
         if name in _DROPS:
-            _transactions(session).give_up()
+            _transactions(session).record_unflushed_files()
         try:
             return inner(session, *args, **kwargs)
         finally:
-            _transactions(session).settle()
+            _transactions(session).finish_if_ended()
 
     end.__doc__ = inner.__doc__
     setattr(class_, name, end)
 
 
-def _transactions(session: Session) -> Transactions:
-    found: Transactions | None = session.__dict__.get("_async_storages_transactions")
+def _transactions(session: Session) -> SessionTransactions:
+    found: SessionTransactions | None = session.__dict__.get("_async_storages_transactions")
     if found is None:
-        options: Options = getattr(session, _MARK)
-        found = session.__dict__["_async_storages_transactions"] = Transactions(session, options)
+        options: TrackingOptions = getattr(session, _MARK)
+        found = session.__dict__["_async_storages_transactions"] = SessionTransactions(session, options)
     return found
 
 
@@ -159,7 +159,7 @@ def _committed(session: Session) -> None:
 
 
 def _rolled_back(session: Session) -> None:
-    _transactions(session).give_up()
+    _transactions(session).record_unflushed_files()
 
 
 def _ended(session: Session, transaction: SessionTransaction) -> None:
@@ -169,7 +169,7 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
 def _flushing(session: Session, _context: object, objects: Any) -> None:
     transactions = _transactions(session)
     transactions.flush = Flush(session, transactions, objects)
-    transactions.flush.run()
+    transactions.flush.begin()
     transactions.is_flushing = True
 
 
@@ -186,17 +186,17 @@ def _executing(state: ORMExecuteState) -> Any:
 
 
 def _writing(mapper: Mapper[Any], _connection: Connection, state: InstanceState[Any]) -> None:
-    """Listeners of `before_flush` that are called after this package's own may have assigned content."""
+    """Upload content that listeners of `before_flush` have assigned after this package's own listener."""
     flush = _flush_of(mapper, state)
     if flush is not None:
         flush.upload_late(state)
 
 
 def _deleting(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> None:
-    """Orphans are found while the flush runs, after `before_flush`."""
+    """Record orphans, which SQLAlchemy finds after `before_flush`."""
     flush = _flush_of(mapper, state)
     if flush is not None:
-        flush.delete(state, connection)
+        flush.record_deleted(state, connection)
 
 
 def _flush_of(mapper: Mapper[Any], state: InstanceState[Any]) -> Flush | None:

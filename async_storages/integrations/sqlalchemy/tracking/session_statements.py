@@ -1,8 +1,8 @@
 """INSERT and UPDATE statements on the connections of sessions: no file is written into a row unnoticed.
 
-A flush knows its files before. All others are seen here, whichever way they come: ``session.execute``,
-``bulk_save_objects`` and its like, or statements on the session's connection. With a ledger each of their files is
-claimed, or the statement is refused.
+A flush knows its files before. This module sees all other statements: ``session.execute``, ``bulk_save_objects`` and
+its like, and those on the session's connection. With a ledger, each of their files is claimed, or the statement is
+refused.
 """
 
 import re
@@ -13,27 +13,32 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.sql import Delete, Insert, Update
 
-from async_storages.integrations.sqlalchemy.references.column_locations import OWN
-from async_storages.integrations.sqlalchemy.tracking.flush import check_there, claim
-from async_storages.integrations.sqlalchemy.tracking.plain_tables import forget_plain_tables, is_harmless, is_plain
-from async_storages.integrations.sqlalchemy.tracking.transactions import Transactions
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
+from async_storages.integrations.sqlalchemy.tracking.availability import require_available
+from async_storages.integrations.sqlalchemy.tracking.plain_tables import (
+    forget_plain_tables,
+    is_harmless_query,
+    is_plain_write,
+)
+from async_storages.integrations.sqlalchemy.tracking.reference_writer import ReferenceWriter
+from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
 from async_storages.integrations.sqlalchemy.tracking.written_files import (
+    explain_unknown_files,
+    has_writing_cte,
     refusal,
-    unknown_files,
-    writes_in_with,
-    written,
+    written_files,
 )
 
 __all__ = ["watch_statements"]
 
 _CHANGES_SCHEMA = re.compile(r"\s*(?:CREATE|ALTER|DROP|DO|CALL)\b", re.IGNORECASE)
 
-_sessions: "WeakKeyDictionary[Connection, list[ref[Transactions]]]" = WeakKeyDictionary()
+_sessions: "WeakKeyDictionary[Connection, list[ref[SessionTransactions]]]" = WeakKeyDictionary()
 _engines: "WeakSet[Engine]" = WeakSet()
 
 
-def watch_statements(connection: Connection, transactions: Transactions) -> None:
-    """See the statements on a connection of a session for as long as the session has a transaction."""
+def watch_statements(connection: Connection, transactions: SessionTransactions) -> None:
+    """Watch the statements on a connection of a session while the session has a transaction."""
     if connection.engine not in _engines:
         event.listen(connection.engine, "before_execute", _executing)
         event.listen(connection.engine, "before_cursor_execute", _sending)
@@ -42,8 +47,8 @@ def watch_statements(connection: Connection, transactions: Transactions) -> None
     _sessions[connection] = [*sessions, ref(transactions)]
 
 
-def _transactions_on(connection: Connection) -> Transactions | None:
-    """The session that works on a connection; of several, the innermost."""
+def _transactions_on(connection: Connection) -> SessionTransactions | None:
+    """The transactions of the session that works on a connection; of several sessions, the innermost."""
     for each in reversed(_sessions.get(connection, ())):
         transactions = each()
         if transactions is not None and transactions.is_on(connection):
@@ -58,36 +63,46 @@ def _executing(
     params: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
-    transactions = None if OWN in options else _transactions_on(connection)
+    transactions = None if OWN_STATEMENT in options else _transactions_on(connection)
     if transactions is None:
         return
     flush = transactions.flush if transactions.is_flushing and "compiled_cache" in options else None
     if flush is not None and isinstance(statement, Insert | Update | Delete):
-        flush.send(statement)
-        if transactions.is_undisturbed and not is_plain(connection, statement):
-            transactions.disturb()
+        flush.record_statement(statement)
+        if transactions.has_flushed_rows_only and not is_plain_write(connection, statement):
+            transactions.expect_other_changes()
         return
-    if (transactions.is_undisturbed or transactions.is_flushing) and not is_harmless(statement):
-        transactions.disturb()
-    if not isinstance(statement, Insert | Update):
+    if (transactions.has_flushed_rows_only or transactions.is_flushing) and not is_harmless_query(statement):
+        transactions.expect_other_changes()
+    if isinstance(statement, Insert | Update):
+        _write_files(connection, statement, multiparams or [params], options, transactions)
+
+
+def _write_files(
+    connection: Connection,
+    statement: Insert | Update,
+    parameters: Sequence[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    transactions: SessionTransactions,
+) -> None:
+    """Check, claim and record the files that a statement is about to write."""
+    if reason := explain_unknown_files(statement, parameters):
+        _hold_or_refuse(transactions, reason)
+    added = list(written_files(statement, parameters))
+    if not added:
         return
-    claims = transactions.options.claims
-    given = multiparams or [params]
-    if reason := unknown_files(statement, given):
-        if claims is not None:
-            raise refusal(reason)
-        transactions.scope.hold_everything()
-    named = list(written(statement, given))
-    if not named:
-        return
-    check_there(stored for _, stored in named)
-    if claims is not None:
-        fresh = [(field, stored) for field, stored in named if not transactions.has_claimed(stored)]
-        claims.check(connection, [field for field, _ in fresh], options)
-        claim(transactions, connection, fresh)
+    require_available(stored for _, stored in added)
+    ReferenceWriter(transactions, options).claim(connection, added, skip_claimed=True)
     scope = transactions.scope
-    added = [scope.add(field, stored) for field, stored in named]
-    transactions.locate([file for file in added if file in scope.made], options)
+    files = [scope.record_added(field, stored) for field, stored in added]
+    transactions.record_locations([file for file in files if file in scope.new_files], options)
+
+
+def _hold_or_refuse(transactions: SessionTransactions, reason: str) -> None:
+    """Refuse, with a ledger, a statement that writes unknown files; without one, hold all files."""
+    if transactions.options.claims is not None:
+        raise refusal(reason)
+    transactions.scope.hold_all_files()
 
 
 def _sending(connection: Connection, _cursor: object, sql: str, _parameters: object, context: Any, _: bool) -> None:
@@ -96,12 +111,10 @@ def _sending(connection: Connection, _cursor: object, sql: str, _parameters: obj
     if context.compiled is None:
         transactions = _transactions_on(connection)
         if transactions is not None:
-            transactions.disturb()
+            transactions.expect_other_changes()
     if not getattr(context.compiled, "ctes", None):
         return
     transactions = _transactions_on(connection)
-    if transactions is None or not writes_in_with(context.compiled):
+    if transactions is None or not has_writing_cte(context.compiled):
         return
-    if transactions.options.claims is not None:
-        raise refusal("a WITH clause writes file columns, so nobody can tell which files the rows name")
-    transactions.scope.hold_everything()
+    _hold_or_refuse(transactions, "a WITH clause writes file columns, so nobody can tell which files the rows name")

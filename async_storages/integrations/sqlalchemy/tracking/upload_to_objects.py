@@ -1,9 +1,9 @@
-"""Objects as `upload_to` sees them before the INSERT: with all that is known by then, and no None for the rest.
+"""New objects for `upload_to`, which is called before their INSERT.
 
-A column that only the INSERT fills reads as None before, and the files of all tenants would go to ``tenants/None/``. So
-keys of related objects, and defaults that are computed in Python, are put into the object first, where the INSERT finds
-them; and `upload_to` gets a stand-in for the object, which refuses to read what only the database will know. Objects to
-which it leads are read in the same way.
+A column that only the INSERT fills is None before it, and the files of all tenants would go to ``tenants/None/``. So
+keys of related objects and defaults of Python are first put into the object, where the INSERT finds them. `upload_to`
+gets a stand-in for the object, which refuses to read a column that only the database can fill; related objects are
+read through stand-ins, too.
 """
 
 from collections.abc import Iterator
@@ -29,29 +29,29 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.fields import file_type
 
-__all__ = ["stand_in"]
+__all__ = ["make_stand_in"]
 
 type _State = InstanceState[Any]
 
-_OF_C = (GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType)
-"""Descriptors that work on nothing but the object itself."""
+_DESCRIPTORS_OF_C = (GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType)
+"""Descriptors that work only with the object itself."""
 
 
-def stand_in(target: Any) -> Any:
-    """The object that `upload_to` is called with in the place of a new one, filled in as far as can be.
+def make_stand_in(target: Any) -> Any:
+    """Fill a new object in as far as possible, and make a stand-in for it.
 
     Args:
         target: An object of a mapped class.
 
     Returns:
-        What reads, and sets, the object's attributes. ``isinstance`` takes it for an object of its class.
+        A stand-in that reads and sets the object's attributes; for ``isinstance`` it is one of the object's class.
     """
     _fill(inspect_object(target), set())
     return _StandIn(target)
 
 
 class _StandIn:
-    """Reads an object; its properties and methods read it through this, too."""
+    """A stand-in for an object; the properties and methods of the object read it through the stand-in, too."""
 
     __slots__ = ("__weakref__", "_target")
 
@@ -100,7 +100,7 @@ def _read(reader: _StandIn, target: Any, name: str) -> Any:
     if isinstance(attribute, RelationshipProperty):
         return _stand_ins(_related(state, target, attribute))
     found = getattr_static(type(target), name, None)
-    is_own = attribute is not None or name in vars(target) or isinstance(found, _OF_C)
+    is_own = attribute is not None or name in vars(target) or isinstance(found, _DESCRIPTORS_OF_C)
     if is_own or not hasattr(type(found), "__get__"):
         return getattr(target, name)
     return found.__get__(reader, type(target))
@@ -135,7 +135,7 @@ def _is_left_to_insert(state: _State, attribute: ColumnProperty[Any]) -> bool:
 
 
 def _related(state: _State, target: Any, attribute: RelationshipProperty[Any]) -> Any:
-    """The object that a relationship leads to; SQLAlchemy loads nothing for one that is not in the database yet."""
+    """The related object, loaded here if need be: SQLAlchemy loads none for an object without a row."""
     value, session = getattr(target, attribute.key), object_session(target)
     if value is not None or session is None or attribute.direction is not RelationshipDirection.MANYTOONE:
         return value
@@ -152,14 +152,14 @@ def _stand_ins(value: Any) -> Any:
     if isinstance(value, list | tuple | set):
         kind = set if isinstance(value, set) else list
         return kind(map(_stand_ins, value))
-    return None if value is None else stand_in(value)
+    return None if value is None else make_stand_in(value)
 
 
 # ---- filling in
 
 
 def _fill(state: _State, seen: set[_State]) -> None:
-    """Put in what the INSERT would put in."""
+    """Set the keys and defaults that the INSERT would set."""
     if state in seen:
         return
     seen.add(state)
@@ -185,12 +185,12 @@ def _fill_default(target: Any, attribute: ColumnProperty[Any]) -> None:
 
 
 def _is_json_null(state: _State, attribute: ColumnProperty[Any]) -> bool:
-    """True if it was set to a None that the INSERT writes, as that of a JSON column."""
+    """True if the attribute was set to a None that the INSERT writes, as for a JSON column."""
     return attribute.key in state.dict and attribute.columns[0].type.should_evaluate_none
 
 
 def _is_python(column: Column[Any]) -> bool:
-    """True if its default can be computed before the INSERT."""
+    """True if the column has a default that can be computed before the INSERT."""
     default: Any = column.default
     if default is None or file_type(column.type) is not None:
         return False
@@ -200,7 +200,7 @@ def _is_python(column: Column[Any]) -> bool:
 
 
 def _related_keys(state: _State) -> Iterator[tuple[_State, Any, Any]]:
-    """The objects whose keys the flush copies into this one: each with its column and the column here."""
+    """The objects whose keys the flush copies into this one, each with its own column and the column here."""
     for attribute in state.mapper.relationships:
         is_given = state.key is None or attribute.key in state.committed_state
         if attribute.direction is RelationshipDirection.MANYTOONE and not attribute.viewonly and is_given:

@@ -1,4 +1,4 @@
-"""The files that INSERT and UPDATE statements write, as far as the statements say it."""
+"""The files that INSERT and UPDATE statements write, read from the statements themselves."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,23 +8,31 @@ from sqlalchemy.sql import Insert, Update
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.columns.attributes import coercion
+from async_storages.integrations.sqlalchemy.columns.attributes import coercion_for
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.fields import (
     FileField,
     fields_of,
     fields_of_table,
-    is_pending,
-    stored_files,
+    has_pending_content,
+    stored_files_in,
 )
 
-__all__ = ["fields_by_name", "files_in", "refusal", "unknown_files", "values_of", "writes_in_with", "written"]
+__all__ = [
+    "coerce_files",
+    "explain_unknown_files",
+    "fields_by_name",
+    "has_writing_cte",
+    "refusal",
+    "values_set_by",
+    "written_files",
+]
 
 type Parameters = Mapping[str, Any]
 
 
 def fields_by_name(statement: Any) -> dict[str, FileField]:
-    """The file columns of a statement's table, by the names that its values may have."""
+    """The file columns of a statement's table, by the names of columns and attributes that its values may use."""
     in_table = fields_of_table(getattr(statement, "table", None))
     if not in_table:
         return {}
@@ -36,23 +44,25 @@ def fields_by_name(statement: Any) -> dict[str, FileField]:
     return found
 
 
-def written(statement: Insert | Update, parameters: Sequence[Parameters]) -> Iterator[tuple[FileField, StoredFile]]:
-    """The files that rows are to name, as far as the statement says it.
+def written_files(
+    statement: Insert | Update, parameters: Sequence[Parameters]
+) -> Iterator[tuple[FileField, StoredFile]]:
+    """The files that a statement writes into rows; `explain_unknown_files` tells of those it does not know.
 
     Args:
         statement: The statement.
         parameters: Its parameters, a mapping for each execution.
 
     Raises:
-        InvalidArgumentException: It is given content.
+        InvalidArgumentException: A value is content that is not stored yet.
     """
     for field, value in _values(statement, parameters):
         if not is_sql(value):
-            yield from ((field, stored) for stored in files_in(field, value))
+            yield from ((field, stored) for stored in coerce_files(field, value))
 
 
-def unknown_files(statement: Any, parameters: Sequence[Parameters]) -> str | None:
-    """The reason why nobody can tell which files the rows will name; None if the statement says it."""
+def explain_unknown_files(statement: Any, parameters: Sequence[Parameters]) -> str | None:
+    """The reason why the files that the rows will name are unknown; None if the statement names them."""
     fields = fields_by_name(statement)
     names = (getattr(statement, "_select_names", None) or ()) if getattr(statement, "select", None) is not None else ()
     for name in names if fields else ():
@@ -73,39 +83,39 @@ def _values(statement: Any, parameters: Sequence[Parameters]) -> Iterator[tuple[
                 yield field, value
 
 
-def files_in(field: FileField, value: Any) -> list[StoredFile]:
-    """The files of a value that a statement writes.
+def coerce_files(field: FileField, value: Any) -> list[StoredFile]:
+    """The files in a value that a statement writes.
 
     Raises:
-        InvalidArgumentException: It is content.
+        InvalidArgumentException: The value is content that is not stored yet.
     """
-    files = (coercion(field.column.type) or field.type.coerce)(value)
-    if is_pending(files):
+    files = (coercion_for(field.column.type) or field.type.coerce)(value)
+    if has_pending_content(files):
         raise refusal("content can be assigned to an object, not given to a statement: `await storage.save(…)`")
-    return stored_files(files)
+    return stored_files_in(files)
 
 
-def values_of(statement: Any, given: Parameters) -> dict[str, Any]:
-    """The values that an UPDATE, or the one row of an INSERT, sets, by the names of columns or attributes."""
+def values_set_by(statement: Any, given: Parameters) -> dict[str, Any]:
+    """The values that an UPDATE or a one-row INSERT sets, by the names of columns or attributes."""
     pairs = (statement._values or {}).items()  # noqa: SLF001 - there is no other way to see them
     ordered = getattr(statement, "_ordered_values", None) or ()
     return {**given, **{_key(name): _value(value, given) for name, value in (*pairs, *ordered)}}
 
 
-def writes_in_with(compiled: Any) -> bool:
-    """True if a statement has an INSERT or UPDATE of file columns in its WITH clause, as PostgreSQL allows."""
+def has_writing_cte(compiled: Any) -> bool:
+    """True if the WITH clause of a statement writes file columns, as PostgreSQL allows."""
     parts = (cte.element for cte in getattr(compiled, "ctes", None) or ())
     return any(isinstance(part, Insert | Update) and fields_by_name(part) for part in parts)
 
 
 def refusal(reason: str) -> InvalidArgumentException:
-    """The error for a statement whose effect on files nobody can tell."""
+    """The error for a statement with an unknown effect on files."""
     return InvalidArgumentException(reason, operation="execute")
 
 
 def _rows(statement: Any, parameters: Sequence[Parameters]) -> Iterator[Mapping[str, Any]]:
     for given in parameters or ({},):
-        yield values_of(statement, given)
+        yield values_set_by(statement, given)
     for rows in getattr(statement, "_multi_values", ()):
         for row in rows:
             yield {_key(name): _value(value, {}) for name, value in row.items()}
@@ -120,7 +130,7 @@ def _on_conflict(statement: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_no_file(value: Any, field: FileField) -> bool:
-    """NULL, or the value that the statement's own rows or the row itself have already."""
+    """True for NULL, and for the value that the row, or the statement's own row, has already."""
     if isinstance(value, Null) or value is None:
         return True
     is_excluded = getattr(getattr(value, "table", None), "name", None) == "excluded"

@@ -1,4 +1,4 @@
-"""What a file column takes, and what its attribute holds right afterwards."""
+"""Values that a file column takes, and the files that its attribute holds right afterwards."""
 
 import enum
 from dataclasses import dataclass

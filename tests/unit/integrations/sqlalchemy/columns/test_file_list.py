@@ -6,16 +6,12 @@ from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Column, MetaData, Table, create_engine, func, select, text
-from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import UnsupportedCompilationError
+from sqlalchemy import Column, create_engine, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, Session, defer, mapped_column
-from sqlalchemy.schema import CreateTable
 
 from async_storages import (
     FileAttach,
     InvalidArgumentException,
-    MemoryStorage,
     PendingFile,
     RouteNotSupportedException,
     StoredFile,
@@ -210,7 +206,7 @@ def test_a_list_whose_object_is_gone_says_so():
 
 
 def test_a_list_that_was_replaced_says_so(session, album):
-    """What the session compares the new list with must stay as it was."""
+    """The old list must stay as it was, as the session compares the new one with it."""
     before, album.pages = album.pages, []
     with pytest.raises(InvalidArgumentException, match="does not hold"):
         before.clear()
@@ -310,47 +306,6 @@ def test_a_pydantic_model(album):
     shown = AlbumOut.model_validate(album)
     assert shown.model_dump_json() == '{"pages":["mem:a","mem:b"]}'
     assert shown.model_dump(context={"file_urls": {"mem:a": "/a"}}) == {"pages": ["/a", "mem:b"]}
-
-
-class TestTypes:
-    @pytest.mark.parametrize(
-        ("dialect", "ddl"),
-        [(sqlite.dialect(), "pages JSON"), (postgresql.dialect(), "pages JSONB"), (mysql.dialect(), "pages JSON")],
-        ids=["sqlite", "postgresql", "mysql"],
-    )
-    def test_the_column(self, dialect, ddl):
-        assert f"{ddl}, " in " ".join(str(CreateTable(Album.__table__).compile(dialect=dialect)).split())
-
-    def test_contains_needs_a_database_that_it_knows(self):
-        with pytest.raises(UnsupportedCompilationError):
-            Album.pages.contains(A).compile(dialect=mysql.dialect())
-
-    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda table: table.to_metadata(MetaData())])
-    def test_a_copy_keeps_the_storage(self, copied):
-        table = Table("albums", MetaData(), Column("pages", FileListType(None)))
-        later = copied(table)
-        table.c.pages.type.storage = storage = MemoryStorage()
-        assert later.c.pages.type.coerce(["a"])[0].storage is storage
-        assert later.c.pages.type.storage is storage
-
-    def test_each_column_is_cached_by_itself(self, session):
-        class OwnType(FileListType):
-            pass
-
-        def key(type_):
-            return select(Column("pages", type_))._generate_cache_key().key
-
-        one, other = FileListType("documents"), FileListType("documents")
-        assert key(one) == key(one)
-        assert len({key(each) for each in (one, other, OwnType("documents"), FileListType("documents", 9))}) == 4
-
-    def test_its_repr_makes_it_again(self):
-        type_ = ImageListType("documents", length=99)
-        assert eval(repr(type_)).item_type.length == 99
-
-    def test_options_are_those_of_a_file_column(self):
-        with pytest.raises(InvalidArgumentException, match="on_delete"):
-            FileListType(on_delete="remove")
 
 
 CHANGES_BY_NOTHING = {

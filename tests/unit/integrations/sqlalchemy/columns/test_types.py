@@ -4,14 +4,15 @@ import copy
 import pickle
 import subprocess
 import sys
+import threading
 
 import pytest
-from sqlalchemy import ARRAY, Column, MetaData, String, Table, cast, column, literal, select, type_coerce
+from sqlalchemy import ARRAY, Column, MetaData, String, Table, column, select, type_coerce
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 from sqlalchemy.dialects.mysql import mariadb
 from sqlalchemy.schema import CreateTable
 
-from async_storages import InvalidArgumentException, LocalStorage, MemoryStorage, PendingFile, StoredFile
+from async_storages import InvalidArgumentException, LocalStorage, MemoryStorage, PendingFile, StoredFile, registry
 from async_storages.integrations.sqlalchemy import FileType, ImageType
 from tests.support.documents import Base, Document, FixedType, TenantType
 
@@ -44,28 +45,6 @@ def test_a_variant_for_one_database():
     type_ = FileType("documents").with_variant(FileType("documents", 255), "mysql")
     assert type_.compile(dialect=mysql.dialect()).startswith("VARCHAR(255) ")
     assert type_.compile(dialect=sqlite.dialect()) == "VARCHAR(1024)"
-
-
-@each_dialect
-@pytest.mark.parametrize(
-    ("expression", "sql"),
-    [
-        (FILE == "it's.txt", "= {n}'mem:it''s.txt'"),
-        (FILE.in_(["a", StoredFile("mem:b")]), "IN ({n}'mem:a', {n}'mem:b')"),
-        (FILE.like("it's%"), "LIKE {n}'it''s%"),
-        (select(literal("a", FileType("documents"))), "SELECT {n}'mem:a'"),
-        (FILE.is_(None), "IS NULL"),
-    ],
-    ids=["equals", "in", "like", "literal", "is None"],
-)
-def test_literals_are_ids_and_patterns_are_as_written(dialect, ddl, expression, sql):
-    compiled = expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-    assert sql.format(n="N" if dialect.name == "mssql" else "") in str(compiled)
-
-
-@each_dialect
-def test_a_cast_to_a_file_compiles(dialect, ddl):
-    assert "CAST(documents.title AS " in str(cast(Document.title, FileType("documents")).compile(dialect=dialect))
 
 
 def test_no_repr_shows_the_storage(tmp_path):
@@ -166,6 +145,16 @@ class TestSubclasses:
         assert str(FileType().result_processor(sqlite.dialect(), None)("MEM:A")) == "mem:a"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"on_delete": "cascade"}, {"folder": "a", "upload_to": str.format}, {"validators": [len]}],
+    ids=["on_delete", "folder and upload_to", "validators"],
+)
+def test_options_that_cannot_be_are_refused(options):
+    with pytest.raises(InvalidArgumentException):
+        FileType(**options)
+
+
 def test_a_file_cannot_be_bound_while_pending(storage):
     with pytest.raises(InvalidArgumentException, match="enable_file_tracking") as refused:
         FileType("documents").process_bind_param(PendingFile(b"s3cret", filename="a.txt"), sqlite.dialect())
@@ -179,3 +168,50 @@ def test_without_sqlalchemy_the_import_says_what_to_install():
     assert ran.returncode == 1
     assert "ImportError: this needs SQLAlchemy: run" in ran.stderr
     assert 'pip install "sqlalchemy-async-storages[sqlalchemy]"' in ran.stderr
+
+
+# ---- metadata with live storages is pickled with their names, never with what they hold
+
+
+def pickled(storage):
+    table = Table("documents", MetaData(), Column("file", FileType(storage)), Column("image", FileType(storage)))
+    return pickle.dumps(table.metadata)
+
+
+def test_metadata_with_a_live_storage_is_pickled_without_it(tmp_path):
+    data = pickled(LocalStorage(tmp_path, base_url="https://example.com", secret_key="s3cret"))
+    assert b"s3cret" not in data
+
+
+def test_a_storage_that_cannot_be_pickled_does_not_matter():
+    storage = MemoryStorage()
+    storage.lock = threading.Lock()
+    loaded = pickle.loads(pickled(storage))
+    assert "file" in loaded.tables["documents"].c
+
+
+def test_a_named_storage_is_found_again_by_its_name(tmp_path):
+    storage = LocalStorage(tmp_path, name="pickled")
+    try:
+        loaded = pickle.loads(pickled(storage)).tables["documents"].c.file.type
+        assert loaded.coerce("a.txt").storage is storage
+    finally:
+        registry.unregister("pickled")
+
+
+def test_an_unnamed_one_is_found_by_its_address_and_never_taken_for_another_folder(tmp_path):
+    storage, other = LocalStorage(tmp_path / "here"), LocalStorage(tmp_path / "there")
+    loaded = pickle.loads(pickled(storage)).tables["documents"].c.file.type
+    with registry.override("default", other):
+        file = loaded.process_result_value("file:a.txt", None)
+        with pytest.raises(registry.RouteNotSupportedException):
+            _ = file.storage
+        with registry.override("here", storage):
+            assert file.storage is storage
+
+
+def test_an_unnamed_one_can_be_set_again(tmp_path):
+    storage = LocalStorage(tmp_path)
+    loaded = pickle.loads(pickled(storage)).tables["documents"].c.file.type
+    loaded.storage = storage
+    assert loaded.coerce("a.txt").storage is storage

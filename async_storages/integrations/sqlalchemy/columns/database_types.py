@@ -1,0 +1,31 @@
+"""Column types as a database has them, behind variants and decorators of SQLAlchemy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Column
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+__all__ = ["has_gin_index", "type_in_database", "variants_of"]
+
+type _Type = TypeEngine[Any]
+
+
+def variants_of(type_: _Type) -> Mapping[str, _Type]:
+    """The types of ``with_variant`` by the names of dialects."""
+    variants: Mapping[str, _Type] = getattr(type_, "_variant_mapping", {})  # SQLAlchemy has no public way to ask
+    return variants
+
+
+def type_in_database(type_: _Type, dialect_name: str) -> _Type:
+    """The type for a dialect, without a decorator around it."""
+    chosen = variants_of(type_).get(dialect_name, type_)
+    return chosen.impl_instance if isinstance(chosen, TypeDecorator) else chosen
+
+
+def has_gin_index(column: Column[Any]) -> bool:
+    """True if the model has a GIN index of the column, so that PostgreSQL has an array or JSONB."""
+    return any(
+        index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
+        for index in column.table.indexes
+    )

@@ -1,0 +1,119 @@
+"""The objects that a flush writes, and their file attributes that are new or changed."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy import inspect as inspect_object
+from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
+
+from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.columns.fields import (
+    FileField,
+    fields_of,
+    iterate_files,
+    stored_files_in,
+)
+from async_storages.integrations.sqlalchemy.tracking.previous_files import Identity
+
+__all__ = ["ChangedObject", "FlushedObjects", "assigned_since", "copy_value", "identity_of"]
+
+type _State = InstanceState[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedObject:
+    """An object whose row is about to be written.
+
+    Attributes:
+        target: The object.
+        state: SQLAlchemy's view of it.
+        fields: The file attributes that are new or changed.
+    """
+
+    target: Any
+    state: _State
+    fields: list[FileField]
+
+    @property
+    def values(self) -> Iterator[tuple[FileField, Any]]:
+        """The values of its fields."""
+        return ((field, self.state.dict.get(field.key)) for field in self.fields)
+
+    @property
+    def files(self) -> Iterator[tuple[FileField, StoredFile]]:
+        """The stored files in its fields."""
+        return ((field, item) for field, value in self.values for item in stored_files_in(value))
+
+
+class FlushedObjects:
+    """The objects of a session that one flush writes.
+
+    Args:
+        session: The session.
+        chosen: The objects to flush; None for all.
+    """
+
+    def __init__(self, session: Session, chosen: Iterable[object] | None) -> None:
+        self._session = session
+        self._chosen = None if not chosen else {id(each) for each in chosen}
+
+    def changes(self) -> Iterator[ChangedObject]:
+        """The objects with new or changed files."""
+        for state in self._states(self._session.new):
+            fields = [field for field in fields_of(state.mapper) if state.dict.get(field.key) is not None]
+            if fields:
+                yield ChangedObject(state.obj(), state, fields)
+        for state in self._states(self._session.dirty):
+            fields = [field for field in fields_of(state.mapper) if _has_changed(state, field)]
+            if fields:
+                yield ChangedObject(state.obj(), state, fields)
+
+    def deleted(self) -> list[_State]:
+        """The objects that are deleted."""
+        return self._states(self._session.deleted)
+
+    def new_by_identity(self) -> dict[tuple[Mapper[Any], Identity], _State]:
+        """The new objects by class and primary key."""
+        return {
+            (state.mapper.base_mapper, tuple(state.mapper.primary_key_from_instance(state.obj()))): state
+            for state in self._states(self._session.new)
+        }
+
+    def connection(self, mapper: Mapper[Any]) -> Connection:
+        """The session's connection for the rows of a class."""
+        return self._session.connection(bind_arguments={"mapper": mapper})
+
+    def _states(self, targets: Iterable[Any]) -> list[_State]:
+        chosen = [target for target in targets if self._chosen is None or id(target) in self._chosen]
+        return [inspect_object(target) for target in chosen]
+
+
+def assigned_since(state: _State, seen: Mapping[FileField, Any]) -> list[FileField]:
+    """The file attributes of an object that hold something else than when the flush saw them."""
+    changed = state.committed_state
+    chosen = [field for field in fields_of(state.mapper) if field.key in changed or field in seen]
+    return [field for field in chosen if _is_new(state, field, seen)]
+
+
+def _is_new(state: _State, field: FileField, seen: Mapping[FileField, Any]) -> bool:
+    if field not in seen:
+        return _has_changed(state, field)
+    value = copy_value(state.dict.get(field.key))
+    return value is not seen[field] and value != seen[field]
+
+
+def _has_changed(state: _State, field: FileField) -> bool:
+    return field.key in state.committed_state and state.get_history(field.key, PASSIVE_NO_INITIALIZE).has_changes()
+
+
+def copy_value(value: Any) -> Any:
+    """Return a file as it is, and the files of a list, which may be changed later, in a new list."""
+    return value if isinstance(value, StoredFile) else list(iterate_files(value))
+
+
+def identity_of(state: _State) -> Identity:
+    """The primary key of an object; empty for a new one."""
+    return tuple(state.identity or ())

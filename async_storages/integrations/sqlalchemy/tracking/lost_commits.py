@@ -1,0 +1,57 @@
+"""Commits that were sent and never answered: waiting until the server has decided on them."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import Engine, TextClause, text
+
+from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.references.lookup import LookupResult
+
+__all__ = ["wait_for_outcome"]
+
+_NEXT = text("SELECT txid_current()")
+"""The id of a transaction that begins now: each one that is under way has a lower id."""
+_UNFINISHED = text("SELECT txid_snapshot_xmin(txid_current_snapshot()), EXISTS (SELECT FROM pg_prepared_xacts)")
+"""The lowest id of a transaction that is under way; and true if a prepared one may be finished some day."""
+_PAUSE = 0.05
+"""Seconds between two looks at a server that is still committing."""
+
+
+async def wait_for_outcome(result: LookupResult) -> None:
+    """Wait until no server is still busy with a commit whose answer was lost.
+
+    Args:
+        result: The lookup before that commit, which knows the engines.
+
+    Raises:
+        TimeoutError: The caller's time is over.
+        _UnknownOutcome: The database cannot tell.
+    """
+    if not result.engines:
+        raise _UnknownOutcome
+    for engine in result.engines:
+        if engine.dialect.name == "postgresql":
+            await _wait_for_postgresql(engine)
+        elif engine.dialect.name != "sqlite":
+            raise _UnknownOutcome
+
+
+async def _wait_for_postgresql(engine: Engine) -> None:
+    """Wait for the end of all transactions that are under way now: the lost one is among them, or has ended."""
+    [following] = await _greenlet.spawn(_row, engine, _NEXT)
+    lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
+    while lowest < following and not is_prepared:
+        await asyncio.sleep(_PAUSE)
+        lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
+    if is_prepared:  # it may be ours; somebody commits it some day, or rolls it back
+        raise _UnknownOutcome
+
+
+class _UnknownOutcome(Exception):
+    """The database cannot say if a transaction was committed."""
+
+
+def _row(engine: Engine, query: TextClause) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(query).one()

@@ -1,0 +1,115 @@
+"""Steps before and after rows get and lose files: the same for flushes and for statements."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
+from async_storages.integrations.sqlalchemy.ledger.claims import Claims
+from async_storages.integrations.sqlalchemy.tracking.availability import require_existing
+from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
+
+__all__ = ["ReferenceWriter"]
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class ReferenceWriter:
+    """Claims the files that rows get, checks and records those that rows lose.
+
+    Args:
+        transactions: The session's transactions.
+        options: Execution options of the statement, if they are not the connection's.
+    """
+
+    def __init__(self, transactions: SessionTransactions, options: Mapping[str, Any] = _NONE) -> None:
+        self._transactions = transactions
+        self._claims: Claims | None = transactions.options.claims
+        self._options = options
+        self._checked: set[tuple[Connection, Table]] = set()
+
+    def claim(
+        self, connection: Connection, added: Sequence[tuple[FileField, StoredFile]], *, skip_claimed: bool = False
+    ) -> None:
+        """Claim from a ledger, if there is one, the files that rows are about to name.
+
+        Args:
+            connection: The session's.
+            added: The files, each with its column, which the ledger checks.
+            skip_claimed: True claims no file again that the transaction has claimed, unless its new column keeps it.
+
+        Raises:
+            FileGoneException: A file is being deleted, or is not there.
+            InvalidArgumentException: The ledger's worker would not see the rows.
+        """
+        claims = self._claims
+        if claims is None or not added:
+            return
+        self._check_tables(claims, connection, [field for field, _ in added])
+        wanted: dict[TrackedFile, bool] = {}
+        for field, stored in added:
+            claims.watch(field)
+            file, is_kept = TrackedFile.of(stored), not field.can_delete(stored)
+            if is_kept or not (skip_claimed and self._transactions.has_claimed(file)):
+                wanted[file] = wanted.get(file, False) or is_kept
+        if wanted:
+            scope = self._transactions.scope
+            scope.intents |= claims.claim(connection, wanted)
+            scope.claimed_ids.update(file.file_id for file in wanted)
+
+    def check_dropped(
+        self,
+        connection: Connection,
+        fields: Iterable[FileField],
+        dropped: TrackedFile,
+        replacements: Sequence[StoredFile],
+    ) -> None:
+        """Check that dropped files can be removed, and that those in their place are there.
+
+        Args:
+            connection: The session's.
+            fields: The columns of the rows.
+            dropped: One of the files that rows lose.
+            replacements: The files that rows get instead; a ledger checks them when they are claimed.
+
+        Raises:
+            InvalidArgumentException: There is neither an AsyncSession nor a ledger to remove files.
+            FileGoneException: A replacement is not there.
+        """
+        if self._claims is not None:
+            self._check_tables(self._claims, connection, fields)
+            return
+        if not _greenlet.can_wait():
+            raise InvalidArgumentException(
+                "a plain Session cannot remove the file that is replaced or deleted: use AsyncSession, a ledger, "
+                "or a column with on_delete='keep'",
+                operation="flush",
+                file_id=dropped.file_id,
+            )
+        require_existing(replacements)
+
+    def record_dropped(
+        self,
+        connection: Connection,
+        dropped: Sequence[tuple[FileField, TrackedFile]],
+        still_named: Collection[TrackedFile] = (),
+    ) -> None:
+        """Record the files that rows have lost, and doom in a ledger those that no other row has got."""
+        scope = self._transactions.scope
+        for field, file in _greenlet.pace(dropped):
+            scope.record_dropped(field, file)
+        if self._claims is not None:
+            self._claims.doom(connection, [file for _, file in dropped if file not in still_named])
+
+    def _check_tables(self, claims: Claims, connection: Connection, fields: Iterable[FileField]) -> None:
+        """Have the ledger check each table once, as that takes a query."""
+        fresh = [field for field in fields if (connection, field.column.table) not in self._checked]
+        if fresh:
+            claims.check(connection, fresh, self._options)
+            self._checked |= {(connection, field.column.table) for field in fresh}

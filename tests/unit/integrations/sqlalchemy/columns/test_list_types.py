@@ -1,0 +1,53 @@
+"""The types of columns with several files: DDL, copies, cache keys, options."""
+
+import copy
+
+import pytest
+from sqlalchemy import Column, MetaData, Table, select
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.schema import CreateTable
+
+from async_storages import InvalidArgumentException, MemoryStorage
+from async_storages.integrations.sqlalchemy import FileListType, ImageListType
+from tests.support.documents import row_class
+
+
+@pytest.mark.parametrize(
+    ("dialect", "ddl"),
+    [(sqlite.dialect(), "pages JSON"), (postgresql.dialect(), "pages JSONB"), (mysql.dialect(), "pages JSON")],
+    ids=["sqlite", "postgresql", "mysql"],
+)
+def test_the_column(dialect, ddl):
+    table = row_class(pages=Column(FileListType("documents"))).__table__
+    assert f"{ddl}, " in " ".join(str(CreateTable(table).compile(dialect=dialect)).split())
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda table: table.to_metadata(MetaData())])
+def test_a_copy_keeps_the_storage(copied):
+    table = Table("albums", MetaData(), Column("pages", FileListType(None)))
+    later = copied(table)
+    table.c.pages.type.storage = storage = MemoryStorage()
+    assert later.c.pages.type.coerce(["a"])[0].storage is storage
+    assert later.c.pages.type.storage is storage
+
+
+def test_each_column_is_cached_by_itself():
+    class OwnType(FileListType):
+        pass
+
+    def key(type_):
+        return select(Column("pages", type_))._generate_cache_key().key
+
+    one, other = FileListType("documents"), FileListType("documents")
+    assert key(one) == key(one)
+    assert len({key(each) for each in (one, other, OwnType("documents"), FileListType("documents", 9))}) == 4
+
+
+def test_its_repr_makes_it_again():
+    type_ = ImageListType("documents", length=99)
+    assert eval(repr(type_)).item_type.length == 99
+
+
+def test_options_are_those_of_a_file_column():
+    with pytest.raises(InvalidArgumentException, match="on_delete"):
+        FileListType(on_delete="remove")
