@@ -12,6 +12,7 @@ NO_SIGNATURES = "it does not look at signatures"
 
 MOTO = {
     "test_presign_expired": NO_SIGNATURES,
+    "test_write_two_at_once_without_overwriting": "it looks first and stores then, in threads that race",
     "test_presign_stable": NO_SIGNATURES,
     "test_presign_tampered": NO_SIGNATURES,
     "test_presign_of_another_key": NO_SIGNATURES,

@@ -7,6 +7,7 @@ import pytest
 from async_storages.backends.transport.download_slots import STALLED_AFTER, DownloadSlots
 from async_storages.backends.transport.http import HttpOptions, download_slots
 from async_storages.errors import StorageClosedException, StorageUnavailableException
+from tests.support.clock import JumpingClock
 from tests.support.patience import TIME_OUT, time_flies
 
 
@@ -98,14 +99,22 @@ async def test_a_slot_is_taken_from_whoever_has_stood_still_longest():
     assert slots._free == 2
 
 
-async def test_a_reader_who_takes_what_comes_keeps_his():
+@pytest.fixture
+async def standing_clock(monkeypatch):
+    """Time passes only while all sleep, however slow the machine."""
+    loop = asyncio.get_running_loop()
+    clock = JumpingClock(loop)
+    monkeypatch.setattr(loop._selector, "select", clock.select)
+    monkeypatch.setattr(loop, "time", clock.time)
+
+
+async def test_a_reader_who_takes_what_comes_keeps_his(standing_clock):
     slots = DownloadSlots(1, TIME_OUT)
     slot, answer = await taken(slots)
     waiting = asyncio.create_task(slots.take())
     for _ in range(10):
         slot.wait_for_reader(can_go_on=True)
-        with time_flies(STALLED_AFTER / 2):
-            await asyncio.sleep(STALLED_AFTER / 3)
+        await asyncio.sleep(STALLED_AFTER / 3)
         assert slot.reader_is_back()
     assert not answer.is_closed
     slot.release()
