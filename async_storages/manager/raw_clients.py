@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from async_storages.backends.fastdfs.storage import FastDFSStorage
-from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.objects import metadata_headers
+from async_storages.backends.s3.file_info import metadata_headers
+from async_storages.backends.s3.xml_messages import UploadedPart
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, during
@@ -191,9 +191,9 @@ class S3Client(_Client):
         return storage._client  # noqa: SLF001
 
 
-def _parts(parts: Iterable[Mapping[str, Any]]) -> list[Part]:
+def _parts(parts: Iterable[Mapping[str, Any]]) -> list[UploadedPart]:
     try:
-        found = [Part(_check_number(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
+        found = [UploadedPart(_check_number(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
     except (KeyError, TypeError) as error:
         raise InvalidArgumentException('each part is {"PartNumber": 1, "ETag": "…"}') from error
     if not found or len({part.number for part in found}) < len(found):

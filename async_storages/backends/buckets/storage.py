@@ -8,8 +8,8 @@ from copy import copy
 from typing import Protocol, Self
 
 from async_storages import naming
-from async_storages.backends.buckets.errors import RangeBeyondEnd
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.buckets.server_errors import RangeBeyondEnd
 from async_storages.backends.buckets.signatures import encode_path
 from async_storages.content import Content
 from async_storages.errors import (
@@ -145,7 +145,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def _store(
         self,
         key: str,
-        parts: Parts,
+        parts: PartSplitter,
         content_type: str,
         metadata: Mapping[str, str],
         options: UploadOptions,
@@ -205,7 +205,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """
         with self._operation("write", key) as operation:
             options = self.options_for(content)
-            parts = Parts(content, self._part_sizes(await content.measure(), content.max_size))
+            parts = PartSplitter(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
             async with aclosing(parts):
                 await self._store(

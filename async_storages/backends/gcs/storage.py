@@ -11,17 +11,17 @@ from typing import Any, Unpack
 
 from async_storages import naming
 from async_storages._secrets import hidden
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
-from async_storages.backends.gcs import object_options, objects, upload
-from async_storages.backends.gcs.answers import Page, StoredObject
+from async_storages.backends.gcs import file_info, object_options, upload_session
+from async_storages.backends.gcs.api_client import GCSApiClient
 from async_storages.backends.gcs.bucket import BucketAdmin
-from async_storages.backends.gcs.client import GCSClient
-from async_storages.backends.gcs.credentials import credentials_from
-from async_storages.backends.gcs.urls import BucketUrls, put_headers
+from async_storages.backends.gcs.credentials.google import credentials_from
+from async_storages.backends.gcs.resources import Page, StoredObject
+from async_storages.backends.gcs.urls import GCSUrls, put_headers
 from async_storages.backends.gcs.wire import Wire
-from async_storages.backends.transport.addresses import Address
-from async_storages.backends.transport.http import HttpOptions, networked
+from async_storages.backends.transport.addresses import ServerAddress
+from async_storages.backends.transport.http import HttpOptions, override_options
 from async_storages.backends.transport.network import Network
 from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
@@ -104,7 +104,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         options: HttpOptions | None = None,
     ) -> None:
         service_account_info, proxy = hidden(service_account_info), hidden(proxy)
-        options = networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify)
+        options = override_options(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify)
         network = Network(options)
         emulator = os.environ.get(_EMULATOR) if endpoint_url is None else None
         is_bare = service_file is None and service_account_info is None
@@ -116,7 +116,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             network=network,
         )
         origin = _origin(emulator, use_ssl=False) if emulator else _origin(endpoint_url or _SERVER)
-        self._client = GCSClient(
+        self._client = GCSApiClient(
             Wire(
                 self._credentials,
                 origin=origin,
@@ -175,12 +175,12 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     # ---- files
 
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
-        return repeat(upload.PART_SIZE)
+        return repeat(upload_session.PART_SIZE)
 
     async def _store(
         self,
         key: str,
-        parts: Parts,
+        parts: PartSplitter,
         content_type: str,
         metadata: Mapping[str, str],
         options: UploadOptions,
@@ -188,11 +188,11 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         overwrite: bool,
         is_fresh: bool,
     ) -> None:
-        objects.check_metadata_size(metadata)
+        file_info.check_metadata_size(metadata)
         described = {**object_options.described(options), "contentType": content_type, "metadata": metadata}
         target, query = (self._bucket, key, described), object_options.parameters(options)
-        if await parts.are_one():
-            await self._client.insert(*target, await parts.next(), query=query, overwrite=overwrite)
+        if await parts.has_single_part():
+            await self._client.insert(*target, await parts.next_part(), query=query, overwrite=overwrite)
         else:
             await self._client.upload(*target, parts, query=query, overwrite=overwrite)
 
@@ -207,7 +207,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         return await self._client.find(self._bucket, key)
 
     def _info(self, file: FileId, found: StoredObject) -> FileBasicInfo:
-        return objects.info_of(file, found)
+        return file_info.info_of(file, found)
 
     async def _remove(self, key: str) -> None:
         await self._client.delete(self._bucket, key)
@@ -218,7 +218,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         return await self._client.list(self._bucket, prefix, token, most=most, attempts=attempts)
 
     def _listed_info(self, file: FileId, listed: StoredObject) -> FileBasicInfo:
-        return objects.info_of(file, listed)
+        return file_info.info_of(file, listed)
 
     # ---- on the server
 
@@ -226,7 +226,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         self, origin: FileId, found: StoredObject, target: FileId, *, overwrite: bool, is_fresh: bool
     ) -> None:
         options = self.upload_options
-        described = object_options.copied(options, objects.described_as(found))
+        described = object_options.copied(options, file_info.described_as(found))
         query = object_options.copy_parameters(options, found)
         await self._client.copy(self._bucket, found, target.key, described, query=query, overwrite=overwrite)
 
@@ -234,16 +234,16 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         """Replace the user's metadata: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
             wanted = check_metadata(metadata)
-            objects.check_metadata_size(wanted)
+            file_info.check_metadata_size(wanted)
             await self._client.set_metadata(self._bucket, operation.file.key, wanted)
 
     # ---- URLs
 
     @property
-    def _urls(self) -> BucketUrls:
+    def _urls(self) -> GCSUrls:
         wire = self._client.wire
         url, sent = f"{self._public_origin}/{self._bucket}", object_options.sent_headers(self.upload_options)
-        return BucketUrls(self._bucket, url, self._credentials, wire.billed, sent)
+        return GCSUrls(self._bucket, url, self._credentials, wire.billed, sent)
 
     def _unsigned_url(self, file: FileId) -> str:
         return self._urls.url(file)
@@ -331,7 +331,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
 
 
 def _origin(url: str, *, use_ssl: bool = True) -> str:
-    return str(Address.parse(url, use_ssl=use_ssl))
+    return str(ServerAddress.parse(url, use_ssl=use_ssl))
 
 
 def _checked_bucket(bucket_name: str) -> str:

@@ -11,25 +11,25 @@ from multidict import CIMultiDict
 from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.buckets.signatures import check_sent
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
-from async_storages.backends.s3 import object_options, objects
-from async_storages.backends.s3.answers import ListedObject, Listing
+from async_storages.backends.s3 import file_info, object_options
+from async_storages.backends.s3.api_client import S3ApiClient
 from async_storages.backends.s3.batch_deletes import delete_in_batches
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.bucket_writer import BucketWriter
-from async_storages.backends.s3.checksums import Checksums
-from async_storages.backends.s3.client import S3Client
-from async_storages.backends.s3.conditions import ConditionalWrites
+from async_storages.backends.s3.checksum_headers import Checksums
+from async_storages.backends.s3.cloudfront_distribution import SIGNED_HERE, CloudFrontDistribution, CookieOptions
+from async_storages.backends.s3.conditional_writes import ConditionalWrites
+from async_storages.backends.s3.config_options import storage_options
 from async_storages.backends.s3.credentials import credential_source
-from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
 from async_storages.backends.s3.endpoint import AddressingStyle
 from async_storages.backends.s3.multipart import part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
-from async_storages.backends.s3.settings import storage_options
-from async_storages.backends.s3.urls import BucketUrls
-from async_storages.backends.transport.http import HttpOptions, networked
+from async_storages.backends.s3.urls import S3Urls
+from async_storages.backends.s3.xml_messages import ListedObject, Listing
+from async_storages.backends.transport.http import HttpOptions, override_options
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
@@ -139,14 +139,14 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         self._credentials = credential_source(
             aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
         )
-        self._client = S3Client(
+        self._client = S3ApiClient(
             self._credentials,
             endpoint_url=endpoint_url,
             region_name=region_name,
             addressing_style=addressing_style,
             use_ssl=use_ssl,
             payer={"x-amz-request-payer": "requester"} if requester_pays else {},
-            options=networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify),
+            options=override_options(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify),
             conditional_writes=conditional_writes,
             checksums=checksums,
         )
@@ -206,7 +206,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     async def _store(
         self,
         key: str,
-        parts: Parts,
+        parts: PartSplitter,
         content_type: str,
         metadata: Mapping[str, str],
         options: UploadOptions,
@@ -242,7 +242,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return sized
 
     def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
-        return objects.info_of(file, found)
+        return file_info.info_of(file, found)
 
     async def _remove(self, key: str) -> None:
         await self._client.delete_object(self._bucket, key)
@@ -257,7 +257,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return await self._client.list_objects(self._bucket, prefix, token, most=most, attempts=attempts)
 
     def _listed_info(self, file: FileId, listed: ListedObject) -> FileBasicInfo:
-        return objects.listed_info(file, listed)
+        return file_info.listed_info(file, listed)
 
     # ---- on the server
 
@@ -276,8 +276,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     # ---- URLs
 
     @property
-    def _urls(self) -> BucketUrls:
-        return BucketUrls(
+    def _urls(self) -> S3Urls:
+        return S3Urls(
             self._bucket,
             self._client.wire,
             self._credentials,
@@ -294,10 +294,10 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return self._urls.presigner("GET")(file)
 
     @property
-    def _distribution(self) -> Distribution | None:
+    def _distribution(self) -> CloudFrontDistribution | None:
         if self._cloudfront is None or self._custom_domain is None:
             return None
-        return Distribution(self._custom_domain, self._cloudfront)
+        return CloudFrontDistribution(self._custom_domain, self._cloudfront)
 
     def _domain_url(self, domain: str, file: FileId) -> str:
         if (signed := self._distribution) is not None and self._querystring_auth:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from async_storages.backends.gcs import upload
+from async_storages.backends.gcs import upload_session
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing.contract.sources import pieces_later
@@ -141,7 +141,7 @@ async def direct(gate, gcs_bucket):
 
 @pytest.mark.parametrize(("name", "fault"), CASES, ids=[" - ".join(case) for case in CASES])
 async def test_fault(gate, gcs_bucket, direct, proxy, monkeypatch, name, fault):
-    monkeypatch.setattr(upload, "PART_SIZE", PART)
+    monkeypatch.setattr(upload_session, "PART_SIZE", PART)
     operation, (kind, place), always = OPERATIONS[name], FAULTS[fault], fault.endswith("always")
 
     def is_hit(method, path):

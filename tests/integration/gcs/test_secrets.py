@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.gcs import upload, urls
+from async_storages.backends.gcs import upload_session, urls
 from async_storages.backends.transport.retries import Retries
 from async_storages.testing.contract.operations import FIVE
 from tests.support.gcs import FAST, gcs_storage
@@ -22,7 +22,7 @@ KEY = service_account()["private_key"]
 
 @pytest.fixture
 async def shown(monkeypatch):
-    monkeypatch.setattr(upload, "PART_SIZE", 1 << 18)
+    monkeypatch.setattr(upload_session, "PART_SIZE", 1 << 18)
     with everything_shown() as shown:
         yield shown
 

@@ -12,8 +12,8 @@ from async_storages import (
     OperationNotSupportedException,
     UploadOptions,
 )
-from async_storages.backends.gcs import object_options, upload
-from async_storages.backends.gcs.answers import StoredObject
+from async_storages.backends.gcs import object_options, upload_session
+from async_storages.backends.gcs.resources import StoredObject
 from tests.support.gcs_accounts import service_account
 from tests.support.scripted import reply, scripted
 
@@ -30,7 +30,7 @@ SIZES = pytest.mark.parametrize("size", [10, 600_000], ids=["whole", "in parts"]
 
 @pytest.fixture(autouse=True)
 def _smaller_parts(monkeypatch):
-    monkeypatch.setattr(upload, "PART_SIZE", 2 * 256 * 1024)
+    monkeypatch.setattr(upload_session, "PART_SIZE", 2 * 256 * 1024)
 
 
 @SIZES

@@ -20,8 +20,8 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.testing.contract.http import request
 from async_storages.testing.contract.operations import FIVE, Use, uses_of
-from async_storages.testing.contract.tools import request
 from async_storages.testing.faults import Answer, request_header
 from tests.support.patience import time_flies
 from tests.support.s3 import FAST

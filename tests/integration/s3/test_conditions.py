@@ -6,14 +6,14 @@ from contextlib import suppress
 import pytest
 
 from async_storages import FileExistsException, events
-from async_storages.backends.buckets.errors import FileChanged
+from async_storages.backends.buckets.server_errors import FileChanged
 from async_storages.backends.s3 import multipart
-from async_storages.backends.s3.conditions import Support
-from async_storages.backends.s3.probe import ConditionsProbe
+from async_storages.backends.s3.conditional_writes import Support
+from async_storages.backends.s3.conditions_probe import ConditionsProbe
 from async_storages.naming import unique_key
 from async_storages.scanning import quarantine
 from async_storages.scanning.verdicts import Clean
-from async_storages.testing.contract.tools import every_cancellation
+from async_storages.testing.contract.cancellation import every_cancellation
 from tests.support.s3_kinds import SERVERS, storage_on
 
 PART = 5 << 20

@@ -20,8 +20,8 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.sources import BrokenSourceError, pieces_later
-from async_storages.testing.contract.tools import every_cancellation
 from async_storages.testing.faults import Answer, Reset, Truncate, request_body, request_header, response_header
 from tests.support.creators import check_that_one_succeeds
 from tests.support.patience import HANGS, TIME_OUT, Stall

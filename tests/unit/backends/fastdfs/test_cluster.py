@@ -22,7 +22,7 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 from async_storages.testing import FastDFSServer
-from async_storages.testing.contract.tools import every_cancellation
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.fastdfs_server import Fault
 from tests.support.fastdfs import FAST, ONCE, fastdfs_cluster, opened_by
 from tests.support.patience import time_flies

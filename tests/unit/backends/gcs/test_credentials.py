@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from async_storages.backends.gcs.credentials import credentials_from
+from async_storages.backends.gcs.credentials.google import credentials_from
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     AccessDeniedException,
@@ -21,7 +21,7 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
-from async_storages.testing.contract.tools import every_cancellation
+from async_storages.testing.contract.cancellation import every_cancellation
 from tests.support.gcs_accounts import EMAIL, private_key, service_account
 from tests.support.google_servers import google_servers
 
@@ -253,7 +253,7 @@ async def test_a_server_that_is_not_there_is_an_error_that_may_pass(make):
 
 async def test_without_any_credentials_the_error_says_what_was_tried(make, monkeypatch):
     monkeypatch.setattr("gcloud.aio.auth.token.GCE_ENDPOINT_TOKEN", "http://127.0.0.1:9/token")
-    with pytest.raises(StorageUnavailableException, match="no other credentials were given"):
+    with pytest.raises(StorageUnavailableException, match="no credentials were given, so the machine"):
         await make().token()
 
 

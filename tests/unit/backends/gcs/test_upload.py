@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from async_storages import GCSStorage
-from async_storages.backends.gcs import upload
+from async_storages.backends.gcs import upload_session
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException
 from tests.support.gcs import FAST
@@ -28,7 +28,7 @@ ANSWERS = {
     ),
     "makes something else of it": (
         [*(reply(308, Range=f"bytes=0-{n * PART - 1}") for n in (1, 2)), reply(200, b"{}")],
-        "not asked for",
+        "not what was asked for",
     ),
     "redirects": (reply(301, Location="http://elsewhere.example.com"), "GCS answered 301"),
 }
@@ -36,7 +36,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("answers", "reason"), ANSWERS.values(), ids=ANSWERS)
 async def test_an_upload_whose_server_errs_fails_and_is_given_up(monkeypatch, answers, reason):
-    monkeypatch.setattr(upload, "PART_SIZE", PART)
+    monkeypatch.setattr(upload_session, "PART_SIZE", PART)
     waiting = iter(answers if isinstance(answers, list) else [])
 
     def answer(asked):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_storages.backends.buckets.errors import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
-from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.failures import Failure, is_failure
+from async_storages.backends.buckets.server_errors import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.s3 import xml_messages
+from async_storages.backends.s3.error_responses import ErrorResponse, is_failure
+from async_storages.backends.s3.xml_messages import UploadedPart
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,
@@ -57,15 +57,15 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("status", "code", "kind", "may_pass"), FAILURES, ids=[f"{s} {c}" for s, c, *_ in FAILURES])
-def test_a_failure_becomes_an_exception(status, code, kind, may_pass):
-    failure = Failure.of(status, {}, error(code))
-    assert (type(failure.error()), failure.may_pass) == (kind, may_pass)
+@pytest.mark.parametrize(("status", "code", "kind", "can_pass"), FAILURES, ids=[f"{s} {c}" for s, c, *_ in FAILURES])
+def test_a_failure_becomes_an_exception(status, code, kind, can_pass):
+    failure = ErrorResponse.of(status, {}, error(code))
+    assert (type(failure.error()), failure.can_pass) == (kind, can_pass)
     assert "secret" not in str(failure.error())
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "may_pass"),
+    ("status", "kind", "can_pass"),
     [
         (404, FileNotFoundException, False),
         (403, AccessDeniedException, False),
@@ -77,14 +77,14 @@ def test_a_failure_becomes_an_exception(status, code, kind, may_pass):
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html><p>", b"\xff\xfe", b"<?xml version='1.0' encoding='x'?><a/>"])
-def test_a_failure_without_a_code_is_told_by_its_status(status, kind, may_pass, body):
-    failure = Failure.of(status, {}, body)
-    assert (type(failure.error()), failure.may_pass) == (kind, may_pass)
+def test_a_failure_without_a_code_is_told_by_its_status(status, kind, can_pass, body):
+    failure = ErrorResponse.of(status, {}, body)
+    assert (type(failure.error()), failure.can_pass) == (kind, can_pass)
 
 
 def test_a_source_that_changed_is_not_a_key_that_is_taken():
     condition = "<Condition>x-amz-copy-source-If-Match</Condition>"
-    assert type(Failure.of(412, {}, error("PreconditionFailed", condition)).error()) is FileChanged
+    assert type(ErrorResponse.of(412, {}, error("PreconditionFailed", condition)).error()) is FileChanged
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_source_that_changed_is_not_a_key_that_is_taken():
     ],
 )
 def test_a_failure_tells_the_region(headers, more, region):
-    assert Failure.of(301, headers, error("PermanentRedirect", more)).region == region
+    assert ErrorResponse.of(301, headers, error("PermanentRedirect", more)).region == region
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_failure_tells_the_region(headers, more, region):
     ],
 )
 def test_a_failure_tells_the_time(date, time):
-    assert Failure.of(403, {"Date": date} if date else {}, b"").time == time
+    assert ErrorResponse.of(403, {"Date": date} if date else {}, b"").time == time
 
 
 @pytest.mark.parametrize(
@@ -153,21 +153,21 @@ ENCODED = "<EncodingType>url</EncodingType>"
     ],
 )
 def test_a_listed_key_is_decoded(written, key):
-    [listed] = answers.parse_listing(listing(written, more=ENCODED)).objects
+    [listed] = xml_messages.parse_listing(listing(written, more=ENCODED)).objects
     assert (listed.key, listed.size, listed.etag, listed.storage_class) == (key, 1, "e", None)
     assert listed.last_modified == datetime(2026, 11, 22, 1, 10, 48, 123_000, UTC)
 
 
 @pytest.mark.parametrize("more", ["", "<EncodingType/>", "<EncodingType>none</EncodingType>"])
 def test_a_listed_key_that_is_not_encoded_stays_as_it_is(more):
-    [listed] = answers.parse_listing(listing("a+b%2Bc", more=more)).objects
+    [listed] = xml_messages.parse_listing(listing("a+b%2Bc", more=more)).objects
     assert listed.key == "a+b%2Bc"
 
 
 def test_a_listing_says_how_it_goes_on():
-    assert answers.parse_listing(listing()) == answers.Listing([], None)
+    assert xml_messages.parse_listing(listing()) == xml_messages.Listing([], None)
     token = "<IsTruncated>true</IsTruncated><NextContinuationToken>a+b%2F=</NextContinuationToken>"
-    assert answers.parse_listing(listing("k", more=token)).token == "a+b%2F="
+    assert xml_messages.parse_listing(listing("k", more=token)).token == "a+b%2F="
 
 
 BAD = {
@@ -184,20 +184,20 @@ BAD = {
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD)
 def test_what_is_no_listing_is_refused(body):
-    with pytest.raises(StorageOperationException, match="not asked for"):
-        answers.parse_listing(body)
+    with pytest.raises(StorageOperationException, match="not what was asked for"):
+        xml_messages.parse_listing(body)
 
 
 @given(st.binary() | st.text().map(str.encode))
 @example(b"<?xml version='1.0' encoding='utf-7'?><a/>")
 def test_no_answer_leads_to_another_exception(body):
-    Failure.of(400, {}, body).error()
+    ErrorResponse.of(400, {}, body).error()
     is_failure(body)
     for parse in (
-        answers.parse_listing,
-        answers.parse_delete_result,
-        answers.parse_uploads,
-        lambda body: answers.parse_text(body, "ETag"),
+        xml_messages.parse_listing,
+        xml_messages.parse_delete_result,
+        xml_messages.parse_uploads,
+        lambda body: xml_messages.parse_text(body, "ETag"),
     ):
         try:
             parse(body)
@@ -208,15 +208,15 @@ def test_no_answer_leads_to_another_exception(body):
 def test_uploads_are_listed():
     uploads = "".join(f"<Upload><Key>{key}</Key><UploadId>{key}-id</UploadId></Upload>" for key in ("a+b", "c%2B"))
     body = f"<ListMultipartUploadsResult {NAMESPACE}>{uploads}</ListMultipartUploadsResult>".encode()
-    assert answers.parse_uploads(body) == [("a+b", "a+b-id"), ("c%2B", "c%2B-id")]
+    assert xml_messages.parse_uploads(body) == [("a+b", "a+b-id"), ("c%2B", "c%2B-id")]
     body = f"<ListMultipartUploadsResult {NAMESPACE}>{ENCODED}{uploads}</ListMultipartUploadsResult>".encode()
-    assert answers.parse_uploads(body) == [("a b", "a+b-id"), ("c+", "c%2B-id")]
+    assert xml_messages.parse_uploads(body) == [("a b", "a+b-id"), ("c+", "c%2B-id")]
 
 
 def test_what_a_multi_object_delete_could_not_delete():
     failed = "<Error><Key>a&amp;b</Key><Code>AccessDenied</Code></Error><Error><Key>c</Key></Error>"
     body = f"<DeleteResult {NAMESPACE}><Deleted><Key>d</Key></Deleted>{failed}</DeleteResult>".encode()
-    failures = answers.parse_delete_result(body)
+    failures = xml_messages.parse_delete_result(body)
     assert {key: type(failure.error()) for key, failure in failures.items()} == {
         "a&b": AccessDeniedException,
         "c": StorageUnavailableException,
@@ -230,12 +230,12 @@ def test_what_a_multi_object_delete_could_not_delete():
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"]), min_size=1)))
 @example(["a&b<c>d\"'e]]>", " a ", "a  b"])
 def test_keys_survive_in_a_multi_object_delete(keys):
-    root = ET.fromstring(answers.delete_objects_body(keys))
+    root = ET.fromstring(xml_messages.delete_objects_body(keys))
     assert [key.text for key in root.iter("{http://s3.amazonaws.com/doc/2006-03-01/}Key")] == keys
 
 
 def test_parts_are_named_with_their_checksums():
-    body = answers.complete_multipart_body([Part(1, '"a"', "AAAA=="), Part(2, '"b"')])
+    body = xml_messages.complete_multipart_body([UploadedPart(1, '"a"', "AAAA=="), UploadedPart(2, '"b"')])
     assert body.decode() == (
         f'<CompleteMultipartUpload {NAMESPACE}><Part><PartNumber>1</PartNumber><ETag>"a"</ETag>'
         '<ChecksumCRC32>AAAA==</ChecksumCRC32></Part><Part><PartNumber>2</PartNumber><ETag>"b"</ETag></Part>'

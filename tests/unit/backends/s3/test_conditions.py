@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from async_storages import FileExistsException, OperationNotSupportedException, S3Storage, StorageUnavailableException
-from async_storages.backends.s3.conditions import CREATE, REPLACE, Conditions, Creation, Support
+from async_storages.backends.s3.conditional_writes import CREATE, REPLACE, Conditions, Creation, Support
 from async_storages.config import S3Config
 from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException
 from tests.support.s3 import FAST
@@ -217,7 +217,7 @@ def test_aws_is_known(url):
 def test_new_files_are_undone_though_the_condition_proves_nothing():
     conditions = Conditions("auto", lambda _bucket: False)
     creation = conditions.creation("photos", "put", never, overwrite=False, is_fresh=True)
-    assert asyncio.run(creation) == Creation(condition=True, is_fresh=True)
+    assert asyncio.run(creation) == Creation(is_conditional=True, is_fresh=True)
 
 
 @pytest.mark.parametrize("setting", ["yes", None, 1, 0, "True"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from async_storages.backends.s3.objects import is_copy_of_version, is_unchanged
+from async_storages.backends.s3.file_info import is_copy_of_version, is_unchanged
 
 ONE, OTHER = "1" * 32, "2" * 32
 KMS = {"x-amz-server-side-encryption": "aws:kms"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.multipart import MAX_PARTS, PART_SIZE, part_sizes
 from async_storages.content import Content
@@ -66,10 +66,10 @@ def _small_parts(monkeypatch):
 )
 async def test_content_is_cut_into_parts(size, lengths):
     data = b"".join(bytes([n % 251]) * 1000 for n in range(size // 1000 + 1))[:size]
-    parts = Parts(Content(stream(data)), part_sizes(None))
-    assert await parts.are_one() is (len(lengths) == 1)
-    found = [await parts.next()]
-    while part := await parts.next():
+    parts = PartSplitter(Content(stream(data)), part_sizes(None))
+    assert await parts.has_single_part() is (len(lengths) == 1)
+    found = [await parts.next_part()]
+    while part := await parts.next_part():
         found.append(part)
     assert list(map(len, found)) == lengths
     assert b"".join(found) == data
@@ -77,17 +77,19 @@ async def test_content_is_cut_into_parts(size, lengths):
 
 
 async def test_the_last_part_is_given_only_if_all_was_right():
-    parts = Parts(Content(stream(bytes(CHUNK_SIZE), bytes(CHUNK_SIZE - 1)), size=2 * CHUNK_SIZE), part_sizes(None))
+    parts = PartSplitter(
+        Content(stream(bytes(CHUNK_SIZE), bytes(CHUNK_SIZE - 1)), size=2 * CHUNK_SIZE), part_sizes(None)
+    )
     with pytest.raises(InvalidArgumentException, match="only"):
-        await parts.are_one()
+        await parts.has_single_part()
 
 
 @pytest.mark.usefixtures("_small_parts")
 async def test_what_the_content_opened_is_closed():
     source = Closing(bytes(CHUNK_SIZE), bytes(5 * CHUNK_SIZE))
     content = Content(source.stream())
-    parts = Parts(content, part_sizes(None))
-    assert not await parts.are_one()
+    parts = PartSplitter(content, part_sizes(None))
+    assert not await parts.has_single_part()
     await parts.aclose()
     await content.aclose()
     assert source.closed

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_storages.backends.s3 import objects
+from async_storages.backends.s3 import file_info
 from async_storages.errors import StorageOperationException
 from async_storages.ids import FileId
 
@@ -15,7 +15,7 @@ HEAD = {"Content-Length": "5", "ETag": '"e"', "Last-Modified": "Sun, 22 Nov 2026
 
 
 def info(**headers):
-    return objects.info_of(FILE, HEAD | {name.replace("_", "-"): value for name, value in headers.items()})
+    return file_info.info_of(FILE, HEAD | {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def test_what_headers_say():
@@ -45,9 +45,9 @@ def test_what_headers_say():
 @example({"a": "合同 № 1: «ёж» 🎉"})
 @example({"a": "a  b"})
 def test_metadata_comes_back(metadata):
-    headers = objects.metadata_headers(metadata)
+    headers = file_info.metadata_headers(metadata)
     assert all(value and value.isascii() for value in headers.values())
-    assert objects.info_of(FILE, HEAD | headers).metadata == metadata
+    assert file_info.info_of(FILE, HEAD | headers).metadata == metadata
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_metadata_that_others_wrote_is_read_as_well_as_can_be(written, read):
 @pytest.mark.parametrize("size", ["", "-1", "5x", "٥"], ids=ascii)
 def test_a_file_without_a_size_is_none(size):
     with pytest.raises(StorageOperationException):
-        objects.info_of(FILE, HEAD | {"Content-Length": size})
+        file_info.info_of(FILE, HEAD | {"Content-Length": size})
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_copy_is_described_as_its_original():
     kept = {"Content-Type": "a/b", "Cache-Control": "no-store", "Content-Disposition": "inline", "Expires": "0"}
     kept |= {"Content-Encoding": "gzip", "Content-Language": "de", "x-amz-storage-class": "GLACIER"}
     found = HEAD | kept | {"x-amz-meta-a": "=?UTF-8?B?w6Q=?=", "Server": "S3"}
-    assert objects.described_headers(found) == kept | {"x-amz-meta-a": "=?UTF-8?B?w6Q=?="}
-    assert objects.described_headers(found, {"b": "2"}) == kept | {"x-amz-meta-b": "2"}
+    assert file_info.described_headers(found) == kept | {"x-amz-meta-a": "=?UTF-8?B?w6Q=?="}
+    assert file_info.described_headers(found, {"b": "2"}) == kept | {"x-amz-meta-b": "2"}
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_a_copy_is_described_as_its_original():
     ],
 )
 def test_what_may_be_taken_for_a_copy(made, metadata, expected):
-    assert objects.is_copy(made, HEAD | {"x-amz-checksum-crc32": "c"}, metadata) is expected
+    assert file_info.is_copy(made, HEAD | {"x-amz-checksum-crc32": "c"}, metadata) is expected

@@ -1,4 +1,4 @@
-"""Checksum headers, which some servers refuse: sent as was set, or as was learnt from the server's answers."""
+"""Checksum headers, which some servers refuse: sent as configured, or as the server's answers teach."""
 
 import base64
 import hashlib
@@ -12,11 +12,11 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["ChecksumHeaders", "Checksums"]
 
 Checksums = Literal["auto", "required", "never"]
-"""``x-amz-checksum-…`` headers: until the server refuses them, always, or not at all; then MD5s take their place."""
+"""``x-amz-checksum-…`` headers: sent until the server refuses them, always, or never; MD5s take their place."""
 
 _PREFIX = "x-amz-checksum-"
 _NAMED = "x-amz-sdk-checksum-algorithm"
-"""Says which checksum there is, and so goes with it."""
+"""Names the checksum that is sent, and goes with it."""
 _MODE = "x-amz-checksum-mode"
 _MD5_AT_ONCE = 1 << 20
 
@@ -28,35 +28,35 @@ class ChecksumHeaders:
         checksums: See `Checksums`.
 
     Attributes:
-        are_sent: Whether requests carry them.
+        are_sent: True if requests carry them.
 
     Raises:
-        InvalidArgumentException: `checksums` is none of these.
+        InvalidArgumentException: `checksums` has another value.
     """
 
     def __init__(self, checksums: Checksums) -> None:
         if checksums not in get_args(Checksums):
-            raise InvalidArgumentException(f"checksums must be auto, required or never, not {checksums!a}")
+            raise InvalidArgumentException(f"checksums is {checksums!a}: give auto, required or never")
         self.are_sent = checksums != "never"
         self._may_learn = checksums == "auto"
         self._accepted: set[str] = set()
 
     @property
     def are_read(self) -> bool:
-        """Whether the server is known to take the wish for a stored checksum, or has to."""
+        """True if the server is known to accept the request for a stored checksum, or must accept it."""
         return self.are_sent and (not self._may_learn or _MODE in self._accepted)
 
     def may_be_why(self, method: str, headers: Mapping[str, str]) -> bool:
-        """Whether checksum headers may be why a request was refused: it is worth a try without them.
+        """True if checksum headers may be the reason of a refusal, so that a try without them is worth it.
 
-        The refusal of a HEAD has no reason, and may have many.
+        A refused HEAD gives no reason, and is not tried again.
         """
         is_unknown = self._may_learn and not self._accepted.issuperset(_names(headers))
         is_known_by_now = not self.are_sent  # from the answer to another request
         return (is_unknown or is_known_by_now) and method != "HEAD" and bool(_names(headers))
 
     def learn(self, method: str, headers: Mapping[str, str], *, were_sent: bool) -> None:
-        """Note that the server understood a request, with its checksum headers or only without them."""
+        """Note that the server accepted a request, with its checksum headers or only without them."""
         if not headers or not self._may_learn or method == "HEAD":
             return
         if self._accepted.issuperset(names := _names(headers)):
@@ -67,9 +67,9 @@ class ChecksumHeaders:
             self.are_sent = self._may_learn = False
 
     def are_left_out(self, method: str, headers: Mapping[str, str], *, are_sent: bool) -> bool:
-        """Whether `reduced` headers are to be sent.
+        """True if the `reduced` headers are to be sent.
 
-        HEAD asks for a stored checksum only of a server that has taken other checksum headers.
+        A HEAD asks for the stored checksum only if the server has accepted other checksum headers.
         """
         if are_sent and (method != "HEAD" or self._accepted or not self._may_learn):
             return False

@@ -1,6 +1,6 @@
-"""The operations of GCS, one method each: what is sent for them, and what their answers mean.
+"""Operations of GCS, one method each: the request that is sent, and the meaning of its answer.
 
-It knows buckets and keys, no file ids. Every body is bytes, so that every request can be sent again.
+It knows buckets and keys, not file ids. Every body is bytes, so that every request can be sent again.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
@@ -11,13 +11,14 @@ from aiohttp import ClientResponse
 
 from async_storages._cleanup import begun, clean_up, settled_if_cancelled
 from async_storages.backends.buckets.download import received
-from async_storages.backends.buckets.errors import FileChanged
-from async_storages.backends.buckets.lost_answers import Sent, heard
-from async_storages.backends.buckets.part_splitter import Parts
-from async_storages.backends.gcs.answers import Conflict, NoSuchBucket, Page, Rewritten, StoredObject, parsed
-from async_storages.backends.gcs.download import Download
-from async_storages.backends.gcs.objects import is_made_of, metadata_patch
-from async_storages.backends.gcs.upload import Md5, Session, related_body
+from async_storages.backends.buckets.lost_answers import SendProgress, recover_lost_answer
+from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.buckets.server_errors import FileChanged
+from async_storages.backends.gcs.download import GCSDownload
+from async_storages.backends.gcs.error_responses import Conflict, NoSuchBucket
+from async_storages.backends.gcs.file_info import is_made_of, metadata_patch
+from async_storages.backends.gcs.resources import Page, Rewritten, StoredObject, parsed
+from async_storages.backends.gcs.upload_session import Md5, UploadSession, related_body
 from async_storages.backends.gcs.wire import JSON, Request, Wire, bucket_path, local_target, object_path, upload_path
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -26,19 +27,19 @@ from async_storages.errors import (
 )
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["GCSClient"]
+__all__ = ["GCSApiClient"]
 
 type Described = Mapping[str, Any]
-"""What an object is to have besides its name and content: ``contentType``, ``metadata``, ``storageClass`` …"""
+"""The properties of a new object besides name and content: ``contentType``, ``metadata``, ``storageClass`` …"""
 
 _RESOURCE = {"projection": "noAcl"}
 
 
-class GCSClient:
-    """Speaks with one server.
+class GCSApiClient:
+    """Sends GCS's requests to one server.
 
     Args:
-        wire: The way to it.
+        wire: Sends the requests.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -59,16 +60,16 @@ class GCSClient:
         """Store an object in one request.
 
         Args:
-            bucket: Whose it is.
-            key: Its key.
+            bucket: The bucket.
+            key: The key.
             described: Its ``contentType`` at least.
-            content: All of it.
-            query: Further parameters: who may read it, which key encrypts it.
+            content: The whole content.
+            query: Further parameters: ACL, encryption key.
             overwrite: False refuses a key that is taken.
 
         Raises:
             FileExistsException: The key is taken and `overwrite` is False.
-            ChecksumMismatchException: Other bytes arrived; they are not stored.
+            ChecksumMismatchException: The bytes arrived altered, and are not stored.
         """
         md5 = Md5()
         await md5.update(content)
@@ -97,24 +98,24 @@ class GCSClient:
         bucket: str,
         key: str,
         described: Described,
-        parts: Parts,
+        parts: PartSplitter,
         *,
         query: Mapping[str, str] | None = None,
         overwrite: bool,
     ) -> None:
-        """Store an object of any size, in a session, part by part; as for `insert`.
+        """Store an object of any size, part by part in a session; arguments as for `insert`.
 
         Raises:
-            Exception: Whatever `parts` or a request raised. The session is given up then, also when cancelled; where
-                that fails too, the first error is the one that surfaces, and GCS forgets the session after a week.
+            Exception: The error of `parts` or of a request. The session is given up then, also when cancelled; where
+                that fails too, the first error surfaces, and GCS forgets the session after a week.
         """
         md5, size = Md5(), 0
         async with self._begun(bucket, key, described, query or {}, overwrite=overwrite) as session:
             while True:
-                part = await parts.next()
+                part = await parts.next_part()
                 await md5.update(part)
                 size += len(part)
-                if parts.ended:
+                if parts.has_ended:
                     break
                 await session.send(part)
             made = await self._settled(
@@ -129,8 +130,8 @@ class GCSClient:
 
     def _begun(
         self, bucket: str, key: str, described: Described, query: Mapping[str, str], *, overwrite: bool
-    ) -> AbstractAsyncContextManager[Session]:
-        """A session that is given up where the block is left by an error."""
+    ) -> AbstractAsyncContextManager[UploadSession]:
+        """A session that is given up if the block fails."""
         request = Request(
             method="POST",
             path=upload_path(bucket),
@@ -139,10 +140,10 @@ class GCSClient:
             body=self.wire.json({**described, "name": key}),
         )
 
-        async def begin() -> Session:
+        async def begin() -> UploadSession:
             with _in_bucket():
                 answer = await self.wire.exchange(request)
-            return Session(self.wire, local_target(answer.headers.get("Location", "")), described["contentType"])
+            return UploadSession(self.wire, local_target(answer.headers.get("Location", "")), described["contentType"])
 
         return begun(begin(), lambda session: session.cancel(), within=self.wire.options.cleanup_timeout)
 
@@ -151,30 +152,32 @@ class GCSClient:
         bucket: str,
         key: str,
         send: Callable[[], Awaitable[StoredObject]],
-        sent: Sent,
+        sent: SendProgress,
         is_done: Callable[[StoredObject], bool],
         *,
         overwrite: bool,
     ) -> StoredObject:
-        """Send what makes an object; if cancelled, wait to see what became of it, and remove what was not there before.
+        """Send a request that makes an object; if cancelled, wait for the outcome, and remove a new object.
 
         Args:
-            bucket: Whose it is.
-            key: Its key.
-            send: Sends it.
-            sent: How far that got.
-            is_done: Whether an object is the one that is to be made, if no answer comes.
-            overwrite: False says that a new object is made, or none.
+            bucket: The bucket.
+            key: The key.
+            send: Sends the request.
+            sent: The progress of sending it.
+            is_done: Tells, where no answer comes, if an object is the one that the request makes.
+            overwrite: False if the request makes a new object, or none.
         """
         return await settled_if_cancelled(
-            heard(send, sent, look=lambda attempts: self.find(bucket, key, attempts=attempts), is_done=is_done),
+            recover_lost_answer(
+                send, sent, look=lambda attempts: self.find(bucket, key, attempts=attempts), is_done=is_done
+            ),
             is_without_effect=lambda: not sent.was_sent,
             undo=None if overwrite else lambda made: self.delete(bucket, key, made.generation),
             within=self.wire.options.cleanup_timeout,
         )
 
     async def _check(self, bucket: str, made: StoredObject, md5: str) -> None:
-        """Remove the object again if it is not made of what was sent."""
+        """Remove the object again if its MD5 is not that of the bytes sent."""
         if made.md5 in {None, md5}:
             return
         error = ChecksumMismatchException(f"md5 was sent as {md5}, and stored as {made.md5}")
@@ -195,10 +198,10 @@ class GCSClient:
         """The bytes of an object, or of one range of it.
 
         Args:
-            bucket: Whose it is.
-            key: Its key.
+            bucket: The bucket.
+            key: The key.
             offset: The first byte; negative counts from the end.
-            length: How many bytes at the most, at least 1; None for all. Always None where the offset is negative.
+            length: How many bytes at the most, at least 1; None for all. None with a negative offset.
             chunk_size: Bytes at a time, at the most.
 
         Raises:
@@ -206,7 +209,7 @@ class GCSClient:
             RangeBeyondEnd: It has no such byte.
             StorageException: As for `async_storages.backends.buckets.download.received`.
         """
-        download, path = Download(offset, length), object_path(bucket, key)
+        download, path = GCSDownload(offset, length), object_path(bucket, key)
 
         def ask() -> Awaitable[ClientResponse]:
             request = Request(method="GET", path=path, query=download.query(), headers=download.headers())
@@ -216,21 +219,21 @@ class GCSClient:
         return received(download, ask, retries=retries, chunk_size=chunk_size, slots=slots)
 
     async def delete(self, bucket: str, key: str, generation: str | None = None) -> None:
-        """Delete an object; or a generation of it, which no versioned bucket keeps then. A missing one is no error."""
+        """Delete an object or one generation of it, which no versioned bucket keeps; a missing one is no error."""
         query = {} if generation is None else {"generation": generation}
         with suppress(FileNotFoundException):
             await self.wire.exchange(Request(method="DELETE", path=object_path(bucket, key), query=query))
 
     async def set_metadata(self, bucket: str, key: str, metadata: Mapping[str, str]) -> None:
-        """Replace the user's metadata, of one version of what is there.
+        """Replace the user's metadata of one version.
 
         Raises:
             FileNotFoundException: There is no such object.
-            FileChanged: Others keep changing it.
+            FileChanged: Others keep changing the object.
         """
         for _ in range(self.wire.options.retries.attempts):
             found = await self.find(bucket, key)
-            if found.metadata == metadata:  # or an answer was lost
+            if found.metadata == metadata:  # also after a lost answer
                 return
             request = Request(
                 method="PATCH",
@@ -246,7 +249,7 @@ class GCSClient:
             with suppress(FileExistsException, Conflict):
                 await self.wire.exchange(request)
                 return
-        raise FileChanged("the file kept being changed by others")
+        raise FileChanged("others keep changing the file: try again later")
 
     async def copy(
         self,
@@ -262,9 +265,9 @@ class GCSClient:
 
         Args:
             bucket: The bucket of both.
-            source: The version.
-            key: The target's.
-            described: What the copy is to have besides the content.
+            source: The version to copy.
+            key: The key of the copy.
+            described: The properties of the copy, besides the content.
             query: Further parameters, as for `insert`; their names begin with ``destination``.
             overwrite: False refuses a key that is taken.
 
@@ -307,7 +310,7 @@ class GCSClient:
             raise
 
     async def _is_replaced(self, bucket: str, source: StoredObject) -> bool:
-        """Whether it is the source's precondition that failed: the answer does not tell."""
+        """True if the source's precondition failed; the answer does not tell which one did."""
         return (await self.find(bucket, source.key)).generation != source.generation
 
     async def list(
@@ -328,7 +331,7 @@ def _condition(*, overwrite: bool) -> Mapping[str, str]:
 
 @contextmanager
 def _in_bucket() -> Iterator[None]:
-    """Of what names no object, only the bucket can be missing."""
+    """Translate a missing file into a missing bucket, for requests that name no object."""
     try:
         yield
     except FileNotFoundException as error:

@@ -1,4 +1,4 @@
-"""What S3 answers, taken apart, and the XML it is sent: pure, no I/O.
+"""XML that S3 answers, taken apart, and XML that it is sent. Pure.
 
 Specified in the Amazon S3 API reference: ListObjectsV2, ListMultipartUploads, DeleteObjects,
 UploadPartCopy, CompleteMultipartUpload, GetBucketLifecycleConfiguration.
@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from async_storages.backends.s3.failures import Failure, texts_of
+from async_storages.backends.s3.error_responses import ErrorResponse, child_texts
 from async_storages.errors import StorageOperationException
 from async_storages.part_uploads import StoredPart
 
@@ -20,7 +20,7 @@ __all__ = [
     "NAMESPACE",
     "ListedObject",
     "Listing",
-    "Part",
+    "UploadedPart",
     "complete_multipart_body",
     "delete_objects_body",
     "found_text",
@@ -34,19 +34,20 @@ __all__ = [
 ]
 
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
-"""Of every body's root."""
+"""The namespace of every body's root element."""
 
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class UploadedPart:
     """One uploaded part of a multipart upload.
 
     Attributes:
-        number: From 1.
-        etag: As the server answered it, in quotes.
-        crc32: Base64, where the server answered it; a completion that names others is refused by some.
+        number: Its number, 1 to 10,000.
+        etag: The ETag of the answer, in quotes.
+        crc32: The CRC32 of the answer, in base64; None where it has none. Some servers refuse completions that name
+            another one.
     """
 
     number: int
@@ -67,17 +68,17 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of ListObjectsV2; `token` asks for the next one."""
+    """One page of ListObjectsV2; `token` asks for the next page, None on the last."""
 
     objects: list[ListedObject]
     token: str | None
 
 
 def parse_listing(body: bytes) -> Listing:
-    """A page of ListObjectsV2; keys are decoded where it says ``<EncodingType>url``, as some servers ignore the wish.
+    """A page of ListObjectsV2; keys are decoded where it says ``<EncodingType>url``, which some servers leave out.
 
     Raises:
-        StorageOperationException: It is none.
+        StorageOperationException: The body is not such an answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1, and nothing external is read
@@ -100,7 +101,7 @@ def parse_uploads(body: bytes) -> list[tuple[str, str]]:
     """Key and id of the uploads on a page of ListMultipartUploads, decoded as in a listing.
 
     Raises:
-        StorageOperationException: It is none.
+        StorageOperationException: The body is not such an answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -112,7 +113,7 @@ def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
     """The parts on a page of ListParts, and the marker that asks for the next page.
 
     Raises:
-        StorageOperationException: It is none.
+        StorageOperationException: The body is not such an answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -124,34 +125,34 @@ def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
         return parts, None if is_last else _text(root, "NextPartNumberMarker")
 
 
-def parse_delete_result(body: bytes) -> dict[str, Failure]:
-    """The keys that a multi-object delete could not delete, and why; one that is missing needs no delete.
+def parse_delete_result(body: bytes) -> dict[str, ErrorResponse]:
+    """The failures of a multi-object delete, by key; a missing object is not a failure.
 
     Raises:
-        StorageOperationException: It is no such result.
+        StorageOperationException: The body is not such an answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
         codes = {_text(item, "Key"): _find(item, "Code") or "InternalError" for item in _children(root, "Error")}
-        return {key: Failure(200, code) for key, code in codes.items() if code not in _MISSING}
+        return {key: ErrorResponse(200, code) for key, code in codes.items() if code not in _MISSING}
 
 
-def parse_copied_part(number: int, body: bytes) -> Part:
+def parse_copied_part(number: int, body: bytes) -> UploadedPart:
     """The part that UploadPartCopy made; S3 asks for its checksum again when the parts are put together.
 
     Raises:
-        StorageOperationException: None was made.
+        StorageOperationException: The answer tells of no part.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
-        return Part(number, _text(root, "ETag"), _find(root, "ChecksumCRC32"))
+        return UploadedPart(number, _text(root, "ETag"), _find(root, "ChecksumCRC32"))
 
 
 def parse_lifecycle_rules(body: bytes) -> list[tuple[str | None, str]]:
     """Id and XML of each rule of a bucket's lifecycle, without namespaces.
 
     Raises:
-        StorageOperationException: They are none.
+        StorageOperationException: The body is not such an answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -171,18 +172,18 @@ def parse_text(body: bytes, name: str) -> str:
 
 
 def found_text(body: bytes, name: str) -> str:
-    """`parse_text`, or nothing where there is none."""
-    return texts_of(body).get(name, "")
+    """The text of the root's child of that name; empty where there is none."""
+    return child_texts(body).get(name, "")
 
 
 def delete_objects_body(keys: Iterable[str]) -> bytes:
-    """The body of DeleteObjects; only failures are answered."""
+    """The body of DeleteObjects, which asks for failures only."""
     objects = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
     return f"<Delete {NAMESPACE}><Quiet>true</Quiet>{objects}</Delete>".encode()
 
 
-def complete_multipart_body(parts: Iterable[Part]) -> bytes:
-    """The body of CompleteMultipartUpload; the parts in order."""
+def complete_multipart_body(parts: Iterable[UploadedPart]) -> bytes:
+    """The body of CompleteMultipartUpload, with the parts in order."""
     listed = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag)}</ETag>"
         + (f"<ChecksumCRC32>{part.crc32}</ChecksumCRC32>" if part.crc32 else "")
@@ -197,7 +198,9 @@ def _well_formed() -> Iterator[None]:
     try:
         yield
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise StorageOperationException("S3 answered something that was not asked for") from error
+        raise StorageOperationException(
+            "the answer is not what was asked for: the endpoint_url may not be that of S3"
+        ) from error
 
 
 def _children(parent: ET.Element, name: str) -> list[ET.Element]:
@@ -216,7 +219,7 @@ def _text(parent: ET.Element, name: str) -> str:
 
 
 def _decoder(root: ET.Element) -> Callable[[str], str]:
-    """What gives the keys of a listing."""
+    """The function that decodes the keys of a listing."""
     return unquote_plus if (_find(root, "EncodingType") or "").strip().lower() == "url" else str
 
 

@@ -1,4 +1,4 @@
-"""Answers of S3 that are no success: their codes, which of them may pass, and the errors they become. Pure.
+"""Error responses of S3: their codes, and the exceptions that they become. Pure.
 
 Specified in the Amazon S3 API reference, "Error responses".
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from async_storages.backends.buckets.errors import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
+from async_storages.backends.buckets.server_errors import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.transport.dates import http_date
 from async_storages.backends.transport.retries import retry_after
 from async_storages.errors import (
@@ -25,15 +25,15 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 
-__all__ = ["BucketIsOwn", "Failure", "NoSuchRegion", "is_failure", "is_web_page", "of_s3", "texts_of"]
+__all__ = ["BucketIsOwn", "ErrorResponse", "NoSuchRegion", "child_texts", "is_failure", "is_web_page", "require_etag"]
 
 
 class BucketIsOwn(StorageOperationException):
-    """The bucket that was to be made is there, and one's own."""
+    """The bucket that was to be created exists, and is one's own."""
 
 
 class NoSuchRegion(StorageOperationException):
-    """The server has no region of the name that a bucket was to be made in."""
+    """The server does not know the region for a new bucket."""
 
 
 _PASSING = frozenset(
@@ -82,22 +82,22 @@ _WITHOUT_REASON = (
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """An answer that is no success.
+class ErrorResponse:
+    """An answer that is not a success.
 
     Attributes:
         status: The HTTP status.
-        code: S3's error code: from the body, else told from the status, as HEAD has no body.
-        region: The region that the bucket is in, where the answer says so.
-        time: The server's clock, where the answer says so.
-        condition: The precondition that failed, where the answer says so.
-        header: The header that was refused, where the answer says so.
-        elsewhere: The hosts that the answer sends to, where it does.
-        retry_after: Seconds that the server asks to wait, where it does.
-        is_of_head: Whether it answers a HEAD, and so has no body that gives the reason.
+        code: S3's error code, from the body; from the status for a HEAD, whose answer has no body.
+        region: The bucket's region; None where the answer does not tell it.
+        time: The server's clock; None where the answer does not tell it.
+        condition: The precondition that failed; empty where the answer does not tell it.
+        header: The header that was refused; empty where the answer does not tell it.
+        elsewhere: The hosts of a redirect, in words; empty for other answers.
+        retry_after: Seconds that the server asks to wait; None where it does not ask.
+        is_of_head: True for the answer to a HEAD, which has no body that gives the reason.
     """
 
-    # what a server says may quote what was sent, signature included
+    # a server may quote the request, signature included
     status: int
     code: str = field(repr=False)
     region: str | None = field(default=None, repr=False)
@@ -109,9 +109,9 @@ class Failure:
     is_of_head: bool = False
 
     @classmethod
-    def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, method: str = "") -> "Failure":
-        """Take an answer apart; a body that is no XML tells nothing."""
-        fields = texts_of(body)
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, method: str = "") -> "ErrorResponse":
+        """The response, taken apart; a body that is not XML tells nothing."""
+        fields = child_texts(body)
         return cls(
             status,
             code=fields.get("Code") or _CODE_OF_STATUS.get(status, ""),
@@ -130,19 +130,19 @@ class Failure:
             self.status == 501 or self.code == "NotImplemented" or (self.status == 400 and self.header in _CONDITIONS)
         )
 
-    def is_like(self, other: "Failure") -> bool:
-        """Whether both have one cause, as far as can be seen."""
+    def is_like(self, other: "ErrorResponse") -> bool:
+        """True if both seem to have one cause."""
         return (self.status, self.code) == (other.status, other.code)
 
     @property
-    def may_pass(self) -> bool:
-        """Whether the same request may succeed later."""
-        if self.status == 400 and not self.code:  # it was not S3 that said so: the connection is out of step
+    def can_pass(self) -> bool:
+        """True if the same request may succeed later."""
+        if self.status == 400 and not self.code:  # not from S3: the connection is out of step
             return not self.is_of_head
         return self.status in {429, 500, 502, 503, 504} or self.code in _PASSING or self.code in _CORRUPTED
 
     def error(self) -> StorageException:
-        """The failure as an exception; the server's own message stays out of it, as it may quote the signature."""
+        """The exception for this response; it leaves out the server's message, which may quote the signature."""
         if self.code == "PreconditionFailed" and "source" in self.condition:
             return FileChanged("the file was replaced while it was copied")
         if self.code in _REASONS:
@@ -151,7 +151,7 @@ class Failure:
         return self._unnamed()
 
     def _unnamed(self) -> StorageException:
-        """The failure by its status, and the kind of its code."""
+        """The exception by the status, and by the kind of the code."""
         said = f"{self.status} {self.code}".rstrip() if self.status >= 300 else self.code
         error: StorageException = StorageOperationException(f"S3 answered {said}")
         if 300 <= self.status < 400:
@@ -164,22 +164,22 @@ class Failure:
             error = AccessDeniedException(f"S3 refused ({said})")
         elif self._is_of_a_header:
             error = HeaderRefused(f"S3 answered {said}", self.header)
-        elif self.may_pass:
+        elif self.can_pass:
             error = StorageUnavailableException(f"S3 answered {said}")
             error.retry_after = self.retry_after
         return error
 
 
 def is_failure(body: bytes) -> bool:
-    """Whether the body of a 200 tells of a failure: copies and completions begin to answer before they are done."""
-    return b"<Error" in body and "Code" in texts_of(body)
+    """True if the body of a 200 tells of a failure: copies and completions begin to answer before they are done."""
+    return b"<Error" in body and "Code" in child_texts(body)
 
 
-def of_s3(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """The headers of an answer that concerns an object, which S3 never gives without an ETag.
+def require_etag(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of an answer about an object, which S3 never gives without an ETag.
 
     Raises:
-        StorageOperationException: There is none: who answered may have stored nothing.
+        StorageOperationException: The ETag is missing, so that the server may have stored nothing.
     """
     if not headers.get("ETag"):
         raise StorageOperationException(
@@ -189,12 +189,12 @@ def of_s3(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def is_web_page(body: bytes) -> bool:
-    """Whether it is HTML, as consoles and web servers answer everything."""
+    """True for HTML, which consoles and web servers answer to everything."""
     return body.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
 
 
-def texts_of(body: bytes) -> dict[str, str]:
-    """The texts of an element's children by name; nothing where it is no XML."""
+def child_texts(body: bytes) -> dict[str, str]:
+    """The texts of the root's children, by name; empty where the body is not XML."""
     try:
         root = ET.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1, and nothing external is read
     except (ET.ParseError, ValueError, LookupError):  # also of another encoding than it says
@@ -203,7 +203,7 @@ def texts_of(body: bytes) -> dict[str, str]:
 
 
 def _elsewhere(location: str, endpoint: str) -> str:
-    """The hosts of a redirect, in words; the rest of its URL may hold a signature."""
+    """The hosts of a redirect, in words; the rest of the URL may hold a signature."""
     hosts = dict.fromkeys(host for text in (location, endpoint) if (host := _host(text)))
     return f", and sends to {' and '.join(hosts)}" if hosts else ""
 

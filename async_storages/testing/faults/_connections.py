@@ -1,4 +1,4 @@
-"""The connections of `async_storages.testing.faults.FaultProxy`: what comes in goes out, unless a fault happens."""
+"""The connections of a `FaultProxy`: bytes pass through, unless a fault happens."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ from asyncio import StreamReader, StreamWriter
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from async_storages.testing._http1 import (
     PIECE,
@@ -21,21 +21,19 @@ from async_storages.testing._http1 import (
 )
 
 if TYPE_CHECKING:
-    from async_storages.testing.faults import Injection
+    from async_storages.testing.faults._injections import Injection
+    from async_storages.testing.faults._places import MessagePart
 
-__all__ = ["Cut", "End", "Flow", "Link", "Part"]
+__all__ = ["Cut", "End", "Flow", "Link"]
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for no time
 _BURSTS = 20  # a second, of what is slowed down
 
-type Part = Literal[
-    "connect", "request header", "request body", "response header", "response body", "to upstream", "to client"
-]
 type Read = Callable[[], Awaitable[bytes]]
 
 
 class Cut(Exception):
-    """The connections end here, with these last words to the client."""
+    """Ends the connections, with these last bytes to the client."""
 
     def __init__(self, message: bytes = b"") -> None:
         super().__init__(message)
@@ -43,10 +41,10 @@ class Cut(Exception):
 
 
 class End:
-    """A connection to one side."""
+    """The connection to one side."""
 
     def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
-        writer.transport.set_write_buffer_limits(high=0)  # so that what was sent is with the system
+        writer.transport.set_write_buffer_limits(high=0)  # sent bytes are with the system at once
         self.reader = reader
         self._writer = writer
 
@@ -71,7 +69,7 @@ class End:
 
 
 class Flow:
-    """One direction of a link, on which faults happen."""
+    """One direction of a link, in which faults happen."""
 
     def __init__(
         self, reader: StreamReader, end: End, injections: "Sequence[Injection]", rate: int | None = None
@@ -86,16 +84,16 @@ class Flow:
         self._copied = b""
 
     def begin(self, request: Request | None) -> None:
-        """What comes next belongs to this request."""
+        """Note that the next bytes belong to this request."""
         self.request = request
         self.rate = self._usual_rate
 
-    def waiting(self, part: Part) -> "list[Injection]":
-        """What may go wrong in this part of the message."""
+    def waiting(self, part: "MessagePart") -> "list[Injection]":
+        """The faults that may happen in this part of the message."""
         return [injection for injection in self._injections if injection.concerns(part, self.request)]
 
-    async def carry(self, part: Part, length: int | None, read: Read) -> None:
-        """Pass on what `read` gives until that is nothing, with the faults of this part in their places."""
+    async def carry(self, part: "MessagePart", length: int | None, read: Read) -> None:
+        """Pass on the pieces of `read` until it is empty, with the faults of this part in their places."""
         section = Section(self.waiting(part), length, read)
         while await section.fill():
             await self.strike(section.due())
@@ -111,7 +109,7 @@ class Flow:
                 await injection.fault.happen(self, injection)
 
     async def _copy(self, piece: bytes) -> None:
-        """Keep a piece that is to be sent twice; once it is complete, that happens."""
+        """Keep a piece that is sent twice; send the copy once it is complete."""
         if self.to_copy:
             self._copied += piece
             self.to_copy -= len(piece)
@@ -123,7 +121,7 @@ class Flow:
         await self.send(copied)
 
     async def send(self, data: bytes) -> None:
-        """Send as fast as is allowed."""
+        """Send as fast as the rate allows."""
         if not self.rate:
             await self.end.send(data)
             return
@@ -135,7 +133,7 @@ class Flow:
 
 
 class Section:
-    """A part of a message on its way: what has come and was not passed on yet, and the faults that wait in it."""
+    """A part of a message in transit: bytes that were not passed on yet, and the faults that wait in it."""
 
     def __init__(self, waiting: "Sequence[Injection]", length: int | None, read: Read) -> None:
         self._waiting = waiting
@@ -147,7 +145,7 @@ class Section:
         self._ended = False
 
     async def fill(self) -> bool:
-        """Read until there is a byte to pass on of which is known what waits at it; False if none is left."""
+        """Read until it is known which faults wait at the next byte; False at the end."""
         while not self._ended and len(self._held) <= self._lag:
             piece = await self._read()
             self._held += piece
@@ -162,7 +160,7 @@ class Section:
         return [injection for injection, place in places if place == self._position]
 
     def take(self, limit: int) -> bytes:
-        """What can be passed on before the next place, at most `limit` bytes."""
+        """The bytes before the next place, at most `limit`."""
         places = [injection.place.resolve(self._length) for injection in self._waiting]
         ahead = [place - self._position for place in places if place is not None and place > self._position]
         size = min([limit, len(self._held) - self._lag, *ahead])
@@ -178,7 +176,7 @@ class Section:
 
 
 class Link:
-    """A client's connection, the one to the upstream that it causes, and what flows between them."""
+    """A client's connection, the connection to the upstream that it causes, and the flow between them."""
 
     def __init__(
         self, upstream: tuple[str, int], injections: "Sequence[Injection]", requests: list[Request] | None
@@ -190,13 +188,13 @@ class Link:
         self._ends: list[End] = []
 
     async def serve(self, client: socket.socket) -> None:
-        """Carry both ways until both sides have ended, or one fails, or a fault ends them; then close both."""
+        """Carry both ways until both sides end, one fails, or a fault ends them; then close both."""
         try:
             if cut := await self._carry_until_cut(client):
                 await self._take_leave(cut.message)
         finally:
             for end in self._ends:
-                end.abort()  # both, before anything can be cancelled
+                end.abort()  # abort both before anything can be cancelled
             for end in self._ends:
                 await end.wait_closed()
 
@@ -212,7 +210,7 @@ class Link:
         return cut
 
     async def _take_leave(self, message: bytes) -> None:
-        """End in good order: a client that still sends would be reset, and lose what it was sent, if not read."""
+        """End in good order: a client that still sends is read, or a reset would take its last bytes."""
         client, *upstream = self._ends
         for end in upstream:
             end.abort()
@@ -244,7 +242,7 @@ class Link:
         return end
 
     async def _carry_requests(self, flow: Flow, seen: list[Request]) -> None:
-        while (head := await read_head(flow.reader)).complete:
+        while (head := await read_head(flow.reader)).is_complete:
             request = Request(*head.words[:2])
             seen.append(request)
             self._unanswered.append(request)
@@ -254,8 +252,8 @@ class Link:
         await _carry_rest(head, flow)
 
     async def _carry_responses(self, flow: Flow) -> None:
-        while (head := await read_head(flow.reader)).complete:
-            if head.interim:
+        while (head := await read_head(flow.reader)).is_complete:
+            if head.is_interim:
                 await flow.send(head.raw)
                 continue
             request = self._unanswered.popleft() if self._unanswered else Request("", "")
@@ -267,7 +265,7 @@ class Link:
 
 
 def _body(reader: StreamReader, head: Head, length: int | None) -> Read:
-    in_chunks = length is None and head.chunked
+    in_chunks = length is None and head.is_chunked
     return (ChunkedBody(reader) if in_chunks else Body(reader, length)).read
 
 
@@ -280,13 +278,13 @@ def _once(data: bytes) -> Read:
     return read
 
 
-async def _carry_bytes(part: Part, flow: Flow) -> None:
+async def _carry_bytes(part: "MessagePart", flow: Flow) -> None:
     await flow.carry(part, None, Body(flow.reader).read)
     flow.end.send_end()
 
 
 async def _carry_rest(head: Head, flow: Flow) -> None:
-    """Pass on what is no message, or ends in the midst of its header."""
+    """Pass on bytes that are no message, or an incomplete header."""
     flow.begin(None)
     await flow.send(head.raw)
     while piece := await flow.reader.read(PIECE):

@@ -1,4 +1,4 @@
-"""What GCS says of a file, and how a file is described to GCS. Pure.
+"""File information in GCS's resources, and the resources that describe a file. Pure.
 
 Specified in the JSON API reference of Cloud Storage: "Objects", the resource.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from async_storages import naming
-from async_storages.backends.gcs.answers import StoredObject
+from async_storages.backends.gcs.resources import StoredObject
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
@@ -20,14 +20,14 @@ _KEPT = (
     *("cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime"),
     *("metadata", "storageClass"),
 )
-"""What describes a file."""
+"""Fields that describe a file."""
 
 _MOST_METADATA = 8192
 """Bytes of names and values."""
 
 
 def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
-    """All that an object's resource says; the etag is the MD5 in hexadecimal digits, if listings tell it as well."""
+    """The file information in an object's resource; the etag is the MD5 in hex, if listings have it as well."""
     resource = found.resource
     md5 = None if "kmsKeyName" in resource else found.md5
     return FileBasicInfo(
@@ -47,19 +47,19 @@ def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
 
 
 def described_as(found: StoredObject) -> dict[str, Any]:
-    """The resource that describes another file as this one is described; nothing that says who may read it."""
+    """The resource that describes another file as this one is described, without its ACL."""
     return {name: found.resource[name] for name in _KEPT if found.resource.get(name)}
 
 
 def is_made_of(
     found: StoredObject, described: Mapping[str, Any], size: int, checksums: Mapping[str, str | None]
 ) -> bool:
-    """Whether an object may be taken for the one that was to be made: of this content and description.
+    """True if an object may be taken for the one that was to be made.
 
     Args:
         found: The object.
-        described: What it was to be described as.
-        size: What it was to have, in bytes.
+        described: The description of the expected object.
+        size: Its size in bytes.
         checksums: Its ``md5Hash`` or ``crc32c``, as far as they are known.
     """
     same = (value and found.resource.get(name) == value for name, value in checksums.items())
@@ -69,13 +69,13 @@ def is_made_of(
 
 
 def check_metadata_size(metadata: Mapping[str, str]) -> None:
-    """Refuse more metadata than GCS keeps, which it would tell in words of its own."""
+    """Refuse metadata that GCS would refuse for its size."""
     if sum(len(text.encode()) for pair in metadata.items() for text in pair) > _MOST_METADATA:
-        raise InvalidArgumentException(f"GCS keeps at most {_MOST_METADATA} bytes of metadata")
+        raise InvalidArgumentException(f"the metadata is too large: GCS keeps at most {_MOST_METADATA} bytes")
 
 
 def metadata_patch(found: StoredObject, metadata: Mapping[str, str]) -> dict[str, str | None]:
-    """The patch (RFC 7396) that makes these the only metadata."""
+    """The patch (RFC 7396) that replaces all metadata."""
     return {**dict.fromkeys(found.metadata), **metadata}
 
 

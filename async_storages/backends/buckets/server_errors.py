@@ -1,4 +1,4 @@
-"""What servers of objects refuse, where more is known than the errors that users tell apart."""
+"""Refusals of a bucket's server that the backends tell apart more finely than users need to."""
 
 from async_storages.errors import InvalidArgumentException, StorageOperationException
 
@@ -10,11 +10,11 @@ class FileChanged(StorageOperationException):
 
 
 class HeaderRefused(StorageOperationException):
-    """The server does not implement something that was asked of it, such as a header.
+    """The server does not implement a header or another part of the request.
 
     Args:
-        reason: What it said.
-        header: The header in lower case, if it said so.
+        reason: The server's answer, in words.
+        header: The header in lower case; empty where the answer does not name it.
     """
 
     def __init__(self, reason: str, header: str = "") -> None:
@@ -23,7 +23,7 @@ class HeaderRefused(StorageOperationException):
 
 
 class NoSuchUpload(StorageOperationException):
-    """The upload in parts was completed, aborted, or has expired."""
+    """The upload in parts was completed or aborted, or has expired."""
 
 
 class RangeBeyondEnd(InvalidArgumentException):

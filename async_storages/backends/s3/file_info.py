@@ -1,4 +1,4 @@
-"""What S3's headers and listings say of a file, and which headers say it to S3. Pure."""
+"""File information in S3's headers and listings, and the headers that store it. Pure."""
 
 import base64
 import re
@@ -7,7 +7,7 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from async_storages import naming, sniff
-from async_storages.backends.s3.answers import ListedObject
+from async_storages.backends.s3.xml_messages import ListedObject
 from async_storages.backends.transport.dates import http_date
 from async_storages.errors import StorageOperationException
 from async_storages.ids import FileId
@@ -27,7 +27,7 @@ __all__ = [
 _MD5 = re.compile("[0-9a-f]{32}")
 _METADATA = "x-amz-meta-"
 _KEPT = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires")
-"""What describes a file beside its metadata."""
+"""Headers that describe a file, besides its metadata."""
 
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -36,13 +36,13 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def described_headers(found: Mapping[str, str], metadata: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The headers that describe another file as this one is described, or only with other metadata."""
+    """The headers that describe another file as this one is described, or with other metadata."""
     kept = {name: found[name] for name in (*_KEPT, "x-amz-storage-class") if name in found}
     return {**kept, **metadata_headers(_metadata_of(found) if metadata is None else metadata)}
 
 
 def is_copy(made: Mapping[str, str], origin: Mapping[str, str], metadata: Mapping[str, str] | None) -> bool:
-    """Whether an object may be taken for a copy of another one, or for that one with the new metadata."""
+    """True if an object may be taken for a copy of another one, or for that one with the new metadata."""
     if len({headers["Content-Length"] for headers in (made, origin) if "Content-Length" in headers}) > 1:
         return False
     if metadata is not None:
@@ -51,14 +51,16 @@ def is_copy(made: Mapping[str, str], origin: Mapping[str, str], metadata: Mappin
 
 
 def is_copy_of_version(made: Mapping[str, str], etag: str, origin: Mapping[str, str]) -> bool | None:
-    """Whether a new copy is of the version that was found, going by their ETags; None where these do not tell.
+    """True if a new copy is of the version that was found, by their ETags; None where they do not tell.
+
+    They tell where both are the MD5 of the content: not of an upload in parts, nor encrypted by another key than S3's.
 
     They do where both are the MD5 of the content: not of an upload in parts, nor encrypted by another key than S3's.
 
     Args:
-        made: What was answered of the copy.
-        etag: The copy's.
-        origin: What was found before.
+        made: The headers of the answer to the copy.
+        etag: The ETag of the copy.
+        origin: The headers of the version that was found.
     """
     theirs = origin.get("ETag", "").strip('"')
     if etag and etag == theirs:
@@ -68,12 +70,12 @@ def is_copy_of_version(made: Mapping[str, str], etag: str, origin: Mapping[str, 
 
 
 def is_unchanged(now: Mapping[str, str], before: Mapping[str, str]) -> bool:
-    """Whether two looks at an object are at one version, as far as can be told."""
+    """True if two looks at an object show one version, as far as the headers tell."""
     return all(now.get(name) == before.get(name) for name in ("ETag", "Last-Modified", "Content-Length"))
 
 
 def _is_opaque(headers: Mapping[str, str]) -> bool:
-    """Whether an object is encrypted so that its ETag is no digest of the content."""
+    """True if an object is encrypted so that its ETag is no digest of the content."""
     encryption = headers.get("x-amz-server-side-encryption", "AES256")
     return encryption != "AES256" or "x-amz-server-side-encryption-customer-algorithm" in headers
 
@@ -82,7 +84,7 @@ def size_of(found: Mapping[str, str]) -> int:
     """The size in bytes.
 
     Raises:
-        StorageOperationException: The headers do not tell.
+        StorageOperationException: The headers do not tell it.
     """
     size = found.get("Content-Length", "")
     if not (size.isascii() and size.isdigit()):
@@ -91,10 +93,10 @@ def size_of(found: Mapping[str, str]) -> int:
 
 
 def info_of(file_id: FileId, found: Mapping[str, str]) -> FileBasicInfo:
-    """All that the headers of a file say.
+    """The file information in the headers of a file.
 
     Raises:
-        StorageOperationException: They do not tell its size.
+        StorageOperationException: The headers do not tell its size.
     """
     return FileBasicInfo(
         file_id=str(file_id),
@@ -118,7 +120,7 @@ def _said(found: Mapping[str, str], name: str) -> str | None:
 
 
 def listed_info(file_id: FileId, listed: ListedObject) -> FileBasicInfo:
-    """All that a listing says of a file; its type is guessed by its name, and its metadata left out."""
+    """The file information in a listing; the type is guessed by the name, and metadata is missing."""
     return FileBasicInfo(
         file_id=str(file_id),
         file_name=naming.original_filename(file_id.key),
@@ -139,7 +141,7 @@ def _metadata_of(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def _readable(value: str) -> str:
-    """A header as text: aiohttp leaves bytes that are no UTF-8 as lone surrogates, which nothing else takes."""
+    """A header as text; aiohttp decodes bytes that are not UTF-8 as lone surrogates, which nothing else takes."""
     return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -154,7 +156,7 @@ def _encoded(value: str) -> str:
 
 
 def _decoded(value: str) -> str:
-    """The inverse of `_encoded`; what others wrote and nobody can read stays as it is."""
+    """The inverse of `_encoded`; a value of others that cannot be decoded stays as it is."""
     try:
         return str(make_header(decode_header(value)))
     except (MessageError, LookupError, ValueError):

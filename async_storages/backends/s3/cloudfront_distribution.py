@@ -1,4 +1,4 @@
-"""A bucket as a distribution of CloudFront shows it: URLs and cookies of its keys."""
+"""A bucket behind a distribution of CloudFront: signed URLs and cookies of its keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from async_storages.backends.buckets.signatures import encode_path, encode_query
 if TYPE_CHECKING:
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
 
-__all__ = ["SIGNED_HERE", "CookieOptions", "Distribution"]
+__all__ = ["SIGNED_HERE", "CloudFrontDistribution", "CookieOptions"]
 
 SIGNED_HERE = 4
 """URLs whose signatures, 1 ms each, are made in the event loop; more are made in a thread."""
 
 
 class CookieOptions(TypedDict, total=False):
-    """What cookies take beside resource and time: see `CloudFrontSigner.signed_cookies`."""
+    """Further options of signed cookies: see `CloudFrontSigner.signed_cookies`."""
 
     starts_at: datetime | None
     ip: str | None
@@ -25,12 +25,12 @@ class CookieOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
-    """Where files are shown, and who signs.
+class CloudFrontDistribution:
+    """A distribution of CloudFront, and the signer of its URLs.
 
     Attributes:
-        domain: The scheme and domain, and perhaps a path.
-        signer: Signs.
+        domain: Scheme and domain, with or without a path.
+        signer: Signs URLs and cookies.
     """
 
     domain: str
@@ -43,7 +43,7 @@ class Distribution:
         query: Mapping[str, str] | None = None,
         stable: timedelta | None = None,
     ) -> str:
-        """The signed URL of a key; the distribution must forward the parameters of the query, if there are any."""
+        """The signed URL of a key; the distribution must forward the parameters of `query`."""
         asked = f"?{encode_query(query)}" if query else ""
         return self.signer.signed_url(f"{self.domain}/{encode_path(key)}{asked}", expires_in, stable=stable)
 

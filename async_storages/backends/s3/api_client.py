@@ -1,6 +1,6 @@
-"""S3's operations, one method each: what is sent for them, and what their answers mean.
+"""S3's operations, one method each: the request that is sent, and the meaning of its answer.
 
-It knows buckets and keys, no file ids. Every body is bytes, so that every request can be sent again.
+It knows buckets and keys, not file ids. Every body is bytes, so that every request can be sent again.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -10,37 +10,37 @@ from typing import Any
 from aiohttp import ClientResponse
 
 from async_storages.backends.buckets.download import received, size_answered
-from async_storages.backends.buckets.errors import RangeBeyondEnd
-from async_storages.backends.s3 import answers, digests
-from async_storages.backends.s3.answers import Listing
-from async_storages.backends.s3.conditions import REPLACE, ConditionalWrites, Conditions, Creation
+from async_storages.backends.buckets.server_errors import RangeBeyondEnd
+from async_storages.backends.s3 import digests, xml_messages
+from async_storages.backends.s3.conditional_writes import REPLACE, ConditionalWrites, Conditions, Creation
 from async_storages.backends.s3.copy_source import CopySource, source_unchanged
 from async_storages.backends.s3.credentials import CredentialSource
-from async_storages.backends.s3.download import WITH_CHECKSUM, Download
-from async_storages.backends.s3.failures import Failure, of_s3
+from async_storages.backends.s3.download import WITH_CHECKSUM, S3Download
+from async_storages.backends.s3.error_responses import ErrorResponse, require_etag
 from async_storages.backends.s3.multipart_requests import MultipartRequests
 from async_storages.backends.s3.object_writes import Made, ObjectWrites
 from async_storages.backends.s3.wire import Request, Wire
+from async_storages.backends.s3.xml_messages import Listing
 from async_storages.errors import FileNotFoundException, StorageException
 from async_storages.sources import CHUNK_SIZE
 from async_storages.upload_options import CustomerKey
 
-__all__ = ["CopySource", "S3Client"]
+__all__ = ["CopySource", "S3ApiClient"]
 
 type Headers = Mapping[str, str]
 
 
-class S3Client(MultipartRequests):
-    """Speaks S3 with one server.
+class S3ApiClient(MultipartRequests):
+    """Sends S3's requests to one server.
 
     Args:
-        credentials: Where the access key comes from.
-        conditional_writes: What the server makes of conditions: see `Conditions`.
+        credentials: The source of the access key.
+        conditional_writes: The server's handling of conditions: see `Conditions`.
         **options: See `Wire`.
 
     Attributes:
         wire: Addresses, signs and sends.
-        conditions: What is known of the server's conditions.
+        conditions: The server's handling of conditions, as far as it is known.
     """
 
     def __init__(
@@ -92,20 +92,20 @@ class S3Client(MultipartRequests):
             )
 
         made = await self._writes.send("put", request, sent, is_done_by, creation)
-        digests.expect_checksum(of_s3(made.headers), checksum)
+        digests.expect_checksum(require_etag(made.headers), checksum)
 
     async def head_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
         wanted = WITH_CHECKSUM if self.wire.reads_checksums else {}
         request = Request(method="HEAD", bucket=bucket, key=key, headers=wanted, customer_key=customer_key)
-        return of_s3((await self.wire.exchange(request)).headers)
+        return require_etag((await self.wire.exchange(request)).headers)
 
     async def object_size(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> int:
-        """The bytes of an object, asked for by a range of one byte, where HEAD does not tell.
+        """The size of an object in bytes, asked for by a range of one byte, where HEAD does not tell it.
 
         Raises:
             FileNotFoundException: There is no such object.
-            StorageOperationException: The server does not tell either.
+            StorageOperationException: The server does not tell it here either.
         """
         range_ = {"Range": "bytes=0-0"}
         request = Request(method="GET", bucket=bucket, key=key, headers=range_, customer_key=customer_key)
@@ -113,7 +113,7 @@ class S3Client(MultipartRequests):
             response = await self.wire.open(request)
         except RangeBeyondEnd:
             return 0
-        response.close()  # where the range was ignored, all of the object is on its way
+        response.close()  # a server that ignores ranges sends the whole object
         return size_answered(response.status, response.headers)
 
     def get_object(
@@ -128,24 +128,24 @@ class S3Client(MultipartRequests):
     ) -> AsyncGenerator[bytes]:
         """The bytes of an object, or of one range of it.
 
-        A connection that breaks on the way is replaced, and the transfer resumed where it was, of the same version.
+        A broken connection is replaced, and the transfer of the same version goes on where it stopped.
 
         Args:
-            bucket: Whose it is.
-            key: Its key.
+            bucket: The bucket.
+            key: The key.
             offset: The first byte; negative counts from the end.
-            length: How many bytes at the most, at least 1; None for all. Always None where the offset is negative.
+            length: How many bytes at the most, at least 1; None for all. None with a negative offset.
             chunk_size: Bytes at a time, at the most.
-            customer_key: What encrypts it, where that is not the server's key.
+            customer_key: The customer's key that encrypts it; None for the server's.
 
         Raises:
             FileNotFoundException: There is no such object.
             RangeBeyondEnd: It has no such byte.
             FileChanged: It was replaced meanwhile.
-            ChecksumMismatchException: All of it came, and is not what its stored CRC32 says.
-            StorageUnavailableException: It kept breaking without a byte between.
+            ChecksumMismatchException: The bytes differ from the stored CRC32.
+            StorageUnavailableException: The connection kept breaking before a byte came.
         """
-        download = Download(offset, length)
+        download = S3Download(offset, length)
 
         def ask() -> Awaitable[ClientResponse]:
             request = Request(
@@ -162,13 +162,13 @@ class S3Client(MultipartRequests):
             await self.wire.exchange(Request(method="DELETE", bucket=bucket, key=key))
 
     async def delete_objects(self, bucket: str, keys: Sequence[str]) -> dict[str, StorageException]:
-        """Delete up to 1000 objects at once; returns what failed, by key."""
+        """Delete up to 1000 objects at once; returns the failures by key."""
         retries = self.wire.options.retries
         errors: dict[str, StorageException] = {}
         for attempt in range(1, retries.attempts + 1):
             failures = await self._delete_objects(bucket, keys)
             errors |= {key: failure.error() for key, failure in failures.items()}
-            keys = [key for key, failure in failures.items() if failure.may_pass and attempt < retries.attempts]
+            keys = [key for key, failure in failures.items() if failure.can_pass and attempt < retries.attempts]
             if not keys:
                 break
             for key in keys:
@@ -176,13 +176,13 @@ class S3Client(MultipartRequests):
             await retries.pause(attempt)
         return errors
 
-    async def _delete_objects(self, bucket: str, keys: Iterable[str]) -> dict[str, Failure]:
-        body = answers.delete_objects_body(keys)
+    async def _delete_objects(self, bucket: str, keys: Iterable[str]) -> dict[str, ErrorResponse]:
+        body = xml_messages.delete_objects_body(keys)
         headers = {"Content-MD5": digests.content_md5(body), "Content-Type": "application/xml"}
         request = Request(
             method="POST", bucket=bucket, query={"delete": ""}, headers=headers, body=self.wire.body(body)
         )
-        return answers.parse_delete_result((await self.wire.exchange(request)).body)
+        return xml_messages.parse_delete_result((await self.wire.exchange(request)).body)
 
     async def copy_object(
         self,
@@ -198,16 +198,16 @@ class S3Client(MultipartRequests):
         """Copy an object of up to 5 GiB on the server.
 
         Args:
-            bucket: The target's.
-            key: The target's.
-            source: What is copied.
-            headers: Of the copy, besides ``x-amz-metadata-directive: REPLACE``; by default those of the source.
-            customer_key: What encrypts the copy, where that is not the server's key.
-            creation: How an object is treated that is there.
-            is_done_by: Whether the headers of the target show that it is the copy, if no answer comes.
+            bucket: The bucket of the copy.
+            key: The key of the copy.
+            source: The version to copy.
+            headers: Headers of the copy, besides ``x-amz-metadata-directive: REPLACE``; by default those of the source.
+            customer_key: The customer's key that encrypts the copy; None for the server's.
+            creation: The treatment of an existing object.
+            is_done_by: Tells by the target's headers, where no answer comes, if it is the copy.
 
         Returns:
-            The copy, of whichever version where the server ignores the condition on the source.
+            The copy; of any version if the server ignores the condition on the source.
 
         Raises:
             FileExistsException: The key is taken.
@@ -222,15 +222,15 @@ class S3Client(MultipartRequests):
             body=sent,
             customer_key=customer_key,
             source_key=source.customer_key,
-            may_fail_late=True,
+            can_fail_late=True,
         )
-        with source_unchanged(is_certain=creation.is_fresh or not creation.condition):
+        with source_unchanged(is_certain=creation.is_fresh or not creation.is_conditional):
             return await self._writes.send("copy", request, sent, is_done_by, creation)
 
     async def undo(
         self, bucket: str, key: str, made: Made, creation: Creation, *, customer_key: CustomerKey | None = None
     ) -> None:
-        """Remove what a request has made, unless it may be somebody else's."""
+        """Remove the object that a request made, unless it may be somebody else's."""
         request = Request(method="DELETE", bucket=bucket, key=key, customer_key=customer_key)
         await self._writes.undo(request, made, creation)
 
@@ -244,15 +244,15 @@ class S3Client(MultipartRequests):
         if token is not None:
             query["continuation-token"] = token
         request = Request(method="GET", bucket=bucket, query=query)
-        return answers.parse_listing((await self.wire.exchange(request, attempts=attempts)).body)
+        return xml_messages.parse_listing((await self.wire.exchange(request, attempts=attempts)).body)
 
 
 def _checksum_for_lock(headers: Headers) -> Headers:
-    """S3 asks of what is to be locked that the request says which checksum it has."""
+    """The header that names the checksum, which S3 demands of locked objects."""
     return {"x-amz-sdk-checksum-algorithm": "CRC32"} if "x-amz-object-lock-mode" in headers else {}
 
 
 def _metadata_in(headers: Headers) -> Headers:
-    """The user's metadata; the type does not count, as SeaweedFS sets another one for the most general."""
+    """The user's metadata; the type does not count, as SeaweedFS replaces the most general one."""
     lowered = {name.lower(): value for name, value in headers.items()}
     return {name: value for name, value in lowered.items() if name.startswith("x-amz-meta-")}

@@ -1,4 +1,4 @@
-"""Settings of S3, as options of the storage."""
+"""The settings of `S3Config`, as options of `S3Storage`."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from async_storages.config import S3Config
 __all__ = ["storage_options"]
 
 _RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "default_bucket", "region")
-"""The settings of `S3Config` whose parameters have other names here."""
+"""Settings of `S3Config` whose parameters have other names in `S3Storage`."""
 
 
 def storage_options(config: S3Config) -> dict[str, Any]:
-    """The settings by the names of the parameters that they are for."""
+    """The settings as keyword arguments of `S3Storage`."""
     secrets = {name: getattr(config, name) for name in ("secret_access_key", "session_token", "proxy")}
     shown = {name: None if secret is None else secret.get_secret_value() for name, secret in secrets.items()}
     return {

@@ -1,8 +1,8 @@
-"""What servers make of ``If-None-Match: *``, and how files are created on those that make nothing of it.
+"""Conditional writes (``If-None-Match: *``), and safe creation of files on servers that do not support them.
 
 AWS refuses to create an object where one is: by PutObject, CompleteMultipartUpload and, since October 2025, CopyObject.
-Others ignore the header on some of these, or refuse every request that has it (501). Nothing in an answer tells that a
-header was ignored, so a server that is not known is tried once for each bucket: see `probe`.
+Others ignore the header on some of these requests, or refuse every request that has it (501). No answer tells that a
+header was ignored, so an unknown server is tried once for each bucket: see `conditions_probe`.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ _SETTINGS: tuple[object, ...] = ("auto", True, False)
 
 
 class Support(StrEnum):
-    """What a server makes of a header.
+    """A server's handling of a header.
 
     Attributes:
-        HONOURED: It does what the header says.
-        IGNORED: It does as if the header were not there.
-        REFUSED: It refuses the request.
+        HONOURED: The server obeys the header.
+        IGNORED: The server ignores the header.
+        REFUSED: The server refuses the request.
     """
 
     HONOURED = "honoured"
@@ -51,42 +51,42 @@ class Support(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
-    """How a request treats an object that is there.
+    """The treatment of an existing object by a request that creates one.
 
     Attributes:
-        condition: It is sent with ``If-None-Match: *``.
-        looks: The object is looked for before, which races with others who create it.
+        is_conditional: The request carries ``If-None-Match: *``.
+        should_look_first: The object is looked for first, which races with others who create it.
         is_proof: A success shows that nothing was there, so that the object may be removed again.
-        is_fresh: The key was made for this object and nobody else has it: the condition can be left out.
+        is_fresh: The key was made for this object and nobody else has it: the condition may be left out.
     """
 
-    condition: bool = False
-    looks: bool = False
+    is_conditional: bool = False
+    should_look_first: bool = False
     is_proof: bool = False
     is_fresh: bool = False
 
 
 REPLACE = Creation()
-"""Whatever is there is replaced."""
+"""An existing object is replaced."""
 
-CREATE = Creation(condition=True, is_proof=True)
-"""The server refuses if anything is there."""
+CREATE = Creation(is_conditional=True, is_proof=True)
+"""The server refuses if an object exists."""
 
 
 class Conditions:
-    """What is known of one server, by bucket and request.
+    """The handling of conditions by one server, by bucket and request.
 
     Args:
-        setting: True and False for what is known already, ``"auto"`` to find it out.
-        is_known: Whether a bucket is on a server that is known to honour conditions.
+        setting: True or False for a known server, ``"auto"`` to try it.
+        is_known: Tells if a bucket is on a server that is known to honour conditions.
 
     Raises:
-        InvalidArgumentException: Another setting.
+        InvalidArgumentException: The setting is another value.
     """
 
     def __init__(self, setting: ConditionalWrites, is_known: Callable[[str], bool]) -> None:
         if not any(setting is each or (setting == each == "auto") for each in _SETTINGS):
-            raise InvalidArgumentException(f"conditional_writes is 'auto', True or False, not {setting!a}")
+            raise InvalidArgumentException(f"conditional_writes is {setting!a}: give 'auto', True or False")
         self._setting = setting
         self._is_known = is_known
         self._found: dict[tuple[str, Conditional], Support] = {}
@@ -95,14 +95,14 @@ class Conditions:
     async def creation(
         self, bucket: str, request: Conditional, probe: Probe, *, overwrite: bool, is_fresh: bool
     ) -> Creation:
-        """How to create an object; asks the server only where that matters and is not known.
+        """The way to create an object; tries the server only if that matters and is not known.
 
         Args:
-            bucket: The object's.
-            request: Creates it.
-            probe: Tries what the server makes of the condition.
-            overwrite: Whether an object that is there is replaced.
-            is_fresh: Whether nobody else can have the key.
+            bucket: The bucket.
+            request: The request that creates the object.
+            probe: Tries the server's handling of the condition.
+            overwrite: Replace an existing object.
+            is_fresh: Nobody else can have the key.
 
         Raises:
             OperationNotSupportedException: The server refuses conditions, and the setting does not allow to look first.
@@ -110,16 +110,16 @@ class Conditions:
         if overwrite:
             return REPLACE
         if is_fresh:
-            return Creation(condition=not self._is_refused(bucket, request), is_fresh=True)
+            return Creation(is_conditional=not self._is_refused(bucket, request), is_fresh=True)
         if self._setting is False:
-            return Creation(looks=True)
+            return Creation(should_look_first=True)
         support = Support.HONOURED if self._setting is True else await self._support(bucket, request, probe)
         if support is Support.REFUSED:
             raise refusal("If-None-Match")
-        return CREATE if support is Support.HONOURED else Creation(condition=True, looks=True)
+        return CREATE if support is Support.HONOURED else Creation(is_conditional=True, should_look_first=True)
 
     def is_honoured(self, bucket: str, request: Conditional) -> bool:
-        """Whether the server is known to honour the condition, or was seen to."""
+        """True if the server is known to honour the condition, or was seen to."""
         return self._is_known(bucket) or self._found.get((bucket, request)) is Support.HONOURED
 
     def note_refusal(self, bucket: str, request: Conditional) -> None:
@@ -143,8 +143,8 @@ async def _tried(bucket: str, request: Conditional, probe: Probe) -> Support:
         support = await probe(request)
     except StorageUnavailableException:
         raise
-    except StorageException as error:  # such as for want of a permission
-        logger.warning("whether the server of %r honours conditions could not be tried: %s", bucket, error)
+    except StorageException as error:  # a missing permission, for example
+        logger.warning("conditions could not be tried on the server of %r: %s", bucket, error)
         return Support.IGNORED
     if support is Support.IGNORED:
         logger.warning(
@@ -156,8 +156,8 @@ async def _tried(bucket: str, request: Conditional, probe: Probe) -> Support:
 
 
 def refusal(header: str) -> OperationNotSupportedException:
-    """The error for a condition that a server refuses."""
+    """The error for a server that refuses a condition."""
     return OperationNotSupportedException(
-        f"the server refuses the header {header}, with which overwrite=False is safe: with conditional_writes=False "
-        "the file is looked for first, which races with others who create it"
+        f"the server refuses the header {header}, which makes overwrite=False safe: with conditional_writes=False "
+        "the file is looked for first instead, which races with others who create it"
     )

@@ -1,4 +1,4 @@
-"""Uploads: small ones in one request, large ones in a resumable session, part by part, nothing left when they fail.
+"""Uploads in one request or in a resumable session, part by part; nothing is left when they fail.
 
 Specified in the documentation of Cloud Storage: "Multipart uploads" (of the JSON API), "Resumable uploads".
 """
@@ -12,29 +12,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from async_storages._tasks import offload
-from async_storages.backends.buckets.errors import NoSuchUpload
-from async_storages.backends.gcs.answers import StoredObject, parsed
+from async_storages.backends.buckets.server_errors import NoSuchUpload
+from async_storages.backends.gcs.resources import StoredObject, parsed
 from async_storages.backends.gcs.wire import Answer, Request, Wire
 from async_storages.backends.transport.http import Body
 from async_storages.errors import FileNotFoundException, StorageOperationException, StorageUnavailableException
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["PART_SIZE", "Md5", "Session", "related_body"]
+__all__ = ["PART_SIZE", "Md5", "UploadSession", "related_body"]
 
 PART_SIZE = 8 << 20
-"""Bytes of a part, a multiple of 256 KiB; what is no larger is uploaded in one request."""
+"""Bytes of a part, a multiple of 256 KiB; smaller content is uploaded in one request."""
 
 _PERSISTED = re.compile(r"bytes=0-(\d+)")
 
 
 class Md5:
-    """The MD5 of what passes; large pieces are hashed in a thread."""
+    """The MD5 of the bytes that pass; large pieces are hashed in a thread."""
 
     def __init__(self) -> None:
         self._hash = hashlib.md5(usedforsecurity=False)
 
     async def update(self, data: bytes) -> None:
-        """Take more bytes in."""
+        """Add bytes."""
         if len(data) <= CHUNK_SIZE:
             self._hash.update(data)
         else:
@@ -42,12 +42,12 @@ class Md5:
 
     @property
     def base64(self) -> str:
-        """As GCS writes it."""
+        """The digest as GCS writes it."""
         return base64.b64encode(self._hash.digest()).decode("ascii")
 
 
 def related_body(described: Mapping[str, Any], content: bytes) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an upload in one request (RFC 2387): what describes the object, and its content."""
+    """Headers and body of an upload in one request (RFC 2387): the object's description and its content."""
     boundary = secrets.token_hex(16)
     head = (
         f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
@@ -57,18 +57,18 @@ def related_body(described: Mapping[str, Any], content: bytes) -> tuple[dict[str
     return {"Content-Type": f"multipart/related; boundary={boundary}"}, body
 
 
-class Session:
-    """One resumable upload: it says how far it got, is resumed there, and can be given up.
+class UploadSession:
+    """One resumable upload: it tells its progress, resumes there, and can be given up.
 
     Args:
-        wire: The way to the server.
-        target: Path and query of the session; who knows them may upload.
-        content_type: Of the object.
+        wire: Sends the requests.
+        target: Path and query of the session; whoever knows them may upload.
+        content_type: The type of the object.
 
     Attributes:
         position: Bytes that the server has.
-        times_sent: How often sending the part of the moment has begun.
-        was_sent: Whether all of it ever left.
+        times_sent: The number of times that sending the current part has begun.
+        was_sent: True once all of the current part has left.
     """
 
     def __init__(self, wire: Wire, target: str, content_type: str) -> None:
@@ -93,19 +93,19 @@ class Session:
         """Upload a part that is not the last one.
 
         Raises:
-            StorageUnavailableException: It kept failing, without a byte between.
+            StorageUnavailableException: It kept failing before a byte arrived.
             NoSuchUpload: The session is gone.
-            StorageOperationException: GCS took it for the last one, or lost what it had.
+            StorageOperationException: GCS took the part for the last one, or lost earlier bytes.
         """
         if await self._send(part, "*") is not None:
             raise StorageOperationException("GCS took a part for the last one")
 
     async def finish(self, part: bytes, md5: str) -> StoredObject:
-        """Upload the last part, and make the object; raises as `send` does.
+        """Upload the last part, which makes the object; raises as `send` does.
 
         Args:
-            part: Not empty.
-            md5: Of the whole content; the server makes nothing of any other.
+            part: The last part; not empty.
+            md5: The MD5 of the whole content; the server makes no object of other bytes.
         """
         total = str(self.position + len(part))
         made = await self._send(part, total, {"X-Goog-Hash": f"md5={md5}"})
@@ -114,7 +114,7 @@ class Session:
         return made
 
     async def _send(self, part: bytes, total: str, headers: Mapping[str, str] | None = None) -> StoredObject | None:
-        """Send until the server has the part; what it makes of it, if it was the last."""
+        """Send until the server has the part; the object, if it was the last one."""
         retries = self._wire.options.retries
         begin, tries = self.position, retries.begin()
         self._body, self._earlier = self._wire.body(b""), (0, False)
@@ -132,7 +132,7 @@ class Session:
                 raise StorageUnavailableException(f"GCS keeps having no more than {self.position} bytes")
 
     async def _put(self, rest: bytes, total: str, headers: Mapping[str, str]) -> Answer | None:
-        """Send what the server does not have; None where no answer tells what it has now."""
+        """Send the bytes that the server lacks; None if no answer tells its position."""
         last = self.position + len(rest) - 1
         extent = f"bytes {self.position}-{last}/{total}" if rest else f"bytes */{total}"
         self._earlier, self._body = (self.times_sent, self.was_sent), self._wire.body(rest)
@@ -145,7 +145,7 @@ class Session:
         return await self._exchange("PUT", {"Content-Range": f"bytes */{total}"}, self._wire.body(b""))
 
     def _persisted(self, answer: Answer, begin: int, end: int) -> int:
-        """How many bytes the server says it has; fewer than before the part are lost, as it is not here any more."""
+        """The number of bytes that the server has; raises if it lost bytes before the part, which are gone here."""
         found = _PERSISTED.fullmatch(answer.headers.get("Range", ""))
         persisted = int(found[1]) + 1 if found else 0
         if not begin <= persisted <= end:
@@ -153,7 +153,7 @@ class Session:
         return persisted
 
     async def cancel(self) -> None:
-        """Give the upload up, so that the server keeps nothing of it; one that is gone is no error."""
+        """Give the upload up, so that the server keeps nothing of it; a missing session is no error."""
         try:
             await self._exchange("DELETE", {}, None, accepted=(499,))
         except NoSuchUpload:
