@@ -11,14 +11,13 @@ from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.part_uploads import check_number
 from async_storages.storage import Storage
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.storage import S3Storage
 
 __all__ = ["FastDFSClient", "S3Client", "s3_storage_class"]
-
-_MOST_PARTS = 10_000  # S3's limit
 
 
 def s3_storage_class() -> "type[S3Storage]":
@@ -159,7 +158,7 @@ class S3Client(_Client):
     async def upload_part(self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes) -> dict[str, str]:
         """Upload one part, from 1 to 10,000: 5 MiB to 5 GiB, the last one less; returns ``{"ETag": …}``."""
         with during("upload_part", f"{bucket}/{key}"):
-            _check_number(part_number)
+            check_number(part_number)
             if not isinstance(body, bytes | bytearray | memoryview):
                 raise InvalidArgumentException(f"a part is bytes, not {type(body).__name__}")
             api = self._api(bucket, key)
@@ -193,15 +192,9 @@ class S3Client(_Client):
 
 def _parts(parts: Iterable[Mapping[str, Any]]) -> list[UploadedPart]:
     try:
-        found = [UploadedPart(_check_number(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
+        found = [UploadedPart(check_number(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
     except (KeyError, TypeError) as error:
         raise InvalidArgumentException('each part is {"PartNumber": 1, "ETag": "…"}') from error
     if not found or len({part.number for part in found}) < len(found):
         raise InvalidArgumentException("there is at least one part, and each has its own number")
     return found
-
-
-def _check_number(number: object) -> int:
-    if not isinstance(number, int) or not 1 <= number <= _MOST_PARTS:
-        raise InvalidArgumentException(f"parts are numbered from 1 to {_MOST_PARTS}, not {number!r}")
-    return number

@@ -18,9 +18,9 @@ from async_storages._media_types.well_formed import check_content_type
 from async_storages.content import Content
 from async_storages.errors import InvalidArgumentException
 from async_storages.naming import Disposition
+from async_storages.signing import check_lifetime
 
 __all__ = [
-    "LONGEST_EXPIRY",
     "UNSIGNED_PAYLOAD",
     "PolicyCondition",
     "answer_query",
@@ -42,9 +42,6 @@ __all__ = [
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 """Stands for the payload hash where the body is not signed."""
-
-LONGEST_EXPIRY = 604_800
-"""Seconds that a signature may be valid: seven days."""
 
 type PolicyCondition = Mapping[str, str] | Sequence[str | int]
 """Part of a POST policy: ``{"acl": "private"}``, ``["starts-with", "$Content-Type", "image/"]`` …"""
@@ -170,10 +167,7 @@ def http_time(value: datetime) -> str:
 
 def checked_expiry(expires_in: float) -> int:
     """The whole seconds of `expires_in`, 1 to 604,800."""
-    if not isinstance(expires_in, int | float) or not 1 <= expires_in <= LONGEST_EXPIRY:
-        raise InvalidArgumentException(
-            f"expires_in must be 1 to {LONGEST_EXPIRY} seconds, not {expires_in!r}", operation="presign"
-        )
+    check_lifetime(expires_in)
     return int(expires_in)
 
 

@@ -2,12 +2,13 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from copy import copy
 from typing import Protocol, Self
 
 from async_storages import naming
+from async_storages.backends.buckets.new_file import NewFile
 from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.buckets.server_errors import RangeBeyondEnd
 from async_storages.backends.buckets.signatures import encode_path
@@ -130,7 +131,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     @abstractmethod
     async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool, is_fresh: bool) -> None:
-        """Copy the version of a file that was found, with all that describes it; `is_fresh` as for `_store`."""
+        """Copy the version that was found, with its description; `is_fresh` as for `NewFile`."""
 
     @abstractmethod
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
@@ -142,18 +143,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """
 
     @abstractmethod
-    async def _store(
-        self,
-        key: str,
-        parts: PartSplitter,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
-        """Store a file whole or not at all, as for `write`; `is_fresh` says that nobody else can have the key."""
+    async def _store(self, file: NewFile) -> None:
+        """Store a file whole or not at all; raises as `write` does."""
 
     @abstractmethod
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
@@ -208,15 +199,16 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             parts = PartSplitter(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
             async with aclosing(parts):
-                await self._store(
-                    operation.file.key,
-                    parts,
-                    kind,
-                    content.metadata,
-                    options,
+                file = NewFile(
+                    key=operation.file.key,
+                    parts=parts,
+                    content_type=kind,
+                    metadata=content.metadata,
+                    options=options,
                     overwrite=overwrite,
                     is_fresh=isinstance(key, naming.UniqueKey),
                 )
+                await self._store(file)
             operation.bytes = content.size or 0
             return str(operation.file)
 

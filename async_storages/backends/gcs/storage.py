@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 from async_storages import naming
 from async_storages._secrets import hidden
-from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.buckets.new_file import NewFile
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.gcs import file_info, object_options, upload_session
 from async_storages.backends.gcs.api_client import GCSApiClient
@@ -177,24 +177,19 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return repeat(upload_session.PART_SIZE)
 
-    async def _store(
-        self,
-        key: str,
-        parts: PartSplitter,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
-        file_info.check_metadata_size(metadata)
-        described = {**object_options.described(options), "contentType": content_type, "metadata": metadata}
-        target, query = (self._bucket, key, described), object_options.parameters(options)
-        if await parts.has_single_part():
-            await self._client.insert(*target, await parts.next_part(), query=query, overwrite=overwrite)
+    async def _store(self, file: NewFile) -> None:
+        file_info.check_metadata_size(file.metadata)
+        described = {
+            **object_options.described(file.options),
+            "contentType": file.content_type,
+            "metadata": file.metadata,
+        }
+        target, query = (self._bucket, file.key, described), object_options.parameters(file.options)
+        if await file.parts.has_single_part():
+            content = await file.parts.next_part()
+            await self._client.insert(*target, content, query=query, overwrite=file.overwrite)
         else:
-            await self._client.upload(*target, parts, query=query, overwrite=overwrite)
+            await self._client.upload(*target, file.parts, query=query, overwrite=file.overwrite)
 
     def _check_options(self, options: UploadOptions) -> None:
         super()._check_options(options)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from aiohttp import ClientResponse
+from multidict import CIMultiDict
 
 from async_storages.backends.buckets.download import received, size_answered
 from async_storages.backends.buckets.server_errors import RangeBeyondEnd
@@ -115,6 +116,15 @@ class S3ApiClient(MultipartRequests):
             return 0
         response.close()  # a server that ignores ranges sends the whole object
         return size_answered(response.status, response.headers)
+
+    async def head_sized_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
+        """The headers of an object with its Content-Length, for servers whose HEAD leaves it out; raises as both do."""
+        found = await self.head_object(bucket, key, customer_key=customer_key)
+        if "Content-Length" in found:
+            return found
+        sized = CIMultiDict(found)
+        sized["Content-Length"] = str(await self.object_size(bucket, key, customer_key=customer_key))
+        return sized
 
     def get_object(
         self,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 
 from async_storages._cleanup import clean_up
-from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.buckets.new_file import NewFile
 from async_storages.backends.buckets.server_errors import FileChanged
 from async_storages.backends.s3 import file_info, object_options
 from async_storages.backends.s3.api_client import S3ApiClient
@@ -41,44 +41,26 @@ class BucketWriter:
         self._folder = folder
         self._options = options
 
-    async def store(
-        self,
-        key: str,
-        parts: PartSplitter,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
+    async def store(self, file: NewFile) -> None:
         """Store a file whole or not at all.
-
-        Args:
-            key: Its key.
-            parts: The content.
-            content_type: Its type.
-            metadata: The user's metadata.
-            options: The options of this file.
-            overwrite: Replace an existing file.
-            is_fresh: Nobody else can have the key.
 
         Raises:
             FileExistsException: The key is taken.
         """
-        described = {"Content-Type": content_type, **file_info.metadata_headers(metadata)}
-        headers = {**object_options.object_headers(options), **described}
-        secret = object_options.customer_key(options)
-        with object_options.naming(options):
-            if await parts.has_single_part():
-                creation = await self._creation("put", key, overwrite=overwrite, is_fresh=is_fresh)
-                content = await parts.next_part()
+        described = {"Content-Type": file.content_type, **file_info.metadata_headers(file.metadata)}
+        headers = {**object_options.object_headers(file.options), **described}
+        secret = object_options.customer_key(file.options)
+        rules = {"overwrite": file.overwrite, "is_fresh": file.is_fresh}
+        with object_options.naming(file.options):
+            if await file.parts.has_single_part():
+                creation = await self._creation("put", file.key, **rules)
+                content = await file.parts.next_part()
                 await self._client.put_object(
-                    self._bucket, key, content, headers=headers, customer_key=secret, creation=creation
+                    self._bucket, file.key, content, headers=headers, customer_key=secret, creation=creation
                 )
             else:
-                creation = await self._creation("complete", key, overwrite=overwrite, is_fresh=is_fresh)
-                await self._multipart(key, headers, secret, creation).upload(parts)
+                creation = await self._creation("complete", file.key, **rules)
+                await self._multipart(file.key, headers, secret, creation).upload(file.parts)
 
     async def copy(
         self,

@@ -13,18 +13,16 @@ from async_storages.backends.s3.conditional_writes import Creation
 from async_storages.backends.s3.copy_source import CopySource
 from async_storages.backends.s3.xml_messages import UploadedPart
 from async_storages.errors import FileTooLargeException, StorageException
+from async_storages.part_uploads import MAX_PARTS
 from async_storages.upload_options import CustomerKey
 
-__all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
+__all__ = ["IN_FLIGHT", "PART_SIZE", "Multipart", "part_sizes"]
 
 PART_SIZE = 8 << 20
 """Bytes of a part, unless there would be too many parts; smaller content is uploaded in one request."""
 
 IN_FLIGHT = 3
 """Parts in memory at once: those that are being sent, and the one that is being filled."""
-
-MAX_PARTS = 10_000
-"""S3's limit."""
 
 _LARGEST_PART = 5 << 30
 _COPIED_AT_ONCE = 1 << 30

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 from async_storages._secrets import Hidden, hidden
 from async_storages.backends.buckets.signatures import (
-    LONGEST_EXPIRY,
     UNSIGNED_PAYLOAD,
     PolicyCondition,
     canonical_end,
@@ -38,7 +37,6 @@ from async_storages.errors import InvalidArgumentException
 
 __all__ = [
     "EMPTY_SHA256",
-    "LONGEST_EXPIRY",
     "STREAMING_UNSIGNED_PAYLOAD_TRAILER",
     "UNSIGNED_PAYLOAD",
     "Credentials",

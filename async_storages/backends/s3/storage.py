@@ -4,23 +4,20 @@ import builtins
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import timedelta
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Unpack
-
-from multidict import CIMultiDict
+from typing import TYPE_CHECKING, Any
 
 from async_storages import naming
 from async_storages._secrets import hidden
-from async_storages._tasks import offload
-from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.buckets.new_file import NewFile
 from async_storages.backends.buckets.signatures import check_sent
-from async_storages.backends.buckets.storage import BucketStorage, checked_token
+from async_storages.backends.buckets.storage import checked_token
 from async_storages.backends.s3 import file_info, object_options
 from async_storages.backends.s3.api_client import S3ApiClient
 from async_storages.backends.s3.batch_deletes import delete_in_batches
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.bucket_writer import BucketWriter
 from async_storages.backends.s3.checksum_headers import Checksums
-from async_storages.backends.s3.cloudfront_distribution import SIGNED_HERE, CloudFrontDistribution, CookieOptions
+from async_storages.backends.s3.cloudfront_storage import CloudFrontStorage
 from async_storages.backends.s3.conditional_writes import ConditionalWrites
 from async_storages.backends.s3.config_options import storage_options
 from async_storages.backends.s3.credentials import credential_source
@@ -36,7 +33,7 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
-from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.storage import FileName, PresignMethod, check_presign_method
 from async_storages.upload_options import CustomerKey, UploadOptions
 
 if TYPE_CHECKING:
@@ -45,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["S3Storage"]
 
 
-class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
+class S3Storage(CloudFrontStorage, has_bucket=True):
     """Keeps files in one bucket. Ids are ``s3:bucket/key``.
 
     Args:
@@ -153,7 +150,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         self._public_url = public_url
         self._cloudfront = cloudfront
         if cloudfront is not None and not custom_domain:
-            raise InvalidArgumentException("what signs for CloudFront needs the distribution's custom_domain")
+            raise InvalidArgumentException("cloudfront= needs the distribution's domain: give it as custom_domain")
         super().__init__(
             bucket_name,
             custom_domain=custom_domain,
@@ -203,18 +200,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return part_sizes(size, max_size)
 
-    async def _store(
-        self,
-        key: str,
-        parts: PartSplitter,
-        content_type: str,
-        metadata: Mapping[str, str],
-        options: UploadOptions,
-        *,
-        overwrite: bool,
-        is_fresh: bool,
-    ) -> None:
-        await self._writer.store(key, parts, content_type, metadata, options, overwrite=overwrite, is_fresh=is_fresh)
+    async def _store(self, file: NewFile) -> None:
+        await self._writer.store(file)
 
     @property
     def _writer(self) -> BucketWriter:
@@ -232,14 +219,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return await self._client.head_object(self._bucket, key, customer_key=self._customer_key)
 
     async def _find_sized(self, key: str) -> Mapping[str, str]:
-        found = await self._find(key)
-        if "Content-Length" in found:
-            return found
-        sized = CIMultiDict(found)
-        sized["Content-Length"] = str(
-            await self._client.object_size(self._bucket, key, customer_key=self._customer_key)
-        )
-        return sized
+        return await self._client.head_sized_object(self._bucket, key, customer_key=self._customer_key)
 
     def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
         return file_info.info_of(file, found)
@@ -292,42 +272,6 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     async def _signed_url(self, file: FileId) -> str:
         await self.prepare()
         return self._urls.presigner("GET")(file)
-
-    @property
-    def _distribution(self) -> CloudFrontDistribution | None:
-        if self._cloudfront is None or self._custom_domain is None:
-            return None
-        return CloudFrontDistribution(self._custom_domain, self._cloudfront)
-
-    def _domain_url(self, domain: str, file: FileId) -> str:
-        if (signed := self._distribution) is not None and self._querystring_auth:
-            return signed.presign(file.key)
-        return super()._domain_url(domain, file)
-
-    def signed_cookies(
-        self, prefix: str = "", expires_in: float = 3600, **options: Unpack[CookieOptions]
-    ) -> dict[str, str]:
-        """Cookies of CloudFront for all keys that begin with `prefix`: see `CloudFrontSigner.signed_cookies`.
-
-        Raises:
-            InvalidArgumentException: There is no `cloudfront` and `custom_domain`; or as for the signer.
-        """
-        if self._distribution is None:
-            raise InvalidArgumentException("cookies need a custom_domain and a cloudfront=CloudFrontSigner(…)")
-        return self._distribution.cookies(self._prefix + prefix, expires_in, **options)
-
-    async def presigned_urls(
-        self,
-        names: Iterable[FileName],
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        **options: Unpack[PresignOptions],
-    ) -> builtins.list[str]:
-        """Presigned URLs in the order of the names; many for CloudFront are signed in a thread, as each takes 1 ms."""
-        names = list(names)
-        if self._distribution is None or len(names) <= SIGNED_HERE or method not in {"GET", "HEAD"}:
-            return await super().presigned_urls(names, expires_in, method, **options)
-        return await offload(lambda: [self.presign(name, expires_in, method, **options) for name in names])
 
     def presign(
         self,

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.s3 import multipart
-from async_storages.backends.s3.multipart import MAX_PARTS, PART_SIZE, part_sizes
+from async_storages.backends.s3.multipart import PART_SIZE, part_sizes
 from async_storages.content import Content
 from async_storages.errors import FileTooLargeException, InvalidArgumentException
+from async_storages.part_uploads import MAX_PARTS
 from async_storages.sources import CHUNK_SIZE
 from tests.support.streams import Closing, stream
 
