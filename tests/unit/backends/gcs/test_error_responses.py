@@ -1,4 +1,4 @@
-"""What GCS answers, and what is made of it."""
+"""Error responses of GCS, and the exceptions that they become."""
 
 import json
 
@@ -6,7 +6,6 @@ import pytest
 
 from async_storages.backends.buckets.server_errors import NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.gcs.error_responses import Conflict, ErrorResponse, NoSuchBucket, TokenRefused
-from async_storages.backends.gcs.resources import Page, Rewritten, StoredObject, parsed
 from async_storages.errors import (
     AccessDeniedException,
     ChecksumMismatchException,
@@ -16,8 +15,6 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
-
-RESOURCE = {"name": "a/b.txt", "size": "5", "generation": "1795338406738346", "updated": "2026-11-22T09:06:46.738Z"}
 
 
 def said(status, reason="", message=""):
@@ -108,42 +105,3 @@ def test_what_may_pass_is_unavailable(status):
 )
 def test_a_body_that_says_nothing_is_no_obstacle(body):
     assert ErrorResponse.of(503, body).error().reason == "GCS answered 503"
-
-
-def test_an_object():
-    found = StoredObject.of({**RESOURCE, "md5Hash": "XUFAKrxLKna5cZ2REBfFkg==", "metadata": {"a": "合同"}})
-    assert (found.key, found.size, found.generation, found.metadata) == (
-        "a/b.txt",
-        5,
-        "1795338406738346",
-        {"a": "合同"},
-    )
-    assert found.updated.isoformat() == "2026-11-22T09:06:46.738000+00:00"
-
-
-WRONG = {
-    "nothing": (b"", StoredObject.of),
-    "no object": (b"[]", StoredObject.of),
-    "null": (b"null", Page.of),
-    "no name": (b'{"size": "1", "generation": "1"}', StoredObject.of),
-    "no size": (b'{"name": "a", "size": "x", "generation": "1"}', StoredObject.of),
-    "no generation": (b'{"name": "a", "size": "1", "generation": null}', StoredObject.of),
-    "no time": (json.dumps(RESOURCE | {"updated": "today"}).encode(), StoredObject.of),
-    "a page of something else": (b'{"items": [{}]}', Page.of),
-    "a copy that leads nowhere": (b'{"done": false}', Rewritten.of),
-    "a copy of nothing": (b'{"done": true}', Rewritten.of),
-    "deep": (b"[" * 100_000, Page.of),
-}
-
-
-@pytest.mark.parametrize(("body", "read"), WRONG.values(), ids=WRONG)
-def test_something_else_than_was_asked_for_is_refused(body, read):
-    with pytest.raises(StorageOperationException, match="not what was asked for"):
-        parsed(body, read)
-
-
-def test_a_page_and_what_comes_after_it():
-    body = json.dumps({"items": [RESOURCE], "nextPageToken": "t"}).encode()
-    assert [found.key for found in parsed(body, Page.of).objects] == ["a/b.txt"]
-    assert parsed(body, Page.of).token == "t"
-    assert parsed(b"{}", Page.of) == Page([], None)

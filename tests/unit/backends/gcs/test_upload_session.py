@@ -1,4 +1,4 @@
-"""Servers that do not keep to what they said."""
+"""Uploads to servers that contradict themselves, and the body of an upload in one request."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import pytest
 
 from async_storages import GCSStorage
 from async_storages.backends.gcs import upload_session
+from async_storages.backends.gcs.upload_session import related_body
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException
 from tests.support.gcs import FAST
@@ -63,3 +64,14 @@ async def test_a_listing_that_goes_in_circles_ends():
     ):
         with pytest.raises(StorageOperationException, match="again and again"):
             [info async for info in storage.list()]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\r\n--", b"\r\n\r\n", bytes(range(256))], ids=range(5))
+def test_a_body_has_two_parts(content):
+    headers, body = related_body({"name": "合同", "contentType": "a/b"}, content)
+    boundary = headers["Content-Type"].removeprefix("multipart/related; boundary=").encode()
+    assert body.count(boundary) == 3
+    _, described, rest, end = body.split(b"--" + boundary)
+    assert described.endswith(b'\r\n\r\n{"name": "\\u5408\\u540c", "contentType": "a/b"}\r\n')
+    assert rest == b"\r\nContent-Type: a/b\r\n\r\n" + content + b"\r\n"
+    assert end == b"--\r\n"
