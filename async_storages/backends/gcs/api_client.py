@@ -188,7 +188,7 @@ class GCSApiClient:
     # ---- objects
 
     async def find(self, bucket: str, key: str, *, attempts: int | None = None) -> StoredObject:
-        """What is known of an object; raises FileNotFoundException if there is none."""
+        """The description of an object; raises FileNotFoundException if there is none."""
         request = Request(method="GET", path=object_path(bucket, key), query=_RESOURCE)
         return parsed((await self.wire.exchange(request, attempts=attempts)).body, StoredObject.of)
 

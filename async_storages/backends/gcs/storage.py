@@ -46,32 +46,32 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     Args:
         bucket_name: The bucket.
         service_file: The JSON file of a service account, or of a workload identity.
-        service_account_info: What such a file holds. Without either, the credentials are found as every tool of
-            Google's does: ``GOOGLE_APPLICATION_CREDENTIALS``, gcloud's, those of the machine.
+        service_account_info: The content of such a file. Without both, the credentials are found as by every tool of
+            Google's: ``GOOGLE_APPLICATION_CREDENTIALS``, gcloud's, those of the machine.
         endpoint_url: Another server, such as an emulator; by default that which ``STORAGE_EMULATOR_HOST`` names, where
             no credentials are needed, else Google's.
         anonymous: Use no credentials: for emulators, and for reading public buckets.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        querystring_auth: Whether `get_path` presigns.
+        querystring_auth: Presign in `get_path`.
         public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"NEARLINE"``; not for those that browsers upload by presigned URLs.
         predefined_acl: For new objects, such as ``"publicRead"``; likewise. Buckets with uniform access refuse it.
-        upload_options: What else new objects have: `UploadOptions` without `expires`, `tags` and other makers'
+        upload_options: Further options of new objects: `UploadOptions` without `expires`, `tags` and other makers'
             encryption. Browsers upload with the headers among them; the rest comes when an upload is attached.
         user_project: The id of the project that pays, where a bucket's requesters do; forms cannot name it.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         proxy: As for `HttpOptions`, like the next two, and before what `options` say; also for tokens and signatures.
         ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Whether certificates are checked.
+        verify: Check certificates.
         options: Time-outs, pool, retries, proxy and certificates.
 
     Raises:
-        InvalidArgumentException: An option that cannot be right.
+        InvalidArgumentException: An option is wrong.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not to be checked.
+        InsecureConnectionWarning: Certificates are not checked.
 
     Example:
         >>> storage = GCSStorage("photos", service_file="service-account.json")
@@ -159,11 +159,11 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
 
     @property
     def bucket_admin(self) -> BucketAdmin:
-        """Creating the bucket, CORS and lifecycle rules."""
+        """Setup of the bucket: creation, CORS, lifecycle rules."""
         return BucketAdmin(self._bucket, self._client.wire)
 
     async def prepare(self) -> None:
-        """Read and parse the key, so that `presign` can work without I/O."""
+        """Read and parse the key, so that `presign` needs no I/O."""
         await self._credentials.prepare()
 
     async def aclose(self) -> None:
@@ -305,7 +305,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """What a presigned PUT must come with: see `Storage.presigned_headers`."""
+        """The headers that a presigned PUT must have: see `Storage.presigned_headers`."""
         return {**object_options.sent_headers(self.upload_options), **put_headers(content_type, content_length)}
 
     async def presign_post(
@@ -331,5 +331,7 @@ def _origin(url: str, *, use_ssl: bool = True) -> str:
 
 def _checked_bucket(bucket_name: str) -> str:
     if not isinstance(bucket_name, str) or not _BUCKET.fullmatch(bucket_name):
-        raise InvalidArgumentException(f"{bucket_name!a} is not a bucket name")
+        raise InvalidArgumentException(
+            f"bucket_name is {bucket_name!a}: give 3 to 222 lower-case letters, digits, dots, - and _"
+        )
     return bucket_name

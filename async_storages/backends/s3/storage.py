@@ -58,13 +58,13 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         addressing_style: ``"path"`` or ``"virtual"``; ``"auto"`` is virtual on AWS and path elsewhere.
         default_acl: A canned ACL for new objects, such as ``"public-read"``.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        cloudfront: Signs for the distribution of CloudFront whose domain the `custom_domain` is: what is presigned for
-            GET and HEAD is signed for it, and `get_path` with `querystring_auth`.
-        querystring_auth: Whether `get_path` presigns.
+        cloudfront: The signer of the CloudFront distribution that has the `custom_domain`: it signs URLs for GET and
+            HEAD, and those of `get_path` with `querystring_auth`.
+        querystring_auth: Presign in `get_path`.
         public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"STANDARD_IA"``.
-        upload_options: What else new objects have: `UploadOptions`, all of which S3 knows.
+        upload_options: Further options of new objects: `UploadOptions`, all of which S3 knows.
         requester_pays: Agree to pay, in a bucket whose requesters do.
         session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
         profile_name: The profile to take credentials, region and server from.
@@ -72,10 +72,10 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         read_only: Refuse every write and delete.
         proxy: As for `HttpOptions`, like the next two, and before what `options` say.
         ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Whether certificates are checked.
+        verify: Check certificates.
         options: Time-outs, pool, retries, proxy and certificates.
-        conditional_writes: What the server makes of ``If-None-Match: *``, by which `overwrite=False` refuses a key that
-            is taken. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
+        conditional_writes: The server's handling of ``If-None-Match: *``, by which `overwrite=False` refuses a taken
+            key. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
             Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS): then `overwrite=False` looks for the file
             first, which races: of two who create one key at once both may succeed, the later one replacing the file of
             the other. ``"auto"``: the first call with `overwrite=False` finds it out, by a few requests on objects of
@@ -87,10 +87,10 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
             Without them uploads carry an MD5.
 
     Raises:
-        InvalidArgumentException: An option that cannot be right.
+        InvalidArgumentException: An option is wrong.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not to be checked.
+        InsecureConnectionWarning: Certificates are not checked.
 
     Example:
         >>> storage = S3Storage("photos", endpoint_url="localhost:9000", aws_access_key_id="…",
@@ -166,7 +166,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
             read_only=read_only,
             use_ssl=use_ssl,
         )
-        self._urls.public  # noqa: B018 - wrong ones are refused now
+        self._urls.public  # noqa: B018 - a wrong public_url is refused now
 
     def _bucket_url(self, bucket_name: str) -> str:
         return self._client.wire.said_endpoint(bucket_name).bucket_url
@@ -178,7 +178,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
 
     @property
     def bucket_admin(self) -> BucketAdmin:
-        """Creating the bucket, CORS and lifecycle rules."""
+        """Setup of the bucket: creation, CORS, lifecycle rules."""
         return BucketAdmin(self._bucket, self._client.wire)
 
     @property
@@ -187,7 +187,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         return S3PartUploads(self)
 
     async def prepare(self) -> None:
-        """Resolve the credentials, so that `presign` can work without I/O."""
+        """Find the credentials, so that `presign` needs no I/O."""
         await self._client.wire.prepare()
 
     async def aclose(self) -> None:
@@ -308,7 +308,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """What a presigned PUT must come with: see `Storage.presigned_headers`."""
+        """The headers that a presigned PUT must have: see `Storage.presigned_headers`."""
         return {
             **self._urls.put_headers(),
             **super().presigned_headers(content_type=content_type, content_length=content_length),
@@ -316,7 +316,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
 
     @property
     def _object_headers(self) -> dict[str, str]:
-        """The headers of a new object that is not written here."""
+        """The headers of a new object that somebody else uploads."""
         return object_options.object_headers(self.upload_options)
 
     def presign_many(

@@ -117,7 +117,7 @@ def download_slots(options: HttpOptions) -> int:
 
 
 class _Connections:
-    """What belongs to one event loop: the session, and the slots of its downloads."""
+    """The session of one event loop, and the slots of its downloads."""
 
     def __init__(self, session: ClientSession, options: HttpOptions) -> None:
         self.session = session
