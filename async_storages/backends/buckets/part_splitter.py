@@ -3,8 +3,15 @@
 from collections.abc import Iterator
 
 from async_storages.content import Content
+from async_storages.errors import InvalidArgumentException
+from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["PartSplitter"]
+__all__ = ["PART_SIZE", "PartSplitter", "checked_part_size"]
+
+PART_SIZE = 8 << 20
+"""Bytes of a part by default; smaller content is uploaded in one request."""
+
+_LARGEST_PART = 5 << 30
 
 
 class PartSplitter:
@@ -47,3 +54,14 @@ class PartSplitter:
     async def aclose(self) -> None:
         """Close the content's iteration."""
         await self._chunks.aclose()
+
+
+def checked_part_size(part_size: int) -> int:
+    """The bytes of a part, a multiple of 256 KiB up to 5 GiB; servers may demand more than 256 KiB.
+
+    Raises:
+        InvalidArgumentException: The number is another one.
+    """
+    if not isinstance(part_size, int) or not CHUNK_SIZE <= part_size <= _LARGEST_PART or part_size % CHUNK_SIZE:
+        raise InvalidArgumentException(f"part_size is {part_size!r}: give a multiple of {CHUNK_SIZE} bytes up to 5 GiB")
+    return part_size

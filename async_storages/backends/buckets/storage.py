@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from async_storages import naming
 from async_storages.backends.buckets.new_file import NewFile
-from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.buckets.part_splitter import PART_SIZE, PartSplitter, checked_part_size
 from async_storages.backends.buckets.server_errors import RangeBeyondEnd
 from async_storages.backends.buckets.signatures import encode_path
 from async_storages.content import Content
@@ -70,6 +70,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         use_ssl: For a `custom_domain` without a scheme.
+        part_size: Bytes of a part of an upload: see `checked_part_size`.
 
     Raises:
         OperationNotSupportedException: The server cannot do one of the `upload_options`.
@@ -86,7 +87,9 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         name: str | None,
         read_only: bool,
         use_ssl: bool = True,
+        part_size: int = PART_SIZE,
     ) -> None:
+        self._part_size = checked_part_size(part_size)
         self.upload_options = upload_options
         self._check_options(upload_options)
         self._bucket = self.bucket = bucket_name

@@ -12,8 +12,9 @@ from typing import Any, Unpack
 from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages.backends.buckets.new_file import NewFile
+from async_storages.backends.buckets.part_splitter import PART_SIZE
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
-from async_storages.backends.gcs import file_info, object_options, upload_session
+from async_storages.backends.gcs import file_info, object_options
 from async_storages.backends.gcs.api_client import GCSApiClient
 from async_storages.backends.gcs.bucket import BucketAdmin
 from async_storages.backends.gcs.credentials.google import credentials_from
@@ -60,6 +61,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         upload_options: Further options of new objects: `UploadOptions` without `expires`, `tags` and other makers'
             encryption. Browsers upload with the headers among them; the rest comes when an upload is attached.
         user_project: The id of the project that pays, where a bucket's requesters do; forms cannot name it.
+        part_size: Bytes of each part of an upload, a multiple of 256 KiB; smaller files are sent in one request.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         proxy: As for `HttpOptions`, like the next two, and before what `options` say; also for tokens and signatures.
@@ -96,6 +98,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         predefined_acl: str | None = None,
         upload_options: UploadOptions | None = None,
         user_project: str | None = None,
+        part_size: int = PART_SIZE,
         name: str | None = None,
         read_only: bool = False,
         proxy: str | None = None,
@@ -139,6 +142,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             ),
             name=name,
             read_only=read_only,
+            part_size=part_size,
         )
 
     def _bucket_url(self, bucket_name: str) -> str:
@@ -175,7 +179,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     # ---- files
 
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
-        return repeat(upload_session.PART_SIZE)
+        return repeat(self._part_size)
 
     async def _store(self, file: NewFile) -> None:
         file_info.check_metadata_size(file.metadata)

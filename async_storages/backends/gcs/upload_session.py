@@ -19,10 +19,7 @@ from async_storages.backends.transport.http import Body
 from async_storages.errors import FileNotFoundException, StorageOperationException, StorageUnavailableException
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["PART_SIZE", "Md5", "UploadSession", "related_body"]
-
-PART_SIZE = 8 << 20
-"""Bytes of a part, a multiple of 256 KiB; smaller content is uploaded in one request."""
+__all__ = ["Md5", "UploadSession", "related_body"]
 
 _PERSISTED = re.compile(r"bytes=0-(\d+)")
 

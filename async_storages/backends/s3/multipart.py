@@ -7,7 +7,7 @@ from itertools import count, repeat
 
 from async_storages._cleanup import begun
 from async_storages._tasks import map_bounded
-from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.buckets.part_splitter import PART_SIZE, PartSplitter
 from async_storages.backends.s3.api_client import S3ApiClient
 from async_storages.backends.s3.conditional_writes import Creation
 from async_storages.backends.s3.copy_source import CopySource
@@ -16,10 +16,7 @@ from async_storages.errors import FileTooLargeException, StorageException
 from async_storages.part_uploads import MAX_PARTS
 from async_storages.upload_options import CustomerKey
 
-__all__ = ["IN_FLIGHT", "PART_SIZE", "Multipart", "part_sizes"]
-
-PART_SIZE = 8 << 20
-"""Bytes of a part, unless there would be too many parts; smaller content is uploaded in one request."""
+__all__ = ["IN_FLIGHT", "Multipart", "part_sizes"]
 
 IN_FLIGHT = 3
 """Parts in memory at once: those that are being sent, and the one that is being filled."""
@@ -31,19 +28,21 @@ _ABORTS = 5
 """Attempts to abort an upload at the most."""
 
 
-def part_sizes(size: int | None, max_size: int | None = None) -> Iterator[int]:
+def part_sizes(size: int | None, max_size: int | None = None, part_size: int = PART_SIZE) -> Iterator[int]:
     """Bytes of each part of an upload: all alike, as R2 demands, and whole MiB.
 
     Args:
         size: Bytes of the content; None while unknown.
-        max_size: The limit for content of unknown size, in bytes. None stands for `MAX_PARTS` of `PART_SIZE`, 78 GiB.
+        max_size: The limit for content of unknown size, in bytes. None stands for `MAX_PARTS` of
+            `part_size`, 78 GiB by default.
+        part_size: Bytes of a part, unless there would be too many parts.
 
     Raises:
         FileTooLargeException: The content exceeds `MAX_PARTS` of 5 GiB: at once if the size is known, else with the
             last part.
     """
     largest = max_size if size is None else size
-    alike = PART_SIZE if largest is None else max(PART_SIZE, -(-largest // (MAX_PARTS << 20)) << 20)
+    alike = part_size if largest is None else max(part_size, -(-largest // (MAX_PARTS << 20)) << 20)
     if alike <= _LARGEST_PART and size is not None:
         return repeat(alike)
     if size is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages.backends.buckets.new_file import NewFile
+from async_storages.backends.buckets.part_splitter import PART_SIZE
 from async_storages.backends.buckets.signatures import check_sent
 from async_storages.backends.buckets.storage import checked_token
 from async_storages.backends.s3 import file_info, object_options
@@ -82,6 +83,8 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
             its own, once for each bucket; AWS is known. Where the header is ignored it looks first, with a warning
             in the log; where it is refused, that is an error that says so. `save`, whose keys are new, never asks and
             works everywhere.
+        part_size: Bytes of a part of an upload, unless there would be more than 10,000 parts: a multiple of 256 KiB, on
+            AWS 5 MiB to 5 GiB. Smaller files are sent in one request.
         checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers that;
             ``"required"`` always, as AWS wants for some buckets; ``"never"`` spares old servers the first attempt.
             Without them uploads carry an MD5.
@@ -130,6 +133,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         options: HttpOptions | None = None,
         conditional_writes: ConditionalWrites = "auto",
         checksums: Checksums = "auto",
+        part_size: int = PART_SIZE,
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
         proxy = hidden(proxy)
@@ -165,6 +169,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
             name=name,
             read_only=read_only,
             use_ssl=use_ssl,
+            part_size=part_size,
         )
         self._urls.public  # noqa: B018 - a wrong public_url is refused now
 
@@ -198,7 +203,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
     # ---- files
 
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
-        return part_sizes(size, max_size)
+        return part_sizes(size, max_size, self._part_size)
 
     async def _store(self, file: NewFile) -> None:
         await self._writer.store(file)

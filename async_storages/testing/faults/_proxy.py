@@ -1,10 +1,10 @@
 """The proxy itself: a listening socket, its connections, and the faults injected into them."""
 
-import asyncio
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
+from async_storages.testing._listener import Listener
 from async_storages.testing.faults._connections import Link
 from async_storages.testing.faults._faults import Fault, check_place, require
 from async_storages.testing.faults._injections import Injection
@@ -30,7 +30,6 @@ class FaultProxy:
         raw: Count the bytes of any protocol, instead of looking for requests and responses.
 
     Attributes:
-        address: Host and port, once it is started; the same when it is started again.
         connections: The number of clients that have connected.
         requests: The requests in the order of arrival; none with ``raw=True``.
 
@@ -47,15 +46,17 @@ class FaultProxy:
     """
 
     def __init__(self, upstream_host: str, upstream_port: int, *, raw: bool = False) -> None:
-        self.address = (_HOST, 0)
         self.connections = 0
         self.requests: list[Request] = []
         self._upstream = (upstream_host, upstream_port)
         self._raw = raw
         self._injections: list[Injection] = []
-        self._listener: socket.socket | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failures: list[BaseException] = []
+        self._listener = Listener(self._serve, host=_HOST, name="through the fault proxy")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, once it is started; the same when it is started again."""
+        return self._listener.address
 
     @property
     def url(self) -> str:
@@ -105,25 +106,11 @@ class FaultProxy:
 
     async def start(self) -> None:
         """Listen; no effect if it listens already."""
-        if self._listener is None:
-            self._listener = socket.create_server(self.address)
-            self._listener.setblocking(False)
-            self.address = self._listener.getsockname()
-            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+        self._listener.start()
 
     async def aclose(self) -> None:
         """Close all connections and refuse new ones, until started again; no effect the second time."""
-        if self._listener is None:
-            return
-        asyncio.get_running_loop().remove_reader(self._listener)
-        self._listener.close()
-        self._listener = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        failures, self._failures = self._failures, []
-        if failures:
-            raise BaseExceptionGroup("connections through the fault proxy failed", failures)
+        await self._listener.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -132,20 +119,6 @@ class FaultProxy:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _accept(self, listener: socket.socket) -> None:
-        """Accept the next client in one step, unlike `asyncio.start_server`: closing the proxy then loses none."""
-        try:
-            client, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):  # gone again
-            return
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as asyncio does: pieces go out as they come
+    async def _serve(self, client: socket.socket) -> None:
         self.connections += 1
-        link = Link(self._upstream, self._injections, None if self._raw else self.requests)
-        task = asyncio.Task(link.serve(client), loop=asyncio.get_running_loop(), eager_start=True)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.remove(task)
-        if not task.cancelled() and (failure := task.exception()):
-            self._failures.append(failure)
+        await Link(self._upstream, self._injections, None if self._raw else self.requests).serve(client)

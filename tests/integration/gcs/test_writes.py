@@ -33,9 +33,9 @@ METADATA = {"a": "合同"}
 SIZES = pytest.mark.parametrize("content", [CONTENT, LARGE], ids=["at once", "in parts"])
 
 
-@pytest.fixture(autouse=True)
-def _smaller_parts(monkeypatch):
-    monkeypatch.setattr(upload_session, "PART_SIZE", PART)
+@pytest.fixture
+def part_size():
+    return PART
 
 
 @pytest.fixture

@@ -44,9 +44,8 @@ def server(kind, request):
 
 @pytest.fixture
 async def storage(server, monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", PART)
     monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
-    async with storage_on(server) as storage:
+    async with storage_on(server, part_size=PART) as storage:
         yield storage
 
 
@@ -82,10 +81,9 @@ async def test_the_probe_finds_out_what_a_server_does_and_leaves_nothing(storage
 
 @ways
 @pytest.mark.parametrize("setting", ["auto", False])
-async def test_a_file_that_is_there_stays(server, monkeypatch, way, setting):
-    monkeypatch.setattr(multipart, "PART_SIZE", PART)
+async def test_a_file_that_is_there_stays(server, way, setting):
     create, content = WAYS[way]
-    async with storage_on(server, conditional_writes=setting) as storage:
+    async with storage_on(server, conditional_writes=setting, part_size=PART) as storage:
         await storage.upload(OLD, "file")
         with pytest.raises(FileExistsException):
             await create(storage, "file")

@@ -33,9 +33,9 @@ CONTENT = shake_256(b"content").digest(100_000)
 LARGE = shake_256(b"large").digest(1 << 20) * 5 + CONTENT  # a part, and another
 
 
-@pytest.fixture(autouse=True)
-def _smaller_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", PART)
+@pytest.fixture
+def part_size():
+    return PART
 
 
 async def left_in(storage):

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from async_storages import S3Config
-from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -38,9 +37,9 @@ def is_refused(stub, request):
     return any(name.startswith(pattern.rstrip("*")) for pattern in stub.behaviour.refuses for name in request.headers)
 
 
-@pytest.fixture(autouse=True)
-def _small_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", CHUNK_SIZE)
+@pytest.fixture
+def part_size():
+    return CHUNK_SIZE
 
 
 async def use(storage):
@@ -64,9 +63,8 @@ async def test_a_server_that_refuses_checksums_is_used_without_them_from_the_fir
     assert not any(checksums_in(request) for request in stub.requests)
 
 
-async def test_bodies_carry_an_md5_in_place_of_a_refused_checksum(on, monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", 4 << 20)
-    stub, storage = await on(REFUSALS["501"])
+async def test_bodies_carry_an_md5_in_place_of_a_refused_checksum(on):
+    stub, storage = await on(REFUSALS["501"], part_size=4 << 20)
     for size in (5, 2 << 20):
         await storage.upload(bytes(size), "a.txt")
         sent = stub.requests[-1]

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from async_storages import GCSStorage
-from async_storages.backends.gcs import upload_session
 from async_storages.backends.gcs.upload_session import related_body
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException
@@ -36,8 +35,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("answers", "reason"), ANSWERS.values(), ids=ANSWERS)
-async def test_an_upload_whose_server_errs_fails_and_is_given_up(monkeypatch, answers, reason):
-    monkeypatch.setattr(upload_session, "PART_SIZE", PART)
+async def test_an_upload_whose_server_errs_fails_and_is_given_up(answers, reason):
     waiting = iter(answers if isinstance(answers, list) else [])
 
     def answer(asked):
@@ -49,7 +47,7 @@ async def test_an_upload_whose_server_errs_fails_and_is_given_up(monkeypatch, an
 
     async with (
         scripted(answer) as server,
-        GCSStorage("photos", endpoint_url=server.url, anonymous=True, options=TWICE) as storage,
+        GCSStorage("photos", endpoint_url=server.url, anonymous=True, options=TWICE, part_size=PART) as storage,
     ):
         with pytest.raises(StorageOperationException, match=reason):
             await storage.upload(bytes(3 * PART), "a")

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_storages.backends.buckets.part_splitter import PartSplitter
-from async_storages.backends.s3 import multipart
-from async_storages.backends.s3.multipart import PART_SIZE, part_sizes
+from async_storages.backends.buckets.part_splitter import PART_SIZE, PartSplitter
+from async_storages.backends.s3.multipart import part_sizes
 from async_storages.content import Content
 from async_storages.errors import FileTooLargeException, InvalidArgumentException
 from async_storages.part_uploads import MAX_PARTS
@@ -49,12 +48,6 @@ def test_more_than_the_server_stores_is_refused():
     assert next(sizes) == 5 << 30
 
 
-@pytest.fixture
-def _small_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", 2 * CHUNK_SIZE)
-
-
-@pytest.mark.usefixtures("_small_parts")
 @pytest.mark.parametrize(
     ("size", "lengths"),
     [
@@ -67,7 +60,7 @@ def _small_parts(monkeypatch):
 )
 async def test_content_is_cut_into_parts(size, lengths):
     data = b"".join(bytes([n % 251]) * 1000 for n in range(size // 1000 + 1))[:size]
-    parts = PartSplitter(Content(stream(data)), part_sizes(None))
+    parts = PartSplitter(Content(stream(data)), part_sizes(None, part_size=2 * CHUNK_SIZE))
     assert await parts.has_single_part() is (len(lengths) == 1)
     found = [await parts.next_part()]
     while part := await parts.next_part():
@@ -85,11 +78,10 @@ async def test_the_last_part_is_given_only_if_all_was_right():
         await parts.has_single_part()
 
 
-@pytest.mark.usefixtures("_small_parts")
 async def test_what_the_content_opened_is_closed():
     source = Closing(bytes(CHUNK_SIZE), bytes(5 * CHUNK_SIZE))
     content = Content(source.stream())
-    parts = PartSplitter(content, part_sizes(None))
+    parts = PartSplitter(content, part_sizes(None, part_size=2 * CHUNK_SIZE))
     assert not await parts.has_single_part()
     await parts.aclose()
     await content.aclose()
