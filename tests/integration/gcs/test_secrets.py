@@ -21,6 +21,11 @@ KEY = service_account()["private_key"]
 
 
 @pytest.fixture
+def part_size():
+    return 1 << 18
+
+
+@pytest.fixture
 async def shown():
     with everything_shown() as shown:
         yield shown
