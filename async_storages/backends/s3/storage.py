@@ -77,12 +77,10 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         options: Time-outs, pool, retries, proxy and certificates.
         conditional_writes: The server's handling of ``If-None-Match: *``, by which `overwrite=False` refuses a taken
             key. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
-            Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS): then `overwrite=False` looks for the file
-            first, which races: of two who create one key at once both may succeed, the later one replacing the file of
-            the other. ``"auto"``: the first call with `overwrite=False` finds it out, by a few requests on objects of
-            its own, once for each bucket; AWS is known. Where the header is ignored it looks first, with a warning
-            in the log; where it is refused, that is an error that says so. `save`, whose keys are new, never asks and
-            works everywhere.
+            Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS). The file is then looked for first, which
+            races: two who create one key at once may both succeed, the later file replacing the other. ``"auto"``:
+            unknown servers are tried, once for each bucket; if they ignore the header, files are looked for first,
+            with a warning in the log; if they refuse it, that is an error. `save`, whose keys are new, works everywhere.
         part_size: Bytes of a part of an upload, unless there would be more than 10,000 parts: a multiple of 256 KiB, on
             AWS 5 MiB to 5 GiB. Smaller files are sent in one request.
         checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers that;
