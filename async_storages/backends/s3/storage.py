@@ -80,7 +80,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
             Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS). The file is then looked for first, which
             races: two who create one key at once may both succeed, the later file replacing the other. ``"auto"``:
             unknown servers are tried, once for each bucket; if they ignore the header, files are looked for first,
-            with a warning in the log; if they refuse it, that is an error. `save`, whose keys are new, works everywhere.
+            with a warning in the log; a refusal is an error. `save`, whose keys are new, works everywhere.
         part_size: Bytes of a part of an upload, unless there would be more than 10,000 parts: a multiple of 256 KiB, on
             AWS 5 MiB to 5 GiB. Smaller files are sent in one request.
         checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers that;
