@@ -55,8 +55,6 @@ def is_copy_of_version(made: Mapping[str, str], etag: str, origin: Mapping[str, 
 
     They tell where both are the MD5 of the content: not of an upload in parts, nor encrypted by another key than S3's.
 
-    They do where both are the MD5 of the content: not of an upload in parts, nor encrypted by another key than S3's.
-
     Args:
         made: The headers of the answer to the copy.
         etag: The ETag of the copy.

@@ -118,9 +118,6 @@ class S3Urls:
 
         The payer is named in a header of a PUT, which `put_headers` tells, but in the query for a part, of which
         browsers know the URL alone.
-
-        Whoever pays is named in a header of PUT, which `put_headers` tells; but in the query of a part, of which
-        browsers know the URL alone.
         """
         wire, public = self._wire, self.public
         if method != "DELETE":

@@ -251,8 +251,6 @@ class Wire:
         """Adopt the server's clock or the bucket's region if the request was signed with another; returns which, or "".
 
         Both may have changed since the request was signed, by the answer to another request.
-
-        What the request was signed with may differ from what is known by now, from the answer to another one.
         """
         if failure.status == 403 and failure.time is not None:  # a refused HEAD gives no reason
             difference = failure.time - _local_time()

@@ -43,9 +43,6 @@ class ContractGroup:
 
         A storage that cannot list its files returns everything here, files included: the suite has no other way to see
         the remains of a failed write.
-
-        A storage that cannot list its files tells all that the backend holds, files included; else nobody sees what a
-        failed write leaves.
         """
         return ()
 
@@ -131,9 +128,6 @@ async def can(storage: Any, capability: Any) -> bool:
 
     A missing capability must be missing as a whole: the storage has none of the Protocol's methods, or they raise
     OperationNotSupportedException. A storage that chooses its ids lacks capabilities about keys.
-
-    What it lacks it has to lack as a whole: none of the Protocol's methods, and whoever asks all the same is told by
-    an OperationNotSupportedException. Who chooses ids lacks what is about keys.
     """
     has_it = isinstance(storage, capability)
     parts = [name for name in vars(capability) if not name.startswith("_") and hasattr(storage, name)]
