@@ -103,7 +103,7 @@ class Multipart:
 
     async def copy(self, source: CopySource, size: int) -> None:
         """Copy an object of `size` bytes on the server; raises as `upload` does."""
-        part_size = max(_COPIED_AT_ONCE, next(part_sizes(size)))
+        part_size = next(part_sizes(size, part_size=_COPIED_AT_ONCE))
 
         async def copy_part(numbered: tuple[int, int]) -> UploadedPart:
             number, first = numbered
