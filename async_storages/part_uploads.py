@@ -108,7 +108,7 @@ def largest_part(number: int, max_file_size: int) -> int:
 
 def check_number(number: int) -> int:
     """The number of a part, if there can be such a part."""
-    if not 1 <= number <= MAX_PARTS:
+    if not isinstance(number, int) or not 1 <= number <= MAX_PARTS:
         raise InvalidArgumentException(f"parts are numbered from 1 to {MAX_PARTS}, not {number!r}")
     return number
 

@@ -12,12 +12,24 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from async_storages._secrets import hidden
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 
-__all__ = ["LONGEST_EXPIRY", "TokenSigner", "check_expires_in", "secrets_of", "signing_time"]
+__all__ = ["LONGEST_EXPIRY", "TokenSigner", "check_expires_in", "check_lifetime", "secrets_of", "signing_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LONGEST_EXPIRY = 604_800
 """Seconds: seven days, as for S3 (SigV4 query authentication)."""
+
+
+def check_lifetime(expires_in: float) -> None:
+    """Refuse a lifetime of other than 1 to 604,800 seconds.
+
+    Raises:
+        InvalidArgumentException: Out of range, or not a number.
+    """
+    if not isinstance(expires_in, int | float) or not 1 <= expires_in <= LONGEST_EXPIRY:
+        raise InvalidArgumentException(
+            f"expires_in must be 1 to {LONGEST_EXPIRY} seconds, not {expires_in!r}", operation="presign"
+        )
 
 
 def check_expires_in(expires_in: float, stable: timedelta | None = None) -> datetime:
@@ -33,10 +45,7 @@ def check_expires_in(expires_in: float, stable: timedelta | None = None) -> date
     if stable is not None:
         begins_at, lasts = signing_time(datetime.fromtimestamp(time.time(), UTC), expires_in, stable)
         return begins_at + timedelta(seconds=lasts)
-    if not isinstance(expires_in, int | float) or not 1 <= expires_in <= LONGEST_EXPIRY:
-        raise InvalidArgumentException(
-            f"expires_in must be 1 to {LONGEST_EXPIRY} seconds, not {expires_in!r}", operation="presign"
-        )
+    check_lifetime(expires_in)
     return datetime.fromtimestamp(time.time() + expires_in, UTC)
 
 
@@ -52,7 +61,7 @@ def signing_time(now: datetime, expires_in: float, stable: timedelta | None) -> 
     """
     if stable is None:
         return now, expires_in
-    check_expires_in(expires_in)
+    check_lifetime(expires_in)
     if not isinstance(stable, timedelta) or not 1 <= stable.total_seconds() <= LONGEST_EXPIRY - expires_in:
         raise InvalidArgumentException(
             f"stable must be a timedelta of at least a second, and with expires_in at most {LONGEST_EXPIRY} seconds, "

@@ -1,1 +1,1 @@
-"""The storages: one module or package per place where files can be."""
+"""The storages: one module or package for each kind."""

@@ -1,4 +1,4 @@
-"""Files in memory: for tests, and the shortest whole example of the storage contract."""
+"""Files in memory: for tests, and as the shortest whole example of a storage."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ __all__ = ["MemoryStorage"]
 
 
 class MemoryStorage(Storage):
-    """Keeps files in a dict, until it is dropped. Ids are ``mem:key``.
+    """Keeps files in a dict, as long as it lives. Ids are ``mem:key``.
 
     Args:
         name: Registers the storage under this name.
@@ -32,7 +32,7 @@ class MemoryStorage(Storage):
 
     def __init__(self, *, name: str | None = None, read_only: bool = False) -> None:
         super().__init__(name=name, read_only=read_only)
-        self.location = token_hex(8)  # a pickled file is never looked for in another one
+        self.location = token_hex(8)  # a pickled file is never looked for in another storage
         self._files: dict[str, tuple[bytes, FileBasicInfo]] = {}
         self._versions = count(1)
 
@@ -70,7 +70,7 @@ class MemoryStorage(Storage):
             return _copied(self._get(operation.file)[1])
 
     async def delete(self, name: FileName) -> None:
-        """Forget a file; a missing one is not an error."""
+        """Delete a file; a missing one is not an error."""
         with self._operation("delete", name) as operation:
             self._files.pop(operation.file.key, None)
 
@@ -122,5 +122,5 @@ class MemoryStorage(Storage):
 
 
 def _copied(info: FileBasicInfo) -> FileBasicInfo:
-    """Of one's own: metadata alone can be changed."""
+    """A copy of one's own, whose metadata may be changed."""
     return info.model_copy(update={"metadata": dict(info.metadata)})

@@ -6,9 +6,9 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; says what to install where its libraries are missing."""
+    """Run the command line; a missing library gives a sentence that says how to install it."""
     try:
-        from async_storages.cli.app import app  # noqa: PLC0415 - so that a missing extra gives a sentence, not a trace
+        from async_storages.cli.app import app  # noqa: PLC0415 - a missing extra gives a sentence, not a trace
     except ModuleNotFoundError as error:
         if error.name not in {"rich", "typer"}:
             raise

@@ -1,4 +1,4 @@
-"""Where the templates for ``alembic init`` are."""
+"""Templates for ``alembic init``."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(async_storages.__file__).parent
 
 
 def folders() -> dict[str, Path]:
-    """The templates by name: those that a wheel has put into the package, or those beside it in a checkout."""
-    places = (_PACKAGE / "migrations_template", _PACKAGE.parent / "migrations_template")
-    templates = next(place for place in places if place.is_dir())
+    """The folders of the templates, by name: in the package of a wheel, or beside it in a checkout."""
+    candidates = (_PACKAGE / "migrations_template", _PACKAGE.parent / "migrations_template")
+    templates = next(folder for folder in candidates if folder.is_dir())
     return {folder.name: folder for folder in sorted(templates.iterdir()) if (folder / "env.py").is_file()}

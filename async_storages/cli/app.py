@@ -43,7 +43,7 @@ def doctor(
         str | None,
         typer.Option(
             metavar="BUCKET",
-            help="A bucket whose server is tried: what it makes of conditions, checksums, forms, parts and ranges. "
+            help="A bucket whose server is tried: its conditions, checksums, forms, parts and ranges. "
             "Credentials are found as AWS's tools find them; 11 MiB are sent, and removed.",
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""What ``async-storages doctor`` looks at."""
+"""The checks of ``async-storages doctor``."""
 
 import re
 import secrets
@@ -25,14 +25,14 @@ _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?([^;]*);.*extra == ['\"](\w+)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was tried, and the error it ended with."""
+    """One step of a trial, and the error that ended it."""
 
     name: str
     error: StorageException | None
 
 
 def extras_table() -> Table:
-    """Each extra with the packages it asks for, as installed."""
+    """Each extra with its packages, and the installed versions."""
     table = Table("extra", "needs", "installed", title=f"{DISTRIBUTION} {version(DISTRIBUTION)}", title_justify="left")
     for requirement in requires(DISTRIBUTION) or []:
         found = _REQUIREMENT.match(requirement)
@@ -49,7 +49,7 @@ def _installed(package: str, extra: str) -> str:
 
 
 async def try_storage(root: Path) -> list[Step]:
-    """Write, read, ask and delete one small file; stops at the first step that fails."""
+    """Write, read, stat and delete one small file; stops at the first step that fails."""
     key, content = f"doctor-{secrets.token_hex(8)}.txt", secrets.token_bytes(64)
     steps: list[Step] = []
     async with LocalStorage(root) as storage:
@@ -80,7 +80,7 @@ async def _attempt(name: str, task: Callable[[], Awaitable[object]]) -> Step:
 
 
 def steps_table(root: Path, steps: list[Step]) -> Table:
-    """What was tried and how it went."""
+    """The steps and their results."""
     table = Table("step", "result", title=escape(str(root)), title_justify="left")
     for step in steps:
         table.add_row(step.name, "[green]ok[/]" if step.error is None else f"[red]{escape(str(step.error))}[/]")
@@ -88,7 +88,7 @@ def steps_table(root: Path, steps: list[Step]) -> Table:
 
 
 async def try_s3(bucket: str, endpoint_url: str | None, region: str | None) -> "list[Capability]":
-    """Find out what an S3 server does; credentials are found as every AWS tool finds them.
+    """Try the abilities of an S3 server; credentials are found as every AWS tool finds them.
 
     Raises:
         StorageException: The server cannot be reached, or refuses everything.
@@ -102,7 +102,7 @@ async def try_s3(bucket: str, endpoint_url: str | None, region: str | None) -> "
 
 
 def capabilities_table(bucket: str, found: "list[Capability]") -> Table:
-    """What the server does, and what could not be found out."""
+    """The server's abilities, and the trials that failed."""
     table = Table("capability", "server", title=escape(f"s3:{bucket}"), title_justify="left")
     for each in found:
         table.add_row(each.name, f"[red]{escape(each.found)}[/]" if each.is_failure else escape(each.found))

@@ -1,9 +1,9 @@
-"""What users test their own storages and services with.
+"""Tools for tests of one's own storages and services.
 
-* `StorageContract`: the suite that every storage passes: see `async_storages.testing.contract`.
-* `FaultProxy`: a TCP proxy that does to connections what networks do.
-* `S3Stub`: an S3 server in memory that answers as a chosen one does: see `async_storages.testing.s3_stub`.
-* `FastDFSServer`: a FastDFS tracker with storage servers: see `async_storages.testing.fastdfs_server`.
+* `StorageContract`: the suite that every storage passes, see `async_storages.testing.contract`.
+* `FaultProxy`: a TCP proxy whose connections fail as told, see `async_storages.testing.faults`.
+* `S3Stub`: an S3 server in memory that behaves as a chosen one does, see `async_storages.testing.s3_stub`.
+* `FastDFSServer`: a FastDFS tracker with storage servers, see `async_storages.testing.fastdfs_server`.
 * `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL, a real S3 server, a FastDFS server and
   a detector of blocking calls.
 """
@@ -27,12 +27,12 @@ _HOME_OF = {
     "StorageContract": "async_storages.testing.contract",
 }
 
-if "pytest" in sys.modules:  # its `assert` then says more than that something is wrong
+if "pytest" in sys.modules:  # pytest then explains the module's asserts
     sys.modules["pytest"].register_assert_rewrite("async_storages.testing.contract")
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
+    """Import a public name on its first use."""
     try:
         home = _HOME_OF[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""Where the messages of HTTP/1.1 begin and end (RFC 9112): enough to cut them at a chosen byte, not to judge them."""
+"""Boundaries of HTTP/1.1 messages (RFC 9112): enough to cut them at a chosen byte, not to judge them."""
 
 from asyncio import IncompleteReadError, LimitOverrunError, StreamReader
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Request(NamedTuple):
-    """What is remembered of a request: its method, and its path with the query, as sent."""
+    """A request as it is remembered: its method, and its path with the query, as sent."""
 
     method: str
     path: str
@@ -25,69 +25,69 @@ class Head:
     raw: bytes
 
     @property
-    def complete(self) -> bool:
-        """Whether the empty line is there: the stream may have ended, or go on for longer than a header does."""
+    def is_complete(self) -> bool:
+        """True if the empty line is there; otherwise the stream ended, or the header is too long."""
         return self.raw.endswith(b"\r\n\r\n")
 
     @cached_property
     def words(self) -> list[str]:
-        """The three words of the first line, of which the last may hold spaces; empty strings where it is shorter."""
+        """The three words of the first line, of which the last may hold spaces; missing words are empty."""
         line = self.raw.partition(b"\r\n")[0].decode("latin-1")
         return [*line.split(" ", 2), "", "", ""][:3]
 
     @property
     def status(self) -> int:
-        """The status of a response; 0 if this is none."""
+        """The status of a response; 0 for a request."""
         return int(self.words[1]) if self.words[1].isdecimal() else 0
 
     @property
-    def interim(self) -> bool:
-        """Whether the response proper is still to come."""
+    def is_interim(self) -> bool:
+        """True for an interim response, which another one follows."""
         return 100 <= self.status < 200
 
     @cached_property
     def fields(self) -> dict[bytes, bytes]:
-        """The header fields by name in lower case, the last one where there are several of a name."""
+        """The header fields by lower-case name; the last one of several with one name."""
         lines = (line.partition(b":") for line in self.raw.split(b"\r\n")[1:])
         return {name.lower(): value.strip() for name, _, value in lines}
 
     @property
-    def chunked(self) -> bool:
-        """Whether the body comes in chunks that say how long they are."""
+    def is_chunked(self) -> bool:
+        """True if the body comes in chunks that tell their length."""
         return self.fields.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
 
     @property
     def content_length(self) -> int | None:
-        """What the field says; None if it is missing, wrong or does not count."""
+        """The value of Content-Length; None if it is missing, malformed or does not count."""
         value = self.fields.get(b"content-length", b"")
-        return int(value) if value.isdigit() and not self.chunked else None
+        return int(value) if value.isdigit() and not self.is_chunked else None
 
 
 async def read_head(reader: StreamReader) -> Head:
-    """The next header: empty at the end of the stream, incomplete if that comes in the midst or it is too long."""
+    """The next header; empty at the end of the stream, incomplete if it is cut short or too long."""
     return Head(await _read_until(reader, b"\r\n\r\n"))
 
 
 def request_length(head: Head) -> int | None:
-    """How long the body of this request is on the wire; None if only its end will show."""
-    return None if head.chunked else head.content_length or 0
+    """The length of a request's body on the wire; None if only its end will show."""
+    return None if head.is_chunked else head.content_length or 0
 
 
 def response_length(head: Head, method: str) -> int | None:
-    """How long the body of this response to a `method` is on the wire; None if only its end will show."""
+    """The length of a response's body on the wire; None if only its end will show."""
     bodiless = method == "HEAD" or head.status in {204, 304}
     return 0 if bodiless else head.content_length
 
 
 class Body:
-    """The next `length` bytes of a stream, or all the rest of it if that is None."""
+    """The next `length` bytes of a stream; None for all the rest."""
 
     def __init__(self, reader: StreamReader, length: int | None = None) -> None:
         self._reader = reader
         self._left = length
 
     async def read(self) -> bytes:
-        """The next piece of at most `PIECE` bytes; empty at the end, which comes early if the stream's does."""
+        """The next piece of at most `PIECE` bytes; empty at the end, or at an early end of the stream."""
         piece = await self._reader.read(PIECE if self._left is None else min(PIECE, self._left))
         if self._left is not None:
             self._left -= len(piece)
@@ -95,14 +95,14 @@ class Body:
 
 
 class ChunkedBody(Body):
-    """A body in chunks, with their sizes and the trailer; all the rest of the stream where it is not in chunks."""
+    """A body in chunks, with their sizes and the trailer; malformed chunks count as the rest of the stream."""
 
     def __init__(self, reader: StreamReader) -> None:
         super().__init__(reader, 0)
         self._in_trailer = self._ended = False
 
     async def read(self) -> bytes:
-        """The next piece; a line that says how long the next chunk is, or one of the trailer, is a piece too."""
+        """The next piece; the line of a chunk's size, and each line of the trailer, is a piece of its own."""
         if self._left != 0:
             return await super().read()
         return b"" if self._ended else await self._read_line()
@@ -122,7 +122,7 @@ class ChunkedBody(Body):
 
 
 async def _read_until(reader: StreamReader, end: bytes) -> bytes:
-    """What comes up to `end`; less at the end of the stream, or if it is longer than the reader's limit."""
+    """The bytes up to `end`; fewer at the end of the stream, or beyond the reader's limit."""
     try:
         return await reader.readuntil(end)
     except IncompleteReadError as ended:

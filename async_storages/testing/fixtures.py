@@ -36,23 +36,23 @@ __all__ = [
     "s3_server",
 ]
 
-# blockbuster watches reading, writing and most calls by path, but not these.
+# Calls that block by themselves, but that blockbuster does not watch.
 _ALSO_WATCHED = (
     *("builtins.open", "io.open", "os.open", "os.lstat", "os.fsync", "os.pread", "os.pwrite"),
     "socket.getaddrinfo",
 )
 _HARMLESS = ("os.getcwd", "os.path.abspath")  # the kernel answers from memory
 _ALLOWED_IN = {
-    "<frozen importlib._bootstrap>": "_find_and_load",  # a first import reads files, once in a process
+    "<frozen importlib._bootstrap>": "_find_and_load",  # a first import reads files, once per process
     "asyncpg/connect_utils.py": "_read_password_file",  # ~/.pgpass, by each new connection, as libpq does
 }
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL, started for this session and gone with its data after it.
+    """A real PostgreSQL, started for this session; its data are removed after it.
 
-    With pytest-xdist each worker has a server of its own.
+    With pytest-xdist each worker has its own server.
     """
     try:
         with postgres_server() as server:
@@ -80,11 +80,11 @@ def postgres_database(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server | RealS3Server]:
-    """A real S3 server, started for this session and gone with its data after it.
+    """A real S3 server, started for this session; its data are removed after it.
 
-    With pytest-xdist each worker has a server of its own. A test that kills it starts it again. If the environment
-    variable ``S3_ENDPOINT`` names a server that runs already, such as Ceph, it is that one instead, with the keys of
-    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``; tests that need more of it than buckets skip.
+    With pytest-xdist each worker has its own server. A test that kills it starts it again. If the environment
+    variable ``S3_ENDPOINT`` names a running server, such as Ceph, that one is taken instead, with the keys of
+    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``; tests that need more than its buckets skip.
     """
     if (real := RealS3Server.of()) is not None:
         yield real
@@ -98,7 +98,7 @@ def s3_server() -> Iterator[S3Server | RealS3Server]:
 
 @pytest.fixture
 def s3_bucket(s3_server: S3Server | RealS3Server) -> Iterator[str]:
-    """The name of an empty bucket on `s3_server`, dropped after the test with all it holds; 10 ms a test."""
+    """The name of an empty bucket on `s3_server`, dropped with its files after the test; 10 ms a test."""
     name = f"test-{uuid4().hex}"
     s3_server.create_bucket(name)
     try:
@@ -109,9 +109,9 @@ def s3_bucket(s3_server: S3Server | RealS3Server) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def gcs_server() -> Iterator[GCSServer]:
-    """A server that speaks GCS, started for this session and gone with its data after it.
+    """A server that speaks GCS, started for this session; its data are removed after it.
 
-    With pytest-xdist each worker has a server of its own.
+    With pytest-xdist each worker has its own server.
     """
     try:
         with fake_gcs_server() as server:
@@ -122,7 +122,7 @@ def gcs_server() -> Iterator[GCSServer]:
 
 @pytest.fixture
 def gcs_bucket(gcs_server: GCSServer) -> Iterator[str]:
-    """The name of an empty bucket on `gcs_server`, dropped after the test with all it holds; a few ms a test."""
+    """The name of an empty bucket on `gcs_server`, dropped with its files after the test; a few ms a test."""
     name = f"test-{uuid4().hex}"
     gcs_server.create_bucket(name)
     try:
@@ -133,22 +133,22 @@ def gcs_bucket(gcs_server: GCSServer) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class RealFastDFSCluster:
-    """A real cluster.
+    """A cluster that runs already.
 
     Attributes:
         tracker: The address of a tracker, ``host:port``.
-        report_interval: Seconds after which storage servers have reported what they did (``heart_beat_interval``).
+        report_interval: Seconds between the reports of its storage servers (``heart_beat_interval``).
     """
 
     tracker: str
     report_interval: float = 30.0
 
     async def files(self) -> list[StoredFile]:
-        """Nothing: a cluster does not tell which files it holds; see `count`."""
+        """No files: a cluster cannot list them; see `count`."""
         return []
 
     async def count(self) -> int:
-        """How many files more were uploaded than deleted, by the tracker's counts, once all servers have reported."""
+        """The number of files, by the tracker's counts of uploads and deletes, once all servers have reported."""
         await asyncio.sleep(2 * self.report_interval)
         async with FastDFSCluster([self.tracker]) as cluster:
             groups = [group.name for group in await cluster.list_groups()]
@@ -158,12 +158,13 @@ class RealFastDFSCluster:
 
 @pytest.fixture(scope="session")
 def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
-    """A FastDFS tracker with a storage server of `group1`, started for this session and gone with its files after it.
+    """A FastDFS tracker with a storage server of `group1`, for this session; its files are removed after it.
 
-    It runs in a process of its own; starting it takes 0.15 s. If the environment variable ``FASTDFS_TRACKER`` names
-    the tracker of a real cluster (``host:port``), it is that one instead, of which `files` cannot tell anything, but
-    `count` can. ``FASTDFS_REPORT_INTERVAL`` tells its ``heart_beat_interval`` in seconds, 30 by default.
-    For a server that fails as told, or another cluster, run a `FastDFSServer` in the test, which takes a few ms.
+    It runs in its own process; starting it takes 0.15 s. If the environment variable ``FASTDFS_TRACKER`` names
+    the tracker of a real cluster (``host:port``), that one is taken instead, whose `files` is
+    empty and whose `count` works. ``FASTDFS_REPORT_INTERVAL`` is its ``heart_beat_interval`` in seconds, 30 by
+    default.
+    For a server that fails as told, or another layout, run a `FastDFSServer` in the test, which takes a few ms.
     """
     if tracker := os.environ.get("FASTDFS_TRACKER"):
         yield RealFastDFSCluster(tracker, float(os.environ.get("FASTDFS_REPORT_INTERVAL", "30")))
@@ -175,7 +176,7 @@ def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
 @pytest.fixture(scope="session")
 def _blocking_call_detector() -> "BlockBuster":
     try:
-        from blockbuster import BlockBuster, BlockBusterFunction  # noqa: PLC0415 - the other fixtures do without
+        from blockbuster import BlockBuster, BlockBusterFunction  # noqa: PLC0415 - the other fixtures work without it
     except ImportError:
         pytest.fail("the detector of blocking calls needs blockbuster: pip install blockbuster", pytrace=False)
     scanned = ["async_storages"]
@@ -191,10 +192,10 @@ def _blocking_call_detector() -> "BlockBuster":
 
 @pytest.fixture
 def no_blocking_calls(_blocking_call_detector: "BlockBuster") -> "Iterator[BlockBuster]":
-    """Make calls that block the event loop raise `blockbuster.BlockingError`, if this package leads to them.
+    """Raise `blockbuster.BlockingError` for calls of this package that block the event loop.
 
-    Watched are file, socket, SQLite and lock operations, sleeping and name look-up, made on a running loop by
-    `async_storages` or by whatever it calls: a storage of your own that blocks is caught in `StorageContract`,
+    It watches file, socket, SQLite and lock operations, sleeping and name look-up, made on a running loop by
+    `async_storages` or the code that it calls. A storage of your own that blocks is caught in `StorageContract`;
     a test that reads a file to compare it is not. In threads (`asyncio.to_thread`) everything is allowed.
 
     The value is the detector; `no_blocking_calls.deactivate()` ends the watch for the rest of the test.

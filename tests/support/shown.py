@@ -13,8 +13,8 @@ from rich.traceback import Traceback
 
 import async_storages
 from async_storages import events
+from async_storages.testing.contract.cancellation import cancelled_at
 from async_storages.testing.contract.operations import FIVE, uses_of
-from async_storages.testing.contract.tools import cancelled_at
 
 PACKAGE = str(Path(async_storages.__file__).parent)
 TESTS = (str(Path(__file__).parents[1]), f"{PACKAGE}/testing/")

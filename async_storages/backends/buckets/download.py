@@ -14,7 +14,7 @@ from contextlib import aclosing
 
 from aiohttp import ClientResponse
 
-from async_storages.backends.buckets.errors import FileChanged, RangeBeyondEnd
+from async_storages.backends.buckets.server_errors import FileChanged, RangeBeyondEnd
 from async_storages.backends.transport.download_slots import DownloadSlots, Slot
 from async_storages.backends.transport.http import transfer_errors
 from async_storages.backends.transport.retries import Retries

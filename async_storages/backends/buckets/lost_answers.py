@@ -1,10 +1,10 @@
-"""What became of a request whose answer was lost."""
+"""Lost answers: the object on the server tells what became of the request."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
-from async_storages.backends.buckets.errors import NoSuchUpload
+from async_storages.backends.buckets.server_errors import NoSuchUpload
 from async_storages.errors import (
     FileExistsException,
     FileNotFoundException,
@@ -12,42 +12,45 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 
-__all__ = ["Sent", "heard"]
+__all__ = ["SendProgress", "recover_lost_answer"]
 
 
-class Sent(Protocol):
-    """How far a request got: see `async_storages.backends.transport.http.Body`."""
+class SendProgress(Protocol):
+    """The progress of sending a request: see `async_storages.backends.transport.http.Body`."""
 
     @property
     def times_sent(self) -> int:
-        """How often sending it has begun."""
+        """The number of times that sending has begun."""
         ...
 
     @property
     def was_sent(self) -> bool:
-        """Whether all of it ever left."""
+        """True once all of it has left."""
         ...
 
 
-async def heard[Found](
+async def recover_lost_answer[Found](
     send: Callable[[], Awaitable[Found]],
-    sent: Sent,
+    sent: SendProgress,
     *,
     look: Callable[[int | None], Awaitable[Found]],
     is_done: Callable[[Found], bool],
 ) -> Found:
-    """What the answer says of the object that was made; if it, or that to an earlier attempt, was lost: what is there.
+    """The object that a request made, from its answer or, where an answer was lost, from the server.
 
     Args:
-        send: Sends what makes an object, until answered.
-        sent: How far it got.
-        look: Asks for the object, so many times at the most.
-        is_done: Whether what is there is what was to be made.
+        send: Sends the request that makes an object, until answered.
+        sent: The progress of sending it.
+        look: Asks the server for the object; takes the most attempts, None for the usual number.
+        is_done: Tells whether the object on the server is the one that the request makes.
+
+    Raises:
+        StorageException: The request failed, and the server does not have the object.
     """
     try:
         return await send()
     except StorageUnavailableException:
-        with suppress(StorageException):  # then it is not known, and the first error stands
+        with suppress(StorageException):  # the outcome stays unknown, and the first error counts
             if sent.was_sent and is_done(found := await look(1)):
                 return found
         raise

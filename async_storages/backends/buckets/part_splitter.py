@@ -3,47 +3,65 @@
 from collections.abc import Iterator
 
 from async_storages.content import Content
+from async_storages.errors import InvalidArgumentException
+from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["Parts"]
+__all__ = ["PART_SIZE", "PartSplitter", "checked_part_size"]
+
+PART_SIZE = 8 << 20
+"""Bytes of a part by default; smaller content is uploaded in one request."""
+
+_LARGEST_PART = 5 << 30
 
 
-class Parts:
-    """Cuts content into parts, looking one chunk ahead: which is the last one is sure, and so is that it was right.
+class PartSplitter:
+    """Cuts content into parts, one chunk ahead: the last part is only given if the content was right.
 
     Args:
-        content: Whose chunks divide every part size evenly.
-        sizes: The bytes of each part, as many as may be needed.
+        content: The content; its chunks divide every part size evenly.
+        sizes: The bytes of each part, for as many parts as may be needed.
 
     Attributes:
-        ended: Whether the part given last was the last one.
+        has_ended: True once the last part was given.
     """
 
     def __init__(self, content: Content, sizes: Iterator[int]) -> None:
         self._chunks = aiter(content)
         self._sizes = sizes
         self._ahead = b""
-        self.ended = False
+        self.has_ended = False
         self._first: list[bytes] = []
 
-    async def are_one(self) -> bool:
-        """Whether the first part, which may be empty, is the only one."""
+    async def has_single_part(self) -> bool:
+        """True if the first part, which may be empty, is the only one."""
         self._first = [await self._fill()]
-        return self.ended
+        return self.has_ended
 
-    async def next(self) -> bytes:
-        """The next part, empty after the last."""
+    async def next_part(self) -> bytes:
+        """The next part; empty after the last."""
         return self._first.pop() if self._first else await self._fill()
 
     async def _fill(self) -> bytes:
-        if self.ended:
+        if self.has_ended:
             return b""
         part, size = bytearray(), next(self._sizes)
-        while not self.ended and len(part) + len(self._ahead) <= size:
+        while not self.has_ended and len(part) + len(self._ahead) <= size:
             part += self._ahead
             self._ahead = await anext(self._chunks, b"")
-            self.ended = not self._ahead
+            self.has_ended = not self._ahead
         return bytes(part)
 
     async def aclose(self) -> None:
         """Close the content's iteration."""
         await self._chunks.aclose()
+
+
+def checked_part_size(part_size: int) -> int:
+    """The bytes of a part, a multiple of 256 KiB up to 5 GiB; servers may demand more than 256 KiB.
+
+    Raises:
+        InvalidArgumentException: The number is another one.
+    """
+    if not isinstance(part_size, int) or not CHUNK_SIZE <= part_size <= _LARGEST_PART or part_size % CHUNK_SIZE:
+        raise InvalidArgumentException(f"part_size is {part_size!r}: give a multiple of {CHUNK_SIZE} bytes up to 5 GiB")
+    return part_size

@@ -1,4 +1,4 @@
-"""What the version 4 signatures of Amazon and of Google share: they canonicalise requests and write policies alike.
+"""The common half of Amazon's and Google's version 4 signatures: canonical requests, policies of forms.
 
 Pure. Specified in the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)", and in Google's
 https://cloud.google.com/storage/docs/authentication/canonical-requests
@@ -18,9 +18,9 @@ from async_storages._media_types.well_formed import check_content_type
 from async_storages.content import Content
 from async_storages.errors import InvalidArgumentException
 from async_storages.naming import Disposition
+from async_storages.signing import check_lifetime
 
 __all__ = [
-    "LONGEST_EXPIRY",
     "UNSIGNED_PAYLOAD",
     "PolicyCondition",
     "answer_query",
@@ -44,9 +44,6 @@ __all__ = [
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 """Stands for the payload hash where the body is not signed."""
 
-LONGEST_EXPIRY = 604_800
-"""Seconds: seven days."""
-
 type PolicyCondition = Mapping[str, str] | Sequence[str | int]
 """Part of a POST policy: ``{"acl": "private"}``, ``["starts-with", "$Content-Type", "image/"]`` …"""
 
@@ -60,7 +57,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def encode_path(path: str) -> str:
-    """A key or path percent-encoded the way it is signed: UTF-8, once, slashes kept.
+    """A key or path, percent-encoded as it is signed: UTF-8, once, slashes kept.
 
     Raises:
         InvalidArgumentException: It holds a lone surrogate.
@@ -108,7 +105,7 @@ def _encode(text: str, safe: str) -> str:
 
 
 def without_own(query: Mapping[str, str], own: Collection[str]) -> Mapping[str, str]:
-    """The parameters themselves, unless they would contradict the signature's `own`."""
+    """The parameters unchanged; refuses names that are the signature's `own`."""
     if clash := [name for name in query if name.lower() in own]:
         raise InvalidArgumentException(f"the parameter {clash[0]!a} is the signature's own", operation="presign")
     return query
@@ -141,7 +138,7 @@ def _unsendable(name: str) -> InvalidArgumentException:
 
 
 def canonical_end(query: str, signed: Mapping[str, str], payload_hash: str) -> str:
-    """The canonical request below its method and path."""
+    """The canonical request from its query on, below method and path."""
     lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
     return f"{query}\n{lines}\n{';'.join(signed)}\n{payload_hash}"
 
@@ -152,7 +149,7 @@ def canonical_end(query: str, signed: Mapping[str, str], payload_hash: str) -> s
 def timestamp_of(now: datetime) -> str:
     """The time as it is signed, such as ``"20190201T090000Z"``; it must have a time zone."""
     if now.tzinfo is None:
-        raise InvalidArgumentException("the time to sign with has no time zone")
+        raise InvalidArgumentException("the time to sign with has no time zone: give one such as datetime.now(UTC)")
     since = now - _EPOCH
     return _timestamp_since(since.days, since.seconds)
 
@@ -170,11 +167,8 @@ def http_time(value: datetime) -> str:
 
 
 def checked_expiry(expires_in: float) -> int:
-    """Whole seconds, 1 to 604,800."""
-    if not isinstance(expires_in, int | float) or not 1 <= expires_in <= LONGEST_EXPIRY:
-        raise InvalidArgumentException(
-            f"expires_in must be 1 to {LONGEST_EXPIRY} seconds, not {expires_in!r}", operation="presign"
-        )
+    """The whole seconds of `expires_in`, 1 to 604,800."""
+    check_lifetime(expires_in)
     return int(expires_in)
 
 
@@ -187,8 +181,8 @@ def encoded_policy(expires_at: datetime, conditions: Iterable[PolicyCondition], 
     Args:
         expires_at: When the form ends.
         conditions: Of the policy.
-        is_ascii: Whether other characters are escaped, as Google wants it; else they are UTF-8, as Ceph wants it, which
-            takes an escaped emoji for two characters.
+        is_ascii: Escape other characters, as Google demands. Without it they are UTF-8, as Ceph demands, which takes
+            an escaped emoji for two characters.
 
     Raises:
         InvalidArgumentException: A condition holds a lone surrogate.
@@ -214,16 +208,16 @@ def form_sizes(min_size: int, max_size: int | None, largest: int) -> tuple[str, 
 
 
 def check_form_key(key: str) -> None:
-    """Refuse a key in which the server would put the name of the uploaded file: the form would be good for others."""
+    """Refuse a key with ``${filename}``: the server would put the uploaded file's own name there."""
     if "${filename}" in key:
         raise InvalidArgumentException("the server would replace the ${filename} in the key of a form", file_id=key)
 
 
-# ---- what presigned URLs are asked for
+# ---- options of presigned URLs
 
 
 def check_sent(content_type: str | None, size: int | None) -> None:
-    """Refuse now what would fail when the URL is used."""
+    """Refuse a content type or a size that would fail when the URL is used."""
     if content_type is not None or size is not None:
         Content(b"", content_type=content_type, size=size)
 
@@ -231,7 +225,7 @@ def check_sent(content_type: str | None, size: int | None) -> None:
 def answer_query(
     key: str, filename: str | None, content_type: str | None, disposition: Disposition | None
 ) -> dict[str, str]:
-    """What makes a download have this name and type.
+    """The parameters that give a download this name and type.
 
     Raises:
         InvalidArgumentException: The type is not well-formed.

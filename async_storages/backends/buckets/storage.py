@@ -1,16 +1,16 @@
-"""What storages share that keep their files in a bucket, on a server reached by HTTP."""
+"""The common half of storages that keep their files in a bucket, on a server reached by HTTP."""
 
 import re
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from copy import copy
-from dataclasses import dataclass
 from typing import Protocol, Self
 
 from async_storages import naming
-from async_storages.backends.buckets.errors import RangeBeyondEnd
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.new_file import NewFile
+from async_storages.backends.buckets.part_splitter import PART_SIZE, PartSplitter, checked_part_size
+from async_storages.backends.buckets.server_errors import RangeBeyondEnd
 from async_storages.backends.buckets.signatures import encode_path
 from async_storages.content import Content
 from async_storages.errors import (
@@ -29,7 +29,7 @@ from async_storages.upload_options import UploadOptions
 __all__ = ["BucketStorage", "Keyed", "NewFile", "Page", "checked_token"]
 
 _PINGS = 4
-"""How often `ping` asks at the most: a health check is not to wait for a server that restarts."""
+"""Attempts of `ping` at the most: a health check must not wait for a server that restarts."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
@@ -49,50 +49,28 @@ class Page[Listed: Keyed](Protocol):
 
     @property
     def objects(self) -> Sequence[Listed]:
-        """Those on it."""
+        """The objects on it."""
         ...
 
     @property
     def token(self) -> str | None:
-        """What asks for the next page; None on the last."""
+        """The token of the next page; None on the last."""
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewFile:
-    """A file that is to be stored.
-
-    Attributes:
-        key: Its key.
-        parts: The content.
-        content_type: Its type.
-        metadata: The user's metadata.
-        options: Those of this file.
-        overwrite: Whether a file that is there is replaced.
-        is_fresh: Whether nobody else can have the key.
-    """
-
-    key: str
-    parts: Parts
-    content_type: str
-    metadata: Mapping[str, str]
-    options: UploadOptions
-    overwrite: bool
-    is_fresh: bool
-
-
 class BucketStorage[Found, Listed: Keyed](Storage):
-    """Keeps files in one bucket; backends say how the server is asked.
+    """Keeps files in one bucket; subclasses send the requests to their server.
 
     Args:
         bucket_name: The bucket.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        querystring_auth: Whether `get_path` presigns.
+        querystring_auth: Presign in `get_path`.
         prefix: A folder that this storage keeps to.
-        upload_options: What new files have, unless a column or a call says otherwise.
+        upload_options: The options of new files, unless a column or a call gives others.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         use_ssl: For a `custom_domain` without a scheme.
+        part_size: Bytes of a part of an upload: see `checked_part_size`.
 
     Raises:
         OperationNotSupportedException: The server cannot do one of the `upload_options`.
@@ -109,7 +87,9 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         name: str | None,
         read_only: bool,
         use_ssl: bool = True,
+        part_size: int = PART_SIZE,
     ) -> None:
+        self._part_size = checked_part_size(part_size)
         self.upload_options = upload_options
         self._check_options(upload_options)
         self._bucket = self.bucket = bucket_name
@@ -122,7 +102,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.bucket!r}, location={self.location!r})"
 
-    # ---- what a backend says
+    # ---- for backends to implement
 
     @abstractmethod
     def _bucket_url(self, bucket_name: str) -> str:
@@ -138,15 +118,15 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     @abstractmethod
     async def _find(self, key: str) -> Found:
-        """What the server knows of a file; raises FileNotFoundException if there is none."""
+        """The server's description of a file; raises FileNotFoundException if there is none."""
 
     async def _find_sized(self, key: str) -> Found:
-        """What the server knows of a file, its size too."""
+        """The server's description of a file, with its size."""
         return await self._find(key)
 
     @abstractmethod
     def _info(self, file: FileId, found: Found) -> FileBasicInfo:
-        """All that is known of a file."""
+        """The file information in a description."""
 
     @abstractmethod
     async def _remove(self, key: str) -> None:
@@ -154,36 +134,36 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     @abstractmethod
     async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool, is_fresh: bool) -> None:
-        """Copy the version of a file that was found, with all that describes it; `is_fresh` as of a `NewFile`."""
+        """Copy the version that was found, with its description; `is_fresh` as for `NewFile`."""
 
     @abstractmethod
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
-        """The bytes of each part of an upload; what fits into the first one is uploaded at once.
+        """The bytes of each part of an upload; content that fits into the first one is uploaded in one request.
 
         Args:
-            size: Of the content; None while it is unknown.
-            max_size: The most that it may have; None without a limit.
+            size: Bytes of the content; None while unknown.
+            max_size: The limit of the content in bytes; None for no limit.
         """
 
     @abstractmethod
     async def _store(self, file: NewFile) -> None:
-        """Store a file whole or not at all, as for `write`."""
+        """Store a file whole or not at all; raises as `write` does."""
 
     @abstractmethod
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
-        """The bytes of a range as HTTP can ask for it; raises RangeBeyondEnd."""
+        """The bytes of a range that HTTP can ask for; raises RangeBeyondEnd."""
 
     @abstractmethod
     async def _page(
         self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
     ) -> Page[Listed]:
-        """One page of a listing, asked for so many times at the most."""
+        """One page of a listing, with so many attempts at the most."""
 
     @abstractmethod
     def _listed_info(self, file: FileId, listed: Listed) -> FileBasicInfo:
-        """What a listing says of a file."""
+        """The file information in a listing."""
 
-    # ---- what follows from it
+    # ---- for users
 
     def with_bucket(self, bucket_name: str) -> Self:
         """The same for another bucket, on the same connections; without name, prefix and custom domain."""
@@ -196,7 +176,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     def with_upload_options(self, options: UploadOptions) -> Self:
         """The same with other options for new files, on the same connections; without name.
 
-        What was stored with a `CustomerKey` of a call is read by such a storage.
+        Files stored with the `CustomerKey` of a call are read by such a storage.
 
         Raises:
             OperationNotSupportedException: The server cannot do one of them.
@@ -213,26 +193,25 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
 
-        On S3 a stream of unknown size may have 78 GiB; with a `max_size` as much as that says, up to 48.8 TiB.
-        A failed write leaves nothing. One that is cancelled in the very end may have been stored: with `overwrite`, or
-        where the server is known to ignore conditions, so that the file is looked for first (see `S3Storage`).
+        On S3 a stream of unknown size may have 78 GiB; with a `max_size` that many bytes, up to 48.8 TiB.
+        A failed write leaves nothing. A write that is cancelled at its very end may have stored the file: with
+        `overwrite`, or if the server ignores conditions, so that the file is looked for first (see `S3Storage`).
         """
         with self._operation("write", key) as operation:
             options = self.options_for(content)
-            parts = Parts(content, self._part_sizes(await content.measure(), content.max_size))
+            parts = PartSplitter(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
             async with aclosing(parts):
-                await self._store(
-                    NewFile(
-                        key=operation.file.key,
-                        parts=parts,
-                        content_type=kind,
-                        metadata=content.metadata,
-                        options=options,
-                        overwrite=overwrite,
-                        is_fresh=isinstance(key, naming.UniqueKey),
-                    )
+                file = NewFile(
+                    key=operation.file.key,
+                    parts=parts,
+                    content_type=kind,
+                    metadata=content.metadata,
+                    options=options,
+                    overwrite=overwrite,
+                    is_fresh=isinstance(key, naming.UniqueKey),
                 )
+                await self._store(file)
             operation.bytes = content.size or 0
             return str(operation.file)
 
@@ -242,8 +221,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         """The bytes of a file, or of a range of it: see `Storage.stream`."""
         with self._operation("stream", name) as operation:
             key = operation.file.key
-            byte_range(0, offset, length, chunk_size)  # refuses what cannot be
-            if length == 0 or (offset < 0 and length is not None):  # which HTTP cannot say
+            byte_range(0, offset, length, chunk_size)  # refuses impossible ranges
+            if length == 0 or (offset < 0 and length is not None):  # HTTP has no such ranges
                 size = self._info(operation.file, await self._find_sized(key)).file_size
                 positions = byte_range(size, offset, length, chunk_size)
                 offset, length = positions.start, positions.stop - positions.start
@@ -258,7 +237,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                 return
 
     async def ping(self) -> None:
-        """Whether the server answers, knows the bucket and lets us list it: see `SupportsPing`."""
+        """Check that the server answers, knows the bucket and lets it be listed: see `SupportsPing`."""
         with self._operation("ping"), during("ping", self._bucket):
             await self._page(f"{self._prefix}ping", most=1, attempts=_PINGS)
 
@@ -268,7 +247,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
             return self._info(operation.file, await self._find_sized(operation.file.key))
 
     async def exists(self, name: FileName) -> bool:
-        """Whether the bucket holds the file: see `Storage.exists`."""
+        """True if the bucket holds the file: see `Storage.exists`."""
         with self._operation("stat", name) as operation:
             try:
                 await self._find(operation.file.key)
@@ -294,8 +273,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
         """The files whose key begins with `prefix`, sorted by key: see `SupportsList`.
 
-        What other tools made is listed too: objects such as ``folder/`` and ``a//b``. Their ids can be read, copied
-        and deleted; nothing can be written to such keys.
+        Objects of other tools, such as ``folder/`` and ``a//b``, are listed too. Their ids can be read, copied and
+        deleted; nothing can be written to such keys.
         """
         with self._operation("list"):
             beginning = self._prefix + prefix
@@ -313,12 +292,12 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                 token = page.token
 
     def _check_id(self, file_id: FileId) -> None:
-        """Refuse only what may lead elsewhere: other tools make keys such as ``a//b`` and ``folder/``."""
+        """Refuse only keys that may lead elsewhere: other tools make keys such as ``a//b`` and ``folder/``."""
         if ".." in file_id.key.split("/"):
             raise InvalidArgumentException("a key cannot hold a '..' segment", file_id=str(file_id))
 
     def _has_id(self, file_id: FileId) -> bool:
-        """Whether an id can name it: none holds control characters or a ``..`` segment."""
+        """True if an id can name it: ids hold no control characters or ``..`` segments."""
         try:
             self.identify(file_id)
         except StorageException:
@@ -340,13 +319,13 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
 
 def checked_token(name: str, value: str | None) -> str | None:
-    """An option that is one word of the server's, such as a storage class.
+    """The value of an option that is one word, such as a storage class.
 
     Raises:
-        InvalidArgumentException: It is none.
+        InvalidArgumentException: The value is something else.
     """
     if value is not None and not _TOKEN.fullmatch(value):
-        raise InvalidArgumentException(f"{value!a} is no value of {name}")
+        raise InvalidArgumentException(f"{name} is {value!a}: give one word of letters, digits, - and _")
     return value
 
 

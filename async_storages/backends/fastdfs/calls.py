@@ -1,4 +1,4 @@
-"""Requests to a cluster: on connections of its pools, to another server or once more where that is right."""
+"""Requests to a cluster, on connections of its pools; repeated or sent to another server where that is right."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,10 +15,10 @@ __all__ = ["Calls"]
 
 
 class Calls:
-    """How servers are asked.
+    """Sends requests to the servers of a cluster.
 
     Args:
-        trackers: Their addresses.
+        trackers: The addresses of the trackers.
         options: Time-outs, pools and retries.
         dialled: See `Pools`.
     """
@@ -38,10 +38,10 @@ class Calls:
     async def use[Reply](
         self, server: Server, use: Callable[[Connection], Awaitable[Reply]], avoiding: set[Server]
     ) -> Reply:
-        """Use a connection to a server; one that fails is noted in `avoiding`.
+        """Use a connection to a server; a server that fails is noted in `avoiding`.
 
         Raises:
-            StorageException: What a storage server's status means for the file.
+            StorageException: The server answered with a status, which tells about the file.
             StorageUnavailableException: The server cannot be reached, or breaks off.
         """
         pools = await self.pools.get()
@@ -61,7 +61,7 @@ class Calls:
         attempt: Callable[[set[Server]], Awaitable[Reply]],
         may_try_again: Callable[[], bool] = lambda: True,
     ) -> Reply:
-        """Call `attempt` until it succeeds or it is no use; it is told who failed before."""
+        """Call `attempt` until it succeeds or a retry is of no use; its argument tells the servers that failed."""
         avoiding: set[Server] = set()
         failures = 0
         while True:

@@ -1,4 +1,4 @@
-"""Which checksum the ids of a cluster hold: zlib's CRC-32, or that of old servers."""
+"""Checksums in the ids of a cluster: zlib's CRC-32, or that of old servers."""
 
 from datetime import UTC, datetime
 
@@ -10,21 +10,21 @@ _NEW_SINCE = datetime(2018, 7, 1, tzinfo=UTC)  # libfastcommon 1.0.38; 5.x went 
 
 
 class OldChecksums:
-    """The groups whose ids were found to hold the old checksum, which is then computed along the way."""
+    """The groups whose ids were found to hold the old checksum, which is then computed along with zlib's."""
 
     def __init__(self) -> None:
         self._groups: set[str] = set()
 
     @property
     def were_found(self) -> bool:
-        """Whether any group has such ids."""
+        """True if any group has such ids."""
         return bool(self._groups)
 
     def note(self, group: str) -> None:
-        """One was found in this group."""
+        """Note that an id of this group holds the old checksum."""
         self._groups.add(group)
 
     def may_be_in(self, file_id: str) -> bool:
-        """Whether an id is likely to hold one."""
+        """True if an id is likely to hold the old checksum."""
         details = FastDFSDetails.parse(file_id)
         return details is not None and (details.created_at < _NEW_SINCE or details.group in self._groups)

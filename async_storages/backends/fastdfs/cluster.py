@@ -35,7 +35,7 @@ __all__ = ["FastDFSCluster"]
 
 
 class FastDFSCluster:
-    """Speaks to the trackers and storage servers of one cluster.
+    """A client of one cluster's trackers and storage servers.
 
     Safe to use from many tasks, from several event loops one after the other, and after fork. It opens connections as
     they are needed and keeps them; `aclose` closes those of the running loop.
@@ -45,11 +45,11 @@ class FastDFSCluster:
         group: The group to upload to; None leaves the choice to the trackers.
         store_path_index: The disk to upload to, 0 to 254; -1 leaves the choice to them.
         options: Time-outs, pools and retries.
-        address_map: The addresses at which this machine reaches servers that trackers name otherwise, as behind NAT or
-            in Docker: ``host:port``, or ``host`` for all its ports, by the same of the other one.
+        address_map: The addresses at which this machine reaches servers, by the addresses that trackers name, as behind
+            NAT or in Docker: both ``host:port``, or both ``host`` for all its ports.
 
     Raises:
-        InvalidArgumentException: An option that cannot be right.
+        InvalidArgumentException: An option is wrong.
 
     Example:
         >>> async with FastDFSCluster(["10.0.0.1:22122"]) as client:
@@ -69,7 +69,7 @@ class FastDFSCluster:
         if not -1 <= store_path_index < protocol.ANY_PATH:
             raise InvalidArgumentException(f"store_path_index is -1 to 254, not {store_path_index!r}")
         if group is not None:
-            protocol.query_store(group)  # refuses a wrong one now
+            protocol.query_store(group)  # refuses a wrong group now
         self.servers = parse_servers(tracker_servers)
         self.options = options or FastDFSOptions()
         self._group = group
@@ -90,7 +90,7 @@ class FastDFSCluster:
     async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
 
-    # ---- making files
+    # ---- new files
 
     async def upload(
         self,
@@ -102,20 +102,20 @@ class FastDFSCluster:
     ) -> str:
         """Store a new file.
 
-        It is tried again on another server as long as the server cannot have stored it, that is until all of it was
-        sent, if the content can be read again. A file whose id gets lost on its way back stays: FastDFS alone knows it.
+        Content that can be read again is sent to another server as long as the first one cannot have stored it, that is
+        until all of it was sent. A file whose id is lost on its way back stays: only FastDFS knows it.
 
         Args:
             content: See `async_storages.sources`. Content of unknown size is kept in a temporary file first.
             extension: Up to 6 of A-Z, a-z, 0-9, ``.``, ``_``, ``-``, without the dot before it.
-            appender: Whether it is to be changed later: see `append`, `modify`, `truncate`.
+            appender: Make a file that can be changed later: see `append`, `modify`, `truncate`.
             metadata: As for `set_metadata`; a file that cannot get it is removed again.
 
         Returns:
             The id.
 
         Raises:
-            InvalidArgumentException: The content or the extension.
+            InvalidArgumentException: The content or the extension is wrong.
             StorageOperationException: FastDFS failed or cannot be reached.
         """
 
@@ -141,7 +141,7 @@ class FastDFSCluster:
         Args:
             content: As for `upload`.
             master: The id of the other file.
-            prefix: 1 to 16 of A-Z, a-z, 0-9, ``.``, ``_``, ``-`` that tell it from others, such as ``_150x150``.
+            prefix: 1 to 16 of A-Z, a-z, 0-9, ``.``, ``_``, ``-`` that distinguish it from others, such as ``_150x150``.
             extension: As for `upload`.
             metadata: As for `upload`.
 
@@ -161,37 +161,37 @@ class FastDFSCluster:
 
         return await self._writing.store(content, place, metadata or {}, master=name)
 
-    # ---- changing files
+    # ---- changes
 
     async def append(self, file_id: str, content: Source | Content) -> None:
-        """Add to the end of an appender; it is not tried again once all was sent.
+        """Append to an appender; it is not repeated once all was sent.
 
         Raises:
-            InvalidArgumentException: It is no appender.
+            InvalidArgumentException: The file is no appender.
             FileNotFoundException: There is no such file.
-            StorageUnavailableException: Nobody can tell, as the server that the file was uploaded to is down.
+            StorageUnavailableException: The server that the file was uploaded to is down, and no other can tell.
         """
         name = Name.parse(file_id)
         await self._writing.change(name, content, lambda size: protocol.append(name, size))
 
     async def modify(self, file_id: str, offset: int, content: Source | Content) -> None:
-        """Replace bytes of an appender, from `offset` on, no further than its end; raises as `append` does."""
+        """Replace bytes of an appender from `offset` on, which is at most its end; raises as `append` does."""
         name = Name.parse(file_id)
         await self._writing.change(name, content, lambda size: protocol.modify(name, offset, size))
 
     async def truncate(self, file_id: str, size: int) -> None:
-        """Cut an appender down to `size` bytes, or fill it up with zeros; raises as `append` does."""
+        """Truncate an appender to `size` bytes, or extend it with zeros; raises as `append` does."""
         name = Name.parse(file_id)
         await self._writing.write(name, protocol.truncate(name, size))
 
     async def regenerate(self, file_id: str) -> str:
-        """Make an appender a normal file, with the same metadata. FastDFS 5.x cannot do it.
+        """Make an appender a normal file, with the same metadata; FastDFS 5.x cannot.
 
         Returns:
             Its new id; the old one is no longer valid.
 
         Raises:
-            StorageOperationException: As elsewhere; if the metadata could not be kept, a note tells the new id.
+            StorageOperationException: FastDFS failed; if the metadata could not be kept, a note tells the new id.
         """
         name = Name.parse(file_id)
         new = await self._writing.write(name, protocol.regenerate(name), is_repeatable=False)
@@ -203,16 +203,16 @@ class FastDFSCluster:
         return str(new)
 
     async def _keep_metadata(self, old: Name, new: Name) -> None:
-        """FastDFS leaves the metadata under the old name, in a file of its own."""
+        """Copy the metadata, which FastDFS leaves under the old name, to the new one."""
         left = Name(old.group, f"{old.path}-m")
         try:
             async with aclosing(self._reading.download(str(left), 0, None, CHUNK_SIZE)) as chunks:
                 raw = b"".join([chunk async for chunk in chunks])
-        except FileNotFoundException:  # there is none
+        except FileNotFoundException:  # the file has no metadata
             return
         if metadata := parse_metadata(raw):
             await self._writing.write(new, protocol.set_metadata(new, metadata, mode="replace"))
-        with suppress(StorageException):  # the file has all that is its own; what may be left is small
+        with suppress(StorageException):  # the file is complete; only old metadata may be left
             await self._writing.write(left, protocol.delete(left), is_done_by_missing=True)
 
     async def delete(self, file_id: str) -> None:
@@ -220,7 +220,7 @@ class FastDFSCluster:
 
         Raises:
             FileNotFoundException: There is no such file.
-            StorageUnavailableException: Nobody can tell, as the server that the file was uploaded to is down.
+            StorageUnavailableException: The server that the file was uploaded to is down, and no other can tell.
         """
         name = Name.parse(file_id)
         await self._writing.write(name, protocol.delete(name), is_done_by_missing=True)
@@ -228,24 +228,24 @@ class FastDFSCluster:
     async def set_metadata(
         self, file_id: str, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"] = "replace"
     ) -> None:
-        """Replace the metadata of a file, by nothing too, or merge some into it.
+        """Replace the metadata of a file, also by nothing, or merge some into it.
 
         Raises:
-            InvalidArgumentException: A key of more than 64 bytes, a value of more than 256, or one with U+0001, U+0002.
+            InvalidArgumentException: A key has more than 64 bytes, a value more than 256, or one has U+0001 or U+0002.
             FileNotFoundException: There is no such file.
         """
         name = Name.parse(file_id)
         await self._writing.write(name, protocol.set_metadata(name, metadata, mode=mode))
 
-    # ---- asking
+    # ---- queries
 
     def download(
         self, file_id: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it.
 
-        A download that breaks off is resumed, on another server if there is one; a whole one is held against the
-        checksum in its id.
+        A broken download is resumed, on another server if there is one; a whole file is compared with the checksum in
+        its id.
 
         Args:
             file_id: The id.
@@ -255,8 +255,8 @@ class FastDFSCluster:
 
         Raises:
             FileNotFoundException: There is no such file.
-            InvalidArgumentException: The id is malformed, or the range.
-            ChecksumMismatchException: What came is not what was stored.
+            InvalidArgumentException: The id or the range is malformed.
+            ChecksumMismatchException: The bytes differ from the stored file.
             StorageUnavailableException: FastDFS cannot be reached, or the download broke off too often.
         """
         return self._reading.download(file_id, offset, length, chunk_size)
@@ -270,10 +270,10 @@ class FastDFSCluster:
         return await self._reading.info(file_id)
 
     async def get_metadata(self, file_id: str) -> dict[str, str]:
-        """The metadata, from the server that changes it; nothing for a file without any, or without a file.
+        """The metadata, from the server that changes it; empty for a file without any, and for a missing file.
 
         Raises:
-            StorageUnavailableException: That server is down, and the others cannot know.
+            StorageUnavailableException: That server is down, and no other can tell.
         """
         return await self._reading.get_metadata(file_id)
 
@@ -284,10 +284,10 @@ class FastDFSCluster:
     # ---- the cluster
 
     async def ping(self) -> None:
-        """Whether a tracker answers, and knows a storage server that takes files.
+        """Check that a tracker answers, and knows a storage server for uploads.
 
         Raises:
-            StorageUnavailableException: No.
+            StorageUnavailableException: No tracker answers, or none knows such a server.
         """
 
         async def attempt(avoiding: set[Server]) -> None:

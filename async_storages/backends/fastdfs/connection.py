@@ -1,4 +1,4 @@
-"""One connection to a tracker or storage server: one request at a time, every wait bounded."""
+"""One connection to a tracker or storage server: one request at a time, and a limit for every wait."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from async_storages.errors import StorageClosedException, StorageException, Stor
 
 __all__ = ["Connection"]
 
-_MOST_BUFFERED = 524_288  # bytes of a reply that wait to be taken
+_MOST_BUFFERED = 524_288  # bytes of a reply that wait to be read
 _MOST_JOINED = 65_536  # bytes of content that are copied, so that they leave together with the head
 
 
@@ -21,11 +21,11 @@ class Connection(asyncio.Protocol):
     """An open connection.
 
     Args:
-        server: The other end.
+        server: The server.
         timeout: Seconds without a byte, in either direction, after which the connection counts as broken.
 
     Attributes:
-        used_at: When its last reply ended, by the loop's clock.
+        used_at: The end of its last reply, by the loop's clock.
     """
 
     _transport: asyncio.Transport
@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         """Connect, within `connect_timeout` seconds; see the class for `network_timeout`.
 
         Raises:
-            StorageUnavailableException: Nobody answers there, or not in time.
+            StorageUnavailableException: The server cannot be reached, or not in time.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -64,18 +64,18 @@ class Connection(asyncio.Protocol):
                 )
         except TimeoutError as error:
             raise TimedOutException(f"{server}: no connection within {connect_timeout} s") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: no such host is possible
+        except (OSError, UnicodeError) as error:  # UnicodeError: the host's name is impossible
             raise StorageUnavailableException(f"{server}: {_reason_of(error)}") from error
         return connection
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another request may be sent: the last reply was read to its end, and the other end listens."""
+        """True if another request may be sent: the last reply was read whole, and the server listens."""
         return self._error is None and self._parser is None and not self._unsent and not self._is_spent
 
     @property
     def has_sent_all(self) -> bool:
-        """Whether all of the last request has left, so that the server may have done what it was asked for."""
+        """True if all of the last request has left, so that the server may have carried it out."""
         return not self._unsent and self._may_write
 
     # ---- one request
@@ -84,9 +84,9 @@ class Connection(asyncio.Protocol):
         """Send a request, with its content, and wait for the whole reply.
 
         Raises:
-            Refusal: The server said no; if it did so early, the rest of the content was not sent.
-            ProtocolError: What came is no reply to this.
-            StorageUnavailableException: The connection broke, or nothing moved in time.
+            Refusal: The server refused; after an early refusal the rest of the content is not sent.
+            ProtocolError: The answer is no reply to this request.
+            StorageUnavailableException: The connection broke, or no byte moved in time.
         """
         if content is None:
             self.begin(request)
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
         return request.parse(b"".join(self._parts))
 
     def begin(self, request: Request[object]) -> ReplyParser:
-        """Send a request without content; take the reply by `receive`."""
+        """Send a request without content; read the reply by `receive`."""
         parser = self._start(request)
         self._write(request.head)
         return parser
@@ -126,13 +126,13 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     async def _send(self, head: bytes, content: AsyncIterable[bytes], parser: ReplyParser) -> None:
-        """Send the content, and the head with its first bytes: content that fails before is not heard of.
+        """Send the head with the first bytes, then the rest of the content; content that fails earlier is not sent.
 
-        A server that refuses says so before all was sent, and closes: the loop gets a turn to hear of it.
+        A server that refuses answers early, and closes: the loop gets a turn to notice it.
         """
         async for chunk in content:
             if self._error is not None or parser.length is not None:
-                return  # `receive` tells why
+                return  # `receive` raises the reason
             self._write(head + chunk[:_MOST_JOINED] if head else chunk)
             if head and len(chunk) > _MOST_JOINED:
                 self._write(memoryview(chunk)[_MOST_JOINED:])
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
             self._write(head)
 
     async def receive(self) -> bytes:
-        """The next bytes of the reply's body; none when it has ended, and the connection is free again."""
+        """The next bytes of the reply's body; empty at its end, when the connection is free again."""
         while not self._chunks and self._parser is not None and not self._parser.is_complete:
             if self._error is not None:
                 raise self._error
@@ -162,15 +162,15 @@ class Connection(asyncio.Protocol):
         return chunk
 
     def _ends_after(self, parser: ReplyParser | None) -> bool:
-        """Whether the server is not to be talked to after this reply.
+        """True if the connection must not be used after this reply.
 
-        Most refusals end the connection, or have the server take what is left of the request for other ones.
+        After most refusals the server closes the connection, or takes the rest of the request for further ones.
         """
         refusal = None if parser is None else parser.refusal
         return refusal is not None and (refusal.status != ENOENT or self._has_content)
 
     async def _wait(self) -> None:
-        """Until something has happened, if only that the time is up."""
+        """Wait until something happens, or the time is up."""
         self._deadline = self._loop.time() + self._timeout
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._check_time)
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     def _check_time(self) -> None:
-        """One timer for many waits: to set and cancel one for each takes a tenth of all the time."""
+        """Check the time limit, by one timer for many waits: a timer for each costs a tenth of all the time."""
         self._timer = None
         if self._waiter is None:
             return
@@ -190,10 +190,10 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(TimedOutException(f"{self._server}: nothing moved for {self._timeout} s"))
 
-    # ---- ending
+    # ---- the end
 
     async def aclose(self) -> None:
-        """Say good-bye to the server and close; a request that is under way fails."""
+        """Say good-bye to the server and close; a running request fails."""
         if self.is_reusable:
             self._transport.write(quit_connection())
             self._transport.close()
@@ -206,18 +206,18 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close at once, during anything."""
         self._fail(StorageUnavailableException(f"{self._server}: the connection was closed"))
 
-    # ---- what asyncio tells
+    # ---- callbacks of asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
+        """The connection was opened."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)  # it tells of every byte that waits
+        self._transport.set_write_buffer_limits(high=0)  # so that asyncio reports every waiting byte
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: of the reply, or out of turn."""
+        """Bytes arrived: of the reply, or out of turn."""
         if self._parser is None:
             self._fail(ProtocolError(f"{self._server}: {len(data)} bytes came unasked"))
             return
@@ -234,11 +234,11 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """The other end has closed: there is no use in what waits to be sent."""
+        """The server has closed: waiting bytes need not be sent."""
         self._fail(StorageUnavailableException(f"{self._server}: the connection was closed"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over, for whatever reason; what came before it broke may still wait in the socket."""
+        """The connection ended, for any reason; earlier bytes may still wait in the socket."""
         if exc is not None and self._error is None and self._parser is not None:
             self._take_the_rest(self._parser)
         reason = "the connection was closed" if exc is None else _reason_of(exc)
@@ -247,18 +247,18 @@ class Connection(asyncio.Protocol):
             self._lost.set_result(None)
 
     def _take_the_rest(self, parser: ReplyParser) -> None:
-        """Read the reply that came before a write failed: asyncio reads nothing more then."""
+        """Read the reply that arrived before a write failed; asyncio reads nothing more then."""
         descriptor = self._transport.get_extra_info("socket").fileno()
         with suppress(OSError):
             while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _MOST_BUFFERED)):
                 self.data_received(data)
 
     def pause_writing(self) -> None:
-        """Something waits to be sent."""
+        """Bytes wait to be sent."""
         self._may_write = False
 
     def resume_writing(self) -> None:
-        """Nothing waits any more."""
+        """No bytes wait any more."""
         self._may_write = True
         self._wake()
 

@@ -1,4 +1,4 @@
-"""The storage servers of each group, as a tracker told lately; and what they say about files that one has not got."""
+"""The storage servers of each group, as a tracker listed them lately, and their knowledge of missing files."""
 
 import asyncio
 from ipaddress import IPv4Address
@@ -12,19 +12,19 @@ from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 __all__ = ["Directory"]
 
 _MEGABYTE = 1 << 20
-_FRESH = 10.0  # seconds; trackers themselves hear of space once a minute
+_FRESH = 10.0  # seconds; trackers learn of space once a minute
 
 
 class _Listing:
-    """What a tracker told of a group.
+    """A tracker's listing of a group.
 
     Args:
         storages: Its servers.
-        asked_at: When, by the loop's clock.
+        asked_at: The time of the listing, by the loop's clock.
         loop: The loop.
 
     Attributes:
-        free: Bytes that each server has left for uploads, less what was sent to it since.
+        free: Bytes that each server has left for uploads, less the bytes sent to it since.
     """
 
     def __init__(self, storages: list[StorageInfo], asked_at: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,15 +34,15 @@ class _Listing:
         self._loop = loop
 
     def is_fresh(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it was told in this loop, lately."""
+        """True if it was listed in this loop, lately."""
         return self._loop is loop and loop.time() - self._asked_at <= _FRESH
 
 
 class Directory:
-    """Knows the servers of a cluster.
+    """The storage servers of a cluster.
 
     Args:
-        trackers: They are asked.
+        trackers: The trackers that list them.
     """
 
     def __init__(self, trackers: Trackers) -> None:
@@ -51,10 +51,10 @@ class Directory:
         self._unknown: dict[str, _Listing] = {}
 
     async def others(self, name: Name, asked: Server) -> list[Server]:
-        """The servers that are to be asked, too, after one has said that it has no such file.
+        """The servers to ask as well, after one has no such file.
 
-        A replica may not have its copy yet: only the server that a file was uploaded to knows that there is none. A
-        slave may be on any, if its master's server was down; so may be a file whose server has left the cluster.
+        A replica may not have its copy yet: only the server that a file was uploaded to knows that it is missing. A
+        slave may be on any server if its master's was down; so may a file whose server has left the cluster.
 
         Raises:
             StorageUnavailableException: The server that the file was uploaded to is down.
@@ -82,7 +82,7 @@ class Directory:
         """Refuse an upload that does not fit, before it is sent: see the documentation on full disks.
 
         Raises:
-            StorageOperationException: By what a tracker said in the last seconds there is not so much space.
+            StorageOperationException: The last listing tells less free space.
         """
         listing = self._fresh(group)
         if listing is None:
@@ -97,7 +97,7 @@ class Directory:
         listing.free[server] = free - size
 
     async def _listing_for_space(self, group: str) -> _Listing:
-        """`_listing`; an empty one for a while if nobody knows, as the upload itself will show."""
+        """As `_listing`; empty for a while if no tracker answers, as the upload itself will fail then."""
         loop = asyncio.get_running_loop()
         unknown = self._unknown.get(group)
         if unknown is not None and unknown.is_fresh(loop):
@@ -109,7 +109,7 @@ class Directory:
             return unknown
 
     def _fresh(self, group: str) -> _Listing | None:
-        """What is known, if that is not old."""
+        """The last listing, if it is fresh."""
         known = self._listings.get(group)
         return known if known is not None and known.is_fresh(asyncio.get_running_loop()) else None
 

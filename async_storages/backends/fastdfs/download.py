@@ -1,4 +1,4 @@
-"""One download, out of as many replies as it takes: where it stands, and whether what came is what was stored."""
+"""One download, out of as many replies as necessary: its position, and the comparison with the stored file."""
 
 import zlib
 
@@ -13,19 +13,19 @@ __all__ = ["Download"]
 
 
 class Download:
-    """The bytes of a file, or of one range of it, on their way. No I/O.
+    """The bytes of a file, or of one range of it, as they arrive. No I/O.
 
     Args:
         file_id: The file.
         offset: The first byte, from 0.
-        length: How many bytes at the most, at least 1; None for all.
-        computes_old: Whether the checksum of old servers is computed as well; see `OldCrc32`.
+        length: The most bytes, at least 1; None for all.
+        computes_old: Compute the checksum of old servers as well; see `OldCrc32`.
 
     Attributes:
         name: The file.
         position: The next byte.
-        crc32: zlib's, of what came.
-        old_crc32: That of old servers, if it is computed.
+        crc32: The CRC-32 of zlib, of the bytes so far.
+        old_crc32: The checksum of old servers, if it is computed.
         failed: Servers that broke off.
     """
 
@@ -43,23 +43,23 @@ class Download:
 
     @property
     def can_resume(self) -> bool:
-        """Whether the rest may be asked for: an appender may have changed meanwhile."""
+        """True if the rest may be asked for; an appender may have changed meanwhile."""
         is_constant = self._details is not None and self._details.kind is not FileKind.APPENDER
         return self._end is None or is_constant
 
     @property
     def known_size(self) -> int | None:
-        """The size that the id tells; None where only the server knows."""
+        """The size in the id; None if only the server knows it."""
         return None if self._details is None else self._details.size
 
     @property
     def needs_size(self) -> bool:
-        """Whether the size must be asked for first: old servers refuse ranges that reach beyond the end."""
+        """True if the size must be asked for first: old servers refuse ranges beyond the end."""
         return self._limit is None and (self._last is not None or self._offset > 0)
 
     @property
     def is_beyond_end(self) -> bool:
-        """Whether there is nothing to ask for: servers refuse to send nothing."""
+        """True if there is nothing to ask for: servers refuse empty ranges."""
         return self._limit is not None and self.position >= self._limit
 
     def limit(self, size: int) -> None:
@@ -73,17 +73,17 @@ class Download:
         return asked is not None and asked > size
 
     def request(self) -> Request[bytes]:
-        """For what is missing."""
+        """The request for the missing bytes."""
         if self._last is None:
             return protocol.download(self.name, self.position)
         last = self._last if self._limit is None else min(self._last, self._limit)
         return protocol.download(self.name, self.position, last - self.position)
 
     def begin(self, length: int) -> None:
-        """Note how many bytes a reply is going to give.
+        """Note the number of bytes that a reply will have.
 
         Raises:
-            ProtocolError: Not as many as are missing.
+            ProtocolError: It is another number than is missing.
         """
         end = self.position + length
         if self._end is None and (self._last is None or end <= self._last):
@@ -92,7 +92,7 @@ class Download:
             raise ProtocolError(f"{length} bytes from {self.position} on are not what was asked for")
 
     def add(self, chunk: bytes) -> None:
-        """Note what came."""
+        """Note bytes that arrived."""
         self.position += len(chunk)
         self.crc32 = zlib.crc32(chunk, self.crc32)
         if self.old_crc32 is not None:
@@ -100,22 +100,22 @@ class Download:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of a file came of which the id tells the checksum."""
+        """True if a whole file arrived whose checksum is in the id."""
         return self._offset == 0 and self.known_size == self.position
 
     @property
     def has_old_checksum(self) -> bool:
-        """Whether what came is the whole file by the checksum of old servers, and not by zlib's."""
+        """True if the whole file matches the checksum of old servers, and not zlib's."""
         is_other = self.is_whole and self._details is not None and self.crc32 != self._details.crc32
         return is_other and self.old_crc32 is not None and self.old_crc32.value() == self._stored_crc32
 
     @property
     def needs_second_look(self) -> bool:
-        """Whether it cannot be told yet: zlib's checksum differs, the other one was not computed."""
+        """True if the match is open: zlib's checksum differs, and the other one was not computed."""
         return self.is_whole and self.crc32 != self._stored_crc32 and self.old_crc32 is None
 
     def take_over(self, second: "Download") -> None:
-        """Believe another download of the same bytes, which has computed the checksum of old servers as well."""
+        """Adopt another download of the same bytes, which has computed the checksum of old servers as well."""
         if second.crc32 == self.crc32:
             self.old_crc32 = second.old_crc32
 
@@ -124,7 +124,7 @@ class Download:
         return None if self._details is None else self._details.crc32
 
     def verify(self) -> None:
-        """Hold what came against the size in the id and, if it was the whole file, the checksum; if the id tells them.
+        """Compare the bytes with the size and, for a whole file, the checksum in the id, as far as it has them.
 
         Raises:
             ChecksumMismatchException: They differ.

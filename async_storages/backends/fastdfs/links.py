@@ -1,4 +1,4 @@
-"""Links to files as nginx serves them, with FastDFS's module or without it. No I/O."""
+"""Links to files as nginx serves them, with or without FastDFS's module. No I/O."""
 
 from datetime import timedelta
 from typing import Literal
@@ -24,7 +24,7 @@ class Links:
         config: See `FastdfsConfig`.
 
     Raises:
-        InvalidArgumentException: The `url_base` is none.
+        InvalidArgumentException: The `url_base` is malformed.
     """
 
     def __init__(self, config: FastdfsConfig) -> None:
@@ -34,7 +34,7 @@ class Links:
         self._filename: Literal["filename", "attname"] = config.link_filename
 
     def made_at(self, expires_in: float, stable: timedelta | None = None) -> int:
-        """When a link must say it was made, to end in so many seconds; `stable` as for `SupportsPresign.presign`.
+        """The time to put into a link that ends in so many seconds; `stable` as for `SupportsPresign.presign`.
 
         Raises:
             OperationNotSupportedException: There is no `secret_key` or `token_ttl`.
@@ -48,7 +48,7 @@ class Links:
         return made_at
 
     def link(self, file_id: str, made_at: int, filename: str | None = None) -> str:
-        """A link that says it was made then; a name that is too long for it is cut, or left out.
+        """A link with this time of making; a name that is too long is shortened, or left out.
 
         Raises:
             OperationNotSupportedException: There is no `url_base`.
@@ -78,7 +78,7 @@ def _bytes_sent(url: str) -> int:
 
 
 def _fitting(name: str, room: int) -> str:
-    """As much of a name as fits when it is quoted, with its extension; nothing if that alone does not fit."""
+    """As much of a name as fits when quoted, with its extension; empty if that alone does not fit."""
     stem, dot, extension = name.rpartition(".")
     if not stem:
         stem, dot, extension = name, "", ""

@@ -1,4 +1,4 @@
-"""Metadata as it is read while another client may be writing it, without I/O: FastDFS does not replace it at once."""
+"""Metadata read while another client may be writing: FastDFS does not replace it at once. No I/O."""
 
 __all__ = ["may_be_torn"]
 
@@ -7,5 +7,5 @@ _RECORD, _FIELD = b"\1", b"\2"
 
 
 def may_be_torn(raw: bytes) -> bool:
-    """Whether this may be part of what is being written: nothing, a record that breaks off, or whole pages."""
+    """True if this may be a part of metadata being written: nothing, a broken record, or whole pages."""
     return not raw or len(raw) % _PAGE == 0 or not all(_FIELD in record for record in raw.split(_RECORD))

@@ -1,7 +1,7 @@
 """The checksum in ids of FastDFS 5.x: CRC-32 as libfastcommon computed it before 1.0.38 (June 2018).
 
 Its register was a signed int, so that shifting it right filled it with copies of its highest bit (src/hash.c,
-CRC32_ex). What comes out is not zlib's CRC-32, but it is linear in the bytes as well: that saves looking at each byte.
+CRC32_ex). The result is not zlib's CRC-32, but linear in the bytes as well, which saves a step for each byte.
 Step by step the register is multiplied by a matrix, whose minimal polynomial is `_TAPS`. A block of 2^k bytes may
 therefore be added (by XOR) to those blocks behind it that the polynomial names, without changing the result, until
 only 32 blocks are left, then 32 shorter ones, and in the end 32 bytes.
@@ -11,10 +11,10 @@ __all__ = ["OldCrc32"]
 
 _DEGREE = 32
 _TAPS = tuple(_DEGREE - power for power in (0, 1, 2, 3, 6, 7, 11, 19, 20, 22, 24, 31))
-"""How far behind a block those are that it is added to: x^32 + x^31 + x^24 + … + 1, in steps of a block."""
+"""Distances, in blocks, from a block to the later ones that it is added to: x^32 + x^31 + x^24 + … + 1."""
 
 _INITIAL = bytes.fromhex("d9706a0f")
-"""Bytes that take the register from 0 to the value that it begins with, all ones."""
+"""Bytes that take the register from 0 to its first value, all ones."""
 
 _BLOCKS = tuple(1 << k for k in range(12, -1, -2))
 _ONES = 0xFFFF_FFFF
@@ -40,7 +40,7 @@ class OldCrc32:
         self._rest = _INITIAL
 
     def update(self, data: bytes) -> None:
-        """Take what comes next."""
+        """Add bytes."""
         self._rest = _folded(self._rest + data)
 
     def value(self) -> int:
@@ -53,7 +53,7 @@ class OldCrc32:
 
 
 def _folded(message: bytes) -> bytes:
-    """At most 32 bytes that lead a register of 0 to the same value as the message does."""
+    """At most 32 bytes that take a register of 0 to the same value as the message does."""
     for size in _BLOCKS:
         if len(message) > _DEGREE * size:
             message = _folded_once(message, size)

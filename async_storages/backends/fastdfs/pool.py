@@ -1,4 +1,4 @@
-"""Open connections, kept for the next request: bounded for each server, never one in an unknown state."""
+"""Open connections, kept for the next request: limited for each server, never one in an unknown state."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,19 +26,18 @@ class FastDFSOptions:
         connect_timeout: Seconds to connect, or to answer an idle check.
         network_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
         pool_timeout: Seconds to wait for a free connection.
-        cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
-        idle_check: Seconds without use after which a connection is asked whether it is alive before it is used; below
-            0 it always is.
-        passed_over_for: Seconds that a server which twice did not answer in time is passed over for; then one request
-            asks it whether it is alive, within `connect_timeout`. 0 has each request wait for it.
-        answers_kept_for: Seconds for which a tracker's answer, where to store or to read, serves for other files as
-            well, ten of them at the most; 0 has it asked each time.
-        max_connections: Connections open at once to one server, per event loop.
+        cleanup_timeout: Seconds that a failed or cancelled write may take to clean up.
+        idle_check: Seconds without use after which a connection is checked before it is used; below 0 it always is.
+        passed_over_for: Seconds for which a server is passed over that twice did not answer in time; then one request
+            checks it, within `connect_timeout`. With 0 each request waits for it.
+        answers_kept_for: Seconds for which a tracker's answer (where to store, where to read) serves other files too,
+            at most ten of them; with 0 the tracker is asked each time.
+        max_connections: Open connections to one server, per event loop.
         retries: See `Retries`.
 
     Raises:
-        InvalidArgumentException: `idle_check` is no number, `passed_over_for` or `answers_kept_for` is below 0, or one
-            of the other numbers not above it.
+        InvalidArgumentException: `idle_check` is no number, `passed_over_for` or `answers_kept_for` is below 0, or
+            another number is not above 0.
     """
 
     connect_timeout: float = 2.0
@@ -67,7 +66,7 @@ class Pools:
 
     Args:
         options: Their limits.
-        dialled: Gives the address to connect to of a server that trackers name.
+        dialled: Returns the address to connect to for a server that trackers name.
     """
 
     def __init__(self, options: FastDFSOptions, dialled: Callable[[Server], Server] = lambda server: server) -> None:
@@ -77,9 +76,9 @@ class Pools:
         self._is_closed = False
 
     def connection(self, server: Server) -> AbstractAsyncContextManager[Connection]:
-        """A connection to a server, to be used for one request after the other.
+        """A connection to a server, for one request after the other.
 
-        It goes back to the pool if its last reply was read to the end, else it is closed.
+        It goes back to the pool if its last reply was read whole, otherwise it is closed.
 
         Raises:
             StorageUnavailableException: On entering: the server cannot be reached, or no connection was free in time.
@@ -91,7 +90,7 @@ class Pools:
         return _Use(pool)
 
     def idle_connections(self) -> int:
-        """How many connections wait to be used."""
+        """The number of idle connections."""
         return sum(len(pool.idle) for pool in self._pools.values())
 
     async def __aenter__(self) -> Self:
@@ -104,13 +103,13 @@ class Pools:
         self._is_closed = True
         pools, self._pools = self._pools, {}
         for pool in pools.values():
-            pool.is_closed = True  # what is being opened at this moment is not kept
+            pool.is_closed = True  # connections that are being opened are not kept
         connections = [connection for pool in pools.values() for connection in pool.open]
         await asyncio.gather(*(connection.aclose() for connection in connections), return_exceptions=True)
 
 
 class _Use:
-    """The use of one connection; no generator, as a loop that ends would close that before the one who uses it."""
+    """The use of one connection; not a generator, which a loop that ends would close before its user."""
 
     _connection: Connection
     _began_at: float
@@ -148,11 +147,11 @@ class _Pool:
         self._silence = Silence(options.passed_over_for)
 
     def note(self, error: StorageUnavailableException, began_at: float) -> None:
-        """A request that began then has failed."""
+        """Note that a request that began then has failed."""
         self._silence.note(error, began_at, asyncio.get_running_loop().time())
 
     async def take(self) -> Connection:
-        """One that was used last, if it is still alive, else a new one; give it back."""
+        """The connection that was used last, if it is alive, else a new one; give it back."""
         if self._silence.is_suspected:
             self._refuse_if_silent()
         if self._slots.locked():
@@ -175,7 +174,7 @@ class _Pool:
             )
 
     async def _ask_whether_alive(self) -> None:
-        """Ask a server that did not answer the last time, on a new connection that is kept if it does."""
+        """Check a server that did not answer the last time, on a new connection, which is kept if it answers."""
         is_alive: bool | None = None
         self._silence.begin_asking()
         try:
@@ -225,7 +224,7 @@ class _Pool:
         return opened
 
     async def _is_alive(self, connection: Connection) -> bool:
-        """Whether it can be used, else it is closed; one idle for long is asked, and answers for the others."""
+        """True if it can be used, else it is closed; a check of one that was idle for long counts for all."""
         try:
             if connection.is_reusable and self._is_stale(connection):
                 async with asyncio.timeout(self._options.connect_timeout):
@@ -250,7 +249,7 @@ class _Pool:
             self._drop(connection)
 
     def give_back(self, connection: Connection, *, has_answered: bool) -> None:
-        """After use."""
+        """Take a connection back after use."""
         if has_answered:
             self._silence.heard(connection.used_at)
         if connection.is_reusable and not self.is_closed:

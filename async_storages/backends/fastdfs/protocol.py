@@ -1,7 +1,7 @@
-"""FastDFS's requests, without I/O: what to send, and how the reply is to be understood.
+"""FastDFS's requests, without I/O: the bytes to send, and the parser of the reply.
 
 A packet is a header of 10 bytes (length of the body, command, status) and the body; numbers are big-endian. Each
-function makes one `Request`; what is answered is in `replies`. Checked against FastDFS 6.16.
+function makes one `Request`; the replies are in `replies`. Checked against FastDFS 6.16.
 """
 
 import re
@@ -61,7 +61,9 @@ FREE_EXTENSION = re.compile(r"[A-Za-z0-9._-]{1,6}")
 _LONGEST_REPLY = 1 << 20  # bytes of a reply that is not a file
 _LONGEST_METADATA = 256 * 1024 - 171  # bytes: less than the server's buff_size, with all that comes before it
 _LARGEST_NUMBER = (1 << 63) - 1
-_NOT_IN_METADATA = re.compile(r"[\0-\2\ud800-\udfff]")  # FastDFS ends texts at the first, divides by the other two
+_NOT_IN_METADATA = re.compile(
+    r"[\0-\2\ud800-\udfff]"
+)  # FastDFS ends texts at the first, and separates by the other two
 _NAME_LENGTHS = range(GROUP_SIZE + 22, GROUP_SIZE + 128)
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,16}")
 
@@ -99,10 +101,10 @@ class Request[Reply]:
     """One request.
 
     Attributes:
-        command: What is asked for.
-        head: The header and all of the body but the file's content.
-        parse: Makes the result of the reply's body; raises ProtocolError.
-        lengths: What the reply's body may have, in bytes; None for a file's content.
+        command: The command.
+        head: The header, and the body without the file's content.
+        parse: Returns the result of the reply's body; raises ProtocolError.
+        lengths: The allowed lengths of the reply's body, in bytes; None for a file's content.
         content_length: Bytes of content that follow `head`.
     """
 
@@ -117,7 +119,7 @@ class Request[Reply]:
 
 
 def query_store(group: str | None = None) -> Request[StoreTarget]:
-    """Where to upload to: anywhere, or in a group."""
+    """A server for an upload: of any group, or of one."""
     lengths = {GROUP_SIZE + size + 9 for size in ADDRESS_SIZES}
     if group is None:
         return _request(Command.QUERY_STORE, b"", parse_store, lengths)
@@ -125,7 +127,7 @@ def query_store(group: str | None = None) -> Request[StoreTarget]:
 
 
 def query_store_all(group: str | None = None) -> Request[list[StoreTarget]]:
-    """All the servers of a group that one may upload to."""
+    """All servers of a group for uploads."""
     if group is None:
         return _request(Command.QUERY_STORE_ALL, b"", parse_stores)
     return _request(Command.QUERY_STORE_IN_GROUP_ALL, _group(group), parse_stores)
@@ -142,7 +144,7 @@ def query_update(name: Name) -> Request[Server]:
 
 
 def query_fetch_all(name: Name) -> Request[list[Server]]:
-    """All the servers that have the file, if it exists."""
+    """All servers that have the file, if it exists."""
     return _request(Command.QUERY_FETCH_ALL, _full_name(name), parse_servers)
 
 
@@ -160,12 +162,12 @@ def list_storages(group: str, server_id: str = "") -> Request[list[StorageInfo]]
 
 
 def active_test() -> Request[None]:
-    """Nothing but whether it answers."""
+    """A check that the server answers."""
     return _request(Command.ACTIVE_TEST, b"", parse_nothing, {0})
 
 
 def quit_connection() -> bytes:
-    """The packet that says good-bye; there is no reply to it."""
+    """The packet that ends a connection; it has no reply."""
     return HEADER.pack(0, Command.QUIT, 0)
 
 
@@ -173,7 +175,7 @@ def quit_connection() -> bytes:
 
 
 def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, appender: bool = False) -> Request[Name]:
-    """A new file of `size` bytes, which follow; with `appender` one that can be changed."""
+    """Upload a new file of `size` bytes, which follow; with `appender` it can be changed later."""
     command = Command.UPLOAD_APPENDER if appender else Command.UPLOAD
     return _with_content(
         command, _fields(">BQ6s", path_index, size, _extension(extension)), size, parse_name, _NAME_LENGTHS
@@ -181,7 +183,7 @@ def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, append
 
 
 def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> Request[Name]:
-    """A file that belongs to another one, named after it: master + prefix + extension."""
+    """Upload a file that belongs to another one, named after it: master + prefix + extension."""
     if not _PREFIX.fullmatch(prefix):
         raise InvalidArgumentException(
             f"the prefix of a slave is 1 to 16 of A-Z, a-z, 0-9, '.', '_', '-', not {prefix!r}"
@@ -192,7 +194,7 @@ def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> R
 
 
 def append(name: Name, size: int) -> Request[None]:
-    """Add the `size` bytes that follow to an appender."""
+    """Append the `size` bytes that follow to an appender."""
     path = name.path.encode("ascii")
     fields = _fields(">QQ", len(path), size) + path
     return _with_content(Command.APPEND, fields, size, parse_nothing, _nothing_to_do(fields, size))
@@ -206,7 +208,7 @@ def modify(name: Name, offset: int, size: int) -> Request[None]:
 
 
 def truncate(name: Name, size: int) -> Request[None]:
-    """Cut an appender down to `size` bytes, or fill it up with zeros."""
+    """Truncate an appender to `size` bytes, or extend it with zeros."""
     path = name.path.encode("ascii")
     fields = _fields(">QQ", len(path), size) + path
     return _request(Command.TRUNCATE, fields, parse_nothing, _nothing_to_do(fields))
@@ -223,7 +225,7 @@ def delete(name: Name) -> Request[None]:
 
 
 def download(name: Name, offset: int = 0, count: int = 0) -> Request[bytes]:
-    """Bytes from `offset` on: `count` of them at the most, 0 for all."""
+    """The bytes from `offset` on: at most `count`, 0 for all."""
     fields = _fields(">QQ", *(min(number, _LARGEST_NUMBER) for number in (offset, count)))
     return Request(Command.DOWNLOAD, _packet(Command.DOWNLOAD, fields + _full_name(name)), bytes, None)
 
@@ -240,16 +242,16 @@ def get_metadata(name: Name) -> Request[dict[str, str]]:
 
 
 def get_raw_metadata(name: Name) -> Request[bytes]:
-    """`get_metadata`, as it stands there."""
+    """As `get_metadata`, but not parsed."""
     return _request(Command.GET_METADATA, _full_name(name), bytes)
 
 
 def set_metadata(name: Name, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"]) -> Request[None]:
-    """Replace the metadata, by nothing too, or merge some into it.
+    """Replace the metadata, also by nothing, or merge some into it.
 
     Raises:
-        InvalidArgumentException: FastDFS would cut or mix it up: keys of more than 64 bytes, values of more than 256,
-            control characters that it cuts them at, more than 256 KB in all.
+        InvalidArgumentException: FastDFS would truncate or confuse it: keys of more than 64 bytes, values of more than
+            256, control characters that it splits at, more than 256 KB in all.
     """
     path = name.path.encode("ascii")
     encoded = encode_metadata(metadata)
@@ -258,7 +260,7 @@ def set_metadata(name: Name, metadata: Mapping[str, str], *, mode: Literal["repl
     return _request(Command.SET_METADATA, fields + path + encoded, parse_nothing, {0})
 
 
-# ---- making packets
+# ---- packets
 
 
 def _packet(command: Command, body: bytes, content_length: int = 0) -> bytes:
@@ -285,7 +287,7 @@ def _with_content[Reply](
 
 
 def _nothing_to_do(fields: bytes, size: int = 0) -> Collection[int]:
-    """Lengths of the answer: where nothing changes, real servers send a body as long as that of the request."""
+    """Lengths of the answer; where nothing changes, real servers send a body as long as that of the request."""
     return {0} if size else {0, len(fields)}
 
 
@@ -323,10 +325,10 @@ def _extension(extension: str) -> bytes:
 
 
 def encode_metadata(metadata: Mapping[str, str]) -> bytes:
-    """Metadata as it is sent: records divided by 1, keys from values by 2.
+    """Metadata as it is sent: records separated by 1, keys from values by 2.
 
     Raises:
-        InvalidArgumentException: FastDFS would cut or mix it up.
+        InvalidArgumentException: FastDFS would truncate or confuse it.
     """
     records = []
     for key, value in metadata.items():

@@ -1,7 +1,7 @@
-"""Reading files, their properties and their metadata: from any server that has them, the last word being the source's.
+"""Reading files, their properties and metadata: from any server that has them; the source server decides.
 
-A file is on the server that took it in first, and on the others of its group a while later. Normal files never change,
-so any copy will do. Appenders and metadata do: they are read where they are changed.
+A file is first on the server that it was uploaded to, and on the others of its group a while later. Normal files never
+change, so any copy will do. Appenders and metadata change: they are read on the server that changes them.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ from async_storages.fastdfs_ids import is_appender
 __all__ = ["Reading"]
 
 _READS_OF_METADATA = 6
-_PAUSE = 0.01  # seconds before the second read, and more before each further one
+_PAUSE = 0.01  # seconds before the second read, growing with each further one
 _COPIED_WITHIN = 86_400  # seconds, after which trackers hold every file to be on every server, too
 
 
 class Reading:
-    """The questions to a cluster.
+    """Reads from the servers of a cluster.
 
     Args:
-        calls: How servers are asked.
-        directory: Knows them.
-        checksums: Those that old servers put into ids.
+        calls: Sends the requests.
+        directory: The servers.
+        checksums: The groups with old checksums in their ids.
     """
 
     def __init__(self, calls: Calls, directory: Directory, checksums: OldChecksums) -> None:
@@ -69,10 +69,10 @@ class Reading:
         await self.judge(file_id, download)
 
     async def judge(self, file_id: str, download: Download) -> None:
-        """Hold a complete download against its id; where that is of an old server, the file is read once more.
+        """Compare a complete download with its id; for an id of an old server the file is read once more.
 
         Raises:
-            ChecksumMismatchException: It is not what was stored.
+            ChecksumMismatchException: The bytes differ from the stored file.
         """
         if download.needs_second_look:
             download.take_over(await self._second_look(file_id))
@@ -81,7 +81,7 @@ class Reading:
             self._checksums.note(download.name.group)
 
     async def holds(self, file_id: str, crc32: int) -> bool:
-        """Whether a file has this checksum of zlib's, and its id that of old servers, for which its group is noted."""
+        """True if a file has this CRC-32 of zlib's, and its id the old checksum, which is noted for its group."""
         found = await self._second_look(file_id)
         is_held = found.crc32 == crc32 and found.has_old_checksum
         if is_held:
@@ -102,7 +102,7 @@ class Reading:
             raise ChecksumMismatchException(f"it has {size} bytes, but was stored with {expected}")
 
     async def _whole(self, download: Download) -> AsyncGenerator[bytes]:
-        """All that is missing of a download, resumed as often as `Retries` allows."""
+        """All missing bytes of a download, resumed as often as `Retries` allows."""
         retries = self._calls.options.retries
         for failures in count(1):
             try:
@@ -144,10 +144,10 @@ class Reading:
                 return
 
     async def _is_shorter(self, download: Download, refusal: Refusal) -> bool:
-        """Whether a refused range reached beyond the end and is to be asked for again; False if nothing is left.
+        """True if a refused range reached beyond the end and is asked for again; False if nothing is left.
 
         Raises:
-            StorageException: It was refused for something else.
+            StorageException: It was refused for another reason.
         """
         if refusal.status not in {EINVAL, EFAULT}:
             raise refusal.error() from None
@@ -202,7 +202,7 @@ class Reading:
         return await self._calls.retrying(attempt)
 
     async def _info_on(self, server: Server, name: Name, avoiding: set[Server]) -> tuple[Server, FileInfo]:
-        """The properties, and who told them: this server, or another one if it has no such file."""
+        """The properties, and the server that told them: this one, or another if it has no such file."""
         request = protocol.query_file_info(name)
         try:
             return server, await self._calls.ask(server, request, avoiding)
@@ -215,7 +215,7 @@ class Reading:
             raise
 
     async def _metadata_on(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str]:
-        """The metadata; a server says the same if there is none, or no file, or no copy of either yet."""
+        """The metadata; a server answers alike without metadata, without the file, and without a copy yet."""
         found = await self._metadata_at(server, name, avoiding)
         if found is not None:
             return found
@@ -229,7 +229,7 @@ class Reading:
         return {}
 
     async def _is_old(self, server: Server, name: Name, avoiding: set[Server]) -> bool:
-        """Whether a replica has had a file for so long that it has its metadata as well, if there is any."""
+        """True if a replica must have a file's metadata by now, if there is any."""
         try:
             info = await self._calls.ask(server, protocol.query_file_info(name), avoiding)
         except FileNotFoundException:
@@ -237,7 +237,7 @@ class Reading:
         return time.time() - info.created_at > _COPIED_WITHIN
 
     async def _metadata_at(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str] | None:
-        """What one server has; read again while it may be being written."""
+        """The metadata on one server; read again while it may be being written."""
         request = protocol.get_raw_metadata(name)
         before: bytes | None = None
         for turn in range(_READS_OF_METADATA):
@@ -251,7 +251,7 @@ class Reading:
         raise StorageUnavailableException(f"{server}: the metadata is being written, again and again")
 
     async def _raw_metadata(self, server: Server, request: Request[bytes], avoiding: set[Server]) -> bytes | None:
-        """The metadata as it stands there, or b"" where it is just being written; None if there is none."""
+        """The unparsed metadata, b"" while it is being written; None if there is none."""
         pools = await self._calls.pools.get()
         try:
             async with pools.connection(server) as connection:
@@ -259,14 +259,14 @@ class Reading:
         except Refusal as refusal:
             if refusal.status == ENOENT:
                 return None
-            if refusal.status == EIO:  # it became shorter while the server read it
+            if refusal.status == EIO:  # the file was truncated while the server read it
                 return b""
             raise refusal.error() from None
         except StorageUnavailableException:
             avoiding.add(server)
             raise
 
-    # ---- whom to ask
+    # ---- servers
 
     async def _server_for(self, name: Name, avoiding: set[Server]) -> Server:
         """The server to read content from."""
@@ -275,6 +275,6 @@ class Reading:
         return await self._calls.whereabouts.reader_of(name, avoiding=avoiding)
 
     async def _changer_of(self, name: Name, avoiding: set[Server]) -> Server:
-        """The server that changes a file, which has it as it is now; another one only if that does not answer."""
+        """The server that changes a file, whose copy is current; another one only if it does not answer."""
         server = await self._calls.trackers.writer_of(name)
         return await self._calls.trackers.reader_of(name, avoiding=avoiding) if server in avoiding else server

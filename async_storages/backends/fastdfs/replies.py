@@ -1,4 +1,4 @@
-"""What FastDFS answers, without I/O: replies as their bytes come, and what is in their bodies.
+"""FastDFS's replies, without I/O: framed as their bytes arrive, and their bodies parsed.
 
 A reply is a header of 10 bytes (length of the body, command 100, status) and the body; numbers are big-endian. Checked
 against FastDFS 6.16 (tracker/tracker_proto.h, storage/storage_service.c, tracker/tracker_service.c).
@@ -18,7 +18,7 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["FileInfo", "GroupInfo", "Name", "ReplyParser", "Server", "StorageInfo", "StoreTarget"]
 
 HEADER = struct.Struct(">QBB")
-"""Of requests and replies: length of the body, command, status."""
+"""The header of requests and replies: length of the body, command, status."""
 
 INFO = struct.Struct(">QQq")
 """Size, time and checksum of a file; an address follows."""
@@ -26,7 +26,7 @@ INFO = struct.Struct(">QQq")
 GROUP = re.compile(r"[A-Za-z0-9]{1,16}")
 GROUP_SIZE = 16
 ADDRESS_SIZES = (15, 45)
-"""Bytes of an address: IPv4 as servers without IPv6 send it, and IPv6."""
+"""Bytes of an address: of IPv4 as servers without IPv6 send it, and of IPv6."""
 
 _REPLY = 100
 _PATH = re.compile(r"M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/[A-Za-z0-9._-]+")
@@ -45,7 +45,7 @@ class Name(NamedTuple):
 
     @classmethod
     def parse(cls, file_id: str) -> "Name":
-        """Take an id apart.
+        """The parts of an id.
 
         Raises:
             InvalidArgumentException: Every server would refuse it (storage/fdfs_global.c:33-63).
@@ -72,7 +72,7 @@ class Server(NamedTuple):
 
 
 class StoreTarget(NamedTuple):
-    """Where a new file may go."""
+    """A server and a store path for a new file."""
 
     group: str
     server: Server
@@ -81,13 +81,12 @@ class StoreTarget(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What a storage server tells of a file.
+    """A storage server's information on a file.
 
     Attributes:
-        size: Bytes.
+        size: The size in bytes.
         created_at: Seconds since 1970.
-        crc32: Of the content, as the server computes it: before 6.0 that is not zlib's; of a slave before 6.15 it is
-            its master's.
+        crc32: The checksum of the content by the server: before 6.0 not zlib's; before 6.15 a slave has its master's.
         source: The address of the server that it was uploaded to.
     """
 
@@ -99,7 +98,7 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class GroupInfo:
-    """What a tracker tells of a group: its name, its space in MB, its servers."""
+    """A tracker's information on a group: name, space in MB, servers."""
 
     name: str
     total_mb: int
@@ -110,19 +109,19 @@ class GroupInfo:
 
 @dataclass(frozen=True, slots=True)
 class StorageInfo:
-    """What a tracker tells of a storage server.
+    """A tracker's information on a storage server.
 
     Attributes:
         id: Its id, or its address where it has none.
         server: Its address.
-        is_active: Whether it serves.
-        version: Of FastDFS.
-        total_mb: Space in all.
-        free_mb: Space that is free.
-        reserved_mb: Space of that which uploads must leave; 0 where the server does not tell, before 6.13.1.
-        is_member: Whether it still belongs to the group, be it up or down.
-        upload_count: Files that it took in, as it last reported, slaves and appenders too.
-        delete_count: Files that it deleted.
+        is_active: True while it serves.
+        version: Its version of FastDFS.
+        total_mb: The whole space.
+        free_mb: The free space.
+        reserved_mb: The free space that uploads must leave; 0 before 6.13.1, which does not tell it.
+        is_member: True while it belongs to the group, up or down.
+        upload_count: Uploaded files by its last report, slaves and appenders included.
+        delete_count: Deleted files by its last report.
     """
 
     id: str
@@ -138,7 +137,7 @@ class StorageInfo:
 
 
 class ReplyParser:
-    """One reply, out of its bytes as they come.
+    """Parses one reply as its bytes arrive.
 
     Args:
         lengths: See `Request`.
@@ -157,7 +156,7 @@ class ReplyParser:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing more is to come."""
+        """True once the whole reply has arrived."""
         return self.length == self.received
 
     @property
@@ -166,14 +165,14 @@ class ReplyParser:
         return Refusal(self._status) if self._status else None
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came; returns what of it belongs to the body.
+        """Take bytes that arrived; returns the part that belongs to the body.
 
         Raises:
-            ProtocolError: It is no reply, or more than one.
+            ProtocolError: The bytes are no reply, or more than one.
         """
         body = self._take_header(data) if self.length is None else data
         if self._status:
-            return b""  # nothing belongs to a refusal, whatever length it tells
+            return b""  # a refusal has no body, whatever length it tells
         if self.length is not None:
             self.received += len(body)
             if self.received > self.length:
@@ -214,14 +213,14 @@ def parse_name(body: bytes) -> Name:
 
 
 def parse_info(body: bytes) -> FileInfo:
-    """What `query_file_info` asks for."""
+    """The answer to `query_file_info`."""
     size, created_at, crc32 = INFO.unpack_from(body)
     # the checksum is a C int that was widened: bytes above it are its sign
     return FileInfo(size, created_at, crc32 & 0xFFFF_FFFF, _text(body[INFO.size :]))
 
 
 def parse_metadata(body: bytes) -> dict[str, str]:
-    """Records divided by 1, keys from values by 2; what is no record is passed over."""
+    """Records separated by 1, keys from values by 2; malformed records are skipped."""
     found: dict[str, str] = {}
     for record in body.split(b"\1"):
         key, separator, value = record.partition(b"\2")
@@ -231,7 +230,7 @@ def parse_metadata(body: bytes) -> dict[str, str]:
 
 
 def parse_store(body: bytes) -> StoreTarget:
-    """Where to upload to."""
+    """The server and store path for an upload."""
     return StoreTarget(_group_of(body), _server(body[GROUP_SIZE:-1]), body[-1])
 
 
@@ -242,7 +241,7 @@ def parse_server(body: bytes) -> Server:
 
 
 def parse_stores(body: bytes) -> list[StoreTarget]:
-    """Several of a group."""
+    """Several servers of a group."""
     group = _group_of(body)
     path_index = body[-1]
     servers = _first_that_fits(body[GROUP_SIZE:-1], _pairs)
@@ -250,14 +249,14 @@ def parse_stores(body: bytes) -> list[StoreTarget]:
 
 
 def parse_servers(body: bytes) -> list[Server]:
-    """Several that have a file."""
+    """Several servers that have a file."""
     _group_of(body)
     # 6.16 gives each server's port, earlier ones give that of the first for all
     return _first_that_fits(body[GROUP_SIZE:], _pairs, _one_port)
 
 
 def _first_that_fits(fields: bytes, *layouts: Callable[[bytes, int], Iterator[Server]]) -> list[Server]:
-    """The servers, by the layout and size of addresses in which all of them make sense."""
+    """The servers, by the first layout and size of addresses that fits all of them."""
     for layout in layouts:
         for size in ADDRESS_SIZES:
             try:
@@ -288,7 +287,7 @@ def _server(fields: bytes, size: int | None = None) -> Server:
     return Server(_host(fields[:size], size), port)
 
 
-@lru_cache(256)  # every reply names one of few servers
+@lru_cache(256)  # replies name few servers
 def _host(field: bytes, size: int) -> str:
     host = _text(field)
     try:
@@ -324,7 +323,7 @@ _GONE = {3, 4}  # …_IP_CHANGED, …_DELETED
 
 
 class _StorageLayout(NamedTuple):
-    """Where the fields of a storage server's record are."""
+    """The layout of a storage server's record."""
 
     size: int
     id_at: int
@@ -346,7 +345,7 @@ _STORAGE_LAYOUTS = (
 
 
 def parse_groups(body: bytes) -> list[GroupInfo]:
-    """Records of 113 bytes, before 6.13.1 of 105."""
+    """Records of groups: 113 bytes, before 6.13.1 105."""
     for size in _GROUP_RECORD_SIZES:
         if len(body) % size == 0:
             return [_group_info(record, has_reserved=size == 113) for record in _records(body, size)]
@@ -360,7 +359,7 @@ def _group_info(record: bytes, *, has_reserved: bool) -> GroupInfo:
 
 
 def parse_storages(body: bytes) -> list[StorageInfo]:
-    """Records whose size tells the version."""
+    """Records of storage servers, whose size tells the version."""
     for layout in _STORAGE_LAYOUTS:
         if len(body) % layout.size == 0:
             return [_storage_info(record, layout) for record in _records(body, layout.size)]

@@ -1,4 +1,4 @@
-"""Content whose size is known before it is sent, as FastDFS asks for: the size first, then the bytes."""
+"""Content whose size is known before it is sent: FastDFS demands the size first, then the bytes."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

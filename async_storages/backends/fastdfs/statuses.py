@@ -1,4 +1,4 @@
-"""What FastDFS says by a status, as the errors of this package. Statuses are errno values of Linux."""
+"""FastDFS's statuses, which are errno values of Linux, as the errors of this package."""
 
 import os
 
@@ -30,18 +30,18 @@ _ERRORS: dict[int, tuple[type[StorageException], str]] = {
 
 
 class ProtocolError(StorageOperationException):
-    """What came is not FastDFS's protocol, or not the answer to what was asked."""
+    """The bytes are not FastDFS's protocol, or not the answer to the request."""
 
 
 class TimedOutException(StorageUnavailableException):
-    """A server took a request, or a connection, and said nothing in time."""
+    """A server accepted a request or a connection, and did not answer in time."""
 
 
 class Refusal(Exception):
-    """A server answered with a status instead of what it was asked for; who asked knows which error that is.
+    """A server answered with a status; the caller knows which error it means.
 
     Attributes:
-        status: Not 0.
+        status: The status; not 0.
     """
 
     def __init__(self, status: int) -> None:
@@ -49,6 +49,6 @@ class Refusal(Exception):
         self.status = status
 
     def error(self) -> StorageException:
-        """What a storage server's status means for the file."""
+        """The error for a storage server's status on a file."""
         kind, reason = _ERRORS.get(self.status, (StorageOperationException, "FastDFS failed"))
         return kind(f"{reason} (status {self.status}: {os.strerror(self.status)})")

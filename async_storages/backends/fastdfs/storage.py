@@ -35,24 +35,24 @@ __all__ = ["FastDFSStorage"]
 
 _FILE_NAME = "OriginFileName"  # as aiofdfs has it
 _CONTENT_TYPE = "ContentType"
-_OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its bookkeeping, no metadata of a user
+_OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its own entries, not the user's metadata
 _TAIL = 7  # characters of an id that end in the extension
 
 
 class FastDFSStorage(Storage):
     """Keeps files in a FastDFS cluster. Ids are FastDFS's own, such as ``group1/M00/00/1E/fwAAA….jpg``.
 
-    FastDFS chooses the id of every new file: of the name it takes the extension; the name itself, the metadata and a
-    type that the extension does not tell are kept as its metadata, at the cost of one more round trip.
+    FastDFS chooses the id of every new file, which keeps the name's extension. The name itself, the metadata and a type
+    that the extension does not tell are stored as the file's metadata, at the cost of one more round trip.
 
     Args:
-        config: The settings, or a list of trackers; what is given beside settings goes first.
+        config: The settings, or a list of trackers; other arguments take precedence over settings.
         tracker_servers: See `FastdfsConfig` for this and the next ones.
         group: The group to upload to.
         store_path_index: The disk to upload to.
         connect_timeout: Seconds.
         network_timeout: Seconds.
-        url_base: Where the files are served by HTTP.
+        url_base: The URL that serves the files by HTTP.
         secret_key: For tokens.
         token_ttl: For links with an expiry of their own.
         link_filename: ``filename`` or ``attname``.
@@ -62,7 +62,7 @@ class FastDFSStorage(Storage):
         options: Pool, time-outs and retries in detail; the two time-outs above go first.
 
     Raises:
-        InvalidArgumentException: An option that cannot be right.
+        InvalidArgumentException: An option is wrong.
 
     Example:
         >>> storage = FastDFSStorage(tracker_servers=["10.0.0.1:22122"], url_base="https://files.example.com")
@@ -133,11 +133,11 @@ class FastDFSStorage(Storage):
 
     @property
     def cluster(self) -> FastDFSCluster:
-        """What only FastDFS has: appenders, slaves, groups, servers."""
+        """The client for features of FastDFS alone: appenders, slaves, groups, servers."""
         return self._cluster
 
     async def ping(self) -> None:
-        """Whether a tracker and a storage server answer: see `SupportsPing`."""
+        """Check that a tracker and a storage server answer: see `SupportsPing`."""
         with self._operation("ping"):
             await self._cluster.ping()
 
@@ -156,8 +156,8 @@ class FastDFSStorage(Storage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content as a new file: see `Storage.write`.
 
-        A failed or cancelled write leaves nothing, unless the connection breaks after all was sent and before FastDFS
-        has told the id.
+        A failed or cancelled write leaves nothing, unless the connection breaks after all was sent and before the id
+        arrives.
         """
         return await self._write(content, key)
 
@@ -207,8 +207,8 @@ class FastDFSStorage(Storage):
         Args:
             content: As for `upload`.
             filename: Any name: it is cleaned, and kept as metadata.
-            folder: Of no effect.
-            store_name: Whether the name is kept; without name and metadata that saves a round trip.
+            folder: Has no effect.
+            store_name: Keep the name; without name and metadata a round trip is saved.
             **options: As for `upload`.
         """
         if is_empty_input(content):
@@ -233,7 +233,7 @@ class FastDFSStorage(Storage):
             content: As for `upload`.
             master: The other file.
             prefix: 1 to 16 of A-Z, a-z, 0-9, ``.``, ``_``, ``-``, such as ``_150x150``.
-            filename: Its extension becomes the slave's; by default the master's does.
+            filename: Gives the slave its extension; None for that of the master.
             **options: As for `upload`.
 
         Returns:
@@ -283,8 +283,8 @@ class FastDFSStorage(Storage):
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it: see `Storage.stream`."""
         with self._operation("stream", name) as operation:
-            byte_range(0, offset, length, chunk_size)  # refuses what cannot be
-            if length == 0 or offset < 0:  # which FastDFS cannot be asked for
+            byte_range(0, offset, length, chunk_size)  # refuses impossible ranges
+            if length == 0 or offset < 0:  # FastDFS has no such ranges
                 size = (await self._cluster.info(operation.file.key)).size
                 positions = byte_range(size, offset, length, chunk_size)
                 offset, length = positions.start, positions.stop - positions.start
@@ -318,11 +318,11 @@ class FastDFSStorage(Storage):
             return await self._cluster.info(operation.file.key)
 
     async def get_size(self, name: FileName) -> int:
-        """The size in bytes, as the storage server says; raises FileNotFoundException if the file is missing."""
+        """The size in bytes, from the storage server; raises FileNotFoundException if the file is missing."""
         return (await self._info(name)).size
 
     async def exists(self, name: FileName) -> bool:
-        """Whether FastDFS holds the file."""
+        """True if FastDFS holds the file."""
         try:
             await self._info(name)
         except FileNotFoundException:
@@ -354,12 +354,12 @@ class FastDFSStorage(Storage):
     ) -> str:
         """A URL with a token that ends after `expires_in`: see `SupportsPresign`.
 
-        The server honours a token for its own `token_ttl` from the time in it, so that time is shifted. With a name
-        the file comes as an attachment; the name is not part of what the token protects. nginx's module takes 511 bytes
-        of path and query, so that a longer name is cut before its extension, or left out.
+        The server accepts a token for its own `token_ttl` from the time in it, so that time is shifted. With a name the
+        file comes as an attachment; the token does not protect the name. nginx's module takes 511 bytes of path and
+        query, so that a longer name is shortened before its extension, or left out.
 
         Raises:
-            OperationNotSupportedException: Another method; a type, a size, a name that is to be shown ``inline``; no
+            OperationNotSupportedException: The method is not GET; a type, a size or ``inline`` is given; or there is no
                 `url_base`, `secret_key` or `token_ttl`.
         """
         with self._operation("presign", name) as operation:
@@ -383,14 +383,14 @@ class FastDFSStorage(Storage):
 
 
 def _etag(key: str, info: FileInfo) -> str:
-    """For a slave servers before 6.15 tell its master's checksum: its time must do."""
+    """The etag; servers before 6.15 tell a slave's master's checksum, so that its time stands for it."""
     details = FastDFSDetails.parse(key)
     is_slave = details is not None and details.kind is FileKind.SLAVE
     return f"{info.created_at if is_slave else info.crc32:08x}-{info.size:x}"
 
 
 def _settings(config: object) -> dict[str, Any]:
-    """The settings that were said, by their names."""
+    """The given settings, by their names."""
     match config:
         case None:
             return {}
@@ -412,13 +412,13 @@ def _options(config: FastdfsConfig, options: FastDFSOptions | None) -> FastDFSOp
 
 
 def _extension(name: str) -> str:
-    """What FastDFS can keep of it."""
+    """The part of an extension that FastDFS can keep."""
     stem, _, extension = name.rpartition("/")[2].rpartition(".")
     return extension if stem and protocol.FREE_EXTENSION.fullmatch(extension) else ""
 
 
 def _check_slave(master: str, prefix: str, extension: str) -> None:
-    """Refuse a slave whose id would be that of a file of its own: it would seem to have its master's size."""
+    """Refuse a slave whose id would be that of a file of its own, with its master's size."""
     stem = master[:-_TAIL] + master[-_TAIL:].partition(".")[0]
     expected = f"{stem}{prefix}{f'.{extension}' if extension else ''}"
     details = FastDFSDetails.parse(expected)
@@ -427,10 +427,10 @@ def _check_slave(master: str, prefix: str, extension: str) -> None:
 
 
 async def _description(content: Content, shown: str | None, extension: str) -> dict[str, str]:
-    """The metadata that a file is to have."""
+    """The metadata of a new file."""
     described = dict(content.metadata)
     if shown is not None:
-        described[_FILE_NAME] = naming.clean_filename(shown)  # of 255 bytes, which is fewer than FastDFS cuts
+        described[_FILE_NAME] = naming.clean_filename(shown)  # 255 bytes at the most, which FastDFS does not truncate
     content_type = await content.content_type()
     if content_type != sniff.guess_by_name(f"file.{extension}"):
         described[_CONTENT_TYPE] = content_type

@@ -1,4 +1,4 @@
-"""The anti-leech token of FastDFS's nginx module: what a presigned URL is to S3 (common/fdfs_http_shared.c:306-356)."""
+"""The anti-leech token of FastDFS's nginx module, like a presigned URL of S3 (common/fdfs_http_shared.c:306-356)."""
 
 from hashlib import md5
 
@@ -15,10 +15,10 @@ def anti_leech_token(path: str, secret_key: str, timestamp: int) -> str:
     Args:
         path: The id without its group: ``M00/00/1E/…``.
         secret_key: ``http.anti_steal.secret_key`` of the server.
-        timestamp: When the link was made, in seconds since 1970; the server honours it for its ``token_ttl``.
+        timestamp: The time of the link, in seconds since 1970; the server accepts it for its ``token_ttl``.
 
     Raises:
-        InvalidArgumentException: Together they are too long.
+        InvalidArgumentException: Path and key together are too long.
 
     Example:
         >>> anti_leech_token("M00/00/20/fwAAAWsCGCKAJhtIAAAAA9er2IM886.log", "FastDFS1234567890", 1700000000)

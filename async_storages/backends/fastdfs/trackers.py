@@ -1,4 +1,4 @@
-"""The trackers of a cluster: who is asked where files are, one after the other until one knows."""
+"""The trackers of a cluster, asked for the servers of files, one after the other until one knows."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +36,7 @@ def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
     """Addresses of trackers: ``host``, ``host:port``, ``[IPv6]:port``; the port is 22122 by default.
 
     Raises:
-        InvalidArgumentException: There is none, or one that is no address.
+        InvalidArgumentException: There is none, or one is malformed.
     """
     if isinstance(addresses, str | bytes) or not isinstance(addresses, Iterable):
         raise InvalidArgumentException("the trackers are given as a list, such as ['10.0.0.1:22122']")
@@ -47,14 +47,14 @@ def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
 
 
 def address_mapping(addresses: Mapping[str, str]) -> Callable[[Server], Server]:
-    """A function that gives the address to connect to of a server that trackers name.
+    """A function that returns the address to connect to, for a server that trackers name.
 
     Args:
         addresses: ``host:port``, or ``host`` for all ports that are not named, to the same; without a port to the same
             port.
 
     Raises:
-        InvalidArgumentException: One is no address.
+        InvalidArgumentException: An address is malformed.
     """
     if not isinstance(addresses, Mapping):
         raise InvalidArgumentException("address_map is a mapping, such as {'172.17.0.2': 'fastdfs.example.com'}")
@@ -79,7 +79,7 @@ class Trackers:
     """Asks the trackers, beginning with the one that answered last.
 
     Args:
-        servers: Their addresses.
+        servers: The addresses of the trackers.
         pools: The connections.
     """
 
@@ -89,11 +89,11 @@ class Trackers:
         self._good = 0
 
     async def ask[Reply](self, request: Request[Reply]) -> Reply:
-        """What the first tracker says that can be reached and knows.
+        """The answer of the first tracker that can be reached and knows it.
 
         Raises:
-            Refusal: None knows better.
-            StorageUnavailableException: None can be reached.
+            Refusal: No tracker knows it.
+            StorageUnavailableException: No tracker can be reached.
         """
         pools = await self._pools.get()
         refusal: Refusal | None = None
@@ -105,7 +105,7 @@ class Trackers:
                     reply = await connection.ask(request)
             except (StorageUnavailableException, ProtocolError) as error:
                 failures.append(error)
-            except Refusal as error:  # one that was started just now knows no storage yet
+            except Refusal as error:  # a tracker that has just started knows no storage server
                 refusal = refusal or error
             else:
                 self._good = number
@@ -115,7 +115,7 @@ class Trackers:
         raise StorageUnavailableException(f"no tracker answers: {'; '.join(error.reason for error in failures)}")
 
     async def store_target(self, group: str | None, *, avoiding: set[Server]) -> StoreTarget:
-        """Where to upload to: one of the servers that did not fail before, if there is any."""
+        """The server for an upload: one that did not fail before, if possible."""
         try:
             if not avoiding:
                 return await self.ask(query_store(group))
@@ -125,7 +125,7 @@ class Trackers:
         return next((target for target in targets if target.server not in avoiding), targets[0])
 
     async def reader_of(self, name: Name, *, avoiding: set[Server]) -> Server:
-        """A server that has the file, if it exists: one that did not fail before, if there is any."""
+        """A server that has the file, if it exists: one that did not fail before, if possible."""
         try:
             if not avoiding:
                 return await self.ask(query_fetch(name))
@@ -142,7 +142,7 @@ class Trackers:
             raise await self._explained(refusal, name.group) from None
 
     async def _explained(self, refusal: Refusal, group: str | None) -> StorageException:
-        """What a tracker means that finds no server: it says the same of a group that is down and of one unknown."""
+        """The error of a tracker that finds no server; it answers alike for an unknown group and one that is down."""
         if refusal.status != ENOENT:
             return refusal.error()
         if group is not None:

@@ -1,4 +1,4 @@
-"""Making, changing and removing files: once each, whole or not at all, on the server that may do it."""
+"""Storing, changing and deleting files: once each, whole or not at all, on the server in charge."""
 
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -30,13 +30,13 @@ __all__ = ["Writing"]
 
 
 class Writing:
-    """The changes of a cluster.
+    """Changes the files of a cluster.
 
     Args:
-        calls: How servers are asked.
-        directory: Knows them.
-        checksums: Those that old servers put into ids.
-        reading: Reads a new file once more where its id must be explained.
+        calls: Sends the requests.
+        directory: The servers.
+        checksums: The groups with old checksums in their ids.
+        reading: Reads a new file again if its id needs an explanation.
     """
 
     def __init__(self, calls: Calls, directory: Directory, checksums: OldChecksums, reading: Reading) -> None:
@@ -55,15 +55,15 @@ class Writing:
         *,
         master: Name | None = None,
     ) -> str:
-        """Store a new file; its id.
+        """Store a new file; returns its id.
 
         Args:
             content: See `FastDFSCluster.upload`.
-            place: Says where to send so many bytes, and after which request; it is told who failed before.
+            place: Returns server and request for so many bytes; its argument tells the servers that failed.
             metadata: See `FastDFSCluster.upload`.
-            master: The file that must be there.
+            master: The file that must exist.
         """
-        protocol.encode_metadata(metadata)  # what FastDFS would cut is refused before anything is sent
+        protocol.encode_metadata(metadata)  # refuses metadata that FastDFS would truncate, before anything is sent
         sending: _Sending[Name] = _Sending(waits_if_cancelled=True)
         try:
             async with _owned(content) as owned, measured(owned) as body:
@@ -88,7 +88,7 @@ class Writing:
         return str(name)
 
     async def _describe(self, server: Server, name: Name, metadata: Mapping[str, str]) -> None:
-        """Give a new file its metadata, on the server that has just stored it."""
+        """Give a new file its metadata, on the server that has just stored it; remove the file if that fails."""
         request = protocol.set_metadata(name, metadata, mode="replace")
         try:
             await self._calls.ask(server, request, set())
@@ -96,9 +96,9 @@ class Writing:
             await self.write(name, request)
 
     async def _verify(self, file_id: str, content: Content, sending: "_Sending[Name]") -> None:
-        """Hold the checksum in a new id, if it is in there, against what was sent.
+        """Compare the checksum in a new id, if it has one, with that of the bytes sent.
 
-        Where the id may hold that of old servers, the file is read once more before it is judged.
+        If the id may hold the checksum of old servers, the file is read again first.
 
         Raises:
             ChecksumMismatchException: It differs.
@@ -114,19 +114,19 @@ class Writing:
         raise ChecksumMismatchException(f"crc32 is {sent:08x}, but FastDFS has stored {details.crc32:08x}")
 
     async def _remove(self, file_id: str, error: BaseException, seconds_spent: float) -> None:
-        """Remove a new file that cannot stay; if that fails, the error tells which one is left."""
+        """Remove a new file that cannot stay; if that fails, the error names the file that is left."""
         within = self._calls.options.cleanup_timeout - seconds_spent
         await clean_up(self.delete(file_id), error, within=within, what=f"{file_id}, which may be left,")
 
     # ---- changes
 
     async def change(self, name: Name, content: Source | Content, request: Callable[[int], Request[None]]) -> None:
-        """Send content that changes a file; not again once all was sent.
+        """Send content that changes a file; it is not repeated once all was sent.
 
         Args:
             name: The file.
             content: See `FastDFSCluster.upload`.
-            request: Makes the request that announces so many bytes.
+            request: Returns the request for so many bytes.
         """
         sending: _Sending[None] = _Sending()
         async with _owned(content) as owned, measured(owned) as body:
@@ -149,7 +149,7 @@ class Writing:
     async def write[Reply](
         self, name: Name, request: Request[Reply], *, is_repeatable: bool = True, is_done_by_missing: bool = False
     ) -> Reply:
-        """Ask the server that may change the file; what was done already by an attempt whose reply was lost is fine."""
+        """Ask the server in charge of a file; a change that an earlier attempt made, whose reply was lost, is fine."""
         asked: list[Connection] = []
 
         async def ask(connection: Connection) -> Reply:
@@ -174,7 +174,7 @@ class Writing:
         return await self._calls.retrying(attempt, lambda: is_repeatable or not asked)
 
     async def _require_missing(self, name: Name, server: Server) -> None:
-        """Ask whether a file that this server has not got is missing; if nobody knows, that is unavailable."""
+        """Return if a file that this server lacks is missing everywhere; raise StorageUnavailableException if not."""
         for other in await self._directory.others(name, server):
             with suppress(FileNotFoundException):
                 await self._calls.ask(other, protocol.query_file_info(name), set())
@@ -203,7 +203,7 @@ class Writing:
                 sending.end(connection)
             return sending.reply
 
-        # the connection is let go first: it must not go on sending while the chunks are being closed
+        # the connection is given back first: it must not send while the chunks are being closed
         sent = body.chunks()
         async with aclosing(sent if sending.old_crc32 is None else _observed(sent, sending.old_crc32)) as chunks:
             return await self._calls.use(server, send, avoiding)
@@ -217,16 +217,16 @@ async def _observed(chunks: AsyncGenerator[bytes], crc32: OldCrc32) -> AsyncGene
 
 
 class _Sending[Reply]:
-    """How far content has got.
+    """The progress of sending content.
 
     Args:
         waits_if_cancelled: Whether the reply to what was sent whole is waited for, also by one who is cancelled.
 
     Attributes:
         waits_if_cancelled: As given.
-        old_crc32: The checksum of old servers, of what was sent; None where it is not computed.
-        reply: What the server said to it.
-        seconds_late: How long the reply was waited for after a cancellation.
+        old_crc32: The checksum of old servers of the bytes sent; None if it is not computed.
+        reply: The server's reply.
+        seconds_late: Seconds that a cancelled caller waited for the reply.
     """
 
     def __init__(self, *, waits_if_cancelled: bool = False) -> None:
@@ -241,7 +241,7 @@ class _Sending[Reply]:
     async def wait_for_reply(
         self, connection: Connection, request: Request[Reply], error: BaseException, within: float
     ) -> None:
-        """Note the reply that a server gives to one who was cancelled."""
+        """Note the reply that comes after a cancellation."""
         began_at = monotonic()
 
         async def wait() -> None:
@@ -252,7 +252,7 @@ class _Sending[Reply]:
         self.seconds_late = monotonic() - began_at
 
     def begin(self, connection: Connection) -> None:
-        """It is being sent there."""
+        """Note the connection that sends."""
         self._connection = connection
         self._has_begun = True
 
@@ -263,11 +263,11 @@ class _Sending[Reply]:
 
     @property
     def is_done(self) -> bool:
-        """Whether all of it has left."""
+        """True if all of it has left."""
         return self._was_done if self._connection is None else self._connection.has_sent_all
 
     def may_begin_again(self, body: Measured) -> bool:
-        """Whether another attempt can send all of it, and cannot be the second that does."""
+        """True if another attempt can send all of it, and cannot be the second to do so."""
         return not self._has_begun or (body.is_replayable and not self.is_done)
 
 

@@ -1,10 +1,11 @@
-"""Setting a bucket up: creating it, CORS, lifecycle rules."""
+"""Setup of a bucket: creation, CORS, lifecycle rules."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from async_storages.backends.gcs.answers import Conflict, NoSuchBucket, parsed
+from async_storages.backends.gcs.error_responses import Conflict, NoSuchBucket
+from async_storages.backends.gcs.resources import parsed
 from async_storages.backends.gcs.wire import JSON, Request, Wire, bucket_path
 from async_storages.errors import (
     AccessDeniedException,
@@ -22,7 +23,7 @@ _HEADERS = [
     *("Content-Disposition", "Content-Length", "Content-Range", "Content-Type", "ETag", "Location"),
     *("x-goog-content-length-range", "x-goog-resumable"),
 ]
-"""Those that may be sent, and read."""
+"""Headers that browsers may send, and read."""
 
 
 class BucketAdmin:
@@ -32,7 +33,7 @@ class BucketAdmin:
 
     Args:
         bucket: The bucket.
-        wire: The way to its server, with credentials that have the permissions this asks for.
+        wire: Sends the requests, with credentials that may set buckets up.
     """
 
     def __init__(self, bucket: str, wire: Wire) -> None:
@@ -41,7 +42,7 @@ class BucketAdmin:
         self._id = f"gs:{bucket}"
 
     async def exists(self) -> bool:
-        """Whether the bucket is there; raises AccessDeniedException where these credentials may not know."""
+        """True if the bucket is there; raises AccessDeniedException where the credentials may not know."""
         try:
             await self._send("exists", "GET")
         except NoSuchBucket:
@@ -49,14 +50,14 @@ class BucketAdmin:
         return True
 
     async def create(self, *, project: str | None = None, location: str | None = None) -> None:
-        """Make the bucket, unless it is there already and one may know it.
+        """Create the bucket; an existing one that the credentials may see is fine.
 
         Args:
-            project: The id of the project that is to own it; GCS wants one, emulators do not.
-            location: Such as ``"EU"`` or ``"europe-west3"``; by default that of GCS, ``"US"``.
+            project: The id of the project that owns it; GCS demands one, emulators do not.
+            location: Such as ``"EU"`` or ``"europe-west3"``; None for the default of GCS, ``"US"``.
 
         Raises:
-            StorageOperationException: Somebody else has the name.
+            StorageOperationException: The name is taken by somebody else's bucket.
         """
         query = {} if project is None else {"project": project}
         settings = {"name": self._bucket, **({} if location is None else {"location": location})}
@@ -73,7 +74,7 @@ class BucketAdmin:
                 raise StorageOperationException("somebody else has a bucket of this name") from error
 
     async def delete(self) -> None:
-        """Remove the bucket, which must be empty."""
+        """Delete the bucket, which must be empty."""
         await self._send("delete", "DELETE")
 
     async def allow_origins(self, origins: Sequence[str], *, max_age: int = 3600) -> None:
@@ -87,31 +88,33 @@ class BucketAdmin:
         await self._send("allow_origins", "PATCH", {"cors": [rule]})
 
     async def expire(self, prefix: str, *, days: int) -> None:
-        """Let the server delete files below a prefix after some days; unfinished uploads are gone after 7 in any case.
+        """Let the server delete files below a prefix after some days; GCS ends unfinished uploads after 7 days.
 
         Args:
             prefix: Such as ``"exports/"``; ``""`` for the whole bucket. Rules for other prefixes stay.
             days: At least 1.
 
         Raises:
-            InvalidArgumentException: They are fewer.
-            StorageOperationException: Somebody else changes the bucket at this moment.
+            InvalidArgumentException: `days` is below 1.
+            StorageOperationException: Others keep changing the bucket.
         """
         if days < 1:
-            raise InvalidArgumentException(f"days must be at least 1, not {days!r}", operation="bucket.expire")
+            raise InvalidArgumentException(f"days is {days!r}: give 1 or more", operation="bucket.expire")
         below = {"matchesPrefix": [prefix]} if prefix else {}
         rule = {"action": {"type": "Delete"}, "condition": {"age": days, **below}}
         for _ in range(self._wire.options.retries.attempts):
             bucket = await self._settings()
             rules = bucket.get("lifecycle", {}).get("rule", [])
-            if rule in rules:  # or an answer was lost
+            if rule in rules:  # also after a lost answer
                 return
             wanted = [*(other for other in rules if not _is_same_but_for_age(other, rule)), rule]
             query = {"ifMetagenerationMatch": str(bucket.get("metageneration", "1"))}
-            with suppress(FileExistsException, Conflict):  # another one changed it, whose rules are not to be lost
+            with suppress(FileExistsException, Conflict):  # somebody else changed the rules, which must not be lost
                 await self._send("expire", "PATCH", {"lifecycle": {"rule": wanted}}, query=query)
                 return
-        raise StorageOperationException("others keep changing the bucket", operation="bucket.expire", file_id=self._id)
+        raise StorageOperationException(
+            "others keep changing the bucket: try again later", operation="bucket.expire", file_id=self._id
+        )
 
     async def _settings(self) -> dict[str, Any]:
         body = await self._send("expire", "GET")

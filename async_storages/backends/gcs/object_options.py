@@ -6,7 +6,7 @@ Specified in the JSON API reference of Cloud Storage: "Objects", insert, rewrite
 from collections.abc import Mapping
 from typing import Any
 
-from async_storages.backends.gcs.answers import StoredObject
+from async_storages.backends.gcs.resources import StoredObject
 from async_storages.errors import OperationNotSupportedException
 from async_storages.upload_options import KmsEncryption, UploadOptions
 
@@ -18,7 +18,7 @@ ABLE = frozenset(
         *("encryption", "storage_class", "acl", "lock_mode", "lock_until"),
     }
 )
-"""What Cloud Storage has; it knows neither ``Expires`` nor tags."""
+"""Upload options that Cloud Storage has; it knows neither ``Expires`` nor tags."""
 
 _RESOURCE = {
     "cache_control": "cacheControl",
@@ -36,13 +36,13 @@ _LOCKS = {"GOVERNANCE": "Unlocked", "COMPLIANCE": "Locked"}
 
 
 def check_encryption(options: UploadOptions) -> None:
-    """Refuse encryption of other makers.
+    """Refuse the encryption of other makers.
 
     Raises:
-        OperationNotSupportedException: Names what cannot be done.
+        OperationNotSupportedException: The encryption is not Google's; the error names the option.
     """
     chosen = options.encryption
-    if chosen is None or chosen == "AES256":  # which it does by itself
+    if chosen is None or chosen == "AES256":  # GCS always does this
         return
     if not isinstance(chosen, KmsEncryption) or chosen.key_id is None:
         raise OperationNotSupportedException(
@@ -60,7 +60,7 @@ def described(options: UploadOptions) -> dict[str, Any]:
 
 
 def _anew(options: UploadOptions) -> dict[str, Any]:
-    """The fields that no object gets from the one that it is copied from."""
+    """The fields that a copy does not inherit: storage class and lock."""
     stored = {} if options.storage_class is None else {"storageClass": options.storage_class}
     if options.lock_mode is None or options.lock_until is None:
         return stored
@@ -75,12 +75,12 @@ def parameters(options: UploadOptions) -> dict[str, str]:
 
 
 def copied(options: UploadOptions, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The resource of a copy: what describes the object that is copied, and what the options say anew."""
+    """The resource of a copy: the description of the object, and the options that it does not inherit."""
     return {**kept, **_anew(options)}
 
 
 def copy_parameters(options: UploadOptions, found: StoredObject) -> dict[str, str]:
-    """The parameters of a copy, which is encrypted with the same key unless the options name another."""
+    """The parameters of a copy, encrypted with the object's key unless the options name another."""
     key = _key_of(options)
     if options.encryption is None and (used := found.resource.get("kmsKeyName")):
         key = str(used).partition("/cryptoKeyVersions/")[0]
@@ -89,7 +89,7 @@ def copy_parameters(options: UploadOptions, found: StoredObject) -> dict[str, st
 
 
 def sent_headers(options: UploadOptions) -> dict[str, str]:
-    """The headers, or fields of a form, with which somebody else uploads."""
+    """The headers, or form fields, that somebody else's upload must have."""
     said = {name: getattr(options, field) for field, name in _HEADERS.items()}
     return {name: value for name, value in said.items() if value is not None}
 

@@ -1,7 +1,7 @@
 """Version 4 signatures of Google Cloud Storage with an RSA key: presigned URLs and POST policies.
 
-Everything here is pure: the clock is an argument, and what is to be signed is signed elsewhere, by a key at hand or by
-IAM. Messages and URLs equal those of Google's libraries, byte for byte.
+Everything here is pure: the clock is an argument, and the messages are signed elsewhere, by a key at hand or by IAM.
+Messages and URLs equal those of Google's libraries, byte for byte.
 
 Specified in https://cloud.google.com/storage/docs/authentication/signatures (canonical requests, string to sign) and
 https://cloud.google.com/storage/docs/authentication/signatures#policy-document (forms).
@@ -39,11 +39,11 @@ _PORT = re.compile(r":[0-9]+$")
 
 @dataclass(frozen=True, slots=True)
 class Unsigned[Signed]:
-    """What lacks a signature.
+    """A URL or form that lacks its signature.
 
     Attributes:
         message: The bytes to sign: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2).
-        with_signature: Makes the whole of it.
+        with_signature: Returns it with the signature.
     """
 
     message: bytes
@@ -64,14 +64,14 @@ def presigned(
     """A presigned URL.
 
     Args:
-        email: Of the service account that signs.
-        method: What the URL allows: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
+        email: The e-mail address of the signing service account.
+        method: The method that the URL allows: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
         origin: Scheme and host of the URL; a port is not signed.
         path: The encoded path: see `encode_path`.
         expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
         now: The time by the server's clock.
         query: More parameters: ``response-content-disposition``, ``generation`` …
-        headers: Headers that whoever uses the URL must send with exactly these values: ``Content-Type``,
+        headers: Headers that users of the URL must send with exactly these values: ``Content-Type``,
             ``x-goog-content-length-range``, ``x-goog-meta-…``
 
     Raises:
@@ -109,20 +109,20 @@ def form(
     """The fields of an HTML form that uploads one file straight to the bucket; the file comes last, as ``file``.
 
     Args:
-        email: Of the service account that signs.
+        email: The e-mail address of the signing service account.
         bucket: The bucket; the form is posted to its URL.
-        key: The key that the file will have.
+        key: The key of the file.
         expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
         now: The time by the server's clock.
-        fields: More fields, such as ``Content-Type`` or ``x-goog-meta-…``: the upload must have just these values.
-        conditions: What the upload must satisfy besides, such as ``["content-length-range", 1, 1048576]``.
+        fields: More fields, such as ``Content-Type`` or ``x-goog-meta-…``: the upload must have exactly these values.
+        conditions: Further conditions on the upload, such as ``["content-length-range", 1, 1048576]``.
 
     Returns:
         All fields of the form but the file, in order, still to be signed.
 
     Raises:
         InvalidArgumentException: `expires_in` is out of range, `now` has no time zone, or the key holds
-            ``${filename}``, in which the server would put the uploaded file's own name.
+            ``${filename}``, which the server would replace by the uploaded file's own name.
     """
     check_form_key(key)
     timestamp = timestamp_of(now)

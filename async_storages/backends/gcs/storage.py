@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from async_storages._secrets import hidden
+from async_storages.backends.buckets.new_file import NewFile
+from async_storages.backends.buckets.part_splitter import PART_SIZE
 from async_storages.backends.buckets.signed_bucket import SignedBucketStorage
-from async_storages.backends.buckets.storage import NewFile, checked_token
-from async_storages.backends.gcs import object_options, objects, upload
-from async_storages.backends.gcs.answers import Page, StoredObject
+from async_storages.backends.buckets.storage import checked_token
+from async_storages.backends.gcs import file_info, object_options
+from async_storages.backends.gcs.api_client import GCSApiClient
 from async_storages.backends.gcs.bucket import BucketAdmin
-from async_storages.backends.gcs.client import GCSClient
-from async_storages.backends.gcs.credentials import credentials_from
-from async_storages.backends.gcs.urls import BucketUrls, put_headers
+from async_storages.backends.gcs.credentials.google import credentials_from
+from async_storages.backends.gcs.resources import Page, StoredObject
+from async_storages.backends.gcs.urls import GCSUrls, put_headers
 from async_storages.backends.gcs.wire import Wire
-from async_storages.backends.transport.addresses import Address
-from async_storages.backends.transport.http import HttpOptions, networked
+from async_storages.backends.transport.addresses import ServerAddress
+from async_storages.backends.transport.http import HttpOptions, override_options
 from async_storages.backends.transport.network import Network
 from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
@@ -43,32 +45,33 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
     Args:
         bucket_name: The bucket.
         service_file: The JSON file of a service account, or of a workload identity.
-        service_account_info: What such a file holds. Without either, the credentials are found as every tool of
-            Google's does: ``GOOGLE_APPLICATION_CREDENTIALS``, gcloud's, those of the machine.
+        service_account_info: The content of such a file. Without both, the credentials are found as by every tool of
+            Google's: ``GOOGLE_APPLICATION_CREDENTIALS``, gcloud's, those of the machine.
         endpoint_url: Another server, such as an emulator; by default that which ``STORAGE_EMULATOR_HOST`` names, where
             no credentials are needed, else Google's.
         anonymous: Use no credentials: for emulators, and for reading public buckets.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        querystring_auth: Whether `get_path` presigns.
+        querystring_auth: Presign in `get_path`.
         public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"NEARLINE"``; not for those that browsers upload by presigned URLs.
         predefined_acl: For new objects, such as ``"publicRead"``; likewise. Buckets with uniform access refuse it.
-        upload_options: What else new objects have: `UploadOptions` without `expires`, `tags` and other makers'
+        upload_options: Further options of new objects: `UploadOptions` without `expires`, `tags` and other makers'
             encryption. Browsers upload with the headers among them; the rest comes when an upload is attached.
         user_project: The id of the project that pays, where a bucket's requesters do; forms cannot name it.
+        part_size: Bytes of each part of an upload, a multiple of 256 KiB; smaller files are sent in one request.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         proxy: As for `HttpOptions`, like the next two, and before what `options` say; also for tokens and signatures.
         ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Whether certificates are checked.
+        verify: Check certificates.
         options: Time-outs, pool, retries, proxy and certificates.
 
     Raises:
-        InvalidArgumentException: An option that cannot be right.
+        InvalidArgumentException: An option is wrong.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not to be checked.
+        InsecureConnectionWarning: Certificates are not checked.
 
     Example:
         >>> storage = GCSStorage("photos", service_file="service-account.json")
@@ -93,6 +96,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         predefined_acl: str | None = None,
         upload_options: UploadOptions | None = None,
         user_project: str | None = None,
+        part_size: int = PART_SIZE,
         name: str | None = None,
         read_only: bool = False,
         proxy: str | None = None,
@@ -101,7 +105,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         options: HttpOptions | None = None,
     ) -> None:
         service_account_info, proxy = hidden(service_account_info), hidden(proxy)
-        options = networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify)
+        options = override_options(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify)
         network = Network(options)
         emulator = os.environ.get(_EMULATOR) if endpoint_url is None else None
         is_bare = service_file is None and service_account_info is None
@@ -113,7 +117,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
             network=network,
         )
         origin = _origin(emulator, use_ssl=False) if emulator else _origin(endpoint_url or _SERVER)
-        self._client = GCSClient(
+        self._client = GCSApiClient(
             Wire(
                 self._credentials,
                 origin=origin,
@@ -136,6 +140,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
             ),
             name=name,
             read_only=read_only,
+            part_size=part_size,
         )
 
     def _bucket_url(self, bucket_name: str) -> str:
@@ -156,11 +161,11 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
 
     @property
     def bucket_admin(self) -> BucketAdmin:
-        """Creating the bucket, CORS and lifecycle rules."""
+        """Setup of the bucket: creation, CORS, lifecycle rules."""
         return BucketAdmin(self._bucket, self._client.wire)
 
     async def prepare(self) -> None:
-        """Read and parse the key, so that `presign` can work without I/O."""
+        """Read and parse the key, so that `presign` needs no I/O."""
         await self._credentials.prepare()
 
     async def aclose(self) -> None:
@@ -172,18 +177,19 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
     # ---- files
 
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
-        return repeat(upload.PART_SIZE)
+        return repeat(self._part_size)
 
     async def _store(self, file: NewFile) -> None:
-        objects.check_metadata_size(file.metadata)
+        file_info.check_metadata_size(file.metadata)
         described = {
             **object_options.described(file.options),
             "contentType": file.content_type,
             "metadata": file.metadata,
         }
         target, query = (self._bucket, file.key, described), object_options.parameters(file.options)
-        if await file.parts.are_one():
-            await self._client.insert(*target, await file.parts.next(), query=query, overwrite=file.overwrite)
+        if await file.parts.has_single_part():
+            content = await file.parts.next_part()
+            await self._client.insert(*target, content, query=query, overwrite=file.overwrite)
         else:
             await self._client.upload(*target, file.parts, query=query, overwrite=file.overwrite)
 
@@ -198,7 +204,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         return await self._client.find(self._bucket, key)
 
     def _info(self, file: FileId, found: StoredObject) -> FileBasicInfo:
-        return objects.info_of(file, found)
+        return file_info.info_of(file, found)
 
     async def _remove(self, key: str) -> None:
         await self._client.delete(self._bucket, key)
@@ -209,7 +215,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         return await self._client.list(self._bucket, prefix, token, most=most, attempts=attempts)
 
     def _listed_info(self, file: FileId, listed: StoredObject) -> FileBasicInfo:
-        return objects.info_of(file, listed)
+        return file_info.info_of(file, listed)
 
     # ---- on the server
 
@@ -217,7 +223,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         self, origin: FileId, found: StoredObject, target: FileId, *, overwrite: bool, is_fresh: bool
     ) -> None:
         options = self.upload_options
-        described = object_options.copied(options, objects.described_as(found))
+        described = object_options.copied(options, file_info.described_as(found))
         query = object_options.copy_parameters(options, found)
         await self._client.copy(self._bucket, found, target.key, described, query=query, overwrite=overwrite)
 
@@ -225,16 +231,16 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         """Replace the user's metadata: see `SupportsMetadata`."""
         with self._operation("set_metadata", name) as operation:
             wanted = check_metadata(metadata)
-            objects.check_metadata_size(wanted)
+            file_info.check_metadata_size(wanted)
             await self._client.set_metadata(self._bucket, operation.file.key, wanted)
 
     # ---- URLs
 
     @property
-    def _urls(self) -> BucketUrls:
+    def _urls(self) -> GCSUrls:
         wire = self._client.wire
         url, sent = f"{self._public_origin}/{self._bucket}", object_options.sent_headers(self.upload_options)
-        return BucketUrls(self._bucket, url, self._credentials, wire.billed, sent)
+        return GCSUrls(self._bucket, url, self._credentials, wire.billed, sent)
 
     async def _signed_url(self, file: FileId) -> str:
         [url] = await self._urls.presigned_urls([file])
@@ -257,15 +263,17 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """What a presigned PUT must come with: see `Storage.presigned_headers`."""
+        """The headers that a presigned PUT must have: see `Storage.presigned_headers`."""
         return {**object_options.sent_headers(self.upload_options), **put_headers(content_type, content_length)}
 
 
 def _origin(url: str, *, use_ssl: bool = True) -> str:
-    return str(Address.parse(url, use_ssl=use_ssl))
+    return str(ServerAddress.parse(url, use_ssl=use_ssl))
 
 
 def _checked_bucket(bucket_name: str) -> str:
     if not isinstance(bucket_name, str) or not _BUCKET.fullmatch(bucket_name):
-        raise InvalidArgumentException(f"{bucket_name!a} is not a bucket name")
+        raise InvalidArgumentException(
+            f"bucket_name is {bucket_name!a}: give 3 to 222 lower-case letters, digits, dots, - and _"
+        )
     return bucket_name

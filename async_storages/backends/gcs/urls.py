@@ -7,7 +7,7 @@ from typing import Unpack
 
 from async_storages._tasks import map_bounded, offload
 from async_storages.backends.buckets.signatures import answer_query, check_sent, encode_path, form_sizes
-from async_storages.backends.gcs.credentials import CredentialSource, Signer
+from async_storages.backends.gcs.credentials.protocols import CredentialSource, Signer
 from async_storages.backends.gcs.signing import Unsigned, form, presigned
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
@@ -15,31 +15,31 @@ from async_storages.models import PresignedUpload
 from async_storages.signing import check_expires_in, signing_time
 from async_storages.storage import PresignMethod, PresignOptions
 
-__all__ = ["BucketUrls", "put_headers"]
+__all__ = ["GCSUrls", "put_headers"]
 
 _LARGEST = 5 << 40
 """Bytes that an object may have."""
 
 _SIGNED_AT_ONCE = 16
-"""Requests to IAM."""
+"""Concurrent requests to IAM."""
 
 _LONGEST_BY_IAM = 43_200
-"""Seconds: IAM keeps the keys that it signs with for half a day after, and for no longer for sure (signBlob)."""
+"""Seconds: IAM keeps a signing key for at least half a day after its use, and no longer for sure (signBlob)."""
 
 _SIGNED_HERE = 4
-"""URLs whose signatures, 1 ms each, are made in the event loop; more are made in a thread."""
+"""URLs that are signed in the event loop, at 1 ms each; more are signed in a thread."""
 
 
-class BucketUrls:
+class GCSUrls:
     """URLs of one bucket.
 
     Args:
         bucket: The bucket.
-        bucket_url: What the URLs of its objects begin with, as browsers reach them:
-            ``"https://storage.googleapis.com/photos"``, or that of a domain bound to it, ``"https://photos.example.com"``.
-        credentials: Who signs.
-        billed: The parameter of presigned URLs that says which project pays; empty for that of the bucket.
-        sent: What every upload by a presigned URL or form must come with.
+        bucket_url: The beginning of its objects' URLs, as browsers reach them:
+            ``"https://storage.googleapis.com/photos"``, or a domain of its own, ``"https://photos.example.com"``.
+        credentials: The credentials that sign.
+        billed: The parameter of presigned URLs that names the paying project; empty for that of the bucket.
+        sent: Headers that every upload by a presigned URL or form must have.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class BucketUrls:
         """A presigned URL: see `SupportsPresign`. One for GET does not allow HEAD, as on S3.
 
         Raises:
-            InvalidArgumentException: A bad option; or no key is at hand, so that only `presigned_urls` can do it.
+            InvalidArgumentException: An option is wrong; or no key is at hand, so that only `presigned_urls` can sign.
         """
         signer = self._signer()
         return _signed(signer, self._unsigned(signer.email, file, expires_in, method, options))
@@ -94,9 +94,9 @@ class BucketUrls:
         """Presigned URLs in the order of the files, signed by the key at hand, else by IAM.
 
         Raises:
-            InvalidArgumentException: A bad option, or more than 12 hours where IAM signs.
+            InvalidArgumentException: An option is wrong, or is for more than 12 hours where IAM signs.
             OperationNotSupportedException: The account cannot sign.
-            AccessDeniedException: The account may not.
+            AccessDeniedException: The account lacks the permission.
             StorageUnavailableException: IAM cannot be reached.
         """
 
@@ -164,14 +164,14 @@ class BucketUrls:
         signer = self._credentials.signer
         if signer is None:
             raise InvalidArgumentException(
-                "no key is at hand to sign with: `await storage.prepare()` reads the one there is; without one "
-                "`await storage.presigned_urls(…)` and `await file.get_presigned_url()` have IAM sign",
+                "no key is at hand to sign with: `await storage.prepare()` reads the account's key; accounts without "
+                "one sign by IAM, in `await storage.presigned_urls(…)` and `await file.get_presigned_url()`",
                 operation="presign",
             )
         return signer
 
     async def _sign[Signed](self, unsigned: Callable[[str], list[Unsigned[Signed]]], expires_in: float) -> list[Signed]:
-        """What `unsigned` makes for an e-mail address, signed in its name."""
+        """The results of `unsigned` for an e-mail address, signed in its name."""
         await self._credentials.prepare()
         signer = self._credentials.signer
         if signer is None:
@@ -188,8 +188,8 @@ class BucketUrls:
         waiting = unsigned(signer.email)
         if expires_in > _LONGEST_BY_IAM:
             raise InvalidArgumentException(
-                f"what IAM signs is good for {_LONGEST_BY_IAM} seconds, and no longer for sure: expires_in (with "
-                f"stable) is {expires_in!r}, which takes the key of a service account",
+                f"expires_in (with stable) is {expires_in!r}, but signatures of IAM are valid for {_LONGEST_BY_IAM} "
+                "seconds only: presign for less, or give the key of a service account",
                 operation="presign",
             )
 
@@ -200,7 +200,7 @@ class BucketUrls:
 
 
 def put_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
-    """What a presigned PUT must come with: Cloud Storage holds the size against a range."""
+    """The headers that a presigned PUT must have; Cloud Storage checks the size by a range."""
     size = None if content_length is None else f"{content_length},{content_length}"
     given = {"Content-Type": content_type, "x-goog-content-length-range": size}
     return {name: value for name, value in given.items() if value is not None}

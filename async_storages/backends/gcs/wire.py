@@ -1,4 +1,4 @@
-"""Requests to GCS on their way: addressed, authorized, sent until answered, and the answer judged."""
+"""Requests to GCS: addressed, authorized, sent until answered, and the answer judged."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,8 +10,8 @@ from aiohttp import ClientResponse
 
 from async_storages._secrets import Hidden, hidden
 from async_storages.backends.buckets.signatures import encode_query
-from async_storages.backends.gcs.answers import Failure, TokenRefused
-from async_storages.backends.gcs.credentials import CredentialSource
+from async_storages.backends.gcs.credentials.protocols import CredentialSource
+from async_storages.backends.gcs.error_responses import ErrorResponse, TokenRefused
 from async_storages.backends.transport.download_slots import DownloadSlots
 from async_storages.backends.transport.http import Body, HttpClient, HttpOptions
 from async_storages.backends.transport.network import Network
@@ -40,31 +40,31 @@ def upload_path(bucket: str) -> str:
 
 
 def local_target(location: str) -> str:
-    """Path and query of a URL that the server gave, to be asked for at the address that we know.
+    """Path and query of a URL that the server gave, for requests to the address that we know.
 
     Raises:
-        StorageOperationException: There is none.
+        StorageOperationException: The answer has no such URL.
     """
     try:
         found = urlsplit(location)
     except ValueError as error:
-        raise StorageOperationException("GCS began an upload without saying where") from error
+        raise StorageOperationException("GCS began an upload without giving its address") from error
     if not found.path.startswith("/"):
-        raise StorageOperationException("GCS began an upload without saying where")
+        raise StorageOperationException("GCS began an upload without giving its address")
     return f"{found.path}?{found.query}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of GCS.
+    """A request to GCS.
 
     Attributes:
-        method: Of HTTP.
-        path: Percent-encoded; that of an upload's session has its query, which is secret.
+        method: The HTTP method.
+        path: The path, percent-encoded; that of an upload's session includes its query, which is secret.
         query: The parameters.
-        headers: Besides those that authorize.
-        body: Made by `Wire.body`; None for methods that send none.
-        accepted: Statuses from 300 on that are no failure.
+        headers: Headers besides the authorization.
+        body: The body, made by `Wire.body`; None for methods without one.
+        accepted: Statuses from 300 on that are not failures.
     """
 
     method: str
@@ -80,9 +80,9 @@ class Answer:
     """A successful answer, or one that was accepted.
 
     Attributes:
-        status: Of HTTP.
-        headers: Case-insensitive.
-        body: All of it.
+        status: The HTTP status.
+        headers: The headers, case-insensitive.
+        body: The whole body.
     """
 
     status: int
@@ -91,14 +91,14 @@ class Answer:
 
 
 class Wire:
-    """The way to one server, for any number of its buckets.
+    """Sends requests to one server, for any number of its buckets.
 
     Args:
-        credentials: Where the tokens come from.
-        origin: Scheme, host and port of the server, and what its paths begin with.
-        billed: The parameter that says which project pays; empty for that of the bucket.
+        credentials: The source of the tokens.
+        origin: Scheme, host and port of the server, and the beginning of its paths.
+        billed: The parameter that names the paying project; empty for that of the bucket.
         options: Time-outs, pool, retries.
-        network: Proxy and certificates; by default as the options say.
+        network: Proxy and certificates; None for those of the options.
     """
 
     def __init__(
@@ -133,14 +133,14 @@ class Wire:
         return self._http.body(json.dumps(value).encode())
 
     async def exchange(self, request: Request, *, attempts: int | None = None) -> Answer:
-        """Send until answered, and read the answer whole.
+        """Send until answered, and read the whole answer.
 
         Args:
-            request: What is asked.
-            attempts: How often it is sent at the most; by default as often as the options say.
+            request: The request.
+            attempts: Attempts at the most; None for the number in the options.
 
         Raises:
-            StorageException: What GCS answered in the end, or that it did not.
+            StorageException: The last attempt was refused, or not answered.
         """
 
         async def attempt(headers: Mapping[str, str]) -> Answer:
@@ -152,7 +152,7 @@ class Wire:
         return await self._authorized(request, attempt, attempts)
 
     async def open(self, request: Request) -> ClientResponse:
-        """Send until answered; the answer is the caller's to read and close.
+        """Send until answered; the caller reads and closes the answer.
 
         Raises:
             StorageException: As for `exchange`.
@@ -162,7 +162,7 @@ class Wire:
     async def _authorized[Result](
         self, request: Request, attempt: Callable[[Mapping[str, str]], Awaitable[Result]], attempts: int | None = None
     ) -> Result:
-        """Send with these headers until answered; with another token, once, where the first is refused."""
+        """Send with these headers until answered; once more with another token if the first one is refused."""
 
         async def run(token: str | None) -> Result:
             authorization = {} if token is None else {"Authorization": Hidden(f"Bearer {token}")}
@@ -172,22 +172,22 @@ class Wire:
         token = hidden(await self._credentials.token())
         try:
             return await run(token)
-        except TokenRefused:  # revoked, or old by the server's clock
+        except TokenRefused:  # revoked, or expired by the server's clock
             renewed = hidden(await self._credentials.token(token))
             if renewed == token:
                 raise
         return await run(renewed)
 
     async def _send(self, request: Request, headers: Mapping[str, str]) -> ClientResponse:
-        asked = {} if "?" in request.path else {**request.query, **self.billed}  # sessions know who pays for them
+        asked = {} if "?" in request.path else {**request.query, **self.billed}  # a session knows its paying project
         query = f"?{encode_query(asked)}" if asked else ""
         response = await self._http.send(request.method, f"{self.origin}{request.path}{query}", headers, request.body)
         if response.status < 300 or response.status in request.accepted:
             return response
         async with response:
             body = await self._http.read(response, is_error=True)
-            failure = Failure.of(response.status, body)
-            del body  # it may quote the token, and a traceback shows what variables hold
+            failure = ErrorResponse.of(response.status, body)
+            del body  # it may quote the token, and tracebacks show variables
         error = failure.error()
         if isinstance(error, StorageUnavailableException):
             error.retry_after = retry_after(response.headers)

@@ -1,1 +1,1 @@
-"""Files in a local folder: `storage` is the whole; `folder` and the modules beside it do what blocks."""
+"""Files in a local folder: `storage` is the storage; `folder` and the modules beside it do the blocking work."""

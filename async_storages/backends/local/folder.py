@@ -3,13 +3,13 @@
 ```
 <root>/reports/q3.pdf               the file, as it is
 <root>/.async_storages/drafts/…     files still being written
-<root>/.async_storages/meta/…       type and metadata, where the file's name does not tell them
+<root>/.async_storages/meta/…       type and metadata, unless the file's name tells them
 <root>/.async_storages/lock         held for the moment in which a file appears, changes or goes
-<root>/mount/.async_storages-…      on its way to another file system that is mounted below the root
+<root>/mount/.async_storages-…      a draft on another file system that is mounted below the root
 ```
 
-No key leads out of the root, and no symbolic link below the root is followed. (Who can swap folders for links while
-an operation runs has to be trusted: he can write the files anyway.)
+No key leads out of the root, and no symbolic link below the root is followed. (Users who can swap folders for links
+while an operation runs must be trusted: they can write the files anyway.)
 """
 
 import errno
@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
-from async_storages.backends.local.folder_errors import bare, link_in_the_way, translated, writing
-from async_storages.backends.local.mounts import copied_beside, is_reserved, name_beside, sweep_beside
+from async_storages.backends.local.folder_errors import link_in_the_way, translated, without_path, writing
+from async_storages.backends.local.mounts import copy_beside, is_reserved, name_beside, sweep_beside
 from async_storages.backends.local.sidecars import Description, Descriptions, describe
 from async_storages.errors import FileExistsException, FileNotFoundException, InvalidArgumentException
 
@@ -40,20 +40,20 @@ PRIVATE = ".async_storages"
 """The folder below the root that holds no user's files."""
 
 _DEAD_DRAFT = 24 * 3600
-"""Seconds after its last write when a draft is taken to be left behind by a killed process."""
+"""Seconds since its last write after which a draft counts as left behind by a killed process."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A file that is still being written; made before anything is opened, so that it can always be discarded.
+    """A file that is being written; made before anything is opened, so that it can always be discarded.
 
     Attributes:
-        path: Where it is meanwhile.
-        key: The key that it is to have.
-        overwrite: Whether it may replace a file.
+        path: The path of the draft.
+        key: The key of the file that it becomes.
+        overwrite: True if it may replace a file.
         opened: Closes `file`.
-        file: Open for writing, once started.
-        created: Which file appeared by committing it; None before, and where it replaced one.
+        file: The open file, once started.
+        created: The version of the new file, once committed; None if it replaced one.
     """
 
     path: Path
@@ -65,11 +65,11 @@ class Draft:
 
 
 class Folder:
-    """See the module.
+    """A folder of files, as the module describes it.
 
     Args:
-        root: Made on the first write, with its parents.
-        fsync: Whether a file is flushed to the disk, with its folders, before it counts as written.
+        root: The folder; made with its parents on the first write.
+        fsync: Flush a file and its folders to the disk before it counts as written.
     """
 
     def __init__(self, root: Path, *, fsync: bool) -> None:
@@ -82,21 +82,21 @@ class Folder:
         self._is_swept = False
         self._thread_lock = threading.Lock()
 
-    # ---- what is there
+    # ---- existing files
 
     def open(self, key: str, opened: ExitStack) -> tuple[BufferedReader, os.stat_result]:
         """Open a file for reading.
 
         Args:
-            key: Which one.
-            opened: Closes the file: made by the caller before he can be cancelled.
+            key: The key.
+            opened: Closes the file; the caller makes it before it can be cancelled.
         """
         with translated():
             file = opened.enter_context(self._existing(key)[0].open("rb"))
             return file, os.fstat(file.fileno())
 
     def open_described(self, key: str, opened: ExitStack) -> tuple[BufferedReader, Description]:
-        """Open a file as `open` does; with what is kept beside the very version that is open."""
+        """Open a file as `open` does, with the description of the very version that is open."""
         with translated(), self._locked(shared=True):
             file, found = self.open(key, opened)
             return file, self._descriptions.find(key, found)
@@ -107,7 +107,7 @@ class Folder:
             return file.read(size)
 
     def stat(self, key: str) -> tuple[os.stat_result, Description]:
-        """What the file system knows of a file, and what is kept beside it."""
+        """The file system's facts of a file, and its description."""
         with translated(), self._locked(shared=True):
             found = self._existing(key)[1]
             return found, self._descriptions.find(key, found)
@@ -118,7 +118,7 @@ class Folder:
             return sorted(self._walk(prefix))
 
     def _walk(self, prefix: str) -> Iterator[str]:
-        """Only what is there is entered: `prefix` is compared, never followed."""
+        """The keys with a prefix; only existing folders are entered: `prefix` is compared, never followed."""
         folders = [""]
         while folders:
             folder = folders.pop()
@@ -133,11 +133,11 @@ class Folder:
     # ---- writing
 
     def draft(self, key: str, *, overwrite: bool) -> Draft:
-        """A file to be written; no I/O."""
+        """A draft of a file; no I/O."""
         return Draft(self._drafts / secrets.token_hex(16), key, overwrite)
 
     def start(self, draft: Draft) -> None:
-        """Open a draft, or refuse at once what could not be committed later."""
+        """Open a draft, or refuse at once a key that could not be committed later."""
         with writing():
             self._make_private()
             self._is_taken(draft)
@@ -149,16 +149,16 @@ class Folder:
             draft.file.write(chunk)
 
     def commit(self, draft: Draft, description: Description) -> None:
-        """Let the draft become the file of its key, in one step.
+        """Turn the draft into the file of its key, in one step.
 
         Args:
-            draft: What was written.
-            description: What is to be kept beside the file, if anything.
+            draft: The draft.
+            description: The description that is kept beside the file; empty for none.
         """
         with writing():
             self._flush(draft.file)
             draft.opened.close()
-            # the kernel's own time stamps stand still for milliseconds, in which a file can be replaced twice
+            # the kernel's time stamps stand still for milliseconds, in which a file can be replaced twice
             os.utime(draft.path, ns=(time.time_ns(), time.time_ns()))
             try:
                 self._appear(draft, description)
@@ -178,16 +178,16 @@ class Folder:
             self._publish(draft, describe(written, description), keep=bool(description))
 
     def _bring_over(self, draft: Draft) -> None:
-        """Copy a draft to the file system of its target; it takes the place of the first one."""
+        """Copy a draft to the file system of its target; the copy takes its place."""
         target = self._path(draft.key)
         beside = name_beside(target)
         with ExitStack() as undo:
             undo.callback(self._remove_beside, beside)
             with ExitStack() as opened:
-                with self._locked():  # nobody removes the folder before there is a file in it
+                with self._locked():  # nobody removes the folder before a file is in it
                     target.parent.mkdir(parents=True, exist_ok=True)
                     file = opened.enter_context(beside.open("xb"))
-                copied_beside(draft.path, file, self._flush)
+                copy_beside(draft.path, file, self._flush)
             os.utime(beside, ns=(time.time_ns(), time.time_ns()))
             draft.path.unlink()
             draft.path = beside
@@ -212,18 +212,18 @@ class Folder:
             with suppress(OSError):
                 self._descriptions.write(draft.key, before)
             raise
-        with suppress(OSError):  # the file is there: what follows only tidies up
+        with suppress(OSError):  # the file is there: the rest only tidies up
             if before:
                 self._descriptions.write(draft.key, [entry] if keep else [])
 
     def discard(self, draft: Draft) -> None:
-        """Undo a draft whose writing failed or was cancelled, at whatever point."""
+        """Undo a draft whose writing failed or was cancelled, at any point."""
         with suppress(OSError):  # closing flushes, which fails again where writing failed
             draft.opened.close()
         if draft.created is not None:
             self.remove(draft.key, only=draft.created)
         if draft.path.parent == self._drafts:
-            with suppress(OSError):  # what stays is swept later: the first error is the one to tell
+            with suppress(OSError):  # a rest is swept later: the first error counts
                 draft.path.unlink()
         else:
             self._remove_beside(draft.path)
@@ -231,20 +231,20 @@ class Folder:
     # ---- changes
 
     def describe(self, key: str, change: Description) -> None:
-        """Change what is kept beside a file."""
+        """Change the description of a file."""
         with translated():
-            self._existing(key)  # before the lock, which would make the root
+            self._existing(key)  # before locking, which would make the root
             with self._locked():
                 found = self._existing(key)[1]
                 description = {**self._descriptions.find(key, found), **change}
                 self._descriptions.write(key, [describe(found, description)])
 
     def remove(self, key: str, *, only: tuple[int, ...] | None = None) -> None:
-        """Remove a file, what is kept beside it, and the folders that this leaves empty; a missing one is fine.
+        """Remove a file, its description, and the folders that this leaves empty; a missing file is no error.
 
         Args:
-            key: Which one.
-            only: Its `version`; another file that has taken its place stays.
+            key: The key.
+            only: The `version` to remove; another file in its place stays. None removes any.
         """
         with suppress(FileNotFoundException), translated():
             self._existing(key)
@@ -253,7 +253,7 @@ class Folder:
                 if only in {None, version(found)}:
                     path.unlink()
                     self._prune(path)
-                    with suppress(OSError):  # the file is gone: this only tidies up
+                    with suppress(OSError):  # the file is gone: the rest only tidies up
                         self._descriptions.write(key, [])
 
     # ---- below
@@ -261,11 +261,11 @@ class Folder:
     def _path(self, key: str) -> Path:
         parts = key.split("/")
         if parts[0].casefold() == PRIVATE or _is_same(self._root / parts[0], self._root / PRIVATE):
-            raise InvalidArgumentException(f"{PRIVATE!r} holds no files")
+            raise InvalidArgumentException(f"the folder {PRIVATE!r} holds no files: give another key")
         if is_reserved(parts[-1]):
-            raise InvalidArgumentException(f"{parts[-1]!r} is a name of files that are still being written")
+            raise InvalidArgumentException(f"{parts[-1]!r} is a name of unfinished files: give another key")
         if os.name == "nt" and ":" in key:
-            raise InvalidArgumentException("a colon leads out of the folder on Windows")
+            raise InvalidArgumentException("a colon leads out of the folder on Windows: give another key")
         self._refuse_links(*parts[:-1])
         return self._root / key
 
@@ -284,13 +284,13 @@ class Folder:
         return path, found
 
     def _is_taken(self, draft: Draft) -> bool:
-        """Whether there is a file already, which the draft may replace."""
+        """True if there is a file that the draft may replace; raises if the key cannot be taken."""
         try:
             mode = self._path(draft.key).lstat().st_mode
         except FileNotFoundError:
             return False
         except NotADirectoryError as error:
-            raise FileExistsException("a part of the key's folder is a file") from bare(error)
+            raise FileExistsException("a part of the key's folder is a file") from without_path(error)
         if stat.S_ISLNK(mode):
             raise link_in_the_way()
         if stat.S_ISDIR(mode):
@@ -305,7 +305,7 @@ class Folder:
             yield self._root / parent
 
     def _prune(self, path: Path) -> None:
-        """Remove the empty ones of a file's folders."""
+        """Remove the empty folders of a file."""
         for parent in self._parents(path):
             with suppress(OSError):  # not empty, or never made
                 parent.rmdir()
@@ -333,7 +333,7 @@ class Folder:
             self._is_swept = True
 
     def _sweep_drafts(self) -> None:
-        """Remove what killed processes left."""
+        """Remove the drafts that killed processes left."""
         for path in self._drafts.iterdir():
             with suppress(FileNotFoundError):
                 if path.lstat().st_mtime < time.time() - _DEAD_DRAFT:
@@ -341,7 +341,7 @@ class Folder:
 
     @contextmanager
     def _locked(self, *, shared: bool = False) -> Iterator[None]:
-        """While no other thread or process that uses this root changes it, or (not `shared`) looks at it."""
+        """Keep other threads and processes from changing this root, or (not `shared`) from reading it."""
         if fcntl is None:  # pragma: no cover - Windows: among the threads of this storage
             with self._thread_lock:
                 yield
@@ -349,22 +349,22 @@ class Folder:
         with ExitStack() as opened:
             if not shared:
                 self._make_private()
-            # what was never written to needs no lock to be read, nor does it let itself be given one
+            # a folder that was never written to has no lock, and needs none
             with suppress(FileNotFoundError):
                 lock = opened.enter_context(self._lock.open("rb" if shared else "ab"))
                 fcntl.flock(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-                # a child that was forked meanwhile has the file open as well: closing it here would not unlock it
+                # a forked child may have the file open as well, so that closing it here would not unlock it
                 opened.callback(fcntl.flock, lock, fcntl.LOCK_UN)
             yield
 
 
 def version(found: os.stat_result) -> tuple[int, ...]:
-    """What differs between any two files that ever had one key."""
+    """Numbers that differ between any two files that ever had one key."""
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths are one file, however they are written: where case or invisible characters do not count."""
+    """True if two paths are one file, however they are written: case or invisible characters may not count."""
     try:
         return one.samefile(other)
     except OSError:

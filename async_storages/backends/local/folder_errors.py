@@ -1,4 +1,4 @@
-"""Errors of the operating system, as those of storages."""
+"""Errors of the operating system, as errors of storages."""
 
 import errno
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from async_storages.errors import (
     StorageOperationException,
 )
 
-__all__ = ["bare", "link_in_the_way", "translated", "writing"]
+__all__ = ["link_in_the_way", "translated", "without_path", "writing"]
 
 
 @contextmanager
@@ -28,21 +28,21 @@ def translated(missing: type[StorageException] = FileNotFoundException) -> Itera
         raise
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-            raise missing("no such file") from bare(error)
+            raise missing("no such file") from without_path(error)
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise AccessDeniedException(f"the file system refused: {error.strerror}") from bare(error)
+            raise AccessDeniedException(f"the file system refused: {error.strerror}") from without_path(error)
         if error.errno == errno.ENAMETOOLONG:
-            raise InvalidArgumentException("the key is too long for the file system") from bare(error)
-        raise StorageOperationException(f"the file system failed: {error.strerror}") from bare(error)
+            raise InvalidArgumentException("the key is too long for the file system") from without_path(error)
+        raise StorageOperationException(f"the file system failed: {error.strerror}") from without_path(error)
 
 
 def writing() -> AbstractContextManager[None]:
-    """As `translated`; what is missing is not the file, which is only being written, but a folder of ours."""
+    """Errors of a write, as by `translated`; a missing file is a folder of ours, and no FileNotFoundException."""
     return translated(StorageOperationException)
 
 
-def bare(error: OSError) -> OSError:
-    """The same without the path, which may be the signed key of a pending upload, and without frames."""
+def without_path(error: OSError) -> OSError:
+    """The error without the path, which may be a pending upload's signed key, and without frames."""
     return OSError(error.errno, error.strerror)
 
 

@@ -1,7 +1,7 @@
-"""Other file systems that are mounted below a folder's root: no file can be moved there in one step.
+"""File systems mounted below a folder's root, to which no file moves in one step.
 
-A draft is copied first, under a name that no key may have, into the folder where it is to appear; from there it moves
-in one step as everywhere.
+A draft is first copied into the folder of its target, under a name that no key may have; there it moves in one step
+as everywhere.
 """
 
 import re
@@ -13,13 +13,13 @@ from contextlib import suppress
 from io import BufferedWriter
 from pathlib import Path
 
-__all__ = ["copied_beside", "is_reserved", "name_beside", "sweep_beside"]
+__all__ = ["copy_beside", "is_reserved", "name_beside", "sweep_beside"]
 
 _RESERVED = re.compile(r"\.async_storages-[0-9a-f]{32}", re.IGNORECASE)
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a file's name is that of a draft, and not of a user's file."""
+    """True for the name of a draft, which no user's file has."""
     return _RESERVED.fullmatch(name) is not None
 
 
@@ -28,7 +28,7 @@ def name_beside(target: Path) -> Path:
     return target.with_name(f".async_storages-{secrets.token_hex(16)}")
 
 
-def copied_beside(draft: Path, beside: BufferedWriter, flush: Callable[[BufferedWriter], None]) -> None:
+def copy_beside(draft: Path, beside: BufferedWriter, flush: Callable[[BufferedWriter], None]) -> None:
     """Copy a draft's bytes to a file that is open beside its target, and flush them."""
     with draft.open("rb") as file:
         shutil.copyfileobj(file, beside, 1 << 20)
@@ -36,10 +36,10 @@ def copied_beside(draft: Path, beside: BufferedWriter, flush: Callable[[Buffered
 
 
 def sweep_beside(folder: Path, older_than: float) -> None:
-    """Remove what killed processes left here.
+    """Remove the drafts that killed processes left in a folder.
 
     Args:
-        folder: Where files appear.
+        folder: The folder of the targets.
         older_than: Seconds since the last write.
     """
     for path in _drafts_in(folder):

@@ -2,7 +2,7 @@
 
 ```
 films/5f0c7a4be11c9d20_a.mp4                      the file, once it is complete
-films/0b8e5d…2f/0                                 says to which file the upload goes
+films/0b8e5d…2f/0                                 holds the key of that file
 films/0b8e5d…2f/1, films/0b8e5d…2f/2 …            its parts, sent by presigned URLs
 ```
 """
@@ -22,28 +22,30 @@ from async_storages.storage import FileName
 if TYPE_CHECKING:
     from async_storages.backends.local.storage import LocalStorage
 
-__all__ = ["FolderParts"]
+__all__ = ["LocalPartUploads"]
 
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _BEGINNING = re.compile(rf"(?:.*/)?({_UPLOAD_ID.pattern})/0")
 
 
-class FolderParts:
-    """`PartUploads` to a folder, where parts are files beside the one that they become.
+class LocalPartUploads:
+    """`PartUploads` to a folder; the parts are files beside the one that they become.
 
-    A part that is sent after the upload was given up, while its URL is good, stays until somebody removes it.
+    A part that arrives after the upload was aborted, while its URL is valid, stays until somebody removes it.
 
     Args:
-        storage: Where all of them are.
+        storage: The storage of the file and its parts.
     """
 
     def __init__(self, storage: "LocalStorage") -> None:
         self._storage = storage
 
     async def begin(self, name: FileName, *, content_type: str) -> str:
-        """Begin an upload: see `PartUploads.begin`. The type is told from the name again when it is complete."""
+        """Begin an upload: see `PartUploads.begin`. On completion the type is guessed from the name again."""
         target, upload_id = self._storage.identify(name), secrets.token_hex(16)
-        self._storage.presign(target, method="PUT", content_type=content_type)  # refuses now what it would later
+        self._storage.presign(
+            target, method="PUT", content_type=content_type
+        )  # refuses now what would be refused later
         await self._storage.upload(target.key.encode(), _part(target, upload_id, 0))
         return upload_id
 
@@ -63,7 +65,7 @@ class FolderParts:
         return self._storage.presign_put(part, expires_in, content_length=size, max_size=max_size)
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
-        """The parts that are there: see `PartUploads.parts`."""
+        """The parts that have arrived: see `PartUploads.parts`."""
         target = await self._begun(name, upload_id)
         folder = self._storage._bare_key(_part(target, upload_id, 0)).removesuffix("0")  # noqa: SLF001 - of the same house
         found = [
@@ -73,14 +75,14 @@ class FolderParts:
         return sorted((part for part in found if part.number), key=lambda part: part.number)
 
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
-        """Put parts together: see `PartUploads.complete`."""
+        """Put the parts together: see `PartUploads.complete`."""
         target, parts = self._storage.identify(name), chosen_parts(await self.parts(name, upload_id), etags, max_size)
         content = self._joined(target, upload_id, parts)
         await self._storage.upload(content, target, content_type=sniff.guess_by_name(target.key))
         await self.abort(target, upload_id)
 
     async def abort(self, name: FileName, upload_id: str) -> None:
-        """Give an upload up: see `PartUploads.abort`."""
+        """Abort an upload: see `PartUploads.abort`."""
         try:
             parts = await self.parts(name, upload_id)
         except FileNotFoundException:
@@ -90,7 +92,7 @@ class FolderParts:
         await self._storage.delete(_part(target, upload_id, 0))
 
     async def unfinished(self, prefix: str) -> list[tuple[FileId, str]]:
-        """All uploads under way: see `PartUploads.unfinished`."""
+        """All open uploads: see `PartUploads.unfinished`."""
         uploads: list[tuple[FileId, str]] = []
         async for info in self._storage.list(prefix):
             if found := _BEGINNING.fullmatch(info.file_id.removeprefix("file:")):
@@ -100,7 +102,7 @@ class FolderParts:
         return uploads
 
     async def _begun(self, name: FileName, upload_id: str) -> FileId:
-        """The file that the upload goes to, if there is such an upload."""
+        """The file of the upload; raises FileNotFoundException if there is no such upload."""
         target = self._storage.identify(name)
         if (await self._storage.read(_part(target, upload_id, 0))).decode() != target.key:
             raise FileNotFoundException("no such upload")

@@ -1,8 +1,8 @@
-"""What is kept beside a file: its type and metadata, where its name does not tell them.
+"""Descriptions kept beside files: type and metadata, unless the file's name tells them.
 
 A small JSON file for each key that needs one holds a list of entries, each for one version of the file, known by its
-size and time stamp. While a file is replaced there are two: the moment in which the file itself changes is then that in
-which its description does, and no process that is killed leaves a file with another version's description.
+size and time stamp. While a file is replaced there are two: the description then changes in the same moment as the file
+itself, and a killed process never leaves a file with another version's description.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ type Description = Mapping[str, Any]
 
 
 class Descriptions:
-    """See the module; the caller sees to it that nobody writes while another one reads or writes.
+    """The descriptions of a folder's files; the caller locks them against concurrent changes.
 
     Args:
-        folder: Where they are.
-        drafts: Where they are while they are written.
-        flush: Called before a written one counts.
+        folder: The folder of the descriptions.
+        drafts: The folder of unfinished descriptions.
+        flush: Flushes a description before it counts.
     """
 
     def __init__(self, folder: Path, drafts: Path, flush: Callable[[BufferedWriter], None]) -> None:
@@ -35,7 +35,7 @@ class Descriptions:
         self._flush = flush
 
     def find(self, key: str, found: os.stat_result) -> Description:
-        """The description of the version of a file that is there; empty where there is none."""
+        """The description of the current version of a file; empty if there is none."""
         entries = self.read(key)
         exact = [entry for entry in entries if _stamp(entry) == _stamp(describe(found, {}))]
         if exact:
@@ -47,7 +47,7 @@ class Descriptions:
         """The entries of a key, as a rule none or one."""
         try:
             entries = json.loads(self._path(key).read_bytes())
-        except (FileNotFoundError, ValueError):  # none, or cut short by a power cut
+        except (FileNotFoundError, ValueError):  # missing, or truncated by a power cut
             return []
         return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
@@ -64,7 +64,7 @@ class Descriptions:
                 self._flush(file)
             draft.replace(path)
         except OSError:
-            with suppress(OSError):  # what stays is swept later: the first error is the one to tell
+            with suppress(OSError):  # a rest is swept later: the first error counts
                 draft.unlink()
             raise
 

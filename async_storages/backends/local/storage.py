@@ -1,4 +1,4 @@
-"""Files in a local folder: the default for development, and for whoever needs no more."""
+"""Files in a local folder: the default for development, and for single servers."""
 
 import builtins
 import os
@@ -14,7 +14,7 @@ from async_storages import naming, sniff
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
 from async_storages.backends.local.folder import Draft, Folder, version
-from async_storages.backends.local.part_uploads import FolderParts
+from async_storages.backends.local.part_uploads import LocalPartUploads
 from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
 from async_storages.content import Content, PendingFile, check_metadata
@@ -44,13 +44,13 @@ class LocalStorage(Storage):
 
     Args:
         root: The folder; made with its parents on the first write.
-        base_url: Where the folder is served, such as ``"https://example.com/files"``; without it URLs are ``file:``
+        base_url: The URL that serves the folder, such as ``"https://example.com/files"``; without it URLs are ``file:``
             URIs, and nothing can be presigned.
         secret_key: Signs URLs: one secret, or several for rotation, of which the last one signs.
         name: Registers the storage under this name.
         read_only: Refuse every write and delete.
         fsync: Flush each file to the disk before it counts as written: safe against power cuts, and slower.
-        upload_options: What new files are served with: `UploadOptions`, of which a folder keeps the headers.
+        upload_options: The options that new files are served with: `UploadOptions`; a folder keeps the headers.
 
     Raises:
         InvalidArgumentException: The `base_url` is not http(s), or the secret is empty.
@@ -93,9 +93,9 @@ class LocalStorage(Storage):
         return self._within(folders)
 
     @property
-    def part_uploads(self) -> FolderParts:
+    def part_uploads(self) -> LocalPartUploads:
         """Uploads in parts that a browser sends: see `SupportsPartUploads`."""
-        return FolderParts(self)
+        return LocalPartUploads(self)
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
@@ -169,7 +169,7 @@ class LocalStorage(Storage):
                 file_id = self.identify(FileId(self.scheme, None, key))
                 found.append(_info(file_id, *self._folder.stat(key)))
             except (FileNotFoundException, InvalidArgumentException):
-                continue  # deleted since the folder was read, or put there by hand under a name that is no key
+                continue  # deleted meanwhile, or put there by hand under a name that cannot be a key
         return found
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
@@ -218,7 +218,7 @@ class LocalStorage(Storage):
                 content_length=content_length,
             )
             if request.disposition:
-                naming.content_disposition(filename or request.key, request.disposition)  # refuses bad ones now
+                naming.content_disposition(filename or request.key, request.disposition)  # refuses bad names now
             token = self._tokens.sign(request, check_expires_in(expires_in, stable))
             return f"{self._url(operation.file)}?token={token}"
 
@@ -230,13 +230,13 @@ class LocalStorage(Storage):
         content_length: int | None = None,
         max_size: int | None = None,
     ) -> str:
-        """A presigned URL for a PUT, as of `presign`, that limits also sizes which nobody knows yet.
+        """A presigned URL for a PUT, as of `presign`, which can also limit sizes that are not known yet.
 
         Args:
             name: The file.
             expires_in: Seconds from now, 1 to 604,800.
             content_length: The only size in bytes that may be sent.
-            max_size: The largest one.
+            max_size: The largest size in bytes that may be sent.
         """
         with self._operation("presign", name) as operation:
             request = PresignedRequest(
@@ -283,7 +283,7 @@ class LocalStorage(Storage):
             )
 
     def verify_presigned(self, method: str, key: str, token: str) -> PresignedRequest:
-        """What the holder of a token may do, for the route that serves `base_url`.
+        """The limits that a token holds, for the route that serves `base_url`.
 
         Args:
             method: Of the HTTP request.
@@ -332,14 +332,14 @@ class LocalStorage(Storage):
 
 
 def _description(key: str, content_type: str, metadata: Mapping[str, str], served: Mapping[str, str]) -> Description:
-    """What must be kept beside a file: nothing if its name tells its type and there is no metadata."""
+    """The description that is kept beside a file; empty if its name tells the type and there is no metadata."""
     if not metadata and not served and content_type == sniff.guess_by_name(key):
         return {}
     return {"content_type": content_type, "metadata": dict(metadata), **served}
 
 
 def _served(options: UploadOptions) -> dict[str, str]:
-    """The options as they are kept."""
+    """The options in the form in which they are kept."""
     said = {name: value for name, value in options.said.items() if name in SERVED}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in said.items()}
 

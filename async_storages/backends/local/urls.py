@@ -1,4 +1,4 @@
-"""Presigned URLs and forms of a local folder: what they allow, and the tokens that say so."""
+"""Presigned URLs and forms of a local folder: their limits, and the tokens that carry them."""
 
 import time
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ __all__ = ["PresignedRequest", "PresignedTokens", "checked_base_url"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresignedRequest:
-    """What a presigned URL or form allows: the route that serves it keeps to this.
+    """The limits of a presigned URL or form, which the route that serves it enforces.
 
     Attributes:
         method: GET (HEAD as well), HEAD, PUT, POST or DELETE.
-        key: The only key it is good for.
+        key: The only key that it is valid for.
         filename: GET: the download's name.
         disposition: GET: ``"inline"`` or ``"attachment"``.
         content_type: GET: the answer's type. PUT, POST: the only type that may be sent.
         content_length: PUT: the only size in bytes that may be sent.
         min_size: POST: the smallest size allowed, in bytes.
         max_size: PUT, POST: the largest size allowed, in bytes.
-        lasts: Seconds that it is good for yet; None where it was not read from a token.
+        lasts: Seconds that it is still valid; None for a request that was not read from a token.
     """
 
     method: str
@@ -41,10 +41,10 @@ class PresignedRequest:
     lasts: float | None = None
 
     def check_declared(self, content_type: str | None, content_length: int | None) -> None:
-        """Refuse a body of another type or size than was signed, as the request declares them.
+        """Refuse a body whose declared type or size is not the signed one.
 
         Raises:
-            AccessDeniedException: It is one.
+            AccessDeniedException: The type or size differs.
         """
         if self.content_type not in {None, content_type}:
             raise AccessDeniedException(f"the signature is not good for the type {content_type!r}")
@@ -53,10 +53,10 @@ class PresignedRequest:
 
 
 class PresignedTokens:
-    """Signs what presigned URLs and forms allow, and reads it again.
+    """Signs the limits of presigned URLs and forms, and reads them again.
 
     Args:
-        base_url: Where the folder is served; None where it is not.
+        base_url: The URL that serves the folder; None without one.
         secret_key: One secret, or several for rotation, of which the last one signs; None for a storage that signs
             nothing.
 
@@ -67,15 +67,15 @@ class PresignedTokens:
     def __init__(self, base_url: str | None, secret_key: str | Sequence[str] | None) -> None:
         secret_key = hidden(secret_key)
         self._is_served = base_url is not None
-        # one secret may sign for several storages: the base_url tells their tokens apart
+        # one secret may sign for several storages, whose tokens differ by the base_url
         self._signer = None if secret_key is None else TokenSigner(secret_key, f"LocalStorage {base_url}")
 
     def sign(self, request: PresignedRequest, expires_at: datetime) -> str:
         """A token for a request.
 
         Raises:
-            InvalidArgumentException: Its limits cannot be kept.
-            OperationNotSupportedException: There is nothing to sign with, or nowhere to send it.
+            InvalidArgumentException: The limits contradict each other.
+            OperationNotSupportedException: The storage has no secret or no `base_url`.
         """
         if self._signer is None or not self._is_served:
             raise OperationNotSupportedException("LocalStorage(…) needs a base_url and a secret_key to presign")
@@ -84,7 +84,7 @@ class PresignedTokens:
         return self._signer.sign(said, expires_at)
 
     def verify(self, method: str, key: str, token: str) -> PresignedRequest:
-        """What the holder of a token may do: see `LocalStorage.verify_presigned`."""
+        """The limits in a token: see `LocalStorage.verify_presigned`."""
         token = hidden(token)
         if self._signer is None:
             raise AccessDeniedException("this storage signs nothing")
@@ -101,17 +101,17 @@ def checked_base_url(base_url: str | None) -> str | None:
     """The URL without a slash at its end.
 
     Raises:
-        InvalidArgumentException: It is none.
+        InvalidArgumentException: The URL begins in another way.
     """
     if base_url is None:
         return None
     if not base_url.startswith(("http://", "https://", "/")):
-        raise InvalidArgumentException(f"base_url must begin with http://, https:// or /, not {base_url!r}")
+        raise InvalidArgumentException(f"base_url is {base_url!r}: give one that begins with http://, https:// or /")
     return base_url.rstrip("/")
 
 
 def _check_limits(request: PresignedRequest) -> None:
-    """Refuse now what would fail when the URL is used."""
+    """Refuse limits that no request could keep to."""
     Content(b"", content_type=request.content_type, size=request.content_length, max_size=request.max_size)
     if not 0 <= request.min_size <= (request.min_size if request.max_size is None else request.max_size):
         raise InvalidArgumentException(f"no file is {request.min_size} to {request.max_size} bytes large")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["delete_in_batches"]
 
 _DELETED_AT_ONCE = 1000
-"""Keys of one request, the most that S3 takes."""
+"""Keys of one request: S3's limit."""
 
 
 async def delete_in_batches(storage: "S3Storage", names: Iterable[FileName], *, concurrency: int) -> None:
@@ -24,7 +24,7 @@ async def delete_in_batches(storage: "S3Storage", names: Iterable[FileName], *, 
     Specified in the Amazon S3 API reference, DeleteObjects.
 
     Args:
-        storage: Whose bucket it is.
+        storage: The storage of the bucket.
         names: The files; missing ones are no error.
         concurrency: Requests at a time.
 

@@ -1,4 +1,4 @@
-"""Setting a bucket up: creating it, CORS, lifecycle rules."""
+"""Setup of a bucket: creation, CORS, lifecycle rules."""
 
 import base64
 import hashlib
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from xml.sax.saxutils import escape
 
-from async_storages.backends.s3.answers import NAMESPACE, parse_lifecycle_rules
-from async_storages.backends.s3.failures import BucketIsOwn, NoSuchRegion
+from async_storages.backends.s3.error_responses import BucketIsOwn, NoSuchRegion
 from async_storages.backends.s3.wire import Answer, Request, Wire
+from async_storages.backends.s3.xml_messages import NAMESPACE, parse_lifecycle_rules
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 
 __all__ = ["BucketAdmin"]
@@ -28,7 +28,7 @@ class BucketAdmin:
 
     Args:
         bucket: The bucket.
-        wire: The way to its server, with credentials that have the permissions this asks for.
+        wire: Sends the requests, with credentials that may set buckets up.
     """
 
     def __init__(self, bucket: str, wire: Wire) -> None:
@@ -36,7 +36,7 @@ class BucketAdmin:
         self._wire = wire
 
     async def exists(self) -> bool:
-        """Whether the bucket is there; raises AccessDeniedException where these credentials may not know."""
+        """True if the bucket is there; raises AccessDeniedException where the credentials may not know."""
         try:
             await self._send("exists", "HEAD")
         except FileNotFoundException:
@@ -44,10 +44,10 @@ class BucketAdmin:
         return True
 
     async def create(self) -> None:
-        """Make the bucket, unless it is one's own already; in the storage's region, if the server knows regions.
+        """Create the bucket, in the storage's region if the server knows regions; one's own existing bucket is fine.
 
         Raises:
-            StorageOperationException: Somebody else has the name.
+            StorageOperationException: The name is taken by somebody else's bucket.
         """
         with during("bucket.create", f"s3:{self._bucket}"):
             await self._wire.prepare()  # the region may come with the credentials
@@ -57,13 +57,13 @@ class BucketAdmin:
         with suppress(BucketIsOwn):
             try:
                 await self._send("create", "PUT", body=body)
-            except NoSuchRegion:  # Ceph has zone groups in their place
+            except NoSuchRegion:  # Ceph has zone groups instead of regions
                 if not body:
                     raise
                 await self._send("create", "PUT")
 
     async def delete(self) -> None:
-        """Remove the bucket, which must be empty; SeaweedFS does not mind files in it."""
+        """Delete the bucket, which must be empty; SeaweedFS deletes its files as well."""
         await self._send("delete", "DELETE")
 
     async def allow_origins(self, origins: Sequence[str], *, max_age: int = 3600) -> None:
@@ -84,17 +84,17 @@ class BucketAdmin:
         await self._send("allow_origins", "PUT", "cors", body)
 
     async def expire(self, prefix: str, *, days: int) -> None:
-        """Let the server delete files below a prefix, and what is left of multipart uploads there, after some days.
+        """Let the server delete files below a prefix, and unfinished multipart uploads there, after some days.
 
         Args:
             prefix: Such as ``"exports/"``; ``""`` for the whole bucket. Rules for other prefixes stay.
             days: At least 1.
 
         Raises:
-            InvalidArgumentException: They are fewer.
+                    InvalidArgumentException: `days` is below 1.
         """
         if days < 1:
-            raise InvalidArgumentException(f"days must be at least 1, not {days!r}", operation="bucket.expire")
+            raise InvalidArgumentException(f"days is {days!r}: give 1 or more", operation="bucket.expire")
         name = f"async-storages:{prefix}"
         upload_days = min(days, _LONGEST_UPLOAD)
         rule = (

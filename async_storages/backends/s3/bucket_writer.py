@@ -1,25 +1,25 @@
-"""Writes to one bucket: files that are stored or copied, in one request or in parts."""
+"""Writes to one bucket: files stored or copied, in one request or in parts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
 from async_storages._cleanup import clean_up
-from async_storages.backends.buckets.errors import FileChanged
-from async_storages.backends.buckets.storage import NewFile
-from async_storages.backends.s3 import object_options, objects
-from async_storages.backends.s3.client import S3Client
-from async_storages.backends.s3.conditions import Conditional, Creation
+from async_storages.backends.buckets.new_file import NewFile
+from async_storages.backends.buckets.server_errors import FileChanged
+from async_storages.backends.s3 import file_info, object_options
+from async_storages.backends.s3.api_client import S3ApiClient
+from async_storages.backends.s3.conditional_writes import Conditional, Creation
+from async_storages.backends.s3.conditions_probe import ConditionsProbe
 from async_storages.backends.s3.copy_source import CopySource
 from async_storages.backends.s3.multipart import Multipart
-from async_storages.backends.s3.probe import ConditionsProbe
 from async_storages.errors import FileExistsException, FileNotFoundException, StorageException
 from async_storages.upload_options import CustomerKey, UploadOptions
 
 __all__ = ["BucketWriter"]
 
 _LOCK = "x-amz-object-lock"
-"""What headers begin with that keep the server from deleting a file, such as one to try conditions on."""
+"""The beginning of headers that keep the server from deleting a file, such as a trial object."""
 
 _LARGEST_AT_ONCE = 5 << 30
 """Bytes that one request can store or copy."""
@@ -29,13 +29,13 @@ class BucketWriter:
     """Stores and copies files in one bucket.
 
     Args:
-        client: Speaks to the server.
+        client: Sends the requests.
         bucket: The bucket.
-        folder: What the keys of objects begin with by which the server is tried: empty, or a folder and a slash.
-        options: Those of the storage for new files; its `CustomerKey` opens what is there.
+        folder: The folder of trial objects, by which the server is tried: empty, or with a slash at its end.
+        options: The storage's options for new files; its `CustomerKey` opens existing ones.
     """
 
-    def __init__(self, client: S3Client, bucket: str, folder: str, options: UploadOptions) -> None:
+    def __init__(self, client: S3ApiClient, bucket: str, folder: str, options: UploadOptions) -> None:
         self._client = client
         self._bucket = bucket
         self._folder = folder
@@ -47,20 +47,19 @@ class BucketWriter:
         Raises:
             FileExistsException: The key is taken.
         """
-        described = {"Content-Type": file.content_type, **objects.metadata_headers(file.metadata)}
+        described = {"Content-Type": file.content_type, **file_info.metadata_headers(file.metadata)}
         headers = {**object_options.object_headers(file.options), **described}
         secret = object_options.customer_key(file.options)
+        rules = {"overwrite": file.overwrite, "is_fresh": file.is_fresh}
         with object_options.naming(file.options):
-            is_one = await file.parts.are_one()
-            creation = await self._creation(
-                "put" if is_one else "complete", file.key, overwrite=file.overwrite, is_fresh=file.is_fresh
-            )
-            if is_one:
-                content = await file.parts.next()
+            if await file.parts.has_single_part():
+                creation = await self._creation("put", file.key, **rules)
+                content = await file.parts.next_part()
                 await self._client.put_object(
                     self._bucket, file.key, content, headers=headers, customer_key=secret, creation=creation
                 )
             else:
+                creation = await self._creation("complete", file.key, **rules)
                 await self._multipart(file.key, headers, secret, creation).upload(file.parts)
 
     async def copy(
@@ -79,7 +78,7 @@ class BucketWriter:
             origin: The key of the file.
             found: Its headers.
             target: The key of the copy.
-            overwrite: Replace a file that is there.
+            overwrite: Replace an existing file.
             is_fresh: Nobody else can have the key of the copy.
             metadata: The user's metadata of the copy; None for that of the file.
 
@@ -90,8 +89,8 @@ class BucketWriter:
         secret = self._customer_key
         source = CopySource(self._bucket, origin, found.get("ETag"), secret)
         anew = object_options.copied_headers(self._options, found)
-        size = objects.size_of(found) if "Content-Length" in found else 0  # R2 and proxies may not tell
-        described = objects.described_headers(found, metadata)
+        size = file_info.size_of(found) if "Content-Length" in found else 0  # R2 and proxies may not tell
+        described = file_info.described_headers(found, metadata)
         if size > _LARGEST_AT_ONCE:
             headers = {**described, **anew}
             creation = await self._creation("complete", target, overwrite=overwrite, is_fresh=is_fresh)
@@ -107,9 +106,9 @@ class BucketWriter:
             headers={**replaced, **anew},
             customer_key=secret,
             creation=creation,
-            is_done_by=lambda made: objects.is_copy(made, found, metadata),
+            is_done_by=lambda made: file_info.is_copy(made, found, metadata),
         )
-        is_same = objects.is_copy_of_version(made.headers, made.etag, found)
+        is_same = file_info.is_copy_of_version(made.headers, made.etag, found)
         try:
             if is_same is None and origin != target:
                 await self._check_version(origin, found)
@@ -121,16 +120,16 @@ class BucketWriter:
             raise
 
     async def _check_version(self, key: str, found: Mapping[str, str]) -> None:
-        """See that a file is the version that was copied, where the server may ignore which one was asked for."""
+        """Raise FileChanged if a file is not the version that was copied; AWS checks that itself."""
         if self._client.wire.endpoint(self._bucket).is_aws:
             return
         with suppress(FileNotFoundException):
-            if objects.is_unchanged(await self._find(key), found):
+            if file_info.is_unchanged(await self._find(key), found):
                 return
         raise FileChanged("the file was replaced or removed while it was copied")
 
     async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
-        """How a file is created; raises FileExistsException where it is looked for first, and is there."""
+        """The way to create a file; raises FileExistsException where looking first finds one."""
         described = object_options.object_headers(self._options)
         headers = {name: value for name, value in described.items() if not name.startswith(_LOCK)}
         creation = await self._client.conditions.creation(
@@ -140,7 +139,7 @@ class BucketWriter:
             overwrite=overwrite,
             is_fresh=is_fresh,
         )
-        if creation.looks:
+        if creation.should_look_first:
             await self._check_free(key)
         return creation
 
@@ -157,7 +156,7 @@ class BucketWriter:
         creation: Creation,
         *checks: Callable[[], Awaitable[None]],
     ) -> Multipart:
-        looks = [partial(self._check_free, key)] if creation.looks else []
+        looks = [partial(self._check_free, key)] if creation.should_look_first else []
         return Multipart(
             self._client,
             self._bucket,

@@ -1,4 +1,4 @@
-"""Trying what a server can do, for ``async-storages doctor --s3``, on objects that are removed again."""
+"""Trials of an S3 server's abilities, for ``async-storages doctor --s3``, on objects that are removed again."""
 
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from async_storages._cleanup import begun
-from async_storages.backends.buckets.errors import RangeBeyondEnd
-from async_storages.backends.s3 import answers
-from async_storages.backends.s3.probe import ConditionsProbe
+from async_storages.backends.buckets.server_errors import RangeBeyondEnd
+from async_storages.backends.s3 import xml_messages
+from async_storages.backends.s3.conditions_probe import ConditionsProbe
 from async_storages.backends.s3.wire import Answer, Request
 from async_storages.errors import StorageException, StorageUnavailableException
 
@@ -25,12 +25,12 @@ _WRONG_CRC32 = "AAAAAA=="
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Something that servers differ in.
+    """An ability in which servers differ.
 
     Attributes:
-        name: What was tried.
-        found: What the server does, in a word or two; a failure with its reason.
-        is_failure: Whether it could not be found out.
+        name: The ability, such as ``"ranges"``.
+        found: The server's behaviour in a word or two; the reason where the trial failed.
+        is_failure: True if the trial failed.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Capability:
 
 
 async def capabilities(storage: "S3Storage") -> list[Capability]:
-    """Try everything, one after the other; some 11 MiB are sent.
+    """Try all abilities, one after the other; some 11 MiB are sent.
 
     Args:
-        storage: Whose bucket it is, and whose prefix the objects keep to.
+        storage: The storage of the bucket; the objects keep to its prefix.
 
     Raises:
         StorageUnavailableException: The server does not answer.
@@ -76,7 +76,7 @@ async def _tried(name: str, work: Callable[[], Awaitable[str]]) -> Capability:
 
 
 class _Trial:
-    """What is tried beside conditions."""
+    """Trials of one bucket, besides those of conditions."""
 
     def __init__(self, storage: "S3Storage") -> None:
         self._storage = storage
@@ -104,7 +104,7 @@ class _Trial:
         return "checked" if await self._posted(b"hello!", max_size=5) >= 400 else "ignored"
 
     async def _posted(self, content: bytes, max_size: int) -> int:
-        """The status that a form is answered with."""
+        """The status of the answer to a form."""
         async with self._key() as key:
             form = await self._storage.presign_post(self._id(key), max_size=max_size, content_type="text/plain")
             return await self._wire.post_form(form.url, *_form_body(form.fields, content))
@@ -136,12 +136,12 @@ class _Trial:
 
     async def encoding(self) -> str:
         answer = await self._list(self._folder + "async-storages-probe/")
-        return "honoured" if answers.found_text(answer.body, "EncodingType") == "url" else "ignored"
+        return "honoured" if xml_messages.found_text(answer.body, "EncodingType") == "url" else "ignored"
 
     async def listing(self) -> str:
         async with self._key() as key:
             await self._put(key, b"hello")
-            listed = answers.parse_listing((await self._list(key)).body)
+            listed = xml_messages.parse_listing((await self._list(key)).body)
             return "yes" if [found.key for found in listed.objects] == [key] else "late"
 
     async def ranges(self) -> str:
@@ -196,7 +196,7 @@ class _Trial:
 
 
 def _form_body(fields: Mapping[str, str], content: bytes) -> tuple[str, bytes]:
-    """The type and the bytes of a form, as browsers send it (RFC 7578)."""
+    """Type and bytes of a form, as browsers send it (RFC 7578)."""
     boundary = secrets.token_hex(16)
     disposition = f"--{boundary}\r\nContent-Disposition: form-data; name="
     before = "".join(f'{disposition}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())

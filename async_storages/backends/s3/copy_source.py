@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from async_storages.backends.buckets.errors import FileChanged
+from async_storages.backends.buckets.server_errors import FileChanged
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.errors import FileExistsException
 from async_storages.upload_options import CustomerKey
@@ -17,10 +17,10 @@ class CopySource:
     """One version of an object, to be copied.
 
     Attributes:
-        bucket: Whose it is.
-        key: Its key.
-        etag: Of the version, in quotes; None for whichever there is.
-        customer_key: What encrypts it, where that is not the server's key.
+        bucket: The bucket.
+        key: The key.
+        etag: The ETag of the version, in quotes; None for the latest one.
+        customer_key: The customer's key that encrypts it; None for the server's.
     """
 
     bucket: str
@@ -30,14 +30,14 @@ class CopySource:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What names it in a request."""
+        """The headers that name the source in a request."""
         pinned = {"x-amz-copy-source-if-match": self.etag} if self.etag else {}
         return {"x-amz-copy-source": f"{encode_path(self.bucket)}/{encode_path(self.key)}", **pinned}
 
 
 @contextmanager
 def source_unchanged(*, is_certain: bool) -> Iterator[None]:
-    """A failed precondition is the source's, where no other was set; else most servers say whose it is."""
+    """Translate a failed precondition: `is_certain` says that only the source's was set."""
     try:
         yield
     except FileExistsException as error:

@@ -1,4 +1,4 @@
-"""Where S3's access key comes from: given, or found by boto3 as every AWS tool finds it."""
+"""Credentials of S3: given, or found by boto3 as every AWS tool finds them."""
 
 import asyncio
 import inspect
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
-from async_storages.backends.s3.configured_endpoint import endpoint_of_profile
+from async_storages.backends.s3.endpoint import endpoint_of_profile
 from async_storages.backends.s3.sigv4 import Credentials
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 
@@ -24,43 +24,43 @@ _URGENT = 10 * 60
 
 
 _VERBATIM_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
-"""Those that log at DEBUG what is sent and answered, secrets included."""
+"""Loggers that log requests and answers at DEBUG, secrets included."""
 
 
 class CredentialSource(Protocol):
-    """Gives the credentials of the moment.
+    """A source of credentials.
 
     Attributes:
-        region: The region that goes with them, once it is known.
-        endpoint_url: The server that their profile names, once it was read.
+        region: The region of the credentials; None until it is known.
+        endpoint_url: The server that their profile names; None until it is read.
     """
 
     region: str | None
     endpoint_url: str | None
 
     def at_hand(self) -> Credentials:
-        """Those that are known; no I/O.
+        """The current credentials, without I/O.
 
         Raises:
-            InvalidArgumentException: None are, or they have expired: `resolve` first.
+            InvalidArgumentException: They are not known yet, or have expired: call `resolve` first.
         """
         ...
 
     def expire_within(self, seconds: float) -> bool:
-        """Whether those at hand are known to end before; no I/O."""
+        """True if the current credentials are known to end within so many seconds; no I/O."""
         ...
 
     async def resolve(self) -> None:
-        """Make sure that what is at hand is there and fresh.
+        """Find the credentials, or renew them before they end.
 
         Raises:
-            AccessDeniedException: None can be found.
+            AccessDeniedException: There are no credentials.
         """
         ...
 
 
 class StaticCredentials:
-    """Credentials that were given; never any I/O, so no profile's region and server either."""
+    """Credentials that the user gave. They need no I/O, and know no profile's region and server."""
 
     def __init__(self, credentials: Credentials) -> None:
         self.region = _region_of_environment()
@@ -68,25 +68,25 @@ class StaticCredentials:
         self._credentials = credentials
 
     def at_hand(self) -> Credentials:
-        """The given ones."""
+        """The given credentials."""
         return self._credentials
 
     def expire_within(self, seconds: float) -> bool:
-        """False: nobody knows when they end."""
+        """False: their end is not known."""
         return False
 
     async def resolve(self) -> None:
-        """Nothing is left to resolve."""
+        """Do nothing: the credentials are known."""
 
 
 class FoundCredentials:
     """Credentials from the environment, a profile, SSO, web identity or instance metadata, refreshed in time.
 
-    Finding them reads files and asks servers, so it is done in a thread, and by one at a time.
+    Finding them reads files and asks servers, so it runs in a thread, one search at a time.
 
     Args:
-        session: A `boto3.Session` or `aioboto3.Session` of the user's; by default one is made when it is needed.
-        profile_name: The profile of the session that is made; by default ``AWS_PROFILE``, else ``default``.
+        session: A `boto3.Session` or `aioboto3.Session` of the user's; None makes one on first use.
+        profile_name: The profile of that session; None for ``AWS_PROFILE``, else ``default``.
     """
 
     def __init__(self, session: Any = None, profile_name: str | None = None) -> None:
@@ -99,7 +99,7 @@ class FoundCredentials:
         self._lock = threading.Lock()
 
     def at_hand(self) -> Credentials:
-        """Those found last."""
+        """The credentials that were found last."""
         if self._credentials is None or self._expires_within(0):
             raise InvalidArgumentException(
                 "the credentials are not known yet, or have expired: `await storage.prepare()` first"
@@ -107,24 +107,24 @@ class FoundCredentials:
         return self._credentials
 
     async def resolve(self) -> None:
-        """Ask where they come from, the first time and when they are about to expire."""
+        """Find the credentials the first time, and again when they are about to end."""
         if self._credentials is None or self._expires_within(None):
             await offload(self._ask)
 
     def expire_within(self, seconds: float) -> bool:
-        """Whether those found last end before."""
+        """True if the credentials that were found last end within so many seconds."""
         return self._expires_within(seconds)
 
     def _expires_within(self, seconds: float | None) -> bool:
-        """Whether they do; None is for when boto3 would begin to ask for new ones."""
-        # a method of those that expire only; it looks at the clock and does no I/O
+        """True if they end within so many seconds; None stands for boto3's own time to renew them."""
+        # only credentials that expire have this method; it looks at the clock and does no I/O
         needs_refresh = getattr(self._provider, "refresh_needed", None)
         return needs_refresh is not None and bool(needs_refresh(seconds))
 
     def _ask(self) -> None:
         is_urgent = self._credentials is None or self._expires_within(_URGENT)
         if not self._lock.acquire(blocking=is_urgent):
-            return  # somebody asks, and what is at hand will do until then
+            return  # another thread asks; the current credentials are still good
         try:
             if self._credentials is None or self._expires_within(None):
                 self._find()
@@ -151,30 +151,32 @@ class FoundCredentials:
 def credential_source(
     key_id: str | None, secret: str | None, token: str | None, session: Any, profile_name: str | None
 ) -> CredentialSource:
-    """The credentials that a user chose, as for `S3Storage`.
+    """The source of the credentials that a user chose, as for `S3Storage`.
 
     Args:
         key_id: The access key; None to find one.
-        secret: Its secret.
-        token: For temporary credentials.
+        secret: The secret access key.
+        token: The session token of temporary credentials.
         session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
         profile_name: The profile to take them from.
 
     Raises:
-        InvalidArgumentException: These do not go together.
+        InvalidArgumentException: The arguments contradict each other.
     """
     secret, token = hidden(secret), hidden(token)
     if (key_id is None) != (secret is None) or (token is not None and key_id is None):
-        raise InvalidArgumentException("aws_access_key_id and aws_secret_access_key go together")
+        raise InvalidArgumentException("aws_access_key_id and aws_secret_access_key go together: give both, or neither")
     if (key_id is not None) + (session is not None) + (profile_name is not None) > 1:
-        raise InvalidArgumentException("either an access key, a session or a profile_name: there can be but one")
+        raise InvalidArgumentException(
+            "an access key, a session and a profile_name exclude each other: give one of them"
+        )
     if key_id is None or secret is None:
         return FoundCredentials(session, profile_name)
     return StaticCredentials(Credentials(key_id, secret, token))
 
 
 def _region_of_environment() -> str | None:
-    """The region that AWS's own tools take, of which boto3 reads the second variable only."""
+    """The region of the environment, from the variables of AWS's own tools; boto3 reads only the second."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
@@ -206,7 +208,7 @@ def _discreet() -> Iterator[None]:
 
 
 def _finished(result: Any) -> Any:
-    """The result itself; that of aioboto3, a coroutine that reads files now and then, in a loop it may block."""
+    """The result itself; aioboto3's is a coroutine that may read files, and runs in a loop of its own."""
     if not inspect.iscoroutine(result):
         return result
     with ThreadPoolExecutor(1) as thread:

@@ -6,7 +6,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
-from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.xml_messages import UploadedPart
 from async_storages.errors import ChecksumMismatchException
 
 __all__ = ["content_md5", "crc32", "etag_in", "etag_of_parts", "expect_checksum", "md5"]
@@ -20,7 +20,7 @@ def crc32(body: bytes) -> str:
 
 
 def md5(data: bytes) -> bytes:
-    """The MD5, as S3 makes ETags of it."""
+    """The MD5, from which S3 makes ETags."""
     return hashlib.md5(data, usedforsecurity=False).digest()
 
 
@@ -34,8 +34,8 @@ def etag_in(headers: Mapping[str, str]) -> str:
     return headers.get("ETag", "").strip('"')
 
 
-def etag_of_parts(parts: Sequence[Part]) -> str | None:
-    """What S3 gives an object of these parts for an ETag; None where the parts' own are no MD5s, as with SSE-KMS."""
+def etag_of_parts(parts: Sequence[UploadedPart]) -> str | None:
+    """The ETag that S3 gives an object of these parts; None where their ETags are no MD5s, as with SSE-KMS."""
     md5s = [found[1] for part in parts if (found := _MD5.fullmatch(part.etag))]
     if len(md5s) < len(parts):
         return None
@@ -43,7 +43,7 @@ def etag_of_parts(parts: Sequence[Part]) -> str | None:
 
 
 def expect_checksum(answered: Mapping[str, str], ours: str) -> None:
-    """Raise ChecksumMismatchException where the CRC32 that the server answers is not the one that was sent."""
+    """Raise ChecksumMismatchException if the server answers another CRC32 than was sent."""
     theirs = answered.get("x-amz-checksum-crc32", ours)
     if theirs != ours:
         raise ChecksumMismatchException(f"crc32 was sent as {ours}, and stored as {theirs}")

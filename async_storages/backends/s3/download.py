@@ -1,20 +1,20 @@
-"""How S3 tells the version and the checksum of what it answers."""
+"""Downloads from S3: the headers that ask for a range of one version, and its checksum."""
 
 from collections.abc import Mapping
 
 from async_storages.backends.buckets import download
 
-__all__ = ["WITH_CHECKSUM", "Download"]
+__all__ = ["WITH_CHECKSUM", "S3Download"]
 
 WITH_CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
 """The header of a GET or HEAD that asks for the stored checksum."""
 
 
-class Download(download.Download):
-    """See `async_storages.backends.buckets.download`."""
+class S3Download(download.Download):
+    """A download of an object: see `async_storages.backends.buckets.download`."""
 
     def headers(self) -> dict[str, str]:
-        """What to ask for: all of it at first, then what is missing of that very version."""
+        """The headers that ask for the whole object at first, then for the missing bytes of the same version."""
         if (wanted := self.range) is None:
             return WITH_CHECKSUM
         return {"Range": wanted, "If-Match": str(self.version)} if self.received else {"Range": wanted}
@@ -24,4 +24,4 @@ class Download(download.Download):
 
     def _checksum_in(self, headers: Mapping[str, str]) -> tuple[str, str] | None:
         crc32 = headers.get("x-amz-checksum-crc32", "-")
-        return None if "-" in crc32 else ("crc32", crc32)  # that of parts, "…-3", says nothing about the whole
+        return None if "-" in crc32 else ("crc32", crc32)  # a checksum of parts, "…-3", does not cover the whole

@@ -1,19 +1,20 @@
-"""Where a bucket is: scheme, host and path, worked out from what a user configures.
+"""Addresses of buckets: scheme, host and path, from a user's configuration.
 
-The rules are botocore's (its endpoint rule set for S3, and what its signer makes of the Host header), except that URLs
-are presigned for the same regional host that requests go to. By default botocore presigns for the global one, which
-redirects for buckets younger than a day and refuses for regions launched since 2019.
+The rules are botocore's: its endpoint rule set for S3, and its signer's Host header. URLs, however, are presigned for
+the regional host that requests go to. Botocore presigns for the global host by default, which redirects for buckets
+younger than a day and refuses for regions launched since 2019.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from async_storages.backends.s3.sigv4 import encode_path
-from async_storages.backends.transport.addresses import Address
+from async_storages.backends.transport.addresses import ServerAddress
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["AddressingStyle", "Endpoint"]
+__all__ = ["AddressingStyle", "Endpoint", "endpoint_of_environment", "endpoint_of_profile"]
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 """``https://host/bucket/key`` or ``https://bucket.host/key``."""
@@ -25,7 +26,7 @@ _HOST_LABELS = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _ADDRESS = re.compile(r"\[|[0-9]{1,3}(\.[0-9]{1,3}){3}(:|$)")
 _REGION = re.compile(_LABEL, re.IGNORECASE | re.ASCII)
 
-# Names that old buckets and other servers have, with Ceph's ``tenant:``; stricter ones are a matter of the server.
+# Names of old buckets and other servers too, with Ceph's ``tenant:``; the server may be stricter.
 _BUCKET = re.compile(r"([A-Za-z0-9_-]{1,64}:)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 
 # https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
@@ -47,8 +48,8 @@ class Endpoint:
 
     Attributes:
         origin: Scheme, host and, if it is not the scheme's own, port: ``"https://photos.s3.eu-west-1.amazonaws.com"``.
-        prefix: What the path of every key begins with: ``""``, ``"/photos"`` …
-        region: What requests are signed for.
+        prefix: The beginning of every key's path: ``""``, ``"/photos"`` …
+        region: The region that requests are signed for.
     """
 
     origin: str
@@ -68,17 +69,17 @@ class Endpoint:
         """The address of a bucket.
 
         Args:
-            bucket_name: The bucket, on Ceph also ``tenant:bucket``; not an ARN, nor a directory bucket (S3 Express),
-                which are signed otherwise.
+            bucket_name: The bucket, on Ceph also ``tenant:bucket``. ARNs and directory buckets (S3 Express) are signed
+                differently, and not supported.
             endpoint_url: The server, None for AWS: ``"https://minio.example.com/s3"``, or ``"localhost:9000"`` with the
-                scheme left to `use_ssl`.
+                scheme taken from `use_ssl`.
             region_name: By default ``"us-east-1"``, which on AWS is the legacy global host ``s3.amazonaws.com``.
             addressing_style: ``"auto"`` is ``"virtual"`` on AWS and ``"path"`` elsewhere. Bucket names that cannot be
-                part of a host name, or with dots would not fit its TLS certificate, are put in the path regardless.
-            use_ssl: Whether an `endpoint_url` without a scheme, or AWS, is spoken to over TLS.
+                part of a host name, or have dots that its TLS certificate does not cover, go into the path in any case.
+            use_ssl: Speak TLS with AWS, and with an `endpoint_url` without a scheme.
 
         Raises:
-            InvalidArgumentException: A malformed bucket, URL, region or style; or a URL that holds a password.
+            InvalidArgumentException: The bucket, URL, region or style is malformed, or the URL holds a password.
 
         Example:
             >>> Endpoint.for_bucket("photos", endpoint_url="localhost:9000", use_ssl=False).url("a b.jpg")
@@ -100,7 +101,7 @@ class Endpoint:
 
     @property
     def is_aws(self) -> bool:
-        """Whether it is AWS itself, by its name."""
+        """True for AWS itself, by its host name."""
         return f".{self.host.partition(':')[0]}".endswith(_AWS)
 
     @property
@@ -120,7 +121,9 @@ class Endpoint:
             InvalidArgumentException: The key is empty, which would name the bucket, or holds a lone surrogate.
         """
         if not key:
-            raise InvalidArgumentException("an empty key would name the bucket itself", file_id=key)
+            raise InvalidArgumentException(
+                "the key is empty, which would name the bucket itself: give the key of a file", file_id=key
+            )
         return f"{self.prefix}/{encode_path(key)}"
 
     def url(self, key: str) -> str:
@@ -130,7 +133,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A server that buckets are on; its host with the port."""
+    """A server of buckets; its host with the port."""
 
     scheme: str
     host: str
@@ -138,16 +141,16 @@ class _Server:
     is_aws: bool
 
     def takes(self, bucket: str, style: AddressingStyle) -> bool:
-        """Whether the bucket becomes part of the host name."""
+        """True if the bucket becomes part of the host name."""
         if style not in get_args(AddressingStyle):
-            raise InvalidArgumentException(f"the addressing_style must be auto, path or virtual, not {style!a}")
+            raise InvalidArgumentException(f"the addressing_style is {style!a}: give auto, path or virtual")
         prefers_virtual = self.is_aws or self.host.startswith("s3-accelerate.")
         if style == "path" or (style == "auto" and not prefers_virtual):
             return False
         return not _ADDRESS.match(self.host) and self._can_prefix(bucket)
 
     def _can_prefix(self, bucket: str) -> bool:
-        """Whether the bucket is made of host labels that a wildcard certificate, if there is one, covers."""
+        """True if the bucket is made of host labels that a wildcard certificate, if there is one, covers."""
         dots_fit = self.scheme == "http" and not self.is_aws and not _ADDRESS.match(bucket)
         return len(bucket) >= 3 and bool(_HOST_LABELS.fullmatch(bucket)) and (dots_fit or "." not in bucket)
 
@@ -159,10 +162,41 @@ def _aws(region: str, use_ssl: bool) -> _Server:
 
 
 def _other(endpoint_url: str, use_ssl: bool) -> _Server:
-    return _Server(*Address.parse(endpoint_url, use_ssl=use_ssl), is_aws=False)
+    return _Server(*ServerAddress.parse(endpoint_url, use_ssl=use_ssl), is_aws=False)
 
 
 def _check(what: str, value: str, pattern: re.Pattern[str]) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise InvalidArgumentException(f"{value!a} is not a {what}")
     return value
+
+
+# ---- servers that an environment or a profile names: AWS SDKs and Tools Reference Guide, "Service-specific endpoints"
+
+
+def endpoint_of_environment(environment: Mapping[str, str]) -> str | None:
+    """The server of ``AWS_ENDPOINT_URL_S3``, else of ``AWS_ENDPOINT_URL``.
+
+    None if there is none, or ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`` is ``true``.
+    """
+    if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    return environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or None
+
+
+def endpoint_of_profile(session: Any) -> str | None:
+    """The server that a session's profile names: for S3 in its ``services`` section, else for every service.
+
+    Args:
+        session: A botocore session. Its files are read: call this in a thread.
+    """
+    if session.get_config_variable("ignore_configured_endpoint_urls"):
+        return None
+    profile = session.get_scoped_config()
+    services = session.full_config.get("services", {}).get(profile.get("services"), {})
+    return _endpoint_in(services.get("s3")) or _endpoint_in(profile)
+
+
+def _endpoint_in(section: Any) -> str | None:
+    found = section.get("endpoint_url") if isinstance(section, Mapping) else None
+    return str(found) if found else None

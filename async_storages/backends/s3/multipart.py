@@ -7,44 +7,42 @@ from itertools import count, repeat
 
 from async_storages._cleanup import begun
 from async_storages._tasks import map_bounded
-from async_storages.backends.buckets.part_splitter import Parts
-from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.client import S3Client
-from async_storages.backends.s3.conditions import Creation
+from async_storages.backends.buckets.part_splitter import PART_SIZE, PartSplitter
+from async_storages.backends.s3.api_client import S3ApiClient
+from async_storages.backends.s3.conditional_writes import Creation
 from async_storages.backends.s3.copy_source import CopySource
+from async_storages.backends.s3.xml_messages import UploadedPart
 from async_storages.errors import FileTooLargeException, StorageException
+from async_storages.part_uploads import MAX_PARTS
 from async_storages.upload_options import CustomerKey
 
-__all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
-
-PART_SIZE = 8 << 20
-"""Bytes of a part, unless there would be too many of them; what is no larger is uploaded in one request."""
+__all__ = ["IN_FLIGHT", "Multipart", "part_sizes"]
 
 IN_FLIGHT = 3
-"""Parts that are in memory at once: those on their way, and the one being filled."""
-
-MAX_PARTS = 10_000
-"""The most that S3 takes."""
+"""Parts in memory at once: those that are being sent, and the one that is being filled."""
 
 _LARGEST_PART = 5 << 30
 _COPIED_AT_ONCE = 1 << 30
 
 _ABORTS = 5
-"""How often an upload is aborted at the most."""
+"""Attempts to abort an upload at the most."""
 
 
-def part_sizes(size: int | None, max_size: int | None = None) -> Iterator[int]:
-    """Bytes of each part of an upload, all alike, as R2 demands, and whole MiB.
+def part_sizes(size: int | None, max_size: int | None = None, part_size: int = PART_SIZE) -> Iterator[int]:
+    """Bytes of each part of an upload: all alike, as R2 demands, and whole MiB.
 
     Args:
-        size: Of the content; None while it is unknown.
-        max_size: The most that content of unknown size may have. None stands for `MAX_PARTS` of `PART_SIZE`, 78 GiB.
+        size: Bytes of the content; None while unknown.
+        max_size: The limit for content of unknown size, in bytes. None stands for `MAX_PARTS` of
+            `part_size`, 78 GiB by default.
+        part_size: Bytes of a part, unless there would be too many parts.
 
     Raises:
-        FileTooLargeException: `MAX_PARTS` of 5 GiB hold less: at once if the size is known, else with the last part.
+        FileTooLargeException: The content exceeds `MAX_PARTS` of 5 GiB: at once if the size is known, else with the
+            last part.
     """
     largest = max_size if size is None else size
-    alike = PART_SIZE if largest is None else max(PART_SIZE, -(-largest // (MAX_PARTS << 20)) << 20)
+    alike = part_size if largest is None else max(part_size, -(-largest // (MAX_PARTS << 20)) << 20)
     if alike <= _LARGEST_PART and size is not None:
         return repeat(alike)
     if size is not None:
@@ -53,7 +51,7 @@ def part_sizes(size: int | None, max_size: int | None = None) -> Iterator[int]:
 
 
 def _limited(part_size: int) -> Iterator[int]:
-    """As many parts as there may be, of a content that might have more."""
+    """The sizes of as many parts as there may be; raises for more."""
     yield from repeat(part_size, MAX_PARTS)
     raise FileTooLargeException(
         f"more than {MAX_PARTS} parts of {part_size} bytes came, the limit of an upload of unknown size: "
@@ -65,18 +63,18 @@ class Multipart:
     """One multipart upload, from its beginning to its completion, or without a trace.
 
     Args:
-        client: Sends it.
-        bucket: The target's.
-        key: The target's.
-        headers: Of the object: type, metadata, storage class …
-        customer_key: What encrypts it, where that is not the server's key.
-        creation: How an object is treated that is there when the parts are put together.
-        checks: Called before they are; what one raises ends the upload.
+        client: Sends the requests.
+        bucket: The bucket of the new object.
+        key: The key of the new object.
+        headers: Headers of the object: type, metadata, storage class …
+        customer_key: The customer's key that encrypts it; None for the server's.
+        creation: The treatment of an existing object when the parts are put together.
+        checks: Called before the parts are put together; an exception ends the upload.
     """
 
     def __init__(
         self,
-        client: S3Client,
+        client: S3ApiClient,
         bucket: str,
         key: str,
         *,
@@ -93,21 +91,21 @@ class Multipart:
         self._checks = tuple(checks)
         self._unanswered = 0
 
-    async def upload(self, parts: Parts) -> None:
+    async def upload(self, parts: PartSplitter) -> None:
         """Upload parts that come one by one.
 
         Raises:
-            Exception: Whatever `parts` or a request raised. The upload is aborted then, also when cancelled; where
-                that fails too, the first error is the one that surfaces, and the bucket's lifecycle rule cleans up.
+            Exception: The error of `parts` or of a request. The upload is aborted then, also when cancelled; where
+                that fails too, the first error surfaces, and the bucket's lifecycle rule cleans up.
         """
         async with self._begun() as upload_id:
             await self._complete(upload_id, await self._send(upload_id, parts))
 
     async def copy(self, source: CopySource, size: int) -> None:
         """Copy an object of `size` bytes on the server; raises as `upload` does."""
-        part_size = max(_COPIED_AT_ONCE, next(part_sizes(size)))
+        part_size = next(part_sizes(size, part_size=_COPIED_AT_ONCE))
 
-        async def copy_part(numbered: tuple[int, int]) -> Part:
+        async def copy_part(numbered: tuple[int, int]) -> UploadedPart:
             number, first = numbered
             last = min(first + part_size, size) - 1
             return await self._answered(
@@ -127,7 +125,7 @@ class Multipart:
             await self._complete(upload_id, copied)
 
     def _begun(self) -> AbstractAsyncContextManager[str]:
-        """The id of an upload that is aborted where the block is left by an error."""
+        """The id of an upload that is aborted if the block fails."""
         is_fresh = self._creation.is_fresh
         return begun(
             self._client.create_multipart_upload(
@@ -137,15 +135,15 @@ class Multipart:
             within=self._client.wire.options.cleanup_timeout,
         )
 
-    async def _answered(self, sending: Awaitable[Part]) -> Part:
-        """The part, once it is answered; counts those that are not yet, or never."""
+    async def _answered(self, sending: Awaitable[UploadedPart]) -> UploadedPart:
+        """The part, once it is answered; counts the parts that are not answered yet, or never."""
         self._unanswered += 1
         part = await sending
         self._unanswered -= 1
         return part
 
     async def _abort(self, upload_id: str) -> None:
-        """Abort the upload, again where a part that was under way was stored afterwards.
+        """Abort the upload; again if a part that was being sent was stored afterwards.
 
         Specified in the Amazon S3 API reference, AbortMultipartUpload: "it might be necessary to abort a given
         multipart upload multiple times".
@@ -153,15 +151,15 @@ class Multipart:
         await self._client.abort_multipart_upload(*self._target, upload_id)
         retries = self._client.wire.options.retries
         for attempt in range(1, _ABORTS if self._unanswered else 0):
-            with suppress(StorageException):  # whoever may upload need not have the permission to ask
+            with suppress(StorageException):  # a user who may upload may lack the permission to ask
                 if await self._client.has_multipart_upload(*self._target, upload_id, customer_key=self._customer_key):
                     await self._client.abort_multipart_upload(*self._target, upload_id)
                     await retries.pause(attempt)
                     continue
             return
 
-    async def _send(self, upload_id: str, parts: Parts) -> list[Part]:
-        sent: list[Part] = []
+    async def _send(self, upload_id: str, parts: PartSplitter) -> list[UploadedPart]:
+        sent: list[UploadedPart] = []
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def send(number: int, body: bytes) -> None:
@@ -174,7 +172,7 @@ class Multipart:
             async with asyncio.TaskGroup() as group:
                 for number in count(1):
                     await free.acquire()
-                    if not (body := await parts.next()):
+                    if not (body := await parts.next_part()):
                         break
                     group.create_task(send(number, body))
                     del body
@@ -184,7 +182,7 @@ class Multipart:
             raise failure
         return sent
 
-    async def _complete(self, upload_id: str, parts: list[Part]) -> None:
+    async def _complete(self, upload_id: str, parts: list[UploadedPart]) -> None:
         for check in self._checks:
             await check()
         await self._client.complete_multipart_upload(

@@ -1,19 +1,19 @@
-"""The requests of multipart uploads, one method each: what is sent for them, and what their answers mean.
+"""The requests of multipart uploads, one method each: the request that is sent, and the meaning of its answer.
 
-`Multipart` makes whole uploads of them.
+`Multipart` builds whole uploads from them.
 """
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from async_storages.backends.buckets.errors import NoSuchUpload
-from async_storages.backends.s3 import answers, digests
-from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.conditions import REPLACE, Creation
+from async_storages.backends.buckets.server_errors import NoSuchUpload
+from async_storages.backends.s3 import digests, xml_messages
+from async_storages.backends.s3.conditional_writes import REPLACE, Creation
 from async_storages.backends.s3.copy_source import CopySource, source_unchanged
-from async_storages.backends.s3.failures import of_s3
+from async_storages.backends.s3.error_responses import require_etag
 from async_storages.backends.s3.object_writes import ObjectWrites
 from async_storages.backends.s3.wire import Request, Wire
+from async_storages.backends.s3.xml_messages import UploadedPart
 from async_storages.errors import FileNotFoundException, StorageException, StorageOperationException
 from async_storages.upload_options import CustomerKey
 
@@ -21,11 +21,11 @@ __all__ = ["MultipartRequests"]
 
 
 class MultipartRequests:
-    """The part of `S3Client` that is about multipart uploads.
+    """The multipart uploads of `S3ApiClient`.
 
     Args:
         wire: Addresses, signs and sends.
-        writes: Sends what makes objects.
+        writes: Sends the requests that make objects.
     """
 
     def __init__(self, wire: Wire, writes: ObjectWrites) -> None:
@@ -45,16 +45,16 @@ class MultipartRequests:
         """Begin a multipart upload.
 
         Args:
-            bucket: The target's.
-            key: The target's.
-            headers: Of the object: type, metadata, storage class …
-            customer_key: What encrypts it, where that is not the server's key; each of its parts needs it as well.
-            is_fresh: Whether nobody else uploads to this key: further uploads to it are aborted then, if the answer to
-                their beginning was lost. They hold no part; else the bucket's lifecycle rule removes them.
-            checksum: Whether the parts are kept with their CRC32, and named with it when they are put together.
+            bucket: The bucket of the new object.
+            key: The key of the new object.
+            headers: Headers of the object: type, metadata, storage class …
+            customer_key: The customer's key that encrypts it; None for the server's. Each part needs it as well.
+            is_fresh: Nobody else uploads to this key. If an answer was lost, further uploads to it, which hold no
+                part, are aborted then; otherwise the bucket's lifecycle rule removes them.
+            checksum: Keep the parts with their CRC32, and name it when they are put together.
 
         Returns:
-            The upload's id.
+            The id of the upload.
         """
         sent = self.wire.body(b"")
         request = Request(
@@ -67,8 +67,8 @@ class MultipartRequests:
             customer_key=customer_key,
         )
         try:
-            upload_id = answers.parse_text((await self.wire.exchange(request)).body, "UploadId")
-        except StorageOperationException:  # one may have begun all the same
+            upload_id = xml_messages.parse_text((await self.wire.exchange(request)).body, "UploadId")
+        except StorageOperationException:  # the upload may have begun in spite of the error
             if is_fresh:
                 await self._abort_all_but(bucket, key, None)
             raise
@@ -77,7 +77,7 @@ class MultipartRequests:
         return upload_id
 
     async def _abort_all_but(self, bucket: str, key: str, upload_id: str | None) -> None:
-        """Abort the other uploads to a key, where that is possible."""
+        """Abort the other uploads to a key, as far as possible."""
         with suppress(StorageException):
             for upload in await self.list_multipart_uploads(bucket, key):
                 if upload[0] == key and upload[1] != upload_id:
@@ -93,8 +93,8 @@ class MultipartRequests:
         *,
         checksum: bool = True,
         customer_key: CustomerKey | None = None,
-    ) -> Part:
-        """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload was begun."""
+    ) -> UploadedPart:
+        """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload began."""
         crc32 = digests.crc32(body) if checksum else None
         request = Request(
             method="PUT",
@@ -106,10 +106,10 @@ class MultipartRequests:
             customer_key=customer_key,
         )
         answer = await self.wire.exchange(request)
-        of_s3(answer.headers)
+        require_etag(answer.headers)
         if crc32 is not None:
             digests.expect_checksum(answer.headers, crc32)
-        return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
+        return UploadedPart(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
 
     async def upload_part_copy(
         self,
@@ -122,7 +122,7 @@ class MultipartRequests:
         first: int,
         last: int,
         customer_key: CustomerKey | None = None,
-    ) -> Part:
+    ) -> UploadedPart:
         """Copy the bytes `first` to `last` of an object as one part; raises FileChanged if it is another version."""
         request = Request(
             method="PUT",
@@ -133,18 +133,18 @@ class MultipartRequests:
             body=self.wire.body(b""),
             customer_key=customer_key,
             source_key=source.customer_key,
-            may_fail_late=True,
+            can_fail_late=True,
         )
         with source_unchanged(is_certain=True):
             answer = await self.wire.exchange(request)
-        return answers.parse_copied_part(number, answer.body)
+        return xml_messages.parse_copied_part(number, answer.body)
 
     async def complete_multipart_upload(
         self,
         bucket: str,
         key: str,
         upload_id: str,
-        parts: Iterable[Part],
+        parts: Iterable[UploadedPart],
         *,
         creation: Creation = REPLACE,
         customer_key: CustomerKey | None = None,
@@ -153,11 +153,11 @@ class MultipartRequests:
 
         Raises:
             FileExistsException: The key is taken.
-            NoSuchUpload: It was aborted, or has expired.
+            NoSuchUpload: The upload was aborted, or has expired.
         """
         ordered = sorted(parts, key=lambda part: part.number)
         etag = digests.etag_of_parts(ordered)
-        sent = self.wire.body(answers.complete_multipart_body(ordered))
+        sent = self.wire.body(xml_messages.complete_multipart_body(ordered))
         request = Request(
             method="POST",
             bucket=bucket,
@@ -166,12 +166,12 @@ class MultipartRequests:
             headers={"Content-Type": "application/xml"},
             body=sent,
             customer_key=customer_key,
-            may_fail_late=True,
+            can_fail_late=True,
         )
         await self._writes.send("complete", request, sent, lambda found: digests.etag_in(found) == etag, creation)
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
-        """Give a multipart upload up and free its parts; one that is gone is no error."""
+        """Abort a multipart upload and free its parts; a missing upload is no error."""
         request = Request(method="DELETE", bucket=bucket, key=key, query={"uploadId": upload_id})
         with suppress(FileNotFoundException, NoSuchUpload):
             await self.wire.exchange(request)
@@ -179,7 +179,7 @@ class MultipartRequests:
     async def has_multipart_upload(
         self, bucket: str, key: str, upload_id: str, *, customer_key: CustomerKey | None = None
     ) -> bool:
-        """Whether an upload is open, as one may be that was aborted while its parts were under way."""
+        """True if the upload is open; an aborted one can be, if parts were being sent meanwhile."""
         query = {"uploadId": upload_id, "max-parts": "1"}
         request = Request(method="GET", bucket=bucket, key=key, query=query, customer_key=customer_key)
         try:
@@ -191,4 +191,5 @@ class MultipartRequests:
     async def list_multipart_uploads(self, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
         """Key and id of the first 1000 open uploads to keys that begin with `prefix`."""
         query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
-        return answers.parse_uploads((await self.wire.exchange(Request(method="GET", bucket=bucket, query=query))).body)
+        request = Request(method="GET", bucket=bucket, query=query)
+        return xml_messages.parse_uploads((await self.wire.exchange(request)).body)

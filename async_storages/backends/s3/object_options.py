@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ALL = frozenset(UploadOptions.__dataclass_fields__)
-"""S3 has every option."""
+"""All upload options: S3 has every one."""
 
 _ENCRYPTION = "x-amz-server-side-encryption"
 _CUSTOMER = f"{_ENCRYPTION}-customer"
@@ -51,7 +51,7 @@ def object_headers(options: UploadOptions) -> dict[str, str]:
 
 
 def _kept_anew(options: UploadOptions) -> dict[str, str]:
-    """What S3 copies from no other object: who may read a file, how it is encrypted, stored and locked."""
+    """The headers of properties that a copy does not inherit: ACL, encryption, storage class, lock."""
     until = options.lock_until
     said = {
         "x-amz-acl": options.acl,
@@ -78,17 +78,17 @@ def _encryption_headers(options: UploadOptions) -> dict[str, str]:
 
 
 def customer_headers(key: CustomerKey | None) -> dict[str, str]:
-    """The headers without which an object that is encrypted with a customer's key is neither written nor read."""
+    """The headers that write or read an object encrypted with a customer's key."""
     return _key_headers(_CUSTOMER, key)
 
 
 def copy_source_headers(key: CustomerKey | None) -> dict[str, str]:
-    """The same for the object that is copied."""
+    """The headers that read the source of a copy, encrypted with a customer's key."""
     return _key_headers(_COPY_SOURCE, key)
 
 
 def customer_key(options: UploadOptions) -> CustomerKey | None:
-    """The customer's key among the options; it becomes headers when a request is sent, and not before."""
+    """The customer's key among the options; it becomes headers only when a request is sent."""
     return options.encryption if isinstance(options.encryption, CustomerKey) else None
 
 
@@ -104,10 +104,10 @@ def _key_headers(prefix: str, key: CustomerKey | None) -> dict[str, str]:
 
 
 def copied_headers(options: UploadOptions, found: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a copy of an object: what the options say anew; encrypted with the same key unless they say so.
+    """The headers of a copy of an object: those of the options; without an encryption among them, the object's KMS key.
 
     Args:
-        options: Of the storage that copies.
+        options: The options of the storage that copies.
         found: The headers of the object.
     """
     is_kept = options.encryption is None and found.get(_ENCRYPTION, "").startswith("aws:kms")
@@ -116,10 +116,10 @@ def copied_headers(options: UploadOptions, found: Mapping[str, str]) -> dict[str
 
 
 def form_fields(options: UploadOptions) -> dict[str, str]:
-    """The fields of a form that makes an object; two of them are spelled in another way than headers are.
+    """The fields of a form that makes an object; two of them have other names than the headers.
 
     Raises:
-        OperationNotSupportedException: An option for which forms have no field.
+        OperationNotSupportedException: Forms have no field for an option.
     """
     if options.content_language is not None:
         raise OperationNotSupportedException("forms of S3 cannot do content_language=: presign a PUT instead")
@@ -138,7 +138,7 @@ def form_fields(options: UploadOptions) -> dict[str, str]:
 
 @contextmanager
 def naming(options: UploadOptions) -> Iterator[None]:
-    """Name the options in the error of a server that does not know one of them: each server says so in its own way."""
+    """Name the options in a server's error: each server refuses an unknown option in its own way."""
     try:
         yield
     except StorageOperationException as error:

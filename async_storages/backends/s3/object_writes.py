@@ -1,16 +1,16 @@
-"""Requests that make objects: with conditions, recognised when their answers are lost, undone when they are cancelled.
+"""Requests that make objects: conditional, recognised when answers are lost, undone when cancelled.
 
-What is undone is only what such a request has made itself.
+Only an object that such a request made itself is undone.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from async_storages._cleanup import settled_if_cancelled
-from async_storages.backends.buckets.errors import HeaderRefused
-from async_storages.backends.buckets.lost_answers import heard
-from async_storages.backends.s3 import answers
-from async_storages.backends.s3.conditions import Conditional, Conditions, Creation, refusal
+from async_storages.backends.buckets.lost_answers import recover_lost_answer
+from async_storages.backends.buckets.server_errors import HeaderRefused
+from async_storages.backends.s3 import xml_messages
+from async_storages.backends.s3.conditional_writes import Conditional, Conditions, Creation, refusal
 from async_storages.backends.s3.download import WITH_CHECKSUM
 from async_storages.backends.s3.wire import Request, Wire
 from async_storages.backends.transport.http import Body
@@ -26,9 +26,10 @@ class Made:
     """An object that a request made.
 
     Attributes:
-        headers: Of the answer, or of the object where the answer was lost.
-        etag: The object's, without quotes; empty if it was not told.
-        is_answered: Whether the answer itself told of it: what is found when an answer was lost may be somebody else's.
+        headers: The headers of the answer, or of the object if the answer was lost.
+        etag: The object's ETag, without quotes; empty if the answer has none.
+        is_answered: True if the answer itself told of the object. An object found after a lost answer may be somebody
+            else's.
     """
 
     headers: Mapping[str, str]
@@ -37,11 +38,11 @@ class Made:
 
 
 class ObjectWrites:
-    """Sends what makes objects.
+    """Sends the requests that make objects.
 
     Args:
-        wire: The way to the server.
-        conditions: What it makes of conditions.
+        wire: Sends the requests.
+        conditions: The server's handling of conditions.
     """
 
     def __init__(self, wire: Wire, conditions: Conditions) -> None:
@@ -56,20 +57,20 @@ class ObjectWrites:
         is_done_by: Callable[[Mapping[str, str]], bool],
         creation: Creation,
     ) -> Made:
-        """Send a request until answered; if cancelled, wait to see what became of it, and remove what it made.
+        """Send a request until answered; if cancelled, wait for the outcome, and remove the object that it made.
 
         Args:
-            kind: Of the request.
-            request: What is sent, without a condition.
+            kind: The kind of the request.
+            request: The request, without a condition.
             sent: Its body.
-            is_done_by: Whether the headers of the object show that it is the one the request makes.
-            creation: How it treats an object that is there.
+            is_done_by: Tells by an object's headers if it is the one that the request makes.
+            creation: The treatment of an existing object.
 
         Raises:
-            FileExistsException: There is one.
+            FileExistsException: The key is taken.
             OperationNotSupportedException: The server refuses conditions.
         """
-        if not creation.condition:
+        if not creation.is_conditional:
             return await self._send(request, sent, is_done_by, creation)
         conditional = replace(request, headers={**request.headers, _CONDITION: "*"})
         try:
@@ -83,7 +84,7 @@ class ObjectWrites:
                 self._conditions.note_refusal(request.bucket, kind)
                 raise refusal(_CONDITION) from error
         made = await self._send(request, sent, is_done_by, creation)
-        self._conditions.note_refusal(request.bucket, kind)  # it was the condition: without it all is well
+        self._conditions.note_refusal(request.bucket, kind)  # without the condition the request succeeded
         return made
 
     async def _send(
@@ -91,7 +92,7 @@ class ObjectWrites:
     ) -> Made:
         async def send() -> Made:
             answer = await self._wire.exchange(request)
-            etag = answer.headers.get("ETag") or answers.found_text(answer.body, "ETag")
+            etag = answer.headers.get("ETag") or xml_messages.found_text(answer.body, "ETag")
             return Made(answer.headers, etag.strip('"'))
 
         async def look(attempts: int | None) -> Made:
@@ -99,19 +100,19 @@ class ObjectWrites:
             return Made(headers, headers.get("ETag", "").strip('"'), is_answered=False)
 
         return await settled_if_cancelled(
-            heard(send, sent, look=look, is_done=lambda made: is_done_by(made.headers)),
+            recover_lost_answer(send, sent, look=look, is_done=lambda made: is_done_by(made.headers)),
             is_without_effect=lambda: not sent.was_sent,
             undo=(lambda made: self.undo(request, made, creation)) if creation.is_fresh or creation.is_proof else None,
             within=self._wire.options.cleanup_timeout,
         )
 
     async def undo(self, request: Request, made: Made, creation: Creation) -> None:
-        """Remove an object, if it is surely what a request has made.
+        """Remove an object if it is surely the one that a request made.
 
         Args:
-            request: Names it.
-            made: What is known of it.
-            creation: How it was created.
+            request: The request that made it.
+            made: The object, as far as it is known.
+            creation: The way it was created.
         """
         if not creation.is_fresh and not (creation.is_proof and await self._is_still(request, made)):
             return
@@ -121,7 +122,7 @@ class ObjectWrites:
             return
 
     async def _is_still(self, request: Request, made: Made) -> bool:
-        """Whether what the server said it had made is what is there."""
+        """True if the object on the server is the one that the answer told of."""
         if not made.is_answered or not made.etag:
             return False
         try:

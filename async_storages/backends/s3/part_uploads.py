@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from async_storages import naming
-from async_storages.backends.buckets.errors import NoSuchUpload
-from async_storages.backends.s3.answers import Part, parse_parts
+from async_storages.backends.buckets.server_errors import NoSuchUpload
 from async_storages.backends.s3.wire import Request
+from async_storages.backends.s3.xml_messages import UploadedPart, parse_parts
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 from async_storages.ids import FileId
 from async_storages.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["S3PartUploads"]
 
 _UPLOAD_ID = re.compile(r"[A-Za-z0-9][\w.~+=-]*", re.ASCII)
-"""What servers choose; to other ids they give answers that tell nothing."""
+"""Ids as servers choose them; other ids get answers that tell nothing."""
 
 
 class S3PartUploads:
@@ -30,7 +30,7 @@ class S3PartUploads:
     AbortMultipartUpload, ListMultipartUploads.
 
     Args:
-        storage: Whose bucket it is.
+        storage: The storage of the bucket.
     """
 
     def __init__(self, storage: "S3Storage") -> None:
@@ -41,7 +41,7 @@ class S3PartUploads:
         """Begin an upload: see `PartUploads.begin`; a lifecycle rule of the bucket may abort it, too."""
         with self._on("begin_upload", name) as (bucket, key):
             naming.check_key(key)
-            self._storage._urls.refuse_customer_key()  # noqa: SLF001 - whoever sends the parts would need it
+            self._storage._urls.refuse_customer_key()  # noqa: SLF001 - the sender of the parts would need it
             headers = {**self._storage._object_headers, "Content-Type": content_type}  # noqa: SLF001
             return await self._client.create_multipart_upload(bucket, key, headers=headers, checksum=False)
 
@@ -55,13 +55,13 @@ class S3PartUploads:
         size: int | None = None,
         max_size: int | None = None,
     ) -> str:
-        """A URL for one part: see `PartUploads.presign_part`; not asked whether there is such an upload."""
+        """A URL for one part: see `PartUploads.presign_part`; the upload is not looked for."""
         with self._on("presign_part", name, upload_id) as (_, key):
             naming.check_key(key)
             query = {"partNumber": str(check_number(number)), "uploadId": upload_id}
             check_part_size(size, max_size)
             if size is None and max_size is not None:
-                raise InvalidArgumentException("S3 signs the size of a part, and no largest one: say the size")
+                raise InvalidArgumentException("S3 signs the size of a part, not a max_size: give the size")
             await self._storage.prepare()
             sent = {} if size is None else {"Content-Length": str(size)}
             presign = self._storage._urls.presigner(  # noqa: SLF001
@@ -83,27 +83,27 @@ class S3PartUploads:
                 query["part-number-marker"] = marker
 
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
-        """Put parts together: see `PartUploads.complete`."""
+        """Put the parts together: see `PartUploads.complete`."""
         with self._on("complete_upload", name, upload_id) as (bucket, key):
             naming.check_key(key)
             parts = chosen_parts(await self.parts(name, upload_id), etags, max_size)
-            sent = [Part(part.number, f'"{part.etag}"') for part in parts]
+            sent = [UploadedPart(part.number, f'"{part.etag}"') for part in parts]
             await self._client.complete_multipart_upload(bucket, key, upload_id, sent)
 
     async def abort(self, name: FileName, upload_id: str) -> None:
-        """Give an upload up: see `PartUploads.abort`."""
+        """Abort an upload: see `PartUploads.abort`."""
         with self._on("abort_upload", name, upload_id) as (bucket, key):
             await self._client.abort_multipart_upload(bucket, key, upload_id)
 
     async def unfinished(self, prefix: str) -> list[tuple[FileId, str]]:
-        """The first thousand uploads under way: see `PartUploads.unfinished`."""
+        """The first 1000 open uploads: see `PartUploads.unfinished`."""
         storage = self._storage
         uploads = await self._client.list_multipart_uploads(str(storage.bucket), f"{storage._prefix}{prefix}")  # noqa: SLF001
         return [(FileId(storage.scheme, storage.bucket, key), upload_id) for key, upload_id in uploads]
 
     @contextmanager
     def _on(self, operation: str, name: FileName, upload_id: str = "new") -> Iterator[tuple[str, str]]:
-        """Bucket and key, of a storage that may be written to; of an upload that there may be."""
+        """Bucket and key for one operation, checked: the storage can be written to, and the id can be an upload's."""
         with during(operation, str(name)):
             self._storage._check_usable("write")  # noqa: SLF001
             if not _UPLOAD_ID.fullmatch(upload_id):

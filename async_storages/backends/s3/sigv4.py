@@ -1,8 +1,8 @@
 """AWS Signature Version 4 for S3: signed headers, presigned URLs, POST policies.
 
 Everything here is pure: the clock is an argument, nothing is read or sent. Signatures and URLs equal botocore's, byte
-for byte. Unlike other services S3 encodes the path once and normalises nothing in it, so that ``a//b`` and ``a/../b``
-stay what they are.
+for byte. Unlike other services S3 encodes the path once and does not normalise it, so that ``a//b`` and ``a/../b``
+stay as they are.
 
 Specified in the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
 """
@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 from async_storages._secrets import Hidden, hidden
 from async_storages.backends.buckets.signatures import (
-    LONGEST_EXPIRY,
     UNSIGNED_PAYLOAD,
     PolicyCondition,
     canonical_end,
@@ -38,7 +37,6 @@ from async_storages.errors import InvalidArgumentException
 
 __all__ = [
     "EMPTY_SHA256",
-    "LONGEST_EXPIRY",
     "STREAMING_UNSIGNED_PAYLOAD_TRAILER",
     "UNSIGNED_PAYLOAD",
     "Credentials",
@@ -52,7 +50,7 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 """The payload hash of a request without a body."""
 
 STREAMING_UNSIGNED_PAYLOAD_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-"""Stands for the payload hash where the body is not signed, comes in `aws-chunked` coding and ends with a checksum."""
+"""The payload hash of an unsigned body in `aws-chunked` coding that ends with a checksum."""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -77,7 +75,7 @@ class Credentials:
         session_token: For temporary credentials.
 
     Raises:
-        InvalidArgumentException: One of them is empty or holds what it cannot, such as a line break.
+        InvalidArgumentException: One of them is empty, or holds a character that it cannot, such as a line break.
     """
 
     access_key_id: str
@@ -102,10 +100,10 @@ class Credentials:
 class Signer:
     """Signs requests to one region with one set of credentials.
 
-    The key that a day's signatures are made with is derived once; signers may be shared by threads.
+    The signing key of a day is derived once; signers may be shared by threads.
 
     Args:
-        credentials: Whose requests they are.
+        credentials: The credentials of the requests.
         region: The bucket's region, such as ``"eu-central-1"``: see `Endpoint.region`.
     """
 
@@ -139,15 +137,15 @@ class Signer:
                 `STREAMING_UNSIGNED_PAYLOAD_TRAILER`.
             now: The time by the server's clock.
             query: The parameters, to be sent as `encode_query` writes them; flags such as ``uploads`` are empty.
-            headers: Those that must arrive unchanged; S3 asks for ``x-amz-…`` and ``Content-Type``. What an earlier
-                `sign` added is ignored, so that a request may be signed again.
+            headers: Headers that must arrive unchanged; S3 demands ``x-amz-…`` and ``Content-Type``. Headers of an
+                earlier `sign` are ignored, so that a request may be signed again.
 
         Returns:
             ``x-amz-date``, ``x-amz-content-sha256``, for temporary credentials ``x-amz-security-token``, and
-            ``Authorization``: to be set in place of those that the request has.
+            ``Authorization``: they replace those of the request.
 
         Raises:
-            InvalidArgumentException: A header that cannot be sent, or a `now` without a time zone.
+            InvalidArgumentException: A header cannot be sent, or `now` has no time zone.
         """
         timestamp = timestamp_of(now)
         key = self._key(timestamp)
@@ -170,17 +168,17 @@ class Signer:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Callable[[str], str]:
-        """A function that presigns any number of paths; everything but the path is worked out once.
+        """A function that presigns any number of paths; everything but the path is computed once.
 
-        The latest one is kept: asked for the same within the same second it is given again.
+        The latest function is kept, and given again for the same arguments within the same second.
 
         Args:
-            method: What the URLs allow: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
+            method: The method that the URLs allow: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
             origin: Scheme and host: see `Endpoint.origin`.
             expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
             now: The time by the server's clock.
             query: More parameters: ``response-content-disposition``, ``versionId``, ``partNumber`` and ``uploadId`` …
-            headers: Headers that whoever uses the URL must send with exactly these values: ``content-type``,
+            headers: Headers that users of the URL must send with exactly these values: ``content-type``,
                 ``content-length``, ``x-amz-acl``, ``x-amz-meta-…``
 
         Returns:
@@ -250,12 +248,12 @@ class Signer:
 
         Args:
             bucket: The bucket.
-            key: The key that the file will have. S3 would put the uploaded file's own name in place of a
-                ``${filename}`` in it, so that is refused: the form would be good for more than one key.
+            key: The key of the file. A ``${filename}`` in it is refused: S3 would replace it by the uploaded file's own
+                name, so that the form would be good for more than one key.
             expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
             now: The time by the server's clock.
             fields: More fields, such as ``Content-Type`` or ``x-amz-meta-…``: S3 asks for a condition for each.
-            conditions: What the upload must satisfy besides, such as ``["content-length-range", 1, 1048576]``.
+            conditions: Further conditions on the upload, such as ``["content-length-range", 1, 1048576]``.
 
         Returns:
             All fields of the form but the file, in order.
@@ -336,4 +334,6 @@ class _SigningKey:
 def _check_credential(name: str, value: object, is_valid: Callable[[str], object]) -> None:
     """Refuse a credential without showing it."""
     if not isinstance(value, str) or not value or not is_valid(value):
-        raise InvalidArgumentException(f"{name} is empty, not a str, or holds spaces or control characters")
+        raise InvalidArgumentException(
+            f"{name} is empty, not a str, or holds spaces or control characters: give it as AWS shows it"
+        )

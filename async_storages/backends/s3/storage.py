@@ -1,38 +1,35 @@
 """Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
 
-import builtins
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Unpack
-
-from multidict import CIMultiDict
+from typing import TYPE_CHECKING, Any
 
 from async_storages._secrets import hidden
-from async_storages._tasks import offload
-from async_storages.backends.buckets.signed_bucket import SignedBucketStorage
-from async_storages.backends.buckets.storage import NewFile, checked_token
-from async_storages.backends.s3 import object_options, objects
-from async_storages.backends.s3.answers import ListedObject, Listing
+from async_storages.backends.buckets.new_file import NewFile
+from async_storages.backends.buckets.part_splitter import PART_SIZE
+from async_storages.backends.buckets.storage import checked_token
+from async_storages.backends.s3 import file_info, object_options
+from async_storages.backends.s3.api_client import S3ApiClient
 from async_storages.backends.s3.batch_deletes import delete_in_batches
 from async_storages.backends.s3.bucket import BucketAdmin
 from async_storages.backends.s3.bucket_writer import BucketWriter
-from async_storages.backends.s3.checksums import Checksums
-from async_storages.backends.s3.client import S3Client
-from async_storages.backends.s3.conditions import ConditionalWrites
+from async_storages.backends.s3.checksum_headers import Checksums
+from async_storages.backends.s3.cloudfront_storage import CloudFrontStorage
+from async_storages.backends.s3.conditional_writes import ConditionalWrites
+from async_storages.backends.s3.config_options import storage_options
 from async_storages.backends.s3.credentials import credential_source
-from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
 from async_storages.backends.s3.endpoint import AddressingStyle
 from async_storages.backends.s3.multipart import part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
-from async_storages.backends.s3.settings import storage_options
-from async_storages.backends.s3.urls import BucketUrls
-from async_storages.backends.transport.http import HttpOptions, networked
+from async_storages.backends.s3.urls import S3Urls
+from async_storages.backends.s3.xml_messages import ListedObject, Listing
+from async_storages.backends.transport.http import HttpOptions, override_options
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.storage import FileName, PresignMethod, PresignOptions
+from async_storages.storage import FileName
 from async_storages.upload_options import CustomerKey, UploadOptions
 
 if TYPE_CHECKING:
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["S3Storage"]
 
 
-class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket=True):
+class S3Storage(CloudFrontStorage, has_bucket=True):
     """Keeps files in one bucket. Ids are ``s3:bucket/key``.
 
     Args:
@@ -57,13 +54,13 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
         addressing_style: ``"path"`` or ``"virtual"``; ``"auto"`` is virtual on AWS and path elsewhere.
         default_acl: A canned ACL for new objects, such as ``"public-read"``.
         custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        cloudfront: Signs for the distribution of CloudFront whose domain the `custom_domain` is: what is presigned for
-            GET and HEAD is signed for it, and `get_path` with `querystring_auth`.
-        querystring_auth: Whether `get_path` presigns.
+        cloudfront: The signer of the CloudFront distribution that has the `custom_domain`: it signs URLs for GET and
+            HEAD, and those of `get_path` with `querystring_auth`.
+        querystring_auth: Presign in `get_path`.
         public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
         prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
         storage_class: For new objects, such as ``"STANDARD_IA"``.
-        upload_options: What else new objects have: `UploadOptions`, all of which S3 knows.
+        upload_options: Further options of new objects: `UploadOptions`, all of which S3 knows.
         requester_pays: Agree to pay, in a bucket whose requesters do.
         session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
         profile_name: The profile to take credentials, region and server from.
@@ -71,25 +68,25 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
         read_only: Refuse every write and delete.
         proxy: As for `HttpOptions`, like the next two, and before what `options` say.
         ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Whether certificates are checked.
+        verify: Check certificates.
         options: Time-outs, pool, retries, proxy and certificates.
-        conditional_writes: What the server makes of ``If-None-Match: *``, by which `overwrite=False` refuses a key that
-            is taken. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
-            Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS): then `overwrite=False` looks for the file
-            first, which races: of two who create one key at once both may succeed, the later one replacing the file of
-            the other. ``"auto"``: the first call with `overwrite=False` finds it out, by a few requests on objects of
-            its own, once for each bucket; AWS is known. Where the header is ignored it looks first, with a warning
-            in the log; where it is refused, that is an error that says so. `save`, whose keys are new, never asks and
-            works everywhere.
+        conditional_writes: The server's handling of ``If-None-Match: *``, by which `overwrite=False` refuses a taken
+            key. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
+            Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS). The file is then looked for first, which
+            races: two who create one key at once may both succeed, the later file replacing the other. ``"auto"``:
+            unknown servers are tried, once for each bucket; if they ignore the header, files are looked for first,
+            with a warning in the log; a refusal is an error. `save`, whose keys are new, works everywhere.
+        part_size: Bytes of a part of an upload, unless there would be more than 10,000 parts: a multiple of 256 KiB, on
+            AWS 5 MiB to 5 GiB. Smaller files are sent in one request.
         checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers that;
             ``"required"`` always, as AWS wants for some buckets; ``"never"`` spares old servers the first attempt.
             Without them uploads carry an MD5.
 
     Raises:
-        InvalidArgumentException: An option that cannot be right.
+        InvalidArgumentException: An option is wrong.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not to be checked.
+        InsecureConnectionWarning: Certificates are not checked.
 
     Example:
         >>> storage = S3Storage("photos", endpoint_url="localhost:9000", aws_access_key_id="…",
@@ -129,27 +126,28 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
         options: HttpOptions | None = None,
         conditional_writes: ConditionalWrites = "auto",
         checksums: Checksums = "auto",
+        part_size: int = PART_SIZE,
     ) -> None:
         aws_secret_access_key, aws_session_token = hidden(aws_secret_access_key), hidden(aws_session_token)
         proxy = hidden(proxy)
         self._credentials = credential_source(
             aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
         )
-        self._client = S3Client(
+        self._client = S3ApiClient(
             self._credentials,
             endpoint_url=endpoint_url,
             region_name=region_name,
             addressing_style=addressing_style,
             use_ssl=use_ssl,
             payer={"x-amz-request-payer": "requester"} if requester_pays else {},
-            options=networked(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify),
+            options=override_options(options, proxy=proxy, ca_bundle=ca_bundle, verify=verify),
             conditional_writes=conditional_writes,
             checksums=checksums,
         )
         self._public_url = public_url
         self._cloudfront = cloudfront
         if cloudfront is not None and not custom_domain:
-            raise InvalidArgumentException("what signs for CloudFront needs the distribution's custom_domain")
+            raise InvalidArgumentException("cloudfront= needs the distribution's domain: give it as custom_domain")
         super().__init__(
             bucket_name,
             custom_domain=custom_domain,
@@ -164,8 +162,9 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
             name=name,
             read_only=read_only,
             use_ssl=use_ssl,
+            part_size=part_size,
         )
-        self._urls.public  # noqa: B018 - wrong ones are refused now
+        self._urls.public  # noqa: B018 - a wrong public_url is refused now
 
     def _bucket_url(self, bucket_name: str) -> str:
         return self._client.wire.said_endpoint(bucket_name).bucket_url
@@ -177,7 +176,7 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
 
     @property
     def bucket_admin(self) -> BucketAdmin:
-        """Creating the bucket, CORS and lifecycle rules."""
+        """Setup of the bucket: creation, CORS, lifecycle rules."""
         return BucketAdmin(self._bucket, self._client.wire)
 
     @property
@@ -186,7 +185,7 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
         return S3PartUploads(self)
 
     async def prepare(self) -> None:
-        """Resolve the credentials, so that `presign` can work without I/O."""
+        """Find the credentials, so that `presign` needs no I/O."""
         await self._client.wire.prepare()
 
     async def aclose(self) -> None:
@@ -197,7 +196,7 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
     # ---- files
 
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
-        return part_sizes(size, max_size)
+        return part_sizes(size, max_size, self._part_size)
 
     async def _store(self, file: NewFile) -> None:
         await self._writer.store(file)
@@ -218,17 +217,10 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
         return await self._client.head_object(self._bucket, key, customer_key=self._customer_key)
 
     async def _find_sized(self, key: str) -> Mapping[str, str]:
-        found = await self._find(key)
-        if "Content-Length" in found:
-            return found
-        sized = CIMultiDict(found)
-        sized["Content-Length"] = str(
-            await self._client.object_size(self._bucket, key, customer_key=self._customer_key)
-        )
-        return sized
+        return await self._client.head_sized_object(self._bucket, key, customer_key=self._customer_key)
 
     def _info(self, file: FileId, found: Mapping[str, str]) -> FileBasicInfo:
-        return objects.info_of(file, found)
+        return file_info.info_of(file, found)
 
     async def _remove(self, key: str) -> None:
         await self._client.delete_object(self._bucket, key)
@@ -243,7 +235,7 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
         return await self._client.list_objects(self._bucket, prefix, token, most=most, attempts=attempts)
 
     def _listed_info(self, file: FileId, listed: ListedObject) -> FileBasicInfo:
-        return objects.listed_info(file, listed)
+        return file_info.listed_info(file, listed)
 
     # ---- on the server
 
@@ -262,8 +254,8 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
     # ---- URLs
 
     @property
-    def _urls(self) -> BucketUrls:
-        return BucketUrls(
+    def _urls(self) -> S3Urls:
+        return S3Urls(
             self._bucket,
             self._client.wire,
             self._credentials,
@@ -276,46 +268,10 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
         await self.prepare()
         return self._urls.presigner("GET")(file)
 
-    @property
-    def _distribution(self) -> Distribution | None:
-        if self._cloudfront is None or self._custom_domain is None:
-            return None
-        return Distribution(self._custom_domain, self._cloudfront)
-
-    def _domain_url(self, domain: str, file: FileId) -> str:
-        if (signed := self._distribution) is not None and self._querystring_auth:
-            return signed.presign(file.key)
-        return super()._domain_url(domain, file)
-
-    def signed_cookies(
-        self, prefix: str = "", expires_in: float = 3600, **options: Unpack[CookieOptions]
-    ) -> dict[str, str]:
-        """Cookies of CloudFront for all keys that begin with `prefix`: see `CloudFrontSigner.signed_cookies`.
-
-        Raises:
-            InvalidArgumentException: There is no `cloudfront` and `custom_domain`; or as for the signer.
-        """
-        if self._distribution is None:
-            raise InvalidArgumentException("cookies need a custom_domain and a cloudfront=CloudFrontSigner(…)")
-        return self._distribution.cookies(self._prefix + prefix, expires_in, **options)
-
-    async def presigned_urls(
-        self,
-        names: Iterable[FileName],
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        **options: Unpack[PresignOptions],
-    ) -> builtins.list[str]:
-        """Presigned URLs in the order of the names; many for CloudFront are signed in a thread, as each takes 1 ms."""
-        names = list(names)
-        if self._distribution is None or len(names) <= SIGNED_HERE or method not in {"GET", "HEAD"}:
-            return await super().presigned_urls(names, expires_in, method, **options)
-        return await offload(lambda: [self.presign(name, expires_in, method, **options) for name in names])
-
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """What a presigned PUT must come with: see `Storage.presigned_headers`."""
+        """The headers that a presigned PUT must have: see `Storage.presigned_headers`."""
         return {
             **self._urls.put_headers(),
             **super().presigned_headers(content_type=content_type, content_length=content_length),
@@ -323,5 +279,5 @@ class S3Storage(SignedBucketStorage[Mapping[str, str], ListedObject], has_bucket
 
     @property
     def _object_headers(self) -> dict[str, str]:
-        """The headers of a new object that is not written here."""
+        """The headers of a new object that somebody else uploads."""
         return object_options.object_headers(self.upload_options)

@@ -7,8 +7,8 @@ from typing import Unpack
 
 from async_storages.backends.buckets.signatures import answer_query, check_sent, form_sizes
 from async_storages.backends.s3 import object_options
+from async_storages.backends.s3.cloudfront_distribution import CloudFrontDistribution
 from async_storages.backends.s3.credentials import CredentialSource
-from async_storages.backends.s3.distribution import Distribution
 from async_storages.backends.s3.endpoint import Endpoint
 from async_storages.backends.s3.wire import Wire
 from async_storages.errors import CredentialsExpireWarning, OperationNotSupportedException
@@ -18,22 +18,22 @@ from async_storages.signing import check_expires_in, signing_time
 from async_storages.storage import PresignMethod, PresignOptions
 from async_storages.upload_options import UploadOptions
 
-__all__ = ["BucketUrls"]
+__all__ = ["S3Urls"]
 
 _LARGEST_POSTED = 5 << 30
 """Bytes that one form can store."""
 
 
-class BucketUrls:
+class S3Urls:
     """URLs of one bucket.
 
     Args:
         bucket: The bucket.
-        wire: Knows addresses, the server's time and who signs.
-        credentials: Those that sign.
+        wire: Gives addresses, the server's time and the signer.
+        credentials: The credentials that sign.
         public_url: The server as browsers reach it; None for that of the wire.
-        options: What files are stored with that are sent by presigned URLs and forms.
-        distribution: Shows the bucket, and signs what is presigned for GET and HEAD; None where none does.
+        options: The options of files that come by presigned URLs and forms.
+        distribution: The distribution that shows the bucket, and signs URLs for GET and HEAD; None without one.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class BucketUrls:
         *,
         public_url: str | None,
         options: UploadOptions,
-        distribution: Distribution | None,
+        distribution: CloudFrontDistribution | None,
     ) -> None:
         self._bucket = bucket
         self._wire = wire
@@ -58,7 +58,7 @@ class BucketUrls:
         """The bucket's address in URLs.
 
         Raises:
-            InvalidArgumentException: There can be no such address.
+            InvalidArgumentException: The `public_url` is malformed.
         """
         return self._wire.endpoint(self._bucket, endpoint_url=self._public_url)
 
@@ -76,7 +76,7 @@ class BucketUrls:
         """A presigned URL: see `SupportsPresign`. One for GET does not allow HEAD.
 
         Raises:
-            InvalidArgumentException: A bad option; or no credentials are at hand.
+            InvalidArgumentException: An option is wrong, or no credentials are at hand.
             OperationNotSupportedException: The files are encrypted with a `CustomerKey`.
         """
         content_type, size, stable = options.get("content_type"), options.get("content_length"), options.get("stable")
@@ -111,9 +111,9 @@ class BucketUrls:
         stable: timedelta | None = None,
         is_of_part: bool = False,
     ) -> Callable[[FileId], str]:
-        """Signs URLs of this server for one method, query and set of headers; raises as `presign` does.
+        """A function that presigns files for one method, query and set of headers; raises as `presign` does.
 
-        Whoever pays is named in a header of PUT, which `put_headers` tells; but in the query of a part, of which
+        The payer is named in a header of a PUT, which `put_headers` tells, but in the query for a part, of which
         browsers know the URL alone.
         """
         wire, public = self._wire, self.public
@@ -145,7 +145,7 @@ class BucketUrls:
     ) -> PresignedUpload:
         """A form to post to the bucket: see `SupportsDirectUpload`; raises as `presign` does.
 
-        It is answered with 201 and XML that holds the ETag, as some servers have none in the header.
+        The answer to it is 201 with XML that holds the ETag, which some servers leave out of the header.
         """
         check_sent(content_type, max_size)
         sizes = form_sizes(min_size, max_size, _LARGEST_POSTED)
@@ -171,18 +171,18 @@ class BucketUrls:
         return PresignedUpload(file_id=str(file), url=public.bucket_url, fields=signed, expires_at=expires_at)
 
     def refuse_customer_key(self) -> None:
-        """Raise OperationNotSupportedException where whoever has a URL would need the key as well."""
+        """Raise OperationNotSupportedException if users of a URL would need a customer's key as well."""
         if object_options.customer_key(self._options) is not None:
             raise OperationNotSupportedException(
-                "what is encrypted with a CustomerKey is sent and fetched with the key, which no URL may hold: let it "
-                "pass through the application",
+                "files encrypted with a CustomerKey cannot be presigned, as no URL may hold the key: let them pass "
+                "through the application",
                 operation="presign",
             )
 
     def _warn_if_outlived(self, expires_in: float) -> None:
         if self._credentials.expire_within(expires_in):
             warnings.warn(
-                f"what is presigned for {expires_in:.0f} seconds ends before, with the temporary credentials that sign "
+                f"a URL presigned for {expires_in:.0f} seconds ends earlier, with the temporary credentials that sign "
                 "it: presign for less, or with the access key of a user",
                 CredentialsExpireWarning,
                 stacklevel=2,
@@ -190,6 +190,6 @@ class BucketUrls:
 
 
 def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
-    """What an upload must come with."""
+    """The headers that an upload must come with."""
     given = {"Content-Type": content_type, "Content-Length": content_length}
     return {name: str(value) for name, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Requests to S3 on their way: addressed, signed, sent until answered, and the answer judged."""
+"""Requests to S3: addressed, signed, sent until answered, and the answer judged."""
 
 import hashlib
 import os
@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientResponse
 
 from async_storages._tasks import offload
-from async_storages.backends.s3.checksums import ChecksumHeaders, Checksums
-from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
+from async_storages.backends.s3.checksum_headers import ChecksumHeaders, Checksums
 from async_storages.backends.s3.credentials import CredentialSource
-from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint
-from async_storages.backends.s3.failures import Failure, is_failure, is_web_page
+from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint, endpoint_of_environment
+from async_storages.backends.s3.error_responses import ErrorResponse, is_failure, is_web_page
 from async_storages.backends.s3.object_options import copy_source_headers, customer_headers
 from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
 from async_storages.backends.transport.download_slots import DownloadSlots
@@ -32,26 +31,26 @@ from async_storages.upload_options import CustomerKey
 __all__ = ["Answer", "Request", "Wire"]
 
 _HASHED = 1 << 20
-"""Bodies up to this many bytes are hashed for the signature also where TLS protects them: it costs under 1 ms."""
+"""Bytes up to which a body is hashed for the signature even where TLS protects it: it costs under 1 ms."""
 
 _TOLERATED_SKEW = timedelta(minutes=4)
-"""Clocks that differ by more may be why a signature was refused; S3 allows 15 minutes."""
+"""A larger difference of the clocks may be why a signature was refused; S3 allows 15 minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of S3.
+    """A request to S3.
 
     Attributes:
-        method: Of HTTP.
-        bucket: Whose it is.
-        key: Of the object; None where the bucket itself is meant.
+        method: The HTTP method.
+        bucket: The bucket.
+        key: The key of the object; None for the bucket itself.
         query: The parameters; flags such as ``uploads`` are empty.
-        headers: Those to be signed.
-        body: Made by `Wire.body`; None for methods that send none.
-        customer_key: What encrypts the object, where that is not the server's key.
-        source_key: The same of the object that is copied.
-        may_fail_late: Whether a failure may come in the body of a 200.
+        headers: The headers that are signed.
+        body: The body, made by `Wire.body`; None for methods without one.
+        customer_key: The customer's key that encrypts the object; None for the server's.
+        source_key: The customer's key that encrypts the source of a copy; None for the server's.
+        can_fail_late: True if the body of a 200 may tell of a failure.
     """
 
     method: str
@@ -62,7 +61,7 @@ class Request:
     body: Body | None = None
     customer_key: CustomerKey | None = None
     source_key: CustomerKey | None = None
-    may_fail_late: bool = False
+    can_fail_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ class Answer:
     """A successful answer.
 
     Attributes:
-        headers: Case-insensitive.
-        body: All of it.
+        headers: The headers, case-insensitive.
+        body: The whole body.
     """
 
     headers: Mapping[str, str]
@@ -79,20 +78,20 @@ class Answer:
 
 
 class Wire:
-    """The way to one S3 server, for any number of its buckets.
+    """Sends requests to one S3 server, for any number of its buckets.
 
-    It learns where a bucket is, and what time it is at the server, from the server's answers.
+    It learns the regions of buckets and the server's time from the answers.
 
     Args:
-        credentials: Where the access key comes from.
-        endpoint_url: The server, None for that which the environment or the credentials' profile names, else AWS: see
-            `Endpoint.for_bucket`.
-        region_name: The region; by default that of the credentials, else ``"us-east-1"``.
+        credentials: The source of the access key.
+        endpoint_url: The server; None for the one that the environment or the credentials' profile names, else AWS:
+            see `Endpoint.for_bucket`.
+        region_name: The region; None for that of the credentials, else ``"us-east-1"``.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         use_ssl: For an `endpoint_url` without a scheme.
-        payer: The header of every request that says who pays; empty for the bucket's owner.
+        payer: The header that names who pays for requests; empty for the bucket's owner.
         options: Time-outs, pool, retries.
-        checksums: Whether requests carry checksum headers.
+        checksums: The rule for checksum headers: see `Checksums`.
     """
 
     def __init__(
@@ -124,12 +123,12 @@ class Wire:
     # ---- addresses and signatures, without I/O
 
     def endpoint(self, bucket: str, *, endpoint_url: str | None = None) -> Endpoint:
-        """The address of a bucket, as far as is known; that on another server, if one is given."""
+        """The address of a bucket, as far as is known; on another server, if one is given."""
         region = self._regions.get(bucket) or self._region_name or self._credentials.region
         return self._endpoint(bucket, region, endpoint_url or self._endpoint_url or self._credentials.endpoint_url)
 
     def said_endpoint(self, bucket: str) -> Endpoint:
-        """The address of a bucket by the server that was named; no region, profile or answer changes it."""
+        """The address of a bucket by the configuration alone, which no region, profile or answer changes."""
         return self._endpoint(bucket, self._region_name, self._endpoint_url)
 
     def _endpoint(self, bucket: str, region: str | None, endpoint_url: str | None) -> Endpoint:
@@ -161,7 +160,7 @@ class Wire:
         return self._signer
 
     async def prepare(self) -> None:
-        """Resolve the credentials, or refresh those that are about to expire."""
+        """Find the credentials, or renew them before they end."""
         await self._credentials.resolve()
 
     async def aclose(self) -> None:
@@ -170,7 +169,7 @@ class Wire:
 
     @property
     def reads_checksums(self) -> bool:
-        """Whether the server is known to give stored checksums, or has to."""
+        """True if the server is known to give stored checksums, or must."""
         return self._checksums.are_read
 
     # ---- sending
@@ -184,20 +183,20 @@ class Wire:
         return self._http.body(data)
 
     async def exchange(self, request: Request, *, attempts: int | None = None) -> Answer:
-        """Send until answered, and read the answer whole.
+        """Send until answered, and read the whole answer.
 
         Args:
-            request: What is asked.
-            attempts: How often it is sent at the most; by default as often as the options say.
+            request: The request.
+            attempts: Attempts at the most; None for the number in the options.
 
         Raises:
-            StorageException: What S3 answered in the end, or that it did not.
+            StorageException: The last attempt was refused, or not answered.
         """
         response, content = await self._answered(request, attempts)
         return Answer(response.headers, content)
 
     async def open(self, request: Request) -> ClientResponse:
-        """Send until answered; the answer is the caller's to read and close.
+        """Send until answered; the caller reads and closes the answer.
 
         Raises:
             StorageException: As for `exchange`.
@@ -211,7 +210,7 @@ class Wire:
         """The first answer that is a success, and its content if it is to be read."""
         tries = self.options.retries.begin(attempts)
         learnt: set[str] = set()
-        refusal: Failure | None = None
+        refusal: ErrorResponse | None = None
         error: StorageException
         while True:
             await self.prepare()
@@ -221,9 +220,9 @@ class Wire:
             try:
                 outcome = await self._attempt(request, endpoint, is_read=is_read, with_checksums=with_checksums)
             except StorageUnavailableException as unavailable:
-                error, may_pass = unavailable, True
+                error, can_pass = unavailable, True
             else:
-                if not isinstance(outcome, Failure):
+                if not isinstance(outcome, ErrorResponse):
                     self._checksums.learn(request.method, request.headers, were_sent=with_checksums)
                     return outcome
                 lesson = self._learn(outcome, request.bucket, endpoint.region, skew)
@@ -231,35 +230,35 @@ class Wire:
                     learnt.add(lesson)
                     _forget(request.body, before)
                     continue
-                is_refusal = outcome.status in {400, 501} and not outcome.may_pass
+                is_refusal = outcome.status in {400, 501} and not outcome.can_pass
                 if is_refusal and with_checksums and self._checksums.may_be_why(request.method, request.headers):
                     refusal = outcome
                     _forget(request.body, before)
                     continue
-                if refusal is not None and not outcome.may_pass and not outcome.is_like(refusal):
+                if refusal is not None and not outcome.can_pass and not outcome.is_like(refusal):
                     self._checksums.learn(request.method, request.headers, were_sent=False)
-                error, may_pass = outcome.error(), outcome.may_pass
-            if not may_pass or not await tries.wait(getattr(error, "retry_after", None)):
+                error, can_pass = outcome.error(), outcome.can_pass
+            if not can_pass or not await tries.wait(getattr(error, "retry_after", None)):
                 raise error
 
     async def post_form(self, url: str, content_type: str, body: bytes) -> int:
-        """Send a form as a browser does, once, and without credentials of ours; returns the status of the answer."""
+        """Send a form as a browser does, once and without our credentials; returns the status of the answer."""
         response = await self._http.send("POST", url, {"Content-Type": content_type}, self.body(body))
         response.close()
         return response.status
 
-    def _learn(self, failure: Failure, bucket: str, region: str, skew: timedelta) -> str:
-        """Take over the server's clock or the bucket's region, where the request was signed with another; says which.
+    def _learn(self, failure: ErrorResponse, bucket: str, region: str, skew: timedelta) -> str:
+        """Adopt the server's clock or the bucket's region if the request was signed with another; returns which, or "".
 
-        What the request was signed with may differ from what is known by now, from the answer to another one.
+        Both may have changed since the request was signed, by the answer to another request.
         """
-        if failure.status == 403 and failure.time is not None:  # a HEAD is refused without saying why
+        if failure.status == 403 and failure.time is not None:  # a refused HEAD gives no reason
             difference = failure.time - _local_time()
             if abs(difference - skew) > _TOLERATED_SKEW:
                 self._skew = difference
                 return "clock"
         if failure.status in {301, 307, 400} and failure.region and failure.region != region:
-            with suppress(InvalidArgumentException):  # not to be believed
+            with suppress(InvalidArgumentException):  # a region that no server can have
                 self._endpoint(bucket, failure.region, self._endpoint_url)
                 self._regions[bucket] = failure.region
                 return "region"
@@ -267,14 +266,16 @@ class Wire:
 
     async def _attempt(
         self, request: Request, endpoint: Endpoint, *, is_read: bool, with_checksums: bool
-    ) -> tuple[ClientResponse, bytes] | Failure:
+    ) -> tuple[ClientResponse, bytes] | ErrorResponse:
         response = await self._send(request, endpoint, with_checksums=with_checksums)
         failed = response.status >= 300
         content = await self._http.read(response, is_error=failed) if is_read or failed else b""
-        if failed or (request.may_fail_late and is_failure(content)):
-            return Failure.of(response.status, response.headers, content, method=request.method)
+        if failed or (request.can_fail_late and is_failure(content)):
+            return ErrorResponse.of(response.status, response.headers, content, method=request.method)
         if is_web_page(content):
-            raise StorageOperationException("the server answered with a web page: the endpoint_url is not that of S3")
+            raise StorageOperationException(
+                "the server answered with a web page: give the endpoint_url of the S3 API, not that of a console"
+            )
         return response, content
 
     async def _send(self, request: Request, endpoint: Endpoint, *, with_checksums: bool) -> ClientResponse:
@@ -300,7 +301,7 @@ class Wire:
 
 
 def _forget(body: Body | None, before: Sent | None) -> None:
-    """What was refused has done nothing: the next attempt is the first, unless the body was sent twice meanwhile."""
+    """Count a refused attempt as not sent, unless the body was sent twice meanwhile: a refusal has no effect."""
     if body is not None and before is not None and body.sent.times == before.times + 1:
         body.sent = before
 

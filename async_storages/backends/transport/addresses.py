@@ -1,4 +1,4 @@
-"""The address of a server, as users configure it. Pure."""
+"""Addresses of servers, as users configure them. Pure."""
 
 import re
 from ipaddress import AddressValueError, IPv6Address
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["Address"]
+__all__ = ["ServerAddress"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -16,13 +16,13 @@ _URL = re.compile(
 )
 
 
-class Address(NamedTuple):
-    """Where a server is.
+class ServerAddress(NamedTuple):
+    """The address of a server.
 
     Attributes:
         scheme: ``"http"`` or ``"https"``.
-        host: With the port, if it is not the scheme's own.
-        path: What all paths begin with, without a slash at its end.
+        host: The host; with the port, if it is not the scheme's own.
+        path: The beginning of all paths, without a slash at its end.
     """
 
     scheme: str
@@ -30,15 +30,15 @@ class Address(NamedTuple):
     path: str
 
     @classmethod
-    def parse(cls, url: str, *, use_ssl: bool) -> "Address":
+    def parse(cls, url: str, *, use_ssl: bool) -> "ServerAddress":
         """The address in ``[http[s]://]host[:port][/path]``.
 
         Args:
             url: The URL.
-            use_ssl: Which scheme is meant where there is none.
+            use_ssl: Take ``https`` where there is no scheme, else ``http``.
 
         Raises:
-            InvalidArgumentException: It is of another form; it is not repeated, as it may hold a password.
+            InvalidArgumentException: The URL has another form; the error leaves it out, as it may hold a password.
         """
         found = _URL.fullmatch(url) if isinstance(url, str) else None
         if found is None or int(found["port"] or 0) > 65535:

@@ -14,14 +14,14 @@ _MONTHS = {
 
 
 def http_date(text: str) -> datetime | None:
-    """A date of RFC 9110 section 5.6.7; None where it is none.
+    """The time in a date of RFC 9110 section 5.6.7; None for other texts.
 
     Example:
         >>> http_date("Sun, 06 Nov 1994 08:49:37 GMT")
         datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.timezone.utc)
     """
     try:
-        if text[25:] == " GMT" and (month := _MONTHS.get(text[7:12])):  # four times as fast
+        if text[25:] == " GMT" and (month := _MONTHS.get(text[7:12])):  # four times as fast as the parser below
             return datetime.fromisoformat(f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}+00:00")
         return parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -45,7 +45,7 @@ from async_storages.errors import (
 )
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["Body", "HttpClient", "HttpOptions", "networked", "transfer_errors"]
+__all__ = ["Body", "HttpClient", "HttpOptions", "override_options", "transfer_errors"]
 
 _PIECE = 65_536  # what a socket takes at once
 _TIMEOUTS = ("connect_timeout", "read_timeout", "pool_timeout", "answer_timeout", "cleanup_timeout")
@@ -55,28 +55,29 @@ _LARGEST_ERROR = 64 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
-    """How one storage connects, and the limits of its connections.
+    """The connections of one storage, and their limits.
 
     Attributes:
         connect_timeout: Seconds to connect, TLS included.
         read_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
         pool_timeout: Seconds to wait for a free connection, connecting included.
-        answer_timeout: Seconds that an answer may take once the request is sent: its header, and all of a body that
-            is not the content of a file.
-        cleanup_timeout: Seconds that a write which fails or is cancelled may take to remove what it began.
-        max_connections: Connections open at once, per event loop.
-        reserved_connections: How many of them downloads leave to uploads, deletes and questions, so that slow readers
-            starve nobody; by default a quarter. A download whose reader stands still while others wait gives its
-            connection back, and goes on where it was when the reader comes back.
-        retries: See `Retries`; by default 10 attempts within 30 seconds, which outlast the restart of a server.
-        proxy: ``"http://user:password@proxy.example.com:3128"``, for every request; ``""`` for none. By default what
-            ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` say when the storage is made.
-        ca_bundle: A file of certificates in PEM, or a folder of them, that are trusted *instead of* the system's. By
-            default what ``AWS_CA_BUNDLE`` (S3 only), then ``SSL_CERT_FILE`` names.
-        verify: Whether certificates are checked. False is for trying things out, and warns.
+        answer_timeout: Seconds that an answer may take once the request is sent: its header, and the whole body
+            unless that is the content of a file.
+        cleanup_timeout: Seconds that a failed or cancelled write may take to clean up.
+        max_connections: Open connections, per event loop.
+        reserved_connections: Connections that downloads leave to uploads, deletes and other requests, so that slow
+            readers starve nobody; by default a quarter. A download whose reader stands still while others wait gives
+            its connection back, and resumes when the reader comes back.
+        retries: The rule for failures that may pass; by default 10 attempts within 30 seconds, which outlast the
+            restart of a server.
+        proxy: ``"http://user:password@proxy.example.com:3128"``, for every request; ``""`` for none. None
+            takes ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` when the storage is made.
+        ca_bundle: A file of certificates in PEM, or a folder of them, that are trusted *instead of* the system's.
+            None takes the one that ``AWS_CA_BUNDLE`` (S3 only), then ``SSL_CERT_FILE`` names.
+        verify: Check certificates. False is for trials, and warns.
 
     Raises:
-        InvalidArgumentException: One of the numbers is not above 0, or another option is of another kind.
+        InvalidArgumentException: A number is not above 0, or an option has a wrong type.
     """
 
     connect_timeout: float = 5.0
@@ -94,17 +95,19 @@ class HttpOptions:
     def __post_init__(self) -> None:
         for name in (*_TIMEOUTS, "max_connections"):
             if not getattr(self, name) > 0:
-                raise InvalidArgumentException(f"{name} must be above 0, not {getattr(self, name)!r}")
+                raise InvalidArgumentException(f"{name} is {getattr(self, name)!r}: give a number above 0")
         if self.reserved_connections is not None and not 0 <= self.reserved_connections < self.max_connections:
             raise InvalidArgumentException(
-                f"reserved_connections must be 0 to {self.max_connections - 1}, not {self.reserved_connections!r}"
+                f"reserved_connections is {self.reserved_connections!r}: give 0 to {self.max_connections - 1}"
             )
         if not isinstance(self.proxy, str | None):
-            raise InvalidArgumentException('proxy is the URL of a proxy, "" for none, or None')
+            raise InvalidArgumentException('proxy is of a wrong type: give the URL of a proxy, "" for none, or None')
         if not isinstance(self.ca_bundle, str | os.PathLike | None):
-            raise InvalidArgumentException("ca_bundle is the path of a file or folder")
+            raise InvalidArgumentException("ca_bundle is of a wrong type: give the path of a file or folder")
         if not isinstance(self.verify, bool):
-            raise InvalidArgumentException("verify is True or False: ca_bundle= names the certificates to trust")
+            raise InvalidArgumentException(
+                "verify is of a wrong type: give True or False; ca_bundle= names the certificates to trust"
+            )
 
 
 def download_slots(options: HttpOptions) -> int:
@@ -114,7 +117,7 @@ def download_slots(options: HttpOptions) -> int:
 
 
 class _Connections:
-    """What belongs to one event loop: the session, and the slots of its downloads."""
+    """The session of one event loop, and the slots of its downloads."""
 
     def __init__(self, session: ClientSession, options: HttpOptions) -> None:
         self.session = session
@@ -130,33 +133,33 @@ class _Connections:
         await self.session.close()
 
 
-def networked(options: HttpOptions | None, **said: Any) -> HttpOptions:
-    """The options, with what is said besides in place of theirs; None says nothing."""
+def override_options(options: HttpOptions | None, **said: Any) -> HttpOptions:
+    """The options with the given values in place of theirs; None keeps the option."""
     said = hidden(said)
     given = {name: value for name, value in said.items() if value is not None}
     return replace(options or HttpOptions(), **given)
 
 
 class Sent(NamedTuple):
-    """How often a body was sent, and whether all of it ever left."""
+    """The number of times a body was sent, and whether all of it ever left."""
 
     times: int
     is_whole: bool
 
 
 class Body(Payload):
-    """The body of a request: bytes, sent in pieces without copying them, as often as need be.
+    """The body of a request: bytes, sent in pieces without copying, as often as necessary.
 
     Args:
         data: The bytes.
-        timeout: Seconds that a piece may take to leave; aiohttp itself would wait forever.
+        timeout: Seconds that a piece may take to leave; aiohttp itself waits forever.
 
     Attributes:
         data: The bytes.
-        times_sent: How often sending it has begun. It may be more than once per request: aiohttp sends requests again
-            whose connection was kept open, and turns out to have been closed.
-        was_sent: Whether all of it ever left, so that the server may have done what it was asked for.
-        on_sent: Called whenever all of it has left.
+        times_sent: The number of times that sending has begun. It can be more than one per request: aiohttp repeats a
+            request if the connection that it kept open turns out to be closed.
+        was_sent: True once all of it has left, so that the server may have carried out the request.
+        on_sent: Called each time that all of it has left.
     """
 
     def __init__(self, data: bytes, timeout: float) -> None:
@@ -170,7 +173,7 @@ class Body(Payload):
 
     @property
     def sent(self) -> Sent:
-        """How often it was sent, and whether all of it ever left."""
+        """The number of times it was sent, and whether all of it ever left."""
         return Sent(self.times_sent, self.was_sent)
 
     @sent.setter
@@ -178,7 +181,7 @@ class Body(Payload):
         self.times_sent, self.was_sent = value
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The bytes as text, as aiohttp asks of every payload."""
+        """The bytes as text, which aiohttp demands of every payload."""
         return self.data.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
@@ -195,21 +198,21 @@ class Body(Payload):
 
 
 class _Response(ClientResponse):
-    """An answer whose repr holds neither its URL nor its headers, which may be secret."""
+    """An answer whose repr hides its URL and headers, which may be secret."""
 
     def __repr__(self) -> str:
         return f"<answer {self.status}>"
 
 
 class HttpClient:
-    """Sends requests; knows nothing of any protocol above HTTP.
+    """Sends HTTP requests, and knows no protocol above HTTP.
 
     Args:
         options: Time-outs, pool, retries.
-        network: The way to servers; by default as the options say.
+        network: Proxy and certificates; None for those of the options.
 
     Attributes:
-        options: As given.
+        options: The given options.
     """
 
     def __init__(self, options: HttpOptions, network: Network | None = None) -> None:
@@ -227,7 +230,7 @@ class HttpClient:
                 sock_connect=options.connect_timeout,
                 sock_read=options.read_timeout,
             ),
-            headers={"Accept-Encoding": "identity"},  # files are wanted as they are stored
+            headers={"Accept-Encoding": "identity"},  # files are fetched as they are stored
             skip_auto_headers=("Content-Type", "User-Agent"),
             cookie_jar=DummyCookieJar(),
             response_class=_Response,
@@ -249,26 +252,26 @@ class HttpClient:
         return Body(data, self.options.read_timeout)
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> ClientResponse:
-        """One request, once; redirects are not followed.
+        """Send one request, once; redirects are not followed.
 
         Args:
-            method: Of the request.
-            url: Percent-encoded; sent exactly so.
-            headers: Sent as they are.
-            body: Sent with its Content-Length.
+            method: The HTTP method.
+            url: The URL, percent-encoded; it is sent unchanged.
+            headers: The headers; they are sent unchanged.
+            body: The body; it is sent with its Content-Length.
 
         Returns:
             The answer, to be used as an async context manager: its connection goes back to the pool if it was read
-            to its end, else it is closed. Read it inside `transfer_errors`.
+            to its end, otherwise it is closed. Read it inside `transfer_errors`.
 
         Raises:
-            StorageUnavailableException: No connection, or no answer in time.
+            StorageUnavailableException: There was no connection, or no answer in time.
             StorageOperationException: The server's certificate is not trusted, or it speaks no TLS.
-            AccessDeniedException: The proxy wants another password.
+            AccessDeniedException: The proxy demands another password.
         """
         session = (await self._connections.get()).session
         check_deadline()
-        url = Hidden(url)  # that of an upload's session lets whoever has it write
+        url = Hidden(url)  # the URL of an upload session lets its holder write
         with transfer_errors():
             async with self._limit(body):
                 response = await session.request(
@@ -285,33 +288,33 @@ class HttpClient:
         return response
 
     def _limit(self, body: Body | None) -> asyncio.Timeout:
-        """A limit from a request's last byte to the end of the answer's header, whatever interim answers come."""
+        """A time limit from a request's last byte to the end of the answer's header, across interim answers."""
         seconds = self.options.answer_timeout
         if body is None or not body.data:
             return asyncio.timeout(self.options.pool_timeout + seconds)
         limit, loop = asyncio.timeout(None), asyncio.get_running_loop()
 
         def begin() -> None:
-            with suppress(RuntimeError):  # the answer came before, or the limit is over
+            with suppress(RuntimeError):  # the answer came earlier, or the limit is over
                 limit.reschedule(loop.time() + seconds)
 
         body.on_sent = begin
         return limit
 
     async def read(self, response: ClientResponse, *, is_error: bool = False) -> bytes:
-        """The body of an answer that holds no file; the response is closed where that fails.
+        """The body of an answer that holds no file; the response is closed where reading fails.
 
         Args:
-            response: Whose body is unread.
-            is_error: Whether it tells of an error: then what is beyond 64 KiB is left out.
+            response: The answer, with an unread body.
+            is_error: True for an answer that tells of an error: bytes beyond 64 KiB are left out.
 
         Raises:
-            StorageUnavailableException: The connection broke, or it took longer than `HttpOptions.answer_timeout`.
-            StorageOperationException: It is larger than 16 MiB, which no answer is.
+            StorageUnavailableException: The connection broke, or the answer exceeded `HttpOptions.answer_timeout`.
+            StorageOperationException: The body is larger than 16 MiB, which no good answer is.
         """
         body = bytearray()
         most = _LARGEST_ERROR if is_error else _LARGEST_ANSWER
-        if response.content.is_eof():  # it came with the header
+        if response.content.is_eof():  # the body came with the header
             return response.content.read_nowait()[:most]
         try:
             with transfer_errors():
@@ -326,33 +329,33 @@ class HttpClient:
         if len(body) > most:
             response.close()
             if not is_error:
-                raise StorageOperationException(f"the server's answer has no end: more than {most} bytes came")
+                raise StorageOperationException(f"the server's answer is too large: more than {most} bytes came")
         return bytes(body[:most])
 
 
 class transfer_errors:  # noqa: N801 - it reads like a function
-    """Errors of aiohttp as ours, without their messages, as some hold the URL, and that may be signed.
+    """Errors of aiohttp as ours, without their messages, as some hold the URL, which may be signed.
 
-    Whatever leaves the block, a cancellation as well, leaves aiohttp's frames behind: they hold the request's headers.
+    Every exception that leaves the block, a cancellation too, loses aiohttp's frames, which hold the request's headers.
 
     Raises:
-        StorageUnavailableException: The connection failed or timed out, or what came is not HTTP.
+        StorageUnavailableException: The connection failed or timed out, or the answer is not HTTP.
         StorageOperationException: No further attempt can help: the certificate is not trusted.
-        AccessDeniedException: The proxy wants another password.
+        AccessDeniedException: The proxy demands another password.
         StorageClosedException: The session was closed while an answer was read.
     """
 
     __slots__ = ()
 
     def __enter__(self) -> None:
-        """Nothing is to be done before."""
+        """Do nothing."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None or (ours := _ours(without_frames(error))) is None:
             return
-        # the repr of one holds the request's headers, of the other the proxy's password: they are no causes to be shown
+        # neither is shown as a cause: their reprs hold the request's headers, and the proxy's password
         cause = None if isinstance(error, ClientResponseError | ClientConnectorError) else error
         del error
         raise ours from cause
@@ -367,7 +370,7 @@ def _reason(error: Exception) -> str:
 
 
 def _ours(error: BaseException) -> StorageException | None:
-    """The error of ours that an error of aiohttp becomes."""
+    """The error of ours for an error of aiohttp; None for other errors."""
     if isinstance(error, ClientResponseError):
         if isinstance(error, ClientHttpProxyError):
             return proxy_failure(error.status)
@@ -376,6 +379,6 @@ def _ours(error: BaseException) -> StorageException | None:
         return failure
     if isinstance(error, ClientError | OSError):
         return StorageUnavailableException(_reason(error))
-    if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # here, not by the server
+    if isinstance(error, RuntimeError) and str(error) == "Connection closed.":  # closed here, not by the server
         return StorageClosedException("the storage was closed meanwhile")
     return None

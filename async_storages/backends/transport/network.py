@@ -1,4 +1,4 @@
-"""The way to servers: through which proxy, and which certificates are trusted there."""
+"""Network access of a storage: its proxies and trusted certificates."""
 
 import os
 from http import HTTPStatus
@@ -15,17 +15,17 @@ __all__ = ["Network", "proxy_failure"]
 
 
 class Network:
-    """What aiohttp is told of the way to a URL. The environment is read once, when this is made.
+    """Proxy and certificates for the requests of one storage. The environment is read once, when this is made.
 
     Args:
-        options: The `proxy`, `ca_bundle` and `verify` in them.
-        ca_variable: Names the trusted certificates in the environment, where the options do not.
+        options: The options; `proxy`, `ca_bundle` and `verify` count.
+        ca_variable: The environment variable that names the trusted certificates, if the options do not.
 
     Raises:
-        InvalidArgumentException: A proxy that is none.
+        InvalidArgumentException: A proxy's URL is malformed.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not to be checked.
+        InsecureConnectionWarning: Certificates are not checked.
     """
 
     def __init__(self, options: "HttpOptions", ca_variable: str | None = None) -> None:
@@ -35,7 +35,7 @@ class Network:
         self._is_plain = self._is_direct and self._trust.is_default
 
     async def towards(self, url: str) -> dict[str, Any]:
-        """The arguments ``proxy`` and ``ssl`` of a request.
+        """The arguments ``proxy`` and ``ssl`` of a request to a URL.
 
         Raises:
             InvalidArgumentException: The trusted certificates cannot be read.
@@ -49,10 +49,10 @@ class Network:
 
 
 def proxy_failure(status: int) -> StorageException:
-    """What a proxy's own answer means, instead of that of the server behind it."""
+    """The error for a proxy's own answer, in place of the server's."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return AccessDeniedException(
-            'the proxy wants a user and password (407): give proxy="http://user:password@host:port", or set '
-            "HTTPS_PROXY or HTTP_PROXY so"
+            'the proxy demands a user and password (407): give proxy="http://user:password@host:port", or set '
+            "HTTPS_PROXY or HTTP_PROXY to such a URL"
         )
     return StorageUnavailableException(f"the proxy let nothing through ({status})")

@@ -1,4 +1,4 @@
-"""What belongs to one event loop, such as open connections: made on first use, closed with the loop."""
+"""Resources of one event loop, such as open connections: made on first use, closed with the loop."""
 
 import asyncio
 import os
@@ -10,22 +10,22 @@ __all__ = ["PerLoop"]
 
 
 class _Kept[Resource](NamedTuple):
-    """A resource, and the generator that closes it: a loop that ends closes the generators that were begun in it."""
+    """A resource, and the generator that closes it: a loop that ends closes the generators begun in it."""
 
     resource: Resource
     keeper: AsyncGenerator[Resource]
 
 
 _parents: list[object] = []
-"""In a child after fork: what belongs to its parent, kept so that nothing closes it."""
+"""Resources of the parent process, in a child after fork: kept so that nothing closes them."""
 
 
 class PerLoop[Resource]:
-    """One resource for each event loop that asks, closed by `aclose` or with its loop; a child after fork has its own.
+    """One resource for each event loop, closed by `aclose` or with its loop; a child after fork has its own.
 
     Args:
-        make: Makes the context manager that opens and closes a resource. Opening must not wait for anything, and it
-            must be no generator: a loop that ends closes all generators at once.
+        make: Makes the context manager that opens and closes a resource. Opening must not wait, and must not be a
+            generator: a loop that ends closes all generators at once.
     """
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Resource]]) -> None:

@@ -1,6 +1,6 @@
-"""Which proxy a request goes through, as users and environments say it. Pure.
+"""Proxies of requests, as users and environments name them. Pure.
 
-There is no specification; this is what curl, requests and botocore agree on.
+There is no specification; the rules are those that curl, requests and botocore agree on.
 """
 
 import re
@@ -22,12 +22,12 @@ _METADATA = ("metadata.google.internal", "metadata.goog", "169.254.0.0/16")
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Proxies by the scheme of the URL that is asked for, and what is asked for without one.
+    """Proxies by the scheme of the requested URL, and hosts that are requested without a proxy.
 
     Attributes:
-        http: For ``http:`` URLs; None for none.
-        https: For ``https:`` URLs; None for none.
-        bypassed: Hosts, as in ``NO_PROXY``.
+        http: The proxy of ``http:`` URLs; None for no proxy.
+        https: The proxy of ``https:`` URLs; None for no proxy.
+        bypassed: Hosts without a proxy, as in ``NO_PROXY``.
     """
 
     http: str | None = field(default=None, repr=False)  # they may hold a password
@@ -36,15 +36,15 @@ class Proxies:
 
     @classmethod
     def of(cls, proxy: str | None, environment: Mapping[str, str]) -> "Proxies":
-        """Those of an option, or of the environment.
+        """The proxies of an option, or of the environment.
 
         Args:
-            proxy: ``"http://user:password@proxy.example.com:3128"`` for every request, ``""`` for none whatever the
-                environment says, None for what it says.
-            environment: ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``, each in lower case first, as elsewhere.
+            proxy: ``"http://user:password@proxy.example.com:3128"`` for every request, ``""`` for none in any
+                environment, None for those of the environment.
+            environment: ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``, each in lower case first.
 
         Raises:
-            InvalidArgumentException: One of them is no URL of an HTTP proxy.
+            InvalidArgumentException: One of them is not the URL of an HTTP proxy.
         """
         proxy = hidden(proxy)
         if proxy is not None:
@@ -58,7 +58,7 @@ class Proxies:
         return cls(**found, bypassed=(*filter(None, said), *_METADATA))
 
     def for_url(self, url: str) -> str | None:
-        """The proxy for a URL; None if it is asked for directly."""
+        """The proxy for a URL; None for a direct connection."""
         scheme = url.partition(":")[0]
         proxy = self.https if scheme == "https" else self.http
         if proxy is None:
@@ -72,14 +72,14 @@ def _variable(environment: Mapping[str, str], name: str) -> str:
 
 
 def _checked(name: str, proxy: str) -> str | None:
-    """The URL of a proxy, with a scheme; it is not repeated in an error, as it may hold a password."""
+    """The URL of a proxy, with a scheme; errors leave it out, as it may hold a password."""
     proxy = hidden(proxy)
     if not proxy:
         return None
     url = Hidden(proxy if "://" in proxy else f"http://{proxy}")
     if not _is_proxy(url):
         raise InvalidArgumentException(
-            f"{name} must be http[s]://[user:password@]host[:port]: no other proxies are known"
+            f"{name} is not the URL of an HTTP proxy: give http[s]://[user:password@]host[:port]"
         )
     return url
 
@@ -93,7 +93,7 @@ def _is_proxy(url: str) -> bool:
 
 
 def _covers(entry: str, asked: SplitResult) -> bool:
-    """Whether an entry of ``NO_PROXY`` names a host: by name, domain, address, network, with a port or without."""
+    """True if an entry of ``NO_PROXY`` covers a host: by name, domain, address or network, with or without a port."""
     host = (asked.hostname or "").rstrip(".").lower()
     if entry == "*":
         return True

@@ -1,4 +1,4 @@
-"""How failures that may pass are tried again."""
+"""Retries of failures that may pass."""
 
 import asyncio
 import random
@@ -14,18 +14,18 @@ __all__ = ["Retries", "Tries", "retry_after"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """How failures that may pass are tried again: after pauses that grow exponentially, with jitter.
+    """The rule for failures that may pass: pauses that grow exponentially, with jitter.
 
-    A pause lasts half to all of its span, and at least as long as the server asks for by ``Retry-After``.
+    A pause lasts half to all of its span, and at least as long as the server's ``Retry-After`` demands.
 
     Attributes:
-        attempts: How often a request is sent at the most, at least 1.
+        attempts: The most attempts of a request, 1 or more.
         base: Seconds that the first pause lasts at the most.
-        cap: Seconds that any pause lasts at the most, unless the server asks for more.
+        cap: Seconds that any pause lasts at the most, unless the server demands more.
         within: Seconds after the first failure within which the last attempt begins.
 
     Raises:
-        InvalidArgumentException: No attempts, or negative seconds.
+        InvalidArgumentException: `attempts` is below 1, or a number of seconds is negative.
     """
 
     attempts: int = 4
@@ -35,10 +35,10 @@ class Retries:
 
     def __post_init__(self) -> None:
         if not (self.attempts >= 1 and self.base >= 0 and self.cap >= 0 and self.within >= 0):
-            raise InvalidArgumentException(f"{self} are no retries")
+            raise InvalidArgumentException(f"{self} cannot be: give 1 or more attempts, and no negative seconds")
 
     async def run[Result](self, attempt: Callable[[], Awaitable[Result]], attempts: int | None = None) -> Result:
-        """Await `attempt()` again after each StorageUnavailableException, so many times at the most."""
+        """Await `attempt()`, again after each StorageUnavailableException, `attempts` times at the most."""
         tries = self.begin(attempts)
         while True:
             check_deadline()
@@ -49,7 +49,7 @@ class Retries:
                     raise
 
     def begin(self, attempts: int | None = None) -> "Tries":
-        """The tries of one request, so many at the most."""
+        """The tries of one request, `attempts` at the most."""
         return Tries(self, attempts or self.attempts)
 
     async def pause(self, failures: int) -> None:
@@ -63,11 +63,11 @@ class Retries:
 
 
 class Tries:
-    """The tries of one request: how many failed, and since when.
+    """The tries of one request: the number of failures, and the time of the first.
 
     Args:
         retries: The rule.
-        attempts: How many there may be.
+        attempts: The most attempts.
     """
 
     __slots__ = ("_attempts", "_failures", "_retries", "_since")
@@ -79,14 +79,14 @@ class Tries:
         self._since = 0.0
 
     def succeed(self) -> None:
-        """Note a success: failures are counted from here."""
+        """Note a success: failures are counted anew."""
         self._failures = 0
 
     async def wait(self, at_least: float | None = None) -> bool:
-        """Note a failure, and wait for the next try; False, at once, where there is to be none.
+        """Note a failure, and wait for the next attempt; False, at once, if there must be none.
 
         Args:
-            at_least: Seconds that the server asks for.
+            at_least: Seconds that the server demands; None without any.
         """
         now = time.monotonic()
         self._failures += 1
@@ -102,6 +102,6 @@ class Tries:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a server asks to wait (RFC 9110 section 10.2.3); None where it does not, or by a date."""
+    """The seconds that a server demands to wait (RFC 9110 section 10.2.3); None for none, and for a date."""
     said = headers.get("Retry-After", "")
     return float(said) if said.isascii() and said.isdigit() else None

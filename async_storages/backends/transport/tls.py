@@ -1,4 +1,4 @@
-"""Whose certificates are trusted, and what a certificate that is not trusted means for the user."""
+"""Trusted certificates, and errors for certificates that are not trusted."""
 
 import os
 import ssl
@@ -14,7 +14,7 @@ from async_storages.errors import InsecureConnectionWarning, InvalidArgumentExce
 __all__ = ["Trust", "certificate_failure"]
 
 _OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables that OpenSSL reads by itself, each time that its default certificates are loaded."""
+"""Variables that OpenSSL reads each time that its default certificates are loaded."""
 
 # X509_V_ERR_… of OpenSSL
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -22,13 +22,13 @@ _OTHER_NAME = frozenset({62, 63, 64})
 
 
 class Trust:
-    """Makes the TLS context of one storage, once, in a thread, as that reads files.
+    """Makes the TLS context of one storage, once; in a thread, as that reads files.
 
     Args:
-        verify: Whether certificates are checked.
+        verify: Check certificates.
         ca_bundle: A file of certificates in PEM, or a folder as ``openssl rehash`` makes it, that are trusted *instead
             of* the system's.
-        variable: Names such a file or folder in the environment, where `ca_bundle` is None.
+        variable: The environment variable that names such a file or folder, where `ca_bundle` is None.
 
     Warns:
         InsecureConnectionWarning: `verify` is False.
@@ -51,11 +51,11 @@ class Trust:
 
     @property
     def is_default(self) -> bool:
-        """Whether aiohttp's own context will do, which trusts what OpenSSL does by default."""
+        """True if aiohttp's own context will do, which trusts OpenSSL's default certificates."""
         return self._verify and self._bundle is None and not any(self._openssl)
 
     async def context(self) -> ssl.SSLContext | bool:
-        """What aiohttp takes as ``ssl``: True is its own context.
+        """The argument ``ssl`` of aiohttp; True stands for its own context.
 
         Raises:
             InvalidArgumentException: The file or folder cannot be read, or holds no certificate.
@@ -93,12 +93,12 @@ def _context(verify: bool, bundle: str | None, _openssl: tuple[str | None, ...])
 
 
 def certificate_failure(error: BaseException | None) -> StorageOperationException | None:
-    """What an error of aiohttp means that no further attempt cures; None for all others."""
+    """The error for an error of aiohttp that no further attempt cures; None for others."""
     if isinstance(error, ClientConnectorCertificateError):
         return StorageOperationException(f"the certificate of {error.host}:{error.port} {_fault(error)}")
     if isinstance(error, ClientConnectorSSLError) and _speaks_plainly(error.os_error):
         return StorageOperationException(
-            f"{error.host}:{error.port} does not speak TLS: is it to be asked by http:// (use_ssl=False)?"
+            f"{error.host}:{error.port} does not speak TLS: give an http:// URL, or use_ssl=False"
         )
     return None
 
@@ -107,13 +107,13 @@ def _fault(error: ClientConnectorCertificateError) -> str:
     found = error.certificate_error
     code, said = getattr(found, "verify_code", 0), getattr(found, "verify_message", type(found).__name__)
     if code == _EXPIRED:
-        return "has expired: renew it there"
+        return "has expired: renew it on the server"
     if code == _NOT_YET_VALID:
-        return "is not valid yet: is the clock of this machine right?"
+        return "is not valid yet: check the clock of this machine"
     if code in _OTHER_NAME:
-        return f"is for another name ({said}): endpoint_url must be a name that it holds"
+        return f"is for another name ({said}): give an endpoint_url with a name that it holds"
     return (
-        f"is not trusted ({said}): name a file with the certificate of its CA by ca_bundle= or the variable "
+        f"is not trusted ({said}): name a file with its CA's certificate by ca_bundle= or the variable "
         "AWS_CA_BUNDLE (S3) or SSL_CERT_FILE"
     )
 

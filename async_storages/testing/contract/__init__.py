@@ -13,29 +13,29 @@ class TestMyStorage(StorageContract):
             yield storage
 ```
 
-It needs pytest and pytest-asyncio (any mode); with blockbuster installed it also looks for calls that block the loop.
-The tests' names begin with their group, so that ``-k presign`` or ``-k "read or write"`` selects some:
+It needs pytest and pytest-asyncio (any mode); with blockbuster installed it also finds calls that block the loop.
+Each test's name begins with its group, so that ``-k presign`` or ``-k "read or write"`` selects some:
 
-| group | what it holds the storage to |
+| group | requirements |
 | --- | --- |
 | identity | ids lead back to the file, keys are exact, URLs are encoded |
-| read | whole files, ranges, missing files, reads that nobody finishes |
-| write | every kind of source; what fails or is cancelled leaves nothing |
+| read | whole files, ranges, missing files, unfinished reads |
+| write | every kind of source; failed and cancelled writes leave nothing |
 | stat | size, type, etag, time, metadata |
-| delete | and nothing but what was to be deleted |
-| list, copy, metadata | where the storage has them |
-| presign, direct upload | where it has them: really used over HTTP, and misused |
+| delete | the file goes, and no other |
+| list, copy, metadata | if the storage supports them |
+| presign, direct upload | if the storage supports them: used over HTTP, and misused |
 | lifecycle | closed, opened again, 200 at once, another loop, a fork, nothing that blocks |
-| escape | names that lead elsewhere are refused by every operation |
-| events | each operation tells what it did; errors say what, where and why |
+| escape | every operation refuses names that lead elsewhere |
+| events | each operation emits its event; errors name operation, file and reason |
 
-What a storage can do is told by the Protocols of `async_storages.storage`. A test of what it cannot do checks instead
-that it wholly lacks it: none of the Protocol's methods, or OperationNotSupportedException where it is not set up. A
-storage whose presigned URLs need a server to be tried starts that in the fixture.
+The Protocols of `async_storages.storage` tell a storage's capabilities. The test of a missing capability checks that
+it is missing as a whole: the storage has none of the Protocol's methods, or raises OperationNotSupportedException
+because it is not set up. A storage whose presigned URLs need a server starts one in the fixture.
 
-Where the backend chooses the ids (`Storage.chooses_ids`), the tests about exact keys check instead that every upload is
-a new file. A storage that cannot list its files overrides `leftovers`, too, and tells there all that its backend holds:
-the suite sees by nothing else what a failed or cancelled write leaves.
+If the backend chooses the ids (`Storage.chooses_ids`), the tests of exact keys check instead that every upload is a new
+file. A storage that cannot list its files also overrides `leftovers`, and returns there everything that its backend
+holds: the suite has no other way to see the remains of a failed or cancelled write.
 """
 
 from async_storages.testing.contract.capabilities import CopyContract, ListContract, MetadataContract

@@ -1,4 +1,4 @@
-"""What the groups of the contract share: the fixture, the choice of tests, what "nothing changed" means."""
+"""The base of all groups: the fixture, the choice of tests, and the meaning of "nothing changed"."""
 
 import asyncio
 import inspect
@@ -39,22 +39,22 @@ class ContractGroup:
             raise NotImplementedError("override the fixture `storage` with one that gives an open, empty storage")
 
     async def leftovers(self, storage: Any) -> Collection[str]:
-        """Override it where that can be told: what the backend holds besides files, as drafts and open uploads.
+        """The backend's content besides files, such as drafts and open uploads; override it if it can be told.
 
-        A storage that cannot list its files tells all that the backend holds, files included; else nobody sees what a
-        failed write leaves.
+        A storage that cannot list its files returns everything here, files included: the suite has no other way to see
+        the remains of a failed write.
         """
         return ()
 
     @asynccontextmanager
     async def unchanged(self, storage: Storage, *keys: str) -> AsyncIterator[None]:
-        """Whatever happens inside leaves these files, or their absence, as they were, and nothing besides."""
+        """Check that the block leaves these files, or their absence, as they were, and nothing besides."""
         before = await self.state(storage, *keys)
         yield
         assert await self.state(storage, *keys) == before
 
     async def state(self, storage: Storage, *keys: str) -> dict[str, object]:
-        """All that can be seen of some files, and what else there is."""
+        """All that can be seen of some files, and of the rest of the storage."""
         seen: dict[str, object] = {key: await _seen(storage, key) for key in keys}
         if isinstance(storage, SupportsList):
             seen["all files"] = [info.file_id async for info in storage.list()]
@@ -62,7 +62,7 @@ class ContractGroup:
         return seen
 
     async def replaces_nothing(self, storage: Storage) -> None:
-        """What holds where ids are chosen, in the place of all that is about exact keys: each upload is a new file."""
+        """Check that each upload is a new file; stands for tests of exact keys if ids are chosen."""
         key = await storage.upload(b"content", "file.txt", metadata={"a": "1"})
         async with self.unchanged(storage, key):
             with pytest.raises(InvalidArgumentException):
@@ -81,7 +81,7 @@ async def _seen(storage: Storage, key: str) -> object:
 
 
 async def missing(storage: Storage, key: str = "missing.txt") -> str:
-    """The name of a file that is not there: the key itself, or the chosen id of one that was deleted."""
+    """The name of a missing file: the key itself, or the chosen id of a deleted file."""
     if storage.chooses_ids:
         key = await storage.upload(b"missing", key)
         await storage.delete(key)
@@ -89,14 +89,14 @@ async def missing(storage: Storage, key: str = "missing.txt") -> str:
 
 
 def fingerprint(content: bytes) -> tuple[int, str]:
-    """Size and digest: what is compared of content whose difference nobody wants to see in full."""
+    """Size and digest, which stand for content whose difference is too long to show."""
     return len(content), sha256(content).hexdigest()
 
 
 def needs[**Arguments](
     capability: Any,
 ) -> Callable[[Callable[Arguments, Awaitable[None]]], Callable[Arguments, Awaitable[None]]]:
-    """Run a test if the storage has the capability, a Protocol; else check that it wholly lacks it, see `can`."""
+    """Run a test if the storage has the capability, a Protocol; else check that it lacks it as a whole: see `can`."""
 
     def decorate(test: Callable[Arguments, Awaitable[None]]) -> Callable[Arguments, Awaitable[None]]:
         @wraps(test)
@@ -112,7 +112,7 @@ def needs[**Arguments](
 def exact_keys[**Arguments](
     test: Callable[Arguments, Awaitable[None]],
 ) -> Callable[Arguments, Awaitable[None]]:
-    """Run a test if files have the keys that they are given; else check what holds instead, see `replaces_nothing`."""
+    """Run a test if files have the keys that they are given; else check `replaces_nothing`."""
 
     @wraps(test)
     async def chosen(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
@@ -124,10 +124,10 @@ def exact_keys[**Arguments](
 
 
 async def can(storage: Any, capability: Any) -> bool:
-    """Whether a storage has a capability and is set up for it.
+    """True if a storage has a capability and is set up for it.
 
-    What it lacks it has to lack as a whole: none of the Protocol's methods, and whoever asks all the same is told by
-    an OperationNotSupportedException. Who chooses ids lacks what is about keys.
+    A missing capability must be missing as a whole: the storage has none of the Protocol's methods, or they raise
+    OperationNotSupportedException. A storage that chooses its ids lacks capabilities about keys.
     """
     has_it = isinstance(storage, capability)
     parts = [name for name in vars(capability) if not name.startswith("_") and hasattr(storage, name)]

@@ -1,4 +1,4 @@
-"""List, copy, metadata: what some storages can do."""
+"""List, copy, metadata: capabilities of some storages."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ class ListContract(ContractGroup):
 
     @needs(SupportsList)
     async def test_list_everything_sorted(self, storage: Any) -> None:
-        """Every file once, in the order of keys, whatever the order of writing."""
+        """Every file is listed once, in the order of keys, in any order of writing."""
         keys = [*KEYS.values(), "b/2", "b/10", "b-1", "B", "b0", "z/y/x/w.txt", *(f"many/{n}.txt" for n in range(300))]
         for key in reversed(keys):
             await storage.upload(b"content", key)
@@ -34,7 +34,7 @@ class ListContract(ContractGroup):
 
     @needs(SupportsList)
     async def test_list_by_prefix(self, storage: Any) -> None:
-        """A prefix is the beginning of a key, folder or not."""
+        """A prefix is the beginning of a key, whether it is a folder or not."""
         for key in ("report.txt", "reports/a.txt", "reports/b/c.txt", "Reports/a.txt", "other/reports/a.txt", "rep"):
             await storage.upload(b"content", key)
         assert await _keys(storage, "rep") == ["rep", "report.txt", "reports/a.txt", "reports/b/c.txt"]
@@ -44,7 +44,7 @@ class ListContract(ContractGroup):
 
     @needs(SupportsList)
     async def test_list_tells_what_stat_tells(self, storage: Any) -> None:
-        """What a listing says of a file agrees with what the file says; metadata may be left to `stat`."""
+        """A listing agrees with the file's own `stat`; it may leave out metadata."""
         key = await storage.upload(CONTENT, "folder/合同.txt", content_type="text/x-mine", metadata={"a": "1"})
         [listed] = [info async for info in storage.list("folder/")]
         info = await storage.stat(key)
@@ -53,7 +53,7 @@ class ListContract(ContractGroup):
 
     @needs(SupportsList)
     async def test_list_while_files_come_and_go(self, storage: Any) -> None:
-        """Who lists while others delete sees the files that stay, and no error."""
+        """A listing during deletes shows the files that stay, and raises no error."""
         for n in range(10):
             await storage.upload(b"content", f"file{n}.txt")
         listed = []
@@ -79,7 +79,7 @@ class CopyContract(ContractGroup):
 
     @needs(SupportsCopy)
     async def test_copy(self, storage: Any) -> None:
-        """A copy has content, type and metadata of the original, which stays, and is a file of its own."""
+        """A copy has the original's content, type and metadata; both are files of their own."""
         key = await storage.upload(CONTENT, "a.bin", content_type="text/x-mine", metadata={"a": "合同"})
         async with self.unchanged(storage, key):
             file_id = await storage.copy(key, "folder/b.txt")
@@ -91,7 +91,7 @@ class CopyContract(ContractGroup):
 
     @needs(SupportsCopy)
     async def test_copy_over_a_file(self, storage: Any) -> None:
-        """A copy takes the place of what is there, unless it must not."""
+        """A copy replaces a file, unless `overwrite=False` forbids it."""
         await storage.upload(b"original", "a.txt", metadata={"a": "1"})
         await storage.upload(b"old", "b.txt", content_type="text/x-old", metadata={"b": "2"})
         async with self.unchanged(storage, "a.txt", "b.txt"):
@@ -104,7 +104,7 @@ class CopyContract(ContractGroup):
 
     @needs(SupportsCopy)
     async def test_copy_missing(self, storage: Any) -> None:
-        """A copy of nothing is nothing."""
+        """A copy of a missing file makes no file."""
         await storage.upload(b"old", "b.txt")
         async with self.unchanged(storage, "b.txt", "c.txt"):
             for target in ("b.txt", "c.txt"):
@@ -117,7 +117,7 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_replaced(self, storage: Any) -> None:
-        """New metadata takes the place of all of the old; content, type and name stay."""
+        """New metadata replaces all of the old; content, type and name stay."""
         key = await storage.upload(CONTENT, "a.bin", content_type="text/x-mine", metadata={"a": "1", "b": "2"})
         name = (await storage.stat(key)).file_name
         for metadata in ({"b": "合同", "c": "3"}, {}, {"d": "4"}):
@@ -129,7 +129,7 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_of_a_file_without_any(self, storage: Any) -> None:
-        """A file that had none gets some, and nothing else changes."""
+        """A file without metadata gets some, and nothing else changes."""
         key = await storage.upload(b"content", "a.txt")
         before: Any = await storage.stat(key)
         await storage.set_metadata(key, {"a": "1"})
@@ -138,7 +138,7 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_that_cannot_be_kept(self, storage: Any) -> None:
-        """What `upload` refuses is refused here."""
+        """Metadata that `upload` refuses is refused here as well."""
         key = await storage.upload(b"content", "a.txt", metadata={"a": "1"})
         async with self.unchanged(storage, key):
             for wrong in ({"a": "1\r\nx: y"}, {"a b": "1"}, {"a": "1", "A": "2"}):
@@ -147,7 +147,7 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_of_a_missing_file(self, storage: Any) -> None:
-        """Nothing cannot be described."""
+        """The metadata of a missing file cannot be set."""
         key = await missing(storage)
         async with self.unchanged(storage, key):
             with pytest.raises(FileNotFoundException, match=re.escape(key)):

@@ -1,4 +1,4 @@
-"""Events and errors: each operation tells what it did, and what went wrong, and keeps secrets."""
+"""Events and errors: each operation emits its event, tells its errors, and keeps secrets."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,9 +10,9 @@ from async_storages.errors import FileNotFoundException, StorageException
 from async_storages.events import Event
 from async_storages.storage import Storage
 from async_storages.testing.contract.base import ContractGroup, missing
+from async_storages.testing.contract.cancellation import cancelled_at
 from async_storages.testing.contract.operations import FIVE, uses_of
 from async_storages.testing.contract.sources import BROKEN, CONTENT, BrokenSourceError, pieces_later
-from async_storages.testing.contract.tools import cancelled_at
 
 __all__ = ["EventsContract"]
 
@@ -29,7 +29,7 @@ class EventsContract(ContractGroup):
         events.hooks.remove(told.append)
 
     async def test_events_one_for_each_operation(self, storage: Storage, told: list[Event]) -> None:
-        """Each operation emits one event: whose, what, how it ended, how many bytes went through, how long it took."""
+        """Each operation emits one event, with storage, operation, outcome, bytes and duration."""
         for name, use in (await uses_of(storage)).items():
             key = await storage.upload(FIVE, "file.txt")
             told.clear()
@@ -41,7 +41,7 @@ class EventsContract(ContractGroup):
             assert use.bytes in {None, event.bytes}, name
 
     async def test_events_of_failures(self, storage: Storage, told: list[Event]) -> None:
-        """An operation that fails tells the name of its error, and the bytes that had gone through."""
+        """The event of a failure names its error, and the bytes that had gone through."""
         key = await missing(storage)
         told.clear()
         await _fails(lambda: storage.stat(key), FileNotFoundException)
@@ -56,7 +56,7 @@ class EventsContract(ContractGroup):
         ]
 
     async def test_events_of_what_was_not_finished(self, storage: Storage, told: list[Event]) -> None:
-        """A cancelled write and an abandoned read are told as such."""
+        """The events of a cancelled write and an abandoned read say so."""
         key = await storage.upload(CONTENT, "file.bin")
         told.clear()
         stream = storage.stream(key, chunk_size=1000)
@@ -67,7 +67,7 @@ class EventsContract(ContractGroup):
         assert told[0].bytes == 1000
 
     async def test_events_hold_no_secret(self, storage: Storage, told: list[Event]) -> None:
-        """Neither keys nor metadata nor URLs get into logs by way of events; nor secrets by way of a repr."""
+        """Events hold no keys, metadata or URLs that logs would show; reprs hold no secrets."""
         name = "confidential/confidential.txt"
         key = await storage.upload(b"confidential", name, metadata={"a": "confidential"})
         for use in (await uses_of(storage)).values():
@@ -93,10 +93,10 @@ class EventsContract(ContractGroup):
         assert "BrokenSourceError" in caplog.text
 
     async def test_events_errors_say_what_and_where(self, storage: Storage) -> None:
-        """An error names the operation, the file and the reason, as attributes and in its text."""
+        """An error names operation, file and reason, as attributes and in its text."""
         for name, use in (await uses_of(storage)).items():
             if name in {"write", "upload", "save", "exists", "url", "get_path", "list", "delete", "delete_many"}:
-                continue  # a missing file is none of their business
+                continue  # these operations do not look for the file
             if name == "ping" or name.startswith("presign"):
                 continue
             key = await missing(storage)

@@ -1,4 +1,4 @@
-"""Lifecycle: closed, opened again, used by many at once, from another loop, in a child; never in the loop's way."""
+"""Lifecycle: closed, reopened, used by many tasks, other loops and a child; never blocking the loop."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ from async_storages.errors import StorageClosedException
 from async_storages.storage import Storage
 from async_storages.testing.contract.base import ContractGroup
 from async_storages.testing.contract.operations import FIVE, uses_of
+from async_storages.testing.contract.processes import in_child
 from async_storages.testing.contract.sources import pieces_later
-from async_storages.testing.contract.tools import in_child
 
 __all__ = ["LifecycleContract"]
 
@@ -22,10 +22,10 @@ _AT_ONCE = 200
 
 
 class LifecycleContract(ContractGroup):
-    """`aclose`, `async with`, and who may use a storage when."""
+    """`aclose`, `async with`, and the use of a storage before, between and after them."""
 
     async def test_lifecycle_use_after_close(self, storage: Storage) -> None:
-        """A closed storage refuses every operation by name, instead of hanging or opening itself again."""
+        """A closed storage refuses every operation by name; it neither hangs nor reopens itself."""
         key = await storage.upload(FIVE, "file.txt")
         uses = await uses_of(storage)
         await storage.aclose()
@@ -35,17 +35,17 @@ class LifecycleContract(ContractGroup):
             assert caught.value.operation, name
 
     async def test_lifecycle_close_twice(self, storage: Storage) -> None:
-        """Closing what is closed is fine."""
+        """A closed storage can be closed again."""
         await storage.upload(FIVE, "file.txt")
         await storage.aclose()
         await storage.aclose()
 
     async def test_lifecycle_close_unused(self, storage: Storage) -> None:
-        """So is closing what was never used."""
+        """An unused storage can be closed."""
         await storage.aclose()
 
     async def test_lifecycle_reopen(self, storage: Storage) -> None:
-        """A storage can be opened again, as often as one likes, and still has its files."""
+        """A storage can be reopened any number of times, and still has its files."""
         key = await storage.upload(FIVE, "file.txt")
         for _ in range(3):
             await storage.aclose()
@@ -56,7 +56,7 @@ class LifecycleContract(ContractGroup):
                 await storage.read(key)
 
     async def test_lifecycle_many_at_once(self, storage: Storage) -> None:
-        """200 tasks at once write, read, ask and delete, and each finds its own file."""
+        """200 concurrent tasks write, read, stat and delete, and each finds its own file."""
 
         async def work(n: int) -> None:
             content = n.to_bytes(2) * (n + 1)
@@ -72,7 +72,7 @@ class LifecycleContract(ContractGroup):
             await asyncio.gather(*(work(n) for n in range(_AT_ONCE)))
 
     async def test_lifecycle_another_loop(self, storage: Storage) -> None:
-        """After it was closed it serves another event loop, and then the first one again."""
+        """A closed storage serves another event loop, and then the first one again."""
         key = await storage.upload(FIVE, "file.txt")
         await storage.aclose()
         await asyncio.to_thread(asyncio.run, _use(storage, key))
@@ -81,7 +81,7 @@ class LifecycleContract(ContractGroup):
     if hasattr(os, "fork"):
 
         async def test_lifecycle_child_after_fork(self, storage: Storage) -> None:
-            """A child that was forked while the storage was open uses it, and the parent notices nothing."""
+            """A child forked while the storage is open uses it, and the parent notices nothing."""
             key = await storage.upload(FIVE, "file.txt")
             assert await asyncio.to_thread(in_child, lambda: _use(storage, key)) == ""
             assert await storage.read(key) == FIVE
@@ -90,11 +90,11 @@ class LifecycleContract(ContractGroup):
     if find_spec("blockbuster"):
 
         async def test_lifecycle_nothing_blocks_the_loop(self, storage: Storage) -> None:
-            """No operation sleeps, or waits for a file or a socket, while others could run."""
-            from blockbuster import blockbuster_ctx  # noqa: PLC0415 - it is asked for above
+            """No operation sleeps, or waits for a file or socket, while others could run."""
+            from blockbuster import blockbuster_ctx  # noqa: PLC0415 - checked for above
 
             uses = await uses_of(storage)
-            for use in uses.values():  # first, for what Python imports when it first needs it
+            for use in uses.values():  # once before, for imports on first use
                 await use.call(storage, await storage.upload(FIVE, "file.txt"))
             with blockbuster_ctx("async_storages"):
                 for use in uses.values():

@@ -1,4 +1,4 @@
-"""Keys that are awkward and good, names that are hostile, and keys that would lead elsewhere."""
+"""Awkward good keys, hostile names, and keys that lead elsewhere."""
 
 __all__ = ["ESCAPES", "KEYS", "NAMES"]
 
@@ -20,7 +20,7 @@ KEYS = {
     "dots": "report..final.v1..2.pdf",
     "long": f"{'x' * 251}.txt",
 }
-"""Keys that `upload` takes, and every storage keeps apart, letter by letter."""
+"""Keys that `upload` accepts, and every storage keeps apart, character by character."""
 
 NAMES = {
     "question mark": "what?.txt",
@@ -33,7 +33,7 @@ NAMES = {
     "header injection": 'a"\r\nSet-Cookie: owned=1.txt',
     "right to left": "photo_\u202egnp.exe",
     "lone surrogate": "a\ud800.txt",
-    "fullwidth traversal": "．．／etc",  # noqa: RUF001 - what it is about
+    "fullwidth traversal": "．．／etc",  # noqa: RUF001 - the point of this name
     "scheme": "s3:bucket/key.txt",
     "hidden": ".htaccess",
     "device": "CON",
@@ -41,7 +41,7 @@ NAMES = {
     "empty": "",
     "long": "照" * 200 + ".jpg",
 }
-"""What a client may call its file: `save` takes them all."""
+"""Names that clients may give their files: `save` accepts them all."""
 
 ESCAPES = {
     "empty": "",
@@ -63,4 +63,4 @@ ESCAPES = {
     "unknown scheme": "nowhere:canary.txt",
     "url": "https://example.com/canary.txt",
 }
-"""Keys that mean another place, or the same place by another name."""
+"""Keys that lead elsewhere, or to the same file by another name."""

@@ -1,4 +1,4 @@
-"""Every operation of a storage once: what to call, and the event that it is to emit."""
+"""Every operation of a storage once: the call, and the event that it must emit."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -28,9 +28,9 @@ class Use:
     """One call of a storage's public methods.
 
     Attributes:
-        call: Takes the storage and the key of a file that is there and holds `FIVE`.
-        event: The operation that is told to the hooks.
-        bytes: The bytes that are told; None where backends differ.
+        call: Takes the storage and the key of an existing file that holds `FIVE`.
+        event: The operation named in the event.
+        bytes: The bytes in the event; None if backends differ.
         capability: The Protocol that the storage must have.
     """
 

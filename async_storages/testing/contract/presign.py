@@ -1,10 +1,10 @@
-"""Presign and direct upload: URLs and forms that work by themselves, and only for what they were made for.
+"""Presign and direct upload: URLs and forms that work by themselves, and only for their purpose.
 
-Every one of them is really used, over HTTP. To make some that have expired, the tests set `time.time` back while the
-URL is made: a storage asks this function for the time.
+The tests use each of them over HTTP. To make expired ones, they set `time.time` back while the URL is made: a storage
+must take the time from this function.
 
-A storage that chooses its ids may have tokens that say no more than which file until when: it then refuses to presign
-whatever else is asked for, by an OperationNotSupportedException, and its server tells the type as it likes.
+A storage that chooses its ids may have tokens that only hold a file and an end: it then refuses to presign any other
+option by an OperationNotSupportedException, and its server chooses the type.
 """
 
 import re
@@ -21,9 +21,9 @@ import pytest
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException
 from async_storages.storage import Storage, SupportsDirectUpload, SupportsPresign
 from async_storages.testing.contract.base import ContractGroup, exact_keys, fingerprint, missing, needs
+from async_storages.testing.contract.http import form, request
 from async_storages.testing.contract.names import KEYS
 from async_storages.testing.contract.sources import CONTENT
-from async_storages.testing.contract.tools import form, request
 
 __all__ = ["DirectUploadContract", "PresignContract"]
 
@@ -37,7 +37,7 @@ class PresignContract(ContractGroup):
     @pytest.mark.parametrize("key", [pytest.param(key, id=label) for label, key in KEYS.items()])
     @needs(SupportsPresign)
     async def test_presign_get(self, storage: Any, key: str) -> None:
-        """Whoever has the URL gets the file, whatever its key."""
+        """Every holder of the URL gets the file, with any key."""
         name = await storage.upload(key.encode(), key, content_type="text/x-mine")
         for url in (storage.presign(name), await storage.file(name).get_presigned_url(), *storage.presign_many([name])):
             answer = await request("GET", url)
@@ -46,7 +46,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_many_in_order(self, storage: Any) -> None:
-        """Many URLs come in the order of the names, missing files included."""
+        """URLs come in the order of the names, missing files included."""
         keys = [await missing(storage, name) for name in ("3.txt", "1.txt", "2.txt")]
         urls = storage.presign_many(keys)
         for url, key in zip(urls, keys, strict=True):
@@ -55,7 +55,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_head(self, storage: Any) -> None:
-        """A HEAD tells the size, and gives nothing."""
+        """A HEAD tells the size, and has no body."""
         key = await storage.upload(CONTENT, "file.bin")
         with _where_possible(storage):
             answer = await request("HEAD", storage.presign(key, method="HEAD"))
@@ -64,7 +64,7 @@ class PresignContract(ContractGroup):
     @needs(SupportsPresign)
     @exact_keys
     async def test_presign_put(self, storage: Any) -> None:
-        """A PUT stores the body: as large as it may be, of the type it must be."""
+        """A PUT stores the body with the signed size and type."""
         asked = {"content_type": "text/x-mine", "content_length": len(CONTENT)}
         url, headers = storage.presign("folder/合同.txt", method="PUT", **asked), storage.presigned_headers(**asked)
         assert (await request("PUT", url, CONTENT, headers=headers)).status in {200, 201, 204}
@@ -75,7 +75,7 @@ class PresignContract(ContractGroup):
     @needs(SupportsPresign)
     @exact_keys
     async def test_presign_put_of_another_size(self, storage: Any, body: bytes) -> None:
-        """A PUT of any other size is refused, and stores nothing."""
+        """A PUT of another size is refused, and stores nothing."""
         headers = storage.presigned_headers(content_length=5)
         url = storage.presign("file.txt", method="PUT", content_length=5)
         await self._refuses_put(storage, url, body, headers=headers)
@@ -83,7 +83,7 @@ class PresignContract(ContractGroup):
     @needs(SupportsPresign)
     @exact_keys
     async def test_presign_put_of_size_zero(self, storage: Any) -> None:
-        """Nothing at all is a size, too."""
+        """Zero is a size, too."""
         url = storage.presign("file.txt", method="PUT", content_length=0)
         headers = storage.presigned_headers(content_length=0)
         await self._refuses_put(storage, url, b"1", headers=headers)
@@ -93,7 +93,7 @@ class PresignContract(ContractGroup):
     @needs(SupportsPresign)
     @exact_keys
     async def test_presign_put_of_another_type(self, storage: Any) -> None:
-        """A PUT of any other type is refused, and stores nothing."""
+        """A PUT of another type is refused, and stores nothing."""
         url = storage.presign("file.txt", method="PUT", content_type="image/png")
         await self._refuses_put(storage, url, b"12345", headers={"Content-Type": "text/html"})
 
@@ -107,7 +107,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_download_name(self, storage: Any) -> None:
-        """The download has the name asked for, in any script; a name alone means: save it."""
+        """The download has the requested name, in any script; a name alone makes an attachment."""
         key = await storage.upload(b"content", "file.txt")
         for options, kind in (({}, "attachment"), ({"disposition": "inline"}, "inline")):
             with _where_possible(storage):
@@ -120,7 +120,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_answer_type(self, storage: Any) -> None:
-        """The answer has the type asked for."""
+        """The answer has the requested type."""
         key = await storage.upload(b"content", "file.txt")
         with _where_possible(storage):
             answer = await request("GET", storage.presign(key, content_type="application/x-mine"))
@@ -128,7 +128,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_expired(self, storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A URL ends when it was to end."""
+        """A URL expires at its end."""
         key = await storage.upload(b"content", "file.txt")
         with monkeypatch.context() as earlier:
             _set_back(earlier, 2 * _HOUR)
@@ -139,7 +139,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_stable(self, storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """URLs that are made within a window of time are equal, and last at least as long as was asked for."""
+        """URLs made within one window of time are equal, and last at least as long as requested."""
         key = await storage.upload(b"content", "file.txt")
         window, begun = timedelta(minutes=10), time.time() // 600 * 600
 
@@ -160,7 +160,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_tampered(self, storage: Any) -> None:
-        """A URL of which anything was changed is refused."""
+        """A URL with any change is refused."""
         key = await storage.upload(b"content", "file.txt")
         url = urlsplit(storage.presign(key))
         query = parse_qsl(url.query, keep_blank_values=True)
@@ -174,7 +174,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_of_another_key(self, storage: Any) -> None:
-        """A URL is good for no other file, not even for one whose name begins alike."""
+        """A URL is valid for no other file, not even for one whose name begins alike."""
         key, *others = [await storage.upload(name.encode(), name) for name in ("file.txt", "file.txt.bak", "file2.txt")]
         url = urlsplit(storage.presign(key))
         for other in others:
@@ -184,7 +184,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_for_another_method(self, storage: Any) -> None:
-        """A URL to read with neither writes nor deletes, and one to write with does not read."""
+        """A URL for reading neither writes nor deletes, and one for writing does not read."""
         key = await storage.upload(b"content", "file.txt")
         async with self.unchanged(storage, key):
             assert (await request("PUT", storage.presign(key), b"new")).is_refusal
@@ -212,7 +212,7 @@ class PresignContract(ContractGroup):
     )
     @needs(SupportsPresign)
     async def test_presign_what_cannot_be(self, storage: Any, options: dict[str, Any]) -> None:
-        """Options that make no sense are refused when the URL is made."""
+        """Impossible options are refused when the URL is made."""
         key = await missing(storage)
         refusals = (InvalidArgumentException, *([OperationNotSupportedException] if storage.chooses_ids else []))
         with pytest.raises(refusals):
@@ -228,7 +228,7 @@ class DirectUploadContract(ContractGroup):
 
     @needs(SupportsDirectUpload)
     async def test_direct_upload(self, storage: Any) -> None:
-        """A form stores the file it comes with, under the key and the type it was made for."""
+        """A form stores its file, under the signed key and type."""
         made = await storage.presign_post("folder/合同.bin", max_size=len(CONTENT), content_type="text/x-mine")
         assert made.file_id == str(storage.identify("folder/合同.bin"))
         body, content_type = form(made.fields, CONTENT)
@@ -248,12 +248,12 @@ class DirectUploadContract(ContractGroup):
     )
     @needs(SupportsDirectUpload)
     async def test_direct_upload_of_another_size(self, storage: Any, limits: dict[str, int], body: bytes) -> None:
-        """A file outside the sizes allowed is refused, and not stored."""
+        """A file outside the signed sizes is refused, and not stored."""
         await self._refuses_form(storage, (await storage.presign_post("file.txt", **limits)), body)
 
     @needs(SupportsDirectUpload)
     async def test_direct_upload_of_another_type(self, storage: Any) -> None:
-        """A file of a type that was not allowed is refused, and not stored."""
+        """A file of another type is refused, and not stored."""
         made = await storage.presign_post("file.png", max_size=100, content_type="image/png")
         for wrong in ({"Content-Type": "text/html"}, {}):
             fields = {name: value for name, value in made.fields.items() if name.lower() != "content-type"} | wrong
@@ -261,7 +261,7 @@ class DirectUploadContract(ContractGroup):
 
     @needs(SupportsDirectUpload)
     async def test_direct_upload_tampered(self, storage: Any) -> None:
-        """A form of which any field was changed or left out is refused."""
+        """A form with any field changed or left out is refused."""
         made = await storage.presign_post("file.txt", max_size=100, content_type="text/plain")
         for name, value in made.fields.items():
             others = {other: made.fields[other] for other in made.fields if other != name}
@@ -270,7 +270,7 @@ class DirectUploadContract(ContractGroup):
 
     @needs(SupportsDirectUpload)
     async def test_direct_upload_expired(self, storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A form ends when it was to end, and says when."""
+        """A form expires at its end, which it tells."""
         with monkeypatch.context() as earlier:
             _set_back(earlier, 2 * _HOUR)
             made = await storage.presign_post("file.txt", _HOUR, max_size=100)
@@ -279,7 +279,7 @@ class DirectUploadContract(ContractGroup):
 
     @needs(SupportsDirectUpload)
     async def test_direct_upload_shows_no_secret(self, storage: Any) -> None:
-        """What may be logged of a form does not make another one."""
+        """The loggable parts of a form cannot make another one."""
         made = await storage.presign_post("file.txt", max_size=100)
         assert not [value for value in made.fields.values() if len(value) > 20 and value in repr(made)]
 
@@ -296,7 +296,7 @@ class DirectUploadContract(ContractGroup):
     )
     @needs(SupportsDirectUpload)
     async def test_direct_upload_that_cannot_be(self, storage: Any, options: dict[str, Any]) -> None:
-        """Options that make no sense are refused when the form is made."""
+        """Impossible options are refused when the form is made."""
         with pytest.raises(InvalidArgumentException):
             await storage.presign_post("file.txt", **options)
 
@@ -309,7 +309,7 @@ class DirectUploadContract(ContractGroup):
 
 @contextmanager
 def _where_possible(storage: Storage) -> Iterator[None]:
-    """What a token of a storage that chooses its ids cannot say is refused, and never left out of it silently."""
+    """Run the block; if ids are chosen, options that a token cannot hold must be refused, not dropped."""
     try:
         yield
     except OperationNotSupportedException:
@@ -318,7 +318,7 @@ def _where_possible(storage: Storage) -> Iterator[None]:
 
 
 def _alterations(value: str) -> Iterator[str]:
-    """The value with one character changed, here and there; not at the end, where base64 has bits that mean nothing."""
+    """The value with one character changed, in several places; not at the end, where base64 has unused bits."""
     for place in {0, len(value) // 4, len(value) // 2, len(value) * 3 // 4, max(0, len(value) - 4)}:
         letters = string.digits if value[place : place + 1].isdigit() else string.ascii_letters
         letter = next(letter for letter in letters if letter != value[place : place + 1])

@@ -1,4 +1,4 @@
-"""Read: whole files and ranges, missing files, reads that nobody finishes."""
+"""Read: whole files, ranges, missing files, unfinished reads."""
 
 import asyncio
 import re
@@ -14,14 +14,15 @@ from async_storages.errors import FileNotFoundException, InvalidArgumentExceptio
 from async_storages.sources import CHUNK_SIZE
 from async_storages.storage import Storage
 from async_storages.testing.contract.base import ContractGroup, exact_keys, fingerprint, missing
+from async_storages.testing.contract.cancellation import cancelled_at
+from async_storages.testing.contract.processes import no_more_open_files_than, open_files
 from async_storages.testing.contract.sources import CONTENT, LARGE
-from async_storages.testing.contract.tools import cancelled_at, no_more_open_files_than, open_files
 
 __all__ = ["ReadContract"]
 
 _TEN = b"0123456789"
 
-# offset, length, what is to come
+# offset, length, expected bytes
 _RANGES: dict[str, tuple[int, int | None, bytes]] = {
     "whole": (0, None, _TEN),
     "beginning": (0, 3, b"012"),
@@ -49,7 +50,7 @@ class ReadContract(ContractGroup):
     """`stream`, `read`, `open`, `download_to`."""
 
     async def test_read_whole(self, storage: Storage, tmp_path: Path) -> None:
-        """All ways to read a file give all of it."""
+        """All ways to read a file give the whole of it."""
         key = await storage.upload(CONTENT, "file.bin")
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
         opened = await storage.open(key)
@@ -62,20 +63,20 @@ class ReadContract(ContractGroup):
         assert fingerprint(await asyncio.to_thread((tmp_path / "file.bin").read_bytes)) == fingerprint(CONTENT)
 
     async def test_read_empty_file(self, storage: Storage) -> None:
-        """An empty file is a file: it gives nothing, whatever part of it is asked for."""
+        """An empty file is a file: every range of it is empty."""
         key = await storage.upload(b"", "empty.bin")
         assert await storage.read(key) == b""
         assert [await _read(storage.stream(key, *part)) for part in ((0, 5), (3, None), (-3, None))] == [b""] * 3
 
     @pytest.mark.parametrize(("offset", "length", "expected"), _RANGES.values(), ids=_RANGES)
     async def test_read_range(self, storage: Storage, offset: int, length: int | None, expected: bytes) -> None:
-        """A range is what slicing would give, and never an error for being past the end."""
+        """A range equals a slice, and is never an error for being past the end."""
         key = await storage.upload(_TEN, "ten.txt")
         assert await _read(storage.stream(key, offset, length)) == expected
         assert await _read(storage.stream(key, offset, length, chunk_size=2)) == expected
 
     async def test_read_range_across_chunks(self, storage: Storage) -> None:
-        """Where a range begins and ends has nothing to do with chunks."""
+        """The ends of a range are independent of chunks."""
         key = await storage.upload(CONTENT, "file.bin")
         start, length = CHUNK_SIZE - 1000, 3001
         expected = CONTENT[start : start + length]
@@ -85,7 +86,7 @@ class ReadContract(ContractGroup):
 
     @pytest.mark.parametrize("chunk_size", [1000, 65_536, CHUNK_SIZE])
     async def test_read_in_chunks(self, storage: Storage, chunk_size: int) -> None:
-        """No chunk is empty or longer than asked for."""
+        """No chunk is empty, or longer than requested."""
         key = await storage.upload(CONTENT, "file.bin")
         async with aclosing(storage.stream(key, chunk_size=chunk_size)) as stream:
             chunks = [chunk async for chunk in stream]
@@ -96,13 +97,13 @@ class ReadContract(ContractGroup):
         "arguments", [{"length": -1}, {"chunk_size": 0}, {"chunk_size": -1}], ids=["length", "zero chunk", "chunk"]
     )
     async def test_read_impossible_range(self, storage: Storage, arguments: dict[str, int]) -> None:
-        """What cannot be a range is an error of the caller's."""
+        """An impossible range is the caller's error."""
         key = await storage.upload(_TEN, "ten.txt")
         with pytest.raises(InvalidArgumentException):
             await _read(storage.stream(key, 0, **arguments))
 
     async def test_read_missing(self, storage: Storage, tmp_path: Path) -> None:
-        """What is not there is a FileNotFoundException, also Python's own, and leaves no half-made download."""
+        """A missing file is a FileNotFoundException, also Python's own, and leaves no partial download."""
         key = await missing(storage)
         ways: dict[str, Callable[[], Awaitable[object]]] = {
             "read": lambda: storage.read(key),
@@ -118,7 +119,7 @@ class ReadContract(ContractGroup):
         assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
     async def test_read_the_folder_of_a_file(self, storage: Storage) -> None:
-        """A folder is no file, and half a name is no name; where ids are chosen, not even that of a missing file."""
+        """A folder or half a name is no file; with chosen ids, it is not even a missing file's name."""
         key = await storage.upload(_TEN, "folder/file.txt")
         refusals = (FileNotFoundException, *([InvalidArgumentException] if storage.chooses_ids else []))
         for name in (key.partition("/")[0], key.removesuffix(".txt"), f"{key}.bak", f"{key}-m", f"{key}/more"):
@@ -127,7 +128,7 @@ class ReadContract(ContractGroup):
                     await storage.read(name)
 
     async def test_read_side_by_side(self, storage: Storage) -> None:
-        """Reads of one file do not disturb each other."""
+        """Concurrent reads of one file do not disturb each other."""
         key = await storage.upload(CONTENT, "file.bin")
         found = await asyncio.gather(*(_read(storage.stream(key, n * 1000, 50_000, chunk_size=7000)) for n in range(9)))
         assert [fingerprint(part) for part in found] == [
@@ -136,7 +137,7 @@ class ReadContract(ContractGroup):
 
     @exact_keys
     async def test_read_under_way_gives_no_mixture(self, storage: Storage) -> None:
-        """Who reads while the file is replaced gets one version of it, or an error."""
+        """A read while the file is replaced gets one version of it, or an error."""
         old, new = bytes(LARGE), b"\1" * LARGE
         key = await storage.upload(old, "file.bin")
         async with aclosing(storage.stream(key, chunk_size=65_536)) as stream:
@@ -149,7 +150,7 @@ class ReadContract(ContractGroup):
         assert fingerprint(content) in {fingerprint(old), fingerprint(new)}
 
     async def test_read_abandoned(self, storage: Storage) -> None:
-        """50 reads that end half-way, in every way, leave no open file or socket, and a storage that works."""
+        """50 reads abandoned half-way, in every way, leave no open file or socket, and a working storage."""
         key = await storage.upload(bytes(2**20), "file.bin")
         await storage.read(key)
         before = await open_files()

@@ -1,4 +1,4 @@
-"""Content in every form that can be uploaded, and content that goes wrong on the way."""
+"""Content in every form that can be uploaded, and content that fails on the way."""
 
 from asyncio import sleep
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,17 +12,17 @@ from async_storages.content import PendingFile
 __all__ = ["BROKEN", "CONTENT", "KINDS", "LARGE", "PIECE", "BrokenSourceError", "pieces", "pieces_later"]
 
 PIECE = 70_000
-"""Bytes at a time: a number that fits no buffer."""
+"""Bytes of a piece: a number that fits no buffer."""
 
 CONTENT = shake_256(b"content").digest(400_000)
 """More than one chunk of every size in use."""
 
 LARGE = 9 * 2**20 + 1
-"""Bytes: above the threshold from which S3 clients upload in parts."""
+"""Bytes above the size from which S3 clients upload in parts."""
 
 
 class BrokenSourceError(Exception):
-    """What a source of the user's raises half-way."""
+    """The error that a user's source raises half-way."""
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
@@ -32,7 +32,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 
 async def pieces_later(data: bytes) -> AsyncIterator[bytes]:
-    """The data from an async generator, which lets others run between any two pieces."""
+    """The data from an async generator, which lets other tasks run between any two pieces."""
     for piece in pieces(data):
         await sleep(0)
         yield piece
@@ -40,7 +40,7 @@ async def pieces_later(data: bytes) -> AsyncIterator[bytes]:
 
 
 class Upload:
-    """What an UploadFile is: a client's file name and type, and a binary file."""
+    """The shape of an UploadFile: a client's file name and type, and a binary file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -78,7 +78,7 @@ KINDS: dict[str, Callable[[Path], Any]] = {
     "async iterator": lambda path: pieces_later(path.read_bytes()),
     "pending file": lambda path: PendingFile(path.read_bytes()),
 }
-"""By name: how to make a source of what a file holds."""
+"""By name: functions from a file's path to a source of its content."""
 
 
 async def _breaks_later() -> AsyncIterator[bytes]:

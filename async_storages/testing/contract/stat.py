@@ -1,4 +1,4 @@
-"""Stat and delete: what is known of a file, until there is none."""
+"""Stat and delete: the facts of a file, until it is deleted."""
 
 import re
 import time
@@ -16,7 +16,7 @@ __all__ = ["DeleteContract", "StatContract"]
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0"
 _HTML = b"<!DOCTYPE html><script>alert(1)</script>"
 
-# key, content, the type it is to have
+# key, content, expected type
 _TYPES: dict[str, tuple[str, bytes, str]] = {
     "png": ("a.png", _PNG, "image/png"),
     "png without an extension": ("a", _PNG, "image/png"),
@@ -32,7 +32,7 @@ class StatContract(ContractGroup):
     """`stat`, `info`, `get_size`, `exists`."""
 
     async def test_stat_size(self, storage: Storage) -> None:
-        """The size is that of the content, whoever is asked, the id included."""
+        """The size is that of the content, by every method, the id included."""
         key = await storage.upload(b"0123456789", "folder/ten.txt")
         info = await storage.stat(key)
         assert info == await storage.info(key) == await storage.file(key).get_info()
@@ -41,7 +41,7 @@ class StatContract(ContractGroup):
         assert await storage.exists(key)
 
     async def test_stat_names(self, storage: Storage) -> None:
-        """The name for people is the one that the file was saved under, cleaned."""
+        """The display name is the one that the file was saved under, cleaned."""
         stored = await storage.save(b"content", "Отчёт №1.pdf", folder="reports", metadata={"a": "1"})
         info = await storage.stat(stored)
         name = naming.clean_filename("Отчёт №1.pdf")
@@ -50,17 +50,17 @@ class StatContract(ContractGroup):
 
     @pytest.mark.parametrize(("key", "content", "expected"), _TYPES.values(), ids=_TYPES)
     async def test_stat_type_told_by_content(self, storage: Storage, key: str, content: bytes, expected: str) -> None:
-        """The type is what the bytes are, whatever the name says."""
+        """The type follows the content, whatever the name says."""
         uploaded = await storage.upload(content, key)
         assert (await storage.stat(uploaded)).content_type == expected
 
     async def test_stat_type_as_given(self, storage: Storage) -> None:
-        """The type is what the caller says, if he does."""
+        """The type is the caller's, if there is one."""
         key = await storage.upload(_PNG, "a.png", content_type="application/x-mine; version=2")
         assert (await storage.stat(key)).content_type == "application/x-mine; version=2"
 
     async def test_stat_etag(self, storage: Storage) -> None:
-        """The etag, if the backend has any, stays while the content does, and changes with it."""
+        """The etag, if the backend has any, changes with the content, and only with it."""
         etags = []
         for content in (b"one", b"two", b"three", b"four", b"five", b"six!"):
             key = await storage.upload(content, "file.txt")
@@ -77,7 +77,7 @@ class StatContract(ContractGroup):
         assert abs(changed - datetime.fromtimestamp(time.time(), UTC)) < timedelta(hours=1)
 
     async def test_stat_metadata(self, storage: Storage) -> None:
-        """Metadata comes back as it was given, in any script; keys in lower case."""
+        """Metadata comes back as given, in any script; keys in lower case."""
         metadata = {
             "author": "Ada Lovelace",
             "Title": "合同 № 1: «ёж»",
@@ -90,7 +90,7 @@ class StatContract(ContractGroup):
         assert found == {key.lower(): value for key, value in metadata.items()}
 
     async def test_stat_is_the_callers_own(self, storage: Storage) -> None:
-        """Nobody changes a file by changing what he was told of it, or what he gave."""
+        """Changes to returned or given metadata do not change the file."""
         metadata = {"a": "1"}
         key = await storage.upload(b"content", "file.txt", metadata=metadata)
         metadata["a"] = "changed"
@@ -98,7 +98,7 @@ class StatContract(ContractGroup):
         assert (await storage.stat(key)).metadata == {"a": "1"}
 
     async def test_stat_metadata_that_cannot_be_kept(self, storage: Storage) -> None:
-        """Metadata that some backend would lose or that could forge a header is refused, and nothing is stored."""
+        """Metadata that some backend would lose, or that could forge a header, is refused before storing."""
         async with self.unchanged(storage, "file.txt"):
             for wrong in (
                 {"a": "1\r\nx: y"},
@@ -112,7 +112,7 @@ class StatContract(ContractGroup):
                     await storage.upload(b"content", "file.txt", metadata=wrong)
 
     async def test_stat_missing(self, storage: Storage) -> None:
-        """What is not there has no facts."""
+        """A missing file has no facts."""
         key = await missing(storage)
         for ask in (storage.stat, storage.info, storage.get_size):
             with pytest.raises(FileNotFoundException, match=re.escape(key)) as caught:
@@ -125,7 +125,7 @@ class DeleteContract(ContractGroup):
     """`delete`, `delete_many`."""
 
     async def test_delete(self, storage: Storage) -> None:
-        """Nothing is left of a deleted file, and nothing happens to its neighbours."""
+        """Nothing is left of a deleted file, and its neighbours stay unchanged."""
         names = ["folder/file.txt.bak", "folder/fil", "folder/file.tx", "file.txt", "folder2/file.txt"]
         neighbours = [await storage.upload(name.encode(), name) for name in names]
         async with self.unchanged(storage, "folder/file.txt", *neighbours):
@@ -135,7 +135,7 @@ class DeleteContract(ContractGroup):
 
     @exact_keys
     async def test_delete_makes_room_for_a_new_file(self, storage: Storage) -> None:
-        """A file under the key of a deleted one has nothing of it."""
+        """A new file under a deleted one's key inherits nothing."""
         await storage.upload(b"content", "file.txt", content_type="text/x-old", metadata={"a": "1"})
         await storage.delete("file.txt")
         await storage.upload(b"CONTENT", "file.txt", overwrite=False)
@@ -143,14 +143,14 @@ class DeleteContract(ContractGroup):
         assert (info.content_type, info.metadata) == ("text/plain", {})
 
     async def test_delete_missing(self, storage: Storage) -> None:
-        """Deleting what is not there is fine, once and twice."""
+        """Deleting a missing file is no error, once and twice."""
         key = await storage.upload(b"content", "file.txt")
         for name in (key, key, await missing(storage, "never/there.txt")):
             await storage.delete(name)
         assert not await storage.exists(key)
 
     async def test_delete_many(self, storage: Storage) -> None:
-        """A missing file among many disturbs nobody."""
+        """A missing file among many is no error."""
         keys = [await storage.upload(b"content", f"many/{n}.txt") for n in range(40)]
         await storage.delete_many([*keys[:20], await missing(storage, "many/missing.txt"), *keys[20:39]])
         assert [await storage.exists(key) for key in keys] == [False] * 39 + [True]
@@ -158,7 +158,7 @@ class DeleteContract(ContractGroup):
             assert len([info async for info in storage.list()]) == 1
 
     async def test_delete_many_with_a_failure(self, storage: Storage) -> None:
-        """One that cannot be deleted is told, after the others are gone."""
+        """A failed delete is raised after the other files are gone."""
         keys = [await storage.upload(b"content", f"many/{n}.txt") for n in range(3)]
         with pytest.raises(StorageException):
             await storage.delete_many([keys[0], "nowhere:else.txt", *keys[1:]])

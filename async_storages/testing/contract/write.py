@@ -1,4 +1,4 @@
-"""Write: every kind of content, and every way in which a write can fail, after which nothing has happened."""
+"""Write: every kind of content, and every kind of failure, after which nothing has changed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +21,7 @@ from async_storages.errors import (
 )
 from async_storages.storage import Storage
 from async_storages.testing.contract.base import ContractGroup, exact_keys, fingerprint
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.sources import (
     BROKEN,
     CONTENT,
@@ -29,7 +30,6 @@ from async_storages.testing.contract.sources import (
     BrokenSourceError,
     pieces_later,
 )
-from async_storages.testing.contract.tools import every_cancellation
 
 __all__ = ["WriteContract"]
 
@@ -61,21 +61,21 @@ class WriteContract(ContractGroup):
             file.close()
 
     async def test_write_from(self, storage: Storage, source: Any) -> None:
-        """Whatever the content comes as, it is stored whole, and a file of the caller's stays open."""
+        """Content in any form is stored whole, and a file of the caller's stays open."""
         key = await storage.upload(source, "file.bin")
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
         assert await storage.get_size(key) == _SIZE
         assert not getattr(getattr(source, "file", source), "closed", False)
 
     async def test_write_from_where_a_file_stands(self, storage: Storage) -> None:
-        """A file is stored from its position on, as `read` would give it."""
+        """A file is stored from its current position, as `read` would return it."""
         file = BytesIO(CONTENT)
         file.seek(1000)
         key = await storage.upload(file, "file.bin")
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT[1000:])
 
     async def test_write_again_after_a_failure(self, storage: Storage) -> None:
-        """A file of which a part was read is stored whole by the next attempt, from where it stood."""
+        """After a failed write, the next attempt stores the file whole, from its first position."""
         file = BytesIO(CONTENT)
         file.seek(1000)
         with pytest.raises(FileTooLargeException):
@@ -84,7 +84,7 @@ class WriteContract(ContractGroup):
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT[1000:])
 
     async def test_write_what_can_be_read_only_once(self, storage: Storage) -> None:
-        """The second time it is refused: it would be an empty file, or half of one."""
+        """A source that was used up is refused: it would be an empty or a partial file."""
         content = pieces_later(CONTENT)
         key = await storage.upload(content, "file.bin")
         async with self.unchanged(storage, key):
@@ -102,14 +102,14 @@ class WriteContract(ContractGroup):
 
     @pytest.mark.parametrize("declared", [None, LARGE], ids=["unknown size", "declared size"])
     async def test_write_large(self, storage: Storage, declared: int | None) -> None:
-        """More than goes into one part of a multipart upload."""
+        """Content of more than one part of a multipart upload is stored whole."""
         content = shake_256(b"large").digest(LARGE)
         saved = await storage.save(pieces_later(content), "large.bin", size=declared)
         assert fingerprint(await saved.read()) == fingerprint(content)
         assert saved.known_size == await saved.get_size() == LARGE
 
     async def test_write_with_checksums_that_hold(self, storage: Storage) -> None:
-        """What is declared and true is no obstacle."""
+        """Correct declarations of size and checksums are accepted."""
         expected = {"sha256": sha256(CONTENT).hexdigest().upper(), "crc32": f"{crc32(CONTENT):08x}"}
         key = await storage.upload(
             pieces_later(CONTENT), "file.bin", size=_SIZE, min_size=_SIZE, max_size=_SIZE, expected=expected
@@ -121,13 +121,13 @@ class WriteContract(ContractGroup):
         async with self.unchanged(storage, "file.bin"):
             for wrong in ("/etc/passwd", None, 5, {"a": 1}, ["text"]):
                 with pytest.raises(InvalidArgumentException):
-                    await storage.upload(wrong, "file.bin")  # type: ignore[arg-type] # what it is about
+                    await storage.upload(wrong, "file.bin")  # type: ignore[arg-type] # the point of the test
 
     # ---- over what is there
 
     @exact_keys
     async def test_write_replaces(self, storage: Storage) -> None:
-        """A later upload takes the place of all of the earlier one: content, type and metadata."""
+        """A later upload replaces content, type and metadata of the earlier one."""
         await _occupy(storage, "file.txt")
         assert await storage.upload(b"new", "file.txt", metadata={"b": "2"}) == "file.txt"
         assert await storage.read("file.txt") == b"new"
@@ -136,7 +136,7 @@ class WriteContract(ContractGroup):
 
     @exact_keys
     async def test_write_without_overwriting(self, storage: Storage) -> None:
-        """`overwrite=False` stores where nothing is, and otherwise changes nothing."""
+        """`overwrite=False` stores under a free key, and changes nothing under a taken one."""
         key = await storage.upload(b"old", "file.txt", overwrite=False, metadata={"version": "old"})
         async with self.unchanged(storage, key):
             with pytest.raises(FileExistsException, match=r"file\.txt"):
@@ -146,7 +146,7 @@ class WriteContract(ContractGroup):
 
     @exact_keys
     async def test_write_two_at_once_to_one_key(self, storage: Storage) -> None:
-        """Of two uploads of one key, one wins: content, size, type and metadata belong together."""
+        """Of two uploads of one key one wins: content, size, type and metadata belong together."""
         versions = {"a": (b"a" * 100_000, "text/x-a"), "b": (b"b" * 300_000, "text/x-b")}
         for turn in range(10):
             uploads = [
@@ -161,7 +161,7 @@ class WriteContract(ContractGroup):
 
     @exact_keys
     async def test_write_two_at_once_without_overwriting(self, storage: Storage) -> None:
-        """Of several uploads with `overwrite=False` exactly one succeeds, and it is the one that is stored."""
+        """Of several uploads with `overwrite=False` exactly one succeeds, and its content is stored."""
         for turn in range(10):
             key = f"file{turn}.bin"
             uploads = [storage.upload(pieces_later(bytes([n]) * 100), key, overwrite=False) for n in range(4)]
@@ -176,7 +176,7 @@ class WriteContract(ContractGroup):
     async def test_write_from_a_source_that_raises(
         self, storage: Storage, broken: Callable[[], Any], *, replaces: bool
     ) -> None:
-        """The source's own error surfaces, and what was there before is still there."""
+        """The source's own error surfaces, and an earlier file stays."""
         async with self._attempt(storage, replaces=replaces) as key:
             with pytest.raises(BrokenSourceError):
                 await storage.upload(broken(), key)
@@ -186,21 +186,21 @@ class WriteContract(ContractGroup):
     async def test_write_what_is_not_as_declared(
         self, storage: Storage, options: ContentOptions, error: type[StorageException], *, replaces: bool
     ) -> None:
-        """A size, a limit or a checksum that does not hold is an error, and nothing is stored."""
+        """A wrong size, limit or checksum is an error, and nothing is stored."""
         async with self._attempt(storage, replaces=replaces) as key:
             for source in (pieces_later(CONTENT), CONTENT):
                 with pytest.raises(error):
                     await storage.upload(source, key, **options)
 
     async def test_write_cancelled_anywhere(self, storage: Storage) -> None:
-        """Cancelled at any of its awaits, the last one included, a write of a new file leaves nothing."""
+        """A write of a new file, cancelled at any of its awaits, leaves nothing."""
         nothing = await self.state(storage, "file.bin")
         async for _ in every_cancellation(lambda: storage.upload(pieces_later(CONTENT), "file.bin")):
             assert await self.state(storage, "file.bin") == nothing
 
     @exact_keys
     async def test_write_cancelled_anywhere_over_a_file(self, storage: Storage) -> None:
-        """Cancelled at any of its awaits, a write over a file leaves one version, whole."""
+        """A write over a file, cancelled at any of its awaits, leaves one whole version."""
         new = {"version": "new"}
         await _occupy(storage, "file.bin")
         old = await self.state(storage, "file.bin")
@@ -213,7 +213,7 @@ class WriteContract(ContractGroup):
 
     @asynccontextmanager
     async def _attempt(self, storage: Storage, *, replaces: bool) -> AsyncIterator[str]:
-        """A key, free or taken, at which nothing may change; nor may a file that was uploaded under that name."""
+        """A free or taken key under which nothing may change; nor may a file that was uploaded by that name."""
         key = "folder/file.bin"
         taken = await _occupy(storage, key) if replaces else key
         async with self.unchanged(storage, taken):

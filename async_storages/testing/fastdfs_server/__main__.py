@@ -1,4 +1,4 @@
-"""The server on its own: it prints its tracker's address and its folder, and serves until its input ends or SIGTERM."""
+"""The server on its own: it prints its tracker's address and its folder, and serves until stdin ends or SIGTERM."""
 
 import asyncio
 import os
@@ -36,15 +36,15 @@ async def _serve(options: Namespace) -> None:
         folder=options.folder,
         threads=False,
     ) as server:
-        print(server.tracker, server.folder, sep="\n", flush=True)  # noqa: T201 - what it is run for
+        print(server.tracker, server.folder, sep="\n", flush=True)  # noqa: T201 - the program's output
         await ended.wait()
 
 
 def _await_end_of_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    """Read what is of no interest, without a lock that would keep the interpreter from ending."""
+    """Read and discard the input, without a lock that would keep the interpreter from ending."""
     while os.read(0, 4096):
         continue
-    with suppress(RuntimeError):  # it has ended already
+    with suppress(RuntimeError):  # the loop has ended already
         loop.call_soon_threadsafe(ended.set)
 
 

@@ -1,4 +1,4 @@
-"""The files of a group. All that is here blocks, except for `Spool.add`."""
+"""The files of a group. Everything here blocks, except for `Spool.add`."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ from async_storages.testing.fastdfs_server._wire import BUFFER, EINVAL, Answer, 
 
 __all__ = ["Disk", "Spool", "StoredFile", "stored_files"]
 
-_FILES_PER_FOLDER = 100  # then comes the next (file_distribute_rotate_count)
+_FILES_PER_FOLDER = 100  # then the next folder follows (file_distribute_rotate_count)
 _TRIES = 10
 _META = "-m"
 
@@ -33,9 +33,9 @@ class StoredFile:
 
     Attributes:
         file_id: Such as ``group1/M00/00/00/fwAAAW….bin``.
-        kind: What its name says; trunk files are not made.
-        size: In bytes.
-        metadata: As it stands on the disk; None without any.
+        kind: The kind that its name tells; trunk files are not made.
+        size: The size in bytes.
+        metadata: The metadata as stored on the disk; None without any.
     """
 
     file_id: str
@@ -49,7 +49,7 @@ def stored_files(folder: Path, server: str = "") -> list[StoredFile]:
 
     Args:
         folder: See `FastDFSServer.folder`.
-        server: The name of a replica's folder within that of its group; of all if empty.
+        server: The name of a replica's folder within its group's; empty for all replicas.
     """
     paths: dict[str, Path] = {}
     for pattern in (f"*/{server}/M??/data/??/??/*",) if server else ("*/M??/data/??/??/*", "*/*/M??/data/??/??/*"):
@@ -80,7 +80,7 @@ def _content(path: Path | None) -> bytes | None:
 
 
 class Spool:
-    """Content on its way to its place: in memory while it is short, then in a temporary file.
+    """Content on its way to the disk: in memory while it is short, then in a temporary file.
 
     Attributes:
         size: In bytes.
@@ -97,7 +97,7 @@ class Spool:
         self._path: Path | None = None
 
     async def add(self, piece: bytes) -> None:
-        """Take what comes next."""
+        """Add bytes."""
         self.size += len(piece)
         self._crc.update(piece)
         self._held.append(piece)
@@ -106,7 +106,7 @@ class Spool:
             await self._run(self._flush)
 
     def copy_to(self, target: BinaryIO) -> None:
-        """Write everything there."""
+        """Write all bytes to a file."""
         with self.path().open("rb") as source:
             shutil.copyfileobj(source, target, BUFFER)
 
@@ -131,7 +131,7 @@ class Spool:
 
     @property
     def on_disk(self) -> bool:
-        """Whether there is a temporary file."""
+        """True if there is a temporary file."""
         return self._path is not None
 
     def _flush(self) -> None:
@@ -147,16 +147,16 @@ class Disk:
     """The files of one group, in ``<folder>/M00/data/00/00`` and so on.
 
     Args:
-        folder: Made if it is not there; of a group, or of one server of it.
-        paths: How many store paths.
-        clock: Unix seconds.
-        random: Fills what is random in a name.
+        folder: The folder of a group, or of one server of it; made if it is missing.
+        paths: The number of store paths.
+        clock: Returns the Unix seconds.
+        random: Fills the random parts of names.
         run: Calls a method of this class, or another function that blocks.
-        version: How it behaves.
+        version: The version that it behaves as.
 
     Raises:
-        Refusal: From any method: what was asked for cannot be right.
-        OSError: From any method: its `errno` is the status to answer.
+        Refusal: From any method: the request cannot be right.
+        OSError: From any method: its `errno` is the status of the answer.
     """
 
     def __init__(
@@ -170,14 +170,14 @@ class Disk:
         self._clock = clock
         self._random = random
         self._made = count()
-        self._lock = RLock()  # changes of a file are not mixed
+        self._lock = RLock()  # serialises the changes of a file
 
     def prepare(self) -> None:
-        """Make the folders that must be there."""
+        """Make the necessary folders."""
         self.incoming.mkdir(parents=True, exist_ok=True)
 
     def store(self, spool: Spool, source: bytes, extension: str, path: int, *, appender: bool) -> LogicName:
-        """Give content a name of its own."""
+        """Store content under a new name."""
         timestamp = self._stamp(spool)
         size = None if appender else spool.size
         name = self._moved(spool.path(), path, lambda: self._encoded(source, timestamp, size, spool.crc, extension))
@@ -185,7 +185,7 @@ class Disk:
         return name
 
     def store_slave(self, spool: Spool, slave: LogicName) -> None:
-        """Give content the name of a slave; of several that arrive at once the last one stays."""
+        """Store content under the name of a slave; of several concurrent ones the last one stays."""
         self._stamp(spool)
         with self._lock:
             self.path_of(slave).unlink(missing_ok=True)
@@ -193,7 +193,7 @@ class Disk:
         spool.close()
 
     def check_slave(self, master: LogicName, slave: LogicName) -> None:
-        """Whether there is a master and no such slave yet."""
+        """Refuse a slave whose master is missing, or that exists."""
         self.path_of(master).stat()
         if self.path_of(slave).exists():
             raise FileExistsError(errno.EEXIST, "the slave exists")
@@ -205,7 +205,7 @@ class Disk:
             self._metadata(name).unlink(missing_ok=True)
 
     def info(self, name: LogicName, *, compute: bool) -> tuple[int, int, int]:
-        """Size, time of the last change and CRC-32, which is computed where the name does not say it, if asked for."""
+        """Size, time of the last change and CRC-32; the CRC-32 is computed on request if the name does not tell it."""
         status = self.path_of(name).stat()
         if len(str(name)) < 37:
             raise Refusal(EINVAL)
@@ -214,12 +214,12 @@ class Disk:
         return status.st_size, int(status.st_mtime), crc
 
     def read_metadata(self, name: LogicName) -> bytes:
-        """The metadata, as it stands there."""
+        """The metadata as stored on the disk."""
         with self._lock:
             return self._metadata(name).read_bytes()
 
     def set_metadata(self, name: LogicName, metadata: bytes, *, merge: bool) -> None:
-        """Add to the metadata, or put other in its place."""
+        """Add to the metadata, or replace it."""
         path = self._metadata(name)
         with self._lock:
             self.path_of(name).stat()
@@ -230,7 +230,7 @@ class Disk:
                 path.unlink(missing_ok=True)
 
     def check_appender(self, name: LogicName, offset: int = 0) -> None:
-        """Whether this file can be appended to, or changed from this byte on."""
+        """Refuse a file that cannot be appended to, or changed from this byte on."""
         size = self.path_of(name).stat().st_size
         if len(str(name)) < 44 or not is_appender(name) or offset > size:
             raise Refusal(EINVAL)
@@ -240,18 +240,18 @@ class Disk:
         return self.path_of(name).stat().st_size
 
     def modify(self, name: LogicName, offset: int | None, spool: Spool) -> None:
-        """Write content over what is there from this byte on; at the end if None."""
+        """Write content over the file from this byte on; at the end if None."""
         with self._changing(name, offset or 0) as file:
             file.seek(*((0, os.SEEK_END) if offset is None else (offset, os.SEEK_SET)))
             spool.copy_to(file)
 
     def truncate(self, name: LogicName, size: int) -> None:
-        """Cut a file short, or fill it up with zeros."""
+        """Truncate a file, or extend it with zeros."""
         with self._changing(name, 0) as file:
             file.truncate(size)
 
     def regenerate(self, name: LogicName, source: bytes) -> LogicName:
-        """Make a normal file of an appender: it gets another name, its metadata stays behind."""
+        """Make a normal file of an appender: it gets another name, and its metadata stays behind."""
         with self._changing(name, 0) as file:
             status = os.fstat(file.fileno())
             crc = self._crc_of_file(self.path_of(name))
@@ -263,12 +263,12 @@ class Disk:
             )
 
     def forget(self, name: LogicName) -> None:
-        """Remove a file with its metadata, as far as they are there."""
+        """Remove a file and its metadata, as far as they exist."""
         with self._lock, suppress(FileNotFoundError):
             self.remove(name)
 
     def copy_content(self, source: "Disk", name: LogicName) -> None:
-        """Take a file over from another server, if it is still there."""
+        """Copy a file from another server, if it still exists."""
         descriptor, path = mkstemp(dir=self.incoming)
         os.close(descriptor)
         try:
@@ -282,7 +282,7 @@ class Disk:
             Path(path).replace(target)
 
     def copy_metadata(self, source: "Disk", name: LogicName) -> None:
-        """Take a file's metadata over from another server, or that it has none."""
+        """Copy a file's metadata from another server, or their absence."""
         with self._lock:
             if not self.path_of(name).exists():
                 return
@@ -292,7 +292,7 @@ class Disk:
                 self._metadata(name).unlink(missing_ok=True)
 
     def open(self, opened: ExitStack, name: LogicName, offset: int, length: int) -> Answer:
-        """What a file holds from this byte on; all that comes if the length is 0. The file is put on the stack."""
+        """The content of a file from this byte on; all of it if the length is 0. The stack closes the file."""
         file = opened.enter_context(self.path_of(name).open("rb"))
         size = os.fstat(file.fileno()).st_size
         if offset > size and not self.version.clamps_ranges:
@@ -323,7 +323,7 @@ class Disk:
             with suppress(FileExistsError):
                 self._move(content, name)
                 return name
-        raise FileNotFoundError(errno.ENOENT, "no name is free")  # what the real server says then
+        raise FileNotFoundError(errno.ENOENT, "no name is free")  # as the real server answers
 
     def _move(self, content: Path, name: LogicName) -> None:
         target = self.path_of(name)
@@ -341,7 +341,7 @@ class Disk:
                 yield file
 
     def path_of(self, name: LogicName) -> Path:
-        """Where a file is, or would be."""
+        """The path of a file, whether it exists or not."""
         if name.path >= self.paths:
             raise Refusal(EINVAL)
         return self._folder / f"M{name.path:02X}" / "data" / name.folder / name.name
@@ -366,12 +366,12 @@ class _Crc:
         self._zlib = 0
 
     def update(self, piece: bytes) -> None:
-        """Take what comes next."""
+        """Add bytes."""
         if self._old is None:
             self._zlib = crc32(piece, self._zlib)
         else:
             self._old.update(piece)
 
     def value(self) -> int:
-        """That of all bytes so far."""
+        """The CRC-32 of all bytes so far."""
         return self._zlib if self._old is None else self._old.value()

@@ -1,4 +1,4 @@
-"""What a proxy cannot do to a FastDFS server: failures of chosen commands, in its own words."""
+"""Faults beyond a proxy's: failures of chosen commands, in the words of a FastDFS server."""
 
 import asyncio
 from collections.abc import Collection
@@ -11,17 +11,18 @@ __all__ = ["Fault", "Faults", "Injection"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with a request; exactly one of these, and `announced` beside `status` or `body`.
+    """A fault of a request: exactly one of these, with `announced` beside `status` or `body`.
 
     Args:
-        status: It is answered with this status (1 to 255) instead of being done: on a storage server 28 is a full disk,
-            16 and 5 are busy and input/output error; from a tracker 2 means that there is no storage server.
-        cut: It is done, but the connection closes after so many bytes of the answer: 0 before it, 1 to 9 within the
-            header, 10 + n at byte n of the body. Nothing happens if the answer is shorter.
-        body: It is answered with this, and status 0, instead of being done: what is read while another client writes.
-        announced: The length that the answer's header tells, whatever follows.
-        stall: It is done, but not answered before `Injection.release`; the connection stays open until then, also
-            when the client has gone.
+        status: The request is not carried out, and answered with this status (1 to 255): on a storage server 28 is a
+            full disk, 16 and 5 are busy and input/output error; from a tracker 2 means that there is no storage server.
+        cut: The request is carried out, but the connection closes after so many bytes of the answer: 0 before it, 1 to
+            9 within the header, 10 + n at byte n of the body. A shorter answer is sent whole.
+        body: The request is not carried out, and answered with this body and status 0, as a read during another
+            client's write.
+        announced: The length in the answer's header, whatever follows.
+        stall: The request is carried out, but not answered before `Injection.release`; the connection stays open until
+            then, even after the client has closed it.
     """
 
     status: int | None = None
@@ -42,8 +43,8 @@ class Injection:
     """A fault that waits for its requests, as `FastDFSServer.inject` returns it.
 
     Attributes:
-        fault: What happens.
-        fired: How often it has happened.
+        fault: The fault.
+        fired: The number of times that it has happened.
     """
 
     def __init__(self, fault: Fault, commands: Collection[int], times: int | None, at: str | None) -> None:
@@ -56,17 +57,17 @@ class Injection:
         self._has_fired = asyncio.Event()
 
     def release(self) -> None:
-        """Have what this one stalls answered, and let the fault happen no more."""
+        """Let the stalled requests be answered, and the fault happen no more."""
         self._released.set()
 
     async def wait_fired(self, times: int = 1) -> None:
-        """Wait until it has happened so often."""
+        """Wait until it has happened this often."""
         while self.fired < times:
             self._has_fired.clear()
             await self._has_fired.wait()
 
     def take(self, command: int, address: str) -> bool:
-        """Whether it happens to this request, which counts."""
+        """True if it happens to this request, which is counted."""
         meant = (not self._commands or command in self._commands) and self._at in {None, address}
         if not meant or self._released.is_set() or self.fired == self._times:
             return False
@@ -75,26 +76,26 @@ class Injection:
         return True
 
     async def before_answer(self) -> None:
-        """Wait as long as the fault makes the client wait."""
+        """Wait as long as the fault delays the answer."""
         if self.fault.stall:
             await self._released.wait()
 
 
 class Faults:
-    """The faults of a server, first come first served."""
+    """The faults of a server; the earliest comes first."""
 
     def __init__(self) -> None:
         self._injections: list[Injection] = []
 
     def add(self, injection: Injection) -> None:
-        """Let one more happen."""
+        """Add an injection."""
         self._injections.append(injection)
 
     def take(self, command: int, address: str) -> Injection | None:
-        """The one that happens to this request."""
+        """The injection that happens to this request; None for none."""
         return next((injection for injection in self._injections if injection.take(command, address)), None)
 
     def release(self) -> None:
-        """Let none happen any more."""
+        """Let no fault happen any more."""
         for injection in self._injections:
             injection.release()

@@ -1,4 +1,4 @@
-"""File names and ids of the test server, made and checked as FastDFS 6.16 does it. Pure."""
+"""File names and ids of the test server, made and checked as by FastDFS 6.16. Pure."""
 
 import base64
 import re
@@ -35,10 +35,10 @@ class LogicName:
 
     @classmethod
     def parse(cls, raw: bytes) -> "LogicName":
-        """Take a name apart.
+        """The parts of a name.
 
         Raises:
-            Refusal: It is malformed, or no file of the server can have it.
+            Refusal: The name is malformed, or cannot be that of a file.
         """
         found = _LOGIC_NAME.fullmatch(raw)
         if not found or found[3] in {b".", b".."} or len(raw) > _LONGEST:
@@ -54,7 +54,7 @@ class LogicName:
         """The name of a slave of this file (common/fdfs_global.c, fdfs_gen_slave_filename).
 
         Raises:
-            Refusal: This cannot be a master's name, or the slave would take that of its metadata.
+            Refusal: The name cannot be a master's, or the slave would have the name of its metadata.
         """
         if len(f"{self.folder}/{self.name}") < 34 or (prefix == "-m" and not extension):
             raise Refusal(EINVAL)
@@ -65,18 +65,18 @@ class LogicName:
 
     @property
     def origin(self) -> "Origin":
-        """What the 27 characters of base64 say; for a slave they are its master's."""
+        """The facts in the 27 characters of base64; a slave has those of its master."""
         return Origin.decode(str(self)[_ENCODED])
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a file's name says about it.
+    """The facts in a file's name.
 
     Attributes:
         source: The storage server: 4 bytes of IPv4, or its id, little-endian.
         timestamp: Unix seconds.
-        size: As it stands there, masked.
+        size: The size as written there, masked.
         crc: CRC-32 (zlib).
     """
 
@@ -87,7 +87,7 @@ class Origin:
 
     @classmethod
     def decode(cls, text: str) -> "Origin":
-        """From 27 characters of base64."""
+        """The facts in 27 characters of base64."""
         return cls(*struct.unpack(">4sIQI", base64.urlsafe_b64decode(text + "=")))
 
     def encode(self) -> str:
@@ -100,12 +100,12 @@ def encoded(source: bytes, timestamp: int, *, size: int | None, crc: int, extens
     """The last segment of a new file's name (storage/storage_service.c, storage_gen_filename).
 
     Args:
-        source: See `Origin`.
-        timestamp: See `Origin`.
-        size: Of the content; None makes it an appender's name.
-        crc: See `Origin`.
+        source: As for `Origin`.
+        timestamp: As for `Origin`.
+        size: The size of the content; None makes an appender's name.
+        crc: As for `Origin`.
         extension: At most 6 characters.
-        random: Fills what is random in a name.
+        random: Fills the random parts.
     """
     masked = _masked(size, random)
     digits = 6 - len(extension) if extension else 7
@@ -121,25 +121,25 @@ def _masked(size: int | None, random: Random) -> int:
 
 
 def is_appender(name: LogicName) -> bool:
-    """Whether a name says that its file can be appended to."""
+    """True if a name is that of an appender."""
     return bool(name.origin.size & _APPENDER)
 
 
 def is_slave(name: LogicName) -> bool:
-    """Whether a name is longer than that of a file of its own."""
+    """True if a name is that of a slave, which is longer than others."""
     return len(str(name)) > _NORMAL_LENGTH
 
 
 def crc_of(name: LogicName) -> int:
-    """The CRC-32 that a name says."""
+    """The CRC-32 in a name."""
     return name.origin.crc
 
 
 def checked_suffix(field: bytes) -> str:
-    """An extension or a prefix out of its NUL-padded field.
+    """An extension or a prefix, out of its NUL-padded field.
 
     Raises:
-        Refusal: It has characters that no name may have.
+        Refusal: It has characters that names must not have.
     """
     text = field.partition(b"\0")[0]
     if not _SUFFIX.fullmatch(text):

@@ -1,10 +1,11 @@
-"""A port of the server: one request after the other is answered, or what a fault makes of it."""
+"""A port of the server: requests are answered one after the other, or as a fault demands."""
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 
+from async_storages.testing._listener import Listener
 from async_storages.testing.fastdfs_server._faults import Faults, Injection
 from async_storages.testing.fastdfs_server._wire import BUFFER, EINVAL, Answer, Hangup, Peer, Refusal, Request
 
@@ -18,18 +19,17 @@ type Handler = Callable[[Request], Awaitable[bytes | Answer]]
 
 
 class Port:
-    """What listens on a port, and the connections there.
+    """A listening port, and the connections to it.
 
     Args:
-        handlers: What answers a command; others are answered with 22.
-        faults: What goes wrong.
-        idle_timeout: Seconds until a client that has asked for nothing is turned out.
-        ends_after: Statuses after which a connection is not used any more.
-        is_silent: Whether it is kept open then, with nothing more said, instead of being closed.
-        runs_on_after: Statuses after which what is left of a request is taken for further ones.
-
-    Attributes:
-        address: ``host:port`` once it listens; the same when it does so again.
+        handlers: The handler of each command; other commands are answered with 22.
+        faults: The injected faults.
+        idle_timeout: Seconds after which an idle client is disconnected.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        ends_after: Statuses after which a connection serves no more requests.
+        is_silent: Keep the connection open then, without further answers, instead of closing it.
+        runs_on_after: Statuses after which the rest of a request is taken for further requests.
     """
 
     def __init__(
@@ -44,73 +44,46 @@ class Port:
         is_silent: bool = False,
         runs_on_after: Collection[int] = (),
     ) -> None:
-        self.address = f"{host}:{port}"
         self._handlers = handlers
         self._faults = faults
         self._idle_timeout = idle_timeout
         self._ends_after = ends_after
         self._is_silent = is_silent
         self._runs_on_after = runs_on_after
-        self._listener: socket.socket | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failures: list[BaseException] = []
+        self._listener = Listener(self._serve, host=host, port=port, name="to the FastDFS server", backlog=_BACKLOG)
+
+    @property
+    def address(self) -> str:
+        """``host:port`` once it listens; the same when it does so again."""
+        host, port = self._listener.address
+        return f"{host}:{port}"
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._tasks)
+        """The number of connected clients."""
+        return self._listener.clients
 
     @property
     def is_listening(self) -> bool:
-        """Whether it takes clients."""
-        return self._listener is not None
+        """True while it accepts clients."""
+        return self._listener.is_listening
 
     def start(self) -> None:
-        """Listen; nothing happens if it does already."""
-        if self._listener is None:
-            host, _, port = self.address.rpartition(":")
-            self._listener = socket.create_server((host, int(port)), backlog=_BACKLOG)
-            self._listener.setblocking(False)
-            self.address = f"{host}:{self._listener.getsockname()[1]}"
-            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+        """Listen; no effect if it listens already."""
+        self._listener.start()
 
     async def stop(self) -> None:
-        """Close all connections and refuse new ones, until started again; nothing happens the second time.
+        """Close all connections and refuse new ones, until started again; no effect the second time.
 
         Raises:
             BaseExceptionGroup: The server has a defect.
         """
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        failures, self._failures = self._failures, []
-        if failures:
-            raise BaseExceptionGroup("connections to the FastDFS server failed", failures)
-
-    def _accept(self, listener: socket.socket) -> None:
-        """Take the next client in one step, as `asyncio.start_server` does not: none is lost if that is the last."""
-        try:
-            client, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):  # gone again
-            return
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = asyncio.Task(self._serve(client), loop=asyncio.get_running_loop(), eager_start=True)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.remove(task)
-        if not task.cancelled() and (failure := task.exception()):
-            self._failures.append(failure)
+        await self._listener.aclose()
 
     async def _serve(self, client: socket.socket) -> None:
         peer = await _peer(client)
         try:
-            with suppress(Hangup, OSError, EOFError):  # EOFError: the client ended within a request
+            with suppress(Hangup, OSError, EOFError):  # EOFError: the client closed within a request
                 await self._converse(peer)
             await peer.close()
         finally:
@@ -192,4 +165,4 @@ async def _active_test(request: Request) -> bytes:
 
 
 COMMON: Mapping[int, Handler] = {82: _quit, 111: _active_test}
-"""What every server answers."""
+"""The handlers that every server has."""

@@ -20,8 +20,8 @@ class FastDFSProcess:
 
     Attributes:
         tracker: The tracker's address, ``host:port``.
-        folder: Where the files are; see `FastDFSServer.folder`.
-        pid: Of the process, to measure it.
+        folder: The folder of the files; see `FastDFSServer.folder`.
+        pid: The id of the process, for measurements.
     """
 
     tracker: str
@@ -29,21 +29,21 @@ class FastDFSProcess:
     pid: int
 
     async def files(self) -> list[StoredFile]:
-        """What is stored, by id."""
+        """The stored files, by id."""
         return await offload(stored_files, self.folder)
 
 
 @contextmanager
 def fastdfs_process(*arguments: str) -> Iterator[FastDFSProcess]:
-    """Run ``python -m async_storages.testing.fastdfs_server``; it is gone, with its files, when the block ends.
+    """Run ``python -m async_storages.testing.fastdfs_server``; it ends, with its files, when the block ends.
 
-    It also ends, within the same second, when this process does, however that comes about.
+    It also ends, within a second, when this process ends in any way.
 
     Args:
-        arguments: Of that command, such as ``"--address-size=45"``.
+        arguments: Arguments of that command, such as ``"--address-size=45"``.
 
     Raises:
-        RuntimeError: It did not start; it says why on the standard error output.
+        RuntimeError: It did not start; its standard error output tells why.
     """
     with subprocess.Popen(
         [sys.executable, "-m", "async_storages.testing.fastdfs_server", *arguments],

@@ -1,4 +1,4 @@
-"""Replicas: what one storage server of a group took in is copied to the others, later and in order."""
+"""Replicas: the changes of one storage server of a group are copied to the others, later and in order."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ __all__ = ["Change", "Replication"]
 
 
 class Change(Enum):
-    """What is done to a file, and then to its copies."""
+    """A change of a file, which its copies undergo as well."""
 
     CONTENT = "content"
     METADATA = "metadata"
@@ -24,9 +24,9 @@ class Replication:
     """Copies changes of the storage servers of one group.
 
     Args:
-        disks: Of the servers, each its own.
-        delay: Seconds from a change until it is copied.
-        is_up: Whether the server of this number is running; between others nothing is copied meanwhile.
+        disks: The disk of each server.
+        delay: Seconds from a change to its copies.
+        is_up: Tells if the server of a number is running; only running servers copy.
     """
 
     def __init__(self, disks: Sequence[Disk], delay: float, is_up: Callable[[int], bool]) -> None:
@@ -43,7 +43,7 @@ class Replication:
         self._copying = asyncio.Lock()
 
     def note(self, source: int, change: Change, name: LogicName) -> None:
-        """Take down that a server has changed a file."""
+        """Note that a server has changed a file."""
         due = asyncio.get_running_loop().time() + self._delay
         for (changed, _), waiting in self._waiting.items():
             if changed == source:
@@ -51,11 +51,11 @@ class Replication:
         self._changed.set()
 
     def wake(self) -> None:
-        """Look again: a server has come back."""
+        """Look again, as a server has come back."""
         self._changed.set()
 
     async def copy_all(self) -> None:
-        """Copy what waits between servers that are running, whether it is due or not."""
+        """Copy all waiting changes between running servers, due or not."""
         await self._copy(until=float("inf"))
 
     async def _copy(self, *, until: float) -> None:

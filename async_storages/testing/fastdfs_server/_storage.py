@@ -1,4 +1,4 @@
-"""A storage server: what it answers to each command (storage/storage_service.c)."""
+"""A storage server: its answer to each command (storage/storage_service.c)."""
 
 import errno
 import socket
@@ -33,17 +33,17 @@ class StorageCommands:
     """The commands of one storage server of a group.
 
     Args:
-        group: Its name.
-        disk: Where it keeps the files, shared with the other servers of the group.
-        source: What the names of its files say about where they come from.
+        group: The name of the group.
+        disk: The disk of its files, shared with the other servers of the group.
+        source: The source in the names of its files.
         addresses: The address of each storage server by its id.
-        address_size: Bytes of an address in the answer to a question for a file.
-        free: Gives the bytes that are free.
-        note: Takes down what is to be copied to replicas.
+        address_size: Bytes of an address in the answer to a query for a file.
+        free: Returns the free bytes.
+        note: Notes changes for the replicas.
 
     Attributes:
-        uploads: How many files it has taken in.
-        deletes: How many it has deleted.
+        uploads: The number of uploaded files.
+        deletes: The number of deleted files.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class StorageCommands:
 
     @property
     def handlers(self) -> dict[int, Handler]:
-        """What answers each command."""
+        """The handler of each command."""
         handlers: dict[int, Handler] = {
             **COMMON,
             11: self._upload,
@@ -151,7 +151,7 @@ class StorageCommands:
         name = self._full(await request.rest())
         compute = not request.flags & _WITHOUT_CRC
         size, mtime, crc = await self._on_disk(lambda: self._disk.info(name, compute=compute))
-        signed = (crc ^ _HALF) - _HALF  # as the server sends it: extended by its sign
+        signed = (crc ^ _HALF) - _HALF  # as the server sends it: sign-extended
         return struct.pack(">QQq", size, mtime, signed) + padded(self._source_address(name), self._address_size)
 
     async def _append(self, request: Request) -> bytes:
@@ -192,7 +192,7 @@ class StorageCommands:
         return self._named(new)
 
     def _unchanged(self, request: Request) -> bytes:
-        """The body of the answer if nothing was to be done: as long as that of the request, whatever is in it."""
+        """The body of the answer if nothing was to be done: any bytes, as many as the request has."""
         return bytes(request.length)
 
     def _require_space(self, size: int) -> None:
@@ -212,7 +212,7 @@ class StorageCommands:
                 await self._disk.run(spool.close)
 
     async def _on_disk[Result](self, func: Callable[[], Result]) -> Result:
-        """Call it; what fails there is the status to answer, as it is with the real server."""
+        """Call a function of the disk; an OSError becomes the status of the answer, as on the real server."""
         try:
             result: Result = await self._disk.run(func)
         except OSError as error:
@@ -227,7 +227,7 @@ class StorageCommands:
         return index
 
     def _full(self, raw: bytes) -> LogicName:
-        """A name behind the group it must be in."""
+        """The name, with the group that it must have in front."""
         _require(text(raw[:16]) == self.group)
         return self._logic(raw[16:])
 

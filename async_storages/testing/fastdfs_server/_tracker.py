@@ -1,4 +1,4 @@
-"""A tracker: which storage server to go to (tracker/tracker_service.c)."""
+"""A tracker: the storage servers for a client (tracker/tracker_service.c)."""
 
 import errno
 import struct
@@ -13,7 +13,7 @@ from async_storages.testing.fastdfs_server._wire import EINVAL, Refusal, Request
 
 __all__ = ["Group", "TrackerCommands"]
 
-_MEGABYTES = 1 << 20  # of every disk, all free
+_MEGABYTES = 1 << 20  # the disk of every server, all free
 _ACTIVE, _OFFLINE = 7, 6
 _IPV4 = 15
 _WITH_RESERVED = 113
@@ -23,8 +23,9 @@ _RECORDS = {
     644: (46, 8, True, False),
     612: (16, 6, True, False),
 }
-"""Of a storage server's record, by its size: bytes of the address and of the version, whether it has a domain name and
-the space that is reserved."""
+"""By the size of a storage server's record: bytes of the address and of the version, the presence of a domain name, and
+the reserved bytes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,13 @@ class Group:
     """A group as its trackers know it.
 
     Attributes:
-        name: At most 16 characters.
+        name: The name, at most 16 characters.
         storages: The addresses of its storage servers, ``host:port``.
-        paths: How many store paths each has.
-        sources: The addresses of its storage servers by what ids say of them.
-        is_up: Whether the server at an address counts as active.
-        free_mb: Gives the megabytes that each has free.
-        counted: Gives how many files the server at an address has taken in, and deleted.
+        paths: The number of store paths of each.
+        sources: The addresses of its storage servers by their sources in ids.
+        is_up: Tells if the server at an address counts as active.
+        free_mb: Returns the free megabytes of each.
+        counted: Returns the numbers of files uploaded to and deleted from the server at an address.
     """
 
     name: str
@@ -56,9 +57,9 @@ class TrackerCommands:
 
     Args:
         groups: All groups, by name.
-        advertised: The address to name instead of another.
-        address_size: Bytes of an address in an answer, without the NUL that ends it.
-        version: How it behaves.
+        advertised: The address to name in place of a storage server's own.
+        address_size: Bytes of an address in an answer, without the final NUL.
+        version: The version that it behaves as.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class TrackerCommands:
 
     @property
     def handlers(self) -> dict[int, Handler]:
-        """What answers each command."""
+        """The handler of each command."""
         return {
             **COMMON,
             90: self._list_groups,
@@ -146,7 +147,7 @@ class TrackerCommands:
         return b"".join(padded(host, self._address_size) + struct.pack(">Q", port) for host, port in named)
 
     def _all_places(self, addresses: Sequence[str]) -> bytes:
-        """The answer to 105: older versions give the port of the first server for all."""
+        """The answer to 105; older versions give the port of the first server for all."""
         if not self._version.has_one_port:
             return self._places(addresses)
         others = (_split(self._advertised.get(address, address))[0] for address in addresses[1:])
@@ -161,7 +162,7 @@ def _active(group: Group) -> list[str]:
 
 
 def _source(group: Group, name: bytes) -> str | None:
-    """The server that a file came from, if its name tells it."""
+    """The server that a file was uploaded to, if its name tells it."""
     try:
         return group.sources.get(LogicName.parse(name).origin.source)
     except (Refusal, ValueError, struct.error):
@@ -178,7 +179,7 @@ def _group_stat(group: Group, size: int) -> bytes:
 
 
 def _counters(uploads: int, deletes: int) -> bytes:
-    """Three counts of connections; then pairs of all and of those done: uploads come first, deletes sixth."""
+    """Three counts of connections, then pairs of all and successful operations: uploads first, deletes sixth."""
     pairs = (uploads, uploads, *(0,) * 8, deletes, deletes)
     return bytes(12) + struct.pack(">12Q", *pairs)
 

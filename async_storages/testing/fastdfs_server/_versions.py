@@ -1,4 +1,4 @@
-"""In which ways versions of FastDFS differ, as far as clients see it. Seen on running servers of each."""
+"""Differences of FastDFS versions, as clients see them; observed on running servers of each."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class Version:
     """One version.
 
     Attributes:
-        name: As servers tell it to the tracker.
+        name: The name that servers tell the tracker.
         address_size: Bytes of an address in a tracker's answer, by default.
         storage_record: Bytes of a storage server's record with addresses of 15 and of 45 bytes (command 92).
         group_record: Bytes of a group's record (command 91).
@@ -21,7 +21,7 @@ class Version:
         knows_crc_of_slaves: `query_file_info` tells a slave's own checksum, not its master's.
         has_one_port: Command 105 gives one port for all servers.
         can_regenerate: Appenders can be made normal files.
-        runs_on_after_28: What follows the header of an upload that is refused with 28 is taken for requests.
+        runs_on_after_28: The bytes after the header of an upload that is refused with 28 are taken for requests.
     """
 
     name: str

@@ -26,7 +26,7 @@ __all__ = [
 EINVAL = errno.EINVAL
 ENOENT = errno.ENOENT
 BUFFER = 256 * 1024
-"""Bytes of a request that the server takes in before it looks at it (``buff_size``)."""
+"""Bytes of a request that the server reads before it looks at it (``buff_size``)."""
 
 _HEADER = struct.Struct(">QBB")
 HEADER_SIZE = _HEADER.size
@@ -39,7 +39,7 @@ type Run = Callable[..., Awaitable[Any]]
 
 
 class Refusal(Exception):
-    """The request is answered with a status and no body, though the answer's header may tell another length."""
+    """Ends a request with a status and no body; the answer's header may tell another length."""
 
     def __init__(self, status: int, announced: int | None = None) -> None:
         super().__init__(status)
@@ -48,7 +48,7 @@ class Refusal(Exception):
 
 
 class Hangup(Exception):
-    """The connection ends here."""
+    """Ends the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Answer:
     """A body that comes from a file.
 
     Attributes:
-        length: In bytes.
-        first: How it begins.
-        file: Where the rest is; None if there is no rest.
+        length: The length in bytes.
+        first: The first bytes.
+        file: The file with the rest; None if there is no rest.
         run: Calls a function that blocks.
     """
 
@@ -68,10 +68,10 @@ class Answer:
     run: Run
 
     async def more(self, left: int) -> bytes:
-        """What comes next in the file.
+        """The next bytes of the file.
 
         Raises:
-            Hangup: Nothing: it was cut short meanwhile.
+            Hangup: There are none: the file was truncated meanwhile.
         """
         assert self.file is not None
         piece: bytes = await self.run(self.file.read, min(left, BUFFER))
@@ -94,7 +94,7 @@ class Peer:
         self._writer = writer
 
     async def header(self) -> tuple[int, int, int] | None:
-        """Length, command and status of the next request; None when the client is done."""
+        """Length, command and status of the next request; None when the client has closed."""
         try:
             raw = await self.reader.readexactly(_HEADER.size)
         except asyncio.IncompleteReadError as end:
@@ -107,12 +107,12 @@ class Peer:
         return length, command, status
 
     async def ignore(self) -> None:
-        """Take what comes, and say nothing, until the client has gone."""
+        """Read and discard, without an answer, until the client closes."""
         while await self.reader.read(BUFFER):
             continue
 
     async def send(self, status: int, answer: bytes | Answer, announced: int | None = None) -> None:
-        """Send a whole response, or as much of it as a fault leaves room for; it may announce another length."""
+        """Send a whole response, or as much of it as a fault allows; it may announce another length."""
         if isinstance(answer, bytes):
             length = len(answer) if announced is None else announced
             await self._write(_HEADER.pack(length % (1 << 64), _RESPONSE, status) + answer)
@@ -134,26 +134,26 @@ class Peer:
             self.room -= len(data)
 
     async def close(self) -> None:
-        """End in good order."""
+        """Close in good order."""
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()
 
     async def abort(self) -> None:
-        """End at once."""
+        """Close at once."""
         self._writer.transport.abort()
         with suppress(OSError):
             await self._writer.wait_closed()
 
 
 class Request:
-    """A request whose header has come.
+    """A request whose header has been read.
 
     Attributes:
-        command: What is asked for.
+        command: The number of the command.
         flags: The header's last byte.
-        length: Of the body, in bytes.
-        unread: How much of the body was not read yet.
+        length: The length of the body, in bytes.
+        unread: Bytes of the body that were not read yet.
     """
 
     def __init__(self, reader: asyncio.StreamReader, length: int, command: int, flags: int) -> None:
@@ -164,10 +164,10 @@ class Request:
         self._reader = reader
 
     async def read(self, size: int) -> bytes:
-        """Exactly so many bytes of the body.
+        """The next bytes of the body, exactly so many.
 
         Raises:
-            Refusal: There are not so many left, or they are more than the server takes in.
+            Refusal: Fewer are left, or they are more than the server buffers.
         """
         if not 0 <= size <= min(self.unread, BUFFER):
             raise Refusal(EINVAL)
@@ -176,11 +176,11 @@ class Request:
         return data
 
     async def rest(self) -> bytes:
-        """All that was not read yet, as `read` does it."""
+        """All unread bytes, as by `read`."""
         return await self.read(self.unread)
 
     async def piece(self) -> bytes:
-        """What has come of the body, at least a byte, while there is something unread."""
+        """The bytes that have arrived of the body, at least one, while there is something unread."""
         piece = await self._reader.read(min(self.unread, BUFFER))
         if not piece:
             raise Hangup
@@ -188,7 +188,7 @@ class Request:
         return piece
 
     async def drain(self) -> bool:
-        """Read to the end if the server would have taken all in at once; whether it did."""
+        """Read to the end if the server would have buffered it; True if it did."""
         if self.length > BUFFER and self.unread:
             return False
         await self.rest()
@@ -196,10 +196,10 @@ class Request:
 
 
 def padded(value: str, size: int) -> bytes:
-    """Text in a field of NULs."""
+    """A text in a field of NULs."""
     return value.encode().ljust(size, b"\0")
 
 
 def text(field: bytes) -> str:
-    """Text out of a field of NULs; what is no ASCII is replaced."""
+    """The text in a field of NULs; bytes that are not ASCII are replaced."""
     return field.partition(b"\0")[0].decode("ascii", "replace")

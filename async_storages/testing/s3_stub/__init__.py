@@ -1,4 +1,4 @@
-"""An S3 server in memory that answers as a chosen S3 server does, for tests of how software takes that.
+"""An S3 server in memory that behaves as a chosen S3 server, for tests of clients.
 
 Example:
     ```python

@@ -1,4 +1,4 @@
-"""The ways in which S3 servers differ, by name, and the servers that are known to differ in them."""
+"""Differences of S3 servers, by name, and the servers that are known to have them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,15 +10,15 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["PRESETS", "Behaviours", "Conditions", "Endless", "behaviour_of"]
 
 Conditions = Literal["honoured", "ignored", "refused"]
-"""How a server takes ``If-None-Match: *``: as AWS does, not at all, or with 501 NotImplemented."""
+"""A server's handling of ``If-None-Match: *``: as AWS, ignored, or refused with 501 NotImplemented."""
 
 Endless = Literal["errors", "listings", "answers", "interim"]
-"""Answers without an end: bodies of errors, listings, bodies of other answers than content; 1xx before any answer."""
+"""Answers without an end: bodies of errors, listings, other bodies than content; 1xx before any answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviours:
-    """Deviations of a server from what AWS does. The default is AWS.
+    """Deviations of a server from AWS. The default is AWS.
 
     Attributes:
         conditions_on_put: ``If-None-Match`` of PutObject.
@@ -31,7 +31,7 @@ class Behaviours:
         ignores_encoding_type: Listings give keys as they are, whatever ``encoding-type`` says.
         has_equal_parts: All parts of an upload but the last must have one length.
         smallest_part: Bytes that a part before the last must have.
-        most_parts: Parts that an upload may have.
+        most_parts: The most parts of an upload.
         empty_suffix: The answer to a suffix range of an empty object: 416, or 206 with ``bytes 0--1/0``.
         reports_missing_deletes: DeleteObjects reports NoSuchKey for a missing key.
         hides_length: Answers to HEAD have no Content-Length.
@@ -88,7 +88,7 @@ class Behaviours:
 
     @classmethod
     def with_conditions(cls, conditions: Conditions) -> "Behaviours":
-        """A server that takes the conditions of every request in one way."""
+        """A server that handles the conditions of all requests in one way."""
         names = [each.name for each in fields(cls) if each.name.startswith("conditions_on_")]
         return cls(**dict.fromkeys(names, conditions))  # type: ignore[arg-type] # all of them are Conditions
 
@@ -165,14 +165,14 @@ PRESETS: Mapping[str, Behaviours] = MappingProxyType(
         "glacier": Behaviours(archives=True),
     }
 )
-"""Servers as public reports and runs of the contract suite found them; the name says which."""
+"""Servers by name, as public reports and runs of the contract suite show them."""
 
 
 def behaviour_of(given: Behaviours | str) -> Behaviours:
     """The behaviours, or those of a preset.
 
     Raises:
-        InvalidArgumentException: There is no such preset.
+        InvalidArgumentException: The name is not that of a preset.
     """
     if isinstance(given, Behaviours):
         return given

@@ -1,4 +1,4 @@
-"""Requests told apart, checked as S3 checks them, and carried out."""
+"""Requests recognised, checked as S3 checks them, and carried out."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,9 +28,9 @@ def answer_to(
     """Carry a request out.
 
     Args:
-        request: As it arrived.
-        buckets: All there are; they are changed.
-        behaviour: How the server deviates from AWS.
+        request: The request as it arrived.
+        buckets: All buckets; they are changed.
+        behaviour: The server's deviations from AWS.
         keys: Secrets by access key.
 
     Raises:
@@ -63,7 +63,7 @@ def answer_to(
 
 
 def _as_understood(request: StubRequest, behaviour: Behaviours) -> StubRequest:
-    """The request without headers that are ignored; raises if one is refused."""
+    """The request without headers that are ignored; raises if a header is refused."""
     for name in request.headers:
         if any(fnmatchcase(name, pattern) for pattern in behaviour.refuses):
             raise StubError(*behaviour.refusal, Header=name)
@@ -78,7 +78,7 @@ def _as_understood(request: StubRequest, behaviour: Behaviours) -> StubRequest:
 
 
 def _check_allowed(request: StubRequest, bucket: Bucket, keys: Mapping[str, str]) -> None:
-    """Refuse requests without a good signature, except for public files."""
+    """Refuse requests without a good signature, except reads of public files."""
     held = bucket.objects.get(request.key)
     is_public = request.method in {"GET", "HEAD"} and held is not None and held.acl in _PUBLIC
     if is_signed(request):

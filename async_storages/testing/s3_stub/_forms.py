@@ -1,4 +1,4 @@
-"""Uploads by HTML forms, and the policies they come with.
+"""Uploads by HTML forms, and their policies.
 
 Specified in the Amazon S3 API Reference, "Browser-Based Uploads Using POST (AWS Signature Version 4)".
 """

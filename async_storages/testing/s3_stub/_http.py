@@ -1,4 +1,4 @@
-"""Requests read from a connection, and answers written to it, also such as no good server gives."""
+"""Requests read from a connection, and answers written to it, including malformed ones."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
@@ -18,7 +18,7 @@ _NEXT = b"HTTP/1.1 102 Processing\r\n\r\n"
 async def read_request(reader: StreamReader, writer: StreamWriter) -> StubRequest | None:
     """The next request of a connection; None at its end."""
     head = await read_head(reader)
-    if not head.complete:
+    if not head.is_complete:
         return None
     if head.fields.get(b"expect", b"").lower() == b"100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -37,7 +37,7 @@ async def read_request(reader: StreamReader, writer: StreamWriter) -> StubReques
 
 
 async def _read_body(reader: StreamReader, head: Head) -> bytes:
-    if not head.chunked:
+    if not head.is_chunked:
         return await reader.readexactly(head.content_length or 0)
     body = bytearray()
     while size := int((await reader.readline()).partition(b";")[0], 16):
@@ -49,7 +49,7 @@ async def _read_body(reader: StreamReader, head: Head) -> bytes:
 
 
 def _without_aws_chunks(body: bytes) -> bytes:
-    """The bytes in ``aws-chunked`` coding; its signatures and its trailer are not looked at."""
+    """The bytes in ``aws-chunked`` coding; signatures and trailer are not checked."""
     found = bytearray()
     while body:
         line, _, body = body.partition(b"\r\n")
@@ -62,7 +62,7 @@ def _without_aws_chunks(body: bytes) -> bytes:
 
 
 async def write_answer(writer: StreamWriter, request: StubRequest, answer: StubAnswer, behaviour: Behaviours) -> None:
-    """Write an answer; an endless one until the client has enough."""
+    """Write an answer; an endless one until the client closes the connection."""
     while "interim" in behaviour.endless:
         await _send(writer, _NEXT)
         await asyncio.sleep(0)

@@ -16,13 +16,13 @@ class StubRequest:
     """A request as it arrived.
 
     Attributes:
-        method: Of HTTP.
+        method: The HTTP method.
         target: Path and query as they were sent.
         bucket: Decoded; empty for the service itself.
         key: Decoded; empty for the bucket itself.
         query: Parameters, decoded.
         headers: By lower-case names.
-        body: All of it, without any chunked coding.
+        body: The whole body, without chunked coding.
     """
 
     method: str
@@ -39,10 +39,10 @@ class StubAnswer:
     """An answer.
 
     Attributes:
-        status: Of HTTP.
-        headers: Content-Length is added, unless it is there.
-        body: Not sent in answer to HEAD.
-        kind: Says which of the `Endless` behaviours concern it; ``"content"`` for the bytes of objects.
+        status: The HTTP status.
+        headers: The headers; a missing Content-Length is added.
+        body: The body; left out in answer to HEAD.
+        kind: The kind that `Endless` behaviours pick it by; ``"content"`` for the bytes of objects.
     """
 
     status: int = 200
@@ -55,9 +55,9 @@ class StubError(Exception):
     """An answer that is an error of S3.
 
     Args:
-        status: Of HTTP.
-        code: Of S3, such as ``"NoSuchKey"``.
-        headers: Of the answer.
+        status: The HTTP status.
+        code: The S3 error code, such as ``"NoSuchKey"``.
+        headers: The headers of the answer.
         **fields: Further elements of the body.
     """
 
@@ -69,7 +69,7 @@ class StubError(Exception):
 
 
 def element(name: str, text: object) -> str:
-    """An element with a text; what XML cannot hold is replaced."""
+    """An element with a text; characters that XML cannot hold are replaced."""
     return f"<{name}>{escape(_UNHOLDABLE.sub(chr(0xFFFD), str(text)))}</{name}>"
 
 

@@ -1,4 +1,4 @@
-"""What the stub keeps: buckets, objects and uploads in parts, in memory."""
+"""The content of the stub: buckets, objects and uploads in parts, in memory."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 from async_storages.testing.s3_stub._messages import StubError
 
-__all__ = ["Bucket", "Part", "StoredObject", "Upload", "checked_crc32", "stored_headers"]
+__all__ = ["Bucket", "StoredObject", "StubPart", "Upload", "checked_crc32", "stored_headers"]
 
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _KEPT = (
@@ -26,11 +26,11 @@ class StoredObject:
 
     Attributes:
         data: Its bytes.
-        headers: What describes it, by lower-case names: type, metadata, storage class …
+        headers: The headers that describe it, by lower-case names: type, metadata, storage class …
         acl: The canned ACL it was stored with; None for none.
         etag: With quotes.
-        crc32: As S3 writes it; None if none was sent.
-        modified: The time it was stored.
+        crc32: The CRC32 as S3 writes it; None if none was sent.
+        modified: The time of the upload.
     """
 
     data: bytes = field(repr=False)
@@ -48,7 +48,7 @@ class StoredObject:
 
     @property
     def is_archived(self) -> bool:
-        """Whether its storage class needs a restore before it can be read."""
+        """True if its storage class needs a restore before it can be read."""
         return self.headers.get("x-amz-storage-class") in _ARCHIVES
 
     @property
@@ -57,7 +57,7 @@ class StoredObject:
         return self.headers.get(_CUSTOMER_KEY)
 
     def described(self, *, with_checksum: bool) -> dict[str, str]:
-        """The headers of an answer that gives it."""
+        """The headers of an answer with its content."""
         said = {name: value for name, value in self.headers.items() if name != _CUSTOMER_KEY}
         said |= {"ETag": self.etag, "Last-Modified": format_datetime(self.modified, usegmt=True)}
         said.setdefault("content-type", "binary/octet-stream")
@@ -67,7 +67,7 @@ class StoredObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StubPart:
     """A part of an upload; `crc32` if it was sent with one."""
 
     data: bytes = field(repr=False)
@@ -80,16 +80,16 @@ class Upload:
     """An upload in parts that was neither completed nor aborted.
 
     Attributes:
-        key: The target's.
-        headers: As it was begun.
-        acl: The canned ACL it was begun with.
-        parts: By number.
+        key: The key of the new object.
+        headers: The headers that it began with.
+        acl: The canned ACL that it began with.
+        parts: The parts by number.
     """
 
     key: str
     headers: Mapping[str, str]
     acl: str | None
-    parts: dict[int, Part] = field(default_factory=dict)
+    parts: dict[int, StubPart] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -97,9 +97,9 @@ class Bucket:
     """A bucket.
 
     Attributes:
-        objects: By key.
-        uploads: By id.
-        aborted: Uploads that were aborted, by id.
+        objects: Objects by key.
+        uploads: Open uploads by id.
+        aborted: Aborted uploads by id.
         region: The LocationConstraint it was created with.
         settings: Bodies of PutBucketCors and the like, by subresource.
     """
@@ -112,7 +112,7 @@ class Bucket:
 
 
 def stored_headers(sent: Mapping[str, str]) -> dict[str, str]:
-    """Of a request's headers those that stay with the object."""
+    """The headers of a request that stay with the object."""
     return {
         name: value
         for name, value in sent.items()
@@ -121,7 +121,7 @@ def stored_headers(sent: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked_crc32(data: bytes, headers: Mapping[str, str]) -> str | None:
-    """The CRC32 that was sent with the bytes, if any; raises BadDigest if a digest is that of other bytes."""
+    """The CRC32 that was sent with the bytes, if any; raises BadDigest if a digest does not match the bytes."""
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
     crc32 = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
     if headers.get("content-md5", md5) != md5 or headers.get("x-amz-checksum-crc32", crc32) != crc32:

@@ -1,4 +1,4 @@
-"""GET and HEAD of objects: ranges, conditions, and what servers make of them."""
+"""GET and HEAD of objects: ranges, conditions, and the deviations of servers."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def found_object(bucket: Bucket, key: str) -> StoredObject:
 
 
 def check_readable(found: StoredObject, headers: Mapping[str, str], behaviour: Behaviours, of: str = "") -> None:
-    """Raise what S3 answers where an object cannot be read; `of` is ``"copy-source-"`` for a copy's."""
+    """Raise S3's error if an object cannot be read; `of` is ``"copy-source-"`` for a copy's source."""
     _check_customer_key(found, headers, of)
     _check_restored(found, behaviour)
 

@@ -1,4 +1,4 @@
-"""The stub itself: a server whose answers are chosen by its behaviours."""
+"""The stub itself: a server whose answers follow its behaviours."""
 
 import asyncio
 from collections import deque
@@ -32,14 +32,14 @@ class S3Stub:
     headers, URLs and forms, are checked as S3 does, policies of forms and checksums too.
 
     Args:
-        behaviour: How it deviates: `Behaviours`, or the name of one of `PRESETS`, such as ``"ceph16"``.
+        behaviour: Its deviations: `Behaviours`, or the name of one of `PRESETS`, such as ``"ceph16"``.
         buckets: Buckets that exist from the beginning, at least one.
 
     Attributes:
         bucket: The first of the buckets.
-        access_key_id: May do everything.
-        secret_access_key: Belongs to `access_key_id`.
-        requests: All that arrived, in order.
+        access_key_id: The access key, which may do everything.
+        secret_access_key: The secret of `access_key_id`.
+        requests: All requests in the order of arrival.
 
     Example:
         ```python
@@ -62,16 +62,16 @@ class S3Stub:
         self._port = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # ---- its life
+    # ---- lifetime
 
     async def start(self) -> None:
-        """Listen; nothing happens if it does already. The port is the same when it is started again."""
+        """Listen; no effect if it listens already. The port stays the same when it is started again."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, _HOST, self._port)
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def aclose(self) -> None:
-        """Close all connections and refuse new ones; objects stay for when it is started again."""
+        """Close all connections and refuse new ones; the objects stay for the next `start`."""
         server, self._server = self._server, None
         if server is None:
             return
@@ -88,11 +88,11 @@ class S3Stub:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    # ---- what tests ask and tell
+    # ---- inspection and control
 
     @property
     def behaviour(self) -> Behaviours:
-        """How it deviates; another behaviour may be set at any time, and counts from the next request on."""
+        """The deviations from AWS; they may be changed at any time, with effect from the next request."""
         return self._behaviour
 
     @behaviour.setter
@@ -126,12 +126,12 @@ class S3Stub:
         return self.objects(bucket)[key]
 
     def put(self, key: str, data: bytes, bucket: str | None = None, **headers: str) -> None:
-        """Store an object, under any key; underscores in the names of headers stand for hyphens."""
+        """Store an object under any key; underscores in the names of headers stand for hyphens."""
         described = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         self._buckets[bucket or self.bucket].objects[key] = StoredObject.of(data, described, None)
 
     def uploads(self, bucket: str | None = None) -> Mapping[str, Upload]:
-        """The uploads in parts that are open, by id."""
+        """The open uploads in parts, by id."""
         return self._buckets[bucket or self.bucket].uploads
 
     def buckets(self) -> Mapping[str, Bucket]:
@@ -139,7 +139,7 @@ class S3Stub:
         return self._buckets
 
     def answer(self, answer: StubAnswer, when: When = lambda _: True, *, times: int = 1) -> None:
-        """Give this answer to the next requests, so many, of those that `when` picks; nothing is done for them."""
+        """Give this answer to the next `times` requests that `when` picks, and do nothing else for them."""
         self._scripted.extend([(answer, when)] * times)
 
     def before(self, hook: Hook, when: When = lambda _: True) -> None:

@@ -1,7 +1,7 @@
 """Signatures of requests and forms, checked as S3 does.
 
-Written from the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)", and independent of the
-signer of this package, which it tests.
+Written from the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)", independently of this
+package's signer, which it tests.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _NOT_SIGNED = frozenset({"x-amz-content-sha256", "x-amzn-trace-id"})
 
 
 def is_signed(request: StubRequest) -> bool:
-    """Whether a request comes with a signature, right or wrong."""
+    """True if a request has a signature, right or wrong."""
     return "authorization" in request.headers or "X-Amz-Signature" in request.query
 
 

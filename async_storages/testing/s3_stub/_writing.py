@@ -11,8 +11,8 @@ from async_storages.testing.s3_stub._behaviours import Behaviours, Conditions
 from async_storages.testing.s3_stub._messages import StubAnswer, StubError, StubRequest, element, xml_answer
 from async_storages.testing.s3_stub._objects import (
     Bucket,
-    Part,
     StoredObject,
+    StubPart,
     Upload,
     checked_crc32,
     stored_headers,
@@ -40,11 +40,11 @@ def found_upload(bucket: Bucket, request: StubRequest) -> Upload:
 
 
 class Writes:
-    """What changes the objects of a bucket.
+    """Operations that change the objects of a bucket.
 
     Args:
-        buckets: All of the server's: copies come from any of them.
-        behaviour: How conditions are taken.
+        buckets: All buckets of the server: copies come from any of them.
+        behaviour: The server's handling of conditions.
     """
 
     def __init__(self, buckets: Mapping[str, Bucket], behaviour: Behaviours) -> None:
@@ -95,7 +95,7 @@ class Writes:
         copied = "x-amz-copy-source" in request.headers
         data = self._copied_range(request) if copied else request.body
         crc32 = None if copied else checked_crc32(data, request.headers)
-        part = Part(data, f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"', crc32)
+        part = StubPart(data, f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"', crc32)
         upload.parts[number] = part
         if copied:
             return xml_answer("CopyPartResult", element("ETag", part.etag))
@@ -122,7 +122,7 @@ class Writes:
         bucket.aborted[upload_id] = bucket.uploads.pop(upload_id)
         return StubAnswer(204)
 
-    def _named_parts(self, body: bytes, upload: Upload) -> list[Part]:
+    def _named_parts(self, body: bytes, upload: Upload) -> list[StubPart]:
         parts = []
         for named in ET.fromstring(body).iter():  # noqa: S314 - sent by the test itself
             if named.tag.rpartition("}")[2] != "Part":

@@ -25,7 +25,8 @@ from async_storages.integrations.sqlalchemy import FileLedger, enable_file_track
 from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.scanning.quarantine import review
 from async_storages.scanning.verdicts import Clean
-from async_storages.testing.contract.tools import cancelled_at, in_child
+from async_storages.testing.contract.cancellation import cancelled_at
+from async_storages.testing.contract.processes import in_child
 from tests.support.direct import PNG, SECRET, a_day_later, all_of, by_form, client_of, held_by
 from tests.support.ledgers import in_journal, settle
 from tests.support.patience import HANGS

@@ -9,7 +9,7 @@ from async_storages import OperationNotSupportedException
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.transport.retries import Retries
 from async_storages.testing import FastDFSServer, StorageContract
-from async_storages.testing.contract.tools import request
+from async_storages.testing.contract.http import request
 from async_storages.testing.fastdfs_server import Fault, Injection
 from async_storages.testing.fixtures import RealFastDFSCluster
 from tests.support.chosen_ids import SECRET, TOKEN_TTL, token_server

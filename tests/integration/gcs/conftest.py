@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from async_storages.backends.buckets.part_splitter import PART_SIZE
 from tests.support.gcs import gate_to, gcs_storage, proxy_to
 
 
@@ -15,12 +16,18 @@ async def gate(gcs_server):
 
 
 @pytest.fixture
-async def gcs(gate, gcs_bucket):
+def part_size():
+    """Bytes of a part of an upload; modules choose another size."""
+    return PART_SIZE
+
+
+@pytest.fixture
+async def gcs(gate, gcs_bucket, part_size):
     """Makes storages on the bucket of the test, and closes them after it."""
     async with AsyncExitStack() as opened:
 
         async def make(bucket=gcs_bucket, **options):
-            return await opened.enter_async_context(gcs_storage(gate, bucket, **options))
+            return await opened.enter_async_context(gcs_storage(gate, bucket, **{"part_size": part_size, **options}))
 
         yield make
 

@@ -4,11 +4,11 @@ import pytest
 
 from async_storages.testing import StorageContract
 from async_storages.testing.contract.base import ContractGroup
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.capabilities import CopyContract, ListContract, MetadataContract
 from async_storages.testing.contract.read import ReadContract
 from async_storages.testing.contract.sources import CONTENT, pieces_later
 from async_storages.testing.contract.stat import DeleteContract, StatContract
-from async_storages.testing.contract.tools import every_cancellation
 from async_storages.testing.contract.write import WriteContract
 from async_storages.testing.faults import Answer
 from tests.support.first_attempts import fail_first_attempts

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from async_storages.backends.gcs import upload
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import StorageOperationException, StorageUnavailableException
 from async_storages.testing.contract.sources import pieces_later
@@ -140,8 +139,7 @@ async def direct(gate, gcs_bucket):
 
 
 @pytest.mark.parametrize(("name", "fault"), CASES, ids=[" - ".join(case) for case in CASES])
-async def test_fault(gate, gcs_bucket, direct, proxy, monkeypatch, name, fault):
-    monkeypatch.setattr(upload, "PART_SIZE", PART)
+async def test_fault(gate, gcs_bucket, direct, proxy, name, fault):
     operation, (kind, place), always = OPERATIONS[name], FAULTS[fault], fault.endswith("always")
 
     def is_hit(method, path):
@@ -150,7 +148,9 @@ async def test_fault(gate, gcs_bucket, direct, proxy, monkeypatch, name, fault):
 
     injection = proxy.inject(kind, place, times=None if always else 1, when=is_hit)
     options = ALWAYS if always else ONCE
-    async with gcs_storage(gate, gcs_bucket, endpoint_url=proxy.url, options=options, anonymous=True) as storage:
+    async with gcs_storage(
+        gate, gcs_bucket, endpoint_url=proxy.url, options=options, anonymous=True, part_size=PART
+    ) as storage:
         failure = await failure_of(operation, storage)
         assert injection.fired
         can_be_known = operation.can_ask and place.part.startswith("response")

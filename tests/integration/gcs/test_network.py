@@ -12,7 +12,7 @@ from async_storages import (
     StorageOperationException,
     StorageUnavailableException,
 )
-from async_storages.backends.gcs.credentials import credentials_from
+from async_storages.backends.gcs.credentials.google import credentials_from
 from async_storages.backends.transport.http import HttpOptions
 from async_storages.backends.transport.network import Network
 from async_storages.backends.transport.retries import Retries
@@ -101,6 +101,6 @@ async def test_a_server_of_tokens_that_is_not_trusted_is_asked_once(google):
 
 async def test_a_proxy_that_wants_a_password_is_not_taken_for_google(google, trusted):
     async with http_proxy(password="ada:secret") as proxy:
-        with pytest.raises(AccessDeniedException, match="the proxy wants a user and password"):
+        with pytest.raises(AccessDeniedException, match="the proxy demands a user and password"):
             await token(google, proxy=proxy.url, ca_bundle=trusted.authority)
     assert len(proxy.asked) == 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.gcs import upload, urls
+from async_storages.backends.gcs import urls
 from async_storages.backends.transport.retries import Retries
 from async_storages.testing.contract.operations import FIVE
 from tests.support.gcs import FAST, gcs_storage
@@ -21,8 +21,12 @@ KEY = service_account()["private_key"]
 
 
 @pytest.fixture
-async def shown(monkeypatch):
-    monkeypatch.setattr(upload, "PART_SIZE", 1 << 18)
+def part_size():
+    return 1 << 18
+
+
+@pytest.fixture
+async def shown():
     with everything_shown() as shown:
         yield shown
 
@@ -66,7 +70,10 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 async def test_whatever_a_server_says_nothing_secret_is_shown(gate, shown, signatures, answer):
-    async with scripted(answer) as server, gcs_storage(gate, "photos", endpoint_url=server.url, options=TWICE) as gcs:
+    async with (
+        scripted(answer) as server,
+        gcs_storage(gate, "photos", endpoint_url=server.url, options=TWICE, part_size=1 << 18) as gcs,
+    ):
         await use_all(gcs, shown)
         assert any(TOKEN in (asked.headers["Authorization"] or "") for asked in server.asked)
     assert signatures

@@ -12,8 +12,8 @@ from async_storages import (
     OperationNotSupportedException,
     UploadOptions,
 )
-from async_storages.backends.gcs import object_options, upload
-from async_storages.backends.gcs.answers import StoredObject
+from async_storages.backends.gcs import object_options
+from async_storages.backends.gcs.resources import StoredObject
 from tests.support.gcs_accounts import service_account
 from tests.support.scripted import reply, scripted
 
@@ -28,9 +28,9 @@ KMS_KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
 SIZES = pytest.mark.parametrize("size", [10, 600_000], ids=["whole", "in parts"])
 
 
-@pytest.fixture(autouse=True)
-def _smaller_parts(monkeypatch):
-    monkeypatch.setattr(upload, "PART_SIZE", 2 * 256 * 1024)
+@pytest.fixture
+def part_size():
+    return 2 * 256 * 1024
 
 
 @SIZES

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from async_storages.backends.s3 import multipart, wire
+from async_storages.backends.s3 import wire
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
@@ -20,8 +20,8 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.testing.contract.http import request
 from async_storages.testing.contract.operations import FIVE, Use, uses_of
-from async_storages.testing.contract.tools import request
 from async_storages.testing.faults import Answer, request_header
 from tests.support.patience import time_flies
 from tests.support.s3 import FAST
@@ -32,9 +32,9 @@ WITHOUT_A_SERVER = {"url", "get_path", "presign", "presign_many", "presign_post"
 WRITES = {"write", "upload", "save", "copy", "set_metadata", "delete", "delete_many", "upload in parts"}
 
 
-@pytest.fixture(autouse=True)
-def _smaller_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", 1 << 18)
+@pytest.fixture
+def part_size():
+    return 1 << 18
 
 
 async def upload_in_parts(storage, key):
@@ -76,12 +76,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("options", REFUSED.values(), ids=REFUSED)
-async def test_keys_that_the_server_does_not_accept(storage, s3_server, options):
+async def test_keys_that_the_server_does_not_accept(storage, s3_server, part_size, options):
     await storage.upload(FIVE, "file.txt")
     keys = {"aws_access_key_id": s3_server.access_key_id, "aws_secret_access_key": s3_server.secret_access_key}
     async with (
         unchanged(storage),
-        S3Storage(storage.bucket, endpoint_url=s3_server.endpoint_url, **keys | options) as wrong,
+        S3Storage(storage.bucket, endpoint_url=s3_server.endpoint_url, part_size=part_size, **keys | options) as wrong,
     ):
         assert set((await refusals(wrong)).values()) == {AccessDeniedException}
 

@@ -6,14 +6,14 @@ from contextlib import suppress
 import pytest
 
 from async_storages import FileExistsException, events
-from async_storages.backends.buckets.errors import FileChanged
+from async_storages.backends.buckets.server_errors import FileChanged
 from async_storages.backends.s3 import multipart
-from async_storages.backends.s3.conditions import Support
-from async_storages.backends.s3.probe import ConditionsProbe
+from async_storages.backends.s3.conditional_writes import Support
+from async_storages.backends.s3.conditions_probe import ConditionsProbe
 from async_storages.naming import unique_key
 from async_storages.scanning import quarantine
 from async_storages.scanning.verdicts import Clean
-from async_storages.testing.contract.tools import every_cancellation
+from async_storages.testing.contract.cancellation import every_cancellation
 from tests.support.s3_kinds import SERVERS, storage_on
 
 PART = 5 << 20
@@ -44,9 +44,8 @@ def server(kind, request):
 
 @pytest.fixture
 async def storage(server, monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", PART)
     monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
-    async with storage_on(server) as storage:
+    async with storage_on(server, part_size=PART) as storage:
         yield storage
 
 
@@ -82,10 +81,9 @@ async def test_the_probe_finds_out_what_a_server_does_and_leaves_nothing(storage
 
 @ways
 @pytest.mark.parametrize("setting", ["auto", False])
-async def test_a_file_that_is_there_stays(server, monkeypatch, way, setting):
-    monkeypatch.setattr(multipart, "PART_SIZE", PART)
+async def test_a_file_that_is_there_stays(server, way, setting):
     create, content = WAYS[way]
-    async with storage_on(server, conditional_writes=setting) as storage:
+    async with storage_on(server, conditional_writes=setting, part_size=PART) as storage:
         await storage.upload(OLD, "file")
         with pytest.raises(FileExistsException):
             await create(storage, "file")

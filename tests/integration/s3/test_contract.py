@@ -6,8 +6,8 @@ from async_storages.backends.transport.http import HttpOptions
 from async_storages.content import as_content
 from async_storages.naming import UniqueKey
 from async_storages.testing import StorageContract
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.sources import CONTENT, pieces_later
-from async_storages.testing.contract.tools import every_cancellation
 from async_storages.testing.faults import Answer
 from tests.support.first_attempts import fail_first_attempts
 from tests.support.s3 import FAST, proxy_to, s3_storage

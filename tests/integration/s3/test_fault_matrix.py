@@ -248,11 +248,10 @@ async def proxy(s3_server):
 
 @pytest.fixture
 async def storage(s3_server, bucket, proxy, case, monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", ONE_PART)
     if case.fault == "stall":  # time flies for a part beside it, too, which the server may be busy with
         monkeypatch.setattr(multipart, "IN_FLIGHT", 1)
     options = ALWAYS if case.always else ONCE
-    known = {"conditional_writes": True}  # else the faults would meet the probe
+    known = {"part_size": ONE_PART, "conditional_writes": True}  # else the faults would meet the probe
     async with s3_storage(s3_server, bucket, endpoint_url=proxy.url, options=options, **known) as storage:
         yield storage
 

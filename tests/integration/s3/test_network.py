@@ -81,7 +81,7 @@ async def test_a_proxy_that_wants_a_password(s3, s3_server, tls, trusted, scheme
         await works(await s3(endpoint_url=url, proxy=f"http://ada:hidden%2521@{base}", ca_bundle=trusted.authority))
         proxy.asked.clear()
         storage = await s3(endpoint_url=url, proxy=f"http://ada:wrong@{base}", ca_bundle=trusted.authority)
-        with pytest.raises(AccessDeniedException, match="the proxy wants a user and password") as caught:
+        with pytest.raises(AccessDeniedException, match="the proxy demands a user and password") as caught:
             await storage.exists("a.txt")
         assert len(proxy.asked) == 1  # asked again it would say the same
         assert "wrong" not in f"{caught.value!r}{caught.value.__cause__!r}{storage!r}{storage._client.wire.options!r}"

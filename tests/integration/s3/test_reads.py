@@ -13,7 +13,7 @@ from async_storages.errors import (
     StorageClosedException,
     StorageOperationException,
 )
-from async_storages.testing.contract.tools import every_cancellation
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.faults import Answer, Reset, Truncate, response_body, response_header
 from tests.support.s3 import FAST
 from tests.support.streams import collect

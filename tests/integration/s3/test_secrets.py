@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.sigv4 import _SigningKey
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.backends.transport.retries import Retries
@@ -19,8 +18,7 @@ TWICE = replace(FAST, retries=Retries(attempts=2, base=0))
 
 
 @pytest.fixture
-async def shown(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", 1 << 18)
+async def shown():
     with everything_shown() as shown:
         yield shown
 
@@ -71,14 +69,14 @@ ANSWERS = {
 async def test_whatever_a_server_says_nothing_secret_is_shown(shown, signatures, answer):
     async with scripted(answer) as server:
         keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "aws_session_token": TOKEN}
-        async with S3Storage("photos", endpoint_url=server.url, options=TWICE, **keys) as storage:
+        async with S3Storage("photos", endpoint_url=server.url, options=TWICE, part_size=1 << 18, **keys) as storage:
             await use_all(storage, shown)
             shown.add(storage._client.wire._signer)
     check(shown, {SECRET, TOKEN, *signatures})
 
 
 async def test_with_the_real_server_nothing_secret_is_shown(shown, signatures, s3_server, s3_bucket):
-    async with s3_storage(s3_server, s3_bucket) as storage:
+    async with s3_storage(s3_server, s3_bucket, part_size=1 << 18) as storage:
         await storage.upload(FIVE, "file.txt")
         await use_all(storage, shown)
     check(shown, {s3_server.secret_access_key, *signatures})

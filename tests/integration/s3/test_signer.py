@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from async_storages.backends.s3.answers import parse_text
 from async_storages.backends.s3.endpoint import Endpoint
 from async_storages.backends.s3.sigv4 import (
     EMPTY_SHA256,
@@ -20,6 +19,7 @@ from async_storages.backends.s3.sigv4 import (
     Signer,
     encode_query,
 )
+from async_storages.backends.s3.xml_messages import parse_text
 
 KEYS = pytest.mark.parametrize("key", ["a b+%41~", "été/写真😀.jpg", "?a=b&c;d#e", "(a)[b]{c}'\"`<>|^,:@$!*"])
 

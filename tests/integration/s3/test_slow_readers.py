@@ -7,7 +7,7 @@ from hashlib import shake_256
 
 import pytest
 
-from async_storages.backends.buckets.errors import FileChanged
+from async_storages.backends.buckets.server_errors import FileChanged
 from async_storages.errors import StorageClosedException
 from tests.support.s3 import FAST
 

@@ -20,7 +20,7 @@ from async_storages import (
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.wire import Request
 from async_storages.integrations.fastapi import StoredFileResponse
-from async_storages.testing.contract.tools import form, request
+from async_storages.testing.contract.http import form, request
 from tests.support.direct import PNG, client_of, send_form
 
 PART = 5 << 20

@@ -11,8 +11,8 @@ import pytest
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.backends.s3.wire import Request
 from async_storages.testing import seaweedfs
+from async_storages.testing.contract.http import form, request
 from async_storages.testing.contract.names import KEYS
-from async_storages.testing.contract.tools import form, request
 from tests.support.scripted import reply, scripted
 
 FOREIGN = {

@@ -20,8 +20,8 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.sources import BrokenSourceError, pieces_later
-from async_storages.testing.contract.tools import every_cancellation
 from async_storages.testing.faults import Answer, Reset, Truncate, request_body, request_header, response_header
 from tests.support.creators import check_that_one_succeeds
 from tests.support.patience import HANGS, TIME_OUT, Stall
@@ -33,9 +33,9 @@ CONTENT = shake_256(b"content").digest(100_000)
 LARGE = shake_256(b"large").digest(1 << 20) * 5 + CONTENT  # a part, and another
 
 
-@pytest.fixture(autouse=True)
-def _smaller_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", PART)
+@pytest.fixture
+def part_size():
+    return PART
 
 
 async def left_in(storage):

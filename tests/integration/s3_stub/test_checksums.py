@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from async_storages import S3Config
-from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -38,9 +37,9 @@ def is_refused(stub, request):
     return any(name.startswith(pattern.rstrip("*")) for pattern in stub.behaviour.refuses for name in request.headers)
 
 
-@pytest.fixture(autouse=True)
-def _small_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", CHUNK_SIZE)
+@pytest.fixture
+def part_size():
+    return CHUNK_SIZE
 
 
 async def use(storage):
@@ -64,9 +63,8 @@ async def test_a_server_that_refuses_checksums_is_used_without_them_from_the_fir
     assert not any(checksums_in(request) for request in stub.requests)
 
 
-async def test_bodies_carry_an_md5_in_place_of_a_refused_checksum(on, monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", 4 << 20)
-    stub, storage = await on(REFUSALS["501"])
+async def test_bodies_carry_an_md5_in_place_of_a_refused_checksum(on):
+    stub, storage = await on(REFUSALS["501"], part_size=4 << 20)
     for size in (5, 2 << 20):
         await storage.upload(bytes(size), "a.txt")
         sent = stub.requests[-1]
@@ -143,7 +141,7 @@ async def test_bytes_that_arrive_altered_are_seen_with_and_without_checksums(on,
     stub, storage = await on(behaviour)
     with monkeypatch.context() as altering:
         altering.setattr("async_storages.backends.s3.digests.crc32", lambda _: "AAAAAA==")
-        altering.setattr("async_storages.backends.s3.checksums._md5", lambda _: "AAAAAAAAAAAAAAAAAAAAAA==")
+        altering.setattr("async_storages.backends.s3.checksum_headers._md5", lambda _: "AAAAAAAAAAAAAAAAAAAAAA==")
         with pytest.raises(ChecksumMismatchException):
             await storage.upload(b"content", "a.txt")
     assert not stub.objects()
@@ -152,7 +150,7 @@ async def test_bytes_that_arrive_altered_are_seen_with_and_without_checksums(on,
 
 
 def test_only_these_are_ways_to_send_checksums():
-    with pytest.raises(InvalidArgumentException, match="checksums must be auto, required or never, not 'always'"):
+    with pytest.raises(InvalidArgumentException, match="checksums is 'always': give auto, required or never"):
         S3Storage("photos", checksums="always")
     config = S3Config(default_bucket="photos", checksums="never")
     assert not S3Storage.from_config(config)._client.wire._checksums.are_sent

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from async_storages.errors import StorageOperationException
-from async_storages.testing.contract.tools import form, request
+from async_storages.testing.contract.http import form, request
 from async_storages.testing.s3_stub import Behaviours
 from tests.support.s3 import FAST
 

@@ -14,9 +14,9 @@ from tests.support.streams import stream
 SMALL_PARTS = {name: replace(PRESETS[name], smallest_part=CHUNK_SIZE) for name in ("aws", "r2", "swift", "ceph16")}
 
 
-@pytest.fixture(autouse=True)
-def _small_parts(monkeypatch):
-    monkeypatch.setattr(multipart, "PART_SIZE", CHUNK_SIZE)
+@pytest.fixture
+def part_size():
+    return CHUNK_SIZE
 
 
 def pieces(count):

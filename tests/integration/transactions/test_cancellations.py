@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 from sqlalchemy import select
 
-from async_storages.testing.contract.tools import every_cancellation
+from async_storages.testing.contract.cancellation import every_cancellation
 from tests.support.tracked import Book, files, pending
 
 

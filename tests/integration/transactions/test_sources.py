@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.datastructures import UploadFile
 
 from async_storages import InvalidArgumentException, PendingFile, StorageUnavailableException
-from async_storages.testing.contract.tools import cancelled_at
+from async_storages.testing.contract.cancellation import cancelled_at
 from tests.support.streams import Closing, empty_input
 from tests.support.tracked import Album, Book
 

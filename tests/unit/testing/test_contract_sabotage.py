@@ -33,7 +33,7 @@ from async_storages import (
 from async_storages.ids import FileId
 from async_storages.storage import byte_range
 from async_storages.testing import StorageContract
-from async_storages.testing.contract import tools
+from async_storages.testing.contract import processes
 from tests.support import chosen_ids, local_server
 from tests.support.chosen_ids import ChosenIdsContract, ChosenIdsStorage
 
@@ -1223,7 +1223,7 @@ class Judge:
 
 @pytest.fixture
 def judged(pytester, monkeypatch):
-    monkeypatch.setattr(tools, "_NOTICE_SECONDS", 1)
+    monkeypatch.setattr(processes, "_NOTICE_SECONDS", 1)
     pytester.makepyfile(test_sabotaged=FILE)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
     judge = Judge()

@@ -663,7 +663,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(place, upstream, pr
         await asking
     proxy.release()
     await rest()
-    assert not proxy._tasks
+    assert proxy._listener.clients == 0
 
 
 @pytest.mark.parametrize("place", PLACES, ids=name)

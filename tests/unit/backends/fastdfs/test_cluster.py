@@ -22,7 +22,7 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 from async_storages.testing import FastDFSServer
-from async_storages.testing.contract.tools import every_cancellation
+from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.fastdfs_server import Fault
 from tests.support.fastdfs import ASKING, FAST, ONCE, fastdfs_cluster, leaving, opened_by, place_of
 from tests.support.patience import ONE_TIME_OUT, TIME_OUT, time_flies

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from async_storages.backends.gcs import urls as gcs_urls
-from async_storages.backends.gcs.credentials import credentials_from
-from async_storages.backends.gcs.urls import BucketUrls, put_headers
+from async_storages.backends.gcs.credentials.google import credentials_from
+from async_storages.backends.gcs.urls import GCSUrls, put_headers
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException
 from async_storages.ids import FileId
@@ -37,7 +37,7 @@ async def credentials(request):
 async def prepared():
     made = credentials_from(None, service_account())
     await made.prepare()
-    return BucketUrls("photos", BUCKET_URL, made)
+    return GCSUrls("photos", BUCKET_URL, made)
 
 
 def judge(url, method="GET", headers=()):
@@ -51,7 +51,7 @@ def answer_to(url):
 
 
 async def test_urls_are_good_for_their_files_in_order(credentials):
-    made = await BucketUrls("photos", BUCKET_URL, credentials).presigned_urls(map(file, KEYS))
+    made = await GCSUrls("photos", BUCKET_URL, credentials).presigned_urls(map(file, KEYS))
     for url, key in zip(made, KEYS, strict=True):
         judge(url)
         assert unquote(urlsplit(url).path) == f"/photos/{key}"
@@ -59,7 +59,7 @@ async def test_urls_are_good_for_their_files_in_order(credentials):
 
 async def test_what_iam_signs_is_promised_for_half_a_day_at_the_most(credentials):
     """IAM changes its keys when it likes, 12 hours after it signed with them."""
-    urls = BucketUrls("photos", BUCKET_URL, credentials)
+    urls = GCSUrls("photos", BUCKET_URL, credentials)
     await urls.presigned_urls([file()], 43_200)
     for ask in (lambda: urls.presigned_urls([file()], 43_201), lambda: urls.presign_post(file(), 604_800)):
         with nullcontext() if credentials.signer else pytest.raises(InvalidArgumentException, match="key of a service"):
@@ -67,7 +67,7 @@ async def test_what_iam_signs_is_promised_for_half_a_day_at_the_most(credentials
 
 
 async def test_a_form_is_good_for_its_file(credentials):
-    form = await BucketUrls("photos", BUCKET_URL, credentials).presign_post(
+    form = await GCSUrls("photos", BUCKET_URL, credentials).presign_post(
         file("a b.jpg"), 60, min_size=1, max_size=9, content_type="image/png"
     )
     assert (form.file_id, form.url) == ("gs:photos/a b.jpg", f"{BUCKET_URL}/")
@@ -79,7 +79,7 @@ async def test_a_form_is_good_for_its_file(credentials):
 
 async def test_an_upload_keeps_to_its_type_and_size(credentials):
     options = {"content_type": "image/png", "content_length": 5}
-    [url] = await BucketUrls("photos", BUCKET_URL, credentials).presigned_urls([file()], 60, "PUT", **options)
+    [url] = await GCSUrls("photos", BUCKET_URL, credentials).presigned_urls([file()], 60, "PUT", **options)
     headers = put_headers(**options)
     judge(url, "PUT", {**headers, "Content-Length": "5"})
     for wrong in ({"Content-Length": "6"}, {"Content-Length": "4"}, {"Content-Type": "text/html"}):
@@ -131,19 +131,19 @@ async def test_many_at_once_ask_iam_for_few_at_a_time():
             running -= 1
             return b"\1"
 
-    made = await BucketUrls("photos", BUCKET_URL, Slow()).presigned_urls(file(str(n)) for n in range(100))
+    made = await GCSUrls("photos", BUCKET_URL, Slow()).presigned_urls(file(str(n)) for n in range(100))
     assert len(made) == 100
     assert 1 < most <= 16
 
 
 def test_a_domain_bound_to_the_bucket_has_no_bucket_in_its_paths(prepared):
-    urls = BucketUrls("photos", "https://photos.example.com/", prepared._credentials)
+    urls = GCSUrls("photos", "https://photos.example.com/", prepared._credentials)
     assert urls.url(file("a b?.jpg")) == "https://photos.example.com/a%20b%3F.jpg"
     judge(urls.presign(file("a b?.jpg")))
 
 
 async def test_without_a_key_at_hand_the_error_names_the_other_way(credentials):
-    urls = BucketUrls("photos", BUCKET_URL, credentials)
+    urls = GCSUrls("photos", BUCKET_URL, credentials)
     with pytest.raises(InvalidArgumentException, match=r"await storage\.presigned_urls"):
         urls.presign(file())
     with pytest.raises(InvalidArgumentException, match=r"await storage\.prepare"):
@@ -152,7 +152,7 @@ async def test_without_a_key_at_hand_the_error_names_the_other_way(credentials):
 
 async def test_without_an_account_nothing_is_signed():
     with pytest.raises(OperationNotSupportedException, match="service_file"):
-        await BucketUrls("photos", BUCKET_URL, credentials_from(anonymous=True)).presign_post(file())
+        await GCSUrls("photos", BUCKET_URL, credentials_from(anonymous=True)).presign_post(file())
 
 
 @pytest.mark.parametrize(

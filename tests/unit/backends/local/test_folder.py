@@ -23,7 +23,7 @@ from async_storages import (
 )
 from async_storages.backends.local.folder import Folder
 from async_storages.backends.local.sidecars import Descriptions
-from async_storages.testing.contract.tools import in_child
+from async_storages.testing.contract.processes import in_child
 from tests.unit.backends.conftest import before_changes, failing_from
 
 OLD = b"old content", ("text/x-old", {"version": "old"})

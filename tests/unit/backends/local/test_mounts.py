@@ -13,7 +13,7 @@ from itertools import count
 import pytest
 
 from async_storages import InvalidArgumentException, LocalStorage, StorageException, StorageOperationException
-from async_storages.testing.contract.tools import in_child
+from async_storages.testing.contract.processes import in_child
 from tests.unit.backends.conftest import before_changes, failing_from
 
 KEY = "mount/folder/a.txt"
@@ -156,5 +156,5 @@ async def test_what_killed_processes_left_is_swept_a_day_later(storage):
 async def test_no_key_has_the_name_of_a_draft(storage, name):
     with pytest.raises(InvalidArgumentException):
         await storage.upload(b"x", f"mount/{name}")
-    with pytest.raises(InvalidArgumentException, match="still being written"):
+    with pytest.raises(InvalidArgumentException, match="unfinished files"):
         await storage.read(name)

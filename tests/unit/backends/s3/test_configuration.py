@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 
 from async_storages import CredentialsExpireWarning, InvalidArgumentException, S3Config, S3Storage
-from async_storages.backends.s3.configured_endpoint import endpoint_of_environment
+from async_storages.backends.s3.endpoint import endpoint_of_environment
 from tests.support.scripted import reply, scripted
 
 KEYS = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
@@ -188,7 +188,7 @@ async def test_what_outlives_its_credentials_is_signed_with_a_warning(recwarn):
             lambda: storage.presign("a.txt", 4000, method="PUT"),
             lambda: storage.presign_many(["a.txt"], 4000),
         ):
-            with pytest.warns(CredentialsExpireWarning, match="presigned for 4000 seconds ends before"):
+            with pytest.warns(CredentialsExpireWarning, match="presigned for 4000 seconds ends earlier"):
                 assert presign()
         with pytest.warns(CredentialsExpireWarning):
             await storage.presign_post("a.txt", 4000)

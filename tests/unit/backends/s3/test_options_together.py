@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from async_storages import CustomerKey, FileExistsException, S3Storage, UploadOptions
-from async_storages.backends.buckets.errors import FileChanged
+from async_storages.backends.buckets.server_errors import FileChanged
 from tests.support.s3 import FAST
 from tests.support.scripted import reply, scripted
 

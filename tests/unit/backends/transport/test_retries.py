@@ -97,7 +97,7 @@ def test_the_least(options):
     ids=str,
 )
 def test_what_cannot_be(options):
-    with pytest.raises(InvalidArgumentException, match="are no retries"):
+    with pytest.raises(InvalidArgumentException, match="give 1 or more attempts"):
         Retries(**options)
 
 

@@ -1,0 +1,32 @@
+"""A file that is to be stored in a bucket."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.upload_options import UploadOptions
+
+__all__ = ["NewFile"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """A file that is to be stored.
+
+    Attributes:
+        key: The key.
+        parts: The content.
+        content_type: The type of the content.
+        metadata: The user's metadata.
+        options: The upload options of this file.
+        overwrite: Replace an existing file.
+        is_fresh: Nobody else can have the key.
+    """
+
+    key: str
+    parts: PartSplitter
+    content_type: str
+    metadata: Mapping[str, str]
+    options: UploadOptions
+    overwrite: bool
+    is_fresh: bool

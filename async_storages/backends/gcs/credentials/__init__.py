@@ -1,0 +1,1 @@
+"""Credentials of Google Cloud Storage: the account, its access tokens, and its signatures."""

@@ -1,0 +1,82 @@
+"""Protocols of the credentials that requests and presigned URLs are made with."""
+
+from typing import Protocol
+
+__all__ = ["CredentialSource", "RemoteSigner", "Signer"]
+
+
+class Signer(Protocol):
+    """Signs with a key at hand.
+
+    Attributes:
+        email: The e-mail address of the signing service account.
+    """
+
+    email: str
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature: RSASSA-PKCS1-v1_5 with SHA-256; takes about 1 ms."""
+        ...
+
+
+class RemoteSigner(Protocol):
+    """Lets IAM sign.
+
+    Attributes:
+        email: The e-mail address of the signing service account.
+    """
+
+    email: str
+
+    async def sign(self, message: bytes) -> bytes:
+        """The signature: RSASSA-PKCS1-v1_5 with SHA-256.
+
+        Raises:
+            AccessDeniedException: The account lacks the permission ``iam.serviceAccounts.signBlob`` on itself.
+            StorageUnavailableException: IAM cannot be reached.
+        """
+        ...
+
+
+class CredentialSource(Protocol):
+    """A source of access tokens and signatures."""
+
+    @property
+    def signer(self) -> Signer | None:
+        """The key at hand; None before `prepare`, and for accounts without one: see `remote_signer`."""
+        ...
+
+    async def prepare(self) -> None:
+        """Read and parse the credentials, the first time.
+
+        Raises:
+            InvalidArgumentException: They are malformed.
+            AccessDeniedException: They cannot be read.
+        """
+        ...
+
+    async def token(self, refused: str | None = None) -> str | None:
+        """A fresh OAuth access token; None without an account, for emulators and public buckets.
+
+        Args:
+            refused: A token that a server refused; another one is asked for. Returns the same one if the server of
+                tokens gives no other.
+
+        Raises:
+            AccessDeniedException: Google refuses the account, or there is none.
+            StorageUnavailableException: The server of tokens cannot be reached.
+        """
+        ...
+
+    async def remote_signer(self) -> RemoteSigner:
+        """The signer of IAM, for accounts whose key is not at hand.
+
+        Raises:
+            OperationNotSupportedException: IAM cannot sign for such an account.
+            StorageException: As for `token`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        ...

@@ -1,0 +1,86 @@
+"""File information in GCS's resources, and the resources that describe a file. Pure.
+
+Specified in the JSON API reference of Cloud Storage: "Objects", the resource.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from async_storages import naming
+from async_storages.backends.gcs.resources import StoredObject
+from async_storages.errors import InvalidArgumentException
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo
+
+__all__ = ["check_metadata_size", "described_as", "info_of", "is_made_of", "metadata_patch"]
+
+_KEPT = (
+    *("cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime"),
+    *("metadata", "storageClass"),
+)
+"""Fields that describe a file."""
+
+_MOST_METADATA = 8192
+"""Bytes of names and values."""
+
+
+def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
+    """The file information in an object's resource; the etag is the MD5 in hex, if listings have it as well."""
+    resource = found.resource
+    md5 = None if "kmsKeyName" in resource else found.md5
+    return FileBasicInfo(
+        file_id=str(file_id),
+        file_name=naming.original_filename(file_id.key),
+        file_size=found.size,
+        last_modify_time=found.updated,
+        storage_class=resource.get("storageClass"),
+        metadata=found.metadata,
+        content_type=resource.get("contentType") or None,
+        etag=_hex(md5) or resource.get("etag"),
+        cache_control=resource.get("cacheControl") or None,
+        content_disposition=resource.get("contentDisposition") or None,
+        content_encoding=resource.get("contentEncoding") or None,
+        content_language=resource.get("contentLanguage") or None,
+    )
+
+
+def described_as(found: StoredObject) -> dict[str, Any]:
+    """The resource that describes another file as this one is described, without its ACL."""
+    return {name: found.resource[name] for name in _KEPT if found.resource.get(name)}
+
+
+def is_made_of(
+    found: StoredObject, described: Mapping[str, Any], size: int, checksums: Mapping[str, str | None]
+) -> bool:
+    """True if an object may be taken for the one that was to be made.
+
+    Args:
+        found: The object.
+        described: The description of the expected object.
+        size: Its size in bytes.
+        checksums: Its ``md5Hash`` or ``crc32c``, as far as they are known.
+    """
+    same = (value and found.resource.get(name) == value for name, value in checksums.items())
+    same_content = found.size == size and any(same)
+    same_type = found.resource.get("contentType") == described.get("contentType")
+    return same_content and same_type and found.metadata == (described.get("metadata") or {})
+
+
+def check_metadata_size(metadata: Mapping[str, str]) -> None:
+    """Refuse metadata that GCS would refuse for its size."""
+    if sum(len(text.encode()) for pair in metadata.items() for text in pair) > _MOST_METADATA:
+        raise InvalidArgumentException(f"the metadata is too large: GCS keeps at most {_MOST_METADATA} bytes")
+
+
+def metadata_patch(found: StoredObject, metadata: Mapping[str, str]) -> dict[str, str | None]:
+    """The patch (RFC 7396) that replaces all metadata."""
+    return {**dict.fromkeys(found.metadata), **metadata}
+
+
+def _hex(md5: str | None) -> str | None:
+    try:
+        return base64.b64decode(md5 or "").hex() or None
+    except binascii.Error:
+        return None

@@ -1,0 +1,124 @@
+"""The proxy itself: a listening socket, its connections, and the faults injected into them."""
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+from async_storages.testing._listener import Listener
+from async_storages.testing.faults._connections import Link
+from async_storages.testing.faults._faults import Fault, check_place, require
+from async_storages.testing.faults._injections import Injection
+from async_storages.testing.faults._places import CONNECT, Place
+
+if TYPE_CHECKING:
+    from async_storages.testing._http1 import Request
+
+__all__ = ["FaultProxy"]
+
+_HOST = "127.0.0.1"
+
+
+class FaultProxy:
+    """A TCP proxy on this machine whose connections fail as told.
+
+    Without faults it is transparent: it passes on bytes, ends and resets, and slows a sender down to the receiver's
+    pace, so that it needs some 256 KiB per connection. Headers are passed on whole.
+
+    Args:
+        upstream_host: The server to connect to for each client; when that fails, the client is reset.
+        upstream_port: From 1 to 65535.
+        raw: Count the bytes of any protocol, instead of looking for requests and responses.
+
+    Attributes:
+        connections: The number of clients that have connected.
+        requests: The requests in the order of arrival; none with ``raw=True``.
+
+    Raises:
+        ExceptionGroup: On closing, if a predicate raised; the connections concerned were closed.
+
+    Example:
+        ```python
+        async with FaultProxy("127.0.0.1", 8333) as proxy:
+            proxy.inject(Answer.s3_error("SlowDown"), request_header(), times=2)
+            stall = proxy.inject(Stall(), request_body(-1), when=lambda method, path: method == "PUT")
+            ...
+        ```
+    """
+
+    def __init__(self, upstream_host: str, upstream_port: int, *, raw: bool = False) -> None:
+        self.connections = 0
+        self.requests: list[Request] = []
+        self._upstream = (upstream_host, upstream_port)
+        self._raw = raw
+        self._injections: list[Injection] = []
+        self._listener = Listener(self._serve, host=_HOST, name="through the fault proxy")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, once it is started; the same when it is started again."""
+        return self._listener.address
+
+    @property
+    def url(self) -> str:
+        """The address as the root of ``http://`` URLs, such as ``http://127.0.0.1:40123``."""
+        return f"http://{self.address[0]}:{self.address[1]}"
+
+    @property
+    def fired(self) -> int:
+        """The number of faults that have happened."""
+        return sum(injection.fired for injection in self._injections)
+
+    def inject(
+        self,
+        fault: Fault,
+        place: Place = CONNECT,
+        *,
+        times: int | None = 1,
+        when: Callable[[str, str], bool] | None = None,
+    ) -> Injection:
+        """Inject a fault into headers, bodies and (with ``raw=True``) connections that begin from now on.
+
+        Faults in one place happen in the order of their injection.
+
+        Args:
+            fault: The fault.
+            place: The place. It is never reached if there is no such byte, as in an empty body.
+            times: The number of times; None for always.
+            when: Picks the requests, by method and path (with the query, as sent); None for all.
+
+        Raises:
+            InvalidArgumentException: The fault cannot happen in this place.
+        """
+        check_place(fault, place, raw=self._raw)
+        require(times is None or times >= 1, f"times is {times!r}: give 1 or more, or None")
+        require(
+            when is None or not (self._raw or place == CONNECT),
+            "when= needs a request: leave it out at CONNECT and with raw=True",
+        )
+        injection = Injection(fault, place, times, when)
+        self._injections.append(injection)
+        return injection
+
+    def release(self) -> None:
+        """`Injection.release` all faults: the proxy is transparent from now on."""
+        for injection in self._injections:
+            injection.release()
+
+    async def start(self) -> None:
+        """Listen; no effect if it listens already."""
+        self._listener.start()
+
+    async def aclose(self) -> None:
+        """Close all connections and refuse new ones, until started again; no effect the second time."""
+        await self._listener.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _serve(self, client: socket.socket) -> None:
+        self.connections += 1
+        await Link(self._upstream, self._injections, None if self._raw else self.requests).serve(client)
