@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from async_storages.backends.memory import MemoryStorage
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
     from async_storages.backends.s3.storage import S3Storage
+    from async_storages.capabilities import (
+        SupportsCopy,
+        SupportsDirectUpload,
+        SupportsList,
+        SupportsMetadata,
+        SupportsPing,
+        SupportsPresign,
+    )
     from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
     from async_storages.content import Content, PendingFile
     from async_storages.errors import (
@@ -50,23 +58,14 @@ if TYPE_CHECKING:
         StorageUnavailableException,
         SweepRefusedException,
     )
-    from async_storages.files import StorageFile, StorageImage, StoredFile, StoredImage, prefetch
+    from async_storages.files import StorageFile, StorageImage, StoredFile, StoredImage
     from async_storages.ids import FileId
-    from async_storages.listing import file_urls
+    from async_storages.listing import file_urls, prefetch
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
     from async_storages.served_by import ServedBy
-    from async_storages.storage import (
-        BaseStorage,
-        Storage,
-        SupportsCopy,
-        SupportsDirectUpload,
-        SupportsList,
-        SupportsMetadata,
-        SupportsPing,
-        SupportsPresign,
-    )
+    from async_storages.storage import BaseStorage, Storage
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidatorImpl
     from async_storages.zipping import ZipEntry, stream_zip, zip_size

@@ -17,23 +17,24 @@ from async_storages.errors import (
 )
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.images.probe import ImageSize, probe_image
-from async_storages.registry import Address, Keeper, Ref, StorageRouter
+from async_storages.registry import DeletionPolicy, StorageAddress, StorageRef, StorageRouter
 from async_storages.sources import CHUNK_SIZE
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
     from pydantic_core import CoreSchema
 
+    from async_storages.capabilities import PresignMethod
     from async_storages.content import Content, ContentOptions, PendingFile
     from async_storages.models import FileBasicInfo
     from async_storages.naming import Disposition
     from async_storages.sinks import Target
     from async_storages.sources import Source
-    from async_storages.storage import PresignMethod, Storage
+    from async_storages.storage import Storage
 
-__all__ = ["Fate", "StoredFile", "StoredImage", "prefetch"]
+__all__ = ["NewFileState", "StoredFile", "StoredImage", "prefetch"]
 
-type _Place = Ref | StorageRouter | str | Address | None
+type _Place = StorageRef | StorageRouter | str | StorageAddress | None
 
 
 class StoredFile:
@@ -65,7 +66,7 @@ class StoredFile:
 
     @property
     def place(self) -> "_Place":
-        """Where the storage is looked for: itself, its name, a column's `Ref`, or None."""
+        """Where the storage is looked for: itself, its name, a column's `StorageRef`, or None."""
         return self._storage
 
     @property
@@ -124,7 +125,7 @@ class StoredFile:
         return self._facts.crc32 if self._facts else None
 
     @property
-    def fate(self) -> "Fate | None":
+    def fate(self) -> "NewFileState | None":
         """What becomes of the file, if it was made by `save` in this process; None for all others."""
         return self._facts.fate if self._facts else None
 
@@ -150,11 +151,11 @@ class StoredFile:
         """Pickled by id and the way to find its storage again: a registered name, else scheme, bucket and location."""
         return type(self), (self.file_id, self._address())
 
-    def _address(self) -> "str | Address | None":
+    def _address(self) -> "str | StorageAddress | None":
         place = self._storage
-        if isinstance(place, Ref):
+        if isinstance(place, StorageRef):
             place = registry.DEFAULT if place.value is None else place.value
-        if place is None or isinstance(place, str | Address):
+        if place is None or isinstance(place, str | StorageAddress):
             return place
         if isinstance(name := getattr(place, "name", None), str):
             return name
@@ -162,7 +163,7 @@ class StoredFile:
             storage = place.storage_for(self.file_id)
         except StorageException:
             return _NOWHERE
-        return storage.name or Address.of(storage)
+        return storage.name or StorageAddress.of(storage)
 
     # ---- what its storage tells
 
@@ -175,15 +176,15 @@ class StoredFile:
             InvalidArgumentException: The id is malformed, or its storage's name is not registered.
         """
         place = self._storage
-        if place is None or isinstance(place, Address):
+        if place is None or isinstance(place, StorageAddress):
             return registry.find(self.file_id, at=place)
         with during("resolve", self.file_id):
-            ref = place if isinstance(place, Ref) else Ref(place)
+            ref = place if isinstance(place, StorageRef) else StorageRef(place)
             return ref.resolve().storage_for(self.file_id)
 
     @property
-    def _keeper(self) -> "Keeper | None":
-        return self._storage.keeper if isinstance(self._storage, Ref) else None
+    def _deletion_policy(self) -> "DeletionPolicy | None":
+        return self._storage.deletion_policy if isinstance(self._storage, StorageRef) else None
 
     async def get_path(self) -> str:
         """The file's URL, percent-encoded."""
@@ -226,8 +227,8 @@ class StoredFile:
 
         A column is emptied with ``document.file = None``.
         """
-        keeper = self._keeper
-        await (self.storage.delete(self.file_id) if keeper is None else keeper.request_deletion(self))
+        deletion_policy = self._deletion_policy
+        await (self.storage.delete(self.file_id) if deletion_policy is None else deletion_policy.request_deletion(self))
         self._facts = None
 
     async def upload(self, content: "Source | PendingFile | Content", **options: "Unpack[ContentOptions]") -> None:
@@ -238,8 +239,8 @@ class StoredFile:
                 file, which knows each id for one content only.
         """
         storage = self.storage
-        if storage.chooses_ids or self._keeper is not None:
-            replaces = "a ledger" if self._keeper is not None else type(storage).__name__
+        if storage.chooses_ids or self._deletion_policy is not None:
+            replaces = "a ledger" if self._deletion_policy is not None else type(storage).__name__
             raise OperationNotSupportedException(
                 f"{replaces} replaces no files: assign new content to the column",
                 operation="upload",
@@ -286,7 +287,7 @@ class StoredFile:
     ) -> None:
         """Note facts learnt elsewhere, such as in an upload, for the `known_…` attributes; `is_new` begins a `fate`."""
         facts = self._facts = self._facts or _Facts()
-        facts.fate = Fate(self._storage) if is_new else facts.fate
+        facts.fate = NewFileState(self._storage) if is_new else facts.fate
         facts.info = info or facts.info
         facts.size = facts.size if size is None else size
         facts.image_size = image_size or facts.image_size
@@ -403,7 +404,7 @@ async def prefetch(
 
 
 @dataclass(slots=True, eq=False)
-class Fate:
+class NewFileState:
     """What becomes of a file under a fresh key: shared by all objects of it, kept up by transactions that name it.
 
     Attributes:
@@ -427,7 +428,7 @@ class _Facts:
     size: int | None = None
     image_size: ImageSize | None = None
     crc32: int | None = None
-    fate: Fate | None = None
+    fate: NewFileState | None = None
 
 
 def _text_of(file_id: object) -> str:
@@ -438,7 +439,7 @@ def _text_of(file_id: object) -> str:
     raise InvalidArgumentException(f"a file id is a str or FileId, not {type(file_id).__name__}")
 
 
-_NOWHERE = Address("", None, None)
+_NOWHERE = StorageAddress("", None, None)
 """The place of an unpickled file that no storage served before either."""
 
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from async_storages.capabilities import SupportsPresign
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException, during
-from async_storages.files import StoredFile
-from async_storages.registry import Address
-from async_storages.storage import Storage, SupportsPresign
+from async_storages.files import StoredFile, storage_ref_of
+from async_storages.registry import StorageAddress
+from async_storages.storage import Storage
 
 __all__ = ["file_urls"]
 
@@ -65,10 +66,10 @@ async def _public(storage: Storage, file_ids: list[str]) -> list[str]:
 
 def _by_storage(files: Iterable[StoredFile]) -> dict[Storage, list[str]]:
     holders: dict[str, Storage] = {}
-    for file in {(file.file_id, id(file.place)): file for file in files}.values():
+    for file in {(file.file_id, id(storage_ref_of(file))): file for file in files}.values():
         storage = file.storage
         holder = holders.setdefault(file.file_id, storage)
-        if holder is not storage and Address.of(holder) != Address.of(storage):
+        if holder is not storage and StorageAddress.of(holder) != StorageAddress.of(storage):
             raise InvalidArgumentException(
                 "files of two storages have this id, which is to tell the URL", file_id=file.file_id
             )

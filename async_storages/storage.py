@@ -200,31 +200,31 @@ class Storage(ABC):
         text = _text_of(name)
         ids.check_text(text)
         is_bare = ids.scheme_of(text) is None
-        found = FileId(self.scheme, self.bucket, self._prefix + text) if is_bare else FileId.parse(text)
+        found = FileId(self.scheme, self.bucket, self.prefix + text) if is_bare else FileId.parse(text)
         if (found.scheme, found.bucket) != (self.scheme, self.bucket):
             raise RouteNotSupportedException(f"{self!r} does not serve this id", file_id=text)
-        if not found.key.startswith(self._prefix):
-            raise RouteNotSupportedException(f"{self!r} keeps to {self._prefix!r}", file_id=text)
+        if not found.key.startswith(self.prefix):
+            raise RouteNotSupportedException(f"{self!r} keeps to {self.prefix!r}", file_id=text)
         if is_bare:
-            self._check_key(found)
+            self.check_key(found)
         else:
-            self._check_id(found)
+            self.check_id(found)
         return found
 
-    def _check_key(self, file_id: FileId) -> None:
+    def check_key(self, file_id: FileId) -> None:
         """Refuse keys that mean another place, or the same place under another name; nothing is written to them."""
         if "\\" in file_id.key or not _NO_SEGMENTS.isdisjoint(file_id.key.split("/")):
             raise InvalidArgumentException(
                 "a key cannot hold empty, '.' or '..' segments or a backslash", file_id=str(file_id)
             )
 
-    def _check_id(self, file_id: FileId) -> None:
+    def check_id(self, file_id: FileId) -> None:
         """Refuse ids that cannot be those of files; by default those whose keys cannot be written to."""
-        self._check_key(file_id)
+        self.check_key(file_id)
 
-    def _bare_key(self, file_id: FileId) -> str:
+    def bare_key(self, file_id: FileId) -> str:
         """What `identify` makes this id of."""
-        return file_id.key.removeprefix(self._prefix)
+        return file_id.key.removeprefix(self.prefix)
 
     def _within(self, folders: tuple[str, ...]) -> Self:
         """See `SupportsFolders`: for storages whose `list` keeps to `_prefix` as well."""
@@ -232,7 +232,7 @@ class Storage(ABC):
             if "/" in naming.check_key(folder, operation="within"):
                 raise InvalidArgumentException("one folder at a time, without slashes", file_id=folder)
         other = copy(self)
-        prefix = f"{self._prefix}{naming.check_key('/'.join(folders), operation='within')}/"
+        prefix = f"{self.prefix}{naming.check_key('/'.join(folders), operation='within')}/"
         vars(other).update(_prefix=prefix, name=None)
         return other
 
@@ -364,11 +364,11 @@ class Storage(ABC):
             async with as_content(content, key.rpartition("/")[2], options) as body:
                 self.options_for(body)
                 stored = await self.write(body, key, overwrite=overwrite)
-            return self._bare_key(self.identify(stored)) if self.chooses_ids else key
+            return self.bare_key(self.identify(stored)) if self.chooses_ids else key
 
     def _key_for_upload(self, name: FileName, *, overwrite: bool) -> str:
         if not self.chooses_ids:
-            return naming.check_key(self._bare_key(self.identify(name)))
+            return naming.check_key(self.bare_key(self.identify(name)))
         if not overwrite:
             raise InvalidArgumentException(
                 "overwrite=False promises nothing here: the storage chooses a new id, and never replaces a file"
@@ -682,7 +682,7 @@ class _Wrapped(Operation):
         else:
             self.file = self._subject = storage.identify(given)
         if name in _WRITES:
-            storage._check_key(self.file)  # noqa: SLF001
+            storage.check_key(self.file)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -5,6 +5,14 @@ from contextlib import aclosing, suppress
 from enum import Enum
 
 import pytest
+from async_storages.byte_ranges import byte_range
+from async_storages.capabilities import (
+    SupportsCopy,
+    SupportsDirectUpload,
+    SupportsList,
+    SupportsMetadata,
+    SupportsPresign,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import UploadFile
@@ -28,17 +36,7 @@ from async_storages.errors import (
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId
 from async_storages.naming import unique_key
-from async_storages.storage import (
-    BaseStorage,
-    IdentifiedKey,
-    Storage,
-    SupportsCopy,
-    SupportsDirectUpload,
-    SupportsList,
-    SupportsMetadata,
-    SupportsPresign,
-    byte_range,
-)
+from async_storages.storage import BaseStorage, IdentifiedKey, Storage
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.images import SIZE, encode
 from tests.support.streams import Closing, collect, empty_input, stream

@@ -18,6 +18,7 @@ from async_storages.backends.buckets.server_errors import FileChanged, RangeBeyo
 from async_storages.backends.transport.download_slots import DownloadSlots, Slot
 from async_storages.backends.transport.http import transfer_errors
 from async_storages.backends.transport.retries import Retries
+from async_storages.byte_ranges import byte_range
 from async_storages.content import Checksum, new_checksum
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -26,9 +27,8 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import byte_range
 
-__all__ = ["Download", "received", "size_answered"]
+__all__ = ["ResumedDownload", "received", "size_answered"]
 
 _SLOW = 0.5
 """Seconds for a piece, beyond which a reader does not keep up."""
@@ -44,7 +44,7 @@ _OF_NOTHING = frozenset({"bytes 0--1/0", "bytes */0"})
 """What servers say to a suffix of an empty file; RFC 9110 has no form for it."""
 
 
-class Download(ABC):
+class ResumedDownload(ABC):
     """The bytes of an object, or of one range of it, on their way. No I/O.
 
     Args:
@@ -210,7 +210,7 @@ class Download(ABC):
 
 
 async def received(
-    download: Download,
+    download: ResumedDownload,
     ask: Callable[[], Awaitable[ClientResponse]],
     *,
     retries: Retries,
@@ -223,7 +223,7 @@ async def received(
 
     Args:
         download: What is to come.
-        ask: Asks for the `Download.range` of the moment, of its version.
+        ask: Asks for the `ResumedDownload.range` of the moment, of its version.
         retries: How often, without a byte between, it is asked for again.
         chunk_size: Bytes at a time, at the most.
         slots: Gives those of the running loop.
@@ -270,7 +270,7 @@ class _Pace:
 
 
 async def _kept(
-    download: Download, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
+    download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
     """What is missing, from a connection that is kept while the reader takes it, until others need it more."""
     download.piece, begins = None, download.received
@@ -292,7 +292,7 @@ async def _kept(
 
 
 async def _piece(
-    download: Download, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
+    download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
     """Some of what is missing, which is read before the reader is given it, so that no connection waits for him."""
     download.piece, begins = None if download.ignores_range else pace.piece, download.received
@@ -323,7 +323,7 @@ async def _piece(
         raise failure
 
 
-async def _wanted(download: Download, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
+async def _wanted(download: ResumedDownload, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
     """What an answer gives of what was asked for."""
     with transfer_errors():
         async for chunk in response.content.iter_chunked(chunk_size):
@@ -333,7 +333,7 @@ async def _wanted(download: Download, response: ClientResponse, chunk_size: int)
                 return
 
 
-async def _asked(download: Download, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:
+async def _asked(download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:
     try:
         return await ask()
     except (FileExistsException, RangeBeyondEnd) as error:

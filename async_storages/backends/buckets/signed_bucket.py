@@ -8,10 +8,12 @@ from typing import Protocol, Unpack
 
 from async_storages import naming
 from async_storages.backends.buckets.storage import BucketStorage, Keyed
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
 from async_storages.naming import Disposition
-from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.presigning_storage import check_presign_method
+from async_storages.storage import FileName
 
 __all__ = ["SignedBucketStorage", "Urls"]
 
@@ -66,7 +68,7 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
         One for PUT stores the file with the storage's `upload_options`: it must come with `presigned_headers`. On GCS
         IAM signs where no key is at hand: `presigned_urls`.
         """
-        with self._operation("presign", name) as operation:
+        with self.operation("presign", name) as operation:
             self._check_presign(operation.file, method)
             return self._urls.presign(
                 operation.file,
@@ -83,7 +85,7 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        with self._operation("presign"):
+        with self.operation("presign"):
             return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
     async def presign_post(
@@ -99,7 +101,7 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
 
         S3 answers it with 201 and XML that holds the ETag, as some servers have none in the header.
         """
-        with self._operation("presign_post", name) as operation:
+        with self.operation("presign_post", name) as operation:
             self._check_presign(operation.file, "POST")
             return await self._urls.presign_post(
                 operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
@@ -108,4 +110,4 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
     def _check_presign(self, file: FileId, method: str) -> None:
         check_presign_method(method, read_only=self.read_only)
         if method in {"PUT", "POST"}:
-            naming.check_key(self._bare_key(file))
+            naming.check_key(self.bare_key(file))

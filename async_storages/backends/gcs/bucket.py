@@ -16,7 +16,7 @@ from async_storages.errors import (
     during,
 )
 
-__all__ = ["BucketAdmin"]
+__all__ = ["GCSBucketAdmin"]
 
 _METHODS = ["GET", "HEAD", "PUT", "POST"]
 _HEADERS = [
@@ -26,7 +26,7 @@ _HEADERS = [
 """Headers that browsers may send, and read."""
 
 
-class BucketAdmin:
+class GCSBucketAdmin:
     """Sets one bucket up, from deployment scripts and tests.
 
     Specified in the JSON API reference of Cloud Storage: Buckets.

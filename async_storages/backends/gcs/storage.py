@@ -15,7 +15,7 @@ from async_storages.backends.buckets.signed_bucket import SignedBucketStorage
 from async_storages.backends.buckets.storage import checked_token
 from async_storages.backends.gcs import file_info, object_options
 from async_storages.backends.gcs.api_client import GCSApiClient
-from async_storages.backends.gcs.bucket import BucketAdmin
+from async_storages.backends.gcs.bucket import GCSBucketAdmin
 from async_storages.backends.gcs.credentials.google import credentials_from
 from async_storages.backends.gcs.resources import Page, StoredObject
 from async_storages.backends.gcs.urls import GCSUrls, put_headers
@@ -23,12 +23,13 @@ from async_storages.backends.gcs.wire import Wire
 from async_storages.backends.transport.addresses import ServerAddress
 from async_storages.backends.transport.http import HttpOptions, override_options
 from async_storages.backends.transport.network import Network
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.storage import FileName, PresignMethod, PresignOptions
+from async_storages.storage import FileName
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["GCSStorage"]
@@ -160,9 +161,9 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         return cls(**{"bucket_name": config.default_bucket, **given, **options})
 
     @property
-    def bucket_admin(self) -> BucketAdmin:
+    def bucket_admin(self) -> GCSBucketAdmin:
         """Setup of the bucket: creation, CORS, lifecycle rules."""
-        return BucketAdmin(self._bucket, self._client.wire)
+        return GCSBucketAdmin(self._bucket, self._client.wire)
 
     async def prepare(self) -> None:
         """Read and parse the key, so that `presign` needs no I/O."""
@@ -229,7 +230,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             wanted = check_metadata(metadata)
             file_info.check_metadata_size(wanted)
             await self._client.set_metadata(self._bucket, operation.file.key, wanted)
@@ -254,7 +255,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         **options: Unpack[PresignOptions],
     ) -> builtins.list[str]:
         """Presigned URLs in the order of the names, signed by IAM where no key is at hand."""
-        with self._operation("presign"):
+        with self.operation("presign"):
             files = [self.identify(name) for name in names]
             for file in files:
                 self._check_presign(file, method)

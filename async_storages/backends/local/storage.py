@@ -17,6 +17,8 @@ from async_storages.backends.local.folder import Draft, Folder, version
 from async_storages.backends.local.part_uploads import LocalPartUploads
 from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
+from async_storages.byte_ranges import byte_range
+from async_storages.capabilities import PresignMethod
 from async_storages.content import Content, PendingFile, check_metadata
 from async_storages.errors import (
     FileNotFoundException,
@@ -27,9 +29,10 @@ from async_storages.errors import (
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
 from async_storages.naming import Disposition
+from async_storages.presigning_storage import check_presign_method
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
-from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
+from async_storages.storage import FileName, Storage
 from async_storages.upload_options import SERVED, UploadOptions
 
 __all__ = ["LocalStorage", "PresignedRequest"]
@@ -99,7 +102,7 @@ class LocalStorage(Storage):
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
-        with self._operation("write", key) as operation:
+        with self.operation("write", key) as operation:
             target, options = operation.file.key, self.options_for(content)
             async with self._draft(target, overwrite=overwrite) as draft:
                 async for chunk in content:
@@ -124,7 +127,7 @@ class LocalStorage(Storage):
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it: see `Storage.stream`."""
-        with self._operation("stream", name) as operation, ExitStack() as opened:
+        with self.operation("stream", name) as operation, ExitStack() as opened:
             file, found = await offload(self._folder.open, operation.file.key, opened)
             positions = byte_range(found.st_size, offset, length, chunk_size)
             file.seek(positions.start)  # moves no disk
@@ -138,17 +141,17 @@ class LocalStorage(Storage):
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             return _info(operation.file, *await offload(self._folder.stat, operation.file.key))
 
     async def delete(self, name: FileName) -> None:
         """Remove a file, and the folders that this leaves empty; a missing file is not an error."""
-        with self._operation("delete", name) as operation:
+        with self.operation("delete", name) as operation:
             await offload(self._folder.remove, operation.file.key)
 
     async def url(self, name: FileName) -> str:
         """The URL below `base_url`, percent-encoded; without a base, a ``file:`` URI."""
-        with self._operation("url", name) as operation:
+        with self.operation("url", name) as operation:
             return self._url(operation.file)
 
     def _url(self, file_id: FileId) -> str:
@@ -157,8 +160,8 @@ class LocalStorage(Storage):
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
         """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
-        with self._operation("list"):
-            for keys in batched(await offload(self._folder.keys, self._prefix + prefix), _LIST_BATCH):
+        with self.operation("list"):
+            for keys in batched(await offload(self._folder.keys, self.prefix + prefix), _LIST_BATCH):
                 for info in await offload(self._stat_all, keys):
                     yield info
 
@@ -174,7 +177,7 @@ class LocalStorage(Storage):
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file with its type and metadata: see `SupportsCopy`."""
-        with self._operation("copy", target) as operation, ExitStack() as opened:
+        with self.operation("copy", target) as operation, ExitStack() as opened:
             origin, key = self.identify(source), operation.file.key
             with during("copy", str(origin)):
                 file, kept = await offload(self._folder.open_described, origin.key, opened)
@@ -189,7 +192,7 @@ class LocalStorage(Storage):
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             change = {"metadata": check_metadata(metadata)}
             await offload(self._folder.describe, operation.file.key, change)
 
@@ -208,7 +211,7 @@ class LocalStorage(Storage):
         stable: timedelta | None = None,
     ) -> str:
         """A presigned URL below `base_url`: see `SupportsPresign`. `verify_presigned` tells a route what it allows."""
-        with self._operation("presign", name) as operation:
+        with self.operation("presign", name) as operation:
             request = PresignedRequest(
                 method=check_presign_method(method, read_only=self.read_only),
                 key=operation.file.key if method != "PUT" else naming.check_key(operation.file.key),
@@ -238,7 +241,7 @@ class LocalStorage(Storage):
             content_length: The only size in bytes that may be sent.
             max_size: The largest size in bytes that may be sent.
         """
-        with self._operation("presign", name) as operation:
+        with self.operation("presign", name) as operation:
             request = PresignedRequest(
                 method=check_presign_method("PUT", read_only=self.read_only),
                 key=naming.check_key(operation.file.key),
@@ -264,7 +267,7 @@ class LocalStorage(Storage):
         content_type: str | None = None,
     ) -> PresignedUpload:
         """A form to post to `base_url`: see `SupportsDirectUpload`."""
-        with self._operation("presign_post", name) as operation:
+        with self.operation("presign_post", name) as operation:
             request = PresignedRequest(
                 method=check_presign_method("POST", read_only=self.read_only),
                 key=naming.check_key(operation.file.key, operation="presign_post"),

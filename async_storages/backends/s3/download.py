@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from async_storages.backends.buckets import download
+from async_storages.backends.buckets.download import ResumedDownload
 
 __all__ = ["WITH_CHECKSUM", "S3Download"]
 
@@ -10,7 +10,7 @@ WITH_CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
 """The header of a GET or HEAD that asks for the stored checksum."""
 
 
-class S3Download(download.Download):
+class S3Download(ResumedDownload):
     """A download of an object: see `async_storages.backends.buckets.download`."""
 
     def headers(self) -> dict[str, str]:

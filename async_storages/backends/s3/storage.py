@@ -11,7 +11,7 @@ from async_storages.backends.buckets.storage import checked_token
 from async_storages.backends.s3 import file_info, object_options
 from async_storages.backends.s3.api_client import S3ApiClient
 from async_storages.backends.s3.batch_deletes import delete_in_batches
-from async_storages.backends.s3.bucket import BucketAdmin
+from async_storages.backends.s3.bucket import S3BucketAdmin
 from async_storages.backends.s3.bucket_writer import BucketWriter
 from async_storages.backends.s3.checksum_headers import Checksums
 from async_storages.backends.s3.cloudfront_storage import CloudFrontStorage
@@ -175,9 +175,9 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         return cls(**{"bucket_name": config.default_bucket, **storage_options(config), **options})
 
     @property
-    def bucket_admin(self) -> BucketAdmin:
+    def bucket_admin(self) -> S3BucketAdmin:
         """Setup of the bucket: creation, CORS, lifecycle rules."""
-        return BucketAdmin(self._bucket, self._client.wire)
+        return S3BucketAdmin(self._bucket, self._client.wire)
 
     @property
     def part_uploads(self) -> S3PartUploads:
@@ -203,7 +203,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
 
     @property
     def _writer(self) -> BucketWriter:
-        return BucketWriter(self._client, self._bucket, self._prefix, self.upload_options)
+        return BucketWriter(self._client, self._bucket, self.prefix, self.upload_options)
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
         secret = self._customer_key
@@ -241,7 +241,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
             key = operation.file.key
             await self._writer.copy(key, await self._find(key), key, metadata=checked)

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from async_storages import naming, sniff
 from async_storages._secrets import hidden, without_frames
 from async_storages._tasks import beside
+from async_storages.capabilities import SupportsDirectUpload, SupportsList
 from async_storages.direct_uploads.verified_copy import Announcer
 from async_storages.errors import (
     FileTooLargeException,
@@ -39,8 +40,8 @@ from async_storages.integrations.fastapi.promotion import promote
 from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload
 from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads, largest_part
 from async_storages.signing import check_expires_in
-from async_storages.storage import Storage, SupportsDirectUpload, SupportsList
-from async_storages.validation import FileValidatorImpl
+from async_storages.storage import Storage
+from async_storages.validation import FileValidator
 
 __all__ = ["DirectUpload", "DirectUploads"]
 
@@ -103,7 +104,7 @@ class DirectUploads:
         secret_key: str | Sequence[str],
         *,
         folder: str = "",
-        validator: FileValidatorImpl | None = None,
+        validator: FileValidator | None = None,
         pending: str = "pending",
         expires_in: int = 3600,
         keep_for: int = 86_400,
@@ -118,7 +119,7 @@ class DirectUploads:
             raise InvalidArgumentException(f"a folder must not begin with 'attached-', as claims do: {folder!r}")
         self._storage = storage
         self._folder = folder
-        self._validator = validator or FileValidatorImpl()
+        self._validator = validator or FileValidator()
         self._pending = naming.check_key(pending)
         self.expires_in = expires_in
         self._keep_for = keep_for

@@ -23,7 +23,7 @@ MOST_FUNCTIONS, MOST_MODULES = 240, 50
 COUNTED = {
     "identifications": {"storage.py:Storage.identify"},
     "parsings": {"ids.py:FileId.parse"},
-    "lookups": {"registry.py:Ref.resolve", "registry.py:StorageRef.resolve", "registry.py:find"},
+    "lookups": {"registry.py:StorageRef.resolve", "registry.py:find"},
 }
 """Functions by module and name, whose calls are counted together."""
 

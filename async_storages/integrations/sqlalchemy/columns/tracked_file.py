@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from async_storages.errors import StorageException
-from async_storages.files import StoredFile
-from async_storages.registry import Address
+from async_storages.files import StoredFile, new_file_state_of
+from async_storages.registry import StorageAddress
 from async_storages.storage import Storage
 
 __all__ = ["TrackedFile"]
@@ -22,7 +22,7 @@ class TrackedFile:
     """
 
     file_id: str
-    address: Address | None
+    address: StorageAddress | None
     stored: StoredFile = field(compare=False)
     storage: Storage | None = field(compare=False, default=None)
 
@@ -33,11 +33,11 @@ class TrackedFile:
     @classmethod
     def of(cls, stored: StoredFile) -> "TrackedFile":
         """Identify a file object."""
-        fate = stored.fate
+        fate = new_file_state_of(stored)
         if fate is not None and not fate.is_kept and isinstance(fate.made_in, Storage):  # it need not be looked up
-            return cls(stored.file_id, Address.of(fate.made_in), stored, fate.made_in)
+            return cls(stored.file_id, StorageAddress.of(fate.made_in), stored, fate.made_in)
         try:
             storage = stored.storage
-            return cls(str(storage.identify(stored.file_id)), Address.of(storage), stored, storage)
+            return cls(str(storage.identify(stored.file_id)), StorageAddress.of(storage), stored, storage)
         except StorageException:
             return cls(stored.file_id, None, stored)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
@@ -23,7 +23,7 @@ from async_storages.integrations.sqlalchemy.ledger.placement import Placement
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
-from async_storages.registry import Address
+from async_storages.registry import StorageAddress
 from async_storages.storage import Storage
 
 __all__ = ["Claims"]
@@ -96,7 +96,7 @@ class Claims:
                 f"the ledger does not know the column {field.column}: give it the metadata of its table",
                 operation="claim",
             )
-        field.type._ref.keeper = self  # noqa: SLF001 - all copies of the type share it
+        field.type._ref.deletion_policy = self  # noqa: SLF001 - all copies of the type share it
 
     def check(self, connection: Connection, fields: Iterable[FileField], options: Mapping[str, Any] = _NONE) -> None:
         """Require that workers will find the rows that a session writes: see `Placement.check`."""
@@ -149,7 +149,7 @@ class Claims:
             return
         routers = storage_lookup.find_routers(self._references.fields())
         theirs = storage_lookup.find_storage(routers, entry.id, entry.storage)
-        if Address.of(theirs) != file.address:
+        if StorageAddress.of(theirs) != file.address:
             raise InvalidArgumentException(
                 f"the ledger knows this id as that of a file in {theirs!r}: two storages can hold files of one id "
                 "only under keys that `save` generates",
@@ -160,7 +160,7 @@ class Claims:
     def doom(self, connection: Connection, files: Collection[TrackedFile]) -> None:
         """Let files be deleted, if the transaction is committed and no other row names them."""
         if files:
-            labels: dict[Address | None, str] = {}
+            labels: dict[StorageAddress | None, str] = {}
             chosen: dict[str, str] = {}
             for file in _greenlet.pace(files):
                 if file.address not in labels:
@@ -177,8 +177,8 @@ class Claims:
     def unwatch_all(self) -> None:
         """Undo `watch` for all columns."""
         for field in self._references.fields():
-            if field.type._ref.keeper is self:  # noqa: SLF001
-                field.type._ref.keeper = None  # noqa: SLF001
+            if field.type._ref.deletion_policy is self:  # noqa: SLF001
+                field.type._ref.deletion_policy = None  # noqa: SLF001
 
     async def request_deletion(self, stored: StoredFile) -> None:
         """Delete a file as soon as no row names it, for `StoredFile.delete`."""
@@ -187,7 +187,7 @@ class Claims:
 
 
 def _is_new(file: TrackedFile) -> bool:
-    fate = file.stored.fate
+    fate = new_file_state_of(file.stored)
     return fate is not None and not fate.is_kept
 
 

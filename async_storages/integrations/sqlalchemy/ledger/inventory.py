@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from async_storages import naming
+from async_storages.capabilities import SupportsList
 from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
@@ -23,7 +24,7 @@ from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.models import FileBasicInfo
-from async_storages.storage import Storage, SupportsList
+from async_storages.storage import Storage
 
 __all__ = ["ListedFolder", "find_folders", "find_unknown", "list_ids"]
 
@@ -97,10 +98,10 @@ def _id_of(folder: ListedFolder, info: FileBasicInfo, before: datetime) -> str |
         return None
     try:
         file_id = folder.storage.identify(info.file_id)
-        folder.storage._check_key(file_id)  # noqa: SLF001 - such as may be written to
+        folder.storage.check_key(file_id)
     except StorageException:  # a key that nothing here has made
         return None
-    key = folder.storage._bare_key(file_id)  # noqa: SLF001 - `list` takes a prefix of it
+    key = folder.storage.bare_key(file_id)
     return str(file_id) if folder.holds(key) else None
 
 

@@ -9,7 +9,7 @@ from async_storages.errors import RouteNotSupportedException, StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
-from async_storages.registry import Address, Ref, StorageRouter
+from async_storages.registry import StorageAddress, StorageRef, StorageRouter
 from async_storages.storage import FileName, IdentifiedKey, Storage
 
 __all__ = ["find_routers", "find_storage", "find_storages", "label_of", "label_of_storage", "make_intent"]
@@ -38,17 +38,17 @@ def make_intent(storage: Storage, key: FileName, *, is_exact: bool = False) -> I
 def find_routers(fields: Iterable[FileField]) -> list[StorageRouter]:
     """Find the registered storages and those of columns, each once."""
     found: dict[int, StorageRouter] = {}
-    for ref in (*(Ref(name) for name in registry.names()), *_refs_of(fields)):
+    for ref in (*(StorageRef(name) for name in registry.names()), *_refs_of(fields)):
         with suppress(StorageException):  # it is not registered here
             router = ref.resolve()
             found[id(router)] = router
     return list(found.values())
 
 
-def _refs_of(fields: Iterable[FileField]) -> list[Ref]:
+def _refs_of(fields: Iterable[FileField]) -> list[StorageRef]:
     """The references of columns to storages, each once: hundreds of columns have a few."""
     values = {id(value): value for field in fields for value in [field.type.storage]}
-    return [Ref(value) for value in values.values()]
+    return [StorageRef(value) for value in values.values()]
 
 
 def find_storage(routers: Iterable[StorageRouter], file_id: str, label: str) -> Storage:
@@ -62,7 +62,7 @@ def find_storage(routers: Iterable[StorageRouter], file_id: str, label: str) -> 
     Raises:
         RouteNotSupportedException: No column's and no registered storage serves it, or several do.
     """
-    serving = {Address.of(storage): storage for storage in _find_serving(routers, file_id)}
+    serving = {StorageAddress.of(storage): storage for storage in _find_serving(routers, file_id)}
     labelled = [storage for storage in serving.values() if label_of_storage(storage) == label]
     fitting = labelled or list(serving.values())
     if len(fitting) == 1:
@@ -81,7 +81,7 @@ def _find_serving(routers: Iterable[StorageRouter], file_id: str) -> Iterator[St
 
 def find_storages(fields: Iterable[FileField]) -> list[Storage]:
     """Find the storages that columns put new files into, each once, without those that are read-only."""
-    found: dict[Address, Storage] = {}
+    found: dict[StorageAddress, Storage] = {}
     for ref in _refs_of(fields):
         try:
             router: Any = ref.resolve()
@@ -90,5 +90,5 @@ def find_storages(fields: Iterable[FileField]) -> list[Storage]:
         for_new = getattr(router, "storage_for_new", None)
         storage: Storage = router if for_new is None else for_new()
         if not storage.read_only:
-            found.setdefault(Address.of(storage), storage)
+            found.setdefault(StorageAddress.of(storage), storage)
     return list(found.values())

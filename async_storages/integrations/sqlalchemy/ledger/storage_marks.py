@@ -27,7 +27,7 @@ from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of_storage
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries
-from async_storages.registry import Address, StorageRouter
+from async_storages.registry import StorageAddress, StorageRouter
 from async_storages.storage import Storage
 
 __all__ = ["FOLDER", "StorageMarks"]
@@ -37,7 +37,7 @@ logger = logging.getLogger("async_storages")
 FOLDER = "async-storages-ledger"
 """The folder of marks, in storages with exact keys."""
 
-type _MarkedPart = tuple[Address, str]
+type _MarkedPart = tuple[StorageAddress, str]
 """A storage's address, and the folder that it keeps to, or nothing."""
 
 _GRACE = 3600.0
@@ -194,7 +194,7 @@ def _find_storage(routers: Iterable[StorageRouter], file: Entry) -> Storage | No
 
 
 def _part_of(storage: Storage) -> _MarkedPart:
-    return Address.of(storage), "" if storage.chooses_ids else str(storage.identify(FOLDER))
+    return StorageAddress.of(storage), "" if storage.chooses_ids else str(storage.identify(FOLDER))
 
 
 def _address_of(connection: Connection, _table: Table) -> str:

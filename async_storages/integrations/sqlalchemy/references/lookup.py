@@ -25,7 +25,7 @@ from async_storages.integrations.sqlalchemy.references.column_locations import (
     router_of,
 )
 from async_storages.integrations.sqlalchemy.references.lookup_sql import ISOLATION_QUERY, build_lookup, is_searchable
-from async_storages.registry import Address, StorageRouter
+from async_storages.registry import StorageAddress, StorageRouter
 
 __all__ = ["LookupResult", "find_named_ids", "is_indexed", "look_up_files"]
 
@@ -97,7 +97,7 @@ def look_up_files(
 
 def _served_by_id(router: StorageRouter | None, files: Iterable[TrackedFile]) -> dict[str, list[TrackedFile]]:
     """The files that columns of a storage can name, by their ids."""
-    serves: dict[Address | None, bool] = {}
+    serves: dict[StorageAddress | None, bool] = {}
     by_id: dict[str, list[TrackedFile]] = {}
     for file in _greenlet.pace(files):
         if file.address not in serves:
@@ -144,7 +144,7 @@ def _bare_key(router: StorageRouter | None, file_id: str) -> str:
     if router is None:
         return parsed.key
     try:
-        key = router.storage_for(parsed)._bare_key(parsed)  # noqa: SLF001 - the inverse of `identify`
+        key = router.storage_for(parsed).bare_key(parsed)
         return key if str(router.identify(key)) == file_id else file_id
     except StorageException:
         return parsed.key  # the storage is unknown

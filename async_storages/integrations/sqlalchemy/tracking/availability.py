@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
@@ -23,7 +23,7 @@ def require_available(files: Iterable[StoredFile]) -> None:
     """
     doubtful = []
     for stored in _greenlet.pace(files):
-        if stored.fate is not None and stored.fate.is_gone:
+        if new_file_state_of(stored) is not None and new_file_state_of(stored).is_gone:
             raise _gone(stored, "the file was removed when the transaction that was to name it was rolled back")
         file = TrackedFile.of(stored)
         if files_in_use.is_being_removed(file):

@@ -17,7 +17,7 @@ from sqlalchemy.sql import Delete, Update
 from sqlalchemy.sql.visitors import iterate
 
 from async_storages.errors import StorageException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, stored_files_in
@@ -113,7 +113,7 @@ class _BulkStatement:
         if not dropped:
             return self._execute(rows)
         writer = ReferenceWriter(self.transactions, self.state.execution_options)
-        replacements = [stored for stored in added if stored.fate is None]
+        replacements = [stored for stored in added if new_file_state_of(stored) is None]
         writer.check_dropped(self._connection, dropped, next(iter(chain.from_iterable(dropped.values()))), replacements)
         result = self._execute(rows)
         writer.record_dropped(self._connection, [(each, file) for each, files in dropped.items() for file in files])

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import InstanceState, Mapper
 
 from async_storages.errors import FileGoneException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, fields_of, stored_files_in
 from async_storages.integrations.sqlalchemy.columns.list_attributes import loaded_ids
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
@@ -111,7 +111,7 @@ def _deletable(fields: Iterable[FileField]) -> list[FileField]:
 
 
 def _is_new(stored: StoredFile) -> bool:
-    return stored.fate is not None and not stored.fate.is_kept
+    return new_file_state_of(stored) is not None and not new_file_state_of(stored).is_kept
 
 
 def _refuse_outdated_list(

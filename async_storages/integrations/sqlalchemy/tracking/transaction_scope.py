@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import SessionTransaction
 
-from async_storages.files import Fate, StoredFile
+from async_storages._file_facts import NewFileState
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files, replace_files
 from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
@@ -91,7 +92,7 @@ class TransactionScope:
     """
 
     transaction: SessionTransaction | None
-    new_files: dict[TrackedFile, Fate] = field(default_factory=dict)
+    new_files: dict[TrackedFile, NewFileState] = field(default_factory=dict)
     changes: dict[TrackedFile, ReferenceChange] = field(default_factory=dict)
     locations: dict[Connection, set[ColumnLocation]] = field(default_factory=dict)
     find_columns: Callable[[Collection[TrackedFile]], Mapping[Engine, Collection[FileField]]] | None = None
@@ -111,7 +112,7 @@ class TransactionScope:
 
     def record_new_file(self, stored: StoredFile) -> TrackedFile:
         """Record a file; if it is new, this transaction keeps or removes it."""
-        file, fate = TrackedFile.of(stored), stored.fate
+        file, fate = TrackedFile.of(stored), new_file_state_of(stored)
         if fate is not None and not fate.is_kept:
             self.new_files[file] = fate
             self._hold(file)

@@ -5,6 +5,13 @@ import sys
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from async_storages.capabilities import (
+    SupportsCopy,
+    SupportsDirectUpload,
+    SupportsList,
+    SupportsMetadata,
+    SupportsPresign,
+)
 
 from async_storages import registry
 from async_storages.backends.s3.storage import S3Storage
@@ -13,13 +20,6 @@ from async_storages.errors import (
     DeleteNotSupportedException,
     InvalidArgumentException,
     RouteNotSupportedException,
-)
-from async_storages.storage import (
-    SupportsCopy,
-    SupportsDirectUpload,
-    SupportsList,
-    SupportsMetadata,
-    SupportsPresign,
 )
 
 KEYS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "hidden"}

@@ -3,6 +3,7 @@
 import pytest
 
 from async_storages import FileGoneException, StoredFile
+from async_storages.files import new_file_state_of
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from async_storages.integrations.sqlalchemy.tracking.availability import require_available, require_existing
@@ -28,7 +29,7 @@ def test_a_file_that_is_being_removed_is_refused(stored):
 def test_a_new_file_whose_transaction_was_rolled_back_is_refused():
     stored = StoredFile("mem:a")
     stored.remember(is_new=True)
-    stored.fate.is_gone = True
+    new_file_state_of(stored).is_gone = True
     with pytest.raises(FileGoneException, match="was rolled back"):
         require_available([stored])
 
