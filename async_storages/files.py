@@ -438,7 +438,3 @@ def _text_of(file_id: object) -> str:
 
 _NOWHERE = Address("", None, None)
 """The place of an unpickled file that no storage served before either."""
-
-
-StorageFile = StoredFile
-StorageImage = StoredImage

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-__all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"]
+__all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "PresignedUpload"]
 
 
 class FileBasicInfo(BaseModel):
@@ -41,9 +41,6 @@ class FileBasicInfo(BaseModel):
     content_encoding: str | None = None
     content_language: str | None = None
     expires: datetime | None = None
-
-
-FileInfo = FileBasicInfo
 
 
 class FileAttach(BaseModel):

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo, PresignedUpload
 
 __all__ = [
-    "BaseStorage",
     "FileName",
     "Storage",
     "SupportsCopy",
@@ -475,9 +474,6 @@ class Storage(ABC):
         await map_bounded(attempt, names, limit=concurrency)
         if failures:
             raise failures[0]
-
-
-BaseStorage = Storage
 
 
 # ---- capabilities

@@ -20,7 +20,7 @@ from async_storages.ids import FASTDFS, FileId
 from async_storages.manager.raw_clients import FastDFSClient, S3Client, s3_storage_class
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.storage import FileName, Storage, SupportsFolders, SupportsPing
-from async_storages.validation import FileTypeConfig, FileValidatorImpl
+from async_storages.validation import FileTypeConfig, FileValidator
 
 __all__ = ["StorageManager"]
 
@@ -72,7 +72,7 @@ class StorageManager:
         mode = (mode_config or StorageModeConfig()).mode
         made = _storages_of(mode, s3_config, fastdfs_config, allowed_buckets)
         joined = _checked(storages or {})
-        validator = FileValidatorImpl(file_type_config, max_file_size)
+        validator = FileValidator(file_type_config, max_file_size)
         self._begin([*made, *joined], f"mode {mode}", validator, name, concurrency=concurrency)
 
     @classmethod
@@ -80,19 +80,19 @@ class StorageManager:
         cls,
         default: Storage,
         *others: Storage,
-        validator: FileValidatorImpl | None = None,
+        validator: FileValidator | None = None,
         name: str | None = None,
         concurrency: int = 4,
     ) -> Self:
         """A manager of storages that are made already: new files go to the default one."""
         manager = cls.__new__(cls)
         manager._begin(  # noqa: SLF001 - the other constructor
-            [default, *others], "this manager", validator or FileValidatorImpl(), name, concurrency=concurrency
+            [default, *others], "this manager", validator or FileValidator(), name, concurrency=concurrency
         )
         return manager
 
     def _begin(
-        self, storages: list[Storage], shown: str, validator: FileValidatorImpl, name: str | None, *, concurrency: int
+        self, storages: list[Storage], shown: str, validator: FileValidator, name: str | None, *, concurrency: int
     ) -> None:
         self._default = storages[0]
         self._shown = shown

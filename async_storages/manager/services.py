@@ -16,7 +16,7 @@ from async_storages.registry import Address
 from async_storages.sinks import Target, write_to
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
 from async_storages.storage import Storage
-from async_storages.validation import FileValidatorImpl
+from async_storages.validation import FileValidator
 from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
 __all__ = ["DeleteService", "Door", "DownloadService", "InfoService", "UploadService", "ZipDownload"]
@@ -71,11 +71,11 @@ class UploadService(_Service):
         concurrency: Files that `upload_files` uploads at once, at least 1.
     """
 
-    def __init__(self, door: Door, validator: FileValidatorImpl | None = None, *, concurrency: int = 4) -> None:
+    def __init__(self, door: Door, validator: FileValidator | None = None, *, concurrency: int = 4) -> None:
         super().__init__(door)
         if not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidArgumentException(f"the concurrency must be at least 1, not {concurrency!r}")
-        self._validator = validator or FileValidatorImpl()
+        self._validator = validator or FileValidator()
         self._concurrency = concurrency
 
     async def upload_bytes(

@@ -7,7 +7,7 @@ match await scanner.scan(document.file):
     case Unscanned(reason): ...  # nobody knows: it is treated like an infected one until it was scanned
 ```
 
-`quarantine.review` scans a file and releases it; `backends.clamd.ClamdScanner` is a scanner.
+`review_quarantined_file` scans a file and releases it; `ClamdScanner` is a scanner.
 """
 
 from dataclasses import dataclass

@@ -3,11 +3,11 @@
 from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from async_storages import FileTypeConfig, FileValidatorImpl, StoredFile
+from async_storages import FileTypeConfig, FileValidator, StoredFile
 from async_storages.integrations.sqlalchemy import FileType, add_ledger_tables
 
 FOLDER = "documents"
-RULES = FileValidatorImpl(
+RULES = FileValidator(
     FileTypeConfig(type_whitelist=["application/pdf", "image/*", "text/plain"]), max_file_size=10_000_000
 )
 

@@ -17,7 +17,7 @@ from async_storages import (
     FastdfsConfig,
     FastDFSStorage,
     FileTypeConfig,
-    FileValidatorImpl,
+    FileValidator,
     GCSStorage,
     LocalStorage,
     MemoryStorage,
@@ -201,7 +201,7 @@ async def test_an_error_of_the_system_names_no_path(local, monkeypatch):
 
 @pytest.mark.parametrize("step", ["nothing was uploaded", "refused content", "another owner", "a broken disk"])
 async def test_no_error_of_a_direct_upload_shows_its_key(local, monkeypatch, step):
-    rules = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/png"]))
+    rules = FileValidator(FileTypeConfig(type_whitelist=["image/png"]))
     async with local:
         uploads = DirectUploads(local, SECRET, folder="photos", validator=rules)
         started = await uploads.start("cat.png", 7, owner="ada")

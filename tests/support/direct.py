@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, Header
 from pydantic import BaseModel
 
-from async_storages import FileTypeConfig, FileValidatorImpl, LocalStorage
+from async_storages import FileTypeConfig, FileValidator, LocalStorage
 from async_storages.integrations.fastapi import pending_keys
 from async_storages.integrations.fastapi.direct import DirectUploads
 from async_storages.integrations.fastapi.direct_routes import direct_router
@@ -22,7 +22,7 @@ from tests.support.uvicorn_server import served
 SECRET = "a secret of the uploads"
 MIB = 1 << 20
 PNG = image("PNG")
-RULES = FileValidatorImpl(FileTypeConfig(blacklist=["exe"]), max_file_size=12 * MIB)
+RULES = FileValidator(FileTypeConfig(blacklist=["exe"]), max_file_size=12 * MIB)
 
 
 class Attached(BaseModel):

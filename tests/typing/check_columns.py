@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 from starlette.datastructures import UploadFile
 
-from async_storages import FileValidatorImpl, MemoryStorage, PendingFile, StorageManager, StoredFile, StoredImage
+from async_storages import FileValidator, MemoryStorage, PendingFile, StorageManager, StoredFile, StoredImage
 from async_storages.integrations.sqlalchemy import (
     FileList,
     FileListMapped,
@@ -36,7 +36,7 @@ class Base(DeclarativeBase):
 class Document(Base):
     __tablename__ = "documents"
     id: Mapped[int] = mapped_column(primary_key=True)
-    file: Mapped[StoredFile] = mapped_column(FileType(storage, upload_to=folder_of, validators=[FileValidatorImpl()]))
+    file: Mapped[StoredFile] = mapped_column(FileType(storage, upload_to=folder_of, validators=[FileValidator()]))
     copy: Mapped[StoredFile | None] = mapped_column(FileType("archive", length=64, on_delete="keep", shared=True))
     photo: Mapped[StoredImage | None] = mapped_column(ImageType(manager, width="photo_width", folder="photos"))
     photo_width: Mapped[int | None]

@@ -7,7 +7,7 @@ import pickle
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from async_storages import LocalStorage, MemoryStorage, StorageFile, StorageImage, registry
+from async_storages import LocalStorage, MemoryStorage, registry
 from async_storages.errors import (
     FileNotFoundException,
     InvalidArgumentException,
@@ -135,10 +135,6 @@ def test_an_id_is_taken_in_every_form():
 def test_what_is_no_id_is_refused(file_id):
     with pytest.raises(InvalidArgumentException, match=f"not {type(file_id).__name__}"):
         StoredFile(file_id)
-
-
-def test_the_other_systems_names_remain():
-    assert (StorageFile, StorageImage) == (StoredFile, StoredImage)
 
 
 # ---- finding the storage

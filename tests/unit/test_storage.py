@@ -28,7 +28,6 @@ from async_storages.errors import (
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId
 from async_storages.storage import (
-    BaseStorage,
     Storage,
     SupportsCopy,
     SupportsDirectUpload,
@@ -372,7 +371,6 @@ def test_a_new_backend_with_an_impossible_scheme_is_refused(scheme):
 def test_the_contract_is_small():
     abstract = {name for name, value in inspect.getmembers(Storage) if getattr(value, "__isabstractmethod__", False)}
     assert abstract == {"write", "stream", "stat", "delete", "url"}
-    assert BaseStorage is Storage
 
 
 def test_capabilities_are_asked_for_by_isinstance(tmp_path):

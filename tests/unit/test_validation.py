@@ -6,12 +6,12 @@ from pydantic import ValidationError
 
 from async_storages import MemoryStorage, PendingFile, naming, sniff
 from async_storages.errors import FileTooLargeException, InvalidArgumentException, InvalidFileTypeException
-from async_storages.validation import FileTypeConfig, FileValidatorImpl
+from async_storages.validation import FileTypeConfig, FileValidator
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES, disguised, samples
 from tests.support.streams import Closing, collect, stream
 
-NO_PROGRAMS = FileValidatorImpl(FileTypeConfig(blacklist=["php", "exe", "com", "htaccess"]))
-ONLY_PICTURES = FileValidatorImpl(FileTypeConfig(whitelist=["jpg", "PNG", ".tar.gz"]))
+NO_PROGRAMS = FileValidator(FileTypeConfig(blacklist=["php", "exe", "com", "htaccess"]))
+ONLY_PICTURES = FileValidator(FileTypeConfig(whitelist=["jpg", "PNG", ".tar.gz"]))
 PNG = samples()["image-png"].content
 
 
@@ -60,7 +60,7 @@ def test_what_is_not_on_the_whitelist_is_refused(name):
 
 
 def test_the_blacklist_counts_beside_the_whitelist():
-    validator = FileValidatorImpl(FileTypeConfig(whitelist=["zip", "exe"], blacklist=["exe"]))
+    validator = FileValidator(FileTypeConfig(whitelist=["zip", "exe"], blacklist=["exe"]))
     assert validator.check_name("a.zip") == "a.zip"
     with pytest.raises(InvalidFileTypeException, match="'exe' is not allowed"):
         validator.check_name("a.exe")
@@ -77,7 +77,7 @@ def test_a_name_is_text():
 @pytest.mark.parametrize("label", disguised())
 async def test_content_that_is_no_image_is_refused_as_one(label):
     data, kind = disguised()[label]
-    validator = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/png"]))
+    validator = FileValidator(FileTypeConfig(type_whitelist=["image/png"]))
     if kind == "image/png":
         assert await validated(validator, data, "a.png") == data
         return
@@ -89,14 +89,14 @@ async def test_content_that_is_no_image_is_refused_as_one(label):
 @pytest.mark.parametrize("name", ["a.png", "a.txt", "a.xhtml", "a.rss", "README", ""])
 @pytest.mark.parametrize("blocked", [["text/html"], ["Text/*"], sniff.ACTIVE_TYPES], ids=["html", "text", "active"])
 async def test_no_extension_hides_a_blocked_type(name, blocked):
-    validator = FileValidatorImpl(FileTypeConfig(type_blacklist=blocked))
+    validator = FileValidator(FileTypeConfig(type_blacklist=blocked))
     with pytest.raises(InvalidFileTypeException):
         await validated(validator, b"<html><script>", name)
     assert await validated(validator, PNG, name) == PNG
 
 
 async def test_an_extension_tells_kinds_of_a_container_apart():
-    validator = FileValidatorImpl(FileTypeConfig(type_blacklist=["application/zip"]))
+    validator = FileValidator(FileTypeConfig(type_blacklist=["application/zip"]))
     data = samples()["zip"].content
     assert await validated(validator, data, "a.docx") == data
     with pytest.raises(InvalidFileTypeException, match="application/zip"):
@@ -106,13 +106,13 @@ async def test_an_extension_tells_kinds_of_a_container_apart():
 @pytest.mark.parametrize("name", ["a.docx ", "a.DOCX.", "x/a.ｄｏｃｘ"])
 async def test_the_type_that_is_stored_is_the_one_that_was_checked(name):
     kind = sniff.guess_by_name("a.docx")
-    validator = FileValidatorImpl(FileTypeConfig(type_whitelist=[kind]))
+    validator = FileValidator(FileTypeConfig(type_whitelist=[kind]))
     async with validator.open(samples()["zip"].content, name) as content:
         assert await content.content_type() == kind
 
 
 async def test_what_the_client_declared_changes_nothing():
-    validator = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/*"]))
+    validator = FileValidator(FileTypeConfig(type_whitelist=["image/*"]))
     pending = PendingFile(b"<html>", "a.png", content_type="image/png")
     with pytest.raises(InvalidFileTypeException, match="text/html"):
         await validated(validator, pending)
@@ -123,7 +123,7 @@ async def test_what_the_client_declared_changes_nothing():
 
 @pytest.mark.parametrize("options", [{}, {"size": 5}, {"max_size": 100}], ids=["unknown", "lying", "wider"])
 async def test_what_streams_in_beyond_the_limit_is_not_stored(options):
-    storage, validator = MemoryStorage(), FileValidatorImpl(max_file_size=10)
+    storage, validator = MemoryStorage(), FileValidator(max_file_size=10)
     with pytest.raises((FileTooLargeException, InvalidArgumentException)) as refused:
         async with validator.open(stream(b"x" * 5, b"x" * 600_000), "a.bin", **options) as content:
             await storage.save(content)
@@ -134,18 +134,18 @@ async def test_what_streams_in_beyond_the_limit_is_not_stored(options):
 @pytest.mark.parametrize("source", [b"x" * 11, io.BytesIO(b"x" * 11)], ids=["bytes", "file"])
 async def test_a_size_that_is_known_is_refused_before_anything_is_read(source):
     with pytest.raises(FileTooLargeException, match=r"validate 'a.bin': larger than the 10 bytes allowed"):
-        async with FileValidatorImpl(max_file_size=10).open(source, "a.bin"):
+        async with FileValidator(max_file_size=10).open(source, "a.bin"):
             pytest.fail("came in")
 
 
 async def test_the_smaller_limit_counts():
-    async with FileValidatorImpl(max_file_size=10).open(stream(b"x" * 4), "a", max_size=3) as content:
+    async with FileValidator(max_file_size=10).open(stream(b"x" * 4), "a", max_size=3) as content:
         with pytest.raises(FileTooLargeException, match="the 3 bytes"):
             await collect(content)
 
 
 async def test_a_file_of_just_the_limit_is_stored_under_its_clean_name():
-    storage, validator = MemoryStorage(), FileValidatorImpl(FileTypeConfig(whitelist=["txt"]), max_file_size=10)
+    storage, validator = MemoryStorage(), FileValidator(FileTypeConfig(whitelist=["txt"]), max_file_size=10)
     async with validator.open(stream(b"x" * 10), "../a.TXT ") as content:
         file = await storage.save(content)
     assert file.filename == "a.TXT"
@@ -153,16 +153,16 @@ async def test_a_file_of_just_the_limit_is_stored_under_its_clean_name():
 
 
 def test_a_size_alone_can_be_checked():
-    FileValidatorImpl().check_size(10**18)
-    FileValidatorImpl(max_file_size=10).check_size(10)
+    FileValidator().check_size(10**18)
+    FileValidator(max_file_size=10).check_size(10)
     with pytest.raises(FileTooLargeException, match=r"validate 'a.bin': 11 bytes are more than the 10 allowed"):
-        FileValidatorImpl(max_file_size=10).check_size(11, "a.bin")
+        FileValidator(max_file_size=10).check_size(11, "a.bin")
 
 
 async def test_a_refused_source_is_closed():
     closing = Closing(b"<html>" * 10)
     with pytest.raises(InvalidFileTypeException):
-        async with FileValidatorImpl(FileTypeConfig(type_whitelist=["image/*"])).open(closing.stream(), "a.png"):
+        async with FileValidator(FileTypeConfig(type_whitelist=["image/*"])).open(closing.stream(), "a.png"):
             pytest.fail("came in")
     assert closing.closed
 
@@ -170,7 +170,7 @@ async def test_a_refused_source_is_closed():
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "10"])
 def test_a_limit_is_a_number_of_bytes(limit):
     with pytest.raises(InvalidArgumentException, match="max_file_size is a number of bytes above 0 or None"):
-        FileValidatorImpl(max_file_size=limit)
+        FileValidator(max_file_size=limit)
 
 
 # ---- the rules themselves
@@ -180,11 +180,11 @@ def test_rules_that_mean_the_same_are_the_same():
     one = FileTypeConfig(whitelist=["pdf", "jpg"], type_whitelist=["image/PNG"])
     other = FileTypeConfig(whitelist={"*.JPG", " .ｐｄｆ", "pdf"}, type_whitelist=(" image/png",))
     assert one == other
-    assert hash(FileValidatorImpl(one, 5)) == hash(FileValidatorImpl(other, 5))
+    assert hash(FileValidator(one, 5)) == hash(FileValidator(other, 5))
 
 
 def test_rules_and_validators_are_values():
-    validator = FileValidatorImpl(FileTypeConfig(whitelist=["pdf"]), max_file_size=5)
+    validator = FileValidator(FileTypeConfig(whitelist=["pdf"]), max_file_size=5)
     assert pickle.loads(pickle.dumps(validator)) == validator
     assert (
         FileTypeConfig.model_validate_json(validator.file_type_config.model_dump_json()) == validator.file_type_config
@@ -212,13 +212,13 @@ def test_rules_that_say_nothing_are_refused(rules):
         FileTypeConfig(**rules)
 
 
-async def validated(validator: FileValidatorImpl, *content) -> bytes:
+async def validated(validator: FileValidator, *content) -> bytes:
     async with validator.open(*content) as opened:
         return await collect(opened)
 
 
 async def test_no_long_name_is_cut_to_an_extension_that_is_refused():
-    validator = FileValidatorImpl(FileTypeConfig(blacklist=["php"]))
+    validator = FileValidator(FileTypeConfig(blacklist=["php"]))
     with pytest.raises(InvalidFileTypeException):
         async with validator.open(b"<?php", "a" * 234 + ".php" + "照" * 9) as content:
             await MemoryStorage().save(content)

@@ -15,7 +15,7 @@ from async_storages.errors import (
     during,
 )
 
-__all__ = ["BucketAdmin"]
+__all__ = ["GCSBucketAdmin"]
 
 _METHODS = ["GET", "HEAD", "PUT", "POST"]
 _HEADERS = [
@@ -25,7 +25,7 @@ _HEADERS = [
 """Those that may be sent, and read."""
 
 
-class BucketAdmin:
+class GCSBucketAdmin:
     """Sets one bucket up, from deployment scripts and tests.
 
     Specified in the JSON API reference of Cloud Storage: Buckets.
@@ -147,3 +147,7 @@ def _is_same_but_for_age(rule: Mapping[str, Any], other: Mapping[str, Any]) -> b
 
 def _ageless(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**rule, "condition": {**rule.get("condition", {}), "age": 0}}
+
+
+BucketAdmin = GCSBucketAdmin
+"""Its name in earlier versions."""

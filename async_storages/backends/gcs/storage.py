@@ -15,7 +15,7 @@ from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.gcs import object_options, objects, upload
 from async_storages.backends.gcs.answers import Page, StoredObject
-from async_storages.backends.gcs.bucket import BucketAdmin
+from async_storages.backends.gcs.bucket import GCSBucketAdmin
 from async_storages.backends.gcs.client import GCSClient
 from async_storages.backends.gcs.credentials import credentials_from
 from async_storages.backends.gcs.urls import BucketUrls, put_headers
@@ -158,9 +158,9 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         return cls(**{"bucket_name": config.default_bucket, **given, **options})
 
     @property
-    def bucket_admin(self) -> BucketAdmin:
+    def bucket_admin(self) -> GCSBucketAdmin:
         """Creating the bucket, CORS and lifecycle rules."""
-        return BucketAdmin(self._bucket, self._client.wire)
+        return GCSBucketAdmin(self._bucket, self._client.wire)
 
     async def prepare(self) -> None:
         """Read and parse the key, so that `presign` can work without I/O."""

@@ -11,7 +11,7 @@ from async_storages.backends.s3.failures import BucketIsOwn, NoSuchRegion
 from async_storages.backends.s3.wire import Answer, Request, Wire
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 
-__all__ = ["BucketAdmin"]
+__all__ = ["S3BucketAdmin"]
 
 _METHODS = ("GET", "HEAD", "PUT", "POST")
 _EXPOSED = ("ETag", "Location", "Content-Length", "Content-Range", "Content-Disposition")
@@ -20,7 +20,7 @@ _LONGEST_UPLOAD = 7
 """Days after which a multipart upload that nobody completed is removed in any case."""
 
 
-class BucketAdmin:
+class S3BucketAdmin:
     """Sets one bucket up, from deployment scripts and tests.
 
     Specified in the Amazon S3 API reference: HeadBucket, CreateBucket, DeleteBucket, PutBucketCors,
@@ -133,3 +133,7 @@ def _element(name: str, text: object) -> str:
 
 def _root(name: str, content: str) -> str:
     return f"<{name} {NAMESPACE}>{content}</{name}>"
+
+
+BucketAdmin = S3BucketAdmin
+"""Its name in earlier versions."""

@@ -17,7 +17,7 @@ from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.s3 import object_options, objects
 from async_storages.backends.s3.answers import ListedObject, Listing
 from async_storages.backends.s3.batch_deletes import delete_in_batches
-from async_storages.backends.s3.bucket import BucketAdmin
+from async_storages.backends.s3.bucket import S3BucketAdmin
 from async_storages.backends.s3.bucket_writer import BucketWriter
 from async_storages.backends.s3.checksums import Checksums
 from async_storages.backends.s3.client import S3Client
@@ -180,9 +180,9 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         return cls(**{"bucket_name": config.default_bucket, **storage_options(config), **options})
 
     @property
-    def bucket_admin(self) -> BucketAdmin:
+    def bucket_admin(self) -> S3BucketAdmin:
         """Creating the bucket, CORS and lifecycle rules."""
-        return BucketAdmin(self._bucket, self._client.wire)
+        return S3BucketAdmin(self._bucket, self._client.wire)
 
     @property
     def part_uploads(self) -> S3PartUploads:

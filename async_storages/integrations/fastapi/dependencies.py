@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.manager.manager import StorageManager
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
-from async_storages.validation import FileTypeConfig, FileValidatorImpl
+from async_storages.validation import FileTypeConfig, FileValidator
 
 __all__ = [
     "DeleteServiceDep",
@@ -95,7 +95,7 @@ def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManag
 
 
 def UploadDep(  # noqa: N802 - it stands where a type's name would
-    validator: FileValidatorImpl | None = None,
+    validator: FileValidator | None = None,
     *,
     max_size: int | None = None,
     types: Collection[str] = (),
@@ -127,9 +127,7 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
         ... async def upload(file: Annotated[UploadFile, UploadDep(max_size=10_000_000, types=["image/*"])]): ...
     """
     if validator is None:
-        validator = FileValidatorImpl(
-            FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types)), max_size
-        )
+        validator = FileValidator(FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types)), max_size)
     elif max_size is not None or types or extensions:
         raise InvalidArgumentException("UploadDep takes either a validator or rules of its own")
     described = File(alias=field, description=_described(validator))
@@ -143,14 +141,14 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     return Depends(checked if required else checked_if_any)
 
 
-async def _looked_at(file: UploadFile, validator: FileValidatorImpl) -> UploadFile:
+async def _looked_at(file: UploadFile, validator: FileValidator) -> UploadFile:
     async with validator.open(file):
         pass
     await file.seek(0)  # also where somebody had read it before
     return file
 
 
-def _described(rules: FileValidatorImpl) -> str | None:
+def _described(rules: FileValidator) -> str | None:
     """What is let in, for OpenAPI."""
     kinds = rules.file_type_config or FileTypeConfig()
     told = [

@@ -40,7 +40,7 @@ from async_storages.integrations.fastapi.upload_claims import Claim, PendingUplo
 from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads, largest_part
 from async_storages.signing import check_expires_in
 from async_storages.storage import Storage, SupportsDirectUpload, SupportsList
-from async_storages.validation import FileValidatorImpl
+from async_storages.validation import FileValidator
 
 __all__ = ["DirectUpload", "DirectUploads"]
 
@@ -103,7 +103,7 @@ class DirectUploads:
         secret_key: str | Sequence[str],
         *,
         folder: str = "",
-        validator: FileValidatorImpl | None = None,
+        validator: FileValidator | None = None,
         pending: str = "pending",
         expires_in: int = 3600,
         keep_for: int = 86_400,
@@ -118,7 +118,7 @@ class DirectUploads:
             raise InvalidArgumentException(f"a folder must not begin with 'attached-', as claims do: {folder!r}")
         self._storage = storage
         self._folder = folder
-        self._validator = validator or FileValidatorImpl()
+        self._validator = validator or FileValidator()
         self._pending = naming.check_key(pending)
         self.expires_in = expires_in
         self._keep_for = keep_for

@@ -10,7 +10,7 @@ from async_storages.files import StoredFile
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload, claimed
 from async_storages.storage import Storage
-from async_storages.validation import FileValidatorImpl
+from async_storages.validation import FileValidator
 
 __all__ = ["promote"]
 
@@ -23,7 +23,7 @@ _UNDO_WITHIN = 30.0  # seconds
 async def promote(
     storage: Storage,
     upload: PendingUpload,
-    validator: FileValidatorImpl,
+    validator: FileValidator,
     ledger: Announcer | None = None,
     claim: Claim | None = None,
 ) -> StoredFile:
@@ -62,7 +62,7 @@ async def promote(
     return file
 
 
-async def _check(file: StoredFile, validator: FileValidatorImpl) -> None:
+async def _check(file: StoredFile, validator: FileValidator) -> None:
     await _check_size(file, validator)
     validator.check_name(file.filename)  # other uploads to this storage may be begun under other rules
     async with aclosing(file.stream(0, _HEAD)) as chunks:
@@ -82,5 +82,5 @@ def _image_size(head: bytes) -> ImageSize | None:
     return probe.result
 
 
-async def _check_size(file: StoredFile, validator: FileValidatorImpl) -> None:
+async def _check_size(file: StoredFile, validator: FileValidator) -> None:
     validator.check_size((await file.get_info()).file_size, file.filename)

@@ -20,7 +20,7 @@ from async_storages.integrations.fastapi.tokens import FileRight, FileTokens, no
 from async_storages.integrations.fastapi.uploads import stream_upload
 from async_storages.manager.manager import StorageManager
 from async_storages.models import FileAttach, FileDownload
-from async_storages.validation import FileValidatorImpl
+from async_storages.validation import FileValidator
 
 __all__ = ["Authorize", "Deleted", "FileAction", "FileSummary", "files_router"]
 
@@ -61,7 +61,7 @@ def files_router(
     *,
     prefix: str = "/files",
     folder: str | None = None,
-    validator: FileValidatorImpl | None = None,
+    validator: FileValidator | None = None,
     owner: Callable[..., Any] | None = None,
     authorize: Authorize | None = None,
     expires_in: float = 86_400,

@@ -17,7 +17,7 @@ from async_storages.integrations.fastapi.form_reader import FormReader
 from async_storages.manager.manager import StorageManager
 from async_storages.manager.services import UploadService
 from async_storages.models import FileAttach
-from async_storages.validation import FileValidatorImpl
+from async_storages.validation import FileValidator
 
 __all__ = ["StreamedForm", "UploadProgress", "stream_upload"]
 
@@ -67,7 +67,7 @@ async def stream_upload(
     folder: str | None = None,
     bucket: str | None = None,
     metadata: Mapping[str, str] | None = None,
-    validator: FileValidatorImpl | None = None,
+    validator: FileValidator | None = None,
     max_files: int = 100,
     on_progress: OnProgress | None = None,
 ) -> StreamedForm:

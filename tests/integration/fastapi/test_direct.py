@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from async_storages import (
     AccessDeniedException,
     FileTypeConfig,
-    FileValidatorImpl,
+    FileValidator,
     LocalStorage,
     MemoryStorage,
     StorageException,
@@ -167,7 +167,7 @@ CONTENTS = {
 @pytest.mark.parametrize(("name", "content", "status"), CONTENTS.values(), ids=CONTENTS)
 async def test_content_that_is_not_let_in_is_removed(storage, name, content, status):
     types = FileTypeConfig(type_blacklist=["text/html"], blacklist=["jpeg"])
-    rules = FileValidatorImpl(types, max_file_size=1000)
+    rules = FileValidator(types, max_file_size=1000)
     async with client_of(storage, validator=None) as (client, _):  # one that asked for nothing
         _, key = await by_form(client, content, name)
         strict = DirectUploads(storage, SECRET, folder="photos", validator=rules)
@@ -246,7 +246,7 @@ REPLACED = {
 async def test_a_file_that_is_replaced_meanwhile_is_not_attached_unseen(
     storage, moment, content, status, no_blocking_calls
 ):
-    async with client_of(storage, validator=FileValidatorImpl(max_file_size=1000)) as (client, uploads):
+    async with client_of(storage, validator=FileValidator(max_file_size=1000)) as (client, uploads):
         _, key = await by_form(client, PNG, "cat.png")
         no_blocking_calls.deactivate()
         replaced = []

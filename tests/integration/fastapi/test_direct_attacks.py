@@ -17,7 +17,7 @@ from async_storages import (
     FileExistsException,
     FileNotFoundException,
     FileTypeConfig,
-    FileValidatorImpl,
+    FileValidator,
     InvalidFileTypeException,
     LocalStorage,
     StorageException,
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.matrix
 
 OTHER = image("PNG", (9, 9))
 HTML = b"<!DOCTYPE html><script>alert(1)</script>"
-RULES = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/*"]), max_file_size=10_000)
+RULES = FileValidator(FileTypeConfig(type_whitelist=["image/*"]), max_file_size=10_000)
 REFUSALS = (FileExistsException, FileNotFoundException)
 
 

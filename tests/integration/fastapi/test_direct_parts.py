@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from async_storages import FileValidatorImpl, MemoryStorage
+from async_storages import FileValidator, MemoryStorage
 from tests.support.direct import FILM, InParts, a_day_later, client_of, held_by, part
 from tests.support.s3 import open_uploads
 
@@ -111,11 +111,11 @@ async def test_a_list_of_parts_that_cannot_be_is_refused(storage):
 
 async def test_parts_that_are_too_large_together_make_no_file(storage):
     """Also where an upload was begun under other rules than it is completed under."""
-    async with client_of(storage, validator=FileValidatorImpl()) as (client, uploads):
+    async with client_of(storage, validator=FileValidator()) as (client, uploads):
         upload = await InParts.begin(client)
         await upload.send(1, FILM)
         await upload.send(2, b"x")
-        uploads._validator = FileValidatorImpl(max_file_size=len(FILM))
+        uploads._validator = FileValidator(max_file_size=len(FILM))
         assert (await upload.complete()).status_code == 413
         assert not await storage.exists(upload.key)
 
@@ -126,7 +126,7 @@ LIMIT = len(FILM) + 1000
 @pytest.fixture
 async def limited(storage):
     """A client that may upload no more than `LIMIT` bytes, and an upload that has begun."""
-    async with client_of(storage, validator=FileValidatorImpl(max_file_size=LIMIT)) as (client, _):
+    async with client_of(storage, validator=FileValidator(max_file_size=LIMIT)) as (client, _):
         yield client, await InParts.begin(client)
 
 
@@ -157,7 +157,7 @@ async def test_a_part_whose_size_is_not_said_is_limited_or_refused(storage, limi
 
 
 async def test_parts_of_any_size_can_be_allowed(storage):
-    rules = FileValidatorImpl(max_file_size=LIMIT)
+    rules = FileValidator(max_file_size=LIMIT)
     async with client_of(storage, validator=rules, unsized_parts=True) as (client, _):
         upload = await InParts.begin(client)
         assert (await client.put(await upload.url_of(1), content=FILM + bytes(2000))).is_success

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Header
 
-from async_storages import FileValidatorImpl, InvalidArgumentException, LocalStorage, MemoryStorage, StorageManager
+from async_storages import FileValidator, InvalidArgumentException, LocalStorage, MemoryStorage, StorageManager
 from async_storages.integrations.fastapi.handlers import register_exception_handlers
 from async_storages.integrations.fastapi.local import signed_downloads
 from async_storages.integrations.fastapi.routers import files_router
@@ -158,7 +158,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("path", "body", "status"), REFUSED.values(), ids=REFUSED)
 async def test_what_cannot_be_done_is_refused(manager, path, body, status):
-    async with client_of(manager, validator=FileValidatorImpl(max_file_size=1000), max_files=3) as client:
+    async with client_of(manager, validator=FileValidator(max_file_size=1000), max_files=3) as client:
         assert (await client.post(path, **body)).status_code == status
 
     assert [info async for info in manager.default_storage.list()] == []

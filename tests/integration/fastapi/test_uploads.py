@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from async_storages import FileTypeConfig, FileValidatorImpl, StorageManager
+from async_storages import FileTypeConfig, FileValidator, StorageManager
 from async_storages.integrations.fastapi.handlers import register_exception_handlers
 from async_storages.integrations.fastapi.uploads import stream_upload
 from tests.support.forms import CONTENT_TYPE, field, file, form, part
@@ -145,10 +145,10 @@ async def test_a_form_of_two_boundaries_is_refused(manager):
         assert (await client.post("/upload", content=form(GOOD), headers=two)).status_code == 400
 
 
-ONLY_PNG = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/png"]))
+ONLY_PNG = FileValidator(FileTypeConfig(type_whitelist=["image/png"]))
 UNWELCOME = {
     "type": (form(file(PNG, "a.png"), file(b"<html>", "b.png")), {"validator": ONLY_PNG}, 400),
-    "size": (form(GOOD, file(bytes(2 * MIB))), {"validator": FileValidatorImpl(max_file_size=MIB)}, 413),
+    "size": (form(GOOD, file(bytes(2 * MIB))), {"validator": FileValidator(max_file_size=MIB)}, 413),
     "text": (form(GOOD, field("a", "x" * MIB), field("b", "x")), {}, 413),
     "body": (form(GOOD, file(bytes(2 * MIB))), {"max_body_size": MIB}, 413),
 }
@@ -163,7 +163,7 @@ async def test_what_is_not_let_in_leaves_nothing(manager, body, options, status)
 
 
 async def test_a_file_that_is_too_large_is_refused_before_it_has_arrived(manager):
-    options = {"validator": FileValidatorImpl(max_file_size=MIB)}
+    options = {"validator": FileValidator(max_file_size=MIB)}
     async with served(application(manager, **options)) as url, connected(url) as client:
         await client.begin("/upload", 1 << 40, CONTENT_TYPE)
         await client.send(form(file(bytes(2 * MIB)))[: 2 * MIB])

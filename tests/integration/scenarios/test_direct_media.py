@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI, Header
 from pydantic import BaseModel
 
-from async_storages import FileTypeConfig, FileValidatorImpl, StoredImage
+from async_storages import FileTypeConfig, FileValidator, StoredImage
 from async_storages.integrations.fastapi import DirectUploads, direct_router, register_exception_handlers
 from tests.support.corpus import image
 from tests.support.direct import MIB, InParts, by_form, held_by
@@ -15,7 +15,7 @@ from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
 LARGEST = 16 * MIB
-RULES = FileValidatorImpl(FileTypeConfig(type_whitelist=["image/*", "video/*"]), max_file_size=LARGEST)
+RULES = FileValidator(FileTypeConfig(type_whitelist=["image/*", "video/*"]), max_file_size=LARGEST)
 PNG = image("PNG", (40, 30)) + bytes(6 * MIB)
 MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(11 * MIB)
 HTML = b"<!DOCTYPE html><script>alert(1)</script>"

@@ -14,7 +14,7 @@ from async_storages import (
     FastDFSStorage,
     FileDownload,
     FileTooLargeException,
-    FileValidatorImpl,
+    FileValidator,
     InvalidArgumentException,
     LocalStorage,
     MemoryStorage,
@@ -93,7 +93,7 @@ async def test_a_tenant_works_with_its_files_as_with_any(manager, acme, secret):
 
 
 async def test_what_is_let_in_is_the_same_for_tenants(storage):
-    rules = FileValidatorImpl(max_file_size=5)
+    rules = FileValidator(max_file_size=5)
     mine = StorageManager.from_storages(storage, validator=rules).within("tenants", "acme")
     with pytest.raises(FileTooLargeException):
         await mine.upload_service.upload_bytes("a.txt", b"123456")

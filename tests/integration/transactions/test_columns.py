@@ -26,7 +26,7 @@ from async_storages import (
     FileGoneException,
     FileTooLargeException,
     FileTypeConfig,
-    FileValidatorImpl,
+    FileValidator,
     InvalidArgumentException,
     InvalidFileTypeException,
     PendingFile,
@@ -103,8 +103,8 @@ class TestPlaces:
 
 
 REFUSED = {
-    "type": (FileValidatorImpl(FileTypeConfig(whitelist=["png"])), InvalidFileTypeException),
-    "size": (FileValidatorImpl(max_file_size=3), FileTooLargeException),
+    "type": (FileValidator(FileTypeConfig(whitelist=["png"])), InvalidFileTypeException),
+    "size": (FileValidator(max_file_size=3), FileTooLargeException),
 }
 
 

@@ -31,7 +31,7 @@ from async_storages import (
     registry,
 )
 from async_storages.integrations.sqlalchemy import FileType
-from async_storages.validation import FileTypeConfig, FileValidatorImpl
+from async_storages.validation import FileTypeConfig, FileValidator
 from tests.support.documents import row_class
 from tests.support.managers import NOWHERE, SECRET, fastdfs_config, offline, s3_config
 
@@ -286,7 +286,7 @@ def test_two_storages_for_the_same_ids_are_refused():
 
 
 async def test_from_storages_validates_what_it_is_told_to():
-    validator = FileValidatorImpl(FileTypeConfig(whitelist=["txt"]), max_file_size=3)
+    validator = FileValidator(FileTypeConfig(whitelist=["txt"]), max_file_size=3)
     async with StorageManager.from_storages(MemoryStorage(), validator=validator) as manager:
         await manager.upload_service.upload_bytes("a.txt", b"123")
         for name, content in [("a.exe", b"1"), ("a.txt", b"1234")]:

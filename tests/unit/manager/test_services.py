@@ -22,7 +22,7 @@ from async_storages import (
     StorageManager,
     StorageOperationException,
 )
-from async_storages.validation import FileValidatorImpl
+from async_storages.validation import FileValidator
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.managers import upload_file
@@ -182,7 +182,7 @@ async def test_nothing_is_uploaded_where_no_file_was_chosen(manager, storage):
 
 
 def strict(storage, **rules):
-    return StorageManager.from_storages(storage, validator=FileValidatorImpl(FileTypeConfig(**rules), 10))
+    return StorageManager.from_storages(storage, validator=FileValidator(FileTypeConfig(**rules), 10))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ type OnDelete = Literal["delete", "keep"]
 
 
 class Validator(Protocol):
-    """What checks content before it is uploaded; `async_storages.FileValidatorImpl` is one."""
+    """What checks content before it is uploaded; `async_storages.FileValidator` is one."""
 
     @property
     def max_file_size(self) -> int | None:
@@ -53,7 +53,7 @@ class FileType(TypeDecorator[StoredFile]):
         upload_to: Called with the object and the clean file name when content is uploaded. It returns a folder, with
             a slash at its end, or an exact key, which must be free; not beside `folder`. Keys of related objects and
             defaults of Python are filled in before; reading what only the INSERT will know raises.
-        validators: Check content before it is uploaded, such as `FileValidatorImpl`.
+        validators: Check content before it is uploaded, such as `FileValidator`.
         exclusive: No other row, of any table, ever names a file of this column. It saves the query that asks before a
             commit whether one does; where one does nevertheless, that row loses its file.
         upload_options: How its files are to be served, encrypted and kept; before what the storage says.

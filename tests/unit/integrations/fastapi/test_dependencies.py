@@ -8,7 +8,7 @@ from fastapi import FastAPI, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from starlette.responses import StreamingResponse
 
-from async_storages import FileTypeConfig, FileValidatorImpl, InvalidArgumentException
+from async_storages import FileTypeConfig, FileValidator, InvalidArgumentException
 from async_storages.integrations.fastapi import UploadDep, register_exception_handlers, session_dependency
 from async_storages.integrations.sqlalchemy import enable_file_tracking
 from async_storages.registry import override
@@ -83,9 +83,7 @@ async def test_no_connection_is_kept_while_the_answer_is_sent(app, storage):
 
 RULES = {
     "its own": {"max_size": 2000, "types": ["image/*"], "extensions": ["png"]},
-    "a validator's": {
-        "validator": FileValidatorImpl(FileTypeConfig(whitelist=["png"], type_whitelist=["image/*"]), 2000)
-    },
+    "a validator's": {"validator": FileValidator(FileTypeConfig(whitelist=["png"], type_whitelist=["image/*"]), 2000)},
 }
 
 
