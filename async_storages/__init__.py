@@ -33,6 +33,18 @@ if TYPE_CHECKING:
     from async_storages.backends.s3.storage import S3Storage
     from async_storages.backends.transport.http import HttpOptions
     from async_storages.backends.transport.retries import Retries
+    from async_storages.byte_ranges import byte_range
+    from async_storages.capabilities import (
+        PresignMethod,
+        PresignOptions,
+        SupportsCopy,
+        SupportsDirectUpload,
+        SupportsFolders,
+        SupportsList,
+        SupportsMetadata,
+        SupportsPing,
+        SupportsPresign,
+    )
     from async_storages.compat.earlier_names import BaseStorage, FileInfo, FileValidatorImpl, StorageFile, StorageImage
     from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
     from async_storages.content import Content, PendingFile, check_metadata
@@ -59,6 +71,7 @@ if TYPE_CHECKING:
     )
     from async_storages.fastdfs_ids import FastDFSDetails, FileKind
     from async_storages.files import StoredFile, StoredImage, prefetch
+    from async_storages.folder_storage import FolderStorage
     from async_storages.ids import FileId
     from async_storages.listing import file_urls
     from async_storages.manager.manager import StorageManager
@@ -67,26 +80,13 @@ if TYPE_CHECKING:
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, PresignedUpload
     from async_storages.naming import clean_filename, original_filename
     from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads
+    from async_storages.presigning_storage import PresigningStorage, check_presign_method
     from async_storages.scanning.clamd import ClamdScanner
     from async_storages.scanning.quarantine import QuarantineReview, review_quarantined_file
     from async_storages.scanning.verdicts import Clean, Infected, Scanner, Unscanned, Verdict
     from async_storages.served_by import ServedBy
     from async_storages.sniff import ACTIVE_TYPES
-    from async_storages.storage import (
-        FileName,
-        PresignMethod,
-        PresignOptions,
-        Storage,
-        SupportsCopy,
-        SupportsDirectUpload,
-        SupportsFolders,
-        SupportsList,
-        SupportsMetadata,
-        SupportsPing,
-        SupportsPresign,
-        byte_range,
-        check_presign_method,
-    )
+    from async_storages.storage import FileName, Storage
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
@@ -126,6 +126,7 @@ __all__ = [
     "FileTypeConfig",
     "FileValidator",
     "FileValidatorImpl",
+    "FolderStorage",
     "GCSBucketAdmin",
     "GCSConfig",
     "GCSStorage",
@@ -144,6 +145,7 @@ __all__ = [
     "PresignMethod",
     "PresignOptions",
     "PresignedUpload",
+    "PresigningStorage",
     "QuarantineReview",
     "Retries",
     "RouteNotSupportedException",
@@ -199,6 +201,8 @@ __all__ = [
 
 _MODULES = {"events", "fastdfs_ids", "registry"}
 
+_POWERS = [name for name in __all__ if name.startswith("Supports") and name != "SupportsPartUploads"]
+
 _HOMES = {
     "backends.fastdfs.cluster": ["FastDFSCluster"],
     "backends.fastdfs.pool": ["FastDFSOptions"],
@@ -212,12 +216,15 @@ _HOMES = {
     "backends.s3.storage": ["S3Storage"],
     "backends.transport.http": ["HttpOptions"],
     "backends.transport.retries": ["Retries"],
+    "byte_ranges": ["byte_range"],
+    "capabilities": ["PresignMethod", "PresignOptions", *_POWERS],
     "compat.earlier_names": ["BaseStorage", "FileInfo", "FileValidatorImpl", "StorageFile", "StorageImage"],
     "config": ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig"],
     "content": ["Content", "PendingFile", "check_metadata"],
     "errors": [name for name in __all__ if name.endswith(("Exception", "Warning"))],
     "fastdfs_ids": ["FastDFSDetails", "FileKind"],
     "files": ["StoredFile", "StoredImage", "prefetch"],
+    "folder_storage": ["FolderStorage"],
     "ids": ["FileId"],
     "listing": ["file_urls"],
     "manager.manager": ["StorageManager"],
@@ -226,26 +233,13 @@ _HOMES = {
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "PresignedUpload"],
     "naming": ["clean_filename", "original_filename"],
     "part_uploads": ["PartUploads", "StoredPart", "SupportsPartUploads"],
+    "presigning_storage": ["PresigningStorage", "check_presign_method"],
     "scanning.clamd": ["ClamdScanner"],
     "scanning.quarantine": ["QuarantineReview", "review_quarantined_file"],
     "scanning.verdicts": ["Clean", "Infected", "Scanner", "Unscanned", "Verdict"],
     "served_by": ["ServedBy"],
     "sniff": ["ACTIVE_TYPES"],
-    "storage": [
-        "FileName",
-        "PresignMethod",
-        "PresignOptions",
-        "Storage",
-        "SupportsCopy",
-        "SupportsDirectUpload",
-        "SupportsFolders",
-        "SupportsList",
-        "SupportsMetadata",
-        "SupportsPing",
-        "SupportsPresign",
-        "byte_range",
-        "check_presign_method",
-    ],
+    "storage": ["FileName", "Storage"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],

@@ -5,10 +5,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from async_storages.capabilities import SupportsPresign
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException, during
 from async_storages.files import StoredFile
 from async_storages.registry import Address
-from async_storages.storage import Storage, SupportsPresign
+from async_storages.storage import Storage
 
 __all__ = ["file_urls"]
 

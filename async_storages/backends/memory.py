@@ -4,22 +4,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from secrets import token_hex
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
+from async_storages.byte_ranges import byte_range
 from async_storages.content import Content, check_metadata
 from async_storages.errors import FileExistsException, FileNotFoundException
+from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import original_filename
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName, Storage, byte_range
+from async_storages.storage import FileName
 from async_storages.upload_options import SERVED
 
 __all__ = ["MemoryStorage"]
 
 
-class MemoryStorage(Storage):
+class MemoryStorage(FolderStorage):
     """Keeps files in a dict, until it is dropped. Ids are ``mem:key``.
 
     Args:
@@ -39,13 +41,9 @@ class MemoryStorage(Storage):
     def __repr__(self) -> str:
         return f"<MemoryStorage, {len(self._files)} files>"
 
-    def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`."""
-        return self._within(folders)
-
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
-        with self._operation("write", key) as operation:
+        with self.operation("write", key) as operation:
             served = self.options_for(content).said
             data = b"".join([chunk async for chunk in content])
             operation.bytes = len(data)
@@ -56,7 +54,7 @@ class MemoryStorage(Storage):
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it: see `Storage.stream`."""
-        with self._operation("stream", name) as operation:
+        with self.operation("stream", name) as operation:
             data, _ = self._get(operation.file)
             positions = byte_range(len(data), offset, length, chunk_size)
             for start in positions:
@@ -66,29 +64,29 @@ class MemoryStorage(Storage):
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
-        with self._operation("stat", name) as operation:
-            return _copied(self._get(operation.file)[1])
+        with self.operation("stat", name) as operation:
+            return self._get(operation.file)[1].model_copy(deep=True)
 
     async def delete(self, name: FileName) -> None:
         """Forget a file; a missing one is not an error."""
-        with self._operation("delete", name) as operation:
+        with self.operation("delete", name) as operation:
             self._files.pop(operation.file.key, None)
 
     async def url(self, name: FileName) -> str:
         """``mem:`` and the percent-encoded key: a URI that nothing serves."""
-        with self._operation("url", name) as operation:
+        with self.operation("url", name) as operation:
             return f"mem:{quote(operation.file.key)}"
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
         """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
-        with self._operation("list"):
+        with self.operation("list"):
             for key, (_, info) in sorted(self._files.items()):
-                if key.startswith(self._prefix + prefix):
-                    yield _copied(info)
+                if key.startswith(self.prefix + prefix):
+                    yield info.model_copy(deep=True)
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file with its type and metadata: see `SupportsCopy`."""
-        with self._operation("copy", target) as operation:
+        with self.operation("copy", target) as operation:
             data, info = self._get(self.identify(source))
             operation.bytes = len(data)
             described = info.model_dump(include={"content_type", "metadata", *SERVED})
@@ -96,7 +94,7 @@ class MemoryStorage(Storage):
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             data, info = self._get(operation.file)
             self._files[operation.file.key] = data, info.model_copy(update={"metadata": check_metadata(metadata)})
 
@@ -119,8 +117,3 @@ class MemoryStorage(Storage):
         )
         self._files[file_id.key] = data, info
         return str(file_id)
-
-
-def _copied(info: FileBasicInfo) -> FileBasicInfo:
-    """Of one's own: metadata alone can be changed."""
-    return info.model_copy(update={"metadata": dict(info.metadata)})

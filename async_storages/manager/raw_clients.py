@@ -187,7 +187,7 @@ class S3Client(_Client):
     def _api(self, bucket: str, key: str) -> Any:
         storage = self.storage_for_new(bucket)
         storage._check_usable("write")  # noqa: SLF001 - of the same house
-        storage._check_key(storage.identify(FileId(storage.scheme, bucket, key)))  # noqa: SLF001
+        storage.check_key(storage.identify(FileId(storage.scheme, bucket, key)))
         return storage._client  # noqa: SLF001
 
 

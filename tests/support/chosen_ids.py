@@ -23,13 +23,14 @@ from async_storages import (
     Storage,
     StorageException,
 )
+from async_storages.byte_ranges import byte_range
 from async_storages.content import check_metadata
 from async_storages.ids import FASTDFS, FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import original_filename
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName, byte_range
+from async_storages.storage import FileName
 from async_storages.testing import StorageContract
 
 SECRET = "a secret of the tests"
@@ -59,7 +60,7 @@ class ChosenIdsStorage(Storage):
         return f"<{type(self).__name__}, {len(self._files)} files>"
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
-        with self._operation("write", key) as operation:
+        with self.operation("write", key) as operation:
             data = b"".join([chunk async for chunk in content])
             operation.bytes = len(data)
             return self._put(
@@ -69,7 +70,7 @@ class ChosenIdsStorage(Storage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        with self._operation("stream", name) as operation:
+        with self.operation("stream", name) as operation:
             data, _ = self._get(operation.file)
             positions = byte_range(len(data), offset, length, chunk_size)
             for start in positions:
@@ -78,24 +79,24 @@ class ChosenIdsStorage(Storage):
                 yield chunk
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             return self._get(operation.file)[1].model_copy(deep=True)
 
     async def delete(self, name: FileName) -> None:
-        with self._operation("delete", name) as operation:
+        with self.operation("delete", name) as operation:
             self._files.pop(operation.file.key, None)
 
     async def url(self, name: FileName) -> str:
-        with self._operation("url", name) as operation:
+        with self.operation("url", name) as operation:
             return f"{self._base_url or 'http://fastdfs.invalid'}/{operation.file}"
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             data, info = self._get(operation.file)
             self._files[operation.file.key] = data, info.model_copy(update={"metadata": check_metadata(metadata)})
 
     def presign(self, name: FileName, expires_in: float = 3600, method: str = "GET", **options: Any) -> str:
-        with self._operation("presign", name) as operation:
+        with self.operation("presign", name) as operation:
             ends_at = check_expires_in(expires_in, options.pop("stable", None))
             if self._base_url is None or method != "GET" or any(value is not None for value in options.values()):
                 raise OperationNotSupportedException("a token says no more than which file until when")
@@ -105,7 +106,7 @@ class ChosenIdsStorage(Storage):
     def presign_many(self, names: Iterable[FileName], expires_in: float = 3600, **options: Any) -> list[str]:
         return [self.presign(name, expires_in, **options) for name in names]
 
-    def _check_key(self, file_id: FileId) -> None:
+    def check_key(self, file_id: FileId) -> None:
         if not _ID.fullmatch(file_id.key):
             raise InvalidArgumentException("not a well-formed id", file_id=str(file_id))
 

@@ -29,7 +29,7 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg' width='5' height='6'/>"
 class Untouchable(MemoryStorage):
     """A storage that must not be asked anything."""
 
-    def _operation(self, name, file=None):
+    def operation(self, name, file=None):
         raise AssertionError(f"{name} of {file}")
 
 

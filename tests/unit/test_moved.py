@@ -21,6 +21,7 @@ MOVED_MODULES = {
 MOVED_NAMES = {
     **{("async_storages.scanning", name): name for name in ("Clean", "Infected", "Scanner", "Unscanned", "Verdict")},
     ("async_storages.validation", "FileValidatorImpl"): "FileValidator",
+    **{("async_storages.storage", name): name for name in ("byte_range", "SupportsCopy", "SupportsList")},
 }
 
 

@@ -63,6 +63,12 @@ LAYERS = {
     "contract": (
         *(
             "_cleanup",
+            "abstract_storage",
+            "byte_ranges",
+            "capabilities",
+            "folder_storage",
+            "presigning_storage",
+            "storage_operation",
             "_deadlines",
             "_tasks",
             "content",

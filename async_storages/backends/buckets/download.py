@@ -16,6 +16,7 @@ from async_storages.backends.buckets.errors import FileChanged, RangeBeyondEnd
 from async_storages.backends.transport.download_slots import STALLED_AFTER, DownloadSlots
 from async_storages.backends.transport.http import transfer_errors
 from async_storages.backends.transport.retries import Retries
+from async_storages.byte_ranges import byte_range
 from async_storages.content import Checksum, new_checksum
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -24,7 +25,6 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import byte_range
 
 __all__ = ["Download", "received", "size_answered"]
 

@@ -11,6 +11,7 @@ from async_storages import naming
 from async_storages.backends.buckets.errors import RangeBeyondEnd
 from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.buckets.signatures import encode_path
+from async_storages.byte_ranges import byte_range
 from async_storages.content import Content
 from async_storages.errors import (
     FileNotFoundException,
@@ -19,10 +20,12 @@ from async_storages.errors import (
     StorageOperationException,
     during,
 )
+from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
+from async_storages.presigning_storage import PresigningStorage
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName, Storage, byte_range
+from async_storages.storage import FileName
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["BucketStorage", "Keyed", "Page", "checked_token"]
@@ -57,7 +60,7 @@ class Page[Listed: Keyed](Protocol):
         ...
 
 
-class BucketStorage[Found, Listed: Keyed](Storage):
+class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     """Keeps files in one bucket; backends say how the server is asked.
 
     Args:
@@ -91,7 +94,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         self._bucket = self.bucket = bucket_name
         self._custom_domain = _checked_domain(custom_domain, use_ssl=use_ssl)
         self._querystring_auth = querystring_auth
-        self._prefix = f"{naming.check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
+        self.prefix = f"{naming.check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
         self.location = self._bucket_url(bucket_name)
         super().__init__(name=name, read_only=read_only)
 
@@ -176,7 +179,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         other = copy(self)
         location = self._bucket_url(bucket_name)
         vars(other).update(_bucket=bucket_name, bucket=bucket_name, location=location)
-        vars(other).update(_prefix="", _custom_domain=None, name=None)
+        vars(other).update(prefix="", _custom_domain=None, name=None)
         return other
 
     def with_upload_options(self, options: UploadOptions) -> Self:
@@ -192,10 +195,6 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         vars(other).update(upload_options=options.over(self.upload_options), name=None)
         return other
 
-    def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`."""
-        return self._within(folders)
-
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
 
@@ -203,7 +202,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         A failed write leaves nothing. One that is cancelled in the very end may have been stored: with `overwrite`, or
         where the server is known to ignore conditions, so that the file is looked for first (see `S3Storage`).
         """
-        with self._operation("write", key) as operation:
+        with self.operation("write", key) as operation:
             options = self.options_for(content)
             parts = Parts(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
@@ -224,7 +223,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it: see `Storage.stream`."""
-        with self._operation("stream", name) as operation:
+        with self.operation("stream", name) as operation:
             key = operation.file.key
             byte_range(0, offset, length, chunk_size)  # refuses what cannot be
             if length == 0 or (offset < 0 and length is not None):  # which HTTP cannot say
@@ -243,17 +242,17 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     async def ping(self) -> None:
         """Whether the server answers, knows the bucket and lets us list it: see `SupportsPing`."""
-        with self._operation("ping"), during("ping", self._bucket):
-            await self._page(f"{self._prefix}ping", most=1, attempts=_PINGS)
+        with self.operation("ping"), during("ping", self._bucket):
+            await self._page(f"{self.prefix}ping", most=1, attempts=_PINGS)
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             return self._info(operation.file, await self._find_sized(operation.file.key))
 
     async def exists(self, name: FileName) -> bool:
         """Whether the bucket holds the file: see `Storage.exists`."""
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             try:
                 await self._find(operation.file.key)
             except FileNotFoundException:
@@ -262,12 +261,12 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     async def delete(self, name: FileName) -> None:
         """Delete a file; a missing one is not an error."""
-        with self._operation("delete", name) as operation:
+        with self.operation("delete", name) as operation:
             await self._remove(operation.file.key)
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file with all that describes it, on the server, and only the version found: see `SupportsCopy`."""
-        with self._operation("copy", target) as operation:
+        with self.operation("copy", target) as operation:
             origin = self.identify(source)
             with during("copy", str(origin)):
                 found = await self._find(origin.key)
@@ -281,8 +280,8 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         What other tools made is listed too: objects such as ``folder/`` and ``a//b``. Their ids can be read, copied
         and deleted; nothing can be written to such keys.
         """
-        with self._operation("list"):
-            beginning = self._prefix + prefix
+        with self.operation("list"):
+            beginning = self.prefix + prefix
             token: str | None = None
             while True:
                 page = await self._page(beginning, token)
@@ -296,7 +295,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
                     raise StorageOperationException("the server gives the same page of the listing again and again")
                 token = page.token
 
-    def _check_id(self, file_id: FileId) -> None:
+    def check_id(self, file_id: FileId) -> None:
         """Refuse only what may lead elsewhere: other tools make keys such as ``a//b`` and ``folder/``."""
         if ".." in file_id.key.split("/"):
             raise InvalidArgumentException("a key cannot hold a '..' segment", file_id=str(file_id))
@@ -315,7 +314,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
 
     async def url(self, name: FileName) -> str:
         """The URL: of the `custom_domain`, else presigned if `querystring_auth`, else the public one."""
-        with self._operation("url", name) as operation:
+        with self.operation("url", name) as operation:
             if self._custom_domain is not None:
                 return self._domain_url(self._custom_domain, operation.file)
             if not self._querystring_auth:

@@ -15,6 +15,8 @@ from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.links import Links
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import FileInfo, Name
+from async_storages.byte_ranges import byte_range
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.config import FastdfsConfig, validated
 from async_storages.content import Content, ContentOptions, PendingFile, as_content, check_metadata
 from async_storages.errors import (
@@ -27,9 +29,9 @@ from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.naming import Disposition
+from async_storages.presigning_storage import PresigningStorage
 from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
-from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
+from async_storages.storage import FileName
 
 __all__ = ["FastDFSStorage"]
 
@@ -39,7 +41,7 @@ _OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its bookkeeping, no
 _TAIL = 7  # characters of an id that end in the extension
 
 
-class FastDFSStorage(Storage):
+class FastDFSStorage(PresigningStorage):
     """Keeps files in a FastDFS cluster. Ids are FastDFS's own, such as ``group1/M00/00/1E/fwAAA….jpg``.
 
     FastDFS chooses the id of every new file: of the name it takes the extension; the name itself, the metadata and a
@@ -138,7 +140,7 @@ class FastDFSStorage(Storage):
 
     async def ping(self) -> None:
         """Whether a tracker and a storage server answer: see `SupportsPing`."""
-        with self._operation("ping"):
+        with self.operation("ping"):
             await self._cluster.ping()
 
     async def aclose(self) -> None:
@@ -146,7 +148,8 @@ class FastDFSStorage(Storage):
         await super().aclose()
         await self._cluster.aclose()
 
-    def _check_key(self, file_id: FileId) -> None:
+    def check_key(self, file_id: FileId) -> None:
+        """Refuse what is no id of FastDFS, or that of the metadata of another file."""
         Name.parse(file_id.key)
         if file_id.key.endswith("-m"):  # so FastDFS names the file that holds the metadata of another one
             raise InvalidArgumentException("metadata is no file of its own", file_id=str(file_id))
@@ -162,7 +165,7 @@ class FastDFSStorage(Storage):
         return await self._write(content, key)
 
     async def _write(self, content: Content, key: FileName, *, store_name: bool = True) -> str:
-        with self._operation("write", key) as operation:
+        with self.operation("write", key) as operation:
             self.options_for(content)  # there are none
             shown = naming.original_filename(str(key)) if store_name else None
             extension = _extension(str(key))
@@ -243,7 +246,7 @@ class FastDFSStorage(Storage):
             FileNotFoundException: There is no such master.
             FileExistsException: There is such a slave already.
         """
-        with self._operation("write", naming.clean_filename(filename or "slave")) as operation:
+        with self.operation("write", naming.clean_filename(filename or "slave")) as operation:
             origin = self.identify(master)
             extension = _extension(filename or origin.key)
             _check_slave(origin.key, prefix, extension)
@@ -262,7 +265,7 @@ class FastDFSStorage(Storage):
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
             found = await self._cluster.get_metadata(operation.file.key)
             own = {key: found[key] for key in (_FILE_NAME, _CONTENT_TYPE, *_OWN_OF_AIOFDFS) if key in found}
@@ -270,7 +273,7 @@ class FastDFSStorage(Storage):
 
     async def delete(self, name: FileName) -> None:
         """Delete a file; a missing one is not an error."""
-        with self._operation("delete", name) as operation:
+        with self.operation("delete", name) as operation:
             try:
                 await self._cluster.delete(operation.file.key)
             except FileNotFoundException:
@@ -282,7 +285,7 @@ class FastDFSStorage(Storage):
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it: see `Storage.stream`."""
-        with self._operation("stream", name) as operation:
+        with self.operation("stream", name) as operation:
             byte_range(0, offset, length, chunk_size)  # refuses what cannot be
             if length == 0 or offset < 0:  # which FastDFS cannot be asked for
                 size = (await self._cluster.info(operation.file.key)).size
@@ -298,7 +301,7 @@ class FastDFSStorage(Storage):
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             info, metadata = await self._cluster.describe(operation.file.key)
             file_name = metadata.pop(_FILE_NAME, None) or operation.file.key.rpartition("/")[2]
             for key in _OWN_OF_AIOFDFS:
@@ -314,7 +317,7 @@ class FastDFSStorage(Storage):
             )
 
     async def _info(self, name: FileName) -> FileInfo:
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             return await self._cluster.info(operation.file.key)
 
     async def get_size(self, name: FileName) -> int:
@@ -337,21 +340,10 @@ class FastDFSStorage(Storage):
         Raises:
             OperationNotSupportedException: There is no `url_base`.
         """
-        with self._operation("url", name) as operation:
+        with self.operation("url", name) as operation:
             return self._links.link(operation.file.key, int(time.time()))
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
+    def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
         """A URL with a token that ends after `expires_in`: see `SupportsPresign`.
 
         The server honours a token for its own `token_ttl` from the time in it, so that time is shifted. With a name
@@ -362,22 +354,22 @@ class FastDFSStorage(Storage):
             OperationNotSupportedException: Another method; a type, a size, a name that is to be shown ``inline``; no
                 `url_base`, `secret_key` or `token_ttl`.
         """
-        with self._operation("presign", name) as operation:
-            check_presign_method(method, read_only=self.read_only)
-            if method != "GET":
-                raise OperationNotSupportedException(f"FastDFS's links are for GET, not for {method}")
-            if disposition not in {None, "inline", "attachment"}:
-                raise InvalidArgumentException(f"a disposition is 'inline' or 'attachment', not {disposition!r}")
-            if content_type is not None or content_length is not None or (filename and disposition == "inline"):
-                raise OperationNotSupportedException("FastDFS's links fix no type, no size, and no name with 'inline'")
-            shown = filename or (naming.original_filename(operation.file.key) if disposition == "attachment" else None)
-            return self._links.link(operation.file.key, self._links.made_at(expires_in, stable), shown)
+        filename, disposition = options.get("filename"), options.get("disposition")
+        if method != "GET":
+            raise OperationNotSupportedException(f"FastDFS's links are for GET, not for {method}")
+        if disposition not in {None, "inline", "attachment"}:
+            raise InvalidArgumentException(f"a disposition is 'inline' or 'attachment', not {disposition!r}")
+        has_limits = options.get("content_type") is not None or options.get("content_length") is not None
+        if has_limits or (filename and disposition == "inline"):
+            raise OperationNotSupportedException("FastDFS's links fix no type, no size, and no name with 'inline'")
+        shown = filename or (naming.original_filename(file.key) if disposition == "attachment" else None)
+        return self._links.link(file.key, self._links.made_at(expires_in, options.get("stable")), shown)
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
         """Links in the order of the names: see `SupportsPresign`."""
-        with self._operation("presign"):
+        with self.operation("presign"):
             made_at = self._links.made_at(expires_in, stable)
             return [self._links.link(self.identify(name).key, made_at) for name in names]
 

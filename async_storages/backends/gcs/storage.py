@@ -9,7 +9,6 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, Unpack
 
-from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages.backends.buckets.part_splitter import Parts
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
@@ -23,13 +22,13 @@ from async_storages.backends.gcs.wire import Wire
 from async_storages.backends.transport.addresses import Address
 from async_storages.backends.transport.http import HttpOptions, networked
 from async_storages.backends.transport.network import Network
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
-from async_storages.naming import Disposition
-from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.storage import FileName
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["GCSStorage"]
@@ -232,7 +231,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             wanted = check_metadata(metadata)
             objects.check_metadata_size(wanted)
             await self._client.set_metadata(self._bucket, operation.file.key, wanted)
@@ -252,40 +251,18 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         [url] = await self._urls.presigned_urls([file])
         return url
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
+    def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
         """A presigned URL: see `SupportsPresign`. On GCS one for GET does not allow HEAD.
 
         A PUT must come with the headers of `presigned_headers`. Without a key at hand IAM signs: `presigned_urls`.
         """
-        with self._operation("presign", name) as operation:
-            self._check_presign(operation.file, method)
-            return self._urls.presign(
-                operation.file,
-                expires_in,
-                method,
-                filename=filename,
-                content_type=content_type,
-                disposition=disposition,
-                content_length=content_length,
-                stable=stable,
-            )
+        return self._urls.presign(file, expires_in, method, **options)
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        with self._operation("presign"):
+        with self.operation("presign"):
             return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
     async def presigned_urls(
@@ -296,16 +273,11 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         **options: Unpack[PresignOptions],
     ) -> builtins.list[str]:
         """Presigned URLs in the order of the names, signed by IAM where no key is at hand."""
-        with self._operation("presign"):
+        with self.operation("presign"):
             files = [self.identify(name) for name in names]
             for file in files:
-                self._check_presign(file, method)
+                self.check_presign(file, method)
             return await self._urls.presigned_urls(files, expires_in, method, **options)
-
-    def _check_presign(self, file: FileId, method: str) -> None:
-        check_presign_method(method, read_only=self.read_only)
-        if method in {"PUT", "POST"}:
-            naming.check_key(self._bare_key(file))
 
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
@@ -323,8 +295,8 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
         content_type: str | None = None,
     ) -> PresignedUpload:
         """A form to post to the bucket: see `SupportsDirectUpload`."""
-        with self._operation("presign_post", name) as operation:
-            self._check_presign(operation.file, "POST")
+        with self.operation("presign_post", name) as operation:
+            self.check_presign(operation.file, "POST")
             return await self._urls.presign_post(
                 operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
             )

@@ -65,7 +65,7 @@ class FolderParts:
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
         """The parts that are there: see `PartUploads.parts`."""
         target = await self._begun(name, upload_id)
-        folder = self._storage._bare_key(_part(target, upload_id, 0)).removesuffix("0")  # noqa: SLF001 - of the same house
+        folder = self._storage.bare_key(_part(target, upload_id, 0)).removesuffix("0")
         found = [
             StoredPart(int(info.file_id.rpartition("/")[2]), info.file_size, info.etag or "")
             async for info in self._storage.list(folder)

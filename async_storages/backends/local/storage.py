@@ -1,13 +1,11 @@
 """Files in a local folder: the default for development, and for whoever needs no more."""
 
-import builtins
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from async_storages import naming, sniff
@@ -17,6 +15,8 @@ from async_storages.backends.local.folder import Draft, Folder, version
 from async_storages.backends.local.part_uploads import FolderParts
 from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
+from async_storages.byte_ranges import byte_range
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.content import Content, PendingFile, check_metadata
 from async_storages.errors import (
     FileNotFoundException,
@@ -24,12 +24,13 @@ from async_storages.errors import (
     StorageOperationException,
     during,
 )
+from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
-from async_storages.naming import Disposition
+from async_storages.presigning_storage import PresigningStorage, check_presign_method
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
-from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
+from async_storages.storage import FileName
 from async_storages.upload_options import SERVED, UploadOptions
 
 __all__ = ["LocalStorage", "PresignedRequest"]
@@ -37,7 +38,7 @@ __all__ = ["LocalStorage", "PresignedRequest"]
 _LIST_BATCH = 256
 
 
-class LocalStorage(Storage):
+class LocalStorage(PresigningStorage, FolderStorage):
     """Keeps files in a folder, as plain files. Ids are ``file:key``.
 
     Writes are atomic: a file appears under its key complete or not at all, and replaces another in one step.
@@ -88,10 +89,6 @@ class LocalStorage(Storage):
     def __repr__(self) -> str:
         return f"LocalStorage({self.location!r})"
 
-    def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`. This one serves what it presigns."""
-        return self._within(folders)
-
     @property
     def part_uploads(self) -> FolderParts:
         """Uploads in parts that a browser sends: see `SupportsPartUploads`."""
@@ -99,7 +96,7 @@ class LocalStorage(Storage):
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
-        with self._operation("write", key) as operation:
+        with self.operation("write", key) as operation:
             target, options = operation.file.key, self.options_for(content)
             async with self._draft(target, overwrite=overwrite) as draft:
                 async for chunk in content:
@@ -124,7 +121,7 @@ class LocalStorage(Storage):
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
         """The bytes of a file, or of a range of it: see `Storage.stream`."""
-        with self._operation("stream", name) as operation, ExitStack() as opened:
+        with self.operation("stream", name) as operation, ExitStack() as opened:
             file, found = await offload(self._folder.open, operation.file.key, opened)
             positions = byte_range(found.st_size, offset, length, chunk_size)
             file.seek(positions.start)  # moves no disk
@@ -138,17 +135,17 @@ class LocalStorage(Storage):
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             return _info(operation.file, *await offload(self._folder.stat, operation.file.key))
 
     async def delete(self, name: FileName) -> None:
         """Remove a file, and the folders that this leaves empty; a missing file is not an error."""
-        with self._operation("delete", name) as operation:
+        with self.operation("delete", name) as operation:
             await offload(self._folder.remove, operation.file.key)
 
     async def url(self, name: FileName) -> str:
         """The URL below `base_url`, percent-encoded; without a base, a ``file:`` URI."""
-        with self._operation("url", name) as operation:
+        with self.operation("url", name) as operation:
             return self._url(operation.file)
 
     def _url(self, file_id: FileId) -> str:
@@ -157,8 +154,8 @@ class LocalStorage(Storage):
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
         """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
-        with self._operation("list"):
-            for keys in batched(await offload(self._folder.keys, self._prefix + prefix), _LIST_BATCH):
+        with self.operation("list"):
+            for keys in batched(await offload(self._folder.keys, self.prefix + prefix), _LIST_BATCH):
                 for info in await offload(self._stat_all, keys):
                     yield info
 
@@ -174,7 +171,7 @@ class LocalStorage(Storage):
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file with its type and metadata: see `SupportsCopy`."""
-        with self._operation("copy", target) as operation, ExitStack() as opened:
+        with self.operation("copy", target) as operation, ExitStack() as opened:
             origin, key = self.identify(source), operation.file.key
             with during("copy", str(origin)):
                 file, kept = await offload(self._folder.open_described, origin.key, opened)
@@ -189,38 +186,28 @@ class LocalStorage(Storage):
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             change = {"metadata": check_metadata(metadata)}
             await offload(self._folder.describe, operation.file.key, change)
 
     # ---- presigned URLs and forms
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
-        """A presigned URL below `base_url`: see `SupportsPresign`. `verify_presigned` tells a route what it allows."""
-        with self._operation("presign", name) as operation:
-            request = PresignedRequest(
-                method=check_presign_method(method, read_only=self.read_only),
-                key=operation.file.key if method != "PUT" else naming.check_key(operation.file.key),
-                filename=filename,
-                disposition=disposition or ("attachment" if filename else None),
-                content_type=content_type,
-                content_length=content_length,
-            )
-            if request.disposition:
-                naming.content_disposition(filename or request.key, request.disposition)  # refuses bad ones now
-            token = self._tokens.sign(request, check_expires_in(expires_in, stable))
-            return f"{self._url(operation.file)}?token={token}"
+    def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
+        """A URL below `base_url` with a token; `verify_presigned` tells a route what that allows."""
+        filename = options.get("filename")
+        disposition = options.get("disposition") or ("attachment" if filename else None)
+        if disposition:
+            naming.content_disposition(filename or file.key, disposition)  # refuses bad ones now
+        request = PresignedRequest(
+            method=method,
+            key=file.key,
+            filename=filename,
+            disposition=disposition,
+            content_type=options.get("content_type"),
+            content_length=options.get("content_length"),
+        )
+        token = self._tokens.sign(request, check_expires_in(expires_in, options.get("stable")))
+        return f"{self._url(file)}?token={token}"
 
     def presign_put(
         self,
@@ -238,7 +225,7 @@ class LocalStorage(Storage):
             content_length: The only size in bytes that may be sent.
             max_size: The largest one.
         """
-        with self._operation("presign", name) as operation:
+        with self.operation("presign", name) as operation:
             request = PresignedRequest(
                 method=check_presign_method("PUT", read_only=self.read_only),
                 key=naming.check_key(operation.file.key),
@@ -247,12 +234,6 @@ class LocalStorage(Storage):
             )
             token = self._tokens.sign(request, check_expires_in(expires_in))
             return f"{self._url(operation.file)}?token={token}"
-
-    def presign_many(
-        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
-    ) -> builtins.list[str]:
-        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        return [self.presign(name, expires_in, stable=stable) for name in names]
 
     async def presign_post(
         self,
@@ -264,7 +245,7 @@ class LocalStorage(Storage):
         content_type: str | None = None,
     ) -> PresignedUpload:
         """A form to post to `base_url`: see `SupportsDirectUpload`."""
-        with self._operation("presign_post", name) as operation:
+        with self.operation("presign_post", name) as operation:
             request = PresignedRequest(
                 method=check_presign_method("POST", read_only=self.read_only),
                 key=naming.check_key(operation.file.key, operation="presign_post"),

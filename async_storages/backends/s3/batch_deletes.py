@@ -53,7 +53,7 @@ async def delete_in_batches(storage: "S3Storage", names: Iterable[FileName], *, 
 
 async def _delete_batch(storage: "S3Storage", keys: tuple[str, ...]) -> None:
     bucket = str(storage.bucket)
-    with storage._operation("delete"):  # noqa: SLF001 - of the same house
+    with storage.operation("delete"):
         failures = await storage._client.delete_objects(bucket, keys)  # noqa: SLF001
         for key, error in failures.items():
             error.file_id = str(FileId(storage.scheme, bucket, key))

@@ -82,7 +82,7 @@ class _Trial:
         self._storage = storage
         self._wire = storage._client.wire  # noqa: SLF001 - of the same house
         self._bucket = str(storage.bucket)
-        self._folder = storage._prefix  # noqa: SLF001
+        self._folder = storage.prefix
         headers = storage._object_headers  # noqa: SLF001
         self.conditions = ConditionsProbe(self._wire, self._bucket, self._folder, headers)
 

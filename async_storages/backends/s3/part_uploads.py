@@ -98,7 +98,7 @@ class S3PartUploads:
     async def unfinished(self, prefix: str) -> list[tuple[FileId, str]]:
         """The first thousand uploads under way: see `PartUploads.unfinished`."""
         storage = self._storage
-        uploads = await self._client.list_multipart_uploads(str(storage.bucket), f"{storage._prefix}{prefix}")  # noqa: SLF001
+        uploads = await self._client.list_multipart_uploads(str(storage.bucket), f"{storage.prefix}{prefix}")
         return [(FileId(storage.scheme, storage.bucket, key), upload_id) for key, upload_id in uploads]
 
     @contextmanager

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from multidict import CIMultiDict
 
-from async_storages import naming
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
 from async_storages.backends.buckets.part_splitter import Parts
@@ -30,13 +29,13 @@ from async_storages.backends.s3.part_uploads import S3PartUploads
 from async_storages.backends.s3.settings import storage_options
 from async_storages.backends.s3.urls import BucketUrls
 from async_storages.backends.transport.http import HttpOptions, networked
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.config import S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
-from async_storages.naming import Disposition
-from async_storages.storage import FileName, PresignMethod, PresignOptions, check_presign_method
+from async_storages.storage import FileName
 from async_storages.upload_options import CustomerKey, UploadOptions
 
 if TYPE_CHECKING:
@@ -218,7 +217,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     @property
     def _writer(self) -> BucketWriter:
-        return BucketWriter(self._client, self._bucket, self._prefix, self.upload_options)
+        return BucketWriter(self._client, self._bucket, self.prefix, self.upload_options)
 
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
         secret = self._customer_key
@@ -263,7 +262,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
-        with self._operation("set_metadata", name) as operation:
+        with self.operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
             key = operation.file.key
             await self._writer.copy(key, await self._find(key), key, metadata=checked)
@@ -314,7 +313,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         """
         if self._distribution is None:
             raise InvalidArgumentException("cookies need a custom_domain and a cloudfront=CloudFrontSigner(…)")
-        return self._distribution.cookies(self._prefix + prefix, expires_in, **options)
+        return self._distribution.cookies(self.prefix + prefix, expires_in, **options)
 
     async def presigned_urls(
         self,
@@ -329,37 +328,13 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
             return await super().presigned_urls(names, expires_in, method, **options)
         return await offload(lambda: [self.presign(name, expires_in, method, **options) for name in names])
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
+    def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
         """A presigned URL: see `SupportsPresign`. On S3 one for GET does not allow HEAD.
 
         One for PUT stores the file with the storage's `upload_options`: it must come with `presigned_headers`.
         """
-        with self._operation("presign", name) as operation:
-            check_presign_method(method, read_only=self.read_only)
-            check_sent(content_type, content_length)
-            if method == "PUT":
-                naming.check_key(self._bare_key(operation.file))
-            return self._urls.presign(
-                operation.file,
-                expires_in,
-                method,
-                filename=filename,
-                content_type=content_type,
-                disposition=disposition,
-                content_length=content_length,
-                stable=stable,
-            )
+        check_sent(options.get("content_type"), options.get("content_length"))
+        return self._urls.presign(file, expires_in, method, **options)
 
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
@@ -379,7 +354,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
         """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        with self._operation("presign"):
+        with self.operation("presign"):
             return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
     async def presign_post(
@@ -395,9 +370,8 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
 
         It is answered with 201 and XML that holds the ETag, as some servers have none in the header.
         """
-        with self._operation("presign_post", name) as operation:
-            check_presign_method("POST", read_only=self.read_only)
-            naming.check_key(self._bare_key(operation.file))
+        with self.operation("presign_post", name) as operation:
+            self.check_presign(operation.file, "POST")
             return await self._urls.presign_post(
                 operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
             )

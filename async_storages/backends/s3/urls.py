@@ -11,6 +11,7 @@ from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.distribution import Distribution
 from async_storages.backends.s3.endpoint import Endpoint
 from async_storages.backends.s3.wire import Wire
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.errors import (
     CredentialsExpireWarning,
     InvalidArgumentException,
@@ -19,7 +20,6 @@ from async_storages.errors import (
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
 from async_storages.signing import check_expires_in, signing_time
-from async_storages.storage import PresignMethod, PresignOptions
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["BucketUrls"]

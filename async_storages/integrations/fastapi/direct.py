@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from async_storages import naming, sniff
 from async_storages._secrets import hidden, without_frames
 from async_storages._tasks import beside
+from async_storages.capabilities import SupportsDirectUpload, SupportsList
 from async_storages.direct_uploads.verified_copy import Announcer
 from async_storages.errors import (
     FileTooLargeException,
@@ -39,7 +40,7 @@ from async_storages.integrations.fastapi.promotion import promote
 from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload
 from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads, largest_part
 from async_storages.signing import check_expires_in
-from async_storages.storage import Storage, SupportsDirectUpload, SupportsList
+from async_storages.storage import Storage
 from async_storages.validation import FileValidator
 
 __all__ = ["DirectUpload", "DirectUploads"]

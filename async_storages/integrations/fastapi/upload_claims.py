@@ -20,9 +20,10 @@ from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
 from async_storages._cleanup import clean_up, settled_if_cancelled
+from async_storages.capabilities import SupportsList
 from async_storages.errors import FileExistsException, OperationNotSupportedException
 from async_storages.ids import FileId
-from async_storages.storage import FileName, Storage, SupportsList
+from async_storages.storage import FileName, Storage
 
 __all__ = ["Claim", "PendingUpload", "SupportsUploadClaims", "claimed"]
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from async_storages.capabilities import SupportsCopy, SupportsDirectUpload, SupportsList, SupportsPresign
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
-from async_storages.storage import Storage, SupportsCopy, SupportsDirectUpload, SupportsList, SupportsPresign
+from async_storages.storage import Storage
 
 __all__ = ["ContractGroup", "can", "exact_keys", "fingerprint", "missing", "needs"]
 

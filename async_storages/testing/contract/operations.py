@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from async_storages.content import Content
-from async_storages.storage import (
+from async_storages.capabilities import (
     SupportsCopy,
     SupportsDirectUpload,
     SupportsList,
@@ -15,6 +14,7 @@ from async_storages.storage import (
     SupportsPing,
     SupportsPresign,
 )
+from async_storages.content import Content
 from async_storages.testing.contract.base import can
 
 __all__ = ["FIVE", "Use", "uses_of"]

@@ -30,8 +30,8 @@ from async_storages import (
     naming,
     sniff,
 )
+from async_storages.byte_ranges import byte_range
 from async_storages.ids import FileId
-from async_storages.storage import byte_range
 from async_storages.testing import StorageContract
 from async_storages.testing.contract import tools
 from tests.support import chosen_ids, local_server
@@ -90,7 +90,7 @@ class Ranges(MemoryStorage):
         raise NotImplementedError
 
     async def stream(self, name, offset=0, length=None, *, chunk_size=262_144):
-        with self._operation("stream", name) as operation:
+        with self.operation("stream", name) as operation:
             for chunk in self.given(self._get(operation.file)[0], offset, length, chunk_size):
                 operation.bytes += len(chunk)
                 yield chunk
@@ -108,7 +108,7 @@ class Receives(MemoryStorage):
         raise NotImplementedError
 
     async def write(self, content, key, *, overwrite=True):
-        with self._operation("write", key) as operation:
+        with self.operation("write", key) as operation:
             data = await self.received(content, key)
             operation.bytes = len(data)
             return self._put(operation.file, data, await content.content_type(), content.metadata, overwrite=overwrite)
@@ -286,7 +286,7 @@ class FindsFilesByHalfTheirName(MemoryStorage):
 @caught_by(StorageContract.test_read_under_way_gives_no_mixture)
 class MixesVersions(MemoryStorage):
     async def stream(self, name, offset=0, length=None, *, chunk_size=262_144):
-        with self._operation("stream", name) as operation:
+        with self.operation("stream", name) as operation:
             positions = byte_range(len(self._get(operation.file)[0]), offset, length, chunk_size)
             for start in positions:
                 yield self._get(operation.file)[0][start : min(start + chunk_size, positions.stop)]
@@ -520,7 +520,7 @@ class EncodesMetadataButDoesNotDecodeIt(Info):
 @caught_by(StorageContract.test_stat_is_the_callers_own)
 class SharesWhatItKnows(MemoryStorage):
     async def stat(self, name):
-        with self._operation("stat", name) as operation:
+        with self.operation("stat", name) as operation:
             return self._get(operation.file)[1]
 
 
@@ -589,7 +589,7 @@ class Lists(MemoryStorage):
         raise NotImplementedError
 
     async def list(self, prefix=""):
-        with self._operation("list"):
+        with self.operation("list"):
             for key in self.listed(prefix):
                 yield self._files[key][1]
 
@@ -861,7 +861,7 @@ class TellsEverythingTwice(MemoryStorage):
 @caught_by(StorageContract.test_events_one_for_each_operation)
 class CountsNoBytes(Ranges):
     async def stream(self, name, offset=0, length=None, *, chunk_size=262_144):
-        with self._operation("stream", name) as operation:
+        with self.operation("stream", name) as operation:
             for chunk in sliced(self._get(operation.file)[0], offset, length, chunk_size):
                 yield chunk
 
@@ -1078,8 +1078,8 @@ class ChoosesIdsByContent(ChosenIdsStorage):
 
 @caught_by(StorageContract.test_identity_awkward_key)
 class PutsNamesIntoIds(ChosenIdsStorage):
-    def _check_key(self, file_id):
-        super()._check_key(FileId("fastdfs", None, file_id.key[:51]))
+    def check_key(self, file_id):
+        super().check_key(FileId("fastdfs", None, file_id.key[:51]))
 
     def _choose(self, name, data):
         return f"{super()._choose('', data)}-{naming.clean_filename(name)}"
@@ -1135,9 +1135,9 @@ class InsistsOnDeletingAChosenId(ChosenIdsStorage):
 
 @caught_by(StorageContract.test_escape_a_name_is_no_id)
 class TakesNamesForIds(ChosenIdsStorage):
-    def _check_key(self, file_id):
+    def check_key(self, file_id):
         if "/M00/" in file_id.key:
-            super()._check_key(file_id)
+            super().check_key(file_id)
 
 
 @caught_by(StorageContract.test_escape)
@@ -1154,8 +1154,8 @@ class CleansNamesOfUploads(ChosenIdsStorage):
 
 @caught_by(StorageContract.test_read_the_folder_of_a_file)
 class ServesItsOwnMetadataFiles(ChosenIdsStorage):
-    def _check_key(self, file_id):
-        super()._check_key(replace(file_id, key=file_id.key.removesuffix("-m")))
+    def check_key(self, file_id):
+        super().check_key(replace(file_id, key=file_id.key.removesuffix("-m")))
 
     def _get(self, file_id):
         return super()._get(replace(file_id, key=file_id.key.removesuffix("-m")))

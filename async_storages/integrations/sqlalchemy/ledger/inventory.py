@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from async_storages import naming
+from async_storages.capabilities import SupportsList
 from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
@@ -23,7 +24,7 @@ from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.models import FileBasicInfo
-from async_storages.storage import Storage, SupportsList
+from async_storages.storage import Storage
 
 __all__ = ["Scope", "listed", "scopes", "unknown"]
 
@@ -97,10 +98,10 @@ def _chosen(scope: Scope, info: FileBasicInfo, before: datetime) -> str | None:
         return None
     try:
         file_id = scope.storage.identify(info.file_id)
-        scope.storage._check_key(file_id)  # noqa: SLF001 - such as may be written to
+        scope.storage.check_key(file_id)
     except StorageException:  # a key that nothing here has made
         return None
-    key = scope.storage._bare_key(file_id)  # noqa: SLF001 - what `list` takes a prefix of
+    key = scope.storage.bare_key(file_id)
     return str(file_id) if scope.holds(key) else None
 
 

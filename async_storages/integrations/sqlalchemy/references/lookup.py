@@ -135,7 +135,7 @@ def _bare_key(router: StorageRouter | None, file_id: str) -> str:
     if router is None:
         return parsed.key
     try:
-        key = router.storage_for(parsed)._bare_key(parsed)  # noqa: SLF001 - what `identify` undoes
+        key = router.storage_for(parsed).bare_key(parsed)
         return key if str(router.identify(key)) == file_id else file_id
     except StorageException:
         return parsed.key  # nobody knows
