@@ -70,10 +70,10 @@ if TYPE_CHECKING:
         SweepRefusedException,
     )
     from async_storages.fastdfs_ids import FastDFSDetails, FileKind
-    from async_storages.files import StoredFile, StoredImage, prefetch
+    from async_storages.files import StoredFile, StoredImage
     from async_storages.folder_storage import FolderStorage
     from async_storages.ids import FileId
-    from async_storages.listing import file_urls
+    from async_storages.listing import file_urls, prefetch
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
@@ -223,10 +223,10 @@ _HOMES = {
     "content": ["Content", "PendingFile", "check_metadata"],
     "errors": [name for name in __all__ if name.endswith(("Exception", "Warning"))],
     "fastdfs_ids": ["FastDFSDetails", "FileKind"],
-    "files": ["StoredFile", "StoredImage", "prefetch"],
+    "files": ["StoredFile", "StoredImage"],
     "folder_storage": ["FolderStorage"],
     "ids": ["FileId"],
-    "listing": ["file_urls"],
+    "listing": ["file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
     "manager.raw_clients": ["FastDFSClient", "S3Client"],
     "manager.services": ["DeleteService", "DownloadService", "InfoService", "UploadService", "ZipDownload"],

@@ -106,9 +106,9 @@ def largest_part(number: int, max_file_size: int) -> int:
     return max_file_size - (number - 1) * _SMALLEST
 
 
-def check_number(number: int) -> int:
-    """The number of a part, if there can be such a part."""
-    if not 1 <= number <= MAX_PARTS:
+def check_number(number: object) -> int:
+    """Refuse a number that no part can have, and return all others."""
+    if not isinstance(number, int) or not 1 <= number <= MAX_PARTS:
         raise InvalidArgumentException(f"parts are numbered from 1 to {MAX_PARTS}, not {number!r}")
     return number
 

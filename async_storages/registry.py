@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT",
-    "Address",
-    "Keeper",
-    "Ref",
+    "DeletionPolicy",
+    "StorageAddress",
+    "StorageRef",
     "StorageRouter",
     "find",
     "get",
@@ -52,10 +52,10 @@ class StorageRouter(Protocol):
         ...
 
 
-class Keeper(Protocol):
+class DeletionPolicy(Protocol):
     """What decides when files are deleted, such as a ledger."""
 
-    async def condemn(self, stored: "StoredFile") -> None:
+    async def request_deletion(self, stored: "StoredFile") -> None:
         """Delete the file as soon as nothing names it."""
         ...
 
@@ -104,7 +104,7 @@ def get(name: str) -> StorageRouter:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class StorageAddress:
     """What tells a storage from others where it has no name: ids are the same on two S3 servers, or in two folders.
 
     Attributes:
@@ -118,7 +118,7 @@ class Address:
     location: str | None
 
     @classmethod
-    def of(cls, storage: "Storage") -> "Address":
+    def of(cls, storage: "Storage") -> "StorageAddress":
         """The address of a storage."""
         return cls(storage.scheme, storage.bucket, storage.location)
 
@@ -131,7 +131,7 @@ class Address:
         return find(str(file_id), at=self)
 
 
-def find(file_id: str, *, at: Address | None = None) -> "Storage":
+def find(file_id: str, *, at: StorageAddress | None = None) -> "Storage":
     """The storage that serves an id of unknown origin: the default one if it does, else the only one that does.
 
     Args:
@@ -144,7 +144,7 @@ def find(file_id: str, *, at: Address | None = None) -> "Storage":
     fitting: list[Storage] = []
     for name in (DEFAULT, *names()):
         storage = _serving(name, file_id)
-        if storage is None or at not in {None, Address.of(storage)}:
+        if storage is None or at not in {None, StorageAddress.of(storage)}:
             continue
         if name == DEFAULT:
             return storage
@@ -185,19 +185,19 @@ def override[Router: StorageRouter](name: str, storage: Router) -> Iterator[Rout
             _storages[name] = before
 
 
-class Ref:
+class StorageRef:
     """A mutable place for a storage, shared by all copies of one column type and all files loaded through it.
 
     Attributes:
         value: A storage or manager, a registered name, or None: the registry's default, or set later.
-        keeper: Who deletes its files; None for whoever asks for it.
+        deletion_policy: Who deletes its files; None for whoever asks for it.
     """
 
-    __slots__ = ("keeper", "value")
+    __slots__ = ("deletion_policy", "value")
 
     def __init__(self, value: StorageRouter | str | None) -> None:
         self.value = value
-        self.keeper: Keeper | None = None
+        self.deletion_policy: DeletionPolicy | None = None
 
     def resolve(self) -> StorageRouter:
         """The storage meant: the value itself, else the one of that name, else the default.
@@ -214,16 +214,23 @@ class Ref:
         """Whether `resolve` would find a storage now."""
         return not (self.value is None or isinstance(self.value, str)) or (self.value or DEFAULT) in _storages
 
-    def __reduce__(self) -> tuple[type["Ref"], tuple[str | Address | None]]:
+    def __reduce__(self) -> tuple[type["StorageRef"], tuple[str | StorageAddress | None]]:
         """Pickled by the storage's name or address, never with the storage itself, which may hold secrets."""
         value = self.value
-        if value is None or isinstance(value, str | Address):
-            return Ref, (value,)
+        if value is None or isinstance(value, str | StorageAddress):
+            return StorageRef, (value,)
         name = getattr(value, "name", None)
-        return Ref, (name if name is not None or not hasattr(value, "scheme") else Address.of(cast("Storage", value)),)
+        return StorageRef, (
+            name if name is not None or not hasattr(value, "scheme") else StorageAddress.of(cast("Storage", value)),
+        )
 
-    def __deepcopy__(self, memo: object) -> "Ref":
+    def __deepcopy__(self, memo: object) -> "StorageRef":
         return self
 
     def __repr__(self) -> str:
-        return f"Ref({self.value!r})"
+        return f"StorageRef({self.value!r})"
+
+
+# names in pickles of earlier versions
+Ref = StorageRef
+Address = StorageAddress

@@ -4,9 +4,9 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, storage_ref_of
 from async_storages.ids import FileId
-from async_storages.registry import DEFAULT, Ref, StorageRouter
+from async_storages.registry import DEFAULT, StorageRef, StorageRouter
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -38,7 +38,7 @@ class ServedBy:
     def __init__(self, storage: StorageRouter | str = DEFAULT) -> None:
         if not (isinstance(storage, str) or hasattr(storage, "identify")):
             raise InvalidArgumentException(f"ServedBy takes a storage or its name, not {storage!r}")
-        self._ref = Ref(storage)
+        self._ref = StorageRef(storage)
 
     def __repr__(self) -> str:
         return f"ServedBy({self._ref.value!r})"
@@ -58,7 +58,7 @@ class ServedBy:
             file_id = self._router.identify(file.file_id)
         except RouteNotSupportedException:
             raise _refused(file.file_id) from None
-        return file if file.place is not None else type(file)(file_id, self._ref)
+        return file if storage_ref_of(file) is not None else type(file)(file_id, self._ref)
 
     @property
     def _router(self) -> StorageRouter:

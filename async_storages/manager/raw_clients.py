@@ -4,21 +4,20 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from async_storages.backends.fastdfs.storage import FastDFSStorage
-from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.answers import CompletedPart
 from async_storages.backends.s3.objects import metadata_headers
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
+from async_storages.part_uploads import check_number
 from async_storages.storage import Storage
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.storage import S3Storage
 
 __all__ = ["FastDFSClient", "S3Client", "s3_storage_class"]
-
-_MOST_PARTS = 10_000  # S3's limit
 
 
 def s3_storage_class() -> "type[S3Storage]":
@@ -159,7 +158,7 @@ class S3Client(_Client):
     async def upload_part(self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes) -> dict[str, str]:
         """Upload one part, from 1 to 10,000: 5 MiB to 5 GiB, the last one less; returns ``{"ETag": …}``."""
         with during("upload_part", f"{bucket}/{key}"):
-            _check_number(part_number)
+            check_number(part_number)
             if not isinstance(body, bytes | bytearray | memoryview):
                 raise InvalidArgumentException(f"a part is bytes, not {type(body).__name__}")
             api = self._api(bucket, key)
@@ -191,17 +190,11 @@ class S3Client(_Client):
         return storage._client  # noqa: SLF001
 
 
-def _parts(parts: Iterable[Mapping[str, Any]]) -> list[Part]:
+def _parts(parts: Iterable[Mapping[str, Any]]) -> list[CompletedPart]:
     try:
-        found = [Part(_check_number(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
+        found = [CompletedPart(check_number(part["PartNumber"]), str(part["ETag"]), None) for part in parts]
     except (KeyError, TypeError) as error:
         raise InvalidArgumentException('each part is {"PartNumber": 1, "ETag": "…"}') from error
     if not found or len({part.number for part in found}) < len(found):
         raise InvalidArgumentException("there is at least one part, and each has its own number")
     return found
-
-
-def _check_number(number: object) -> int:
-    if not isinstance(number, int) or not 1 <= number <= _MOST_PARTS:
-        raise InvalidArgumentException(f"parts are numbered from 1 to {_MOST_PARTS}, not {number!r}")
-    return number

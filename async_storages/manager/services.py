@@ -12,7 +12,7 @@ from async_storages._tasks import map_bounded, offload
 from async_storages.errors import InvalidArgumentException, StorageException, during
 from async_storages.files import StoredFile
 from async_storages.models import FileAttach, FileBasicInfo, FileDownload
-from async_storages.registry import Address
+from async_storages.registry import StorageAddress
 from async_storages.sinks import Target, write_to
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
 from async_storages.storage import Storage
@@ -332,10 +332,10 @@ class DeleteService(_Service):
         Raises:
             StorageException: The first failure, after every file was tried; ids that are not served, before any is.
         """
-        by_storage: dict[Address, list[StoredFile]] = {}
+        by_storage: dict[StorageAddress, list[StoredFile]] = {}
         for file_id in file_ids:
             file = self._file(file_id)
-            by_storage.setdefault(Address.of(file.storage), []).append(file)
+            by_storage.setdefault(StorageAddress.of(file.storage), []).append(file)
         failures: list[StorageException] = []
         for files in by_storage.values():
             try:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError
 
 from async_storages import FileGoneException, InvalidArgumentException, StorageUnavailableException
+from async_storages.files import new_file_state_of
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of, stored_files
 from tests.support.tracked import Album, Book, Loan, Shelf
 
@@ -119,7 +120,7 @@ class Person:
         for each in (*session.new, *session.dirty):
             for field in fields_of(inspect(each).mapper):
                 files = stored_files(each.__dict__.get(field.key))
-                self.flushed.update(file.file_id for file in files if file.fate is not None)
+                self.flushed.update(file.file_id for file in files if new_file_state_of(file) is not None)
                 if not field.is_cleared:
                     self.kept.update(file.file_id for file in files)
 

@@ -15,10 +15,11 @@ from async_storages.errors import (
     RouteNotSupportedException,
     StorageUnavailableException,
 )
-from async_storages.files import StoredFile, StoredImage, prefetch
+from async_storages.files import StoredFile, StoredImage, storage_ref_of
 from async_storages.ids import FileId
 from async_storages.images.probe import ImageSize
-from async_storages.registry import Ref
+from async_storages.listing import prefetch
+from async_storages.registry import StorageRef
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.images import SIZE, camera_jpeg, displayed_size, encode
 
@@ -66,7 +67,7 @@ def test_nothing_is_asked_before_something_is_awaited():
         assert [file.name, file.filename] == ["docs/9f86d081884c7d65_q3.pdf", "q3.pdf"]
         assert file.content_type == "application/pdf"
         assert [file.known_info, file.known_size] == [None, None]
-        assert (file.storage, str(file), file.place) == (storage, file.file_id, storage)
+        assert (file.storage, str(file), storage_ref_of(file)) == (storage, file.file_id, storage)
         file.read().close()
         file.stream()
     assert repr(file) == "<StoredFile 'mem:docs/9f86d081884c7d65_q3.pdf'>"
@@ -90,7 +91,7 @@ def test_the_id_tells_its_parts_without_any_storage(file_id, scheme, bucket, nam
 @pytest.mark.parametrize("file_id", ["nonsense:x", "s3:", "C:\\x", "", "mem:\0"], ids=ascii)
 async def test_a_broken_row_is_loaded_compared_and_pickled_and_refused_when_used(file_id):
     registry.register("default", MemoryStorage())
-    file = StoredFile(file_id, Ref("default"))
+    file = StoredFile(file_id, StorageRef("default"))
     twin = pickle.loads(pickle.dumps(file))
     assert twin == file != StoredFile("mem:a")
     assert str(twin) == file.file_id
@@ -142,10 +143,10 @@ def test_what_is_no_id_is_refused(file_id):
 
 def test_the_storage_is_found_in_every_place(storage):
     registry.register("documents", storage)
-    for place in (storage, "documents", Ref(storage), Ref("documents"), None):
+    for place in (storage, "documents", StorageRef(storage), StorageRef("documents"), None):
         assert StoredFile("mem:a", place).storage is storage
     registry.register("default", storage)
-    assert StoredFile("mem:a", Ref(None)).storage is storage
+    assert StoredFile("mem:a", StorageRef(None)).storage is storage
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_the_storage_is_found_in_every_place(storage):
     [
         (None, RouteNotSupportedException),
         ("unknown", InvalidArgumentException),
-        (Ref(None), InvalidArgumentException),
+        (StorageRef(None), InvalidArgumentException),
         (MemoryStorage(), RouteNotSupportedException),
     ],
     ids=["nowhere", "unknown-name", "no-default", "another"],
@@ -167,7 +168,7 @@ async def test_without_its_storage_a_file_is_a_clear_error(place, error):
 
 
 def test_an_old_rows_bare_key_belongs_to_the_columns_storage(storage):
-    for place in (storage, Ref(storage)):
+    for place in (storage, StorageRef(storage)):
         file = StoredFile("docs/9f86d081884c7d65_q3.pdf", place)
         assert (file.scheme, file.bucket, file.name) == ("mem", None, "docs/9f86d081884c7d65_q3.pdf")
         assert file.file_id == "docs/9f86d081884c7d65_q3.pdf"
@@ -201,13 +202,32 @@ def test_a_pickled_file_keeps_class_and_id_and_no_storage(kind, folders):
 def test_a_pickled_file_finds_its_storage_by_name(tmp_path):
     named = LocalStorage(tmp_path, name="documents")
     LocalStorage(tmp_path / "other", name="default")
-    for place in (named, "documents", Ref(named), Ref("documents")):
+    for place in (named, "documents", StorageRef(named), StorageRef("documents")):
         for file_id in ("file:a", "bare/key"):
             assert pickled(StoredFile(file_id, place)).storage is named
 
 
+PICKLED_BY_EARLIER_VERSIONS = {
+    "by address": (
+        b"\x80\x02casync_storages.files\nStoredFile\nq\x00X\x06\x00\x00\x00file:aq\x01casync_storages.registry\n"
+        b"Address\nq\x02)\x81q\x03]q\x04(X\x04\x00\x00\x00fileq\x05NX\x06\x00\x00\x00/filesq\x06eb\x86q\x07Rq\x08."
+    ),
+    "by a column's reference": (
+        b"\x80\x02casync_storages.files\nStoredFile\nq\x00X\x06\x00\x00\x00file:aq\x01casync_storages.registry\n"
+        b"Ref\nq\x02X\t\x00\x00\x00documentsq\x03\x85q\x04Rq\x05\x86q\x06Rq\x07."
+    ),
+}
+
+
+@pytest.mark.parametrize("data", PICKLED_BY_EARLIER_VERSIONS.values(), ids=PICKLED_BY_EARLIER_VERSIONS)
+def test_a_file_that_an_earlier_version_pickled_finds_its_storage(data):
+    storage = LocalStorage("/files", name="documents")
+    file = pickle.loads(data)
+    assert (type(file), file.file_id, file.storage) == (StoredFile, "file:a", storage)
+
+
 def test_a_columns_default_is_still_the_default():
-    file = pickled(StoredFile("mem:a", Ref(None)))
+    file = pickled(StoredFile("mem:a", StorageRef(None)))
     with pytest.raises(InvalidArgumentException, match="'default'"):
         _ = file.storage
     storage = MemoryStorage(name="default")
@@ -220,7 +240,7 @@ def test_a_pickled_file_of_an_unnamed_storage_is_found_by_its_address(file_id, t
     first, second = folders
     registry.register("default", second)
     registry.register("memory", MemoryStorage())
-    for place in (first, Ref(first)):
+    for place in (first, StorageRef(first)):
         file = StoredFile(file_id, place)
         for _ in range(times):
             file = pickled(file)
@@ -436,7 +456,7 @@ class Document(BaseModel):
 def test_models_take_ids_and_file_objects(strict):
     held = StoredImage("mem:b.png", "documents")
     made = Document.model_validate({"file": "s3:b/a.txt", "image": held, "attachments": ["mem:c", held]}, strict=strict)
-    assert (type(made.file), made.file.file_id, made.file.place) == (StoredFile, "s3:b/a.txt", None)
+    assert (type(made.file), made.file.file_id, storage_ref_of(made.file)) == (StoredFile, "s3:b/a.txt", None)
     assert made.image is held
     assert made.attachments[1] is held
     assert Document(file="group1/M00/00/00/a.bin").file.scheme == "fastdfs"
@@ -446,7 +466,7 @@ def test_models_make_files_of_the_class_they_name():
     file = StoredFile("mem:a.png", "documents")
     made = Document(file=file, image=file)
     assert made.file is file
-    assert (type(made.image), made.image.place) == (StoredImage, "documents")
+    assert (type(made.image), storage_ref_of(made.image)) == (StoredImage, "documents")
 
 
 def test_models_are_made_of_rows():

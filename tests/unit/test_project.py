@@ -63,6 +63,7 @@ LAYERS = {
     "contract": (
         *(
             "_cleanup",
+            "_file_facts",
             "abstract_storage",
             "byte_ranges",
             "capabilities",

@@ -4,7 +4,7 @@ import pytest
 
 from async_storages import LocalStorage, MemoryStorage, registry
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException
-from async_storages.registry import Address, Ref
+from async_storages.registry import StorageAddress, StorageRef
 
 
 @pytest.fixture(autouse=True)
@@ -127,13 +127,17 @@ def test_an_address_tells_storages_apart(folders, name, file_id):
     registry.register("b", folders[1])
     registry.register("mem", MemoryStorage())
     for storage in folders:
-        assert registry.find(file_id, at=Address.of(storage)) is storage
+        assert registry.find(file_id, at=StorageAddress.of(storage)) is storage
 
 
 def test_no_other_storage_stands_in_for_the_one_at_an_address(folders):
     registry.register("default", folders[0])
     registry.register("mem", MemoryStorage())
-    for elsewhere in (Address.of(folders[1]), Address("file", None, None), Address("s3", "b", None)):
+    for elsewhere in (
+        StorageAddress.of(folders[1]),
+        StorageAddress("file", None, None),
+        StorageAddress("s3", "b", None),
+    ):
         with pytest.raises(RouteNotSupportedException, match="no registered storage serves"):
             registry.find("x", at=elsewhere)
 
@@ -148,16 +152,16 @@ def test_a_storage_without_location_is_not_the_one_with():
     aws.location, own.location = None, "http://localhost:9000/b"
     registry.register("default", own)
     with pytest.raises(RouteNotSupportedException):
-        registry.find("x", at=Address.of(aws))
+        registry.find("x", at=StorageAddress.of(aws))
     registry.register("aws", aws)
-    assert registry.find("x", at=Address.of(aws)) is aws
+    assert registry.find("x", at=StorageAddress.of(aws)) is aws
 
 
-# ---- Ref
+# ---- StorageRef
 
 
 def test_a_ref_resolves_what_it_holds_at_that_moment():
-    ref = Ref(None)
+    ref = StorageRef(None)
     assert not ref.is_resolvable
     with pytest.raises(InvalidArgumentException, match="'default'"):
         ref.resolve()
@@ -171,13 +175,13 @@ def test_a_ref_resolves_what_it_holds_at_that_moment():
 
 
 def test_copies_of_what_holds_a_ref_share_it():
-    ref = Ref("documents")
+    ref = StorageRef("documents")
     assert copy.deepcopy({"storage": ref})["storage"] is ref
-    assert repr(ref) == "Ref('documents')"
+    assert repr(ref) == "StorageRef('documents')"
 
 
 def test_an_override_reaches_files_and_columns():
-    ref = Ref("documents")
+    ref = StorageRef("documents")
     with registry.override("documents", MemoryStorage()) as storage:
         assert ref.resolve() is storage
     assert not ref.is_resolvable

@@ -26,14 +26,14 @@ from async_storages.errors import (
 )
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["Download", "received", "size_answered"]
+__all__ = ["ResumedDownload", "received", "size_answered"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _OF_NOTHING = frozenset({"bytes 0--1/0", "bytes */0"})
 """What servers say to a suffix of an empty file; RFC 9110 has no form for it."""
 
 
-class Download(ABC):
+class ResumedDownload(ABC):
     """The bytes of an object, or of one range of it, on their way. No I/O.
 
     Args:
@@ -195,7 +195,7 @@ class Download(ABC):
 
 
 async def received(
-    download: Download,
+    download: ResumedDownload,
     ask: Callable[[], Awaitable[ClientResponse]],
     *,
     retries: Retries,
@@ -208,7 +208,7 @@ async def received(
 
     Args:
         download: What is to come.
-        ask: Asks for the `Download.range` of the moment, of its version.
+        ask: Asks for the `ResumedDownload.range` of the moment, of its version.
         retries: How often, without a byte between, it is asked for again.
         chunk_size: Bytes at a time, at the most.
         slots: Gives those of the running loop.
@@ -249,7 +249,7 @@ async def received(
 
 
 async def _in_pieces(
-    download: Download,
+    download: ResumedDownload,
     ask: Callable[[], Awaitable[ClientResponse]],
     retries: Retries,
     chunk_size: int,
@@ -277,7 +277,7 @@ async def _in_pieces(
         download.is_piecemeal = is_slow and not download.ignores_range
 
 
-async def _collect(piece: list[bytes], download: Download, response: ClientResponse, chunk_size: int) -> None:
+async def _collect(piece: list[bytes], download: ResumedDownload, response: ClientResponse, chunk_size: int) -> None:
     async with response:
         download.begin(response.status, response.headers)
         async for chunk in _wanted(download, response, chunk_size):
@@ -285,7 +285,7 @@ async def _collect(piece: list[bytes], download: Download, response: ClientRespo
     download.end()
 
 
-async def _wanted(download: Download, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
+async def _wanted(download: ResumedDownload, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
     """What an answer gives of what was asked for."""
     with transfer_errors():
         async for chunk in response.content.iter_chunked(chunk_size):
@@ -295,7 +295,7 @@ async def _wanted(download: Download, response: ClientResponse, chunk_size: int)
                 return
 
 
-async def _asked(download: Download, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:
+async def _asked(download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:
     try:
         return await ask()
     except (FileExistsException, RangeBeyondEnd) as error:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from async_storages.content import Content
 
-__all__ = ["Parts"]
+__all__ = ["PartSplitter"]
 
 
-class Parts:
+class PartSplitter:
     """Cuts content into parts, looking one chunk ahead: which is the last one is sure, and so is that it was right.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from async_storages import naming
 from async_storages.backends.buckets.errors import RangeBeyondEnd
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.buckets.signatures import encode_path
 from async_storages.byte_ranges import byte_range
 from async_storages.content import Content
@@ -148,7 +148,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     async def _store(
         self,
         key: str,
-        parts: Parts,
+        parts: PartSplitter,
         content_type: str,
         metadata: Mapping[str, str],
         options: UploadOptions,
@@ -204,7 +204,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         """
         with self.operation("write", key) as operation:
             options = self.options_for(content)
-            parts = Parts(content, self._part_sizes(await content.measure(), content.max_size))
+            parts = PartSplitter(content, self._part_sizes(await content.measure(), content.max_size))
             kind = await content.content_type()
             async with aclosing(parts):
                 await self._store(

@@ -9,10 +9,10 @@ from async_storages.backends.fastdfs.statuses import ProtocolError
 from async_storages.errors import ChecksumMismatchException
 from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 
-__all__ = ["Download"]
+__all__ = ["FastDFSDownload"]
 
 
-class Download:
+class FastDFSDownload:
     """The bytes of a file, or of one range of it, on their way. No I/O.
 
     Args:
@@ -114,7 +114,7 @@ class Download:
         """Whether it cannot be told yet: zlib's checksum differs, the other one was not computed."""
         return self.is_whole and self.crc32 != self._stored_crc32 and self.old_crc32 is None
 
-    def take_over(self, second: "Download") -> None:
+    def take_over(self, second: "FastDFSDownload") -> None:
         """Believe another download of the same bytes, which has computed the checksum of old servers as well."""
         if second.crc32 == self.crc32:
             self.old_crc32 = second.old_crc32

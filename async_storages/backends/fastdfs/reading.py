@@ -14,7 +14,7 @@ from async_storages.backends.fastdfs import protocol
 from async_storages.backends.fastdfs.calls import Calls
 from async_storages.backends.fastdfs.checksums import OldChecksums
 from async_storages.backends.fastdfs.directory import Directory
-from async_storages.backends.fastdfs.download import Download
+from async_storages.backends.fastdfs.download import FastDFSDownload
 from async_storages.backends.fastdfs.metadata import may_be_torn
 from async_storages.backends.fastdfs.protocol import FileInfo, Name, Request, Server
 from async_storages.backends.fastdfs.replies import parse_metadata
@@ -55,7 +55,7 @@ class Reading:
         if offset < 0 or (length is not None and length < 1) or chunk_size < 1:
             raise InvalidArgumentException(f"offset {offset}, length {length}, chunk size {chunk_size} is no range")
         computes_old = offset == 0 and self._checksums.may_be_in(file_id)
-        download = Download(file_id, offset, length, computes_old=computes_old)
+        download = FastDFSDownload(file_id, offset, length, computes_old=computes_old)
         if download.needs_size:
             download.limit((await self.info(file_id)).size)
         elif download.is_beyond_end:
@@ -68,7 +68,7 @@ class Reading:
                     yield chunk[start : start + chunk_size]
         await self.judge(file_id, download)
 
-    async def judge(self, file_id: str, download: Download) -> None:
+    async def judge(self, file_id: str, download: FastDFSDownload) -> None:
         """Hold a complete download against its id; where that is of an old server, the file is read once more.
 
         Raises:
@@ -88,9 +88,9 @@ class Reading:
             self._checksums.note(found.name.group)
         return is_held
 
-    async def _second_look(self, file_id: str) -> Download:
+    async def _second_look(self, file_id: str) -> FastDFSDownload:
         """Read a file to its end, for its checksums."""
-        download = Download(file_id, 0, None, computes_old=True)
+        download = FastDFSDownload(file_id, 0, None, computes_old=True)
         async with aclosing(self._whole(download)) as chunks:
             async for _ in chunks:
                 continue
@@ -101,7 +101,7 @@ class Reading:
         if size != expected:
             raise ChecksumMismatchException(f"it has {size} bytes, but was stored with {expected}")
 
-    async def _whole(self, download: Download) -> AsyncGenerator[bytes]:
+    async def _whole(self, download: FastDFSDownload) -> AsyncGenerator[bytes]:
         """All that is missing of a download, resumed as often as `Retries` allows."""
         retries = self._calls.options.retries
         for failures in count(1):
@@ -116,7 +116,7 @@ class Reading:
                 return
             await retries.pause(failures)
 
-    async def _rest_of(self, download: Download) -> AsyncGenerator[bytes]:
+    async def _rest_of(self, download: FastDFSDownload) -> AsyncGenerator[bytes]:
         servers = [await self._server_for(download.name, download.failed)]
         has_asked_others = False
         while True:
@@ -141,7 +141,7 @@ class Reading:
             else:
                 return
 
-    async def _is_shorter(self, download: Download, refusal: Refusal) -> bool:
+    async def _is_shorter(self, download: FastDFSDownload, refusal: Refusal) -> bool:
         """Whether a refused range reached beyond the end and is to be asked for again; False if nothing is left.
 
         Raises:
@@ -154,7 +154,7 @@ class Reading:
             raise refusal.error() from None
         return size > download.position
 
-    async def _receive(self, server: Server, download: Download) -> AsyncGenerator[bytes]:
+    async def _receive(self, server: Server, download: FastDFSDownload) -> AsyncGenerator[bytes]:
         pools = await self._calls.pools.get()
         async with pools.connection(server) as connection:
             parser = connection.begin(download.request())

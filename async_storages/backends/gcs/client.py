@@ -13,9 +13,9 @@ from async_storages._cleanup import begun, clean_up, settled_if_cancelled
 from async_storages.backends.buckets.download import received
 from async_storages.backends.buckets.errors import FileChanged
 from async_storages.backends.buckets.lost_answers import Sent, heard
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.gcs.answers import Conflict, NoSuchBucket, Page, Rewritten, StoredObject, parsed
-from async_storages.backends.gcs.download import Download
+from async_storages.backends.gcs.download import GCSDownload
 from async_storages.backends.gcs.objects import is_made_of, metadata_patch
 from async_storages.backends.gcs.upload import Md5, Session, related_body
 from async_storages.backends.gcs.wire import JSON, Request, Wire, bucket_path, local_target, object_path, upload_path
@@ -26,7 +26,7 @@ from async_storages.errors import (
 )
 from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["GCSClient"]
+__all__ = ["GCSRequests"]
 
 type Described = Mapping[str, Any]
 """What an object is to have besides its name and content: ``contentType``, ``metadata``, ``storageClass`` …"""
@@ -34,7 +34,7 @@ type Described = Mapping[str, Any]
 _RESOURCE = {"projection": "noAcl"}
 
 
-class GCSClient:
+class GCSRequests:
     """Speaks with one server.
 
     Args:
@@ -97,7 +97,7 @@ class GCSClient:
         bucket: str,
         key: str,
         described: Described,
-        parts: Parts,
+        parts: PartSplitter,
         *,
         query: Mapping[str, str] | None = None,
         overwrite: bool,
@@ -206,7 +206,7 @@ class GCSClient:
             RangeBeyondEnd: It has no such byte.
             StorageException: As for `async_storages.backends.buckets.download.received`.
         """
-        download, path = Download(offset, length), object_path(bucket, key)
+        download, path = GCSDownload(offset, length), object_path(bucket, key)
 
         def ask() -> Awaitable[ClientResponse]:
             request = Request(method="GET", path=path, query=download.query(), headers=download.headers())

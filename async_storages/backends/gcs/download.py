@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping
 
-from async_storages.backends.buckets import download
+from async_storages.backends.buckets.download import ResumedDownload
 
-__all__ = ["Download"]
+__all__ = ["GCSDownload"]
 
 _MD5 = re.compile(r"\bmd5=([A-Za-z0-9+/]+=*)")
 
 
-class Download(download.Download):
+class GCSDownload(ResumedDownload):
     """See `async_storages.backends.buckets.download`."""
 
     def headers(self) -> dict[str, str]:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from async_storages._secrets import hidden
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.gcs import object_options, objects, upload
 from async_storages.backends.gcs.answers import Page, StoredObject
 from async_storages.backends.gcs.bucket import GCSBucketAdmin
-from async_storages.backends.gcs.client import GCSClient
+from async_storages.backends.gcs.client import GCSRequests
 from async_storages.backends.gcs.credentials import credentials_from
 from async_storages.backends.gcs.urls import BucketUrls, put_headers
 from async_storages.backends.gcs.wire import Wire
-from async_storages.backends.transport.addresses import Address
+from async_storages.backends.transport.addresses import ServerAddress
 from async_storages.backends.transport.http import HttpOptions, networked
 from async_storages.backends.transport.network import Network
 from async_storages.capabilities import PresignMethod, PresignOptions
@@ -115,7 +115,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
             network=network,
         )
         origin = _origin(emulator, use_ssl=False) if emulator else _origin(endpoint_url or _SERVER)
-        self._client = GCSClient(
+        self._client = GCSRequests(
             Wire(
                 self._credentials,
                 origin=origin,
@@ -179,7 +179,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
     async def _store(
         self,
         key: str,
-        parts: Parts,
+        parts: PartSplitter,
         content_type: str,
         metadata: Mapping[str, str],
         options: UploadOptions,
@@ -303,7 +303,7 @@ class GCSStorage(BucketStorage[StoredObject, StoredObject], has_bucket=True):
 
 
 def _origin(url: str, *, use_ssl: bool = True) -> str:
-    return str(Address.parse(url, use_ssl=use_ssl))
+    return str(ServerAddress.parse(url, use_ssl=use_ssl))
 
 
 def _checked_bucket(bucket_name: str) -> str:

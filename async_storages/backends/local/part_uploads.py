@@ -22,13 +22,13 @@ from async_storages.storage import FileName
 if TYPE_CHECKING:
     from async_storages.backends.local.storage import LocalStorage
 
-__all__ = ["FolderParts"]
+__all__ = ["FolderPartUploads"]
 
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _BEGINNING = re.compile(rf"(?:.*/)?({_UPLOAD_ID.pattern})/0")
 
 
-class FolderParts:
+class FolderPartUploads:
     """`PartUploads` to a folder, where parts are files beside the one that they become.
 
     A part that is sent after the upload was given up, while its URL is good, stays until somebody removes it.

@@ -12,7 +12,7 @@ from async_storages import naming, sniff
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
 from async_storages.backends.local.folder import Draft, Folder, version
-from async_storages.backends.local.part_uploads import FolderParts
+from async_storages.backends.local.part_uploads import FolderPartUploads
 from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
 from async_storages.byte_ranges import byte_range
@@ -90,9 +90,9 @@ class LocalStorage(PresigningStorage, FolderStorage):
         return f"LocalStorage({self.location!r})"
 
     @property
-    def part_uploads(self) -> FolderParts:
+    def part_uploads(self) -> FolderPartUploads:
         """Uploads in parts that a browser sends: see `SupportsPartUploads`."""
-        return FolderParts(self)
+        return FolderPartUploads(self)
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""

@@ -18,9 +18,9 @@ from async_storages.part_uploads import StoredPart
 
 __all__ = [
     "NAMESPACE",
+    "CompletedPart",
     "ListedObject",
     "Listing",
-    "Part",
     "complete_multipart_body",
     "delete_objects_body",
     "found_text",
@@ -40,7 +40,7 @@ _MISSING = frozenset({"NoSuchKey", "NoSuchVersion"})
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CompletedPart:
     """One uploaded part of a multipart upload.
 
     Attributes:
@@ -136,7 +136,7 @@ def parse_delete_result(body: bytes) -> dict[str, Failure]:
         return {key: Failure(200, code) for key, code in codes.items() if code not in _MISSING}
 
 
-def parse_copied_part(number: int, body: bytes) -> Part:
+def parse_copied_part(number: int, body: bytes) -> CompletedPart:
     """The part that UploadPartCopy made; S3 asks for its checksum again when the parts are put together.
 
     Raises:
@@ -144,7 +144,7 @@ def parse_copied_part(number: int, body: bytes) -> Part:
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
-        return Part(number, _text(root, "ETag"), _find(root, "ChecksumCRC32"))
+        return CompletedPart(number, _text(root, "ETag"), _find(root, "ChecksumCRC32"))
 
 
 def parse_lifecycle_rules(body: bytes) -> list[tuple[str | None, str]]:
@@ -181,7 +181,7 @@ def delete_objects_body(keys: Iterable[str]) -> bytes:
     return f"<Delete {NAMESPACE}><Quiet>true</Quiet>{objects}</Delete>".encode()
 
 
-def complete_multipart_body(parts: Iterable[Part]) -> bytes:
+def complete_multipart_body(parts: Iterable[CompletedPart]) -> bytes:
     """The body of CompleteMultipartUpload; the parts in order."""
     listed = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag)}</ETag>"

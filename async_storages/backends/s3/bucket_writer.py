@@ -6,9 +6,9 @@ from functools import partial
 
 from async_storages._cleanup import clean_up
 from async_storages.backends.buckets.errors import FileChanged
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.s3 import object_options, objects
-from async_storages.backends.s3.client import S3Client
+from async_storages.backends.s3.client import S3Requests
 from async_storages.backends.s3.conditions import Conditional, Creation
 from async_storages.backends.s3.copy_source import CopySource
 from async_storages.backends.s3.multipart import Multipart
@@ -35,7 +35,7 @@ class BucketWriter:
         options: Those of the storage for new files; its `CustomerKey` opens what is there.
     """
 
-    def __init__(self, client: S3Client, bucket: str, folder: str, options: UploadOptions) -> None:
+    def __init__(self, client: S3Requests, bucket: str, folder: str, options: UploadOptions) -> None:
         self._client = client
         self._bucket = bucket
         self._folder = folder
@@ -44,7 +44,7 @@ class BucketWriter:
     async def store(
         self,
         key: str,
-        parts: Parts,
+        parts: PartSplitter,
         content_type: str,
         metadata: Mapping[str, str],
         options: UploadOptions,

@@ -16,7 +16,7 @@ from async_storages.backends.s3.answers import Listing
 from async_storages.backends.s3.conditions import REPLACE, ConditionalWrites, Conditions, Creation
 from async_storages.backends.s3.copy_source import CopySource, source_unchanged
 from async_storages.backends.s3.credentials import CredentialSource
-from async_storages.backends.s3.download import WITH_CHECKSUM, Download
+from async_storages.backends.s3.download import WITH_CHECKSUM, S3Download
 from async_storages.backends.s3.failures import Failure, of_s3
 from async_storages.backends.s3.multipart_requests import MultipartRequests
 from async_storages.backends.s3.object_writes import Made, ObjectWrites
@@ -25,12 +25,12 @@ from async_storages.errors import FileNotFoundException, StorageException
 from async_storages.sources import CHUNK_SIZE
 from async_storages.upload_options import CustomerKey
 
-__all__ = ["CopySource", "S3Client"]
+__all__ = ["CopySource", "S3Requests"]
 
 type Headers = Mapping[str, str]
 
 
-class S3Client(MultipartRequests):
+class S3Requests(MultipartRequests):
     """Speaks S3 with one server.
 
     Args:
@@ -145,7 +145,7 @@ class S3Client(MultipartRequests):
             ChecksumMismatchException: All of it came, and is not what its stored CRC32 says.
             StorageUnavailableException: It kept breaking without a byte between.
         """
-        download = Download(offset, length)
+        download = S3Download(offset, length)
 
         def ask() -> Awaitable[ClientResponse]:
             request = Request(

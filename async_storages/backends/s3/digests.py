@@ -6,7 +6,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
-from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.answers import CompletedPart
 from async_storages.errors import ChecksumMismatchException
 
 __all__ = ["content_md5", "crc32", "etag_in", "etag_of_parts", "expect_checksum", "md5"]
@@ -34,7 +34,7 @@ def etag_in(headers: Mapping[str, str]) -> str:
     return headers.get("ETag", "").strip('"')
 
 
-def etag_of_parts(parts: Sequence[Part]) -> str | None:
+def etag_of_parts(parts: Sequence[CompletedPart]) -> str | None:
     """What S3 gives an object of these parts for an ETag; None where the parts' own are no MD5s, as with SSE-KMS."""
     md5s = [found[1] for part in parts if (found := _MD5.fullmatch(part.etag))]
     if len(md5s) < len(parts):

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from async_storages.backends.buckets import download
+from async_storages.backends.buckets.download import ResumedDownload
 
-__all__ = ["WITH_CHECKSUM", "Download"]
+__all__ = ["WITH_CHECKSUM", "S3Download"]
 
 WITH_CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
 """The header of a GET or HEAD that asks for the stored checksum."""
 
 
-class Download(download.Download):
+class S3Download(ResumedDownload):
     """See `async_storages.backends.buckets.download`."""
 
     def headers(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from async_storages.backends.s3.sigv4 import encode_path
-from async_storages.backends.transport.addresses import Address
+from async_storages.backends.transport.addresses import ServerAddress
 from async_storages.errors import InvalidArgumentException
 
 __all__ = ["AddressingStyle", "Endpoint"]
@@ -159,7 +159,7 @@ def _aws(region: str, use_ssl: bool) -> _Server:
 
 
 def _other(endpoint_url: str, use_ssl: bool) -> _Server:
-    return _Server(*Address.parse(endpoint_url, use_ssl=use_ssl), is_aws=False)
+    return _Server(*ServerAddress.parse(endpoint_url, use_ssl=use_ssl), is_aws=False)
 
 
 def _check(what: str, value: str, pattern: re.Pattern[str]) -> str:

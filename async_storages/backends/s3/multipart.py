@@ -7,12 +7,13 @@ from itertools import count, repeat
 
 from async_storages._cleanup import begun
 from async_storages._tasks import map_bounded
-from async_storages.backends.buckets.part_splitter import Parts
-from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.client import S3Client
+from async_storages.backends.buckets.part_splitter import PartSplitter
+from async_storages.backends.s3.answers import CompletedPart
+from async_storages.backends.s3.client import S3Requests
 from async_storages.backends.s3.conditions import Creation
 from async_storages.backends.s3.copy_source import CopySource
 from async_storages.errors import FileTooLargeException, StorageException
+from async_storages.part_uploads import MAX_PARTS
 from async_storages.upload_options import CustomerKey
 
 __all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_SIZE", "Multipart", "part_sizes"]
@@ -22,9 +23,6 @@ PART_SIZE = 8 << 20
 
 IN_FLIGHT = 3
 """Parts that are in memory at once: those on their way, and the one being filled."""
-
-MAX_PARTS = 10_000
-"""The most that S3 takes."""
 
 _LARGEST_PART = 5 << 30
 _COPIED_AT_ONCE = 1 << 30
@@ -76,7 +74,7 @@ class Multipart:
 
     def __init__(
         self,
-        client: S3Client,
+        client: S3Requests,
         bucket: str,
         key: str,
         *,
@@ -93,7 +91,7 @@ class Multipart:
         self._checks = tuple(checks)
         self._unanswered = 0
 
-    async def upload(self, parts: Parts) -> None:
+    async def upload(self, parts: PartSplitter) -> None:
         """Upload parts that come one by one.
 
         Raises:
@@ -107,7 +105,7 @@ class Multipart:
         """Copy an object of `size` bytes on the server; raises as `upload` does."""
         part_size = max(_COPIED_AT_ONCE, next(part_sizes(size)))
 
-        async def copy_part(numbered: tuple[int, int]) -> Part:
+        async def copy_part(numbered: tuple[int, int]) -> CompletedPart:
             number, first = numbered
             last = min(first + part_size, size) - 1
             return await self._answered(
@@ -137,7 +135,7 @@ class Multipart:
             within=self._client.wire.options.cleanup_timeout,
         )
 
-    async def _answered(self, sending: Awaitable[Part]) -> Part:
+    async def _answered(self, sending: Awaitable[CompletedPart]) -> CompletedPart:
         """The part, once it is answered; counts those that are not yet, or never."""
         self._unanswered += 1
         part = await sending
@@ -160,8 +158,8 @@ class Multipart:
                     continue
             return
 
-    async def _send(self, upload_id: str, parts: Parts) -> list[Part]:
-        sent: list[Part] = []
+    async def _send(self, upload_id: str, parts: PartSplitter) -> list[CompletedPart]:
+        sent: list[CompletedPart] = []
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def send(number: int, body: bytes) -> None:
@@ -184,7 +182,7 @@ class Multipart:
             raise failure
         return sent
 
-    async def _complete(self, upload_id: str, parts: list[Part]) -> None:
+    async def _complete(self, upload_id: str, parts: list[CompletedPart]) -> None:
         for check in self._checks:
             await check()
         await self._client.complete_multipart_upload(

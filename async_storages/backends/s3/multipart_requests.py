@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from async_storages.backends.buckets.errors import NoSuchUpload
 from async_storages.backends.s3 import answers, digests
-from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.answers import CompletedPart
 from async_storages.backends.s3.conditions import REPLACE, Creation
 from async_storages.backends.s3.copy_source import CopySource, source_unchanged
 from async_storages.backends.s3.failures import of_s3
@@ -21,7 +21,7 @@ __all__ = ["MultipartRequests"]
 
 
 class MultipartRequests:
-    """The part of `S3Client` that is about multipart uploads.
+    """The part of `S3Requests` that is about multipart uploads.
 
     Args:
         wire: Addresses, signs and sends.
@@ -93,7 +93,7 @@ class MultipartRequests:
         *,
         checksum: bool = True,
         customer_key: CustomerKey | None = None,
-    ) -> Part:
+    ) -> CompletedPart:
         """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload was begun."""
         crc32 = digests.crc32(body) if checksum else None
         request = Request(
@@ -109,7 +109,7 @@ class MultipartRequests:
         of_s3(answer.headers)
         if crc32 is not None:
             digests.expect_checksum(answer.headers, crc32)
-        return Part(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
+        return CompletedPart(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
 
     async def upload_part_copy(
         self,
@@ -122,7 +122,7 @@ class MultipartRequests:
         first: int,
         last: int,
         customer_key: CustomerKey | None = None,
-    ) -> Part:
+    ) -> CompletedPart:
         """Copy the bytes `first` to `last` of an object as one part; raises FileChanged if it is another version."""
         request = Request(
             method="PUT",
@@ -144,7 +144,7 @@ class MultipartRequests:
         bucket: str,
         key: str,
         upload_id: str,
-        parts: Iterable[Part],
+        parts: Iterable[CompletedPart],
         *,
         creation: Creation = REPLACE,
         customer_key: CustomerKey | None = None,

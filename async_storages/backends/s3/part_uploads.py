@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from async_storages import naming
 from async_storages.backends.buckets.errors import NoSuchUpload
-from async_storages.backends.s3.answers import Part, parse_parts
+from async_storages.backends.s3.answers import CompletedPart, parse_parts
 from async_storages.backends.s3.wire import Request
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 from async_storages.ids import FileId
@@ -87,7 +87,7 @@ class S3PartUploads:
         with self._on("complete_upload", name, upload_id) as (bucket, key):
             naming.check_key(key)
             parts = chosen_parts(await self.parts(name, upload_id), etags, max_size)
-            sent = [Part(part.number, f'"{part.etag}"') for part in parts]
+            sent = [CompletedPart(part.number, f'"{part.etag}"') for part in parts]
             await self._client.complete_multipart_upload(bucket, key, upload_id, sent)
 
     async def abort(self, name: FileName, upload_id: str) -> None:

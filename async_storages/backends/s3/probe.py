@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from async_storages._cleanup import begun, settled_if_cancelled
 from async_storages.backends.buckets.errors import HeaderRefused, NoSuchUpload
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.answers import CompletedPart
 from async_storages.backends.s3.conditions import Conditional, Support
 from async_storages.backends.s3.sigv4 import encode_path
 from async_storages.backends.s3.wire import Answer, Request, Wire
@@ -63,7 +63,7 @@ class ConditionsProbe:
     async def _complete(self, key: str) -> Support:
         async with begun(self._begin(key), lambda upload: self._abort(key, upload), within=self._within) as upload:
             part = await self._send("PUT", key, {"partNumber": "1", **upload}, b"2")
-            body = answers.complete_multipart_body([Part(1, part.headers.get("ETag", ""))])
+            body = answers.complete_multipart_body([CompletedPart(1, part.headers.get("ETag", ""))])
             support = await _judged(self._send("POST", key, upload, body, _CONDITION, may_fail_late=True))
         if support is not Support.IGNORED:  # else it was completed
             await self._abort(key, upload)

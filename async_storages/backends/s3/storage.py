@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from async_storages._secrets import hidden
 from async_storages._tasks import offload
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.buckets.signatures import check_sent
 from async_storages.backends.buckets.storage import BucketStorage, checked_token
 from async_storages.backends.s3 import object_options, objects
@@ -19,7 +19,7 @@ from async_storages.backends.s3.batch_deletes import delete_in_batches
 from async_storages.backends.s3.bucket import S3BucketAdmin
 from async_storages.backends.s3.bucket_writer import BucketWriter
 from async_storages.backends.s3.checksums import Checksums
-from async_storages.backends.s3.client import S3Client
+from async_storages.backends.s3.client import S3Requests
 from async_storages.backends.s3.conditions import ConditionalWrites
 from async_storages.backends.s3.credentials import credential_source
 from async_storages.backends.s3.distribution import SIGNED_HERE, CookieOptions, Distribution
@@ -138,7 +138,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
         self._credentials = credential_source(
             aws_access_key_id, aws_secret_access_key, aws_session_token, session, profile_name
         )
-        self._client = S3Client(
+        self._client = S3Requests(
             self._credentials,
             endpoint_url=endpoint_url,
             region_name=region_name,
@@ -205,7 +205,7 @@ class S3Storage(BucketStorage[Mapping[str, str], ListedObject], has_bucket=True)
     async def _store(
         self,
         key: str,
-        parts: Parts,
+        parts: PartSplitter,
         content_type: str,
         metadata: Mapping[str, str],
         options: UploadOptions,

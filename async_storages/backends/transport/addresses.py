@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["Address"]
+__all__ = ["ServerAddress"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -16,7 +16,7 @@ _URL = re.compile(
 )
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """Where a server is.
 
     Attributes:
@@ -30,7 +30,7 @@ class Address(NamedTuple):
     path: str
 
     @classmethod
-    def parse(cls, url: str, *, use_ssl: bool) -> "Address":
+    def parse(cls, url: str, *, use_ssl: bool) -> "ServerAddress":
         """The address in ``[http[s]://]host[:port][/path]``.
 
         Args:

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, inspect
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.queries import normalise_file_ids
-from async_storages.registry import Ref, StorageRouter
+from async_storages.registry import StorageRef, StorageRouter
 
 __all__ = ["NormaliseFileIdsOp"]
 
@@ -58,7 +58,7 @@ def _normalise(operations: Operations, operation: NormaliseFileIdsOp) -> int:
         operations.migration_context.impl.static_output(f"-- {call} reads the rows: run this migration on a connection")
         return 0
     connection = operations.get_bind()
-    return normalise_file_ids(connection, _column(connection, operation), Ref(operation.storage).resolve())
+    return normalise_file_ids(connection, _column(connection, operation), StorageRef(operation.storage).resolve())
 
 
 def _column(connection: Connection, operation: NormaliseFileIdsOp) -> Column[Any]:

@@ -5,7 +5,7 @@ from hashlib import shake_256
 
 import pytest
 
-from async_storages.backends.gcs.download import Download
+from async_storages.backends.gcs.download import GCSDownload
 from async_storages.errors import ChecksumMismatchException, FileNotFoundException, StorageOperationException
 from async_storages.testing.faults import Answer, Reset, Truncate, response_body, response_header
 from tests.support.gcs import FAST
@@ -66,7 +66,7 @@ async def test_other_bytes_than_were_stored_are_noticed(proxied, proxy, storage)
 async def test_what_is_stored_packed_comes_packed(proxied, proxy, storage):
     """GCS would unpack it for who does not say that he takes gzip, and tell neither size nor range then."""
     await storage.upload(OLD, "file")
-    assert Download(0, None).headers() == {"Accept-Encoding": "gzip"}
+    assert GCSDownload(0, None).headers() == {"Accept-Encoding": "gzip"}
     packed = {"Content-Encoding": "gzip", "X-Goog-Generation": "1"}
     proxy.inject(Answer(200, b"packed", packed), response_header(), when=lambda method, path: "alt=media" in path)
     assert await (await proxied(options=FAST)).read("file") == b"packed"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from async_storages.errors import StorageException
 from async_storages.files import StoredFile
-from async_storages.registry import Address
+from async_storages.registry import StorageAddress
 
 __all__ = ["TrackedFile"]
 
@@ -20,7 +20,7 @@ class TrackedFile:
     """
 
     file_id: str
-    address: Address | None
+    address: StorageAddress | None
     stored: StoredFile = field(compare=False)
 
     def __hash__(self) -> int:
@@ -32,6 +32,6 @@ class TrackedFile:
         """The file of a file object."""
         try:
             storage = stored.storage
-            return cls(str(storage.identify(stored.file_id)), Address.of(storage), stored)
+            return cls(str(storage.identify(stored.file_id)), StorageAddress.of(storage), stored)
         except StorageException:
             return cls(stored.file_id, None, stored)

@@ -10,10 +10,10 @@ from sqlalchemy.util import memoized_property
 
 from async_storages.content import Content, PendingFile, is_no_file
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
-from async_storages.files import StoredFile, StoredImage
+from async_storages.files import StoredFile, StoredImage, storage_ref_of
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy.columns.comparator import FileComparator
-from async_storages.registry import Ref, StorageRouter
+from async_storages.registry import StorageRef, StorageRouter
 from async_storages.upload_options import CustomerKey, UploadOptions
 
 __all__ = ["FileType", "ImageType", "Validator"]
@@ -80,10 +80,10 @@ class FileType(TypeDecorator[StoredFile]):
         upload_options: UploadOptions | None = None,
     ) -> None:
         super().__init__(length)
-        # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the Ref is one per
-        # column, so that no statement returns files of another column's storage, and stays when the storage is set
+        # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the StorageRef is one
+        # per column, so that no statement returns files of another column's storage, and stays when the storage is set
         # later, so that cached statements see it.
-        self.__dict__["storage"] = Ref(None)
+        self.__dict__["storage"] = StorageRef(None)
         self.storage = storage
         self.length = length
         self.on_delete = on_delete
@@ -122,8 +122,8 @@ class FileType(TypeDecorator[StoredFile]):
         self._ref.value = value
 
     @property
-    def _ref(self) -> Ref:
-        ref: Ref = self.__dict__["storage"]
+    def _ref(self) -> StorageRef:
+        ref: StorageRef = self.__dict__["storage"]
         return ref
 
     @property
@@ -198,7 +198,7 @@ class FileType(TypeDecorator[StoredFile]):
 
     def _adopt(self, stored: StoredFile) -> StoredFile:
         """The same file, knowing what it knew, as this column would load it."""
-        if stored.place is self._ref:  # what this column loaded may go back, whatever its storage says today
+        if storage_ref_of(stored) is self._ref:  # what this column loaded may go back, whatever its storage says today
             return self.file_class.of(stored)
         adopted = self.file_class(self._identify(stored.file_id), self._ref)
         self._check_location(stored, adopted)
@@ -207,7 +207,7 @@ class FileType(TypeDecorator[StoredFile]):
 
     def _check_location(self, stored: StoredFile, adopted: StoredFile) -> None:
         """Refuse what another storage holds under an id that this one would serve too, such as another folder."""
-        if stored.place is None:
+        if storage_ref_of(stored) is None:
             return
         try:
             theirs, ours = stored.storage, adopted.storage

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
@@ -22,7 +22,7 @@ from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import Owners
-from async_storages.registry import Address
+from async_storages.registry import StorageAddress
 from async_storages.storage import Storage
 
 __all__ = ["Claims", "label_of"]
@@ -94,7 +94,7 @@ class Claims:
                 f"the ledger does not know the column {field.column}: give it the metadata of its table",
                 operation="claim",
             )
-        field.type._ref.keeper = self  # noqa: SLF001 - the place that all copies of the type share
+        field.type._ref.deletion_policy = self  # noqa: SLF001 - the place that all copies of the type share
 
     def check(self, connection: Connection, fields: Iterable[FileField], options: Mapping[str, Any] = _NONE) -> None:
         """See that workers will find what a session writes into columns: see `Databases.check`."""
@@ -146,7 +146,7 @@ class Claims:
             if entry.storage == label_of(file) or file.address is None:
                 continue
             theirs = storage_lookup.find(storage_lookup.routers(self._references.fields()), entry.id, entry.storage)
-            if Address.of(theirs) != file.address:
+            if StorageAddress.of(theirs) != file.address:
                 raise InvalidArgumentException(
                     f"the ledger knows this id as that of a file in {theirs!r}: two storages can hold files of one id "
                     "only under keys that `save` generates",
@@ -157,7 +157,7 @@ class Claims:
     def doom(self, connection: Connection, files: Collection[TrackedFile]) -> None:
         """Say that rows name files no longer, if the transaction is committed."""
         if files:
-            labels: dict[Address | None, str] = {}
+            labels: dict[StorageAddress | None, str] = {}
             chosen: dict[str, str] = {}
             for file in _greenlet.paced(files):
                 if file.address not in labels:
@@ -174,10 +174,10 @@ class Claims:
     def forget_all(self) -> None:
         """Be told no longer."""
         for field in self._references.fields():
-            if field.type._ref.keeper is self:  # noqa: SLF001
-                field.type._ref.keeper = None  # noqa: SLF001
+            if field.type._ref.deletion_policy is self:  # noqa: SLF001
+                field.type._ref.deletion_policy = None  # noqa: SLF001
 
-    async def condemn(self, stored: StoredFile) -> None:
+    async def request_deletion(self, stored: StoredFile) -> None:
         """`StoredFile.delete`: the file is deleted as soon as no row names it."""
         file = TrackedFile.of(stored)
         intent = Intent(file.file_id, label_of(file))
@@ -185,7 +185,7 @@ class Claims:
 
 
 def _is_new(file: TrackedFile) -> bool:
-    fate = file.stored.fate
+    fate = new_file_state_of(file.stored)
     return fate is not None and not fate.is_kept
 
 

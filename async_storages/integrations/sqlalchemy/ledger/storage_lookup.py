@@ -8,7 +8,7 @@ from async_storages import registry
 from async_storages.errors import RouteNotSupportedException, StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
-from async_storages.registry import Address, Ref, StorageRouter
+from async_storages.registry import StorageAddress, StorageRef, StorageRouter
 from async_storages.storage import Storage
 
 __all__ = ["find", "intent", "label", "of_columns", "routers"]
@@ -31,17 +31,17 @@ def intent(storage: Storage, key: str, *, is_exact: bool = False) -> Intent:
 def routers(fields: Iterable[FileField]) -> list[StorageRouter]:
     """The registered storages and those of columns, each once."""
     found: dict[int, StorageRouter] = {}
-    for place in (*(Ref(name) for name in registry.names()), *_places(fields)):
+    for place in (*(StorageRef(name) for name in registry.names()), *_places(fields)):
         with suppress(StorageException):  # it is not registered here
             router = place.resolve()
             found[id(router)] = router
     return list(found.values())
 
 
-def _places(fields: Iterable[FileField]) -> list[Ref]:
+def _places(fields: Iterable[FileField]) -> list[StorageRef]:
     """The references of columns to storages, each once: hundreds of columns have a few."""
     values = {id(value): value for field in fields for value in [field.type.storage]}
-    return [Ref(value) for value in values.values()]
+    return [StorageRef(value) for value in values.values()]
 
 
 def find(serving: Iterable[StorageRouter], file_id: str, storage_label: str) -> Storage:
@@ -55,7 +55,7 @@ def find(serving: Iterable[StorageRouter], file_id: str, storage_label: str) -> 
     Raises:
         RouteNotSupportedException: No column's and no registered storage serves it, or several do.
     """
-    serving_it = {Address.of(storage): storage for storage in _serving(serving, file_id)}
+    serving_it = {StorageAddress.of(storage): storage for storage in _serving(serving, file_id)}
     labelled = [storage for storage in serving_it.values() if label(storage) == storage_label]
     fitting = labelled or list(serving_it.values())
     if len(fitting) == 1:
@@ -74,7 +74,7 @@ def _serving(serving: Iterable[StorageRouter], file_id: str) -> Iterator[Storage
 
 def of_columns(fields: Iterable[FileField]) -> list[Storage]:
     """The storages that columns put new files into, each once, as far as anything can be deleted there."""
-    found: dict[Address, Storage] = {}
+    found: dict[StorageAddress, Storage] = {}
     for place in _places(fields):
         try:
             router: Any = place.resolve()
@@ -83,5 +83,5 @@ def of_columns(fields: Iterable[FileField]) -> list[Storage]:
         for_new = getattr(router, "storage_for_new", None)
         storage: Storage = router if for_new is None else for_new()
         if not storage.read_only:
-            found.setdefault(Address.of(storage), storage)
+            found.setdefault(StorageAddress.of(storage), storage)
     return list(found.values())

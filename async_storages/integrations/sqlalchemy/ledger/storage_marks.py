@@ -20,7 +20,7 @@ from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, rea
 from async_storages.integrations.sqlalchemy.ledger.databases import Databases
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert, now
-from async_storages.registry import Address
+from async_storages.registry import StorageAddress
 from async_storages.storage import Storage
 
 __all__ = ["FOLDER", "Owners"]
@@ -28,7 +28,7 @@ __all__ = ["FOLDER", "Owners"]
 FOLDER = "async-storages-ledger"
 """Where the marks are, in storages with exact keys."""
 
-type _Place = tuple[Address, str]
+type _Place = tuple[StorageAddress, str]
 
 _GRACE = 3600.0
 
@@ -145,7 +145,7 @@ class Owners:
 
 def _place_of(storage: Storage) -> _Place:
     """A storage's address, and its folder, if it keeps to one."""
-    return Address.of(storage), "" if storage.chooses_ids else str(storage.identify(FOLDER))
+    return StorageAddress.of(storage), "" if storage.chooses_ids else str(storage.identify(FOLDER))
 
 
 def _where(connection: Connection) -> str:

@@ -14,7 +14,7 @@ from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.registry import Address, Ref, StorageRouter
+from async_storages.registry import StorageAddress, StorageRef, StorageRouter
 from async_storages.storage import Storage
 
 __all__ = ["OWN", "Location", "fetch_whole", "locate", "may_hold", "may_serve", "router_of"]
@@ -59,7 +59,7 @@ def may_hold(fields: Iterable[FileField], files: Collection[TrackedFile]) -> lis
 def router_of(file_field: FileField) -> StorageRouter | None:
     """The storage or manager of a column; None if it is not known here."""
     try:
-        return Ref(file_field.type.storage).resolve()
+        return StorageRef(file_field.type.storage).resolve()
     except StorageException:
         return None  # it is not registered here, so that it could be any
 
@@ -69,9 +69,9 @@ def may_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
     if router is None or file.address is None:
         return True
     if isinstance(router, Storage):
-        return Address.of(router) == file.address
+        return StorageAddress.of(router) == file.address
     try:
-        return Address.of(router.storage_for(file.file_id)) == file.address
+        return StorageAddress.of(router.storage_for(file.file_id)) == file.address
     except StorageException:
         return True
 

@@ -25,7 +25,7 @@ from async_storages.integrations.sqlalchemy.references.column_locations import (
     router_of,
 )
 from async_storages.integrations.sqlalchemy.references.lookup_sql import STANDING, is_searchable, looking_for_ids
-from async_storages.registry import Address, StorageRouter
+from async_storages.registry import StorageAddress, StorageRouter
 
 __all__ = ["Answer", "ask", "is_indexed", "named_ids"]
 
@@ -83,7 +83,7 @@ def ask(connection: Connection, locations: Iterable[Location], files: Collection
     answer = Answer()
     for router, columns in _by_router(locations):
         readable = [each for each in columns if not each.is_hidden and is_searchable(each, connection.dialect.name)]
-        serves: dict[Address | None, bool] = {}
+        serves: dict[StorageAddress | None, bool] = {}
         by_id: dict[str, list[TrackedFile]] = {}
         for file in _greenlet.paced(files):
             if file.address not in serves:

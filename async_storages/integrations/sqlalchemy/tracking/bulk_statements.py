@@ -17,7 +17,7 @@ from sqlalchemy.sql import Delete, Update
 from sqlalchemy.sql.visitors import iterate
 
 from async_storages.errors import StorageException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, stored_files
@@ -120,7 +120,7 @@ class _Work:
         claims = self.transactions.options.claims
         refuse_removals(self.transactions.options, next(iter(chain.from_iterable(dropped.values()))))
         if claims is None:
-            check_stored([stored for stored in added if stored.fate is None])
+            check_stored([stored for stored in added if new_file_state_of(stored) is None])
         else:
             claims.check(self._connection, dropped, self.state.execution_options)
 

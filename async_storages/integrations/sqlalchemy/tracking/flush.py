@@ -13,7 +13,7 @@ from sqlalchemy.sql import Delete, Insert, Update
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
-from async_storages.files import StoredFile
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.fields import (
@@ -373,7 +373,8 @@ def _cleared(fields: Iterable[FileField]) -> list[FileField]:
 
 
 def _is_made_here(stored: StoredFile) -> bool:
-    return stored.fate is not None and not stored.fate.is_kept
+    state = new_file_state_of(stored)
+    return state is not None and not state.is_kept
 
 
 def _check_list(
@@ -404,7 +405,8 @@ def check_there(files: Iterable[StoredFile]) -> None:
     """
     doubtful = []
     for stored in _greenlet.paced(files):
-        if stored.fate is not None and stored.fate.is_gone:
+        state = new_file_state_of(stored)
+        if state is not None and state.is_gone:
             raise FileGoneException(
                 "the file was removed when the transaction that was to name it was rolled back",
                 operation="flush",

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import SessionTransaction
 
-from async_storages.files import Fate, StoredFile
+from async_storages._file_facts import NewFileState
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, exchanged, items
 from async_storages.integrations.sqlalchemy.columns.list_attributes import put
@@ -82,7 +83,7 @@ class Scope:
     """
 
     transaction: SessionTransaction | None
-    made: dict[TrackedFile, Fate] = field(default_factory=dict)
+    made: dict[TrackedFile, NewFileState] = field(default_factory=dict)
     mentions: dict[TrackedFile, Mention] = field(default_factory=dict)
     located: dict[Connection, set[Location]] = field(default_factory=dict)
     columns: Callable[[Collection[TrackedFile]], Mapping[Engine, Collection[FileField]]] | None = None
@@ -102,7 +103,7 @@ class Scope:
 
     def make(self, stored: StoredFile) -> TrackedFile:
         """Note a file; from now on it is this transaction's to keep or to remove, if it is new."""
-        file, fate = TrackedFile.of(stored), stored.fate
+        file, fate = TrackedFile.of(stored), new_file_state_of(stored)
         if fate is not None and not fate.is_kept:
             self.made[file] = fate
             self._hold(file)

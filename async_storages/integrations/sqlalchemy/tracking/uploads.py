@@ -18,7 +18,7 @@ from async_storages.integrations.sqlalchemy.ledger import storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.announcements import Announced
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import stand_in
-from async_storages.registry import Ref
+from async_storages.registry import StorageRef
 from async_storages.sources import ByteSource, open_source
 from async_storages.storage import Storage
 from async_storages.upload_options import UploadOptions
@@ -158,7 +158,7 @@ async def _check_free(job: _Job) -> None:
 
 def _storage_for_new(type_: FileType) -> Storage:
     """Where new files of a column go: to its storage, or to the one that its manager has for them."""
-    router: Any = Ref(type_.storage).resolve()
+    router: Any = StorageRef(type_.storage).resolve()
     storage_for_new = getattr(router, "storage_for_new", None)
     storage: Storage = router if storage_for_new is None else storage_for_new()
     return storage

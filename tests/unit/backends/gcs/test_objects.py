@@ -4,7 +4,7 @@ import pytest
 from multidict import CIMultiDict
 
 from async_storages.backends.gcs.answers import StoredObject
-from async_storages.backends.gcs.download import Download
+from async_storages.backends.gcs.download import GCSDownload
 from async_storages.backends.gcs.objects import described_as, info_of, is_made_of, metadata_patch
 from async_storages.backends.gcs.upload import related_body
 from async_storages.backends.gcs.wire import local_target
@@ -117,7 +117,7 @@ def test_a_session_without_a_place_is_none(location):
 
 
 def test_what_is_missing_is_asked_for_of_the_same_version():
-    download = Download(10, 20)
+    download = GCSDownload(10, 20)
     assert (download.query(), download.headers()["Range"]) == ({"alt": "media"}, "bytes=10-29")
     download.begin(206, {"Content-Range": "bytes 10-29/256", "X-Goog-Generation": "17"})
     download.add(b"12345")
@@ -127,7 +127,7 @@ def test_what_is_missing_is_asked_for_of_the_same_version():
 
 @pytest.mark.parametrize(("offset", "length"), [(-5, None), (-9, None), (0, 5), (0, 9)])
 def test_a_range_that_is_all_may_be_answered_without_one(offset, length):
-    download = Download(offset, length)
+    download = GCSDownload(offset, length)
     download.begin(200, {"Content-Length": "5"})
     download.add(b"hello")
     assert download.is_complete
@@ -144,12 +144,12 @@ OTHERS = {
 @pytest.mark.parametrize(("offset", "length"), [(1, 3), (-3, None)], ids=["range", "suffix"])
 def test_another_range_is_refused(offset, length, status, headers):
     with pytest.raises(StorageOperationException, match="another range"):
-        Download(offset, length).begin(status, headers)
+        GCSDownload(offset, length).begin(status, headers)
 
 
 @pytest.mark.parametrize("headers", [{"Content-Length": "5"}, {}], ids=["of known size", "of unknown size"])
 def test_the_range_is_taken_where_all_is_answered(headers):
-    download = Download(1, 3)
+    download = GCSDownload(1, 3)
     download.begin(200, headers)
     assert (download.add(b"h"), download.add(b"el"), download.add(b"lo")) == (b"", b"el", b"l")
     assert download.is_complete
@@ -158,7 +158,7 @@ def test_the_range_is_taken_where_all_is_answered(headers):
 
 def test_a_suffix_of_what_is_of_unknown_size_cannot_be_taken():
     with pytest.raises(StorageOperationException, match="without saying how much"):
-        Download(-3, None).begin(200, {})
+        GCSDownload(-3, None).begin(200, {})
 
 
 HASHES = {
@@ -170,7 +170,7 @@ HASHES = {
 @pytest.mark.parametrize("hashes", HASHES.values(), ids=HASHES)
 def test_the_stored_checksum_must_hold(hashes):
     for content, fits in ((b"hello", True), (b"other", False)):
-        download = Download(0, None)
+        download = GCSDownload(0, None)
         download.begin(200, CIMultiDict([("Content-Length", "5"), *hashes]))
         download.add(content)
         if fits:
@@ -182,7 +182,7 @@ def test_the_stored_checksum_must_hold(hashes):
 
 @pytest.mark.parametrize("said", ["", "crc32c=mnG7TA==", "md5"])
 def test_without_a_checksum_there_is_nothing_to_hold(said):
-    download = Download(0, None)
+    download = GCSDownload(0, None)
     download.begin(200, {"Content-Length": "5", "X-Goog-Hash": said})
     download.add(b"hello")
     download.verify()

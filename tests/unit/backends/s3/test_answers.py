@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from async_storages.backends.buckets.errors import FileChanged, HeaderRefused, NoSuchUpload, RangeBeyondEnd
 from async_storages.backends.s3 import answers
-from async_storages.backends.s3.answers import Part
+from async_storages.backends.s3.answers import CompletedPart
 from async_storages.backends.s3.failures import Failure, is_failure
 from async_storages.errors import (
     AccessDeniedException,
@@ -235,7 +235,7 @@ def test_keys_survive_in_a_multi_object_delete(keys):
 
 
 def test_parts_are_named_with_their_checksums():
-    body = answers.complete_multipart_body([Part(1, '"a"', "AAAA=="), Part(2, '"b"')])
+    body = answers.complete_multipart_body([CompletedPart(1, '"a"', "AAAA=="), CompletedPart(2, '"b"')])
     assert body.decode() == (
         f'<CompleteMultipartUpload {NAMESPACE}><Part><PartNumber>1</PartNumber><ETag>"a"</ETag>'
         '<ChecksumCRC32>AAAA==</ChecksumCRC32></Part><Part><PartNumber>2</PartNumber><ETag>"b"</ETag></Part>'

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from async_storages.backends.buckets.errors import FileChanged, NoSuchUpload
-from async_storages.backends.s3.answers import Part
-from async_storages.backends.s3.client import CopySource, S3Client
+from async_storages.backends.s3.answers import CompletedPart
+from async_storages.backends.s3.client import CopySource, S3Requests
 from async_storages.backends.s3.conditions import CREATE, REPLACE, Creation
 from async_storages.backends.s3.credentials import StaticCredentials
 from async_storages.backends.s3.sigv4 import Credentials
@@ -66,7 +66,7 @@ def region_of(asked):
 async def client_of(*answers, attempts=3, **options):
     """A client of a server that gives these answers, one after the other, or asks a function for them."""
     async with scripted(answers[0] if callable(answers[0]) else Script(answers)) as server:
-        client = S3Client(
+        client = S3Requests(
             StaticCredentials(Credentials("key", "secret")),
             endpoint_url=server.url,
             options=replace(FAST, retries=Retries(attempts=attempts, base=0)),
@@ -524,7 +524,7 @@ async def test_a_copy_of_which_the_answer_was_lost_is_recognised():
 
 UPLOAD = reply(200, b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
 COMPLETED = reply(200, b"<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>")
-PARTS = [Part(2, f'"{hashlib.md5(b"b").hexdigest()}"'), Part(1, f'"{hashlib.md5(b"a").hexdigest()}"')]
+PARTS = [CompletedPart(2, f'"{hashlib.md5(b"b").hexdigest()}"'), CompletedPart(1, f'"{hashlib.md5(b"a").hexdigest()}"')]
 ETAG = f'"{hashlib.md5(hashlib.md5(b"a").digest() + hashlib.md5(b"b").digest()).hexdigest()}-2"'
 
 
@@ -558,7 +558,7 @@ async def test_parts_without_an_md5_are_not_recognised():
     """As with SSE-KMS; better an error too many than a success too many."""
     async with client_of(LOST, error(404, "NoSuchUpload"), head(ETag=ETAG)) as (client, _):
         with pytest.raises(NoSuchUpload):
-            await complete(client, [*PARTS, Part(3, '"opaque"')])
+            await complete(client, [*PARTS, CompletedPart(3, '"opaque"')])
 
 
 @pytest.mark.parametrize("answer", [error(404, "NoSuchUpload"), reply(404), reply(204)])
@@ -614,8 +614,8 @@ async def test_a_part_comes_back_with_its_checksum():
     ours, none = {"x_amz_checksum_crc32": CRC32}, {}
     answered = [reply(ETag='"e"', **said) for said in (none, ours, {"x_amz_checksum_crc32": "AAAAAA=="})]
     async with client_of(*answered) as (client, _):
-        assert await client.upload_part("photos", "a.txt", "1", 7, BODY) == Part(7, '"e"', None)
-        assert await client.upload_part("photos", "a.txt", "1", 7, BODY) == Part(7, '"e"', CRC32)
+        assert await client.upload_part("photos", "a.txt", "1", 7, BODY) == CompletedPart(7, '"e"', None)
+        assert await client.upload_part("photos", "a.txt", "1", 7, BODY) == CompletedPart(7, '"e"', CRC32)
         with pytest.raises(ChecksumMismatchException):
             await client.upload_part("photos", "a.txt", "1", 7, BODY)
 
@@ -625,8 +625,8 @@ async def test_a_part_is_copied_from_one_version():
     etag, checksum = b"<ETag>&quot;e&quot;</ETag>", b"<ChecksumCRC32>AAAAAA==</ChecksumCRC32>"
     made = [reply(200, b"<CopyPartResult>" + said + b"</CopyPartResult>") for said in (etag, etag + checksum)]
     async with client_of(*made, TAKEN) as (client, server):
-        assert await client.upload_part_copy("photos", "b.txt", "1", 7, **asked) == Part(7, '"e"')
-        assert await client.upload_part_copy("photos", "b.txt", "1", 7, **asked) == Part(7, '"e"', "AAAAAA==")
+        assert await client.upload_part_copy("photos", "b.txt", "1", 7, **asked) == CompletedPart(7, '"e"')
+        assert await client.upload_part_copy("photos", "b.txt", "1", 7, **asked) == CompletedPart(7, '"e"', "AAAAAA==")
         with pytest.raises(FileChanged):
             await client.upload_part_copy("photos", "b.txt", "1", 7, **asked)
     assert server.asked[0].headers["x-amz-copy-source-range"] == "bytes=5-9"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_storages.backends.buckets.errors import FileChanged
-from async_storages.backends.s3.download import Download
+from async_storages.backends.s3.download import S3Download
 from async_storages.errors import ChecksumMismatchException, StorageOperationException, StorageUnavailableException
 
 CONTENT = bytes(range(256))
@@ -52,11 +52,11 @@ def run(download, breaks=()):
 )
 def test_however_it_breaks_the_bytes_are_right(part, breaks):
     offset, length = part
-    assert run(Download(offset, length), breaks) == CONTENT[offset:][:length]
+    assert run(S3Download(offset, length), breaks) == CONTENT[offset:][:length]
 
 
 def test_what_is_missing_is_asked_for_of_the_same_version():
-    download = Download(10, 20)
+    download = S3Download(10, 20)
     assert download.headers() == {"Range": "bytes=10-29"}
     download.begin(206, {"Content-Range": "bytes 10-29/256", "ETag": '"1"'})
     assert download.headers() == {"Range": "bytes=10-29"}  # nothing came: it may as well be another version
@@ -75,7 +75,7 @@ OTHERS = {
 
 @pytest.mark.parametrize(("error", "wrong"), OTHERS.values(), ids=OTHERS)
 def test_a_resumption_that_gives_something_else_is_refused(error, wrong):
-    download = Download(0, None)
+    download = S3Download(0, None)
     download.begin(*answer({})[:2])
     download.add(CONTENT[:5])
     status, headers, _ = answer(download.headers())
@@ -93,11 +93,11 @@ def test_a_resumption_that_gives_something_else_is_refused(error, wrong):
 )
 def test_a_range_that_was_not_asked_for_is_refused(status, headers):
     with pytest.raises(StorageOperationException):
-        Download(10, 20).begin(status, headers)
+        S3Download(10, 20).begin(status, headers)
 
 
 def test_a_range_of_an_empty_file_may_be_answered_as_the_whole():
-    download = Download(10, 20)
+    download = S3Download(10, 20)
     download.begin(200, {"Content-Length": "0"})
     download.end()
     assert download.is_complete
@@ -105,7 +105,7 @@ def test_a_range_of_an_empty_file_may_be_answered_as_the_whole():
 
 @pytest.mark.parametrize("headers", [{"Content-Length": "256"}, {"ETag": '"1"'}], ids=["no ETag", "no length"])
 def test_what_cannot_be_resumed_says_so(headers):
-    download = Download(0, None)
+    download = S3Download(0, None)
     download.begin(200, headers)
     download.add(CONTENT[:5])
     with pytest.raises(StorageOperationException, match="after 5 bytes"):
@@ -113,7 +113,7 @@ def test_what_cannot_be_resumed_says_so(headers):
 
 
 def test_a_length_that_is_not_told_is_what_comes():
-    download = Download(0, None)
+    download = S3Download(0, None)
     download.begin(200, {})
     download.add(CONTENT)
     assert not download.is_complete
@@ -122,7 +122,7 @@ def test_a_length_that_is_not_told_is_what_comes():
 
 
 def checked(stored, content=CONTENT, offset=0):
-    download = Download(offset, None)
+    download = S3Download(offset, None)
     status, headers, sent = answer(download.headers(), content)
     download.begin(status, headers | {"x-amz-checksum-crc32": stored})
     for start in range(0, len(sent), 100):

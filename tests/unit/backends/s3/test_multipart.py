@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from async_storages.backends.buckets.part_splitter import Parts
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.multipart import MAX_PARTS, PART_SIZE, part_sizes
 from async_storages.content import Content
@@ -66,7 +66,7 @@ def _small_parts(monkeypatch):
 )
 async def test_content_is_cut_into_parts(size, lengths):
     data = b"".join(bytes([n % 251]) * 1000 for n in range(size // 1000 + 1))[:size]
-    parts = Parts(Content(stream(data)), part_sizes(None))
+    parts = PartSplitter(Content(stream(data)), part_sizes(None))
     assert await parts.are_one() is (len(lengths) == 1)
     found = [await parts.next()]
     while part := await parts.next():
@@ -77,7 +77,9 @@ async def test_content_is_cut_into_parts(size, lengths):
 
 
 async def test_the_last_part_is_given_only_if_all_was_right():
-    parts = Parts(Content(stream(bytes(CHUNK_SIZE), bytes(CHUNK_SIZE - 1)), size=2 * CHUNK_SIZE), part_sizes(None))
+    parts = PartSplitter(
+        Content(stream(bytes(CHUNK_SIZE), bytes(CHUNK_SIZE - 1)), size=2 * CHUNK_SIZE), part_sizes(None)
+    )
     with pytest.raises(InvalidArgumentException, match="only"):
         await parts.are_one()
 
@@ -86,7 +88,7 @@ async def test_the_last_part_is_given_only_if_all_was_right():
 async def test_what_the_content_opened_is_closed():
     source = Closing(bytes(CHUNK_SIZE), bytes(5 * CHUNK_SIZE))
     content = Content(source.stream())
-    parts = Parts(content, part_sizes(None))
+    parts = PartSplitter(content, part_sizes(None))
     assert not await parts.are_one()
     await parts.aclose()
     await content.aclose()
