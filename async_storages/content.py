@@ -73,7 +73,9 @@ def new_checksum(algorithm: str) -> Checksum:
     try:
         checksum = hashlib.new(algorithm, usedforsecurity=False)
     except ValueError as error:
-        raise InvalidArgumentException(f"unknown checksum algorithm {algorithm!r}") from error
+        raise InvalidArgumentException(
+            f"unknown checksum algorithm {algorithm!r}: use crc32 or one of hashlib's"
+        ) from error
     if not checksum.digest_size:
         raise InvalidArgumentException(f"{algorithm} has no fixed length, so it is no checksum")
     return checksum
@@ -184,7 +186,7 @@ class Content:
 
     @property
     def replayable(self) -> bool:
-        """Whether the content can be iterated again, from its beginning."""
+        """True if the content can be iterated again, from its beginning."""
         return self._source.replayable
 
     async def measure(self) -> int | None:
@@ -304,7 +306,7 @@ class Content:
 
 
 class ContentOptions(TypedDict, total=False):
-    """What `upload`, `save` and their like take beside the content; see `Content` for each."""
+    """Options that `upload`, `save` and their like take beside the content; see `Content` for each."""
 
     content_type: str | None
     metadata: Mapping[str, str] | None
@@ -364,7 +366,7 @@ def as_content(
 
 
 async def _nothing() -> AsyncGenerator[bytes]:
-    """What comes behind a head that is all there is."""
+    """No bytes: the rest of content that ends with its head."""
     return
     yield b""
 

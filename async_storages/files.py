@@ -1,4 +1,4 @@
-"""What a file column loads as: small inert objects that ask their storage only when awaited."""
+"""Files as columns load them: small inert objects that ask their storage only when awaited."""
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
@@ -98,7 +98,7 @@ class StoredFile:
 
     @property
     def known_info(self) -> "FileBasicInfo | None":
-        """What the last `get_info` or `prefetch` on this object was told; None before."""
+        """The answer to the last `get_info` or `prefetch` on this object; None before."""
         return self._facts.info if self._facts else None
 
     @property
@@ -189,7 +189,7 @@ class StoredFile:
         return (await self.get_info()).file_size
 
     async def exists(self) -> bool:
-        """Whether the storage holds the file."""
+        """Ask the storage; True if it holds the file."""
         return await self.storage.exists(self.file_id)
 
     def stream(

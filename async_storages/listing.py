@@ -20,7 +20,7 @@ from async_storages.storage import Storage
 __all__ = ["file_urls", "prefetch"]
 
 _HOLDS_ATTRIBUTES = ("__mapper__", "__pydantic_validator__", "__dataclass_fields__")
-"""What tells the classes of SQLAlchemy, of pydantic and of the standard library whose instances are looked into."""
+"""Attributes of classes whose instances are searched: of SQLAlchemy, pydantic and the standard library."""
 
 _ONE_VALUE = (str, bytes, bytearray, memoryview)
 """Collections that hold no objects."""
@@ -77,7 +77,7 @@ def _by_storage(files: Iterable[StoredFile]) -> dict[Storage, list[str]]:
         holder = holders.setdefault(file.file_id, storage)
         if holder is not storage and StorageAddress.of(holder) != StorageAddress.of(storage):
             raise InvalidArgumentException(
-                "files of two storages have this id, which is to tell the URL", file_id=file.file_id
+                "files of two storages have this id: ask for the URLs of each storage by itself", file_id=file.file_id
             )
     grouped: dict[Storage, list[str]] = {}
     for file_id, storage in holders.items():
@@ -99,7 +99,7 @@ def _files_in(objects: object) -> Iterator[StoredFile]:
 
 @lru_cache
 def _parts(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
-    """How to get at what the instances of a class hold; None for those that are not looked into."""
+    """A function that gives the values of an instance of the class; None for classes that are not searched."""
     if issubclass(kind, _ONE_VALUE):
         return None
     if issubclass(kind, Mapping):
@@ -110,7 +110,7 @@ def _parts(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
 
 
 def _attributes(value: object) -> Iterable[object]:
-    """What is held already: ``getattr`` would load what is not."""
+    """The values that an object holds already; ``getattr`` would load the others."""
     if not hasattr(value, "__dict__"):
         return [getattr(value, name, None) for name in getattr(value, "__dataclass_fields__", ())]
     return [*vars(value).values(), getattr(value, "__pydantic_extra__", None)]

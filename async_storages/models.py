@@ -8,7 +8,7 @@ __all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "PresignedUpload"]
 
 
 class FileBasicInfo(BaseModel):
-    """What a storage knows about a file without giving its content.
+    """Facts about a file: all that a storage knows without giving its content.
 
     Attributes:
         file_id: The fusion id.
@@ -73,7 +73,7 @@ class FileDownload(BaseModel):
 
 
 class PresignedUpload(BaseModel):
-    """What a browser needs to upload one file by itself: a form, its URL and its hidden fields.
+    """A form with which a browser uploads one file by itself: a URL and hidden fields.
 
     Send a ``multipart/form-data`` POST to `url` with all `fields` first and the file last, as the part ``file``.
 

@@ -128,9 +128,13 @@ def chosen_parts(there: Iterable[StoredPart], etags: Mapping[int, str], max_size
     found = {part.number: part for part in there}
     parts = [found[number] for number in sorted(etags) if number in found]
     if not parts or len(parts) < len(etags) or any(part.etag != etags[part.number].strip('"') for part in parts):
-        raise InvalidArgumentException("a part has not arrived, or not as it was sent")
-    if any(part.size < _SMALLEST for part in parts[:-1]):
-        raise InvalidArgumentException("each part but the last has at least 5 MiB")
+        raise InvalidArgumentException(
+            "a part has not arrived, or not as it was sent: send it again, and complete with the new ETag"
+        )
+    if small := [part for part in parts[:-1] if part.size < _SMALLEST]:
+        raise InvalidArgumentException(
+            f"part {small[0].number} has {small[0].size} bytes: each part but the last has at least 5 MiB"
+        )
     size = sum(part.size for part in parts)
     if max_size is not None and size > max_size:
         raise FileTooLargeException(f"{size} bytes are more than the {max_size} allowed")

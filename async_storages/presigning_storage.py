@@ -88,7 +88,9 @@ def check_presign_method(method: str, *, read_only: bool) -> str:
         AccessDeniedException: The method changes something, and the storage is read-only.
     """
     if method not in {"GET", "HEAD", "PUT", "POST", "DELETE"}:
-        raise InvalidArgumentException(f"{method!r} is not a method that can be presigned")
+        raise InvalidArgumentException(
+            f"{method!r} is not a method that can be presigned: use GET, HEAD, PUT or DELETE"
+        )
     if read_only and method not in {"GET", "HEAD"}:
-        raise AccessDeniedException("the storage was opened with read_only=True")
+        raise AccessDeniedException(f"the storage was opened with read_only=True, which allows no {method}")
     return method

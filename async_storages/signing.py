@@ -21,7 +21,7 @@ LONGEST_EXPIRY = 604_800
 
 
 def check_expires_in(expires_in: float, stable: timedelta | None = None) -> datetime:
-    """When a signature made now ends.
+    """The time at which a signature made now ends.
 
     Args:
         expires_in: Seconds, 1 to 604,800.

@@ -122,9 +122,13 @@ class Storage(AbstractStorage):
         is_bare = ids.scheme_of(text) is None
         found = FileId(self.scheme, self.bucket, self.prefix + text) if is_bare else FileId.parse(text)
         if (found.scheme, found.bucket) != (self.scheme, self.bucket):
-            raise RouteNotSupportedException(f"{self!r} does not serve this id", file_id=text)
+            raise RouteNotSupportedException(
+                f"{self!r} does not serve this id: a StorageManager routes ids to their storages", file_id=text
+            )
         if not found.key.startswith(self.prefix):
-            raise RouteNotSupportedException(f"{self!r} keeps to {self.prefix!r}", file_id=text)
+            raise RouteNotSupportedException(
+                f"{self!r} keeps to {self.prefix!r}, and this id lies elsewhere", file_id=text
+            )
         if is_bare:
             self.check_key(found)
         else:
@@ -143,7 +147,7 @@ class Storage(AbstractStorage):
         self.check_key(file_id)
 
     def bare_key(self, file_id: FileId) -> str:
-        """What `identify` makes this id of."""
+        """The bare key that `identify` makes this id of."""
         return file_id.key.removeprefix(self.prefix)
 
     async def prepare(self) -> None:
@@ -188,7 +192,7 @@ class Storage(AbstractStorage):
         return {} if content_type is None else {"Content-Type": content_type}
 
     def storage_for(self, file_id: FileName) -> "Storage":
-        """This storage itself, if it serves the id; managers route to one of theirs.
+        """Return this storage, if it serves the id; managers route to one of theirs.
 
         Raises:
             RouteNotSupportedException: It does not.
@@ -205,7 +209,7 @@ class Storage(AbstractStorage):
         return naming.clean_key(untrusted)
 
     def options_for(self, content: Content) -> UploadOptions:
-        """What a file made of this content is to have: what the content says, else what the storage says.
+        """Options of a file made of this content: field by field the content's, else the storage's.
 
         Raises:
             OperationNotSupportedException: The storage cannot do one of them; names it.
@@ -291,7 +295,7 @@ class Storage(AbstractStorage):
             return naming.check_key(self.bare_key(self.identify(name)))
         if not overwrite:
             raise InvalidArgumentException(
-                "overwrite=False promises nothing here: the storage chooses a new id, and never replaces a file"
+                "overwrite=False is of no use here: the storage chooses new ids and replaces no file; leave it out"
             )
         return naming.check_key(text_of(name))
 
@@ -376,7 +380,7 @@ class Storage(AbstractStorage):
         return await self.url(name)
 
     async def exists(self, name: FileName) -> bool:
-        """Whether the backend holds the file."""
+        """Ask the backend; True if it holds the file."""
         try:
             await self.stat(name)
         except FileNotFoundException:

@@ -1,4 +1,4 @@
-"""What every operation of a storage does first and last: check, identify, complete errors, emit the event."""
+"""The beginning and the end of every operation of a storage: check, identify, complete errors, emit the event."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Self

@@ -1,4 +1,4 @@
-"""Which files are let in: by extension, by size, and by what their first bytes show.
+"""Rules for the files that are let in: by extension, by size, and by their first bytes.
 
 ```python
 rules = FileTypeConfig(whitelist=["jpg", "png"], type_whitelist=["image/*"])

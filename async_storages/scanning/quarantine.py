@@ -70,7 +70,7 @@ async def review_quarantined_file(
 
 
 def _differ(scanned: FileBasicInfo, released: FileBasicInfo) -> bool:
-    """Whether the ETags, being digests, show that a file was replaced and put back within a second."""
+    """True if the ETags are digests and differ: the file was replaced and put back within a second."""
     etags = [info.etag or "" for info in (scanned, released)]
     return all(map(_MD5.fullmatch, etags)) and etags[0] != etags[1]
 
