@@ -6,16 +6,15 @@ images, the dimensions. Whatever does not hold raises out of the iteration, befo
 never finishes a write that is wrong.
 """
 
-import hashlib
 import re
-import zlib
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self, TypedDict
+from typing import Any, Self, TypedDict
 
 from async_storages import sniff
+from async_storages._checksums import new_checksum
 from async_storages._media_types.well_formed import check_content_type
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -28,57 +27,15 @@ from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_inpu
 from async_storages.upload_options import UploadOptions
 
 __all__ = [
-    "Checksum",
     "Content",
     "ContentOptions",
     "PendingFile",
     "as_content",
     "check_metadata",
     "is_no_file",
-    "new_checksum",
 ]
 
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-
-
-class Checksum(Protocol):
-    """A checksum on its way, as those of `hashlib` are."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take more bytes in."""
-        ...
-
-    def digest(self) -> bytes:
-        """The checksum of all bytes so far."""
-        ...
-
-
-class _Crc32:
-    """zlib's CRC32 with hashlib's interface; digests are big-endian, as S3 writes them."""
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
-def new_checksum(algorithm: str) -> Checksum:
-    """A new checksum: ``"crc32"``, or one of `hashlib`'s; raises InvalidArgumentException where there is none."""
-    if algorithm == "crc32":
-        return _Crc32()
-    try:
-        checksum = hashlib.new(algorithm, usedforsecurity=False)
-    except ValueError as error:
-        raise InvalidArgumentException(
-            f"unknown checksum algorithm {algorithm!r}: use crc32 or one of hashlib's"
-        ) from error
-    if not checksum.digest_size:
-        raise InvalidArgumentException(f"{algorithm} has no fixed length, so it is no checksum")
-    return checksum
 
 
 def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:

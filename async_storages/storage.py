@@ -122,13 +122,9 @@ class Storage(AbstractStorage):
         is_bare = ids.scheme_of(text) is None
         found = FileId(self.scheme, self.bucket, self.prefix + text) if is_bare else FileId.parse(text)
         if (found.scheme, found.bucket) != (self.scheme, self.bucket):
-            raise RouteNotSupportedException(
-                f"{self!r} does not serve this id: a StorageManager routes ids to their storages", file_id=text
-            )
+            raise RouteNotSupportedException(f"{self!r} does not serve this id; a manager may", file_id=text)
         if not found.key.startswith(self.prefix):
-            raise RouteNotSupportedException(
-                f"{self!r} keeps to {self.prefix!r}, and this id lies elsewhere", file_id=text
-            )
+            raise RouteNotSupportedException(f"{self!r} keeps to {self.prefix!r}", file_id=text)
         if is_bare:
             self.check_key(found)
         else:

@@ -58,7 +58,17 @@ print({"aioboto3", "boto3", "botocore", "aiobotocore"} & sys.modules.keys())
 LAYERS = {
     "pure": (
         *("_version", "config", "errors", "fastdfs_ids", "ids", "images", "images.*", "models", "naming", "signing"),
-        *("_moved", "_secrets", "_media_types", "_media_types.*", "_zip", "_zip.*", "sniff", "upload_options"),
+        *(
+            "_checksums",
+            "_moved",
+            "_secrets",
+            "_media_types",
+            "_media_types.*",
+            "_zip",
+            "_zip.*",
+            "sniff",
+            "upload_options",
+        ),
     ),
     "contract": (
         *(
