@@ -20,23 +20,34 @@ TYPE_CHECKING = False  # typing's own would triple the cost of this import
 if TYPE_CHECKING:
     from typing import Any
 
-    from async_storages import events, registry
+    from async_storages import events, fastdfs_ids, registry
+    from async_storages.backends.fastdfs.cluster import FastDFSCluster
+    from async_storages.backends.fastdfs.pool import FastDFSOptions
     from async_storages.backends.fastdfs.storage import FastDFSStorage
+    from async_storages.backends.gcs.bucket import GCSBucketAdmin
     from async_storages.backends.gcs.storage import GCSStorage
     from async_storages.backends.local.storage import LocalStorage
     from async_storages.backends.memory import MemoryStorage
+    from async_storages.backends.s3.bucket import S3BucketAdmin
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
     from async_storages.backends.s3.storage import S3Storage
+    from async_storages.backends.transport.http import HttpOptions
+    from async_storages.backends.transport.retries import Retries
+    from async_storages.byte_ranges import byte_range
     from async_storages.capabilities import (
+        PresignMethod,
+        PresignOptions,
         SupportsCopy,
         SupportsDirectUpload,
+        SupportsFolders,
         SupportsList,
         SupportsMetadata,
         SupportsPing,
         SupportsPresign,
     )
+    from async_storages.compat.earlier_names import BaseStorage, FileInfo, FileValidatorImpl, StorageFile, StorageImage
     from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
-    from async_storages.content import Content, PendingFile
+    from async_storages.content import Content, PendingFile, check_metadata
     from async_storages.errors import (
         AccessDeniedException,
         ChecksumMismatchException,
@@ -58,28 +69,46 @@ if TYPE_CHECKING:
         StorageUnavailableException,
         SweepRefusedException,
     )
-    from async_storages.files import StorageFile, StorageImage, StoredFile, StoredImage
+    from async_storages.fastdfs_ids import FastDFSDetails, FileKind
+    from async_storages.files import StoredFile, StoredImage
+    from async_storages.folder_storage import FolderStorage
     from async_storages.ids import FileId
     from async_storages.listing import file_urls, prefetch
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
-    from async_storages.models import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
+    from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
+    from async_storages.models import FileAttach, FileBasicInfo, FileDownload, PresignedUpload
+    from async_storages.naming import clean_filename, original_filename
+    from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads
+    from async_storages.presigning_storage import PresigningStorage, check_presign_method
+    from async_storages.scanning.clamd import ClamdScanner
+    from async_storages.scanning.quarantine import QuarantineReview, review_quarantined_file
+    from async_storages.scanning.verdicts import Clean, Infected, Scanner, Unscanned, Verdict
     from async_storages.served_by import ServedBy
-    from async_storages.storage import BaseStorage, Storage
+    from async_storages.sniff import ACTIVE_TYPES
+    from async_storages.storage import FileName, Storage
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
-    from async_storages.validation import FileTypeConfig, FileValidatorImpl
+    from async_storages.validation import FileTypeConfig, FileValidator
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
 __all__ = [
+    "ACTIVE_TYPES",
     "AccessDeniedException",
     "BaseStorage",
     "ChecksumMismatchException",
+    "ClamdScanner",
+    "Clean",
     "CloudFrontSigner",
     "Content",
     "CredentialsExpireWarning",
     "CustomerKey",
     "DeleteNotSupportedException",
+    "DeleteService",
+    "DownloadService",
     "FastDFSClient",
+    "FastDFSCluster",
+    "FastDFSDetails",
+    "FastDFSOptions",
     "FastDFSStorage",
     "FastdfsConfig",
     "FileArchivedException",
@@ -90,12 +119,20 @@ __all__ = [
     "FileGoneException",
     "FileId",
     "FileInfo",
+    "FileKind",
+    "FileName",
     "FileNotFoundException",
     "FileTooLargeException",
     "FileTypeConfig",
+    "FileValidator",
     "FileValidatorImpl",
+    "FolderStorage",
+    "GCSBucketAdmin",
     "GCSConfig",
     "GCSStorage",
+    "HttpOptions",
+    "Infected",
+    "InfoService",
     "InsecureConnectionWarning",
     "InvalidArgumentException",
     "InvalidFileTypeException",
@@ -103,12 +140,20 @@ __all__ = [
     "LocalStorage",
     "MemoryStorage",
     "OperationNotSupportedException",
+    "PartUploads",
     "PendingFile",
+    "PresignMethod",
+    "PresignOptions",
     "PresignedUpload",
+    "PresigningStorage",
+    "QuarantineReview",
+    "Retries",
     "RouteNotSupportedException",
+    "S3BucketAdmin",
     "S3Client",
     "S3Config",
     "S3Storage",
+    "Scanner",
     "ServedBy",
     "Storage",
     "StorageClosedException",
@@ -122,54 +167,98 @@ __all__ = [
     "StorageUnavailableException",
     "StoredFile",
     "StoredImage",
+    "StoredPart",
     "SupportsCopy",
     "SupportsDirectUpload",
+    "SupportsFolders",
     "SupportsList",
     "SupportsMetadata",
+    "SupportsPartUploads",
     "SupportsPing",
     "SupportsPresign",
     "SweepRefusedException",
+    "Unscanned",
     "UploadOptions",
+    "UploadService",
+    "Verdict",
+    "ZipDownload",
     "ZipEntry",
     "__version__",
+    "byte_range",
+    "check_metadata",
+    "check_presign_method",
+    "clean_filename",
     "events",
+    "fastdfs_ids",
     "file_urls",
+    "original_filename",
     "prefetch",
     "registry",
+    "review_quarantined_file",
     "stream_zip",
     "zip_size",
 ]
 
+_MODULES = {"events", "fastdfs_ids", "registry"}
+
+_POWERS = [name for name in __all__ if name.startswith("Supports") and name != "SupportsPartUploads"]
+
 _HOMES = {
+    "backends.fastdfs.cluster": ["FastDFSCluster"],
+    "backends.fastdfs.pool": ["FastDFSOptions"],
     "backends.fastdfs.storage": ["FastDFSStorage"],
+    "backends.gcs.bucket": ["GCSBucketAdmin"],
     "backends.gcs.storage": ["GCSStorage"],
     "backends.local.storage": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
+    "backends.s3.bucket": ["S3BucketAdmin"],
     "backends.s3.cloudfront": ["CloudFrontSigner"],
     "backends.s3.storage": ["S3Storage"],
-    "manager.raw_clients": ["FastDFSClient", "S3Client"],
+    "backends.transport.http": ["HttpOptions"],
+    "backends.transport.retries": ["Retries"],
+    "byte_ranges": ["byte_range"],
+    "capabilities": ["PresignMethod", "PresignOptions", *_POWERS],
+    "compat.earlier_names": ["BaseStorage", "FileInfo", "FileValidatorImpl", "StorageFile", "StorageImage"],
     "config": ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig"],
-    "content": ["Content", "PendingFile"],
+    "content": ["Content", "PendingFile", "check_metadata"],
     "errors": [name for name in __all__ if name.endswith(("Exception", "Warning"))],
-    "files": ["StorageFile", "StorageImage", "StoredFile", "StoredImage", "prefetch"],
+    "fastdfs_ids": ["FastDFSDetails", "FileKind"],
+    "files": ["StoredFile", "StoredImage"],
+    "folder_storage": ["FolderStorage"],
     "ids": ["FileId"],
-    "listing": ["file_urls"],
+    "listing": ["file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
-    "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
+    "manager.raw_clients": ["FastDFSClient", "S3Client"],
+    "manager.services": ["DeleteService", "DownloadService", "InfoService", "UploadService", "ZipDownload"],
+    "models": ["FileAttach", "FileBasicInfo", "FileDownload", "PresignedUpload"],
+    "naming": ["clean_filename", "original_filename"],
+    "part_uploads": ["PartUploads", "StoredPart", "SupportsPartUploads"],
+    "presigning_storage": ["PresigningStorage", "check_presign_method"],
+    "scanning.clamd": ["ClamdScanner"],
+    "scanning.quarantine": ["QuarantineReview", "review_quarantined_file"],
+    "scanning.verdicts": ["Clean", "Infected", "Scanner", "Unscanned", "Verdict"],
     "served_by": ["ServedBy"],
+    "sniff": ["ACTIVE_TYPES"],
+    "storage": ["FileName", "Storage"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
-    "validation": ["FileTypeConfig", "FileValidatorImpl"],
+    "validation": ["FileTypeConfig", "FileValidator"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
-    "storage": ["BaseStorage", "Storage", *(name for name in __all__ if name.startswith("Supports"))],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_EXTRA_OF = {"backends.gcs.storage": "gcs", "backends.s3.cloudfront": "cloudfront", "backends.s3.storage": "s3"}
+_EXTRA_OF = {
+    "backends.gcs.bucket": "gcs",
+    "backends.gcs.storage": "gcs",
+    "backends.s3.bucket": "s3",
+    "backends.s3.cloudfront": "cloudfront",
+    "backends.s3.storage": "s3",
+    "backends.transport.http": "s3",
+}
 
 
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for."""
-    if name in {"events", "registry"}:
+    if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     try:
         home = _HOME_OF[name]

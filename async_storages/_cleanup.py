@@ -68,7 +68,7 @@ async def settled_if_cancelled[Result](
 async def begun[Begun](
     begin: Coroutine[Any, Any, Begun], undo: Callable[[Begun], Coroutine[Any, Any, object]], *, within: float
 ) -> AsyncIterator[Begun]:
-    """What `begin` gives, undone where the block is left by an error, or `begin` is cancelled on the way.
+    """Yield the result of `begin`; undo it when the block raises, or when `begin` is cancelled on the way.
 
     Args:
         begin: Begins something on a server.

@@ -66,7 +66,7 @@ async def beside(work: Coroutine[Any, Any, object], name: str) -> AsyncGenerator
 
 
 class _Turn:
-    """How long several workers together have run without a pause."""
+    """The time that several workers together have run without a pause."""
 
     def __init__(self) -> None:
         self._ends = monotonic() + _TURN

@@ -18,7 +18,7 @@ class _Config(BaseModel):
 
 
 class StorageMode(StrEnum):
-    """Which systems a `StorageManager` uses."""
+    """The systems that a `StorageManager` uses."""
 
     S3 = "s3"
     FASTDFS = "fastdfs"

@@ -6,16 +6,15 @@ images, the dimensions. Whatever does not hold raises out of the iteration, befo
 never finishes a write that is wrong.
 """
 
-import hashlib
 import re
-import zlib
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, NoReturn, Protocol, Self, TypedDict
+from typing import Any, NoReturn, Self, TypedDict
 
 from async_storages import sniff
+from async_storages._checksums import new_checksum
 from async_storages._media_types.well_formed import check_content_type
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -29,55 +28,15 @@ from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_inpu
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 __all__ = [
-    "Checksum",
     "Content",
     "ContentOptions",
     "PendingFile",
     "as_content",
     "check_metadata",
     "is_no_file",
-    "new_checksum",
 ]
 
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-
-
-class Checksum(Protocol):
-    """A checksum on its way, as those of `hashlib` are."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take more bytes in."""
-        ...
-
-    def digest(self) -> bytes:
-        """The checksum of all bytes so far."""
-        ...
-
-
-class _Crc32:
-    """zlib's CRC32 with hashlib's interface; digests are big-endian, as S3 writes them."""
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
-def new_checksum(algorithm: str) -> Checksum:
-    """A new checksum: ``"crc32"``, or one of `hashlib`'s; raises InvalidArgumentException where there is none."""
-    if algorithm == "crc32":
-        return _Crc32()
-    try:
-        checksum = hashlib.new(algorithm, usedforsecurity=False)
-    except ValueError as error:
-        raise InvalidArgumentException(f"unknown checksum algorithm {algorithm!r}") from error
-    if not checksum.digest_size:
-        raise InvalidArgumentException(f"{algorithm} has no fixed length, so it is no checksum")
-    return checksum
 
 
 def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
@@ -185,7 +144,7 @@ class Content:
 
     @property
     def replayable(self) -> bool:
-        """Whether the content can be iterated again, from its beginning."""
+        """True if the content can be iterated again, from its beginning."""
         return self._source.replayable
 
     def let_give_views(self, may: bool) -> None:
@@ -319,7 +278,7 @@ class Content:
 
 
 class ContentOptions(TypedDict, total=False):
-    """What `upload`, `save` and their like take beside the content; see `Content` for each."""
+    """Options that `upload`, `save` and their like take beside the content; see `Content` for each."""
 
     content_type: str | None
     metadata: Mapping[str, str] | None
@@ -379,7 +338,7 @@ def as_content(
 
 
 async def _nothing() -> AsyncGenerator[bytes]:
-    """What comes behind a head that is all there is."""
+    """No bytes: the rest of content that ends with its head."""
     return
     yield b""
 

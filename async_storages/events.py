@@ -1,4 +1,4 @@
-"""What storages tell about their work: one `Event` per operation, handed to every hook in `hooks`.
+"""Reports of storages about their work: one `Event` per operation, handed to every hook in `hooks`.
 
 ```python
 from async_storages import events

@@ -1,4 +1,4 @@
-"""What a FastDFS id tells of its file, without asking anybody.
+"""Ids of FastDFS, taken apart: they hold size, checksum and time of a file, so that nobody need be asked.
 
 ```
 group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin
@@ -37,7 +37,7 @@ _APPENDER, _TRUNK, _IS_BELOW_4_GIB = 1 << 58, 1 << 59, 1 << 63
 
 
 class FileKind(StrEnum):
-    """How FastDFS keeps a file."""
+    """The way in which FastDFS keeps a file."""
 
     NORMAL = "normal"
     APPENDER = "appender"
@@ -80,7 +80,7 @@ class FastDFSDetails:
 
 
 def is_appender(text: str) -> bool:
-    """Whether an id is that of an appender; quickly for those that are not.
+    """True for the id of an appender; fast for all others.
 
     Example:
         >>> is_appender("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt")

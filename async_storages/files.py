@@ -1,15 +1,13 @@
-"""What a file column loads as: small inert objects that ask their storage only when awaited."""
+"""Files as columns load them: small inert objects that ask their storage only when awaited."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from async_storages import naming, registry, sniff
-from async_storages._tasks import map_bounded
+from async_storages._file_facts import FileFacts, NewFileState
 from async_storages.errors import (
-    FileNotFoundException,
     InvalidArgumentException,
     OperationNotSupportedException,
     StorageException,
@@ -32,9 +30,9 @@ if TYPE_CHECKING:
     from async_storages.sources import Source
     from async_storages.storage import Storage
 
-__all__ = ["NewFileState", "StoredFile", "StoredImage", "prefetch"]
+__all__ = ["StoredFile", "StoredImage", "new_file_state_of", "storage_ref_of"]
 
-type _Place = StorageRef | StorageRouter | str | StorageAddress | None
+type _StorageRef = StorageRef | StorageRouter | str | StorageAddress | None
 
 
 class StoredFile:
@@ -51,23 +49,18 @@ class StoredFile:
         file_id: The fusion id, as the database holds it.
     """
 
-    __slots__ = ("_facts", "_storage", "file_id")
+    __slots__ = ("_facts", "_storage_ref", "file_id")
 
     file_id: str
-    _storage: "_Place"
-    _facts: "_Facts | None"
+    _storage_ref: "_StorageRef"
+    _facts: FileFacts | None
 
-    def __init__(self, file_id: str | FileId, storage: "_Place" = None) -> None:
+    def __init__(self, file_id: str | FileId, storage: "_StorageRef" = None) -> None:
         self.file_id = file_id if type(file_id) is str else _text_of(file_id)
-        self._storage = storage
+        self._storage_ref = storage
         self._facts = None
 
     # ---- what the id tells, without I/O
-
-    @property
-    def place(self) -> "_Place":
-        """Where the storage is looked for: itself, its name, a column's `StorageRef`, or None."""
-        return self._storage
 
     @property
     def _id(self) -> FileId:
@@ -105,7 +98,7 @@ class StoredFile:
 
     @property
     def known_info(self) -> "FileBasicInfo | None":
-        """What the last `get_info` or `prefetch` on this object was told; None before."""
+        """The answer to the last `get_info` or `prefetch` on this object; None before."""
         return self._facts.info if self._facts else None
 
     @property
@@ -123,11 +116,6 @@ class StoredFile:
         FastDFS's ids do not tell it: servers before 6.0 put another checksum into them.
         """
         return self._facts.crc32 if self._facts else None
-
-    @property
-    def fate(self) -> "NewFileState | None":
-        """What becomes of the file, if it was made by `save` in this process; None for all others."""
-        return self._facts.fate if self._facts else None
 
     def __str__(self) -> str:
         return self.file_id
@@ -152,17 +140,17 @@ class StoredFile:
         return type(self), (self.file_id, self._address())
 
     def _address(self) -> "str | StorageAddress | None":
-        place = self._storage
-        if isinstance(place, StorageRef):
-            place = registry.DEFAULT if place.value is None else place.value
-        if place is None or isinstance(place, str | StorageAddress):
-            return place
-        if isinstance(name := getattr(place, "name", None), str):
+        ref = self._storage_ref
+        if isinstance(ref, StorageRef):
+            ref = registry.DEFAULT if ref.value is None else ref.value
+        if ref is None or isinstance(ref, str | StorageAddress):
+            return ref
+        if isinstance(name := getattr(ref, "name", None), str):
             return name
         try:
-            storage = place.storage_for(self.file_id)
+            storage = ref.storage_for(self.file_id)
         except StorageException:
-            return _NOWHERE
+            return _NOT_SERVED
         return storage.name or StorageAddress.of(storage)
 
     # ---- what its storage tells
@@ -175,16 +163,16 @@ class StoredFile:
             RouteNotSupportedException: None that is known here serves the id.
             InvalidArgumentException: The id is malformed, or its storage's name is not registered.
         """
-        place = self._storage
-        if place is None or isinstance(place, StorageAddress):
-            return registry.find(self.file_id, at=place)
+        ref = self._storage_ref
+        if ref is None or isinstance(ref, StorageAddress):
+            return registry.find(self.file_id, at=ref)
         with during("resolve", self.file_id):
-            ref = place if isinstance(place, StorageRef) else StorageRef(place)
-            return ref.resolve().storage_for(self.file_id)
+            found = ref if isinstance(ref, StorageRef) else StorageRef(ref)
+            return found.resolve().storage_for(self.file_id)
 
     @property
     def _deletion_policy(self) -> "DeletionPolicy | None":
-        return self._storage.deletion_policy if isinstance(self._storage, StorageRef) else None
+        return self._storage_ref.deletion_policy if isinstance(self._storage_ref, StorageRef) else None
 
     async def get_path(self) -> str:
         """The file's URL, percent-encoded."""
@@ -201,7 +189,7 @@ class StoredFile:
         return (await self.get_info()).file_size
 
     async def exists(self) -> bool:
-        """Whether the storage holds the file."""
+        """Ask the storage; True if it holds the file."""
         return await self.storage.exists(self.file_id)
 
     def stream(
@@ -285,9 +273,9 @@ class StoredFile:
         crc32: int | None = None,
         is_new: bool = False,
     ) -> None:
-        """Note facts learnt elsewhere, such as in an upload, for the `known_…` attributes; `is_new` begins a `fate`."""
-        facts = self._facts = self._facts or _Facts()
-        facts.fate = NewFileState(self._storage) if is_new else facts.fate
+        """Note facts learnt elsewhere for the `known_…` attributes; `is_new`: the upload gave the file a fresh key."""
+        facts = self._facts = self._facts or FileFacts()
+        facts.new_file_state = NewFileState(self._storage_ref) if is_new else facts.new_file_state
         facts.info = info or facts.info
         facts.size = facts.size if size is None else size
         facts.image_size = image_size or facts.image_size
@@ -327,7 +315,7 @@ class StoredFile:
         """The same file as this class: itself where it is one already."""
         if isinstance(stored, cls):
             return stored
-        same = cls(stored.file_id, stored._storage)  # noqa: SLF001 - of the same family
+        same = cls(stored.file_id, stored._storage_ref)  # noqa: SLF001 - of the same family
         same._facts = stored._facts  # noqa: SLF001
         return same
 
@@ -372,63 +360,14 @@ class StoredImage(StoredFile):
         return size
 
 
-async def prefetch(
-    files: Iterable[StoredFile | None],
-    *what: Literal["info", "dimensions"],
-    concurrency: int = 32,
-) -> None:
-    """Ask for facts of many files at once, so that listings find them in `known_info` and `known_dimensions`.
-
-    Args:
-        files: The files; None among them is passed over, as are missing files and broken images.
-        *what: ``"info"``, ``"dimensions"`` or both; ``"info"`` if nothing is said.
-        concurrency: Requests under way at once, at least 1.
-
-    Raises:
-        InvalidArgumentException: Something else is asked for, or a concurrency below 1.
-    """
-    asked = set(what or ("info",))
-    if asked - {"info", "dimensions"}:
-        raise InvalidArgumentException(f"prefetch takes 'info' and 'dimensions', not {what!r}", operation="prefetch")
-
-    async def ask(file: StoredFile) -> None:
-        try:
-            if "info" in asked:
-                await file.get_info()
-            if "dimensions" in asked and isinstance(file, StoredImage):
-                await file.get_dimensions()
-        except (FileNotFoundException, InvalidArgumentException):
-            return  # missing, or an image with a broken header: what is known stays None
-
-    await map_bounded(ask, [file for file in files if file is not None], limit=concurrency)
+def storage_ref_of(stored: StoredFile) -> "_StorageRef":
+    """The way to a file's storage: the storage itself, its name, its address, a column's `StorageRef`, or None."""
+    return stored._storage_ref  # noqa: SLF001 - of this module
 
 
-@dataclass(slots=True, eq=False)
-class NewFileState:
-    """What becomes of a file under a fresh key: shared by all objects of it, kept up by transactions that name it.
-
-    Attributes:
-        made_in: Its storage.
-        holders: Transactions under way that name it.
-        is_kept: Whether one that names it was committed: from then on it is a file like any other.
-        is_gone: Whether it was removed, as all that named it were rolled back.
-    """
-
-    made_in: "_Place" = None
-    holders: int = 0
-    is_kept: bool = False
-    is_gone: bool = False
-
-
-@dataclass(slots=True)
-class _Facts:
-    """What is known of a file without asking."""
-
-    info: "FileBasicInfo | None" = None
-    size: int | None = None
-    image_size: ImageSize | None = None
-    crc32: int | None = None
-    fate: NewFileState | None = None
+def new_file_state_of(stored: StoredFile) -> NewFileState | None:
+    """The state of a file that `save` made in this process; None for all others."""
+    return stored._facts.new_file_state if stored._facts else None  # noqa: SLF001
 
 
 def _text_of(file_id: object) -> str:
@@ -439,9 +378,5 @@ def _text_of(file_id: object) -> str:
     raise InvalidArgumentException(f"a file id is a str or FileId, not {type(file_id).__name__}")
 
 
-_NOWHERE = StorageAddress("", None, None)
-"""The place of an unpickled file that no storage served before either."""
-
-
-StorageFile = StoredFile
-StorageImage = StoredImage
+_NOT_SERVED = StorageAddress("", None, None)
+"""The address of an unpickled file that no storage served before it was pickled."""

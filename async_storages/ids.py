@@ -42,10 +42,14 @@ def register_scheme(scheme: str, *, has_bucket: bool) -> None:
         InvalidArgumentException: The scheme is malformed, or known with the other shape.
     """
     if not re.fullmatch(r"[a-z][a-z0-9+.-]+", scheme):
-        raise InvalidArgumentException(f"{scheme!r} cannot be a scheme", operation="register_scheme")
+        raise InvalidArgumentException(
+            f"{scheme!r} cannot be a scheme: use lower-case letters and digits, two at least",
+            operation="register_scheme",
+        )
     if scheme == FASTDFS or _has_bucket.setdefault(scheme, has_bucket) != has_bucket:
         raise InvalidArgumentException(
-            f"the scheme {scheme!r} is taken, with another shape", operation="register_scheme"
+            f"the scheme {scheme!r} is taken, {'without' if has_bucket else 'with'} a bucket: choose another one",
+            operation="register_scheme",
         )
 
 
@@ -101,7 +105,7 @@ class FileId:
 
     @property
     def details(self) -> "FastDFSDetails | None":
-        """What the id of a FastDFS file tells of it: size, CRC32, time, kind; None for every other id."""
+        """Size, CRC32, time and kind of a file, from an id of FastDFS; None for every other id."""
         from async_storages.fastdfs_ids import FastDFSDetails  # noqa: PLC0415 - few programs meet such ids
 
         return FastDFSDetails.parse(self.key) if self.scheme == FASTDFS else None
@@ -124,13 +128,13 @@ def check_text(text: str) -> None:
     if not isinstance(text, str):
         raise InvalidArgumentException(f"a file id is a str, not {type(text).__name__}")
     if not text:
-        raise InvalidArgumentException("an empty file id", file_id=text)
+        raise InvalidArgumentException("a file id cannot be empty", file_id=text)
     if bad := _UNSTORABLE.search(text):
         raise InvalidArgumentException(f"a file id cannot hold the character U+{ord(bad[0]):04X}", file_id=text)
 
 
 def is_fusion_id(text: str) -> bool:
-    """Whether `text` begins with a known scheme; bare keys and FastDFS ids do not."""
+    """True if `text` begins with a known scheme; bare keys and FastDFS ids do not."""
     return scheme_of(text) in _has_bucket
 
 

@@ -1,20 +1,26 @@
-"""The URLs of all files in what is about to be serialised, made at once."""
+"""Many files at once, for listings: their URLs, and the facts that would be asked for one by one."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
+from async_storages._tasks import map_bounded
 from async_storages.capabilities import SupportsPresign
-from async_storages.errors import InvalidArgumentException, OperationNotSupportedException, during
-from async_storages.files import StoredFile, storage_ref_of
+from async_storages.errors import (
+    FileNotFoundException,
+    InvalidArgumentException,
+    OperationNotSupportedException,
+    during,
+)
+from async_storages.files import StoredFile, StoredImage, storage_ref_of
 from async_storages.registry import StorageAddress
 from async_storages.storage import Storage
 
-__all__ = ["file_urls"]
+__all__ = ["file_urls", "prefetch"]
 
 _HOLDS_ATTRIBUTES = ("__mapper__", "__pydantic_validator__", "__dataclass_fields__")
-"""What tells the classes of SQLAlchemy, of pydantic and of the standard library whose instances are looked into."""
+"""Attributes of classes whose instances are searched: of SQLAlchemy, pydantic and the standard library."""
 
 _ONE_VALUE = (str, bytes, bytearray, memoryview)
 """Collections that hold no objects."""
@@ -71,7 +77,7 @@ def _by_storage(files: Iterable[StoredFile]) -> dict[Storage, list[str]]:
         holder = holders.setdefault(file.file_id, storage)
         if holder is not storage and StorageAddress.of(holder) != StorageAddress.of(storage):
             raise InvalidArgumentException(
-                "files of two storages have this id, which is to tell the URL", file_id=file.file_id
+                "files of two storages have this id: ask for the URLs of each storage by itself", file_id=file.file_id
             )
     grouped: dict[Storage, list[str]] = {}
     for file_id, storage in holders.items():
@@ -93,7 +99,7 @@ def _files_in(objects: object) -> Iterator[StoredFile]:
 
 @lru_cache
 def _parts(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
-    """How to get at what the instances of a class hold; None for those that are not looked into."""
+    """A function that gives the values of an instance of the class; None for classes that are not searched."""
     if issubclass(kind, _ONE_VALUE):
         return None
     if issubclass(kind, Mapping):
@@ -104,7 +110,38 @@ def _parts(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
 
 
 def _attributes(value: object) -> Iterable[object]:
-    """What is held already: ``getattr`` would load what is not."""
+    """The values that an object holds already; ``getattr`` would load the others."""
     if not hasattr(value, "__dict__"):
         return [getattr(value, name, None) for name in getattr(value, "__dataclass_fields__", ())]
     return [*vars(value).values(), getattr(value, "__pydantic_extra__", None)]
+
+
+async def prefetch(
+    files: Iterable[StoredFile | None],
+    *what: Literal["info", "dimensions"],
+    concurrency: int = 32,
+) -> None:
+    """Ask for facts of many files at once, so that listings find them in `known_info` and `known_dimensions`.
+
+    Args:
+        files: The files; None among them is passed over, as are missing files and broken images.
+        *what: ``"info"``, ``"dimensions"`` or both; ``"info"`` if nothing is said.
+        concurrency: Requests under way at once, at least 1.
+
+    Raises:
+        InvalidArgumentException: Something else is asked for, or a concurrency below 1.
+    """
+    asked = set(what or ("info",))
+    if asked - {"info", "dimensions"}:
+        raise InvalidArgumentException(f"prefetch takes 'info' and 'dimensions', not {what!r}", operation="prefetch")
+
+    async def ask(file: StoredFile) -> None:
+        try:
+            if "info" in asked:
+                await file.get_info()
+            if "dimensions" in asked and isinstance(file, StoredImage):
+                await file.get_dimensions()
+        except (FileNotFoundException, InvalidArgumentException):
+            return  # missing, or an image with a broken header: what is known stays None
+
+    await map_bounded(ask, [file for file in files if file is not None], limit=concurrency)

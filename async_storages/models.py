@@ -4,11 +4,11 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-__all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"]
+__all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "PresignedUpload"]
 
 
 class FileBasicInfo(BaseModel):
-    """What a storage knows about a file without giving its content.
+    """Facts about a file: all that a storage knows without giving its content.
 
     Attributes:
         file_id: The fusion id.
@@ -43,9 +43,6 @@ class FileBasicInfo(BaseModel):
     expires: datetime | None = None
 
 
-FileInfo = FileBasicInfo
-
-
 class FileAttach(BaseModel):
     """An uploaded file: what an upload answers and what is put into a column.
 
@@ -76,7 +73,7 @@ class FileDownload(BaseModel):
 
 
 class PresignedUpload(BaseModel):
-    """What a browser needs to upload one file by itself: a form, its URL and its hidden fields.
+    """A form with which a browser uploads one file by itself: a URL and hidden fields.
 
     Send a ``multipart/form-data`` POST to `url` with all `fields` first and the file last, as the part ``file``.
 

@@ -59,7 +59,7 @@ _ATTR_CHAR = "!#$&+^`|"
 
 
 type Disposition = Literal["inline", "attachment"]
-"""How a browser is to treat what it gets: show it, or save it."""
+"""The way in which a browser treats a file: it shows it, or it saves it."""
 
 
 def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: str = _FALLBACK) -> str:
@@ -289,7 +289,7 @@ class _Gate:
 # Bounded: a dict would grow by every character a hostile client thinks of.
 @lru_cache(maxsize=1024)
 def _pass(code: int) -> str:
-    """What becomes of one character."""
+    """The replacement of one character."""
     folded = unicodedata.normalize("NFKC", chr(code))
     return "".join(map(_allowed, folded if _STRUCTURAL.search(folded) else chr(code)))
 

@@ -106,8 +106,8 @@ def largest_part(number: int, max_file_size: int) -> int:
     return max_file_size - (number - 1) * _SMALLEST
 
 
-def check_number(number: int) -> int:
-    """The number of a part, if there can be such a part."""
+def check_number(number: object) -> int:
+    """Refuse a number that no part can have, and return all others."""
     if not isinstance(number, int) or not 1 <= number <= MAX_PARTS:
         raise InvalidArgumentException(f"parts are numbered from 1 to {MAX_PARTS}, not {number!r}")
     return number
@@ -128,9 +128,13 @@ def chosen_parts(there: Iterable[StoredPart], etags: Mapping[int, str], max_size
     found = {part.number: part for part in there}
     parts = [found[number] for number in sorted(etags) if number in found]
     if not parts or len(parts) < len(etags) or any(part.etag != etags[part.number].strip('"') for part in parts):
-        raise InvalidArgumentException("a part has not arrived, or not as it was sent")
-    if any(part.size < _SMALLEST for part in parts[:-1]):
-        raise InvalidArgumentException("each part but the last has at least 5 MiB")
+        raise InvalidArgumentException(
+            "a part has not arrived, or not as it was sent: send it again, and complete with the new ETag"
+        )
+    if small := [part for part in parts[:-1] if part.size < _SMALLEST]:
+        raise InvalidArgumentException(
+            f"part {small[0].number} has {small[0].size} bytes: each part but the last has at least 5 MiB"
+        )
     size = sum(part.size for part in parts)
     if max_size is not None and size > max_size:
         raise FileTooLargeException(f"{size} bytes are more than the {max_size} allowed")

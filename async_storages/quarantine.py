@@ -2,12 +2,13 @@
 
 from warnings import warn
 
-from async_storages.scanning.quarantine import Review, review
+from async_storages.scanning.quarantine import QuarantineReview as Review
+from async_storages.scanning.quarantine import review_quarantined_file as review
 
 __all__ = ["Review", "review"]
 
 warn(
-    "async_storages.quarantine has moved: import Review, review from async_storages",
+    "async_storages.quarantine has moved: use  from async_storages import QuarantineReview, review_quarantined_file",
     DeprecationWarning,
     stacklevel=2,
 )

@@ -41,7 +41,7 @@ DEFAULT = "default"
 
 
 class StorageRouter(Protocol):
-    """What a column or a StoredFile needs: a `Storage`, or a `StorageManager` that routes to several."""
+    """A `Storage`, or a `StorageManager` that routes to several: all that a column or a `StoredFile` needs."""
 
     def identify(self, name: "FileName") -> "FileId":
         """The full id of a bare key, id or StoredFile; raises for ids that are not served."""
@@ -53,7 +53,7 @@ class StorageRouter(Protocol):
 
 
 class DeletionPolicy(Protocol):
-    """What decides when files are deleted, such as a ledger."""
+    """The decision when files are deleted, such as that of a ledger."""
 
     async def request_deletion(self, stored: "StoredFile") -> None:
         """Delete the file as soon as nothing names it."""
@@ -105,7 +105,7 @@ def get(name: str) -> StorageRouter:
 
 @dataclass(frozen=True, slots=True)
 class StorageAddress:
-    """What tells a storage from others where it has no name: ids are the same on two S3 servers, or in two folders.
+    """The address of a storage without a name: ids are the same on two S3 servers, or in two folders.
 
     Attributes:
         scheme: Its `Storage.scheme`.
@@ -211,7 +211,7 @@ class StorageRef:
 
     @property
     def is_resolvable(self) -> bool:
-        """Whether `resolve` would find a storage now."""
+        """True if `resolve` would find a storage now."""
         return not (self.value is None or isinstance(self.value, str)) or (self.value or DEFAULT) in _storages
 
     def __reduce__(self) -> tuple[type["StorageRef"], tuple[str | StorageAddress | None]]:
@@ -229,3 +229,8 @@ class StorageRef:
 
     def __repr__(self) -> str:
         return f"StorageRef({self.value!r})"
+
+
+# names in pickles of earlier versions
+Ref = StorageRef
+Address = StorageAddress

@@ -33,7 +33,7 @@ def check_lifetime(expires_in: float) -> None:
 
 
 def check_expires_in(expires_in: float, stable: timedelta | None = None) -> datetime:
-    """When a signature made now ends.
+    """The time at which a signature made now ends.
 
     Args:
         expires_in: Seconds, 1 to 604,800.

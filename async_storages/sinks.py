@@ -1,4 +1,4 @@
-"""Where downloads go: a path, written whole or not at all, or an open file."""
+"""Targets of downloads: a path, written whole or not at all, or an open file."""
 
 import errno
 import inspect

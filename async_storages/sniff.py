@@ -140,7 +140,7 @@ def _extension(filename: str) -> str:
 
 
 def _is_kind(claimed: str, sniffed: str, head: bytes) -> bool:
-    """Whether an extension may say what was sniffed more exactly."""
+    """True if an extension may name the sniffed type more exactly."""
     if claimed in _KIN.get(sniffed, ()):
         return True
     return sniffed in _FRAGMENTS and claimed in _KINDS_OF_FRAGMENTS and is_fragment(head)
@@ -152,7 +152,7 @@ def _late_pdf(head: bytes) -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether this is UTF-8 without control characters; a character cut off at the end is no fault."""
+    """True for UTF-8 without control characters; a character cut off at the end is no fault."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

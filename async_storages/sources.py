@@ -1,4 +1,4 @@
-"""Whatever a user has (bytes, a path, an open file, an upload, an iterable) as one kind of byte source.
+"""Sources of content: bytes, a path, an open file, an upload, an iterable become one kind of byte source.
 
 | given | read | size known in advance | can be read again |
 | --- | --- | --- | --- |
@@ -343,7 +343,7 @@ def _name_of(source: Any) -> str | None:
 
 
 def _position(file: Any) -> int | None:
-    """Where the file stands; None where it cannot seek, or is closed, as reading will say."""
+    """The position of the file; None if it cannot seek or is closed, which reading reports."""
     if inspect.iscoroutinefunction(getattr(file, "tell", None)):
         return None
     try:

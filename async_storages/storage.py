@@ -1,22 +1,23 @@
-"""The storage contract: a tiny mandatory part, friendly methods written once on top, powers as Protocols.
+"""`Storage`, the base class of every backend: five abstract methods, and all others written once on top of them.
 
-A backend implements `write`, `stream`, `stat`, `delete` and `url`; `MemoryStorage` shows the whole of it. What only
-some backends can do is a Protocol of its own (`SupportsPresign`, `SupportsList` …), asked for with `isinstance`.
-`async_storages.testing.StorageContract` is the suite that every backend passes.
+A backend implements `write`, `stream`, `stat`, `delete` and `url` (see `AbstractStorage`); `MemoryStorage` shows the
+whole of it. Powers that only some have are Protocols (`SupportsPresign`, `SupportsList` …), asked for with
+`isinstance`. `async_storages.testing.StorageContract` is the suite that every backend passes.
 """
 
 import builtins
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import aclosing
-from copy import copy
-from datetime import timedelta
 from io import BytesIO
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict, Unpack, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, overload
+from warnings import warn
 
-from async_storages import ids, naming, registry
+from async_storages import capabilities, ids, naming, registry
+from async_storages._moved import moved_names
 from async_storages._tasks import map_bounded
+from async_storages.abstract_storage import AbstractStorage, FileName
+from async_storages.capabilities import PresignMethod, PresignOptions, SupportsPresign
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import (
     AccessDeniedException,
@@ -32,63 +33,37 @@ from async_storages.errors import (
 from async_storages.events import Operation
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
-from async_storages.naming import Disposition
 from async_storages.sinks import Target, write_to
-from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
+from async_storages.sources import Source, Upload, is_empty_input
+from async_storages.storage_operation import WRITES, StorageOperation, text_of
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 if TYPE_CHECKING:
-    from async_storages.models import FileBasicInfo, PresignedUpload
+    from async_storages.models import FileBasicInfo
+else:
+    _POWERS = {name: f"capabilities:{name}" for name in capabilities.__all__}
+    __getattr__ = moved_names(__name__, {"byte_range": "byte_ranges:byte_range", **_POWERS})
 
-__all__ = [
-    "BaseStorage",
-    "FileName",
-    "IdentifiedKey",
-    "Storage",
-    "SupportsCopy",
-    "SupportsDirectUpload",
-    "SupportsFolders",
-    "SupportsList",
-    "SupportsMetadata",
-    "SupportsPing",
-    "SupportsPresign",
-]
+__all__ = ["FileName", "Storage"]
 
-type FileName = str | FileId | StoredFile
-"""What methods take for a file: a bare key, a fusion id in either form, or a file object."""
-
-type PresignMethod = Literal["GET", "HEAD", "PUT", "DELETE"]
-
-
-class PresignOptions(TypedDict, total=False):
-    """What presigning takes beside name, time and method: see `SupportsPresign.presign`."""
-
-    filename: str | None
-    content_type: str | None
-    disposition: Disposition | None
-    content_length: int | None
-    stable: timedelta | None
-
-
-_WRITES = frozenset({"write", "copy", "set_metadata"})
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 
 
-class Storage(ABC):
-    """Where files are: the base class of every backend.
+class Storage(AbstractStorage):
+    """The base class of every backend, and a place where files are.
 
-    Subclasses set `scheme` (and `bucket`, if their ids have one), implement the five abstract methods, and begin each
-    of them with ``with self._operation("stat", name) as operation:``, which refuses a closed storage, identifies the
-    file (`operation.file`) and emits the event.
+    Subclasses set `scheme` (and `bucket`, if their ids have one), implement the five methods of `AbstractStorage`, and
+    begin each of them with ``with self.operation("stat", name) as operation:``: see `operation`.
 
     Args:
         name: Registers the storage under this name: see `async_storages.registry`.
         read_only: Refuse every write and delete.
 
     Attributes:
-        scheme: What its ids begin with.
+        scheme: The beginning of its ids, such as ``"s3"``.
         bucket: Their bucket, None for schemes without one.
         location: Tells storages of one scheme and bucket apart where ids cannot: a folder, an endpoint; never secret.
+        prefix: The folder that it keeps to, with a slash at its end; bare keys are relative to it. Empty for none.
         chooses_ids: Whether the backend chooses the ids of files, as FastDFS does, and takes of a name at most the
             extension: each write makes a new file, nothing is ever replaced; `upload` refuses `overwrite=False`.
         able_options: The fields of `UploadOptions` that `write` heeds; others are refused.
@@ -103,7 +78,7 @@ class Storage(ABC):
     location: str | None = None
     name: str | None = None
     read_only: bool = False
-    _prefix = ""
+    prefix: str = ""
     _closed = False
 
     def __init__(self, *, name: str | None = None, read_only: bool = False) -> None:
@@ -118,62 +93,7 @@ class Storage(ABC):
         if "scheme" in cls.__dict__ and cls.scheme not in (*ids.known_schemes(), ids.FASTDFS):
             ids.register_scheme(cls.scheme, has_bucket=has_bucket)
 
-    # ---- what a backend implements
-
-    @abstractmethod
-    async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
-        """Store the content whole or not at all.
-
-        Args:
-            content: Iterate it once; whatever it raises must leave nothing behind. `options_for` gives its options.
-            key: The exact key; backends that choose their ids use its extension, and keep the name for people.
-            overwrite: False refuses a key that exists, without a race; of no effect where ids are chosen, as `save`
-                says False everywhere.
-
-        Returns:
-            The fusion id.
-
-        Raises:
-            FileExistsException: The key exists and `overwrite` is False.
-            StorageOperationException: The backend failed; nothing was stored.
-        """
-
-    @abstractmethod
-    def stream(
-        self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
-    ) -> AsyncGenerator[bytes]:
-        """The bytes of a file or of a range of it, in chunks of at most `chunk_size` bytes.
-
-        Args:
-            name: The file.
-            offset: The first byte, from 0; negative counts from the end (a suffix); past the end gives nothing.
-            length: How many bytes at the most; None for all, 0 for none.
-            chunk_size: Bytes, at least 1.
-
-        Raises:
-            FileNotFoundException: There is no such file, raised by the first step of the iteration.
-            InvalidArgumentException: A negative length, a chunk size below 1.
-        """
-
-    @abstractmethod
-    async def stat(self, name: FileName) -> "FileBasicInfo":
-        """Size, type, etag, time and metadata.
-
-        Raises:
-            FileNotFoundException: There is no such file.
-        """
-
-    @abstractmethod
-    async def delete(self, name: FileName) -> None:
-        """Remove a file; a missing one is not an error where the protocol allows.
-
-        Raises:
-            DeleteNotSupportedException: The storage is read-only.
-        """
-
-    @abstractmethod
-    async def url(self, name: FileName) -> str:
-        """The file's URL, percent-encoded; without asking whether the file exists."""
+    # ---- lifetime
 
     async def aclose(self) -> None:
         """Release what is open. Later use raises StorageClosedException until `async with` opens it again."""
@@ -197,12 +117,12 @@ class Storage(ABC):
             InvalidArgumentException: Malformed, of an unknown scheme, or a key that could lead elsewhere.
             RouteNotSupportedException: The id belongs to another backend or bucket.
         """
-        text = _text_of(name)
+        text = text_of(name)
         ids.check_text(text)
         is_bare = ids.scheme_of(text) is None
         found = FileId(self.scheme, self.bucket, self.prefix + text) if is_bare else FileId.parse(text)
         if (found.scheme, found.bucket) != (self.scheme, self.bucket):
-            raise RouteNotSupportedException(f"{self!r} does not serve this id", file_id=text)
+            raise RouteNotSupportedException(f"{self!r} does not serve this id; a manager may", file_id=text)
         if not found.key.startswith(self.prefix):
             raise RouteNotSupportedException(f"{self!r} keeps to {self.prefix!r}", file_id=text)
         if is_bare:
@@ -223,20 +143,10 @@ class Storage(ABC):
         self.check_key(file_id)
 
     def bare_key(self, file_id: FileId) -> str:
-        """What `identify` makes this id of."""
+        """The bare key that `identify` makes this id of."""
         return file_id.key.removeprefix(self.prefix)
 
-    def _within(self, folders: tuple[str, ...]) -> Self:
-        """See `SupportsFolders`: for storages whose `list` keeps to `_prefix` as well."""
-        for folder in folders:
-            if "/" in naming.check_key(folder, operation="within"):
-                raise InvalidArgumentException("one folder at a time, without slashes", file_id=folder)
-        other = copy(self)
-        prefix = f"{self.prefix}{naming.check_key('/'.join(folders), operation='within')}/"
-        vars(other).update(_prefix=prefix, name=None)
-        return other
-
-    async def prepare(self) -> None:  # noqa: B027 - most storages need not do anything
+    async def prepare(self) -> None:
         """Get ready for `presign`, which does no I/O: resolve credentials, where they are not at hand."""
 
     async def presigned_urls(
@@ -278,7 +188,7 @@ class Storage(ABC):
         return {} if content_type is None else {"Content-Type": content_type}
 
     def storage_for(self, file_id: FileName) -> "Storage":
-        """This storage itself, if it serves the id; managers route to one of theirs.
+        """Return this storage, if it serves the id; managers route to one of theirs.
 
         Raises:
             RouteNotSupportedException: It does not.
@@ -295,7 +205,7 @@ class Storage(ABC):
         return naming.clean_key(untrusted)
 
     def options_for(self, content: Content) -> UploadOptions:
-        """What a file made of this content is to have: what the content says, else what the storage says.
+        """Options of a file made of this content: field by field the content's, else the storage's.
 
         Raises:
             OperationNotSupportedException: The storage cannot do one of them; names it.
@@ -308,19 +218,29 @@ class Storage(ABC):
         """Refuse what the storage cannot do."""
         options.require(self.able_options, type(self).__name__)
 
-    def _operation(self, name: str, *file: FileName) -> Operation:
-        """Wrap an operation's body: refuse if closed or read-only, identify `.file`, measure, emit the event.
+    def operation(self, name: str, *file: FileName) -> Operation:
+        """A context manager for the body of an operation; every method of a backend works in one.
 
-        A write to a storage that chooses its ids has no `.file` yet; its name has only to be a clean one.
+        It refuses a closed storage and changes to a read-only one, makes the name the id `operation.file`, completes
+        errors with operation and id, measures, and emits the event. A write to a storage that chooses its ids has no
+        `operation.file` yet; its name has only to be a clean one.
+
+        Args:
+            name: The operation, as errors and events name it: ``"write"``, ``"stat"`` …
+            *file: The file that it works on, if it works on one.
         """
-        return _Wrapped(self, name, file)
+        return StorageOperation(self, name, file)
+
+    def _operation(self, name: str, *file: FileName) -> Operation:
+        warn("Storage._operation is Storage.operation now", DeprecationWarning, stacklevel=2)
+        return self.operation(name, *file)
 
     def _check_usable(self, operation: str) -> None:
         if self._closed:
             raise StorageClosedException("the storage is closed; `async with storage:` opens it again")
         if self.read_only and operation == "delete":
             raise DeleteNotSupportedException("the storage was opened with read_only=True")
-        if self.read_only and operation in _WRITES:
+        if self.read_only and operation in WRITES:
             raise AccessDeniedException("the storage was opened with read_only=True")
 
     # ---- friendly methods, the same on every backend
@@ -359,7 +279,7 @@ class Storage(ABC):
             >>> await storage.upload(b"hello", "notes/hello.txt")
             'notes/hello.txt'
         """
-        with during("upload", _text_of(name)):
+        with during("upload", text_of(name)):
             key = self._key_for_upload(name, overwrite=overwrite)
             async with as_content(content, key.rpartition("/")[2], options) as body:
                 self.options_for(body)
@@ -371,9 +291,9 @@ class Storage(ABC):
             return naming.check_key(self.bare_key(self.identify(name)))
         if not overwrite:
             raise InvalidArgumentException(
-                "overwrite=False promises nothing here: the storage chooses a new id, and never replaces a file"
+                "overwrite=False is of no use here: the storage chooses new ids and replaces no file; leave it out"
             )
-        return naming.check_key(_text_of(name))
+        return naming.check_key(text_of(name))
 
     @overload
     async def save(  # type: ignore[overload-overlap] # an upload is a source, too
@@ -456,7 +376,7 @@ class Storage(ABC):
         return await self.url(name)
 
     async def exists(self, name: FileName) -> bool:
-        """Whether the backend holds the file."""
+        """Ask the backend; True if it holds the file."""
         try:
             await self.stat(name)
         except FileNotFoundException:
@@ -476,244 +396,3 @@ class Storage(ABC):
         await map_bounded(attempt, names, limit=concurrency)
         if failures:
             raise failures[0]
-
-
-BaseStorage = Storage
-
-
-# ---- capabilities
-
-
-@runtime_checkable
-class SupportsPresign(Protocol):
-    """URLs that let whoever holds them do one thing to one file for a while."""
-
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
-        """A presigned URL; no I/O. A PUT must come with the headers of `Storage.presigned_headers`.
-
-        Args:
-            name: The file; it need not exist.
-            expires_in: Seconds from now, 1 to 604,800.
-            method: GET (which allows HEAD), HEAD, PUT or DELETE.
-            filename: The name the download is to have; implies ``disposition="attachment"``.
-            content_type: GET: the answer's type. PUT: the only type that may be sent.
-            disposition: ``"inline"`` or ``"attachment"``.
-            content_length: PUT: the only size in bytes that may be sent.
-            stable: A window of time, from a second: all URLs that are made within one are equal to the byte, so that
-                browsers and caches know them again. Each is good for at least `expires_in`, and for up to `stable`
-                longer; together they are at most 604,800 seconds.
-
-        Raises:
-            InvalidArgumentException: A bad name or option.
-            OperationNotSupportedException: There is nothing to sign with.
-        """
-        ...
-
-    def presign_many(
-        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
-    ) -> builtins.list[str]:
-        """Presigned GET URLs for a listing, in the order of the names; no I/O."""
-        ...
-
-
-@runtime_checkable
-class SupportsDirectUpload(Protocol):
-    """Forms that let a browser upload one file straight to the backend."""
-
-    async def presign_post(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        *,
-        max_size: int | None = None,
-        min_size: int = 0,
-        content_type: str | None = None,
-    ) -> "PresignedUpload":
-        """A form for one key.
-
-        Args:
-            name: The key the file will have; as strict as `upload`.
-            expires_in: Seconds from now, 1 to 604,800.
-            max_size: Bytes; larger files are refused by the backend.
-            min_size: Bytes; smaller files are refused by the backend.
-            content_type: The only type that may be sent, as the form field ``Content-Type``.
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsList(Protocol):
-    """Listing what is there."""
-
-    def list(self, prefix: str = "") -> AsyncIterator["FileBasicInfo"]:
-        """The files whose key begins with `prefix`, sorted by key."""
-        ...
-
-
-@runtime_checkable
-class SupportsFolders(Protocol):
-    """Keeping to a folder, such as that of a tenant."""
-
-    def within(self, *folders: str) -> "Storage":
-        """The same storage, kept to a folder: bare keys are relative to it, ids elsewhere are refused; no I/O.
-
-        It has no name, and uses the connections of this storage: it need not be closed, and closes them if it is.
-
-        Args:
-            *folders: The path of the folder, each without slashes: no tenant's name leads into another's folder.
-
-        Raises:
-            InvalidArgumentException: A folder that is empty, holds a slash, or is no clean name.
-
-        Example:
-            >>> await storage.within("tenants", "acme").upload(b"hello", "hello.txt")
-            'hello.txt'
-            >>> await storage.exists("tenants/acme/hello.txt")
-            True
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsCopy(Protocol):
-    """Copying without the bytes passing through here."""
-
-    async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
-        """Copy a file with its type and metadata to an exact key; returns the new fusion id.
-
-        Raises:
-            FileNotFoundException: There is no source.
-            FileExistsException: The target exists and `overwrite` is False.
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsMetadata(Protocol):
-    """Changing the metadata of a file that is already there."""
-
-    async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
-        """Replace the user's metadata; the content stays.
-
-        Raises:
-            FileNotFoundException: There is no such file.
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsPing(Protocol):
-    """Telling whether the backend is there, for health checks."""
-
-    async def ping(self) -> None:
-        """Nothing, if it answers and lets us in; changes nothing there.
-
-        Raises:
-            StorageException: It does not.
-        """
-        ...
-
-
-# ---- pieces that backends share
-
-
-class IdentifiedKey(naming.UniqueKey):
-    """A unique key with its id, for callers who must know the id before the write, which then need not find it again.
-
-    Attributes:
-        file_id: The id.
-        storage: The storage that has identified the key.
-    """
-
-    __slots__ = ("file_id", "storage")
-
-    file_id: FileId
-    storage: Storage
-
-    @classmethod
-    def of(cls, storage: Storage, key: naming.UniqueKey) -> "IdentifiedKey":
-        """Identify a key."""
-        found = cls(key)
-        found.file_id, found.storage = storage.identify(key), storage
-        return found
-
-
-class _Wrapped(Operation):
-    """What `Storage._operation` gives: the errors of the body, and its own, say what was done to which file."""
-
-    __slots__ = ("_given", "_storage", "_subject")
-
-    def __init__(self, storage: Storage, name: str, given: tuple[FileName, ...]) -> None:
-        super().__init__(name, storage.scheme, storage.bucket)
-        self._storage = storage
-        self._given = given
-        self._subject: FileId | str | None = _text_of(*given) if given else None
-
-    def __enter__(self) -> Self:
-        try:
-            self._begin()
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
-        return self
-
-    def _begin(self) -> None:
-        storage, name = self._storage, self._name
-        storage._check_usable(name)  # noqa: SLF001 - this is its own wrapper
-        if self._subject is None:
-            return
-        if name == "write" and storage.chooses_ids:
-            naming.check_key(str(self._subject), operation=name)
-            return
-        [given] = self._given
-        if isinstance(given, IdentifiedKey) and given.storage is storage:
-            self.file = self._subject = given.file_id
-        else:
-            self.file = self._subject = storage.identify(given)
-        if name in _WRITES:
-            storage.check_key(self.file)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if isinstance(error, StorageException):
-            error.complete(self._name, None if self._subject is None else str(self._subject))
-        super().__exit__(kind, error, traceback)
-
-
-def check_presign_method(method: str, *, read_only: bool) -> str:
-    """The method of a presigned request, if there can be such a request to such a storage."""
-    if method not in {"GET", "HEAD", "PUT", "POST", "DELETE"}:
-        raise InvalidArgumentException(f"{method!r} is not a method that can be presigned")
-    if read_only and method not in {"GET", "HEAD"}:
-        raise AccessDeniedException("the storage was opened with read_only=True")
-    return method
-
-
-def _text_of(name: FileName) -> str:
-    """The text of a name in any of its forms."""
-    if isinstance(name, str):
-        return str.__str__(name)  # an Enum's own str() is the member's name
-    if isinstance(name, FileId | StoredFile):
-        return str(name)
-    raise InvalidArgumentException(f"a file is named by a str, FileId or StoredFile, not {type(name).__name__}")
-
-
-def byte_range(size: int, offset: int, length: int | None, chunk_size: int) -> range:
-    """The positions of a file of `size` bytes that `stream` is to give, as ``range(start, stop, chunk_size)``."""
-    if chunk_size < 1 or (length is not None and length < 0):
-        raise InvalidArgumentException(f"a stream cannot have length {length} or chunk size {chunk_size}")
-    start = max(0, size + offset) if offset < 0 else min(offset, size)
-    stop = size if length is None else min(size, start + length)
-    return range(start, stop, chunk_size)

@@ -1,4 +1,4 @@
-"""What a stored file is to have besides its content, type and metadata: how it is served, encrypted, kept and paid for.
+"""Options of new files beside content, type and metadata: how they are served, encrypted, kept and paid for.
 
 Options are said per storage, per column and per call; what is said nearer to the call counts, field by field. Pure.
 """
@@ -14,7 +14,7 @@ from async_storages.errors import InvalidArgumentException, OperationNotSupporte
 __all__ = ["NO_OPTIONS", "SERVED", "CustomerKey", "Encryption", "KmsEncryption", "LockMode", "UploadOptions"]
 
 type LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
-"""Whether some may shorten or lift a lock, or nobody."""
+"""The strength of a lock: some may shorten or lift it, or nobody may."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_:-]+")
 _CODINGS = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:\s*,\s*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
@@ -58,7 +58,9 @@ class CustomerKey:
 
     def __post_init__(self) -> None:
         if not isinstance(self.key, bytes) or len(self.key) != _KEY_BYTES:
-            raise InvalidArgumentException(f"a customer's key has {_KEY_BYTES} bytes")
+            raise InvalidArgumentException(
+                f"a customer's key has {_KEY_BYTES} bytes: os.urandom({_KEY_BYTES}) makes one"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Refused: a pickle in a queue or a cache would hold the key readably."""
@@ -71,7 +73,7 @@ type Encryption = Literal["AES256", "aws:kms"] | KmsEncryption | CustomerKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOptions:
-    """What a file is to have besides content, type and metadata; None leaves a field to whoever says it further away.
+    """Options of a new file beside content, type and metadata; None leaves a field to the column or the storage.
 
     Given to a storage (`upload_options=`), a column (`FileType(upload_options=)`), a `PendingFile` or a call
     (`options=`). A storage that cannot do something raises OperationNotSupportedException, which names the option.
@@ -137,7 +139,7 @@ class UploadOptions:
         return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
     def over(self, further: "UploadOptions | None") -> "UploadOptions":
-        """These, and what `further` ones say of the fields on which these are silent."""
+        """Fill the fields that are None from `further` options."""
         if further is None or self is NO_OPTIONS:
             return further or self
         said = self.said
@@ -160,7 +162,7 @@ class UploadOptions:
             if name not in able:
                 raise OperationNotSupportedException(f"{who} cannot do {name}=: leave it out for this storage")
         if (self.lock_mode is None) != (self.lock_until is None):
-            raise InvalidArgumentException("lock_mode and lock_until go together")
+            raise InvalidArgumentException("lock_mode and lock_until go together: give both, or neither")
 
 
 _NAMES = tuple(each.name for each in fields(UploadOptions))
@@ -193,8 +195,8 @@ def _check_pairs(name: str, value: Any) -> None:
     if not isinstance(value, Mapping) or not all(
         isinstance(text, str) and text.isprintable() for pair in value.items() for text in pair
     ):
-        raise InvalidArgumentException(f"{name} must be a mapping of printable text")
+        raise InvalidArgumentException(f"{name} must be a mapping of printable text to printable text")
 
 
 NO_OPTIONS = UploadOptions()
-"""Those of most files: they need not be looked at."""
+"""The options of most files; they need not be looked at."""

@@ -1,8 +1,8 @@
-"""Which files are let in: by extension, by size, and by what their first bytes show.
+"""Rules for the files that are let in: by extension, by size, and by their first bytes.
 
 ```python
 rules = FileTypeConfig(whitelist=["jpg", "png"], type_whitelist=["image/*"])
-validator = FileValidatorImpl(rules, max_file_size=10_000_000)
+validator = FileValidator(rules, max_file_size=10_000_000)
 
 async with validator.open(upload) as content:  # refused here, or while it streams: nothing is stored then
     file = await storage.save(content)
@@ -17,16 +17,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from async_storages import naming, sniff
+from async_storages._moved import moved_names
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import FileTooLargeException, InvalidArgumentException, InvalidFileTypeException, during
 from async_storages.sources import ByteSource, Source
 
-__all__ = ["FileTypeConfig", "FileValidatorImpl"]
+__all__ = ["FileTypeConfig", "FileValidator"]
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(__name__, {"FileValidatorImpl": "validation:FileValidator"})
 
 _LONGEST_NAME = 238  # bytes: what `save` has room for; cut after it was checked, a name could get another extension
 _TYPE_PATTERN = re.compile(r"[a-z0-9][\w.+-]*/(?:\*|[a-z0-9][\w.+-]*)", re.ASCII)
@@ -80,7 +84,7 @@ _ANYTHING = FileTypeConfig()
 
 
 @dataclass(frozen=True, slots=True)
-class FileValidatorImpl:
+class FileValidator:
     """Refuses files whose name, size or content is not allowed.
 
     Args:

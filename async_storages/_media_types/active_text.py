@@ -92,7 +92,7 @@ def active_text(head: bytes) -> str | None:
 
 
 def is_fragment(head: bytes) -> bool:
-    """Whether active text begins with a comment or an element as Markdown and XML do, and is no page for certain.
+    """True for active text that begins with a comment or an element, as Markdown and XML do: it may be no page.
 
     Example:
         >>> is_fragment(b"<h1 align='center'>"), is_fragment(b"<!-- x --><script>")

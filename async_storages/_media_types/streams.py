@@ -65,7 +65,7 @@ def _ac3_frame_size(head: bytes) -> int:
 
 
 def _has_packets(head: bytes, start: int, size: int) -> bool:
-    """Whether all are packets of an MPEG transport stream (ISO/IEC 13818-1, 2.4.3.2), at least three."""
+    """True for three or more packets of an MPEG transport stream (ISO/IEC 13818-1, 2.4.3.2)."""
     syncs = head[start::size]
     return (
         len(syncs) >= _PACKETS

@@ -11,7 +11,7 @@ _WELL_FORMED = re.compile(r'([\w.+-]+/[\w.+*-]+)(?:[ \t]*;[ \t]*[\w.-]+=(?:"[ !#
 
 
 def is_well_formed(content_type: str) -> bool:
-    """Whether this is one content type and nothing else.
+    """True for one content type and nothing else.
 
     Example:
         >>> is_well_formed("text/plain; charset=utf-8"), is_well_formed("image/jpeg;, text/html")

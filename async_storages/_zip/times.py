@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 __all__ = ["EARLIEST", "dos_time", "time_extra", "within_zip"]
 
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
-"""Where the times of ZIP begin."""
+"""The earliest time that ZIP can hold."""
 
 _LATEST = datetime(2107, 12, 31, 23, 59, 58, tzinfo=UTC)
 _TIME_EXTRA = 0x5455

@@ -4,24 +4,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from secrets import token_hex
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from async_storages.byte_ranges import byte_range
 from async_storages.content import Content, check_metadata
 from async_storages.errors import FileExistsException, FileNotFoundException
+from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import original_filename
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName, Storage
+from async_storages.storage import FileName
 from async_storages.upload_options import SERVED
 
 __all__ = ["MemoryStorage"]
 
 
-class MemoryStorage(Storage):
-    """Keeps files in a dict, as long as it lives. Ids are ``mem:key``.
+class MemoryStorage(FolderStorage):
+    """Keeps files in a dict, until it is dropped. Ids are ``mem:key``.
 
     Args:
         name: Registers the storage under this name.
@@ -39,10 +40,6 @@ class MemoryStorage(Storage):
 
     def __repr__(self) -> str:
         return f"<MemoryStorage, {len(self._files)} files>"
-
-    def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`."""
-        return self._within(folders)
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`."""
@@ -68,7 +65,7 @@ class MemoryStorage(Storage):
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
-            return _copied(self._get(operation.file)[1])
+            return self._get(operation.file)[1].model_copy(deep=True)
 
     async def delete(self, name: FileName) -> None:
         """Delete a file; a missing one is not an error."""
@@ -85,7 +82,7 @@ class MemoryStorage(Storage):
         with self.operation("list"):
             for key, (_, info) in sorted(self._files.items()):
                 if key.startswith(self.prefix + prefix):
-                    yield _copied(info)
+                    yield info.model_copy(deep=True)
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file with its type and metadata: see `SupportsCopy`."""
@@ -120,8 +117,3 @@ class MemoryStorage(Storage):
         )
         self._files[file_id.key] = data, info
         return str(file_id)
-
-
-def _copied(info: FileBasicInfo) -> FileBasicInfo:
-    """A copy of one's own, whose metadata may be changed."""
-    return info.model_copy(update={"metadata": dict(info.metadata)})

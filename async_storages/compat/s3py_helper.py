@@ -19,7 +19,8 @@ from async_storages.manager.raw_clients import FastDFSClient as FastdfsClient
 from async_storages.manager.raw_clients import S3Client
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.models import FileAttach, FileBasicInfo, FileDownload
-from async_storages.validation import FileTypeConfig, FileValidatorImpl
+from async_storages.validation import FileTypeConfig
+from async_storages.validation import FileValidator as FileValidatorImpl
 
 __all__ = [
     "DeleteNotSupportedException",

@@ -112,7 +112,7 @@ class _Associations:
 
 
 class _Items:
-    """What a `meta` box tells; beside the primary item there are thumbnails, tiles and masks."""
+    """The primary item of a `meta` box; there are also thumbnails, tiles and masks."""
 
     def __init__(self, window: Window) -> None:
         self._window = window

@@ -41,7 +41,7 @@ class ImageProbe:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more is wanted, be it with a result or without."""
+        """True once no more bytes are wanted, with a result or without."""
         return self.wanted is None
 
     def feed(self, offset: int, data: bytes, *, at_end: bool | None = None) -> None:

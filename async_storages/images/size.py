@@ -1,4 +1,4 @@
-"""What a probe finds out about an image."""
+"""The result of a probe: the size of an image."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["ImageSize", "image_size"]
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """How large an image is shown, and how it is stored.
+    """The size of an image, as it is shown and as it is stored.
 
     Attributes:
         width: Pixels across, as displayed.

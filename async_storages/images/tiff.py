@@ -25,7 +25,7 @@ _INTEGERS = {3: 2, 4: 4, 16: 8}
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How a TIFF writes the offset of its directory, the number of entries there, and each of them."""
+    """The layout of a TIFF: the offset of its directory, the number of entries there, and each entry."""
 
     byte_order: Literal["little", "big"]
     offset: Struct

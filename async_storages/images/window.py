@@ -102,7 +102,7 @@ class Window:
             raise broken(f"the image's header has more than {_MAX_PARTS} parts")
 
     def search(self, pattern: re.Pattern[bytes], offset: int) -> int | None:
-        """Where `pattern` first matches at or after `offset`, among the bytes that are here."""
+        """Find the first match of `pattern` at or after `offset`, among the bytes that have arrived."""
         found = pattern.search(self._data, offset - self._start)
         return None if found is None else self._start + found.start()
 

@@ -103,7 +103,9 @@ class StorageManager:
         for storage in storages:
             taken = self._routes.setdefault((storage.scheme, storage.bucket), storage)
             if taken is not storage:
-                raise InvalidArgumentException(f"two storages serve the same ids: {taken!r} and {storage!r}")
+                raise InvalidArgumentException(
+                    f"two storages serve the same ids: {taken!r} and {storage!r}; leave one out"
+                )
         self.upload_service = UploadService(self, validator, concurrency=concurrency)
         self.download_service = DownloadService(self)
         self.delete_service = DeleteService(self)
@@ -133,7 +135,9 @@ class StorageManager:
             >>> await mine.download_service.download_bytes(file_id)  # 403, if it is another tenant's
         """
         if not isinstance(self._default, SupportsFolders):
-            raise OperationNotSupportedException(f"{type(self._default).__name__} knows no folders", operation="within")
+            raise OperationNotSupportedException(
+                f"{type(self._default).__name__} knows no folders, and new files go there", operation="within"
+            )
         kept = [storage.within(*folders) for storage in self.storages if isinstance(storage, SupportsFolders)]
         manager = type(self).__new__(type(self))
         shown = f"what keeps to {'/'.join(folders)}"
@@ -150,7 +154,7 @@ class StorageManager:
 
     @property
     def default_storage(self) -> Storage:
-        """Where new files go."""
+        """The storage that new files go to."""
         return self._default
 
     def storage_for(self, file_id: FileName) -> Storage:
@@ -173,7 +177,7 @@ class StorageManager:
         return f"{self._shown} has no storage for {file_id.scheme} ids"
 
     def storage_for_new(self, bucket: str | None = None) -> Storage:
-        """Where a new file goes: to the default storage, or to another bucket of its kind.
+        """The storage that a new file goes to: the default one, or another bucket of its kind.
 
         Raises:
             RouteNotSupportedException: The bucket is not allowed.
@@ -226,7 +230,7 @@ class StorageManager:
     # ---- lifetime
 
     async def ping(self) -> None:
-        """Whether every storage answers, for health checks.
+        """Ask every storage for a sign of life, for health checks.
 
         Raises:
             StorageException: The first one that does not; it says which one that is.
@@ -259,7 +263,7 @@ def _storages_of(
 ) -> list[Storage]:
     """The storages of a mode; new files go to the first one."""
     if isinstance(allowed_buckets, str):
-        raise InvalidArgumentException("allowed_buckets is a list of names, not one name")
+        raise InvalidArgumentException(f"allowed_buckets is a list of names, not one name: write [{allowed_buckets!r}]")
     needed, given = _NEEDS[mode], {"s3": s3, FASTDFS: fastdfs}
     if missing := sorted(name for name in needed if given[name] is None):
         raise InvalidArgumentException(f"mode {mode} needs {' and '.join(f'{name}_config' for name in missing)}")

@@ -34,7 +34,7 @@ type OnError = Literal["abort", "list"]
 
 
 class Door(Protocol):
-    """Where services find the storages, and how ids are written there."""
+    """The storages that a service works on, and the way that ids are written there."""
 
     def storage_for_new(self, bucket: str | None) -> Storage:
         """The storage that a new file goes to."""
@@ -295,7 +295,7 @@ def _entry(
     modified: datetime | None = None,
     compress: bool = False,
 ) -> ZipEntry:
-    """What a file is in an archive; what its id tells is known without asking."""
+    """An entry of an archive for a file; sizes that ids tell are not asked for."""
     name, size = wanted.file_name or file.filename, file.known_size if size is None else size
     return ZipEntry(name, file.stream, size, modified, compress, file.known_crc32)
 

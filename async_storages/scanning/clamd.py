@@ -26,7 +26,7 @@ _COMMAND = b"zINSTREAM\0"
 _END = bytes(4)
 _FOUND = re.compile(r"stream: (.+) FOUND")
 _LIMIT_FOUND = "Heuristics.Limits.Exceeded"
-"""What the names of findings begin with that are none, with clamd's ``AlertExceedsMax yes``."""
+"""The beginning of names that are no findings but limits, with clamd's ``AlertExceedsMax yes``."""
 
 
 class ClamdScanner:
@@ -60,7 +60,9 @@ class ClamdScanner:
         timeout: float = 150,
     ) -> None:
         if min(max_size, connect_timeout, timeout) <= 0:
-            raise InvalidArgumentException("max_size, connect_timeout and timeout must be above 0")
+            raise InvalidArgumentException(
+                f"max_size, connect_timeout and timeout must be above 0, not {max_size}, {connect_timeout}, {timeout}"
+            )
         self._address = address
         self._endpoint = None if address.startswith("/") else _host_and_port(address)
         self._max_size = max_size

@@ -3,7 +3,7 @@
 ```python
 document.file = await storage.save(upload, folder="quarantine")
 ...
-review = await quarantine.review(document.file, scanner, folder="documents")
+review = await review_quarantined_file(document.file, scanner, folder="documents")
 if review.released:
     document.file = review.released  # with enable_file_tracking the commit removes the quarantined file
 ```
@@ -18,14 +18,14 @@ from async_storages.files import StoredFile
 from async_storages.models import FileBasicInfo
 from async_storages.scanning.verdicts import Scanner, Unscanned, Verdict
 
-__all__ = ["Review", "review"]
+__all__ = ["QuarantineReview", "review_quarantined_file"]
 
 _MD5 = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
-    """What came of a review.
+class QuarantineReview:
+    """Result of a review.
 
     Attributes:
         verdict: What the scanner said.
@@ -36,7 +36,9 @@ class Review:
     released: StoredFile | None = None
 
 
-async def review(file: StoredFile, scanner: Scanner, *, folder: str = "", ledger: Announcer | None = None) -> Review:
+async def review_quarantined_file(
+    file: StoredFile, scanner: Scanner, *, folder: str = "", ledger: Announcer | None = None
+) -> QuarantineReview:
     """Scan a file, and release it if it is clean.
 
     What is released is the version that was scanned: if the file is replaced meanwhile, as by somebody who holds a
@@ -58,17 +60,17 @@ async def review(file: StoredFile, scanner: Scanner, *, folder: str = "", ledger
         scanned = await file.get_info()
         verdict = await scanner.scan(file)
         if not verdict:
-            return Review(verdict)
+            return QuarantineReview(verdict)
         async with copied(file.storage, file, file.filename, ledger, folder=folder) as released:
             is_unchanged = _version(await file.get_info()) == _version(scanned)
             if is_unchanged and not _differ(scanned, await released.get_info()):
-                return Review(verdict, released)
+                return QuarantineReview(verdict, released)
             await released.delete()
-    return Review(Unscanned("the file was replaced while it was scanned"))
+    return QuarantineReview(Unscanned("the file was replaced while it was scanned"))
 
 
 def _differ(scanned: FileBasicInfo, released: FileBasicInfo) -> bool:
-    """Whether the ETags, being digests, show that a file was replaced and put back within a second."""
+    """True if the ETags are digests and differ: the file was replaced and put back within a second."""
     etags = [info.etag or "" for info in (scanned, released)]
     return all(map(_MD5.fullmatch, etags)) and etags[0] != etags[1]
 

@@ -1,4 +1,4 @@
-"""What a scanner for malicious files is, and what it may say. No I/O.
+"""Scanners for malicious files, and their verdicts. No I/O.
 
 ```python
 match await scanner.scan(document.file):
@@ -7,7 +7,7 @@ match await scanner.scan(document.file):
     case Unscanned(reason): ...  # nobody knows: it is treated like an infected one until it was scanned
 ```
 
-`quarantine.review` scans a file and releases it; `backends.clamd.ClamdScanner` is a scanner.
+`review_quarantined_file` scans a file and releases it; `ClamdScanner` is a scanner.
 """
 
 from dataclasses import dataclass
@@ -67,11 +67,11 @@ class Unscanned(_Verdict):
 
 
 type Verdict = Clean | Infected | Unscanned
-"""What a scanner says of a file; its truth is whether the file is clean."""
+"""The verdict of a scanner on a file; it is true only if the file is clean."""
 
 
 class Scanner(Protocol):
-    """Whatever looks at files."""
+    """An object that looks at files."""
 
     async def scan(self, file: StoredFile) -> Verdict:
         """Look at all of a file.

@@ -14,7 +14,6 @@ from typing import Any
 from zlib import crc32
 
 from aiohttp import web
-from async_storages.byte_ranges import byte_range
 
 from async_storages import (
     Content,
@@ -24,6 +23,7 @@ from async_storages import (
     Storage,
     StorageException,
 )
+from async_storages.byte_ranges import byte_range
 from async_storages.content import check_metadata
 from async_storages.ids import FASTDFS, FileId
 from async_storages.models import FileBasicInfo

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from async_storages import FileAttach, FileBasicInfo, FileDownload, FileInfo, PresignedUpload
+from async_storages import FileAttach, FileBasicInfo, FileDownload, PresignedUpload
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 UPLOAD = PresignedUpload(
@@ -55,7 +55,6 @@ def test_what_is_not_told_is_none():
     assert info.metadata == {}
     assert [info.last_modify_time, info.storage_class, info.content_type, info.etag] == [None] * 4
     assert FileDownload(file_id="mem:a").file_name is None
-    assert FileInfo is FileBasicInfo
 
 
 def test_what_a_presigned_upload_holds_is_sent_but_never_shown():

@@ -58,11 +58,28 @@ print({"aioboto3", "boto3", "botocore", "aiobotocore"} & sys.modules.keys())
 LAYERS = {
     "pure": (
         *("_version", "config", "errors", "fastdfs_ids", "ids", "images", "images.*", "models", "naming", "signing"),
-        *("_secrets", "_media_types", "_media_types.*", "_zip", "_zip.*", "sniff", "upload_options"),
+        *(
+            "_checksums",
+            "_moved",
+            "_secrets",
+            "_media_types",
+            "_media_types.*",
+            "_zip",
+            "_zip.*",
+            "sniff",
+            "upload_options",
+        ),
     ),
     "contract": (
         *(
             "_cleanup",
+            "_file_facts",
+            "abstract_storage",
+            "byte_ranges",
+            "capabilities",
+            "folder_storage",
+            "presigning_storage",
+            "storage_operation",
             "_deadlines",
             "_tasks",
             "content",

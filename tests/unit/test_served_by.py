@@ -72,7 +72,7 @@ REFUSED = {
     "the way out of a folder": (LocalStorage("files"), "file:../secret", "'..'"),
     "a control character": (s3(), "s3:photos/\0", "U[+]0000"),
     "no id of FastDFS": (offline("fastdfs"), "passwords.txt", "."),
-    "nothing": (s3(), "", "an empty file id"),
+    "nothing": (s3(), "", "cannot be empty"),
     "a number": (s3(), 7, "valid string"),
     "null": (s3(), None, "valid string"),
 }

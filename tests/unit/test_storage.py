@@ -5,16 +5,6 @@ from contextlib import aclosing, suppress
 from enum import Enum
 
 import pytest
-from async_storages.byte_ranges import byte_range
-from async_storages.capabilities import (
-    SupportsCopy,
-    SupportsDirectUpload,
-    SupportsList,
-    SupportsMetadata,
-    SupportsPresign,
-)
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.datastructures import UploadFile
 
 from async_storages import LocalStorage, MemoryStorage, ids, registry
@@ -36,7 +26,7 @@ from async_storages.errors import (
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId
 from async_storages.naming import unique_key
-from async_storages.storage import BaseStorage, IdentifiedKey, Storage
+from async_storages.storage import IdentifiedKey, Storage
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.images import SIZE, encode
 from tests.support.streams import Closing, collect, empty_input, stream
@@ -332,16 +322,6 @@ async def test_a_read_only_storage_is_only_read(change, error):
 # ---- ranges
 
 
-@given(st.integers(0, 40), st.integers(-60, 60), st.none() | st.integers(0, 60), st.integers(1, 50))
-def test_a_range_is_the_slice_that_python_takes(size, offset, length, chunk_size):
-    data = bytes(range(size))
-    expected = data[offset:] if length is None else data[offset:][:length]
-    positions = byte_range(size, offset, length, chunk_size)
-    chunks = [data[start : min(start + chunk_size, positions.stop)] for start in positions]
-    assert b"".join(chunks) == expected
-    assert all(chunks)
-
-
 @pytest.mark.parametrize(("length", "chunk_size"), [(-1, 1), (1, 0), (None, -1)])
 async def test_a_range_that_is_none_is_refused(storage, length, chunk_size):
     with pytest.raises(InvalidArgumentException, match=r"stream 'mem:a.txt': a stream cannot have"):
@@ -382,14 +362,6 @@ def test_a_new_backend_with_an_impossible_scheme_is_refused(scheme):
 def test_the_contract_is_small():
     abstract = {name for name, value in inspect.getmembers(Storage) if getattr(value, "__isabstractmethod__", False)}
     assert abstract == {"write", "stream", "stat", "delete", "url"}
-    assert BaseStorage is Storage
-
-
-def test_capabilities_are_asked_for_by_isinstance(tmp_path):
-    both = {SupportsList, SupportsCopy, SupportsMetadata}
-    every = {*both, SupportsPresign, SupportsDirectUpload}
-    for storage, expected in ((MemoryStorage(), both), (LocalStorage(tmp_path), every)):
-        assert {power for power in every if isinstance(storage, power)} == expected
 
 
 @pytest.mark.parametrize("options", [{}, {"method": "PUT", "content_length": 5}, {"filename": "b.txt"}], ids=str)

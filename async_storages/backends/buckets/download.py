@@ -14,12 +14,12 @@ from contextlib import aclosing
 
 from aiohttp import ClientResponse
 
+from async_storages._checksums import Checksum, new_checksum
 from async_storages.backends.buckets.server_errors import FileChanged, RangeBeyondEnd
 from async_storages.backends.transport.download_slots import DownloadSlots, Slot
 from async_storages.backends.transport.http import transfer_errors
 from async_storages.backends.transport.retries import Retries
 from async_storages.byte_ranges import byte_range
-from async_storages.content import Checksum, new_checksum
 from async_storages.errors import (
     ChecksumMismatchException,
     FileExistsException,

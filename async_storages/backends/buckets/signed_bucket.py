@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Protocol, Unpack
 
-from async_storages import naming
 from async_storages.backends.buckets.storage import BucketStorage, Keyed
 from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
-from async_storages.naming import Disposition
-from async_storages.presigning_storage import check_presign_method
 from async_storages.storage import FileName
 
 __all__ = ["SignedBucketStorage", "Urls"]
@@ -51,35 +48,13 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
     def _unsigned_url(self, file: FileId) -> str:
         return self._urls.url(file)
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
+    def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
         """A presigned URL: see `SupportsPresign`. On S3 and GCS one for GET does not allow HEAD.
 
         One for PUT stores the file with the storage's `upload_options`: it must come with `presigned_headers`. On GCS
         IAM signs where no key is at hand: `presigned_urls`.
         """
-        with self.operation("presign", name) as operation:
-            self._check_presign(operation.file, method)
-            return self._urls.presign(
-                operation.file,
-                expires_in,
-                method,
-                filename=filename,
-                content_type=content_type,
-                disposition=disposition,
-                content_length=content_length,
-                stable=stable,
-            )
+        return self._urls.presign(file, expires_in, method, **options)
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
@@ -102,12 +77,7 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
         S3 answers it with 201 and XML that holds the ETag, as some servers have none in the header.
         """
         with self.operation("presign_post", name) as operation:
-            self._check_presign(operation.file, "POST")
+            self.check_presign(operation.file, "POST")
             return await self._urls.presign_post(
                 operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type
             )
-
-    def _check_presign(self, file: FileId, method: str) -> None:
-        check_presign_method(method, read_only=self.read_only)
-        if method in {"PUT", "POST"}:
-            naming.check_key(self.bare_key(file))

@@ -21,10 +21,12 @@ from async_storages.errors import (
     StorageOperationException,
     during,
 )
+from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
+from async_storages.presigning_storage import PresigningStorage
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName, Storage
+from async_storages.storage import FileName
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["BucketStorage", "Keyed", "NewFile", "Page", "checked_token"]
@@ -59,7 +61,7 @@ class Page[Listed: Keyed](Protocol):
         ...
 
 
-class BucketStorage[Found, Listed: Keyed](Storage):
+class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     """Keeps files in one bucket; subclasses send the requests to their server.
 
     Args:
@@ -171,7 +173,7 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         other = copy(self)
         location = self._bucket_url(bucket_name)
         vars(other).update(_bucket=bucket_name, bucket=bucket_name, location=location)
-        vars(other).update(_prefix="", _custom_domain=None, name=None)
+        vars(other).update(prefix="", _custom_domain=None, name=None)
         return other
 
     def with_upload_options(self, options: UploadOptions) -> Self:
@@ -186,10 +188,6 @@ class BucketStorage[Found, Listed: Keyed](Storage):
         other = copy(self)
         vars(other).update(upload_options=options.over(self.upload_options), name=None)
         return other
-
-    def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`."""
-        return self._within(folders)
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.

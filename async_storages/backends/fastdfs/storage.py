@@ -16,7 +16,7 @@ from async_storages.backends.fastdfs.links import Links
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import FileInfo, Name
 from async_storages.byte_ranges import byte_range
-from async_storages.capabilities import PresignMethod
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.config import FastdfsConfig, validated
 from async_storages.content import Content, ContentOptions, PendingFile, as_content, check_metadata
 from async_storages.errors import (
@@ -29,10 +29,9 @@ from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.naming import Disposition
-from async_storages.presigning_storage import check_presign_method
+from async_storages.presigning_storage import PresigningStorage
 from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
-from async_storages.storage import FileName, Storage
+from async_storages.storage import FileName
 
 __all__ = ["FastDFSStorage"]
 
@@ -42,7 +41,7 @@ _OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its own entries, no
 _TAIL = 7  # characters of an id that end in the extension
 
 
-class FastDFSStorage(Storage):
+class FastDFSStorage(PresigningStorage):
     """Keeps files in a FastDFS cluster. Ids are FastDFS's own, such as ``group1/M00/00/1E/fwAAA….jpg``.
 
     FastDFS chooses the id of every new file, which keeps the name's extension. The name itself, the metadata and a type
@@ -150,6 +149,7 @@ class FastDFSStorage(Storage):
         await self._cluster.aclose()
 
     def check_key(self, file_id: FileId) -> None:
+        """Refuse what is no id of FastDFS, or that of the metadata of another file."""
         Name.parse(file_id.key)
         if file_id.key.endswith("-m"):  # so FastDFS names the file that holds the metadata of another one
             raise InvalidArgumentException("metadata is no file of its own", file_id=str(file_id))
@@ -343,18 +343,7 @@ class FastDFSStorage(Storage):
         with self.operation("url", name) as operation:
             return self._links.link(operation.file.key, int(time.time()))
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
+    def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
         """A URL with a token that ends after `expires_in`: see `SupportsPresign`.
 
         The server accepts a token for its own `token_ttl` from the time in it, so that time is shifted. With a name the
@@ -365,16 +354,16 @@ class FastDFSStorage(Storage):
             OperationNotSupportedException: The method is not GET; a type, a size or ``inline`` is given; or there is no
                 `url_base`, `secret_key` or `token_ttl`.
         """
-        with self.operation("presign", name) as operation:
-            check_presign_method(method, read_only=self.read_only)
-            if method != "GET":
-                raise OperationNotSupportedException(f"FastDFS's links are for GET, not for {method}")
-            if disposition not in {None, "inline", "attachment"}:
-                raise InvalidArgumentException(f"a disposition is 'inline' or 'attachment', not {disposition!r}")
-            if content_type is not None or content_length is not None or (filename and disposition == "inline"):
-                raise OperationNotSupportedException("FastDFS's links fix no type, no size, and no name with 'inline'")
-            shown = filename or (naming.original_filename(operation.file.key) if disposition == "attachment" else None)
-            return self._links.link(operation.file.key, self._links.made_at(expires_in, stable), shown)
+        filename, disposition = options.get("filename"), options.get("disposition")
+        if method != "GET":
+            raise OperationNotSupportedException(f"FastDFS's links are for GET, not for {method}")
+        if disposition not in {None, "inline", "attachment"}:
+            raise InvalidArgumentException(f"a disposition is 'inline' or 'attachment', not {disposition!r}")
+        has_limits = options.get("content_type") is not None or options.get("content_length") is not None
+        if has_limits or (filename and disposition == "inline"):
+            raise OperationNotSupportedException("FastDFS's links fix no type, no size, and no name with 'inline'")
+        shown = filename or (naming.original_filename(file.key) if disposition == "attachment" else None)
+        return self._links.link(file.key, self._links.made_at(expires_in, options.get("stable")), shown)
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None

@@ -150,3 +150,7 @@ def _is_same_but_for_age(rule: Mapping[str, Any], other: Mapping[str, Any]) -> b
 
 def _ageless(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**rule, "condition": {**rule.get("condition", {}), "age": 0}}
+
+
+BucketAdmin = GCSBucketAdmin
+"""Its name in earlier versions."""

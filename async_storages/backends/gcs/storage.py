@@ -258,7 +258,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         with self.operation("presign"):
             files = [self.identify(name) for name in names]
             for file in files:
-                self._check_presign(file, method)
+                self.check_presign(file, method)
             return await self._urls.presigned_urls(files, expires_in, method, **options)
 
     def presigned_headers(

@@ -1,13 +1,11 @@
 """Files in a local folder: the default for development, and for single servers."""
 
-import builtins
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
 from async_storages import naming, sniff
@@ -18,7 +16,7 @@ from async_storages.backends.local.part_uploads import LocalPartUploads
 from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
 from async_storages.byte_ranges import byte_range
-from async_storages.capabilities import PresignMethod
+from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.content import Content, PendingFile, check_metadata
 from async_storages.errors import (
     FileNotFoundException,
@@ -26,13 +24,13 @@ from async_storages.errors import (
     StorageOperationException,
     during,
 )
+from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
-from async_storages.naming import Disposition
-from async_storages.presigning_storage import check_presign_method
+from async_storages.presigning_storage import PresigningStorage, check_presign_method
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
-from async_storages.storage import FileName, Storage
+from async_storages.storage import FileName
 from async_storages.upload_options import SERVED, UploadOptions
 
 __all__ = ["LocalStorage", "PresignedRequest"]
@@ -40,7 +38,7 @@ __all__ = ["LocalStorage", "PresignedRequest"]
 _LIST_BATCH = 256
 
 
-class LocalStorage(Storage):
+class LocalStorage(PresigningStorage, FolderStorage):
     """Keeps files in a folder, as plain files. Ids are ``file:key``.
 
     Writes are atomic: a file appears under its key complete or not at all, and replaces another in one step.
@@ -90,10 +88,6 @@ class LocalStorage(Storage):
 
     def __repr__(self) -> str:
         return f"LocalStorage({self.location!r})"
-
-    def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`. This one serves what it presigns."""
-        return self._within(folders)
 
     @property
     def part_uploads(self) -> LocalPartUploads:
@@ -198,32 +192,22 @@ class LocalStorage(Storage):
 
     # ---- presigned URLs and forms
 
-    def presign(
-        self,
-        name: FileName,
-        expires_in: float = 3600,
-        method: PresignMethod = "GET",
-        *,
-        filename: str | None = None,
-        content_type: str | None = None,
-        disposition: Disposition | None = None,
-        content_length: int | None = None,
-        stable: timedelta | None = None,
-    ) -> str:
-        """A presigned URL below `base_url`: see `SupportsPresign`. `verify_presigned` tells a route what it allows."""
-        with self.operation("presign", name) as operation:
-            request = PresignedRequest(
-                method=check_presign_method(method, read_only=self.read_only),
-                key=operation.file.key if method != "PUT" else naming.check_key(operation.file.key),
-                filename=filename,
-                disposition=disposition or ("attachment" if filename else None),
-                content_type=content_type,
-                content_length=content_length,
-            )
-            if request.disposition:
-                naming.content_disposition(filename or request.key, request.disposition)  # refuses bad names now
-            token = self._tokens.sign(request, check_expires_in(expires_in, stable))
-            return f"{self._url(operation.file)}?token={token}"
+    def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
+        """A URL below `base_url` with a token; `verify_presigned` tells a route what that allows."""
+        filename = options.get("filename")
+        disposition = options.get("disposition") or ("attachment" if filename else None)
+        if disposition:
+            naming.content_disposition(filename or file.key, disposition)  # refuses bad ones now
+        request = PresignedRequest(
+            method=method,
+            key=file.key,
+            filename=filename,
+            disposition=disposition,
+            content_type=options.get("content_type"),
+            content_length=options.get("content_length"),
+        )
+        token = self._tokens.sign(request, check_expires_in(expires_in, options.get("stable")))
+        return f"{self._url(file)}?token={token}"
 
     def presign_put(
         self,
@@ -250,12 +234,6 @@ class LocalStorage(Storage):
             )
             token = self._tokens.sign(request, check_expires_in(expires_in))
             return f"{self._url(operation.file)}?token={token}"
-
-    def presign_many(
-        self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
-    ) -> builtins.list[str]:
-        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
-        return [self.presign(name, expires_in, stable=stable) for name in names]
 
     async def presign_post(
         self,

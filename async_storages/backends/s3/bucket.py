@@ -133,3 +133,7 @@ def _element(name: str, text: object) -> str:
 
 def _root(name: str, content: str) -> str:
     return f"<{name} {NAMESPACE}>{content}</{name}>"
+
+
+BucketAdmin = S3BucketAdmin
+"""Its name in earlier versions."""

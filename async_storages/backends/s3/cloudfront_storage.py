@@ -45,7 +45,7 @@ class CloudFrontStorage(SignedBucketStorage[Mapping[str, str], ListedObject]):
         """
         if self._distribution is None:
             raise InvalidArgumentException("cookies need a custom_domain and a cloudfront=CloudFrontSigner(…)")
-        return self._distribution.cookies(self._prefix + prefix, expires_in, **options)
+        return self._distribution.cookies(self.prefix + prefix, expires_in, **options)
 
     async def presigned_urls(
         self,

@@ -23,7 +23,7 @@ from async_storages import (
 from async_storages.integrations.fastapi.direct import DirectUploads
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger import journal
-from async_storages.scanning.quarantine import review
+from async_storages.scanning.quarantine import review_quarantined_file
 from async_storages.scanning.verdicts import Clean
 from async_storages.testing.contract.cancellation import cancelled_at
 from async_storages.testing.contract.processes import in_child
@@ -242,7 +242,7 @@ class Finds:
 
 async def release(storage, ledger):
     file = await storage.save(b"harmless", "a.txt", folder="pending")
-    await review(file, Finds(), folder="released", ledger=ledger)
+    await review_quarantined_file(file, Finds(), folder="released", ledger=ledger)
 
 
 @asynccontextmanager

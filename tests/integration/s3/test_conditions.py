@@ -218,6 +218,6 @@ async def test_what_is_swapped_only_while_it_is_copied_is_not_released(storage, 
 
     monkeypatch.setattr(type(file), "get_info", get_info_afterwards)
     events.hooks.append(swap_back)
-    reviewed = await quarantine.review(file, SwapsAfterwards(), folder="released")
+    reviewed = await quarantine.review_quarantined_file(file, SwapsAfterwards(), folder="released")
     assert reviewed.released is None
     assert [key for key in (await left_in(storage))[0] if key.startswith("released/")] == []

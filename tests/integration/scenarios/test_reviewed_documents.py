@@ -18,7 +18,7 @@ from async_storages import (
 )
 from async_storages.integrations.sqlalchemy import FileType, enable_file_tracking
 from async_storages.scanning.clamd import ClamdScanner
-from async_storages.scanning.quarantine import Review, review
+from async_storages.scanning.quarantine import QuarantineReview, review_quarantined_file
 from async_storages.scanning.verdicts import Clean, Unscanned
 from tests.support.clamd import LARGEST, VIRUS, VIRUS_NAME
 
@@ -79,7 +79,7 @@ async def reviewed(session: AsyncSession, document_id: int, scanner):
     """What the worker of an application does."""
     statement = select(Document).where(Document.id == document_id).with_for_update()
     document = (await session.scalars(statement)).one()
-    came = await review(document.file, scanner, folder="documents")
+    came = await review_quarantined_file(document.file, scanner, folder="documents")
     document.verdict = str(came.verdict)
     if came.released:
         document.file = came.released
@@ -158,7 +158,7 @@ async def test_what_is_replaced_while_it_is_scanned_is_not_released(storage):
     """By somebody who holds a presigned URL, for instance."""
     file = await storage.save(b"harmless", "a.txt", folder="quarantine")
     scanner = Says(Clean(), lambda file: file.upload(VIRUS))
-    assert await review(file, scanner, folder="documents") == Review(
+    assert await review_quarantined_file(file, scanner, folder="documents") == QuarantineReview(
         Unscanned("the file was replaced while it was scanned")
     )
     assert await held_by(storage) == ["quarantine"]
@@ -167,7 +167,7 @@ async def test_what_is_replaced_while_it_is_scanned_is_not_released(storage):
 async def test_what_is_removed_while_it_is_scanned_is_not_released(storage):
     file = await storage.save(b"harmless", "a.txt", folder="quarantine")
     with pytest.raises(FileNotFoundException):
-        await review(file, Says(Clean(), StoredFile.delete), folder="documents")
+        await review_quarantined_file(file, Says(Clean(), StoredFile.delete), folder="documents")
     assert await held_by(storage) == []
 
 
@@ -175,7 +175,7 @@ async def test_what_is_removed_while_it_is_scanned_is_not_released(storage):
 async def test_a_scanner_that_raises_releases_nothing(storage, error):
     file = await storage.save(b"harmless", "a.txt", folder="quarantine")
     with pytest.raises(type(error)):
-        await review(file, Says(error), folder="documents")
+        await review_quarantined_file(file, Says(error), folder="documents")
     assert await held_by(storage) == ["quarantine"]
 
 
@@ -199,7 +199,7 @@ async def test_a_copy_that_may_not_be_what_was_scanned_is_removed():
     storage = Failing()
     file = await storage.save(b"harmless", "a.txt", folder="quarantine")
     with pytest.raises(ConnectionError):
-        await review(file, Says(Clean()), folder="documents")
+        await review_quarantined_file(file, Says(Clean()), folder="documents")
     assert await held_by(storage) == ["quarantine"]
 
 
@@ -208,4 +208,4 @@ async def test_a_storage_that_cannot_copy_says_so():
         copy = None
 
     with pytest.raises(OperationNotSupportedException, match="cannot copy"):
-        await review(await NoCopy().save(b"harmless", "a.txt"), Says(Clean()))
+        await review_quarantined_file(await NoCopy().save(b"harmless", "a.txt"), Says(Clean()))

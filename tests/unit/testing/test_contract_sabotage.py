@@ -17,7 +17,6 @@ from urllib.parse import quote, unquote
 
 import pytest
 import pytest_asyncio
-from async_storages.byte_ranges import byte_range
 
 from async_storages import (
     Content,
@@ -31,6 +30,7 @@ from async_storages import (
     naming,
     sniff,
 )
+from async_storages.byte_ranges import byte_range
 from async_storages.ids import FileId
 from async_storages.testing import StorageContract
 from async_storages.testing.contract import processes

@@ -80,8 +80,8 @@ class FileType(TypeDecorator[StoredFile]):
         upload_options: UploadOptions | None = None,
     ) -> None:
         super().__init__(length)
-        # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the StorageRef is one per
-        # column, so that no statement returns files of another column's storage, and stays when the storage is set
+        # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the StorageRef is one
+        # per column, so that no statement returns files of another column's storage, and stays when the storage is set
         # later, so that cached statements see it.
         self.__dict__["storage"] = StorageRef(None)
         self.storage = storage

@@ -23,7 +23,8 @@ def require_available(files: Iterable[StoredFile]) -> None:
     """
     doubtful = []
     for stored in _greenlet.pace(files):
-        if new_file_state_of(stored) is not None and new_file_state_of(stored).is_gone:
+        state = new_file_state_of(stored)
+        if state is not None and state.is_gone:
             raise _gone(stored, "the file was removed when the transaction that was to name it was rolled back")
         file = TrackedFile.of(stored)
         if files_in_use.is_being_removed(file):

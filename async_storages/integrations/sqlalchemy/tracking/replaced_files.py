@@ -111,7 +111,8 @@ def _deletable(fields: Iterable[FileField]) -> list[FileField]:
 
 
 def _is_new(stored: StoredFile) -> bool:
-    return new_file_state_of(stored) is not None and not new_file_state_of(stored).is_kept
+    state = new_file_state_of(stored)
+    return state is not None and not state.is_kept
 
 
 def _refuse_outdated_list(

@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiofdfs import FastDfsConf
-from async_storages.capabilities import SupportsMetadata, SupportsPresign
 
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.backends.fastdfs.token import anti_leech_token
+from async_storages.capabilities import SupportsMetadata, SupportsPresign
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.errors import (
     FileExistsException,

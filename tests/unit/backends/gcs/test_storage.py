@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+
+from async_storages import registry
+from async_storages.backends.gcs.storage import GCSStorage
 from async_storages.capabilities import (
     SupportsCopy,
     SupportsDirectUpload,
@@ -14,9 +17,6 @@ from async_storages.capabilities import (
     SupportsPing,
     SupportsPresign,
 )
-
-from async_storages import registry
-from async_storages.backends.gcs.storage import GCSStorage
 from async_storages.config import GCSConfig, validated
 from async_storages.errors import (
     AccessDeniedException,

@@ -5,6 +5,9 @@ import sys
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from async_storages import registry
+from async_storages.backends.s3.storage import S3Storage
 from async_storages.capabilities import (
     SupportsCopy,
     SupportsDirectUpload,
@@ -12,9 +15,6 @@ from async_storages.capabilities import (
     SupportsMetadata,
     SupportsPresign,
 )
-
-from async_storages import registry
-from async_storages.backends.s3.storage import S3Storage
 from async_storages.errors import (
     AccessDeniedException,
     DeleteNotSupportedException,

@@ -14,7 +14,6 @@ SAME = [
     "S3Config",
     "FastdfsConfig",
     "FileTypeConfig",
-    "FileValidatorImpl",
     "S3Client",
     "FileDownload",
     "FileAttach",
@@ -28,6 +27,7 @@ SAME = [
     "StorageOperationException",
 ]
 RENAMED = {
+    "FileValidatorImpl": async_storages.FileValidator,
     "FastdfsClient": async_storages.FastDFSClient,
     "S3RawUploadServiceImpl": services.UploadService,
     "S3RawDownloadServiceImpl": services.DownloadService,

@@ -1,0 +1,91 @@
+"""The beginning and the end of every operation of a storage: check, identify, complete errors, emit the event."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from async_storages import naming
+from async_storages.errors import InvalidArgumentException, StorageException
+from async_storages.events import Operation
+from async_storages.files import StoredFile
+from async_storages.ids import FileId
+
+if TYPE_CHECKING:
+    from async_storages.storage import FileName, Storage
+
+__all__ = ["WRITES", "IdentifiedKey", "StorageOperation", "text_of"]
+
+WRITES = frozenset({"write", "copy", "set_metadata"})
+
+
+class IdentifiedKey(naming.UniqueKey):
+    """A unique key with its id, for callers who must know the id before the write, which then need not find it again.
+
+    Attributes:
+        file_id: The id.
+        storage: The storage that has identified the key.
+    """
+
+    __slots__ = ("file_id", "storage")
+
+    file_id: FileId
+    storage: "Storage"
+
+    @classmethod
+    def of(cls, storage: "Storage", key: naming.UniqueKey) -> "IdentifiedKey":
+        """Identify a key."""
+        found = cls(key)
+        found.file_id, found.storage = storage.identify(key), storage
+        return found
+
+
+class StorageOperation(Operation):
+    """One operation of a storage, as `Storage.operation` gives it: errors say what was done to which file."""
+
+    __slots__ = ("_given", "_storage", "_subject")
+
+    def __init__(self, storage: "Storage", name: str, given: "tuple[FileName, ...]") -> None:
+        super().__init__(name, storage.scheme, storage.bucket)
+        self._storage = storage
+        self._given = given
+        self._subject: FileId | str | None = text_of(*given) if given else None
+
+    def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def _begin(self) -> None:
+        storage, name = self._storage, self._name
+        storage._check_usable(name)  # noqa: SLF001 - this is its own wrapper
+        if self._subject is None:
+            return
+        if name == "write" and storage.chooses_ids:
+            naming.check_key(str(self._subject), operation=name)
+            return
+        [given] = self._given
+        if isinstance(given, IdentifiedKey) and given.storage is storage:
+            self.file = given.file_id
+        else:
+            self.file = storage.identify(given)
+        self._subject = self.file
+        if name in WRITES:
+            storage.check_key(self.file)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, StorageException):
+            error.complete(self._name, None if self._subject is None else str(self._subject))
+        super().__exit__(kind, error, traceback)
+
+
+def text_of(name: "FileName") -> str:
+    """The text of a name in any of its forms."""
+    if isinstance(name, str):
+        return str.__str__(name)  # an Enum's own str() is the member's name
+    if isinstance(name, FileId | StoredFile):
+        return str(name)
+    raise InvalidArgumentException(f"a file is named by a str, FileId or StoredFile, not {type(name).__name__}")
