@@ -1,4 +1,4 @@
-"""What clients hold in place of file ids: a raw id would let anyone read any file that the credentials reach."""
+"""Tokens that clients hold in place of file ids: a raw id would let anyone read any file that the credentials reach."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -8,10 +8,10 @@ from async_storages.errors import AccessDeniedException, InvalidArgumentExceptio
 from async_storages.files import StoredFile
 from async_storages.signing import TokenSigner, check_expires_in
 
-__all__ = ["FileRight", "FileTokens", "nobody"]
+__all__ = ["FileRight", "FileTokens"]
 
 FileRight = Literal["read", "manage"]
-"""What a token lets its holder do: read a file and its facts, or that and delete it."""
+"""The right of a token's holder: to read a file and its facts, or that and to delete it."""
 
 _RIGHTS = get_args(FileRight)  # each allows what those before it do
 
@@ -43,8 +43,8 @@ class FileTokens:
 
         Args:
             file: The file or its fusion id; it is readable in the token.
-            right: What the holder may do.
-            owner: Who may use the token; None for whoever holds it.
+            right: The holder's.
+            owner: The client that may use the token; None for whoever holds it.
 
         Raises:
             InvalidArgumentException: There is no such right.
@@ -57,9 +57,9 @@ class FileTokens:
         """The fusion id that a token stands for.
 
         Args:
-            token: As a client sent it.
-            right: What the client wants to do.
-            owner: Who the client is, as far as is known.
+            token: The token that a client sent.
+            right: The one that the client needs.
+            owner: The client, as far as it is known.
 
         Raises:
             AccessDeniedException: The token is malformed, altered, expired, for a lesser right, or another's.
@@ -71,7 +71,3 @@ class FileTokens:
         if payload["owner"] not in {None, owner}:
             raise AccessDeniedException("the token is another's", operation="verify")
         return str(payload["id"])
-
-
-async def nobody() -> None:
-    """The owner of tokens that are good for whoever holds them: a dependency."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
-from async_storages._cleanup import clean_up, settled_if_cancelled
+from async_storages._cleanup import UNDO_WITHIN, clean_up, settled_if_cancelled
 from async_storages.errors import FileExistsException, OperationNotSupportedException
 from async_storages.ids import FileId
 from async_storages.storage import FileName, Storage, SupportsList
@@ -29,15 +29,13 @@ __all__ = ["Claim", "PendingUpload", "SupportsUploadClaims", "claimed"]
 type Claim = Callable[[str], Awaitable[object]]
 """Called with the name of an upload that is about to be attached; raises if it was attached before."""
 
-_UNDO_WITHIN = 30.0  # seconds
-
 _PAUSES = (0.05, 0.1, 0.2, 0.4)
 """Seconds in which another caller, who has seen the claim, gives up."""
 
 
 @runtime_checkable
 class SupportsUploadClaims(Protocol):
-    """What keeps claims in a database, such as a `FileLedger`."""
+    """Keeps claims in a database, as a `FileLedger` does."""
 
     def claim_upload(self, storage: Storage, name: FileName, seconds: float) -> Coroutine[Any, Any, bool]:
         """Claim an upload for so many seconds; False if it is claimed."""
@@ -53,11 +51,11 @@ class PendingUpload:
     """An upload that waits to be attached.
 
     Attributes:
-        file: Where it is.
-        folder: Of the key that it will have.
-        name: What it will be called.
-        claims: What the bare keys of its claims begin with.
-        seconds: Until when it may be attached.
+        file: Its id.
+        folder: The folder that it will be in.
+        name: The name that it will have.
+        claims: The beginning of the bare keys of its claims.
+        seconds: The time in which it may be attached.
     """
 
     file: FileId
@@ -75,9 +73,9 @@ async def claimed(
 
     Args:
         storage: Holds the upload.
-        upload: What is claimed.
+        upload: The upload that is claimed.
         ledger: Keeps the claims, if it can.
-        claim: Decides in the place of both; what it has said is not taken back.
+        claim: Decides in the place of both; it is not told of a failure.
 
     Raises:
         FileExistsException: Another caller has claimed it.
@@ -102,14 +100,14 @@ async def _in_ledger(storage: Storage, upload: PendingUpload, ledger: SupportsUp
         ledger.claim_upload(storage, upload.file, upload.seconds),
         is_without_effect=lambda: False,
         undo=give_up,
-        within=_UNDO_WITHIN,
+        within=UNDO_WITHIN,
     )
     if not is_ours:
         raise _taken()
     try:
         yield
     except BaseException as error:
-        await clean_up(give_up(is_ours), error, within=_UNDO_WITHIN)
+        await clean_up(give_up(is_ours), error, within=UNDO_WITHIN)
         raise
 
 
@@ -125,7 +123,7 @@ async def _beside(storage: Storage, upload: PendingUpload) -> AsyncGenerator[Non
         await _win(storage, upload.claims, str(storage.identify(own)))
         yield
     except BaseException as error:
-        await clean_up(storage.delete(own), error, within=_UNDO_WITHIN)
+        await clean_up(storage.delete(own), error, within=UNDO_WITHIN)
         raise
 
 

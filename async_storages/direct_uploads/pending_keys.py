@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from itsdangerous import Signer
 
@@ -28,7 +28,7 @@ __all__ = ["PendingKeys"]
 _CLAIMED = re.compile(r"([1-9a-f][0-9a-f]{7,9})\.([\w-]{43})/(.+)", re.ASCII)
 
 _CLAIM = "attached-"
-"""What the names of claims begin with."""
+"""The beginning of the names of claims."""
 
 
 class PendingKeys:
@@ -38,26 +38,30 @@ class PendingKeys:
         secret_key: One secret, or several for rotation: the last one signs, all of them are accepted.
         purpose: Tells the storage from others that use the same secret.
         folder: The folder's full key, without a slash at its end.
+        clock: The time in seconds since 1970.
 
     Raises:
         InvalidArgumentException: A secret that is empty.
     """
 
-    def __init__(self, secret_key: str | Sequence[str], purpose: str, folder: str) -> None:
+    def __init__(
+        self, secret_key: str | Sequence[str], purpose: str, folder: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
         secret_key = hidden(secret_key)
         salt = f"async_storages.{purpose}"
         self._signer = Signer(secrets_of(secret_key), salt=salt, digest_method=hashlib.sha256)
         self._prefix = f"{folder}/"
+        self._clock = clock
 
     def new(self, target: str, owner: str | None, *, keep_for: float) -> str:
         """The full key that a file is uploaded to.
 
         Args:
             target: The folder and the name that it will have, made unique.
-            owner: Who may attach it; None for whoever knows the key.
+            owner: The client that may attach it; None for whoever knows the key.
             keep_for: Seconds until which that must have happened.
         """
-        deadline = int(time.time() + keep_for)
+        deadline = int(self._clock() + keep_for)
         signature = self._signer.get_signature(_claim(target, deadline, owner)).decode()
         return naming.check_key(f"{self._prefix}{deadline:x}.{signature}/{target}")
 
@@ -65,8 +69,8 @@ class PendingKeys:
         """The folder and the name that the file will have.
 
         Args:
-            key: As a client sent it.
-            owner: Who the client is.
+            key: The key that a client sent.
+            owner: The client.
 
         Raises:
             AccessDeniedException: It is none of these keys, was altered, is another's, or its time is over.
@@ -75,35 +79,39 @@ class PendingKeys:
         deadline, signature, target = self._parts(key)
         if not self._signer.verify_signature(_claim(target, deadline, owner), signature):
             raise AccessDeniedException("the key was not given to this client")
-        if deadline < time.time():
+        if deadline < self._clock():
             raise AccessDeniedException("the time to attach the upload is over")
         return target
 
+    def folder_and_name(self, key: str) -> str:
+        """The same, of a key that `target` takes."""
+        return self._parts(key)[2]
+
     def seconds_left(self, key: str) -> float:
         """The time until the deadline of a key that `target` takes."""
-        return self._parts(key)[0] - time.time()
+        return self._parts(key)[0] - self._clock()
 
     def claims(self, key: str) -> str:
-        """What the full keys of the claims beside a file begin with: see `upload_claims`."""
+        """The beginning of the full keys of the claims beside a file: see `claims.py`."""
         folder, _, _ = key.removeprefix(self._prefix).partition("/")
         return f"{self._prefix}{folder}/{_CLAIM}"
 
     @staticmethod
     def is_claim_name(name: str) -> bool:
-        """Whether the name of a file beside a pending one would be taken for a claim's."""
+        """True if the name of a file beside a pending one would be taken for a claim's."""
         return name.startswith(_CLAIM)
 
     def is_claim(self, key: str) -> bool:
-        """Whether a full key is that of a claim."""
+        """True if a full key is that of a claim."""
         return key.startswith(self.claims(key))
 
     def is_over(self, key: str) -> bool:
-        """Whether the time of a key is over, going by what it says; False for what is none of these keys.
+        """True if the time that a key tells is over; False for anything else than these keys.
 
-        What lies in the same folders, such as the parts of an upload and its claims, is over with it.
+        Other files of the same folder, such as the parts of an upload and its claims, are over with it.
         """
         try:
-            return self._parts(key)[0] < time.time()
+            return self._parts(key)[0] < self._clock()
         except AccessDeniedException:
             return False
 

@@ -1,14 +1,14 @@
-"""From a pending upload to a file like any other."""
+"""A pending upload becomes a file like any other."""
 
 from contextlib import aclosing, suppress
 
 from async_storages import sniff
-from async_storages._cleanup import clean_up
+from async_storages._cleanup import UNDO_WITHIN, clean_up
+from async_storages.direct_uploads.claims import Claim, PendingUpload, claimed
 from async_storages.direct_uploads.verified_copy import Announcer, copied
 from async_storages.errors import FileTooLargeException, InvalidFileTypeException, StorageException
 from async_storages.files import StoredFile
 from async_storages.images.probe import ImageSize, StreamProbe
-from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload, claimed
 from async_storages.storage import Storage
 from async_storages.validation import FileValidatorImpl
 
@@ -16,8 +16,6 @@ __all__ = ["promote"]
 
 _HEAD = 65_536
 """Bytes that are looked at: the header of any image of cameras and browsers lies within."""
-
-_UNDO_WITHIN = 30.0  # seconds
 
 
 async def promote(
@@ -27,7 +25,7 @@ async def promote(
     ledger: Announcer | None = None,
     claim: Claim | None = None,
 ) -> StoredFile:
-    """Make a file of an upload, if it is what is let in; the pending file is gone then.
+    """Make a file of an upload, if it is let in; the pending file is gone then.
 
     It is safe whatever the server makes of conditions. The client's URL may replace the pending file at any moment: so
     what is checked is the copy, which nobody but us can write. The copy has a key that was made for this one attempt:
@@ -36,7 +34,7 @@ async def promote(
     Args:
         storage: Holds both.
         upload: The upload.
-        validator: What is let in.
+        validator: The rules that let it in.
         ledger: Told of the file before it is there.
         claim: Says whether the upload was attached before: see `claimed`.
 
@@ -57,7 +55,7 @@ async def promote(
             with suppress(StorageException):  # it may be deleted all the same, and the claim stays
                 await storage.delete(upload.file)
     except (FileTooLargeException, InvalidFileTypeException) as error:
-        await clean_up(storage.delete(upload.file), error, within=_UNDO_WITHIN)
+        await clean_up(storage.delete(upload.file), error, within=UNDO_WITHIN)
         raise
     return file
 

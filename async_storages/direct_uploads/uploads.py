@@ -1,62 +1,42 @@
-"""Uploads from browsers straight to their storage: forms, signed PUTs, uploads in parts.
+"""Direct uploads as an application uses them: begun, in one piece or in parts, attached, expired."""
 
-```python
-uploads = DirectUploads(storage, secret, folder="photos", validator=validator)
-app.include_router(direct_router(uploads, owner=current_user_id))
-
-document.file = await uploads.attach(body.key, owner=user.id)
-```
-
-A browser uploads below a folder for what is pending, under a key that says who may attach it and until when. What it
-sends is fixed by the signature (key, type, size), and looked at when it is attached: only then it becomes a file like
-any other. What nobody attaches is removed by `remove_expired`.
-"""
-
-import asyncio
-import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from async_storages import naming, sniff
-from async_storages._secrets import hidden, without_frames
+from async_storages import sniff
+from async_storages._secrets import hidden
 from async_storages._tasks import beside
+from async_storages.direct_uploads.claims import Claim
+from async_storages.direct_uploads.expiry import ExpiredUploads
+from async_storages.direct_uploads.pending_files import PendingFiles, errors_name
+from async_storages.direct_uploads.promotion import promote
 from async_storages.direct_uploads.verified_copy import Announcer
-from async_storages.errors import (
-    FileTooLargeException,
-    InvalidArgumentException,
-    OperationNotSupportedException,
-    StorageException,
-)
+from async_storages.errors import FileTooLargeException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
-from async_storages.integrations.fastapi.pending_keys import PendingKeys
-from async_storages.integrations.fastapi.promotion import promote
-from async_storages.integrations.fastapi.upload_claims import Claim, PendingUpload
 from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads, largest_part
 from async_storages.signing import check_expires_in
-from async_storages.storage import Storage, SupportsDirectUpload, SupportsList
+from async_storages.storage import Storage, SupportsDirectUpload
 from async_storages.validation import FileValidatorImpl
 
 __all__ = ["DirectUpload", "DirectUploads"]
 
-logger = logging.getLogger("async_storages")
-
 
 class DirectUpload(BaseModel):
-    """What a browser needs to upload one file by itself.
+    """Everything that a browser needs to upload one file by itself.
 
     POST: send `fields` and then the file, as the part ``file``, as ``multipart/form-data``. PUT: send the file as the
     body, with `headers`.
 
     Attributes:
-        key: What the client hands back when the file has arrived.
+        key: Handed back by the client when the file has arrived.
         method: ``"POST"`` or ``"PUT"``.
-        url: Where to; it holds a signature, so that neither it nor `fields` is shown in a repr.
+        url: The address of the request; it holds a signature, so that neither it nor `fields` is shown in a repr.
         fields: Of the form.
         headers: Of the request.
         expires_at: When the signature ends.
@@ -80,15 +60,16 @@ class DirectUploads:
             serves. Only those that are `SupportsPartUploads` take parts.
         secret_key: Signs the keys: one secret, or several for rotation, of which the last one signs.
         folder: Of the keys that attached files have.
-        validator: What is let in; nobody's browser is believed.
-        pending: The folder of what is not attached yet.
+        validator: The rules that let files in; nobody's browser is believed.
+        pending: The folder of files that are not attached yet.
         expires_in: Seconds in which an upload must begin, 1 to 604,800.
         keep_for: Seconds in which it must be attached, not less; then it may be removed.
-        unsized_parts: Where the validator limits sizes, whether a client may ask for the URL of a part without its size
-            also where the storage cannot limit what is then sent, as S3 cannot: up to 5 GiB for each part, until the
-            upload is completed, which refuses them, or aborted.
+        unsized_parts: True lets a client ask for the URL of a part without its size although the validator limits sizes
+            and the storage, as S3, cannot limit what is then sent: up to 5 GiB for each part, until the upload is
+            completed, which refuses them, or aborted.
         ledger: Told of each file before it is attached, so that none is left when the process dies before a row names
             it, and of each upload that is attached, so that none is twice: a `FileLedger`.
+        clock: The time in seconds since 1970, by which uploads expire; for tests.
 
     Attributes:
         expires_in: As given.
@@ -109,24 +90,21 @@ class DirectUploads:
         keep_for: int = 86_400,
         ledger: Announcer | None = None,
         unsized_parts: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         secret_key = hidden(secret_key)
         check_expires_in(expires_in)
         if keep_for < expires_in:
             raise InvalidArgumentException("keep_for is less than expires_in: uploads would be removed while they run")
-        if PendingKeys.is_claim_name(folder):
-            raise InvalidArgumentException(f"a folder must not begin with 'attached-', as claims do: {folder!r}")
         self._storage = storage
-        self._folder = folder
         self._validator = validator or FileValidatorImpl()
-        self._pending = naming.check_key(pending)
         self.expires_in = expires_in
-        self._keep_for = keep_for
         self._ledger = ledger
         self._unsized_parts = unsized_parts
-        root = storage.identify(pending)
-        self._root = root.key
-        self._keys = PendingKeys(secret_key, f"direct upload {root} {folder}", root.key)
+        self._pending = PendingFiles(
+            storage, secret_key, pending=pending, folder=folder, keep_for=keep_for, clock=clock
+        )
+        self._expired = ExpiredUploads(storage, self._pending)
 
     # ---- one request
 
@@ -143,7 +121,7 @@ class DirectUploads:
         Args:
             filename: Any name, however hostile; it is cleaned. It tells the type that is stored.
             size: Bytes; the upload must be of just this size. A PUT cannot do without, as nothing else limits it.
-            owner: Who may attach it; None for whoever knows the key.
+            owner: The client that may attach it; None for whoever knows the key.
             method: A form (POST), or PUT, for servers that know no forms.
 
         Raises:
@@ -152,7 +130,7 @@ class DirectUploads:
             InvalidArgumentException: A PUT without a size.
             OperationNotSupportedException: The storage cannot presign this.
         """
-        with _naming("start_upload", filename, None):
+        with errors_name("start_upload", filename, None):
             if size is not None:
                 self._validator.check_size(size, filename)
             file_id, kind = self._new(filename, owner)
@@ -186,11 +164,7 @@ class DirectUploads:
     def _new(self, filename: str, owner: str | None) -> tuple[FileId, str]:
         """A new pending file, and its type."""
         name = self._validator.check_name(filename)
-        target = naming.unique_key(name, self._folder)
-        return self._file_id(self._keys.new(target, owner, keep_for=self._keep_for)), sniff.guess_by_name(name)
-
-    def _file_id(self, key: str) -> FileId:
-        return FileId(self._storage.scheme, self._storage.bucket, key)
+        return self._pending.new(name, owner), sniff.guess_by_name(name)
 
     # ---- in parts
 
@@ -208,7 +182,7 @@ class DirectUploads:
         Raises:
             StorageException: As for `start`.
         """
-        with _naming("start_upload", filename, None):
+        with errors_name("start_upload", filename, None):
             parts = self._parts()
             file_id, kind = self._new(filename, owner)
             return file_id.key, await parts.begin(file_id, content_type=kind)
@@ -221,8 +195,8 @@ class DirectUploads:
         Args:
             key: From `start_parts`.
             upload_id: From `start_parts`.
-            number: Of the part.
-            owner: Who the client is.
+            number: The part's.
+            owner: The client.
             size: Bytes of the part: no more and no less may then be sent.
 
         Raises:
@@ -231,7 +205,7 @@ class DirectUploads:
                 `unsized_parts`.
         """
         key = hidden(key)
-        with self._pending_file("sign_part", key, owner) as (file_id, _):
+        with self._pending.known("sign_part", key, owner) as file_id:
             limit = self._validator.max_file_size
             most = None if limit is None else largest_part(number, limit)
             if most is not None and most <= 0:
@@ -244,7 +218,7 @@ class DirectUploads:
     async def list_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> list[StoredPart]:
         """The parts that have arrived; raises FileNotFoundException if there is no such upload."""
         key = hidden(key)
-        with self._pending_file("list_parts", key, owner) as (file_id, _):
+        with self._pending.known("list_parts", key, owner) as file_id:
             return await self._parts().parts(file_id, upload_id)
 
     async def complete_parts(
@@ -256,7 +230,7 @@ class DirectUploads:
             key: From `start_parts`.
             upload_id: From `start_parts`.
             etags: Of each part by its number.
-            owner: Who the client is.
+            owner: The client.
 
         Raises:
             FileNotFoundException: There is no such upload, or it is complete already.
@@ -264,14 +238,14 @@ class DirectUploads:
             InvalidArgumentException: A part is missing, another one, or too small.
         """
         key = hidden(key)
-        with self._pending_file("complete_upload", key, owner) as (file_id, _):
+        with self._pending.known("complete_upload", key, owner) as file_id:
             await self._parts().complete(file_id, upload_id, etags, max_size=self._validator.max_file_size)
             return await self._storage.url(file_id)
 
     async def abort_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> None:
         """Give an upload in parts up; one that is gone is no error."""
         key = hidden(key)
-        with self._pending_file("abort_upload", key, owner) as (file_id, _):
+        with self._pending.known("abort_upload", key, owner) as file_id:
             await self._parts().abort(file_id, upload_id)
 
     def _parts(self) -> PartUploads:
@@ -280,17 +254,10 @@ class DirectUploads:
             raise OperationNotSupportedException(f"{type(storage).__name__} takes no uploads in parts")
         return storage.part_uploads
 
-    def _pending_file(self, operation: str, key: str, owner: str | None) -> "_naming[tuple[FileId, str]]":
-        """The upload that a client's key means, and the folder and name that it began with; in a `with` statement."""
-        key = hidden(key)
-        with _naming(operation, None, None):
-            target = self._keys.target(key, owner)
-        return _naming(operation, target, (self._file_id(key), target))
-
     # ---- afterwards
 
     async def attach(self, key: str, *, owner: str | None = None, claim: Claim | None = None) -> StoredFile:
-        """Make a file of an upload, once: what it then is may be put into a column.
+        """Make a file of an upload, once; it may be put into a column then.
 
         The file gets a key of its own, and is looked at there, where no client can write: on no server can a client
         replace or remove a file that is attached, whatever it sends to its URL again. An upload is attached once,
@@ -299,8 +266,8 @@ class DirectUploads:
         holds what was written before it; where it does not, two attaches at once may both succeed, and make two files.
 
         Args:
-            key: As the client hands it back.
-            owner: Who the client is.
+            key: The key that the client hands back.
+            owner: The client.
             claim: Decides in the place of these claims whether this is the first attach. It is called before anything
                 is copied, with 64 hexadecimal digits that are the same each time the upload is attached, and raises
                 what `attach` then raises, as an INSERT does into a table with a unique column: so the upload is used
@@ -315,88 +282,31 @@ class DirectUploads:
             OperationNotSupportedException: The storage cannot copy; or not list, with neither a ledger nor `claim`.
         """
         key = hidden(key)
-        with self._pending_file("attach", key, owner) as (file_id, target):
-            folder, _, name = target.rpartition("/")
-            upload = PendingUpload(
-                file_id,
-                folder=folder,
-                name=naming.original_filename(name),
-                claims=self._keys.claims(key).removeprefix(self._root.removesuffix(self._pending)),
-                seconds=self._keys.seconds_left(key),
-            )
-            return await promote(self._storage, upload, self._validator, self._ledger, claim)
+        with self._pending.known("attach", key, owner) as file_id:
+            return await promote(self._storage, self._pending.upload(file_id), self._validator, self._ledger, claim)
 
     async def remove_expired(self) -> int:
-        """Remove what nobody has attached in time, uploads in parts included; returns how many there were.
+        """Remove uploads that nobody has attached in time, also those in parts; returns how many there were.
 
         `run` calls it now and then. On S3 `bucket_admin.expire("pending/", days=2)` makes the server do it.
 
         Raises:
             OperationNotSupportedException: The storage cannot list what it holds.
         """
-        storage = self._storage
-        if not isinstance(storage, SupportsList):
-            raise OperationNotSupportedException(f"{type(storage).__name__} cannot list its files")
-        aborted = await self._abort_expired()
-        listed = storage.list(f"{self._pending}/")
-        expired = [file_id async for info in listed if self._is_over(file_id := FileId.parse(info.file_id))]
-        await storage.delete_many(expired)
-        return aborted + sum(not self._keys.is_claim(file_id.key) for file_id in expired)
-
-    async def _abort_expired(self) -> int:
-        if not self.takes_parts:
-            return 0
-        parts = self._parts()
-        expired = [each for each in await parts.unfinished(f"{self._pending}/") if self._is_over(each[0])]
-        for file_id, upload_id in expired:
-            await parts.abort(file_id, upload_id)
-        return len(expired)
-
-    def _is_over(self, file_id: FileId) -> bool:
-        return self._keys.is_over(file_id.key)
+        return await self._expired.remove()
 
     async def run(self, interval: timedelta = timedelta(hours=1)) -> None:
-        """Call `remove_expired` again and again, until the task is cancelled; what fails is logged, and tried again.
+        """Call `remove_expired` again and again, until the task is cancelled; a failure is logged, and tried again.
 
         It may run in any number of processes.
 
         Args:
-            interval: Between two calls, the first of which is at the beginning.
+            interval: The time between two calls, the first of which is at the beginning.
         """
-        while True:
-            try:
-                await self.remove_expired()
-            except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the next call may go well
-                logger.warning("expired uploads could not be removed: %s (%s)", error, type(error).__name__)
-            await asyncio.sleep(interval.total_seconds())
+        await self._expired.run(interval)
 
     @asynccontextmanager
     async def running(self, interval: timedelta = timedelta(hours=1)) -> AsyncGenerator[Self]:
         """`run` beside the block, as in the lifespan of an application; it has ended when the block is left."""
         async with beside(self.run(interval), "DirectUploads.run"):
             yield self
-
-
-class _naming[Value]:  # noqa: N801 - it reads like a function
-    """Errors name something else than the pending file, whose key holds a signature, and leave its frames behind.
-
-    A class, as the context managers of generators put frames back.
-    """
-
-    __slots__ = ("_operation", "_shown", "_value")
-
-    def __init__(self, operation: str, shown: str | None, value: Value) -> None:
-        self._operation = operation
-        self._shown = shown
-        self._value = value
-
-    def __enter__(self) -> Value:
-        """What the block works with."""
-        return self._value
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if isinstance(error, StorageException):
-            error.operation, error.file_id = self._operation, self._shown
-            without_frames(error)

@@ -4,18 +4,17 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
-from fastapi import FastAPI
-
+from async_storages.errors import StorageException
 from async_storages.manager.manager import StorageManager
 
-__all__ = ["Lifespan", "Worker", "storage_lifespan"]
+__all__ = ["Lifespan", "Worker", "manager_of", "storage_lifespan"]
 
 type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
-"""What `FastAPI(lifespan=…)` takes: it yields the state, or nothing."""
+"""Takes the application: Starlette's, FastAPI's or one of Litestar's list; it yields the state, or nothing."""
 
 
 class Worker(Protocol):
-    """Something that works beside the application: a `FileLedger`, `DirectUploads`."""
+    """Work beside the application: a `FileLedger`, `DirectUploads`."""
 
     def running(self) -> AbstractAsyncContextManager[Any]:
         """The worker runs within it."""
@@ -32,13 +31,14 @@ def storage_lifespan(
     """A lifespan that opens the manager's storages, enters yours, runs the workers, and ends them in turn.
 
     Args:
-        manager: Also what the dependencies of this integration hand out, in this application.
+        manager: Opened; `get_manager` of the framework's integration finds it then, in this application.
         ledger: The `FileLedger` whose worker runs within all of it; None for none.
         uploads: The `DirectUploads` of which what nobody attaches is removed meanwhile; None for none.
-        lifespan: The application's own, within which the storages are open; what it yields is the state.
+        lifespan: The application's own, within which the storages are open; the state is of its making.
 
     Example:
-        >>> app = FastAPI(lifespan=storage_lifespan(manager))
+        >>> app = Starlette(routes, lifespan=storage_lifespan(manager))  # or FastAPI
+        >>> app = Litestar(handlers, lifespan=[storage_lifespan(manager)])
 
         Or from within a lifespan of your own:
 
@@ -49,7 +49,7 @@ def storage_lifespan(
     """
 
     @asynccontextmanager
-    async def lifetime(app: FastAPI) -> AsyncGenerator[Mapping[str, Any] | None]:
+    async def lifetime(app: Any) -> AsyncGenerator[Mapping[str, Any] | None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(manager)
             app.state.storage_manager = manager
@@ -60,3 +60,15 @@ def storage_lifespan(
             yield state
 
     return lifetime
+
+
+def manager_of(app: Any) -> StorageManager:
+    """The manager that `storage_lifespan` has given an application.
+
+    Raises:
+        StorageException: The application has none.
+    """
+    manager = getattr(app.state, "storage_manager", None)
+    if not isinstance(manager, StorageManager):
+        raise StorageException("the application has no manager: give it lifespan=storage_lifespan(manager)")
+    return manager

@@ -3,48 +3,39 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from starlette.requests import ClientDisconnect, Request
-
 from async_storages.errors import FileTooLargeException, InvalidArgumentException
-from async_storages.integrations.fastapi.multipart_parser import Event, FormParser, PartHead
+from async_storages.receiving.multipart_parser import Event, FormParser, PartHead
 
-__all__ = ["FormReader", "received"]
+__all__ = ["FormReader"]
 
 _MOST_TEXT = 1 << 20
-"""Bytes in which a form may say what is no file."""
-
-
-async def received(request: Request) -> AsyncGenerator[bytes]:
-    """The body as it arrives; close it when leaving early.
-
-    Raises:
-        InvalidArgumentException: The client has gone before all of it came.
-    """
-    try:
-        async with aclosing(request.stream()) as chunks:
-            async for chunk in chunks:
-                yield chunk
-    except ClientDisconnect as error:
-        raise InvalidArgumentException("the client has gone before its request was complete") from error
+"""Bytes of a form that may be something else than files."""
 
 
 class FormReader[Stored]:
     """Reads the form of one request, once.
 
     Args:
-        request: Its body is ``multipart/form-data``.
+        body: The body of the request as it arrives; closed when the form was read, or reading it failed.
+        content_type: The header Content-Type of the request, several lines joined by commas.
         store: Called with the name and the bytes of each file, when its turn comes; it must take all of them.
         max_files: The most that there may be.
 
     Attributes:
-        files: What `store` returned, with the field of each file.
+        files: The results of `store`, with the field of each file.
         fields: The text so far, with its field.
     """
 
     def __init__(
-        self, request: Request, store: Callable[[str, AsyncGenerator[bytes]], Awaitable[Stored]], *, max_files: int
+        self,
+        body: AsyncGenerator[bytes],
+        content_type: str,
+        store: Callable[[str, AsyncGenerator[bytes]], Awaitable[Stored]],
+        *,
+        max_files: int,
     ) -> None:
-        self._request = request
+        self._body = body
+        self._content_type = content_type
         self._store = store
         self._max_files = max_files
         self._room = _MOST_TEXT
@@ -57,9 +48,9 @@ class FormReader[Stored]:
         Raises:
             InvalidArgumentException: It is malformed, cut short, or of too many files; or the client has gone.
             FileTooLargeException: It holds more than 1 MiB of text.
-            Exception: Whatever `store` raised.
+            Exception: The error of `store`.
         """
-        async with aclosing(_events(self._request)) as events:
+        async with aclosing(_events(self._body, self._content_type)) as events:
             async for event in events:
                 if isinstance(event, PartHead):
                     await self._read_part(event, events)
@@ -91,10 +82,10 @@ class FormReader[Stored]:
             raise InvalidArgumentException("the form holds text that is not UTF-8") from None
 
 
-async def _events(request: Request) -> AsyncGenerator[Event]:
-    """What arrives, up to the end of the form: a client that declared more bytes is not waited for."""
-    parser = FormParser(", ".join(request.headers.getlist("content-type")))
-    async with aclosing(received(request)) as chunks:
+async def _events(body: AsyncGenerator[bytes], content_type: str) -> AsyncGenerator[Event]:
+    """The events up to the end of the form: a client that declared more bytes is not waited for."""
+    async with aclosing(body) as chunks:
+        parser = FormParser(content_type)
         async for chunk in chunks:
             for event in parser.feed(chunk):
                 yield event

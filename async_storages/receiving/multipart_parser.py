@@ -45,7 +45,7 @@ class PartEnd(Enum):
 PART_END = PartEnd.PART_END
 
 type Event = PartHead | bytes | PartEnd
-"""What a form consists of: for each part its head, its bytes in pieces, its end."""
+"""A piece of a form: for each part come its head, its bytes in pieces, its end."""
 
 
 class FormParser:
@@ -58,7 +58,7 @@ class FormParser:
         InvalidArgumentException: It is no form of parts.
 
     Attributes:
-        is_complete: Whether the end of the form has come; what follows it is ignored.
+        is_complete: True once the end of the form has come; all that follows is ignored.
     """
 
     def __init__(self, content_type: str) -> None:
@@ -130,7 +130,7 @@ class FormParser:
 
 
 def part_head(disposition: bytes) -> PartHead:
-    """What the header Content-Disposition says of a part: RFC 7578 section 4.2.
+    """The name, and the file's name, that the header Content-Disposition gives a part: RFC 7578 section 4.2.
 
     Raises:
         InvalidArgumentException: It has no name, a parameter twice, ``filename*``, or is malformed.

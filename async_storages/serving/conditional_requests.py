@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110 section 13): whether a request still wants the file, and its range; pure."""
+"""Conditional requests (RFC 9110 section 13), for files that a client may have already. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _OPAQUE = re.compile(r"[\x21\x23-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What tells one state of a file from another.
+    """The marks that tell one state of a file from another.
 
     Attributes:
         etag: The strong entity tag, with its quotes; None if there is none.
@@ -26,7 +26,7 @@ class Validators:
 
     @classmethod
     def of(cls, etag: str | None, modified: datetime | None) -> "Validators":
-        """Those of a file by what its storage knows: an etag without quotes, any time."""
+        """The marks of a file, of the etag (without quotes) and the time that its storage knows."""
         quoted = f'"{etag}"' if etag and _OPAQUE.fullmatch(etag) else None
         return cls(quoted, None if modified is None else modified.astimezone(UTC).replace(microsecond=0))
 
@@ -37,10 +37,10 @@ class Validators:
 
 
 def failed_condition(headers: Mapping[str, str], current: Validators) -> int | None:
-    """What a GET or HEAD is answered instead of the file, in the order of section 13.2.2.
+    """The status of the answer to a GET or HEAD whose conditions do not hold, in the order of section 13.2.2.
 
     Args:
-        headers: Those of the request by their names in lower case, several lines of one joined by commas.
+        headers: The request's, by their names in lower case, several lines of one joined by commas.
         current: The state of the file.
 
     Returns:
@@ -58,7 +58,7 @@ def failed_condition(headers: Mapping[str, str], current: Validators) -> int | N
 
 
 def wants_range(headers: Mapping[str, str], current: Validators) -> bool:
-    """Whether the condition If-Range (13.1.5) of a request holds, if it has any.
+    """True if the condition If-Range (13.1.5) of a request holds, or it has none.
 
     An entity tag is compared strongly, a date must be the very one that was sent as Last-Modified.
     """
@@ -76,7 +76,7 @@ def http_date(moment: datetime) -> str:
 
 
 def _is_listed(field: str, etag: str | None, *, strongly: bool = False) -> bool:
-    """Whether an If-Match or If-None-Match names the tag; ``*`` is any state of a file that is there."""
+    """True if an If-Match or If-None-Match names the tag; ``*`` is any state of a file that is there."""
     if field.strip() == "*":
         return True
     tags = _ETAG.findall(field)
@@ -84,7 +84,7 @@ def _is_listed(field: str, etag: str | None, *, strongly: bool = False) -> bool:
 
 
 def _changed_since(field: str | None, current: Validators) -> bool | None:
-    """Whether the file was changed after that time; None if either is not known, or not one date."""
+    """True if the file was changed after that time; None if either is not known, or not one date."""
     since = _http_date(field)
     return None if since is None or current.modified is None else current.modified > since
 

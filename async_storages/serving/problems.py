@@ -1,20 +1,14 @@
-"""Errors as problem details (RFC 9457): what a stranger may know of them, and no more."""
+"""Errors as problem details (RFC 9457), which tell a stranger as much as he may know, and no more."""
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
-from fastapi import FastAPI
-from fastapi.exception_handlers import request_validation_exception_handler
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from async_storages import errors
 from async_storages.errors import StorageException
 
-__all__ = ["Problem", "problem_of", "problem_responses", "register_exception_handlers"]
+__all__ = ["MEDIA_TYPE", "Problem", "problem_of", "reported_problem"]
 
 logger = logging.getLogger("async_storages")
 
@@ -58,7 +52,7 @@ class Problem(BaseModel):
 
 
 def problem_of(error: StorageException) -> Problem:
-    """What strangers are told of an error: its class and its status.
+    """The class and the status of an error, for strangers.
 
     Its reason, id, bucket or endpoint, and what a backend said, stay here.
     """
@@ -66,47 +60,8 @@ def problem_of(error: StorageException) -> Problem:
     return Problem(title=HTTPStatus(error.http_status).phrase, status=error.http_status, detail=detail, code=code)
 
 
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The value of `responses=` for a path operation or router that answers these statuses with problems.
-
-    Example:
-        >>> @app.get("/files/{token}", responses=problem_responses(403, 404))
-    """
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-        }
-        for status in statuses
-    }
-
-
-def register_exception_handlers(app: FastAPI) -> None:
-    """Answer every error of this package with its `http_status` and problem details.
-
-    What is not the client's doing (500 and above) is logged with all that is known of it, by the logger
-    ``async_storages``. FastAPI's own answer to a request that is not valid stays; where that cannot be written, as
-    JSON has no infinity and UTF-8 no lone surrogates, it is problem details, too.
-    """
-    app.add_exception_handler(StorageException, _answer)
-    if app.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:
-        app.add_exception_handler(RequestValidationError, _answer_invalid)
-
-
-async def _answer_invalid(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    try:
-        return await request_validation_exception_handler(request, error)
-    except ValueError:
-        status, detail = HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid."
-        problem = Problem(title=status.phrase, status=status, detail=detail, code="invalid_request")
-        return JSONResponse(problem.model_dump(), status, media_type=MEDIA_TYPE)
-
-
-async def _answer(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, StorageException):
-        raise error
+def reported_problem(error: StorageException) -> Problem:
+    """The answer to an error, which is logged with all that is known of it unless it is the client's doing."""
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("a request failed: %s", error, exc_info=error)  # its path may hold a token
-    return JSONResponse(problem_of(error).model_dump(), error.http_status, media_type=MEDIA_TYPE)
+    return problem_of(error)

@@ -2,30 +2,35 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
-
-from starlette.background import BackgroundTask
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import RedirectResponse, Response
-from starlette.types import Receive, Scope, Send
+from typing import Literal, TypedDict
+from urllib.parse import quote
 
 from async_storages import naming, sniff
 from async_storages._media_types.well_formed import essence, is_well_formed
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile
-from async_storages.integrations.fastapi.conditional import Validators, failed_condition, wants_range
-from async_storages.integrations.fastapi.front_server import FrontServer, local_file
-from async_storages.integrations.fastapi.ranges import parse_range
-from async_storages.integrations.fastapi.stored_headers import cache_control, representation, stored_disposition
-from async_storages.integrations.fastapi.streaming import send_stream
 from async_storages.models import FileBasicInfo
 from async_storages.naming import Disposition
+from async_storages.serving.asgi import (
+    RawHeaders,
+    Receive,
+    Scope,
+    Send,
+    joined_headers,
+    merged_headers,
+    send_empty,
+)
+from async_storages.serving.conditional_requests import Validators, failed_condition, wants_range
+from async_storages.serving.front_server import FrontServer, local_file
+from async_storages.serving.ranges import parse_range
+from async_storages.serving.stored_headers import cache_control, representation, stored_disposition
+from async_storages.serving.streaming import send_stream
 from async_storages.signing import check_expires_in
 
-__all__ = ["INLINE_TYPES", "DeliveryMode", "StoredFileResponse"]
+__all__ = ["INLINE_TYPES", "DeliveryMode", "DeliveryOptions", "FileDelivery"]
 
 type DeliveryMode = Literal["redirect", "proxy"]
-"""Whether a client gets a file from its storage, by a presigned URL, or through the application."""
+"""The way of a file to a client: from its storage, by a presigned URL, or through the application."""
 
 INLINE_TYPES = frozenset(
     {
@@ -40,21 +45,16 @@ INLINE_TYPES = frozenset(
 _HARMLESS = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
 
 
-class StoredFileResponse(Response):
-    """Answers GET and HEAD with a stored file: by a redirect to a presigned URL, or through the application.
+class DeliveryOptions(TypedDict, total=False):
+    """Options of a `StoredFileResponse`, in every framework.
 
-    Through the application it serves one range (206, 416), conditions (304, 412) and HEAD as RFC 9110 has them, and
-    lets go of the storage as soon as the client has gone. A file that is missing, or fails before its first byte, is
-    an error that `register_exception_handlers` answers; what fails later ends the connection.
-
-    Args:
-        file: The file; None, of an empty column, is answered like a missing file.
+    Attributes:
         filename: The name for people, untrusted; by default that of the stored ``Content-Disposition``, else the one it
             was stored under.
-        disposition: ``"inline"`` shows what is in `INLINE_TYPES` by its stored type, and has the rest saved;
-            ``"attachment"`` has everything saved.
-        mode: ``"redirect"``, ``"proxy"``, or None: a redirect where the storage can presign such a URL.
-        expires_in: Seconds that the presigned URL is good for, 1 to 604,800.
+        disposition: ``"inline"`` (the default) shows what is in `INLINE_TYPES` by its stored type, and has the rest
+            saved; ``"attachment"`` has everything saved.
+        mode: ``"redirect"``, ``"proxy"``, or None (the default): a redirect where the storage can presign such a URL.
+        expires_in: Seconds that the presigned URL is good for, 1 to 604,800; 3600 by default.
         max_age: Seconds that the client may keep the answer without asking again; 0 to have it ask each time. A
             redirect is kept at most half the time that its URL is good for. By default what the file was stored with
             (`UploadOptions.cache_control`), for the client's own cache and no shared one; else it asks each time.
@@ -66,18 +66,32 @@ class StoredFileResponse(Response):
             elsewhere are answered as ever.
         content_type: The type to answer with instead of the stored one. Of either, what is not well-formed is
             answered as ``application/octet-stream``, and saved.
-        headers: Further headers; through the application they take the place of the same ones of ours.
-        background: Runs afterwards, also when the client has gone.
+    """
+
+    filename: str | None
+    disposition: Disposition
+    mode: DeliveryMode | None
+    expires_in: float
+    max_age: int | None
+    fresh_for: float | None
+    stable: timedelta | None
+    front_server: FrontServer | None
+    content_type: str | None
+
+
+class FileDelivery:
+    """Gives a stored file to whoever asks by GET or HEAD: by a redirect to a presigned URL, or through the application.
+
+    Through the application it serves one range (206, 416), conditions (304, 412) and HEAD as RFC 9110 has them, and
+    lets go of the storage as soon as the client has gone. A file that is missing, or fails before its first byte, is
+    an exception that the framework's handlers answer; what fails later ends the connection.
+
+    Args:
+        file: The file; None, of an empty column, is answered like a missing file. The rest is `DeliveryOptions`.
 
     Raises:
         InvalidArgumentException: An option that cannot be.
         FileNotFoundException: The file is None.
-
-    Example:
-        >>> @app.get("/documents/{number}/file")
-        ... async def download(number: int, session: Session) -> StoredFileResponse:
-        ...     document = await session.get(Document, number)
-        ...     return StoredFileResponse(document and document.file)  # None is a 404
     """
 
     def __init__(
@@ -93,8 +107,6 @@ class StoredFileResponse(Response):
         stable: timedelta | None = None,
         front_server: FrontServer | None = None,
         content_type: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        background: BackgroundTask | None = None,
     ) -> None:
         _check(mode, disposition, max_age)
         check_expires_in(expires_in, stable)
@@ -110,25 +122,26 @@ class StoredFileResponse(Response):
         self._front_server = front_server
         self._fresh_for = fresh_for
         self._content_type = content_type
-        self.status_code = 200
-        self.background = background
-        self.init_headers(headers)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request (ASGI)."""
+    async def send(self, headers: RawHeaders, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI).
+
+        Args:
+            headers: Further headers; through the application they take the place of the same ones of ours.
+            scope: As ASGI gives it.
+            receive: As ASGI gives it.
+            send: As ASGI gives it.
+        """
         if (
             self._mode != "redirect"
             and self._front_server is not None
             and (local := local_file(self._file)) is not None
         ):
-            response = await self._handed_over(self._front_server.header(*local))
-            await response(scope, receive, send)
+            await self._hand_over(self._front_server.header(*local), headers, send)
         elif self._mode != "proxy" and (url := await self._presigned_url(scope["method"])) is not None:
-            await self._redirect(url, scope["method"])(scope, receive, send)
+            await self._redirect(url, scope["method"], headers, send)
         else:
-            await self._proxy(scope, receive, send)
-        if self.background is not None:
-            await self.background()
+            await self._proxy(headers, scope, receive, send)
 
     # ---- redirect
 
@@ -153,45 +166,42 @@ class StoredFileResponse(Response):
                 raise
             return None
 
-    def _redirect(self, url: str, method: str) -> Response:
-        headers = MutableHeaders(raw=list(self.raw_headers))
+    async def _redirect(self, url: str, method: str, own: RawHeaders, send: Send) -> None:
         seconds = min(self._max_age or 0, int(self._expires_in / 2))
-        headers["cache-control"] = f"private, max-age={seconds}" if seconds else "private, no-cache"
-        return RedirectResponse(url, 307 if method in {"GET", "HEAD"} else 303, headers)
+        ours = {
+            "cache-control": f"private, max-age={seconds}" if seconds else "private, no-cache",
+            "location": quote(url, safe=":/%#?=@[]!$&'()*+,;"),
+            "content-length": "0",
+        }
+        await send_empty(307 if method in {"GET", "HEAD"} else 303, merged_headers(own, {}, ours), send)
 
     # ---- by the server in front
 
-    async def _handed_over(self, header: tuple[str, str]) -> Response:
-        """An answer without a body, for a server that puts the file in its place."""
+    async def _hand_over(self, header: tuple[str, str], own: RawHeaders, send: Send) -> None:
+        """Send an answer without a body, for a server that puts the file in its place."""
         info = await self._file.get_info()
-        headers = MutableHeaders(raw=list(self.raw_headers))
         ours = {
             "cache-control": cache_control(info, self._max_age, self._fresh_for),
             **_HARMLESS,
             **self._about_body(info),
         }
-        for name, value in ours.items():
-            headers.setdefault(name, value)
-        headers[header[0]] = header[1]
-        return Response(status_code=200, headers=headers)
+        await send_empty(200, merged_headers(own, ours, {header[0]: header[1], "content-length": "0"}), send)
 
     # ---- proxy
 
-    async def _proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _proxy(self, own: RawHeaders, scope: Scope, receive: Receive, send: Send) -> None:
         info = await self._file.get_info()
-        asked = _joined(Headers(scope=scope))
+        asked = joined_headers(scope["headers"])
         status, part = _select(scope["method"], asked, Validators.of(info.etag, info.last_modify_time), info.file_size)
-        headers = self._headers_of(info, status, part)
-        start = {"type": "http.response.start", "status": status, "headers": headers.raw}
+        headers = self._headers_of(own, info, status, part)
         if scope["method"] == "HEAD" or not part:
-            await send(start)
-            await send({"type": "http.response.body", "body": b""})
+            await send_empty(status, headers, send)
             return
+        start = {"type": "http.response.start", "status": status, "headers": headers}
         chunks = self._file.stream(part.start, len(part) if status == 206 else None)
         await send_stream(start, chunks, receive, send, length=len(part))
 
-    def _headers_of(self, info: FileBasicInfo, status: int, part: range) -> MutableHeaders:
-        headers = MutableHeaders(raw=list(self.raw_headers))
+    def _headers_of(self, own: RawHeaders, info: FileBasicInfo, status: int, part: range) -> list[tuple[bytes, bytes]]:
         ours = {
             "accept-ranges": "bytes",
             "cache-control": cache_control(info, self._max_age, self._fresh_for),
@@ -199,15 +209,12 @@ class StoredFileResponse(Response):
             **_HARMLESS,
             **(self._about_body(info) if status in {200, 206} else {}),
         }
-        for name, value in ours.items():
-            headers.setdefault(name, value)
+        fixed = {} if status == 304 else {"content-length": str(len(part))}
         if status == 206:
-            headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{info.file_size}"
+            fixed["content-range"] = f"bytes {part.start}-{part.stop - 1}/{info.file_size}"
         elif status == 416:
-            headers["content-range"] = f"bytes */{info.file_size}"
-        if status != 304:
-            headers["content-length"] = str(len(part))
-        return headers
+            fixed["content-range"] = f"bytes */{info.file_size}"
+        return merged_headers(own, ours, fixed)
 
     def _about_body(self, info: FileBasicInfo) -> dict[str, str]:
         kind = self._content_type or info.content_type or sniff.UNKNOWN_TYPE
@@ -237,11 +244,6 @@ def _select(method: str, headers: Mapping[str, str], current: Validators, size: 
     if part is None:
         return 200, whole
     return (206, part) if part else (416, nothing)
-
-
-def _joined(headers: Headers) -> dict[str, str]:
-    """Lines of one name as one (RFC 9110 section 5.3)."""
-    return {name: ", ".join(headers.getlist(name)) for name in set(headers.keys())}
 
 
 def _check(mode: object, disposition: object, max_age: object) -> None:

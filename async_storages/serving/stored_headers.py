@@ -1,4 +1,4 @@
-"""What a stored file's own headers mean for an answer of the application. Pure.
+"""Headers that a file was stored with, and what becomes of them in an answer of the application. Pure.
 
 An application answers one user, by its own rules, from its own domain: what was said for a bucket or a CDN is taken
 over as far as that allows.
@@ -24,10 +24,10 @@ _LANGUAGES = re.compile(r"[A-Za-z0-9-]+(?:\s*,\s*[A-Za-z0-9-]+)*")
 
 
 def cache_control(info: FileBasicInfo, max_age: int | None, fresh_for: float | None) -> str:
-    """How long the client's own cache may keep an answer; no shared cache may, as the next user may not see the file.
+    """The Cache-Control of an answer, for the client's own cache alone: the next user of a shared one may not see it.
 
     Args:
-        info: What the file was stored with.
+        info: The file's, with the headers that it was stored with.
         max_age: Seconds that the developer says; None for what the file says.
         fresh_for: Seconds beyond which nothing is kept, whatever either says.
     """
@@ -63,7 +63,7 @@ def _capped(name: str, value: str | None, limit: int) -> str | None:
 
 
 def representation(info: FileBasicInfo) -> dict[str, str]:
-    """How the stored bytes are encoded, and the language of what they hold; nothing that is no such header."""
+    """Content-Encoding and Content-Language of the stored bytes; none that is malformed."""
     said = {
         "content-encoding": (info.content_encoding, _CODINGS),
         "content-language": (info.content_language, _LANGUAGES),

@@ -1,81 +1,14 @@
-"""Sending bytes as they come: what they come from is let go of at once, however the answer ends."""
+"""Bytes that are sent as they come: their source is let go of at once, however the answer ends."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-
-from starlette.background import BackgroundTask
-from starlette.requests import ClientDisconnect
-from starlette.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
 
 from async_storages._tasks import wait_out
 from async_storages.errors import StorageOperationException
-from async_storages.manager.services import ZipDownload
-from async_storages.naming import content_disposition
+from async_storages.serving.asgi import Message, Receive, Send
 
-__all__ = ["ClosingStreamingResponse", "ZipResponse", "send_stream"]
-
-
-class ClosingStreamingResponse(StreamingResponse):
-    """Starlette's `StreamingResponse` for an async generator, which is closed as soon as the answer has ended.
-
-    When a client goes, Starlette 1.10 leaves the generator, and with it a storage's connection, to the garbage
-    collector. This one closes it at once, whether it waits for the storage or for the client.
-
-    What fails before the first chunk is answered by the application's exception handlers; what fails later ends the
-    connection, so that no client takes the answer for whole: its last chunk is sent only when all is well.
-
-    Args:
-        content: The bytes.
-        status_code: The status.
-        headers: Further headers; with Content-Length another number of bytes is an error.
-        media_type: The Content-Type.
-        background: Runs afterwards, also when the client has gone.
-    """
-
-    def __init__(
-        self,
-        content: AsyncGenerator[bytes],
-        status_code: int = 200,
-        headers: Mapping[str, str] | None = None,
-        media_type: str | None = None,
-        background: BackgroundTask | None = None,
-    ) -> None:
-        super().__init__(content, status_code, headers, media_type, background)
-        self._chunks = content
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request (ASGI)."""
-        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        length = self.headers.get("content-length")
-        await send_stream(start, self._chunks, receive, send, length=None if length is None else int(length))
-        if self.background is not None:
-            await self.background()
-
-
-class ZipResponse(ClosingStreamingResponse):
-    """An archive that is made while it is sent, with its name, and its length where that is known.
-
-    Args:
-        archive: See `DownloadService.prepare_zip`.
-        filename: The name for people, untrusted.
-        background: Runs afterwards, also when the client has gone.
-
-    Example:
-        >>> @app.post("/photos/zip", response_class=Response, responses=file_responses("application/zip"))
-        ... async def download(wanted: list[FileDownload], downloads: DownloadServiceDep) -> ZipResponse:
-        ...     return ZipResponse(await downloads.prepare_zip(wanted), "photos.zip")
-    """
-
-    media_type = "application/zip"
-
-    def __init__(
-        self, archive: ZipDownload, filename: str = "files.zip", background: BackgroundTask | None = None
-    ) -> None:
-        length = {} if archive.size is None else {"content-length": str(archive.size)}
-        headers = {"content-disposition": content_disposition(filename), **length}
-        super().__init__(archive.stream(), headers=headers, background=background)
+__all__ = ["send_stream"]
 
 
 async def send_stream(
@@ -108,8 +41,12 @@ async def send_stream(
             raise outcome
 
 
+class _ClientGoneError(Exception):
+    """The server has said that the client is gone."""
+
+
 async def _send(start: Message, chunks: AsyncGenerator[bytes], send: Send, length: int | None) -> None:
-    with suppress(ClientDisconnect):
+    with suppress(_ClientGoneError):
         async with aclosing(chunks):
             chunk = await anext(chunks, b"")
             passed = len(chunk)
@@ -130,7 +67,7 @@ async def _put(send: Send, message: Message) -> None:
     try:
         await send(message)
     except OSError as error:
-        raise ClientDisconnect from error
+        raise _ClientGoneError from error
 
 
 def _body(chunk: bytes, *, more: bool = False) -> Message:

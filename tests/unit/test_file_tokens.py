@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
-from async_storages.integrations.fastapi.tokens import FileTokens
+from async_storages.file_tokens import FileTokens
 from async_storages.signing import TokenSigner
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)

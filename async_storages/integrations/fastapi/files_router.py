@@ -11,28 +11,28 @@ from starlette.requests import Request
 
 from async_storages._secrets import hidden
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
+from async_storages.file_tokens import FileRight, FileTokens
 from async_storages.files import StoredFile
-from async_storages.integrations.fastapi.handlers import problem_responses
-from async_storages.integrations.fastapi.openapi import file_form, file_responses
-from async_storages.integrations.fastapi.responses import DeliveryMode, StoredFileResponse
-from async_storages.integrations.fastapi.streaming import ZipResponse
-from async_storages.integrations.fastapi.tokens import FileRight, FileTokens, nobody
-from async_storages.integrations.fastapi.uploads import stream_upload
+from async_storages.integrations.fastapi.dependencies import nobody
+from async_storages.integrations.fastapi.openapi import file_form, file_responses, problem_responses
+from async_storages.integrations.starlette.requests import stream_upload
+from async_storages.integrations.starlette.responses import StoredFileResponse, ZipResponse
 from async_storages.manager.manager import StorageManager
 from async_storages.models import FileAttach, FileDownload
+from async_storages.serving.stored_file import DeliveryMode
 from async_storages.validation import FileValidatorImpl
 
 __all__ = ["Authorize", "Deleted", "FileAction", "FileSummary", "files_router"]
 
 FileAction = Literal["download", "info", "delete"]
-"""What a client wants to do with a file; a file of an archive is a download."""
+"""The wish of a client for a file; a file of an archive is a download."""
 
 type Authorize = Callable[[Request, FileAction, StoredFile], Awaitable[bool]]
-"""Whether the client may do this with this file; asked before anything else is."""
+"""True if the client may do this with this file; asked before anything else is."""
 
 
 class FileSummary(BaseModel):
-    """What a client is told of a file.
+    """The facts that a client is told of a file.
 
     Attributes:
         file_id: As the client knows it.
@@ -50,7 +50,7 @@ class FileSummary(BaseModel):
 
 
 class Deleted(BaseModel):
-    """What a delete answers."""
+    """The answer to a delete."""
 
     detail: Literal["deleted"] = "deleted"
 
@@ -85,17 +85,17 @@ def files_router(
     time. Who may upload at all is a matter of the `dependencies` that the router is included with.
 
     Args:
-        manager: Where the files are; or a dependency that tells it for each client: one that gives
+        manager: The manager of the files; or a dependency that tells it for each client: one that gives
             ``manager.within("tenants", …)`` keeps every tenant to its own files, whatever tokens it gets hold of.
         secret_key: Signs the tokens: one secret, or several for rotation, of which the last one signs.
         prefix: Of the routes.
         folder: Of the keys of uploads.
-        validator: What uploads may be; by default what the manager lets in.
+        validator: The rules that let uploads in; by default the manager's.
         owner: A dependency that tells who the client is, as a str: tokens of uploads are good for nobody else. None
             gives tokens that are good for whoever holds them.
-        authorize: Says who may do what with which file; instead of `secret_key`, never with it.
+        authorize: Decides who may do this or that with a file; instead of `secret_key`, never with it.
         expires_in: Seconds that a token is good for, 1 to 604,800.
-        mode: How downloads are given: see `StoredFileResponse`.
+        mode: The way of downloads to the client: see `DeliveryOptions`.
         max_files: The most files in a form or an archive.
 
     Raises:
@@ -171,12 +171,12 @@ def files_router(
 
 @dataclass(frozen=True, slots=True)
 class _Client:
-    """Who asks.
+    """A client and its request.
 
     Attributes:
-        request: What for.
+        request: The request.
         files: The manager of the files that may be its.
-        who: As `owner` tells.
+        who: Its name, as `owner` tells.
     """
 
     request: Request
@@ -192,7 +192,7 @@ def _given(manager: StorageManager | Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Ids(Protocol):
-    """How clients write ids."""
+    """The ids of files as clients write them."""
 
     def shown(self, attach: FileAttach, client: _Client) -> str:
         """The id of a file that a client has uploaded."""

@@ -22,11 +22,11 @@ async def response_with_urls(
 ) -> Response:
     """A JSON answer with URLs in place of the ids of files, which FastAPI itself would send.
 
-    All files of a storage are presigned at once: see `file_urls`. Give the schema to `response_model=` as well, for
-    OpenAPI.
+    All files of a storage are presigned at once: see `file_urls`. In FastAPI give the schema to `response_model=` as
+    well, for OpenAPI.
 
     Args:
-        schema: What is sent: a pydantic model, ``list[DocumentOut]``, or anything else that pydantic takes.
+        schema: The type of the answer: a pydantic model, ``list[DocumentOut]``, or anything else that pydantic takes.
         content: Such a value, or rows of a database that have its attributes.
         status_code: The status.
         expires_in: Seconds until the URLs end, 1 to 604,800.

@@ -1,23 +1,21 @@
 """The routes that make the presigned URLs and forms of a `LocalStorage` work."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
-from fastapi import APIRouter, Response
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from async_storages._secrets import hidden
 from async_storages.backends.local.storage import LocalStorage
-from async_storages.errors import InvalidArgumentException
-from async_storages.integrations.fastapi.form_reader import FormReader, received
-from async_storages.integrations.fastapi.front_server import FrontServer
-from async_storages.integrations.fastapi.responses import StoredFileResponse
+from async_storages.integrations.starlette.requests import request_body, request_headers
+from async_storages.integrations.starlette.responses import StoredFileResponse
+from async_storages.serving.front_server import FrontServer
+from async_storages.serving.signed_files import SignedFiles
 
-__all__ = ["signed_downloads", "signed_uploads"]
+__all__ = ["SignedFileEndpoints", "signed_downloads", "signed_uploads"]
 
 
-def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = None) -> APIRouter:
-    """GET, HEAD and DELETE by the presigned URLs of a folder; include it where the storage's `base_url` points.
+def signed_downloads(storage: LocalStorage, *, prefix: str, front_server: FrontServer | None = None) -> list[Route]:
+    """GET, HEAD and DELETE by the presigned URLs of a folder; their prefix is the path of the storage's `base_url`.
 
     A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
     What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, unless the file
@@ -25,78 +23,65 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
     `register_exception_handlers` answers.
 
     Args:
-        storage: With a `base_url` and a `secret_key`.
-        front_server: Sends the files in the application's place: see `StoredFileResponse`.
+        storage: A storage with a `base_url` and a `secret_key`.
+        prefix: The routes', such as ``"/signed"``.
+        front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
     Example:
-        >>> storage = LocalStorage("files", base_url="/files", secret_key=secret)
-        >>> app.include_router(signed_downloads(storage), prefix="/files")
+        >>> storage = LocalStorage("files", base_url="/signed", secret_key=secret)
+        >>> app = Starlette([*signed_downloads(storage, prefix="/signed"), *signed_uploads(storage, prefix="/signed")])
     """
-    router = APIRouter(include_in_schema=False)
-
-    @router.api_route("/{key:path}", methods=["GET", "HEAD"])
-    async def read(request: Request, key: str, token: str = "") -> StoredFileResponse:
-        token = hidden(token)
-        allowed = storage.verify_presigned(request.method, key, token)
-        return StoredFileResponse(
-            storage.file(allowed.key),
-            filename=allowed.filename,
-            disposition=allowed.disposition or "inline",
-            content_type=allowed.content_type,
-            mode="proxy",
-            front_server=front_server,
-            fresh_for=allowed.lasts,
-        )
-
-    @router.delete("/{key:path}", status_code=204)
-    async def delete(key: str, token: str = "") -> Response:
-        token = hidden(token)
-        await storage.delete(storage.verify_presigned("DELETE", key, token).key)
-        return Response(status_code=204)
-
-    return router
+    endpoints = SignedFileEndpoints(storage, front_server)
+    return [
+        Route(f"{prefix}/{{key:path}}", endpoints.read, methods=["GET", "HEAD"]),
+        Route(f"{prefix}/{{key:path}}", endpoints.delete, methods=["DELETE"]),
+    ]
 
 
-def signed_uploads(storage: LocalStorage) -> APIRouter:
+def signed_uploads(storage: LocalStorage, *, prefix: str) -> list[Route]:
     """PUT and POST by the presigned URLs and forms of a folder, as S3 takes them: development equals production.
 
     What the signature says of key, type and size is kept to while the file arrives; one that fails leaves nothing.
-    Include it beside `signed_downloads`.
+    They stand beside `signed_downloads`.
 
     Args:
-        storage: With a `base_url`, whose path is the prefix and not empty, and a `secret_key`.
+        storage: A storage with a `secret_key`, and a `base_url` whose path is the prefix and not empty.
+        prefix: The routes', such as ``"/signed"``.
     """
-    router = APIRouter(include_in_schema=False)
+    endpoints = SignedFileEndpoints(storage)
+    return [
+        Route(f"{prefix}/{{key:path}}", endpoints.put, methods=["PUT"]),
+        Route(prefix, endpoints.post, methods=["POST"]),
+    ]
 
-    async def answer(key: str, status_code: int) -> Response:
-        etag = (await storage.stat(key)).etag
-        return Response(status_code=status_code, headers={"ETag": f'"{etag}"', "Location": await storage.url(key)})
 
-    @router.put("/{key:path}")
-    async def put(request: Request, key: str, token: str = "") -> Response:
-        token = hidden(token)
-        allowed = storage.verify_presigned("PUT", key, token)
-        declared = request.headers.get("content-length")  # digits only: servers refuse others
-        async with aclosing(received(request)) as content:
-            await storage.upload_presigned(
-                allowed,
-                content,
-                content_type=request.headers.get("content-type"),
-                content_length=None if declared is None else int(declared),
-            )
-        return await answer(key, 200)
+class SignedFileEndpoints:
+    """Answers the requests that presigned URLs and forms are good for."""
 
-    @router.post("")
-    async def post(request: Request) -> Response:
-        async def store(_name: str, content: AsyncGenerator[bytes]) -> str:
-            fields = hidden(dict(form.fields))  # S3 does not look at those behind the file either
-            allowed = storage.verify_presigned("POST", fields.get("key", ""), fields.get("token", ""))
-            return await storage.upload_presigned(allowed, content, content_type=fields.get("Content-Type"))
+    def __init__(self, storage: LocalStorage, front_server: FrontServer | None = None) -> None:
+        self._files = SignedFiles(storage, front_server)
 
-        form = FormReader(request, store, max_files=1)
-        await form.read()
-        if not form.files:
-            raise InvalidArgumentException("the form holds no file", operation="upload_presigned")
-        return await answer(form.files[0][1], 204)
+    async def read(self, request: Request) -> StoredFileResponse:
+        """Give a file."""
+        file, options = self._files.delivery(request.method, *_key_and_token(request))
+        return StoredFileResponse(file, **options)
 
-    return router
+    async def delete(self, request: Request) -> Response:
+        """Delete a file."""
+        await self._files.delete(*_key_and_token(request))
+        return Response(status_code=204)
+
+    async def put(self, request: Request) -> Response:
+        """Store a file that is the body of the request."""
+        answer = await self._files.put(*_key_and_token(request), request_headers(request), request_body(request))
+        return Response(headers=answer)
+
+    async def post(self, request: Request) -> Response:
+        """Store a file that a form holds."""
+        return Response(
+            status_code=204, headers=await self._files.post(request_headers(request), request_body(request))
+        )
+
+
+def _key_and_token(request: Request) -> tuple[str, str]:
+    return request.path_params["key"], hidden(request.query_params.get("token", ""))

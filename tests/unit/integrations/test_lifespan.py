@@ -159,7 +159,7 @@ async def test_an_application_without_a_manager_fails_clearly(caplog):
 
     async with asking(app) as client:
         assert (await client.get("/")).status_code == 500
-    assert "FastAPI(lifespan=storage_lifespan(manager))" in caplog.text
+    assert "lifespan=storage_lifespan(manager)" in caplog.text
 
 
 def test_without_fastapi_it_says_what_to_install():

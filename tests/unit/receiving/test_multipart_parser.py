@@ -3,7 +3,7 @@
 import pytest
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.integrations.fastapi.multipart_parser import PART_END, FormParser, PartHead, part_head
+from async_storages.receiving.multipart_parser import PART_END, FormParser, PartHead, part_head
 from tests.support.forms import CONTENT_TYPE, field, file, form, part
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_storages.integrations.fastapi.conditional import Validators, failed_condition, http_date, wants_range
+from async_storages.serving.conditional_requests import Validators, failed_condition, http_date, wants_range
 
 MODIFIED = datetime(2026, 11, 22, 6, 0, 0, 700_000, tzinfo=timezone(timedelta(hours=1)))
 CURRENT = Validators.of("abc-2", MODIFIED)

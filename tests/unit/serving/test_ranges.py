@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_storages.integrations.fastapi.ranges import parse_range
+from async_storages.serving.ranges import parse_range
 
 SERVED = {
     "the first bytes": ("bytes=0-4", range(5)),

@@ -3,7 +3,7 @@
 import pytest
 
 from async_storages import FileBasicInfo
-from async_storages.integrations.fastapi.stored_headers import cache_control, representation, stored_disposition
+from async_storages.serving.stored_headers import cache_control, representation, stored_disposition
 
 
 def info(**said):

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from async_storages import LocalStorage, MemoryStorage, StoredFile
-from async_storages.integrations.fastapi import response_with_urls
+from async_storages.integrations.starlette import response_with_urls
 
 
 class Cover(BaseModel):

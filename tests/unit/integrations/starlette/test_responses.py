@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from async_storages import StorageOperationException, ZipEntry, zip_size
-from async_storages.integrations.fastapi import ClosingStreamingResponse, ZipResponse
+from async_storages.integrations.starlette import ClosingStreamingResponse, ZipResponse
 from async_storages.manager.services import ZipDownload
 
 SCOPE = {"type": "http", "asgi": {"spec_version": "2.4"}}
