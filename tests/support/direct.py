@@ -4,16 +4,10 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 
 import httpx
-from fastapi import FastAPI, Header
 from pydantic import BaseModel
 
 from async_storages import FileTypeConfig, FileValidatorImpl, LocalStorage
-from async_storages.integrations.fastapi import (
-    DirectUploads,
-    direct_router,
-    register_exception_handlers,
-    signed_uploads,
-)
+from async_storages.direct_uploads import DirectUploads
 from tests.support.corpus import image
 from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
@@ -28,13 +22,16 @@ class Attached(BaseModel):
     key: str
 
 
-async def user(x_user: str | None = Header(default=None)) -> str | None:
-    return x_user
-
-
 @asynccontextmanager
 async def client_of(storage, folder_of=(), **options):
     """A client of an application whose uploads go to the storage, or to a folder of it, and the uploads themselves."""
+    from fastapi import FastAPI, Header  # other frameworks' tests do without
+
+    from async_storages.integrations.fastapi import direct_router, register_exception_handlers, signed_uploads
+
+    async def user(x_user: str | None = Header(default=None)) -> str | None:
+        return x_user
+
     place = storage.within(*folder_of) if folder_of else storage
     uploads = DirectUploads(place, SECRET, **{"folder": "photos", "validator": RULES, "clock": CLOCK, **options})
     app = FastAPI()

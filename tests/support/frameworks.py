@@ -115,14 +115,12 @@ def in_litestar(storage, options):
 
     handlers = [upload, picture, read, nothing, fail, attach, for_litestar.direct_router(uploads, owner=user)]
     if isinstance(storage, LocalStorage):
-        handlers += [
-            for_litestar.signed_downloads(storage, path="/stored"),
-            for_litestar.signed_uploads(storage, path="/stored"),
-        ]
+        handlers.append(for_litestar.signed_files(storage, path="/stored"))
     return Litestar(
         handlers,
         lifespan=[for_litestar.storage_lifespan(manager)],
         exception_handlers=for_litestar.exception_handlers,
+        logging_config=None,  # it starts a thread that stays
     )
 
 

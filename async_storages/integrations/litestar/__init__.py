@@ -26,7 +26,7 @@ from async_storages.integrations.litestar.direct_router import direct_router
 from async_storages.integrations.litestar.exception_handlers import exception_handlers
 from async_storages.integrations.litestar.requests import get_manager, stream_upload
 from async_storages.integrations.litestar.responses import StoredFileResponse
-from async_storages.integrations.litestar.signed_files import signed_downloads, signed_uploads
+from async_storages.integrations.litestar.signed_files import signed_files
 from async_storages.receiving.form_upload import FormOptions, StreamedForm, UploadProgress
 from async_storages.serving.front_server import XAccelRedirect, XSendfile
 from async_storages.serving.problems import Problem
@@ -48,8 +48,7 @@ __all__ = [
     "direct_router",
     "exception_handlers",
     "get_manager",
-    "signed_downloads",
-    "signed_uploads",
+    "signed_files",
     "storage_lifespan",
     "stream_upload",
 ]

@@ -71,4 +71,4 @@ async def request_body(request: Request[Any, Any, Any]) -> AsyncGenerator[bytes]
 
 def request_headers(request: Request[Any, Any, Any]) -> dict[str, str]:
     """The headers by their names in lower case, lines of one name joined by commas."""
-    return joined_headers(request.scope["headers"])
+    return joined_headers(list(request.scope["headers"]))

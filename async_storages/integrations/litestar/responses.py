@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from litestar import Request, Response
 from litestar.background_tasks import BackgroundTask, BackgroundTasks
@@ -11,8 +11,10 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from async_storages.files import StoredFile
-from async_storages.serving import asgi
 from async_storages.serving.stored_file import DeliveryOptions, FileDelivery
+
+if TYPE_CHECKING:
+    from async_storages.serving import asgi
 
 __all__ = ["StoredFileResponse"]
 

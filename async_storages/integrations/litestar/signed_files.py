@@ -11,25 +11,26 @@ from async_storages.integrations.litestar.responses import StoredFileResponse
 from async_storages.serving.front_server import FrontServer
 from async_storages.serving.signed_files import SignedFiles
 
-__all__ = ["signed_downloads", "signed_uploads"]
+__all__ = ["signed_files"]
 
 
-def signed_downloads(storage: LocalStorage, *, path: str, front_server: FrontServer | None = None) -> Router:
-    """GET, HEAD and DELETE by the presigned URLs of a folder; the path is that of the storage's `base_url`.
+def signed_files(storage: LocalStorage, *, path: str, front_server: FrontServer | None = None) -> Router:
+    """GET, HEAD, DELETE, PUT and POST by the presigned URLs and forms of a folder, as S3 takes them.
 
     A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
     What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, unless the file
-    was stored with a `cache_control`, and then never keep it longer than its URL lasts. Refusals are errors that
+    was stored with a `cache_control`, and then never keep it longer than its URL lasts. The key, type and size of an
+    upload are kept to while the file arrives; one that fails leaves nothing. Refusals are errors that
     `exception_handlers` answer.
 
     Args:
-        storage: A storage with a `base_url` and a `secret_key`.
+        storage: A storage with a `secret_key`, and a `base_url` whose path is this one and not empty.
         path: The router's, such as ``"/signed"``.
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
     Example:
         >>> storage = LocalStorage("files", base_url="/signed", secret_key=secret)
-        >>> app = Litestar([signed_downloads(storage, path="/signed"), signed_uploads(storage, path="/signed")])
+        >>> app = Litestar([signed_files(storage, path="/signed")], exception_handlers=exception_handlers)
     """
     files = SignedFiles(storage, front_server)
 
@@ -42,21 +43,6 @@ def signed_downloads(storage: LocalStorage, *, path: str, front_server: FrontSer
     async def remove(request: Request[Any, Any, Any]) -> None:
         await files.delete(*_key_and_token(request))
 
-    return Router(path, route_handlers=[read, remove], include_in_schema=False)
-
-
-def signed_uploads(storage: LocalStorage, *, path: str) -> Router:
-    """PUT and POST by the presigned URLs and forms of a folder, as S3 takes them: development equals production.
-
-    What the signature says of key, type and size is kept to while the file arrives; one that fails leaves nothing.
-    Use them beside `signed_downloads`.
-
-    Args:
-        storage: A storage with a `secret_key`, and a `base_url` whose path is this one and not empty.
-        path: The router's, such as ``"/signed"``.
-    """
-    files = SignedFiles(storage)
-
     @put("/{key:path}")
     async def receive(request: Request[Any, Any, Any]) -> Response[bytes]:
         answer = await files.put(*_key_and_token(request), request_headers(request), request_body(request))
@@ -66,9 +52,8 @@ def signed_uploads(storage: LocalStorage, *, path: str) -> Router:
     async def receive_form(request: Request[Any, Any, Any]) -> Response[None]:
         return Response(None, headers=await files.post(request_headers(request), request_body(request)))
 
-    return Router(  # the signatures limit the sizes
-        path, route_handlers=[receive, receive_form], include_in_schema=False, request_max_body_size=None
-    )
+    handlers = [read, remove, receive, receive_form]  # the signatures limit the sizes of uploads
+    return Router(path, route_handlers=handlers, include_in_schema=False, request_max_body_size=None)
 
 
 def _key_and_token(request: Request[Any, Any, Any]) -> tuple[str, str]:
