@@ -39,7 +39,7 @@ class DirectUpload(BaseModel):
         url: The address of the request; it holds a signature, so that neither it nor `fields` is shown in a repr.
         fields: Of the form.
         headers: Of the request.
-        expires_at: When the signature ends.
+        expires_at: The end of the signature.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -170,7 +170,7 @@ class DirectUploads:
 
     @property
     def takes_parts(self) -> bool:
-        """Whether uploads in parts can begin."""
+        """True if uploads in parts can begin."""
         return isinstance(self._storage, SupportsPartUploads)
 
     async def start_parts(self, filename: str, *, owner: str | None = None) -> tuple[str, str]:

@@ -28,7 +28,7 @@ class PartHead:
 
     Attributes:
         name: The field's.
-        filename: What the client calls the file, untrusted; empty where a form has a field for a file and none was
+        filename: The file's, from the client, untrusted; empty where a form has a field for a file and none was
             chosen; None where the part is no file.
     """
 

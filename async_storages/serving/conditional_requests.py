@@ -18,7 +18,7 @@ class Validators:
 
     Attributes:
         etag: The strong entity tag, with its quotes; None if there is none.
-        modified: When it was last changed, in whole seconds; None if that is not known.
+        modified: The time of its last change, in whole seconds; None if that is not known.
     """
 
     etag: str | None = None

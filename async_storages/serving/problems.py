@@ -40,8 +40,8 @@ class Problem(BaseModel):
         type: Always ``about:blank``: the status says it all.
         title: The status in words.
         status: The HTTP status.
-        detail: What went wrong, for people: a sentence that is the same for every file.
-        code: What went wrong, for programs: the exception's name, such as ``file_too_large``.
+        detail: The problem for people: a sentence that is the same for every file.
+        code: The problem for programs: the exception's name, such as ``file_too_large``.
     """
 
     type: str = "about:blank"

@@ -38,7 +38,7 @@ class FileSummary(BaseModel):
         file_id: As the client knows it.
         file_name: The name for people.
         file_size: Bytes.
-        last_modify_time: When it was stored; None where the storage does not say.
+        last_modify_time: The time it was stored; None where the storage does not say.
         content_type: The stored type.
     """
 

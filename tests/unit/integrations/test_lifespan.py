@@ -1,7 +1,5 @@
 """The lifespan: what is open when, and what the dependencies hand out."""
 
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -160,11 +158,3 @@ async def test_an_application_without_a_manager_fails_clearly(caplog):
     async with asking(app) as client:
         assert (await client.get("/")).status_code == 500
     assert "lifespan=storage_lifespan(manager)" in caplog.text
-
-
-def test_without_fastapi_it_says_what_to_install():
-    program = "import sys; sys.modules['{}'] = None\nimport async_storages.integrations.fastapi"
-    for missing in ("fastapi", "python_multipart"):
-        command = [sys.executable, "-c", program.format(missing)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert done.stderr.endswith('run  pip install "sqlalchemy-async-storages[fastapi]"\n')
