@@ -7,6 +7,7 @@ import pytest
 
 from async_storages import ChecksumMismatchException, MemoryStorage, events
 from async_storages.serving.problems import MEDIA_TYPE
+from tests.support.frameworks import FRAMEWORKS
 from tests.support.patience import HANGS
 from tests.support.raw_http import connected
 from tests.support.s3 import s3_storage
@@ -121,3 +122,8 @@ async def test_what_fails_later_is_never_taken_for_whole(make_app):
     async with asking(make_app(storage, mode="proxy")) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get("/files/digits.txt")
+
+
+async def test_litestar_describes_the_routes_of_an_application_that_serves_files():
+    app = FRAMEWORKS["litestar"](MemoryStorage(), {})
+    assert {"get", "head"} <= app.openapi_schema.to_schema()["paths"]["/files/{key}"].keys()
