@@ -8,7 +8,10 @@ from typing import Any
 from async_storages._tasks import wait_out
 from async_storages.errors import StorageException
 
-__all__ = ["begun", "clean_up", "settled_if_cancelled"]
+__all__ = ["UNDO_WITHIN", "begun", "clean_up", "settled_if_cancelled"]
+
+UNDO_WITHIN = 30.0
+"""Seconds in which files that must not stay are removed, where no option of a backend says another time."""
 
 
 async def clean_up(

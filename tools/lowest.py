@@ -5,6 +5,8 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
+_LEFT_OUT = {"starlette"}  # FastAPI's lowest version needs a later one
+
 _LOWER_BOUND = re.compile(r"(?P<name>[\w.-]+)(\[.*\])?>=(?P<version>[^,;\s]+)")
 
 
@@ -13,7 +15,8 @@ def main() -> None:
     project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text())["project"]
     requirements = chain(project["dependencies"], *project["optional-dependencies"].values())
     found = [bound for requirement in requirements if (bound := _LOWER_BOUND.match(requirement))]
-    print("\n".join(sorted({f"{bound['name']}=={bound['version']}" for bound in found})))
+    pins = {f"{bound['name']}=={bound['version']}" for bound in found if bound["name"] not in _LEFT_OUT}
+    print("\n".join(sorted(pins)))
 
 
 if __name__ == "__main__":

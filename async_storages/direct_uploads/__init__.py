@@ -1,1 +1,18 @@
-"""Uploads that go from the browser to the storage, without passing through the application."""
+"""Uploads from browsers straight to their storage, without passing through the application. No framework is imported.
+
+```python
+uploads = DirectUploads(storage, secret, folder="photos", validator=validator)
+
+upload = await uploads.start("köln.png", 123_456, owner=user.id)  # the browser gets this: a form, or a signed PUT
+document.file = await uploads.attach(upload.key, owner=user.id)  # once the file has arrived
+```
+
+A browser uploads below a folder for what is pending, under a key that says who may attach it and until when
+(`pending_keys`, `pending_files`). What it sends is fixed by the signature (key, type, size), and looked at when it is
+attached: only then it becomes a file like any other (`promotion`, by a `verified_copy`), and only once (`claims`). What
+nobody attaches is removed (`expiry`). `browser_api` is what browsers call, for the routes of each framework.
+"""
+
+from async_storages.direct_uploads.uploads import DirectUpload, DirectUploads
+
+__all__ = ["DirectUpload", "DirectUploads"]

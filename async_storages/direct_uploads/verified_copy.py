@@ -1,10 +1,10 @@
-"""A copy within a storage that stays only if it turns out to be what it should."""
+"""A copy within a storage that stays only if it passes a check."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol
 
-from async_storages._cleanup import clean_up
+from async_storages._cleanup import UNDO_WITHIN, clean_up
 from async_storages.capabilities import SupportsCopy
 from async_storages.errors import OperationNotSupportedException
 from async_storages.files import StoredFile
@@ -13,14 +13,12 @@ from async_storages.storage import FileName, Storage
 
 __all__ = ["Announcer", "copied"]
 
-_UNDO_WITHIN = 30.0  # seconds
-
 
 class Announcer(Protocol):
-    """What is told of files before they are written, such as a `FileLedger`."""
+    """Is told of files before they are written, as a `FileLedger` is."""
 
     def announcing(self, storage: Storage, name: FileName) -> AbstractAsyncContextManager[object]:
-        """The file is written within it."""
+        """The time in which the file is written."""
         ...
 
 
@@ -36,9 +34,9 @@ async def copied(
     Args:
         storage: Holds both.
         source: The file; the copy is of one version of it where the server can tell versions apart.
-        name: What the copy is called.
+        name: The copy's, for people.
         ledger: Told of the copy before there is one.
-        folder: Of the copy's key.
+        folder: The folder of the copy.
 
     Raises:
         FileNotFoundException: There is no source.
@@ -53,6 +51,6 @@ async def copied(
             await storage.copy(source, target, overwrite=False)
             yield file
         except BaseException as error:
-            await clean_up(file.delete(), error, within=_UNDO_WITHIN)
+            await clean_up(file.delete(), error, within=UNDO_WITHIN)
             raise
         file.remember(is_new=True)

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 from urllib.parse import quote, unquote
 
 from async_storages import naming
-from async_storages._cleanup import clean_up
+from async_storages._cleanup import UNDO_WITHIN, clean_up
 from async_storages._tasks import map_bounded, offload
 from async_storages.errors import InvalidArgumentException, StorageException, during
 from async_storages.files import StoredFile
@@ -27,8 +27,6 @@ _NAME = "original-name"
 _OLD_NAME = "--real-file-name--"
 """The same, as s3py-helper wrote it."""
 
-
-_UNDO_WITHIN = 30.0  # seconds
 
 type OnError = Literal["abort", "list"]
 
@@ -217,7 +215,7 @@ def _attach(stored: StoredFile, file_name: str, door: Door) -> FileAttach:
 
 
 async def _undo(deletes: "DeleteService", stored: Iterable[FileAttach], error: BaseException) -> None:
-    await clean_up(deletes.delete_files([attach.file_id for attach in stored]), error, within=_UNDO_WITHIN)
+    await clean_up(deletes.delete_files([attach.file_id for attach in stored]), error, within=UNDO_WITHIN)
 
 
 class DownloadService(_Service):

@@ -11,8 +11,12 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from async_storages import LocalStorage, Storage
-from async_storages.integrations.fastapi import DirectUploads, direct_router, register_exception_handlers
-from async_storages.integrations.fastapi.local import signed_uploads
+from async_storages.integrations.fastapi import (
+    DirectUploads,
+    direct_router,
+    register_exception_handlers,
+    signed_uploads,
+)
 from tests.support.patience import HANGS
 from tests.support.uvicorn_server import served
 

@@ -2,19 +2,12 @@
 
 import time
 from contextlib import asynccontextmanager, contextmanager
-from types import SimpleNamespace
 
 import httpx
-import pytest
-from fastapi import FastAPI, Header
 from pydantic import BaseModel
 
 from async_storages import FileTypeConfig, FileValidator, LocalStorage
-from async_storages.integrations.fastapi import pending_keys
-from async_storages.integrations.fastapi.direct import DirectUploads
-from async_storages.integrations.fastapi.direct_routes import direct_router
-from async_storages.integrations.fastapi.handlers import register_exception_handlers
-from async_storages.integrations.fastapi.local import signed_uploads
+from async_storages.direct_uploads import DirectUploads
 from tests.support.corpus import image
 from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
@@ -29,15 +22,18 @@ class Attached(BaseModel):
     key: str
 
 
-async def user(x_user: str | None = Header(default=None)) -> str | None:
-    return x_user
-
-
 @asynccontextmanager
 async def client_of(storage, folder_of=(), **options):
     """A client of an application whose uploads go to the storage, or to a folder of it, and the uploads themselves."""
+    from fastapi import FastAPI, Header  # other frameworks' tests do without
+
+    from async_storages.integrations.fastapi import direct_router, register_exception_handlers, signed_uploads
+
+    async def user(x_user: str | None = Header(default=None)) -> str | None:
+        return x_user
+
     place = storage.within(*folder_of) if folder_of else storage
-    uploads = DirectUploads(place, SECRET, **{"folder": "photos", "validator": RULES, **options})
+    uploads = DirectUploads(place, SECRET, **{"folder": "photos", "validator": RULES, "clock": CLOCK, **options})
     app = FastAPI()
     register_exception_handlers(app)
     app.include_router(direct_router(uploads, owner=user))
@@ -117,10 +113,23 @@ def part(number, etag):
     return {"PartNumber": number, "ETag": etag}
 
 
+class UploadsClock:
+    """The time by which the uploads of `client_of` expire; the tests put it forward."""
+
+    ahead = 0.0
+
+    def __call__(self):
+        return time.time() + self.ahead
+
+
+CLOCK = UploadsClock()
+
+
 @contextmanager
 def a_day_later():
-    """The time of every upload that was begun before is over."""
-    with pytest.MonkeyPatch.context() as patched:
-        later = time.time() + 86_401
-        patched.setattr(pending_keys, "time", SimpleNamespace(time=lambda: later))
+    """The time of every upload that was begun before is over, by `CLOCK`."""
+    CLOCK.ahead = 86_401
+    try:
         yield
+    finally:
+        CLOCK.ahead = 0.0

@@ -15,15 +15,18 @@ from types import FunctionType
 import pytest
 
 import async_storages
+import async_storages.integrations.fastapi
+import async_storages.integrations.litestar
 import async_storages.integrations.sqlalchemy
+import async_storages.integrations.starlette
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "async_storages"
 
 
 HEAVY = (
-    *("PIL", "aioboto3", "aiohttp", "alembic", "botocore", "fastapi", "imagesize", "itsdangerous", "pydantic"),
-    *("rich", "sqlalchemy", "typer"),
+    *("PIL", "aioboto3", "aiohttp", "alembic", "botocore", "fastapi", "imagesize", "itsdangerous"),
+    *("litestar", "pydantic", "rich", "sqlalchemy", "starlette", "typer"),
 )
 
 
@@ -99,13 +102,25 @@ LAYERS = {
         *("validation", "zipping"),
     ),
     "backends": ("backends", "backends.*", "scanning.clamd"),
-    "manager": ("direct_uploads", "direct_uploads.*", "manager", "manager.*", "scanning.quarantine"),
+    "manager": (
+        *("direct_uploads", "direct_uploads.*", "file_tokens", "manager", "manager.*", "receiving", "receiving.*"),
+        *("scanning.quarantine", "serving", "serving.*"),
+    ),
     "public": ("async_storages",),
     "integrations": ("compat", "compat.*", "integrations", "integrations.*", "quarantine", "services"),
     "command line": ("cli", "cli.*", "__main__"),
     "testing": ("testing", "testing.*"),
 }
-APART = {"integrations.fastapi*": "integrations.sqlalchemy*", "integrations.sqlalchemy*": "integrations.fastapi*"}
+ROOMS = ("alembic", "fastapi", "litestar", "sqlalchemy", "starlette")
+MAY_KNOW = {("fastapi", "starlette"), ("alembic", "sqlalchemy"), ("sqlalchemy", "alembic")}  # old paths: the last
+APART = [(one, other) for one in ROOMS for other in ROOMS if one != other and (one, other) not in MAY_KNOW]
+
+FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
+KNOW_A_FRAMEWORK = {
+    "integrations.fastapi*": {"fastapi", "starlette"},
+    "integrations.litestar*": {"litestar"},
+    "integrations.starlette*": {"starlette"},
+}
 
 
 def modules() -> dict[str, Path]:
@@ -124,8 +139,8 @@ def layers_of(module: str) -> list[str]:
     return [layer for layer, patterns in LAYERS.items() if any(fnmatchcase(module, pattern) for pattern in patterns)]
 
 
-def imported_by(path: Path) -> Iterator[str]:
-    """The modules of this package that a file imports anywhere, except for type checkers only."""
+def names_imported_by(path: Path) -> Iterator[str]:
+    """All that a file imports anywhere, except for type checkers only."""
     remaining: list[ast.AST] = [ast.parse(path.read_text())]
     while remaining:
         node = remaining.pop()
@@ -139,9 +154,18 @@ def imported_by(path: Path) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        for name in names:
-            if name.partition(".")[0] == "async_storages":
-                yield module_named(name)
+        yield from names
+
+
+def packages_imported_by(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in names_imported_by(path)}
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """The modules of this package that a file imports."""
+    for name in names_imported_by(path):
+        if name.partition(".")[0] == "async_storages":
+            yield module_named(name)
 
 
 def module_named(name: str) -> str:
@@ -162,11 +186,21 @@ def test_a_module_imports_only_from_its_layer_and_below(module):
     assert not wrong, f"async_storages.{module} ({layer}) may only import from {allowed}"
 
 
-@pytest.mark.parametrize(("one", "other"), APART.items(), ids=APART)
-def test_these_integrations_do_not_import_each_other(one, other):
+def is_in(module: str, room: str) -> bool:
+    return f"{module}.".startswith(f"integrations.{room}.")
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_integrations_do_not_import_each_other(one, other):
     for module in MODULES:
-        if fnmatchcase(module, one):
-            assert not [name for name in imported_by(MODULES[module]) if fnmatchcase(name, other)]
+        if is_in(module, one):
+            assert not [name for name in imported_by(MODULES[module]) if is_in(name, other)], module
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_imports_no_framework_but_its_own(module):
+    known = {name for pattern, names in KNOW_A_FRAMEWORK.items() if fnmatchcase(module, pattern) for name in names}
+    assert not FRAMEWORKS.intersection(packages_imported_by(MODULES[module])) - known
 
 
 @pytest.mark.parametrize("pattern", [pattern for patterns in LAYERS.values() for pattern in patterns])
@@ -174,7 +208,13 @@ def test_every_place_is_taken(pattern):
     assert any(fnmatchcase(module, pattern) for module in MODULES)
 
 
-PUBLIC = [async_storages, async_storages.integrations.sqlalchemy]
+PUBLIC = [
+    async_storages,
+    async_storages.integrations.fastapi,
+    async_storages.integrations.litestar,
+    async_storages.integrations.sqlalchemy,
+    async_storages.integrations.starlette,
+]
 PUBLIC_NAMES = [
     pytest.param(module, name, id=f"{module.__name__}.{name}") for module in PUBLIC for name in module.__all__
 ]
@@ -182,7 +222,7 @@ PUBLIC_NAMES = [
 
 @pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
 def test_public_names_are_sorted(module):
-    assert module.__all__ == sorted(module.__all__)
+    assert module.__all__ == sorted(module.__all__, key=lambda name: (not name.isupper(), name))
 
 
 def documented(thing: object) -> Iterator[tuple[str, object]]:

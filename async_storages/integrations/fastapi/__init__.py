@@ -20,7 +20,8 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('this needs FastAPI: run  pip install "sqlalchemy-async-storages[fastapi]"') from error
 
-from async_storages.integrations.fastapi.app import storage_lifespan
+from async_storages.direct_uploads.uploads import DirectUpload, DirectUploads
+from async_storages.file_tokens import FileTokens
 from async_storages.integrations.fastapi.dependencies import (
     DeleteServiceDep,
     DownloadServiceDep,
@@ -31,27 +32,30 @@ from async_storages.integrations.fastapi.dependencies import (
     get_manager,
     session_dependency,
 )
-from async_storages.integrations.fastapi.direct import DirectUpload, DirectUploads
-from async_storages.integrations.fastapi.direct_routes import direct_router
-from async_storages.integrations.fastapi.front_server import XAccelRedirect, XSendfile
-from async_storages.integrations.fastapi.handlers import Problem, problem_responses, register_exception_handlers
-from async_storages.integrations.fastapi.listings import response_with_urls
-from async_storages.integrations.fastapi.local import signed_downloads, signed_uploads
-from async_storages.integrations.fastapi.openapi import file_responses
-from async_storages.integrations.fastapi.responses import INLINE_TYPES, StoredFileResponse
-from async_storages.integrations.fastapi.routers import files_router
-from async_storages.integrations.fastapi.streaming import ClosingStreamingResponse, ZipResponse
-from async_storages.integrations.fastapi.tokens import FileTokens
-from async_storages.integrations.fastapi.uploads import StreamedForm, UploadProgress, stream_upload
+from async_storages.integrations.fastapi.direct_router import direct_router
+from async_storages.integrations.fastapi.exception_handlers import register_exception_handlers
+from async_storages.integrations.fastapi.files_router import files_router
+from async_storages.integrations.fastapi.openapi import file_responses, problem_responses
+from async_storages.integrations.fastapi.signed_files import signed_downloads, signed_uploads
+from async_storages.integrations.lifespan import storage_lifespan
+from async_storages.integrations.starlette.listings import response_with_urls
+from async_storages.integrations.starlette.requests import stream_upload
+from async_storages.integrations.starlette.responses import ClosingStreamingResponse, StoredFileResponse, ZipResponse
+from async_storages.receiving.form_upload import FormOptions, StreamedForm, UploadProgress
+from async_storages.serving.front_server import XAccelRedirect, XSendfile
+from async_storages.serving.problems import Problem
+from async_storages.serving.stored_file import INLINE_TYPES, DeliveryOptions
 
 __all__ = [
     "INLINE_TYPES",
     "ClosingStreamingResponse",
     "DeleteServiceDep",
+    "DeliveryOptions",
     "DirectUpload",
     "DirectUploads",
     "DownloadServiceDep",
     "FileTokens",
+    "FormOptions",
     "InfoServiceDep",
     "ManagerDep",
     "Problem",

@@ -1,13 +1,13 @@
-"""What path operations ask for: the manager and its services, a session, an upload that keeps to rules."""
+"""Dependencies of path operations: the manager and its services, a session, an upload that keeps to rules."""
 
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
 from fastapi import Depends, File, UploadFile
-from starlette.requests import HTTPConnection
 
-from async_storages.errors import InvalidArgumentException, StorageException
+from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.starlette.requests import get_manager
 from async_storages.manager.manager import StorageManager
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.validation import FileTypeConfig, FileValidator
@@ -20,24 +20,13 @@ __all__ = [
     "UploadDep",
     "UploadServiceDep",
     "get_manager",
+    "nobody",
     "session_dependency",
 ]
 
 
-async def get_manager(connection: HTTPConnection) -> StorageManager:
-    """The manager of the application's `storage_lifespan`; override this one in tests (`app.dependency_overrides`).
-
-    Raises:
-        StorageException: The application has none.
-    """
-    manager = getattr(connection.app.state, "storage_manager", None)
-    if not isinstance(manager, StorageManager):
-        raise StorageException("the application has no manager: FastAPI(lifespan=storage_lifespan(manager))")
-    return manager
-
-
 ManagerDep = Annotated[StorageManager, Depends(get_manager)]
-"""The `StorageManager`."""
+"""The `StorageManager`; tests override `get_manager` (`app.dependency_overrides`)."""
 
 
 async def _upload_service(manager: ManagerDep) -> UploadService:
@@ -69,18 +58,22 @@ InfoServiceDep = Annotated[InfoService, Depends(_info_service)]
 """The manager's `InfoService`."""
 
 
+async def nobody() -> None:
+    """The owner of tokens and keys that are good for whoever holds them."""
+
+
 def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManager[Session]]) -> Any:
     """A session for each request, closed as soon as the path operation has returned or raised.
 
-    What was not committed by then is rolled back, and with `enable_file_tracking` its new files are removed. It is
+    All that was not committed by then is rolled back, and with `enable_file_tracking` its new files are removed. It is
     closed *before* the answer is sent (``scope="function"`` of FastAPI): a client that reads slowly keeps no database
     connection, and an error in closing is still an error of the request. So read what a streamed answer needs before.
 
     Args:
-        sessions: The `async_sessionmaker`, or whatever gives an async context manager of a session when called.
+        sessions: The `async_sessionmaker`, or another callable that gives an async context manager of a session.
 
     Returns:
-        What goes into `Annotated`; its `dependency` is the key for `app.dependency_overrides`.
+        A dependency for `Annotated`; its `dependency` is the key for `app.dependency_overrides`.
 
     Example:
         >>> sessions = enable_file_tracking(async_sessionmaker(engine))
@@ -109,7 +102,7 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     ``max_body_size=`` of the application, router or path operation, which is counted while the form comes in.
 
     Args:
-        validator: What is let in; or, in place of it, the next three.
+        validator: The rules that let it in; or, in place of them, the next three.
         max_size: The largest file in bytes; None for any.
         types: The content types allowed, such as ``"image/*"`` or ``"application/pdf"``; none for all. What the
             client declares counts for nothing.
@@ -149,7 +142,7 @@ async def _looked_at(file: UploadFile, validator: FileValidator) -> UploadFile:
 
 
 def _described(rules: FileValidator) -> str | None:
-    """What is let in, for OpenAPI."""
+    """The rules in words, for OpenAPI."""
     kinds = rules.file_type_config or FileTypeConfig()
     told = [
         f"At most {rules.max_file_size:,} bytes." if rules.max_file_size else "",

@@ -1,8 +1,11 @@
-"""What OpenAPI cannot see by itself: answers and forms that are streams of bytes."""
+"""Descriptions for OpenAPI of what it cannot see by itself: errors, and answers and forms that are streams of bytes."""
 
+from http import HTTPStatus
 from typing import Any
 
-__all__ = ["file_form", "file_responses"]
+from async_storages.serving.problems import MEDIA_TYPE, Problem
+
+__all__ = ["file_form", "file_responses", "problem_responses"]
 
 _BINARY = {"type": "string", "format": "binary"}
 
@@ -12,7 +15,7 @@ def file_responses(*media_types: str, redirect: bool = False) -> dict[int | str,
 
     Args:
         *media_types: The types that the file may be of, such as ``"image/*"``; by default any.
-        redirect: Whether it may be somewhere else: so answers `StoredFileResponse`, unless its mode is ``"proxy"``.
+        redirect: True where it may be somewhere else: so answers `StoredFileResponse`, unless its mode is ``"proxy"``.
 
     Example:
         >>> @app.get("/photos/{number}", response_class=Response, responses=file_responses("image/*", redirect=True))
@@ -30,3 +33,18 @@ def file_form(field: str, *, many: bool = False) -> dict[str, Any]:
     files = {"type": "array", "items": _BINARY} if many else _BINARY
     form = {"type": "object", "properties": {field: files}, "required": [field]}
     return {"requestBody": {"content": {"multipart/form-data": {"schema": form}}, "required": True}}
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The value of `responses=` for a path operation or router that answers these statuses with problems.
+
+    Example:
+        >>> @app.get("/files/{token}", responses=problem_responses(403, 404))
+    """
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+        }
+        for status in statuses
+    }

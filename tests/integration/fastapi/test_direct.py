@@ -17,8 +17,7 @@ from async_storages import (
     StoredImage,
     events,
 )
-from async_storages.integrations.fastapi.direct import DirectUploads
-from async_storages.integrations.fastapi.direct_routes import direct_router
+from async_storages.integrations.fastapi import DirectUploads, direct_router
 from tests.support.corpus import image
 from tests.support.direct import MIB, PNG, SECRET, by_form, client_of, held_by, send_form
 from tests.support.forms import CONTENT_TYPE, field, file, form

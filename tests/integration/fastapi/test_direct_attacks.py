@@ -24,7 +24,7 @@ from async_storages import (
     events,
     registry,
 )
-from async_storages.integrations.fastapi.direct import DirectUploads
+from async_storages.integrations.fastapi import DirectUploads
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from tests.support.corpus import image
 from tests.support.direct import PNG, SECRET, held_by

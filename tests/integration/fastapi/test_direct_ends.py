@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from itertools import count
 
@@ -20,14 +20,14 @@ from async_storages import (
     events,
     registry,
 )
-from async_storages.integrations.fastapi.direct import DirectUploads
+from async_storages.integrations.fastapi import DirectUploads
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.scanning.quarantine import review_quarantined_file
 from async_storages.scanning.verdicts import Clean
 from async_storages.testing.contract.cancellation import cancelled_at
 from async_storages.testing.contract.processes import in_child
-from tests.support.direct import PNG, SECRET, a_day_later, all_of, by_form, client_of, held_by
+from tests.support.direct import CLOCK, PNG, SECRET, a_day_later, all_of, by_form, client_of, held_by
 from tests.support.ledgers import in_journal, settle
 from tests.support.patience import HANGS
 from tests.support.tracked import Base, Book
@@ -163,15 +163,15 @@ async def test_what_nobody_attaches_in_time_is_removed(storage):
 @pytest.mark.parametrize("moment", ["stat", "copy", "delete"])
 async def test_an_upload_that_expires_while_it_is_attached_is_a_file_or_gone(storage, moment):
     async with storage:
-        uploads = DirectUploads(storage, SECRET, folder="photos")
+        uploads = DirectUploads(storage, SECRET, folder="photos", clock=CLOCK)
         key, removals = await sent(storage, uploads), []
 
         def expire(event):
             if event.operation == moment and not removals:
+                time_is_over.enter_context(a_day_later())
                 removals.append(asyncio.ensure_future(uploads.remove_expired()))
 
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(uploads._keys, "is_over", lambda _key: True)
+        with ExitStack() as time_is_over, pytest.MonkeyPatch.context() as patched:
             patched.setattr(events, "hooks", [*events.hooks, expire])
             [attached] = await asyncio.gather(uploads.attach(key), return_exceptions=True)
             await asyncio.gather(*removals)
@@ -196,7 +196,7 @@ class Unsteady(LocalStorage):
 
 async def test_a_worker_removes_them_and_goes_on_when_the_storage_fails(tmp_path, caplog, monkeypatch):
     storage, removed = Unsteady(tmp_path / "files", base_url="/stored", secret_key=SECRET), asyncio.Event()
-    uploads = DirectUploads(storage, SECRET)
+    uploads = DirectUploads(storage, SECRET, clock=CLOCK)
     await sent(storage, uploads)
     monkeypatch.setattr(events, "hooks", [lambda event: event.operation == "delete" and removed.set()])
     with a_day_later():

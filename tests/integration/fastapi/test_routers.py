@@ -10,10 +10,7 @@ import pytest
 from fastapi import FastAPI, Header
 
 from async_storages import FileValidator, InvalidArgumentException, LocalStorage, MemoryStorage, StorageManager
-from async_storages.integrations.fastapi.handlers import register_exception_handlers
-from async_storages.integrations.fastapi.local import signed_downloads
-from async_storages.integrations.fastapi.routers import files_router
-from async_storages.integrations.fastapi.tokens import FileTokens
+from async_storages.integrations.fastapi import FileTokens, files_router, register_exception_handlers, signed_downloads
 from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 

@@ -8,8 +8,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from async_storages import FileTypeConfig, FileValidator, StorageManager
-from async_storages.integrations.fastapi.handlers import register_exception_handlers
-from async_storages.integrations.fastapi.uploads import stream_upload
+from async_storages.integrations.fastapi import register_exception_handlers, stream_upload
 from tests.support.forms import CONTENT_TYPE, field, file, form, part
 from tests.support.patience import TIME_OUT
 from tests.support.raw_http import connected

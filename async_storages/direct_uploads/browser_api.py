@@ -1,0 +1,158 @@
+"""The calls of browsers that upload directly: one of our own, and those of Uppy's AwsS3 plugin.
+
+| route | body or query | answer |
+| --- | --- | --- |
+| `POST /uploads` | ``{filename, size, method}`` | `DirectUpload` |
+| `GET /uploads/s3/params` | ``?filename=`` | a form, as Uppy wants it |
+| `POST /uploads/s3/multipart` | ``{filename}`` | ``{key, uploadId}`` |
+| `GET /uploads/s3/multipart/{uploadId}/{partNumber}` | ``?key=&size=`` | ``{url, expires}`` |
+| `GET /uploads/s3/multipart/{uploadId}` | ``?key=`` | a list of ``{PartNumber, Size, ETag}`` |
+| `POST /uploads/s3/multipart/{uploadId}/complete` | ``?key=``, ``{parts}`` | ``{location, key}`` |
+| `DELETE /uploads/s3/multipart/{uploadId}` | ``?key=`` | ``{}`` |
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from async_storages._secrets import hidden
+from async_storages.direct_uploads.uploads import DirectUpload, DirectUploads
+from async_storages.errors import InvalidArgumentException
+from async_storages.part_uploads import MAX_PARTS
+
+__all__ = [
+    "NO_PARTS",
+    "BrowserApi",
+    "FileToUpload",
+    "FormToSend",
+    "ListedPart",
+    "NewUpload",
+    "PartNumber",
+    "PartToSend",
+    "UploadInParts",
+    "UploadInPartsDone",
+    "UploadedPart",
+    "UploadedParts",
+]
+
+NO_PARTS = "This storage takes files in one piece: by a form or a PUT."
+"""The answer, with status 404, to calls for parts where `DirectUploads.takes_parts` is False."""
+
+PartNumber = Annotated[int, Field(ge=1, le=MAX_PARTS, description="Of the part.")]
+"""The number of a part, from 1."""
+
+
+class FileToUpload(BaseModel):
+    """A file that a browser wants to upload; nothing else that it tells of the file is believed."""
+
+    filename: str = Field(description="Any name; it is cleaned, and tells the type.")
+
+
+class NewUpload(FileToUpload):
+    """A file that a browser wants to upload in one piece."""
+
+    size: int | None = Field(default=None, ge=0, description="Bytes, no more and no less. A PUT cannot do without.")
+    method: Literal["POST", "PUT"] = Field(default="POST", description="A form, or a PUT.")
+
+
+class FormToSend(BaseModel):
+    """A form: send its `fields`, then the file as the part `file`."""
+
+    method: Literal["POST"] = "POST"
+    url: str
+    fields: dict[str, str] = Field(description="Its `key` is handed back when the file has arrived.")
+    expires: int = Field(description="Seconds in which the upload must begin.")
+
+
+class UploadInParts(BaseModel):
+    """An upload in parts that has begun."""
+
+    key: str = Field(description="What is handed back when the file has arrived.")
+    upload_id: str = Field(serialization_alias="uploadId")
+
+
+class PartToSend(BaseModel):
+    """The URL that takes one part, with PUT."""
+
+    url: str
+    expires: int = Field(description="Seconds in which that must begin.")
+
+
+class UploadedPart(BaseModel):
+    """A part that has arrived."""
+
+    number: PartNumber = Field(alias="PartNumber")
+    etag: str = Field(alias="ETag", description="As the storage answered it, with quotes or without.")
+
+
+class ListedPart(UploadedPart):
+    """A part that the storage has."""
+
+    size: int = Field(alias="Size", description="Bytes.")
+
+
+class UploadedParts(BaseModel):
+    """The parts that make the file."""
+
+    parts: list[UploadedPart] = Field(min_length=1, max_length=MAX_PARTS)
+
+
+class UploadInPartsDone(BaseModel):
+    """An upload whose parts are one file."""
+
+    location: str = Field(description="Its URL; it is not attached yet.")
+    key: str = Field(description="What is handed back now.")
+
+
+class BrowserApi:
+    """Answers the calls of browsers; the routes of each framework read the requests.
+
+    Args:
+        uploads: Begins the uploads.
+    """
+
+    def __init__(self, uploads: DirectUploads) -> None:
+        self._uploads = uploads
+
+    async def begin_upload(self, wanted: NewUpload, owner: str | None) -> DirectUpload:
+        """Let the browser send one file to the storage, and get the key that is handed back then."""
+        return await self._uploads.start(wanted.filename, wanted.size, owner=owner, method=wanted.method)
+
+    async def begin_form(self, filename: str, owner: str | None) -> FormToSend:
+        """Give a form for one file, as Uppy wants it."""
+        form = await self._uploads.start(filename, owner=owner)
+        return FormToSend(url=form.url, fields=form.fields, expires=self._uploads.expires_in)
+
+    async def begin_parts(self, wanted: FileToUpload, owner: str | None) -> UploadInParts:
+        """Let the browser send one file in parts, of 5 MiB to 5 GiB each but for the last."""
+        key, upload_id = await self._uploads.start_parts(wanted.filename, owner=owner)
+        return UploadInParts(key=key, upload_id=upload_id)
+
+    async def sign_part(self, upload_id: str, number: int, key: str, size: int | None, owner: str | None) -> PartToSend:
+        """Give the URL that takes one part."""
+        key = hidden(key)
+        url = await self._uploads.sign_part(key, upload_id, number, owner=owner, size=size)
+        return PartToSend(url=url, expires=self._uploads.expires_in)
+
+    async def list_parts(self, upload_id: str, key: str, owner: str | None) -> list[ListedPart]:
+        """List the parts that have arrived, to go on with an upload."""
+        key = hidden(key)
+        parts = await self._uploads.list_parts(key, upload_id, owner=owner)
+        return [ListedPart(PartNumber=part.number, Size=part.size, ETag=f'"{part.etag}"') for part in parts]
+
+    async def complete_parts(
+        self, upload_id: str, key: str, wanted: UploadedParts, owner: str | None
+    ) -> UploadInPartsDone:
+        """Make one file of the parts; they must be there as they were answered."""
+        key = hidden(key)
+        etags = {part.number: part.etag for part in wanted.parts}
+        if len(etags) < len(wanted.parts):
+            raise InvalidArgumentException("each part has its own number", operation="complete_upload")
+        location = await self._uploads.complete_parts(key, upload_id, etags, owner=owner)
+        return UploadInPartsDone(location=location, key=key)
+
+    async def abort_parts(self, upload_id: str, key: str, owner: str | None) -> dict[str, str]:
+        """Give the upload up; one that is gone is no error."""
+        key = hidden(key)
+        await self._uploads.abort_parts(key, upload_id, owner=owner)
+        return {}

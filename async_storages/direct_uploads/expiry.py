@@ -1,0 +1,66 @@
+"""Uploads that nobody attaches in time are removed."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from async_storages.capabilities import SupportsList
+from async_storages.direct_uploads.pending_files import PendingFiles
+from async_storages.errors import OperationNotSupportedException
+from async_storages.ids import FileId
+from async_storages.part_uploads import SupportsPartUploads
+from async_storages.storage import Storage
+
+__all__ = ["ExpiredUploads"]
+
+logger = logging.getLogger("async_storages")
+
+
+class ExpiredUploads:
+    """Removes pending files whose time is over, in any number of processes.
+
+    Args:
+        storage: Holds them.
+        pending: Knows them.
+    """
+
+    def __init__(self, storage: Storage, pending: PendingFiles) -> None:
+        self._storage = storage
+        self._pending = pending
+
+    async def remove(self) -> int:
+        """Remove what there is, uploads in parts included; returns how many uploads there were.
+
+        Raises:
+            OperationNotSupportedException: The storage cannot list what it holds.
+        """
+        storage, pending = self._storage, self._pending
+        if not isinstance(storage, SupportsList):
+            raise OperationNotSupportedException(f"{type(storage).__name__} cannot list its files")
+        aborted = await self._abort_parts()
+        listed = storage.list(pending.prefix)
+        expired = [file_id async for info in listed if pending.is_over(file_id := FileId.parse(info.file_id))]
+        await storage.delete_many(expired)
+        return aborted + sum(not pending.is_claim(file_id) for file_id in expired)
+
+    async def _abort_parts(self) -> int:
+        if not isinstance(self._storage, SupportsPartUploads):
+            return 0
+        parts = self._storage.part_uploads
+        expired = [each for each in await parts.unfinished(self._pending.prefix) if self._pending.is_over(each[0])]
+        for file_id, upload_id in expired:
+            await parts.abort(file_id, upload_id)
+        return len(expired)
+
+    async def run(self, interval: timedelta) -> None:
+        """Call `remove` again and again, until the task is cancelled; a failure is logged, and tried again.
+
+        Args:
+            interval: The time between two calls, the first of which is at the beginning.
+        """
+        while True:
+            try:
+                await self.remove()
+            except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the next call may go well
+                logger.warning("expired uploads could not be removed: %s (%s)", error, type(error).__name__)
+            await asyncio.sleep(interval.total_seconds())

@@ -1,0 +1,129 @@
+"""Files that are uploaded, or being uploaded, and not attached yet."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from async_storages import naming
+from async_storages._secrets import hidden, without_frames
+from async_storages.direct_uploads.claims import PendingUpload
+from async_storages.direct_uploads.pending_keys import PendingKeys
+from async_storages.errors import InvalidArgumentException, StorageException
+from async_storages.ids import FileId
+from async_storages.storage import Storage
+
+__all__ = ["PendingFiles", "errors_name"]
+
+
+class PendingFiles:
+    """Gives out the ids of pending files in one folder of a storage, and knows them again.
+
+    Args:
+        storage: Holds them.
+        secret_key: Signs their keys: one secret, or several for rotation, of which the last one signs.
+        pending: The folder they are in.
+        folder: The folder that they will be in when they are attached.
+        keep_for: Seconds in which they must be attached.
+        clock: The time in seconds since 1970.
+
+    Raises:
+        InvalidArgumentException: A folder or secret that cannot be.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        secret_key: str | Sequence[str],
+        *,
+        pending: str,
+        folder: str,
+        keep_for: float,
+        clock: Callable[[], float],
+    ) -> None:
+        secret_key = hidden(secret_key)
+        if PendingKeys.is_claim_name(folder):
+            raise InvalidArgumentException(f"a folder must not begin with 'attached-', as claims do: {folder!r}")
+        self._storage = storage
+        self._pending = naming.check_key(pending)
+        self._folder = folder
+        self._keep_for = keep_for
+        root = storage.identify(pending)
+        self._root = root.key
+        self._keys = PendingKeys(secret_key, f"direct upload {root} {folder}", root.key, clock=clock)
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the bare keys of all of them, and of their claims and parts."""
+        return f"{self._pending}/"
+
+    def new(self, name: str, owner: str | None) -> FileId:
+        """The id of a new pending file.
+
+        Args:
+            name: A name that was cleaned.
+            owner: The client that may attach it; None for whoever knows the key.
+        """
+        return self._file_id(self._keys.new(naming.unique_key(name, self._folder), owner, keep_for=self._keep_for))
+
+    def known(self, operation: str, key: str, owner: str | None) -> "errors_name[FileId]":
+        """The pending file that a client's key means, in a `with` statement within which errors name no key.
+
+        Raises:
+            AccessDeniedException: The key was altered, is another's, or its time is over.
+        """
+        key = hidden(key)
+        with errors_name(operation, None, None):
+            target = self._keys.target(key, owner)
+        return errors_name(operation, target, self._file_id(key))
+
+    def upload(self, file: FileId) -> PendingUpload:
+        """The facts of a pending file that attaching it needs."""
+        key = hidden(file.key)
+        folder, _, name = self._keys.folder_and_name(key).rpartition("/")
+        return PendingUpload(
+            file,
+            folder=folder,
+            name=naming.original_filename(name),
+            claims=self._keys.claims(key).removeprefix(self._root.removesuffix(self._pending)),
+            seconds=self._keys.seconds_left(key),
+        )
+
+    def is_over(self, file: FileId) -> bool:
+        """True if the time of a file in the pending folder is over."""
+        return self._keys.is_over(file.key)
+
+    def is_claim(self, file: FileId) -> bool:
+        """True for a claim, which lies beside the pending file that was attached."""
+        return self._keys.is_claim(file.key)
+
+    def _file_id(self, key: str) -> FileId:
+        return FileId(self._storage.scheme, self._storage.bucket, key)
+
+
+class errors_name[Value]:  # noqa: N801 - it reads like a function
+    """Errors in its block name no pending file, whose key holds a signature, and lose the frames that hold it.
+
+    It is a class, as the context managers of generators put frames back.
+
+    Args:
+        operation: The operation that errors name.
+        shown: The file that they name.
+        value: The block's.
+    """
+
+    __slots__ = ("_operation", "_shown", "_value")
+
+    def __init__(self, operation: str, shown: str | None, value: Value) -> None:
+        self._operation = operation
+        self._shown = shown
+        self._value = value
+
+    def __enter__(self) -> Value:
+        """The value, for the block."""
+        return self._value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, StorageException):
+            error.operation, error.file_id = self._operation, self._shown
+            without_frames(error)

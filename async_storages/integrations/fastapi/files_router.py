@@ -1,0 +1,237 @@
+"""Ready routes: upload, download, zip, delete, info."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
+
+from fastapi import APIRouter, Body, Depends, Response
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from async_storages._secrets import hidden
+from async_storages.errors import AccessDeniedException, InvalidArgumentException
+from async_storages.file_tokens import FileRight, FileTokens
+from async_storages.files import StoredFile
+from async_storages.integrations.fastapi.dependencies import nobody
+from async_storages.integrations.fastapi.openapi import file_form, file_responses, problem_responses
+from async_storages.integrations.starlette.requests import stream_upload
+from async_storages.integrations.starlette.responses import StoredFileResponse, ZipResponse
+from async_storages.manager.manager import StorageManager
+from async_storages.models import FileAttach, FileDownload
+from async_storages.serving.stored_file import DeliveryMode
+from async_storages.validation import FileValidator
+
+__all__ = ["Authorize", "Deleted", "FileAction", "FileSummary", "files_router"]
+
+FileAction = Literal["download", "info", "delete"]
+"""The wish of a client for a file; a file of an archive is a download."""
+
+type Authorize = Callable[[Request, FileAction, StoredFile], Awaitable[bool]]
+"""True if the client may do this with this file; asked before anything else is."""
+
+
+class FileSummary(BaseModel):
+    """The facts that a client is told of a file.
+
+    Attributes:
+        file_id: As the client knows it.
+        file_name: The name for people.
+        file_size: Bytes.
+        last_modify_time: The time it was stored; None where the storage does not say.
+        content_type: The stored type.
+    """
+
+    file_id: str
+    file_name: str
+    file_size: int
+    last_modify_time: datetime | None
+    content_type: str | None
+
+
+class Deleted(BaseModel):
+    """The answer to a delete."""
+
+    detail: Literal["deleted"] = "deleted"
+
+
+def files_router(
+    manager: StorageManager | Callable[..., Any],
+    secret_key: str | Sequence[str] | None = None,
+    *,
+    prefix: str = "/files",
+    folder: str | None = None,
+    validator: FileValidator | None = None,
+    owner: Callable[..., Any] | None = None,
+    authorize: Authorize | None = None,
+    expires_in: float = 86_400,
+    mode: DeliveryMode | None = None,
+    max_files: int = 100,
+) -> APIRouter:
+    """The routes of a file service, for clients that hold signed tokens.
+
+    | route | body | answer |
+    | --- | --- | --- |
+    | `POST /files/upload` | a form with one file | `FileAttach` |
+    | `POST /files/batch-upload` | a form with several files | a list of `FileAttach`; all are stored, or none |
+    | `GET /files/{file_id}/download` | | the file: see `StoredFileResponse` |
+    | `POST /files/download-zip` | a list of `FileDownload` | an archive, its length told if known |
+    | `GET /files/{file_id}/info` | | `FileSummary` |
+    | `DELETE /files/{file_id}` | | `Deleted` |
+
+    Every ``file_id`` that a client gets or sends is a token: that of an upload lets its holder read and delete the
+    file. `FileTokens` with the same secret makes others, such as those of a listing, and tells the id of the file that
+    a client has uploaded and names in a form. Raw ids are sent and taken only with `authorize`, which is asked each
+    time. Who may upload at all is a matter of the `dependencies` that the router is included with.
+
+    Args:
+        manager: The manager of the files; or a dependency that tells it for each client: one that gives
+            ``manager.within("tenants", …)`` keeps every tenant to its own files, whatever tokens it gets hold of.
+        secret_key: Signs the tokens: one secret, or several for rotation, of which the last one signs.
+        prefix: Of the routes.
+        folder: Of the keys of uploads.
+        validator: The rules that let uploads in; by default the manager's.
+        owner: A dependency that tells who the client is, as a str: tokens of uploads are good for nobody else. None
+            gives tokens that are good for whoever holds them.
+        authorize: Decides who may do this or that with a file; instead of `secret_key`, never with it.
+        expires_in: Seconds that a token is good for, 1 to 604,800.
+        mode: The way of downloads to the client: see `DeliveryOptions`.
+        max_files: The most files in a form or an archive.
+
+    Raises:
+        InvalidArgumentException: Neither a secret nor `authorize`, or both.
+
+    Example:
+        >>> app.include_router(files_router(manager, secret, owner=current_user_id, folder="uploads"))
+    """
+    secret_key = hidden(secret_key)
+    ids = _ids(secret_key, authorize, expires_in)
+    router = APIRouter(prefix=prefix, tags=["files"], responses=problem_responses(400, 403))
+
+    async def asking(
+        request: Request,
+        files: Annotated[StorageManager, Depends(_given(manager))],
+        who: Annotated[str | None, Depends(owner or nobody)],
+    ) -> _Client:
+        return _Client(request, files, who)
+
+    known = Depends(asking)
+    given, missing = file_responses(redirect=mode != "proxy"), problem_responses(404)
+
+    async def uploaded(client: _Client, most: int) -> list[FileAttach]:
+        form = await stream_upload(client.request, client.files, folder=folder, validator=validator, max_files=most)
+        if not form.attachments:
+            raise InvalidArgumentException("the form holds no file", operation="upload")
+        return [attach.model_copy(update={"file_id": ids.shown(attach, client)}) for attach in form.attachments]
+
+    @router.post("/upload", openapi_extra=file_form("file"), responses=problem_responses(413))
+    async def upload(client: _Client = known) -> FileAttach:
+        """Store a file."""
+        [attach] = await uploaded(client, 1)
+        return attach
+
+    @router.post("/batch-upload", openapi_extra=file_form("files", many=True), responses=problem_responses(413))
+    async def batch_upload(client: _Client = known) -> list[FileAttach]:
+        """Store several files: all, or none."""
+        return await uploaded(client, max_files)
+
+    @router.post("/download-zip", response_class=Response, responses=file_responses("application/zip") | missing)
+    async def download_zip(
+        wanted: Annotated[list[FileDownload], Body(min_length=1, max_length=max_files)], client: _Client = known
+    ) -> ZipResponse:
+        """Several files as one archive."""
+        files = [(await ids.found(client, "download", each.file_id), each.file_name) for each in wanted]
+        archive = await client.files.download_service.prepare_zip(
+            [FileDownload(file_id=file.file_id, file_name=name) for file, name in files]
+        )
+        return ZipResponse(archive)
+
+    @router.head("/{file_id:path}/download", include_in_schema=False)
+    @router.get("/{file_id:path}/download", response_class=Response, responses=given | missing)
+    async def download(file_id: str, client: _Client = known) -> StoredFileResponse:
+        """The file."""
+        file = await ids.found(client, "download", file_id)
+        return StoredFileResponse(file, mode=mode, disposition="attachment")
+
+    @router.get("/{file_id:path}/info", responses=missing)
+    async def info(file_id: str, client: _Client = known) -> FileSummary:
+        """Its name, size, type and time."""
+        file = await ids.found(client, "info", file_id)
+        facts = await client.files.info_service.get_file_info(file.file_id)
+        return FileSummary.model_validate({**dict(facts), "file_id": file_id})
+
+    @router.delete("/{file_id:path}")
+    async def delete(file_id: str, client: _Client = known) -> Deleted:
+        """Delete the file; a missing one is not an error."""
+        await (await ids.found(client, "delete", file_id)).delete()
+        return Deleted()
+
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A client and its request.
+
+    Attributes:
+        request: The request.
+        files: The manager of the files that may be its.
+        who: Its name, as `owner` tells.
+    """
+
+    request: Request
+    files: StorageManager
+    who: str | None
+
+
+def _given(manager: StorageManager | Callable[..., Any]) -> Callable[..., Any]:
+    async def the_same() -> Any:
+        return manager
+
+    return the_same if isinstance(manager, StorageManager) else manager
+
+
+class _Ids(Protocol):
+    """The ids of files as clients write them."""
+
+    def shown(self, attach: FileAttach, client: _Client) -> str:
+        """The id of a file that a client has uploaded."""
+        ...
+
+    async def found(self, client: _Client, action: FileAction, file_id: str) -> StoredFile:
+        """The file that a client names, if it may do this with it."""
+        ...
+
+
+class _SignedIds:
+    def __init__(self, tokens: FileTokens) -> None:
+        self._tokens = tokens
+
+    def shown(self, attach: FileAttach, client: _Client) -> str:
+        return self._tokens.sign(attach.fusion_id, "manage", owner=client.who)
+
+    async def found(self, client: _Client, action: FileAction, file_id: str) -> StoredFile:
+        right: FileRight = "manage" if action == "delete" else "read"
+        return client.files.file(self._tokens.file_id(file_id, right, owner=client.who))
+
+
+class _RawIds:
+    def __init__(self, authorize: Authorize) -> None:
+        self._authorize = authorize
+
+    def shown(self, attach: FileAttach, client: _Client) -> str:
+        return attach.file_id
+
+    async def found(self, client: _Client, action: FileAction, file_id: str) -> StoredFile:
+        file = client.files.file(file_id)
+        if not await self._authorize(client.request, action, file):
+            raise AccessDeniedException("authorize said no", operation=action, file_id=file_id)
+        return file
+
+
+def _ids(secret_key: str | Sequence[str] | None, authorize: Authorize | None, expires_in: float) -> _Ids:
+    if authorize is None and secret_key is not None:
+        return _SignedIds(FileTokens(secret_key, expires_in=expires_in))
+    if authorize is None or secret_key is not None:
+        raise InvalidArgumentException("files_router takes either a secret_key for tokens, or authorize for raw ids")
+    return _RawIds(authorize)

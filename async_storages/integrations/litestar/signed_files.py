@@ -1,0 +1,61 @@
+"""The routes that make the presigned URLs and forms of a `LocalStorage` work."""
+
+from typing import Any
+
+from litestar import HttpMethod, Request, Response, Router, delete, post, put, route
+
+from async_storages._secrets import hidden
+from async_storages.backends.local.storage import LocalStorage
+from async_storages.integrations.litestar.requests import request_body, request_headers
+from async_storages.integrations.litestar.responses import StoredFileResponse
+from async_storages.serving.front_server import FrontServer
+from async_storages.serving.signed_files import SignedFiles
+
+__all__ = ["signed_files"]
+
+
+def signed_files(storage: LocalStorage, *, path: str, front_server: FrontServer | None = None) -> Router:
+    """GET, HEAD, DELETE, PUT and POST by the presigned URLs and forms of a folder, as S3 takes them.
+
+    A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
+    What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, unless the file
+    was stored with a `cache_control`, and then never keep it longer than its URL lasts. The key, type and size of an
+    upload are kept to while the file arrives; one that fails leaves nothing. Refusals are errors that
+    `exception_handlers` answer.
+
+    Args:
+        storage: A storage with a `secret_key`, and a `base_url` whose path is this one and not empty.
+        path: The router's, such as ``"/signed"``.
+        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+
+    Example:
+        >>> storage = LocalStorage("files", base_url="/signed", secret_key=secret)
+        >>> app = Litestar([signed_files(storage, path="/signed")], exception_handlers=exception_handlers)
+    """
+    files = SignedFiles(storage, front_server)
+
+    @route("/{key:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+    async def read(request: Request[Any, Any, Any]) -> StoredFileResponse:
+        file, options = files.delivery(request.method, *_key_and_token(request))
+        return StoredFileResponse(file, **options)
+
+    @delete("/{key:path}")
+    async def remove(request: Request[Any, Any, Any]) -> None:
+        await files.delete(*_key_and_token(request))
+
+    @put("/{key:path}")
+    async def receive(request: Request[Any, Any, Any]) -> Response[bytes]:
+        answer = await files.put(*_key_and_token(request), request_headers(request), request_body(request))
+        return Response(b"", headers=answer)
+
+    @post("/", status_code=204)
+    async def receive_form(request: Request[Any, Any, Any]) -> Response[None]:
+        return Response(None, headers=await files.post(request_headers(request), request_body(request)))
+
+    handlers = [read, remove, receive, receive_form]  # the signatures limit the sizes of uploads
+    return Router(path, route_handlers=handlers, include_in_schema=False, request_max_body_size=None)
+
+
+def _key_and_token(request: Request[Any, Any, Any]) -> tuple[str, str]:
+    key = str(request.path_params["key"]).removeprefix("/")
+    return key, hidden(request.query_params.get("token", ""))

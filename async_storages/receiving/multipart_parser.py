@@ -1,0 +1,174 @@
+"""``multipart/form-data`` as it arrives: bytes in, events out, nothing kept. No I/O.
+
+Specified in RFC 7578 and RFC 2046 section 5.1. What is ambiguous is refused rather than guessed, as two readers of one
+form could see different files in it.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["PART_END", "Event", "FormParser", "PartEnd", "PartHead"]
+
+_MOST_PARTS = 1000
+_PLAIN_ENCODINGS = frozenset({b"7bit", b"8bit", b"binary"})
+
+# A backslash escapes nothing but a quote: browsers send those of a Windows path as they are.
+_PARAMETER = re.compile(rb'[ \t]*;[ \t]*([\w!#$%&*+.^`|~-]+)=(?:"((?:\\"|[^"])*+)"|([^\s;"]*))')
+
+
+@dataclass(frozen=True, slots=True)
+class PartHead:
+    """A part begins; its bytes follow.
+
+    Attributes:
+        name: The field's.
+        filename: The file's, from the client, untrusted; empty where a form has a field for a file and none was
+            chosen; None where the part is no file.
+    """
+
+    name: str
+    filename: str | None
+
+
+class PartEnd(Enum):
+    """A part is complete."""
+
+    PART_END = "end"
+
+
+PART_END = PartEnd.PART_END
+
+type Event = PartHead | bytes | PartEnd
+"""A piece of a form: for each part come its head, its bytes in pieces, its end."""
+
+
+class FormParser:
+    """Takes one form apart.
+
+    Args:
+        content_type: The request's header.
+
+    Raises:
+        InvalidArgumentException: It is no form of parts.
+
+    Attributes:
+        is_complete: True once the end of the form has come; all that follows is ignored.
+    """
+
+    def __init__(self, content_type: str) -> None:
+        kind, parameters = _kind_and_parameters(content_type.encode("latin-1", "replace"))
+        if kind != b"multipart/form-data" or not parameters.get(b"boundary"):
+            raise InvalidArgumentException("the request must be multipart/form-data with a boundary")
+        self.is_complete = False
+        self._events: list[Event] = []
+        self._headers: dict[bytes, bytes] = {}
+        self._name, self._value = bytearray(), bytearray()
+        self._count = 0
+        with _Refusing():
+            self._parser = MultipartParser(
+                parameters[b"boundary"],
+                {
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
+                    "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": lambda data, start, end: self._events.append(data[start:end]),
+                    "on_part_end": lambda: self._events.append(PART_END),
+                    "on_end": self._end,
+                },
+            )
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events in the next bytes.
+
+        Raises:
+            InvalidArgumentException: The form is malformed, or has more than 1000 parts.
+        """
+        with _Refusing():
+            self._parser.write(data)
+        events, self._events = self._events, []
+        return events
+
+    def finish(self) -> None:
+        """No more bytes will come.
+
+        Raises:
+            InvalidArgumentException: The end of the form has not come.
+        """
+        if not self.is_complete:
+            raise InvalidArgumentException("the form is cut short: its final boundary is missing")
+
+    def _begin_part(self) -> None:
+        self._count += 1
+        if self._count > _MOST_PARTS:
+            raise InvalidArgumentException(f"the form has more than {_MOST_PARTS} parts")
+        self._headers = {}
+
+    def _end_header(self) -> None:
+        name, value = bytes(self._name).lower(), bytes(self._value)
+        self._name.clear()
+        self._value.clear()
+        if name in self._headers:
+            raise InvalidArgumentException(f"a part has two headers {name!a}")
+        self._headers[name] = value
+
+    def _end_headers(self) -> None:
+        encoding = self._headers.get(b"content-transfer-encoding", b"binary")
+        if encoding.strip().lower() not in _PLAIN_ENCODINGS:  # RFC 7578 section 4.7
+            raise InvalidArgumentException(f"a part is encoded as {encoding!a:.40}")
+        self._events.append(part_head(self._headers.get(b"content-disposition", b"")))
+
+    def _end(self) -> None:
+        self.is_complete = True
+
+
+def part_head(disposition: bytes) -> PartHead:
+    """The name, and the file's name, that the header Content-Disposition gives a part: RFC 7578 section 4.2.
+
+    Raises:
+        InvalidArgumentException: It has no name, a parameter twice, ``filename*``, or is malformed.
+    """
+    kind, parameters = _kind_and_parameters(disposition)
+    if kind != b"form-data":
+        raise InvalidArgumentException("a part has no Content-Disposition: form-data")
+    if b"name" not in parameters:
+        raise InvalidArgumentException("a part has no name")
+    try:
+        texts = {name: value.decode() for name, value in parameters.items()}
+    except UnicodeDecodeError:
+        raise InvalidArgumentException("the name of a part is not UTF-8") from None
+    return PartHead(texts[b"name"], texts.get(b"filename"))
+
+
+def _kind_and_parameters(header: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    kind, semicolon, rest = header.partition(b";")
+    text = semicolon + rest
+    parameters: dict[bytes, bytes] = {}
+    position = 0
+    while found := _PARAMETER.match(text, position):
+        name, quoted, bare = found[1].lower(), found[2], found[3]
+        if name in parameters or b"*" in name:
+            raise InvalidArgumentException(f"a header has {name!a} twice, or in a form that RFC 7578 does not allow")
+        parameters[name] = bare if quoted is None else quoted.replace(b'\\"', b'"')
+        position = found.end()
+    if text[position:].strip(b" \t;"):
+        raise InvalidArgumentException("the parameters of a header are malformed")
+    return kind.strip().lower(), parameters
+
+
+class _Refusing:
+    """The parser's errors as ours; they tell offsets, no content."""
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, FormParserError):
+            raise InvalidArgumentException(f"the form is malformed: {error}") from error

@@ -1,0 +1,67 @@
+"""Errors as problem details (RFC 9457), which tell a stranger as much as he may know, and no more."""
+
+import logging
+from http import HTTPStatus
+
+from pydantic import BaseModel
+
+from async_storages import errors
+from async_storages.errors import StorageException
+
+__all__ = ["MEDIA_TYPE", "Problem", "problem_of", "reported_problem"]
+
+logger = logging.getLogger("async_storages")
+
+MEDIA_TYPE = "application/problem+json"
+
+_TOLD: dict[type[StorageException], tuple[str, str]] = {
+    errors.InvalidArgumentException: ("invalid_argument", "Something in the request cannot be right."),
+    errors.InvalidFileTypeException: ("invalid_file_type", "Files of this type are not accepted here."),
+    errors.FileTooLargeException: ("file_too_large", "The file is larger than allowed here."),
+    errors.FileNotFoundException: ("file_not_found", "There is no such file."),
+    errors.FileExistsException: ("file_exists", "There is such a file already."),
+    errors.FileGoneException: ("file_gone", "The file was removed meanwhile."),
+    errors.FileArchivedException: ("file_archived", "The file is archived, and has to be restored first."),
+    errors.AccessDeniedException: ("access_denied", "Access was denied; a link may have expired."),
+    errors.DeleteNotSupportedException: ("delete_not_supported", "Files cannot be deleted here."),
+    errors.RouteNotSupportedException: ("route_not_supported", "Files of this kind or place are not served here."),
+    errors.OperationNotSupportedException: ("operation_not_supported", "This cannot be done with this file."),
+    errors.StorageUnavailableException: ("storage_unavailable", "The file storage cannot be reached; try again later."),
+    errors.ChecksumMismatchException: ("checksum_mismatch", "The file was damaged on its way; try again."),
+    errors.StorageOperationException: ("storage_failed", "The file storage failed."),
+    errors.StorageException: ("storage_error", "Something went wrong."),
+}
+
+
+class Problem(BaseModel):
+    """A problem as RFC 9457 describes it, with a `code` for programs.
+
+    Attributes:
+        type: Always ``about:blank``: the status says it all.
+        title: The status in words.
+        status: The HTTP status.
+        detail: The problem for people: a sentence that is the same for every file.
+        code: The problem for programs: the exception's name, such as ``file_too_large``.
+    """
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def problem_of(error: StorageException) -> Problem:
+    """The class and the status of an error, for strangers.
+
+    Its reason, id, bucket or endpoint, and what a backend said, stay here.
+    """
+    code, detail = next(_TOLD[kind] for kind in type(error).__mro__ if kind in _TOLD)
+    return Problem(title=HTTPStatus(error.http_status).phrase, status=error.http_status, detail=detail, code=code)
+
+
+def reported_problem(error: StorageException) -> Problem:
+    """The answer to an error, which is logged with all that is known of it unless it is the client's doing."""
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("a request failed: %s", error, exc_info=error)  # its path may hold a token
+    return problem_of(error)
