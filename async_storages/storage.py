@@ -39,6 +39,7 @@ from async_storages.upload_options import UploadOptions
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo, PresignedUpload
+    from async_storages.synchronous.storages import SyncStorage
 
 __all__ = [
     "BaseStorage",
@@ -186,6 +187,13 @@ class Storage(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    @property
+    def sync(self) -> "SyncStorage":
+        """The same methods without ``await``, for code that is not asynchronous: ``storage.sync.save(…)``."""
+        from async_storages.synchronous.storages import SyncStorage  # noqa: PLC0415 - it imports this module
+
+        return SyncStorage(self)
 
     # ---- names
 
