@@ -25,7 +25,7 @@ from async_storages.errors import (
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.read_once import rememberable
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
-from async_storages.upload_options import UploadOptions
+from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 __all__ = [
     "Checksum",
@@ -160,7 +160,7 @@ class Content:
         self._whole = source if type(source) is bytes and len(source) <= CHUNK_SIZE else None
         self.filename = filename or self._source.filename
         self.metadata = check_metadata(metadata)
-        self.options = options or UploadOptions()
+        self.options = options or NO_OPTIONS
         if content_type is not None:
             check_content_type(content_type)
         self._content_type = content_type
@@ -357,7 +357,7 @@ def as_content(
             **options,
             "content_type": options.get("content_type") or content.content_type,
             "metadata": options.get("metadata") or content.metadata,
-            "options": (options.get("options") or UploadOptions()).over(content.options),
+            "options": (options.get("options") or NO_OPTIONS).over(content.options),
         }
         return Content(content.content, filename=filename or content.filename, **described)
     return Content(content, filename=filename, **options)

@@ -35,7 +35,7 @@ from async_storages.ids import FileId
 from async_storages.naming import Disposition
 from async_storages.sinks import Target, write_to
 from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
-from async_storages.upload_options import UploadOptions
+from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo, PresignedUpload
@@ -98,7 +98,7 @@ class Storage(ABC):
     scheme: ClassVar[str]
     chooses_ids: ClassVar[bool] = False
     able_options: ClassVar[Collection[str]] = ()
-    upload_options = UploadOptions()
+    upload_options = NO_OPTIONS
     bucket: str | None = None
     location: str | None = None
     name: str | None = None

@@ -30,7 +30,7 @@ from async_storages.naming import Disposition
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
 from async_storages.storage import FileName, PresignMethod, Storage, byte_range, check_presign_method
-from async_storages.upload_options import SERVED, UploadOptions
+from async_storages.upload_options import NO_OPTIONS, SERVED, UploadOptions
 
 __all__ = ["LocalStorage", "PresignedRequest"]
 
@@ -76,7 +76,7 @@ class LocalStorage(Storage):
         upload_options: UploadOptions | None = None,
     ) -> None:
         secret_key = hidden(secret_key)
-        self.upload_options = upload_options or UploadOptions()
+        self.upload_options = upload_options or NO_OPTIONS
         self._check_options(self.upload_options)
         self.root = Path(os.path.abspath(root))  # noqa: PTH100 - links stay, and only `..` is resolved
         self.location = str(self.root)

@@ -21,7 +21,7 @@ from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import st
 from async_storages.registry import Ref
 from async_storages.sources import ByteSource, open_source
 from async_storages.storage import Storage
-from async_storages.upload_options import UploadOptions
+from async_storages.upload_options import NO_OPTIONS
 
 __all__ = ["Assigned", "upload_all"]
 
@@ -182,7 +182,7 @@ def _check_length(file_id: str, type_: FileType) -> None:
 async def _upload(job: _Job) -> StoredFile:
     limits = [limit for each in job.type.validators if (limit := each.max_file_size) is not None]
     options: ContentOptions = {"max_size": min(limits)} if limits else {}
-    said = (job.pending.options or UploadOptions()).over(job.type.upload_options)
+    said = (job.pending.options or NO_OPTIONS).over(job.type.upload_options)
     source: Any = job.source
     async with as_content(replace(job.pending, content=source, options=said), job.name, options) as content:
         for validator in job.type.validators:
