@@ -17,7 +17,7 @@ from typing import Any
 
 from async_storages.errors import InvalidArgumentException, StorageClosedException
 
-__all__ = ["call_back", "has_caller", "iterate", "run_sync"]
+__all__ = ["allow_in_event_loop", "call_back", "can_block", "has_caller", "iterate", "run_sync", "stop_background_loop"]
 
 _ENDS_WITHIN = 10.0
 """Seconds in which the loop has to close its connections when the process ends."""
@@ -27,7 +27,28 @@ type _Calls = SimpleQueue[Callable[[], object] | None]
 _caller: ContextVar[_Calls | None] = ContextVar("async_storages_caller", default=None)
 
 
-def run_sync[Result](work: Coroutine[Any, Any, Result], *, allow_in_event_loop: bool = False) -> Result:
+_is_allowed_in_event_loop = False
+
+
+def allow_in_event_loop(is_allowed: bool = True) -> None:
+    """Let synchronous calls block event loops that run in their thread, as is wanted in a notebook.
+
+    Without it such a call raises InvalidArgumentException: all other tasks of a service would wait for it.
+    """
+    global _is_allowed_in_event_loop  # noqa: PLW0603 - one answer for the process
+    _is_allowed_in_event_loop = is_allowed
+
+
+def can_block() -> bool:
+    """True if `run_sync` may block this thread: no event loop runs in it, or `allow_in_event_loop` was called."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return _is_allowed_in_event_loop
+
+
+def run_sync[Result](work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine on the background event loop, and wait for it.
 
     An interrupt (Ctrl-C) cancels the coroutine; it is raised when the coroutine has ended. Context variables are those
@@ -35,7 +56,6 @@ def run_sync[Result](work: Coroutine[Any, Any, Result], *, allow_in_event_loop: 
 
     Args:
         work: The coroutine. It cannot use what belongs to another event loop, such as an aiohttp response.
-        allow_in_event_loop: True to block a running event loop, for instance that of a notebook.
 
     Returns:
         The result of the coroutine.
@@ -49,7 +69,7 @@ def run_sync[Result](work: Coroutine[Any, Any, Result], *, allow_in_event_loop: 
         'hello.txt'
     """
     try:
-        _refuse_to_block(allow_in_event_loop=allow_in_event_loop)
+        _require_thread()
         result: Result = _Run(work).result()
         return result
     finally:
@@ -62,7 +82,7 @@ def iterate[Item](source: AsyncGenerator[Item]) -> Iterator[Item]:
     Raises:
         InvalidArgumentException: At the first step: an event loop runs in this thread.
     """
-    _refuse_to_block(allow_in_event_loop=False)
+    _require_thread()
     steps = _Steps()
     run = _Run(steps.take(source))
     try:
@@ -115,14 +135,12 @@ def _set(set_it: Callable[[Any], None], answer: "asyncio.Future[Any]", value: ob
         set_it(value)
 
 
-def _refuse_to_block(*, allow_in_event_loop: bool) -> None:
-    with suppress(RuntimeError):
-        asyncio.get_running_loop()
-        if not allow_in_event_loop:
-            raise InvalidArgumentException(
-                "an event loop runs in this thread, and a synchronous call would block it: "
-                "await the asynchronous method, or make the call in a thread (asyncio.to_thread)"
-            )
+def _require_thread() -> None:
+    if not can_block():
+        raise InvalidArgumentException(
+            "an event loop runs in this thread, and a synchronous call would block it: await the asynchronous "
+            "method, or make the call in a thread (asyncio.to_thread); in a notebook, call allow_in_event_loop()"
+        )
 
 
 # ---- one coroutine
@@ -284,6 +302,14 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def stop_background_loop() -> None:
+    """End the thread, and close what is open in its loop; the next call starts another one.
+
+    Python does so when the process ends. Tests call it to leave nothing open.
+    """
+    _background.stop()
 
 
 _background = _Background()

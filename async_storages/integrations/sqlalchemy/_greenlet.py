@@ -1,19 +1,23 @@
-"""Waiting for coroutines inside SQLAlchemy's events: the one place that uses its semi-private greenlet functions."""
+"""Waiting for coroutines inside SQLAlchemy's events, below an AsyncSession or in a plain Session.
+
+This is the one place that uses SQLAlchemy's semi-private greenlet functions. A plain Session's coroutines run on the
+background event loop, and its database is used by its own thread only.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import await_only, greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
 
 from async_storages._tasks import wait_out
-from async_storages.errors import InvalidArgumentException
+from async_storages.synchronous.background_loop import call_back, can_block, has_caller, run_sync
 
 __all__ = [
-    "NEEDS_ASYNC_SESSION",
+    "IN_EVENT_LOOP",
+    "can_wait",
     "give_way",
     "is_inside",
     "paced",
@@ -27,7 +31,7 @@ __all__ = [
 _AT_A_TIME = 40
 """Items between which others get their turn."""
 
-NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
+IN_EVENT_LOOP = "it is used within a running event loop: use AsyncSession, or the plain Session in a thread"
 
 
 def is_inside() -> bool:
@@ -35,17 +39,19 @@ def is_inside() -> bool:
     return in_greenlet()
 
 
+def can_wait() -> bool:
+    """True where `wait_for` works: everywhere but in a plain Session that is used within a running event loop."""
+    return in_greenlet() or can_block()
+
+
 def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine, in the middle of synchronous code.
+    """The result of a coroutine, in the middle of synchronous code: of an AsyncSession, or of a plain Session.
 
     Raises:
-        InvalidArgumentException: Nothing below is asynchronous: this is a plain Session.
+        InvalidArgumentException: A plain Session is used within a running event loop.
     """
-    try:
-        return await_only(work)
-    except MissingGreenlet as error:
-        work.close()
-        raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
+    result: Result = await_only(work) if in_greenlet() else run_sync(work)
+    return result
 
 
 def paced[Item](items: Iterable[Item]) -> Iterator[Item]:
@@ -63,15 +69,15 @@ def give_way() -> None:
 
 
 def result_of[Result](work: Awaitable[Result]) -> Result:
-    """The result of an awaitable, in synchronous code: of an AsyncSession, else in a loop of a thread of its own."""
+    """The result of an awaitable, in synchronous code; a plain Session may block a running event loop for it."""
 
     async def wait() -> Result:
         return await work
 
-    if is_inside():
+    if can_wait():
         return wait_for(wait())
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, wait()).result()
+        return thread.submit(run_sync, wait()).result()
 
 
 async def wait_to_the_end[Result](work: Coroutine[Any, Any, Result]) -> Result:
@@ -91,5 +97,5 @@ def run_whole[Result](func: Callable[..., Result], *args: object) -> Result:
 
 
 async def spawn[Result](func: Callable[..., Result], *args: object) -> Result:
-    """Call synchronous code that uses the sync side of an AsyncEngine."""
-    return await greenlet_spawn(func, *args)
+    """Call synchronous code below an AsyncEngine, or in the thread of a plain Session."""
+    return await (call_back(func, *args) if has_caller() else greenlet_spawn(func, *args))

@@ -35,7 +35,7 @@ def ask_before_commit(scope: Scope) -> None:
     files = scope.questionable
     scope.inquiry = Inquiry(files)
     answer = Answer()
-    if files and _greenlet.is_inside():
+    if files and _greenlet.can_wait():
         if scope.is_undisturbed and all(scope.is_named_for_sure(file) for file in files):
             answer = Answer(named=set(files), engines=[each.engine for each in scope.located])
         else:
@@ -57,7 +57,7 @@ def finish(scopes: Iterable[Scope], options: Options) -> None:
     busy = [scope for scope in scopes if not (scope.is_idle or _is_settled(scope))]
     if not busy:
         return
-    if _greenlet.is_inside():
+    if _greenlet.can_wait():
         _greenlet.wait_for(_greenlet.wait_to_the_end(_finish(busy, options)))
     else:
         _tell(busy)
@@ -113,13 +113,13 @@ def _only_logged() -> Iterator[None]:
 
 
 def _tell(scopes: Iterable[Scope]) -> None:
-    """A plain Session removes nothing."""
+    """A plain Session removes nothing within a running event loop."""
     for scope in scopes:
         scope.let_go()
         named = [file for file in scope.made if scope.is_committed and scope.is_named_for_sure(file)]
         scope.keep(named)
         for file in scope.made.keys() - named:
-            logger.warning("a file that nothing names is left, a plain Session cannot remove it: %r", file.file_id)
+            logger.warning("a file that nothing names is left, as an event loop runs in this thread: %r", file.file_id)
 
 
 async def _finish(scopes: Iterable[Scope], options: Options) -> None:

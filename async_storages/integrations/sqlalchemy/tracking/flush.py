@@ -99,7 +99,8 @@ class Flush:
         Raises:
             FileGoneException: A file was removed meanwhile, by another transaction, or when one was rolled back.
             StorageException: An upload failed: no row is written, and what was uploaded will be removed.
-            InvalidArgumentException: A plain Session was given content, or would have to remove a file.
+            InvalidArgumentException: A plain Session within a running event loop was given content, or would have to
+                remove a file.
         """
         changes = list(self._changes())
         self._prepare(changes)
@@ -233,10 +234,10 @@ class Flush:
         ]
         if not attributes:
             return
-        if not _greenlet.is_inside():
+        if not _greenlet.can_wait():
             where = f"{type(attributes[0].target).__name__}.{attributes[0].field.key}"
             raise InvalidArgumentException(
-                f"{where} holds content, which a plain Session cannot upload: {_greenlet.NEEDS_ASYNC_SESSION}",
+                f"{where} holds content, which this plain Session cannot upload: {_greenlet.IN_EVENT_LOOP}",
                 operation="flush",
             )
         _greenlet.wait_for(
@@ -456,15 +457,14 @@ def doom(options: Options, dropped: Collection[TrackedFile], connection: Connect
 
 
 def refuse_removals(options: Options, dropped: TrackedFile) -> None:
-    """Refuse what a plain Session could not remove.
+    """Refuse what could not be removed after the commit.
 
     Raises:
-        InvalidArgumentException: There is neither a ledger nor an AsyncSession.
+        InvalidArgumentException: A plain Session is used within a running event loop, without a ledger.
     """
-    if options.claims is None and not _greenlet.is_inside():
+    if options.claims is None and not _greenlet.can_wait():
         raise InvalidArgumentException(
-            "a plain Session cannot remove the file that is replaced or deleted: use AsyncSession, a ledger, "
-            "or a column with on_delete='keep'",
+            f"this plain Session cannot remove the file that is replaced or deleted: {_greenlet.IN_EVENT_LOOP}",
             operation="flush",
             file_id=dropped.file_id,
         )

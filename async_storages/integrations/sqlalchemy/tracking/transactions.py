@@ -74,7 +74,7 @@ class Transactions:
             options: Execution options of the statement that changes them.
             written: The tables of a flush which has added files to rows, and done nothing else.
         """
-        if self.options.claims is not None or not _greenlet.is_inside():  # a plain Session removes nothing
+        if self.options.claims is not None or not _greenlet.can_wait():
             return
         places = {file.address: file for file in _greenlet.paced(files)}
         if not places:
