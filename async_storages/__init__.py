@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         SupportsPing,
         SupportsPresign,
     )
+    from async_storages.synchronous.background_loop import run_sync
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidatorImpl
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
@@ -137,6 +138,7 @@ __all__ = [
     "file_urls",
     "prefetch",
     "registry",
+    "run_sync",
     "stream_zip",
     "zip_size",
 ]
@@ -158,6 +160,7 @@ _HOMES = {
     "manager.manager": ["StorageManager"],
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "FileInfo", "PresignedUpload"],
     "served_by": ["ServedBy"],
+    "synchronous.background_loop": ["run_sync"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidatorImpl"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
