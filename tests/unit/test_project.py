@@ -78,6 +78,8 @@ LAYERS = {
             "sinks",
             "sources",
             "storage",
+            "synchronous",
+            "synchronous.*",
         ),
         *("validation", "zipping"),
     ),
