@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from async_storages.served_by import ServedBy
     from async_storages.sniff import ACTIVE_TYPES
     from async_storages.storage import FileName, Storage
+    from async_storages.synchronous.background_loop import run_sync
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
@@ -195,6 +196,7 @@ __all__ = [
     "prefetch",
     "registry",
     "review_quarantined_file",
+    "run_sync",
     "stream_zip",
     "zip_size",
 ]
@@ -240,6 +242,7 @@ _HOMES = {
     "served_by": ["ServedBy"],
     "sniff": ["ACTIVE_TYPES"],
     "storage": ["FileName", "Storage"],
+    "synchronous.background_loop": ["run_sync"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],

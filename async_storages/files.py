@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from async_storages.sinks import Target
     from async_storages.sources import Source
     from async_storages.storage import Storage
+    from async_storages.synchronous.files import SyncStoredFile, SyncStoredImage
 
 __all__ = ["StoredFile", "StoredImage", "new_file_state_of", "storage_ref_of"]
 
@@ -173,6 +174,13 @@ class StoredFile:
     @property
     def _deletion_policy(self) -> "DeletionPolicy | None":
         return self._storage_ref.deletion_policy if isinstance(self._storage_ref, StorageRef) else None
+
+    @property
+    def sync(self) -> "SyncStoredFile":
+        """The same methods without ``await``, for code that is not asynchronous: ``file.sync.read()``."""
+        from async_storages.synchronous.files import SyncStoredFile  # noqa: PLC0415 - it imports this module
+
+        return SyncStoredFile(self)
 
     async def get_path(self) -> str:
         """The file's URL, percent-encoded."""
@@ -330,6 +338,13 @@ class StoredImage(StoredFile):
         """Width and height as displayed, if the upload or a prefetch told them."""
         size = self._facts.image_size if self._facts else None
         return size.dimensions if size else None
+
+    @property
+    def sync(self) -> "SyncStoredImage":
+        """The same methods without ``await``."""
+        from async_storages.synchronous.files import SyncStoredImage  # noqa: PLC0415 - it imports this module
+
+        return SyncStoredImage(self)
 
     async def get_dimensions(self) -> tuple[int, int] | None:
         """Width and height in pixels as displayed, that is with the EXIF orientation applied.

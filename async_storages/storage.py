@@ -40,6 +40,7 @@ from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo
+    from async_storages.synchronous.storages import SyncStorage
 else:
     _POWERS = {name: f"capabilities:{name}" for name in capabilities.__all__}
     __getattr__ = moved_names(__name__, {"byte_range": "byte_ranges:byte_range", **_POWERS})
@@ -107,6 +108,13 @@ class Storage(AbstractStorage):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    @property
+    def sync(self) -> "SyncStorage":
+        """The same methods without ``await``, for code that is not asynchronous: ``storage.sync.save(…)``."""
+        from async_storages.synchronous.storages import SyncStorage  # noqa: PLC0415 - it imports this module
+
+        return SyncStorage(self)
 
     # ---- names
 

@@ -7,11 +7,21 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException
 
-__all__ = ["NO_OPTIONS", "SERVED", "CustomerKey", "Encryption", "KmsEncryption", "LockMode", "UploadOptions"]
+__all__ = [
+    "NO_OPTIONS",
+    "OPTION_NAMES",
+    "SERVED",
+    "CustomerKey",
+    "Encryption",
+    "KmsEncryption",
+    "LockMode",
+    "UploadOptions",
+]
 
 type LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
 """The strength of a lock: some may shorten or lift it, or nobody may."""
@@ -111,8 +121,20 @@ class UploadOptions:
     acl: str | None = None
     lock_mode: LockMode | None = None
     lock_until: datetime | None = None
+    said: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+    """The fields that say something."""
 
     def __post_init__(self) -> None:
+        said = {name: value for name in OPTION_NAMES if (value := getattr(self, name)) is not None}
+        object.__setattr__(self, "said", MappingProxyType(said))
+        if said:
+            self._check()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by what it says."""
+        return _made_of, (dict(self.said),)
+
+    def _check(self) -> None:
         for name in ("cache_control", "content_disposition"):
             _check_text(name, getattr(self, name))
         for name, pattern in _PATTERNS.items():
@@ -133,17 +155,11 @@ class UploadOptions:
         if self.lock_mode not in {None, "GOVERNANCE", "COMPLIANCE"}:
             raise InvalidArgumentException(f"lock_mode is 'GOVERNANCE' or 'COMPLIANCE', not {self.lock_mode!r}")
 
-    @property
-    def said(self) -> dict[str, Any]:
-        """The fields that say something."""
-        return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
-
     def over(self, further: "UploadOptions | None") -> "UploadOptions":
         """Fill the fields that are None from `further` options."""
         if further is None or self is NO_OPTIONS:
             return further or self
-        said = self.said
-        return replace(further, **said) if said else further
+        return replace(further, **self.said) if self.said else further
 
     def require(self, able: Collection[str], who: str) -> None:
         """Refuse what a storage cannot do.
@@ -156,7 +172,7 @@ class UploadOptions:
             OperationNotSupportedException: Names the first option that it cannot.
             InvalidArgumentException: One of `lock_mode` and `lock_until` without the other.
         """
-        if self is NO_OPTIONS:
+        if not self.said:
             return
         for name in self.said:
             if name not in able:
@@ -165,7 +181,16 @@ class UploadOptions:
             raise InvalidArgumentException("lock_mode and lock_until go together: give both, or neither")
 
 
-_NAMES = tuple(each.name for each in fields(UploadOptions))
+OPTION_NAMES = tuple(each.name for each in fields(UploadOptions) if each.init)
+
+
+def _made_of(said: Mapping[str, Any]) -> UploadOptions:
+    return UploadOptions(**said)
+
+
+NO_OPTIONS = UploadOptions()
+"""Options that say nothing."""
+
 
 _PATTERNS = {
     "content_encoding": _CODINGS,
@@ -196,7 +221,3 @@ def _check_pairs(name: str, value: Any) -> None:
         isinstance(text, str) and text.isprintable() for pair in value.items() for text in pair
     ):
         raise InvalidArgumentException(f"{name} must be a mapping of printable text to printable text")
-
-
-NO_OPTIONS = UploadOptions()
-"""The options of most files; they need not be looked at."""

@@ -49,6 +49,27 @@ class Album(Base):
     __table_args__ = (Index("ix_albums_shared", "shared", postgresql_using="gin"),)
 
 
+class Signal:
+    """An event for which tasks of several event loops wait: a plain Session's upload in another one than the test's."""
+
+    def __init__(self):
+        self._is_set = False
+        self._waiting = []
+
+    def is_set(self):
+        return self._is_set
+
+    def set(self):
+        self._is_set = True
+        for loop, event in self._waiting:
+            loop.call_soon_threadsafe(event.set)
+
+    async def wait(self):
+        self._waiting.append((asyncio.get_running_loop(), event := asyncio.Event()))
+        if not self._is_set:
+            await event.wait()
+
+
 class TroubledStorage(MemoryStorage):
     """Refuses what it is told to refuse, and says when it is asked to wait."""
 
@@ -56,8 +77,8 @@ class TroubledStorage(MemoryStorage):
         super().__init__()
         self.refused = set()
         self.held = set()
-        self.reached = asyncio.Event()
-        self.go_on = asyncio.Event()
+        self.reached = Signal()
+        self.go_on = Signal()
 
     async def write(self, content, key, *, overwrite=True):
         await self._meet("write", key)

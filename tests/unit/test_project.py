@@ -98,6 +98,8 @@ LAYERS = {
             "sinks",
             "sources",
             "storage",
+            "synchronous",
+            "synchronous.*",
         ),
         *("validation", "zipping"),
     ),

@@ -30,7 +30,7 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.storage import FileName
-from async_storages.upload_options import UploadOptions
+from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 __all__ = ["GCSStorage"]
 
@@ -133,7 +133,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
             custom_domain=custom_domain,
             querystring_auth=querystring_auth,
             prefix=prefix,
-            upload_options=(upload_options or UploadOptions()).over(
+            upload_options=(upload_options or NO_OPTIONS).over(
                 UploadOptions(
                     acl=checked_token("predefined_acl", predefined_acl),
                     storage_class=checked_token("storage_class", storage_class),

@@ -31,7 +31,7 @@ from async_storages.presigning_storage import PresigningStorage, check_presign_m
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
 from async_storages.storage import FileName
-from async_storages.upload_options import SERVED, UploadOptions
+from async_storages.upload_options import NO_OPTIONS, SERVED, UploadOptions
 
 __all__ = ["LocalStorage", "PresignedRequest"]
 
@@ -77,7 +77,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
         upload_options: UploadOptions | None = None,
     ) -> None:
         secret_key = hidden(secret_key)
-        self.upload_options = upload_options or UploadOptions()
+        self.upload_options = upload_options or NO_OPTIONS
         self._check_options(self.upload_options)
         self.root = Path(os.path.abspath(root))  # noqa: PTH100 - links stay, and only `..` is resolved
         self.location = str(self.root)

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from async_storages._secrets import Hidden
 from async_storages.backends.buckets.signatures import http_time
 from async_storages.errors import OperationNotSupportedException, StorageOperationException, StorageUnavailableException
-from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
+from async_storages.upload_options import OPTION_NAMES, CustomerKey, KmsEncryption, UploadOptions
 
 __all__ = [
     "ALL",
@@ -28,7 +28,7 @@ __all__ = [
     "object_headers",
 ]
 
-ALL = frozenset(UploadOptions.__dataclass_fields__)
+ALL = frozenset(OPTION_NAMES)
 """All upload options: S3 has every one."""
 
 _ENCRYPTION = "x-amz-server-side-encryption"
@@ -39,6 +39,8 @@ _KMS_KEY, _BUCKET_KEY = f"{_ENCRYPTION}-aws-kms-key-id", f"{_ENCRYPTION}-bucket-
 
 def object_headers(options: UploadOptions) -> dict[str, str]:
     """The headers of a request that makes an object, without a customer's key."""
+    if not options.said:
+        return {}
     said = {
         "Cache-Control": options.cache_control,
         "Content-Disposition": options.content_disposition,
@@ -52,6 +54,8 @@ def object_headers(options: UploadOptions) -> dict[str, str]:
 
 def _kept_anew(options: UploadOptions) -> dict[str, str]:
     """The headers of properties that a copy does not inherit: ACL, encryption, storage class, lock."""
+    if not options.said:
+        return {}
     until = options.lock_until
     said = {
         "x-amz-acl": options.acl,

@@ -30,7 +30,7 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.storage import FileName
-from async_storages.upload_options import CustomerKey, UploadOptions
+from async_storages.upload_options import NO_OPTIONS, CustomerKey, UploadOptions
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
@@ -153,7 +153,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
             custom_domain=custom_domain,
             querystring_auth=querystring_auth,
             prefix=prefix,
-            upload_options=(upload_options or UploadOptions()).over(
+            upload_options=(upload_options or NO_OPTIONS).over(
                 UploadOptions(
                     acl=checked_token("default_acl", default_acl),
                     storage_class=checked_token("storage_class", storage_class),

@@ -1,21 +1,25 @@
-"""Waiting for coroutines inside of SQLAlchemy's events; no other module uses its semi-private greenlet functions."""
+"""Waiting for coroutines inside of SQLAlchemy's events, below an AsyncSession or in a plain Session.
+
+No other module uses SQLAlchemy's semi-private greenlet functions. The coroutines of a plain Session run on the
+background event loop; its database is used by its own thread only.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.util import await_only, greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
 
 from async_storages._tasks import wait_out
-from async_storages.errors import InvalidArgumentException
+from async_storages.synchronous.background_loop import call_back, can_block, has_caller, run_sync
 
 __all__ = [
-    "NEEDS_ASYNC_SESSION",
+    "IN_EVENT_LOOP",
     "can_wait",
     "give_way",
+    "is_in_async_session",
     "pace",
     "run_uninterrupted",
     "spawn",
@@ -27,25 +31,27 @@ __all__ = [
 _AT_A_TIME = 40
 """Items between which other tasks get their turn."""
 
-NEEDS_ASYNC_SESSION = "use AsyncSession, or assign ids of files that are stored already"
+IN_EVENT_LOOP = "it is used within a running event loop: use AsyncSession, or the plain Session in a thread"
+
+
+def is_in_async_session() -> bool:
+    """True below an AsyncSession or AsyncConnection."""
+    return in_greenlet()
 
 
 def can_wait() -> bool:
-    """True below an AsyncSession or AsyncConnection, where `wait_for` works."""
-    return in_greenlet()
+    """True where `wait_for` works: everywhere but in a plain Session that is used within a running event loop."""
+    return in_greenlet() or can_block()
 
 
 def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
     """Wait for a coroutine in the middle of synchronous code, and return its result.
 
     Raises:
-        InvalidArgumentException: Nothing below is asynchronous: this is a plain Session.
+        InvalidArgumentException: A plain Session is used within a running event loop.
     """
-    try:
-        return await_only(work)
-    except MissingGreenlet as error:
-        work.close()
-        raise InvalidArgumentException(f"nothing can be awaited in a plain Session: {NEEDS_ASYNC_SESSION}") from error
+    result: Result = await_only(work) if in_greenlet() else run_sync(work)
+    return result
 
 
 def pace[Item](items: Iterable[Item]) -> Iterator[Item]:
@@ -58,12 +64,12 @@ def pace[Item](items: Iterable[Item]) -> Iterator[Item]:
 
 def give_way() -> None:
     """Let the other tasks of the event loop have their turn, if this runs in one."""
-    if can_wait():
+    if in_greenlet():
         wait_for(asyncio.sleep(0))
 
 
 def wait_anywhere[Result](work: Awaitable[Result]) -> Result:
-    """Wait for an awaitable in synchronous code, and return its result; without an AsyncSession a thread runs it."""
+    """Wait for an awaitable in synchronous code, and return its result; even within a running event loop."""
 
     async def wait() -> Result:
         return await work
@@ -71,7 +77,7 @@ def wait_anywhere[Result](work: Awaitable[Result]) -> Result:
     if can_wait():
         return wait_for(wait())
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, wait()).result()
+        return thread.submit(run_sync, wait()).result()
 
 
 async def wait_uninterrupted[Result](work: Coroutine[Any, Any, Result]) -> Result:
@@ -87,9 +93,9 @@ async def wait_uninterrupted[Result](work: Coroutine[Any, Any, Result]) -> Resul
 
 def run_uninterrupted[Result](func: Callable[..., Result], *args: object) -> Result:
     """Call synchronous code to its end, even if the task is cancelled: SQLite keeps the lock of half a query."""
-    return wait_for(wait_uninterrupted(greenlet_spawn(func, *args))) if can_wait() else func(*args)
+    return wait_for(wait_uninterrupted(greenlet_spawn(func, *args))) if in_greenlet() else func(*args)
 
 
 async def spawn[Result](func: Callable[..., Result], *args: object) -> Result:
-    """Call synchronous code that uses the sync side of an AsyncEngine."""
-    return await greenlet_spawn(func, *args)
+    """Call synchronous code below an AsyncEngine, or in the thread of a plain Session."""
+    return await (call_back(func, *args) if has_caller() else greenlet_spawn(func, *args))

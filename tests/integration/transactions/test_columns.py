@@ -35,6 +35,7 @@ from async_storages import (
     StoredFile,
 )
 from async_storages.integrations.sqlalchemy import FileType, ImageType, enable_file_tracking
+from async_storages.synchronous.background_loop import stop_background_loop
 from tests.support.documents import row_class
 from tests.support.images import encode
 from tests.support.ledgers import only_level_1
@@ -249,17 +250,9 @@ class TestArrays:
 
 
 CHANGES = {
-    "content": lambda session: session.add(Book(file=pending("new"))),
-    "replace": lambda session: setattr(session.get(Book, 1), "file", "new"),
-    "delete": lambda session: session.delete(session.get(Book, 1)),
-    "bulk delete": lambda session: session.execute(delete(Book)),
-    "bulk update": lambda session: session.execute(update(Book).values(file=None)),
+    "content": lambda session, book: session.add(Book(file=pending("new"))),
+    "replace": lambda session, book: setattr(book, "file", pending("new")),
 }
-
-
-def attempt(session, change):
-    change(session)
-    session.flush()
 
 
 INSERTS = {
@@ -344,6 +337,11 @@ class TestInheritance:
 
 
 class TestPlainSession:
+    @pytest.fixture(autouse=True)
+    def stopped_background_loop(self):
+        yield
+        stop_background_loop()
+
     @pytest.fixture
     def sync_engine(self, tmp_path):
         engine = create_engine(f"sqlite:///{tmp_path / 'sync.sqlite'}")
@@ -368,13 +366,24 @@ class TestPlainSession:
             session.commit()
             assert session.get(Book, 2).file.name == "new"
 
-    @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-    def test_what_needs_a_storage_is_refused(self, sync_sessions, change):
+    def test_content_is_uploaded_and_removed(self, sync_sessions, storage):
+        storage.sync.upload(b"", "old")
         with sync_sessions() as session:
-            with pytest.raises(InvalidArgumentException, match="AsyncSession"):
-                attempt(session, change)
-            session.rollback()
-            assert session.get(Book, 1).file.name == "old"
+            session.get(Book, 1).file = pending("new")
+            session.commit()
+            assert session.get(Book, 1).file.sync.read() == b"new"
+            assert [info.file_name for info in storage.sync.list()] == ["new"]
+
+    @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+    async def test_a_running_event_loop_is_not_blocked(self, sync_sessions, change):
+        with sync_sessions() as session:
+            book = await asyncio.to_thread(session.get, Book, 1)
+            change(session, book)
+            with pytest.raises(InvalidArgumentException, match="running event loop: use AsyncSession"):
+                session.flush()
+            await asyncio.to_thread(session.rollback)
+            assert (await asyncio.to_thread(session.get, Book, 1)).file.name == "old"
+            await asyncio.to_thread(session.close)
 
 
 class TestTargets:

@@ -100,7 +100,7 @@ class Connections:
             InvalidArgumentException: The session is a plain one and the ledger was made with an AsyncEngine, or the
                 other way round.
         """
-        if self.is_async is not _greenlet.can_wait():
+        if self.is_async is not _greenlet.is_in_async_session():
             kind, other = ("AsyncEngine", "plain Session") if self.is_async else ("Engine", "AsyncSession")
             raise InvalidArgumentException(
                 f"the ledger was made with an {kind}, so it cannot serve a {other}", operation="ledger"

@@ -94,7 +94,7 @@ def _leave_to_worker(scopes: Iterable[TransactionScope], claims: Claims, seconds
         scope.mark_kept(file for file in scope.new_files if file.file_id in named)
         left |= {each: label for each, label in scope.intents.items() if each not in named}
         left |= {file.file_id: label_of(file) for file in scope.new_files if file.file_id not in named}
-    if left and _greenlet.can_wait():
+    if left and _greenlet.is_in_async_session():
         _greenlet.wait_for(_greenlet.wait_uninterrupted(_leave(claims, left, seconds)))
     elif left:
         with _errors_logged():
@@ -119,13 +119,13 @@ def _errors_logged() -> Iterator[None]:
 
 
 def _log_left_files(scopes: Iterable[TransactionScope]) -> None:
-    """Log the files that stay without a row, as a plain Session removes none."""
+    """Log the files that stay without a row: a plain Session removes none within a running event loop."""
     for scope in scopes:
         scope.release_files()
         named = [file for file in scope.new_files if scope.is_committed and scope.is_surely_named(file)]
         scope.mark_kept(named)
         for file in scope.new_files.keys() - named:
-            logger.warning("a file that nothing names is left, a plain Session cannot remove it: %r", file.file_id)
+            logger.warning("a file that nothing names is left, as an event loop runs in this thread: %r", file.file_id)
 
 
 async def _finish(scopes: Iterable[TransactionScope], options: TrackingOptions) -> None:

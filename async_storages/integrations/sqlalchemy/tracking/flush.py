@@ -67,7 +67,8 @@ class Flush:
         Raises:
             FileGoneException: A file was removed meanwhile, by another transaction, or when one was rolled back.
             StorageException: An upload failed: no row is written, and what was uploaded will be removed.
-            InvalidArgumentException: A plain Session was given content, or would have to remove a file.
+            InvalidArgumentException: A plain Session within a running event loop was given content, or would have to
+                remove a file.
         """
         changes = list(self._objects.changes())
         self._prepare(changes)

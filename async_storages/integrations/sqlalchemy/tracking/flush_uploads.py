@@ -18,7 +18,7 @@ def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, op
 
     Raises:
         StorageException: An upload failed; what was uploaded is removed with the transaction.
-        InvalidArgumentException: A plain Session was given content.
+        InvalidArgumentException: A plain Session within a running event loop was given content.
     """
     assigned = [
         AssignedContent(change.target, field, value)
@@ -28,7 +28,7 @@ def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, op
     ]
     if not assigned:
         return
-    _refuse_in_plain_session(assigned[0])
+    _refuse_in_event_loop(assigned[0])
     _greenlet.wait_for(
         upload_all(
             assigned,
@@ -43,10 +43,10 @@ def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, op
     scope.uploads += assigned
 
 
-def _refuse_in_plain_session(assigned: AssignedContent) -> None:
+def _refuse_in_event_loop(assigned: AssignedContent) -> None:
     if not _greenlet.can_wait():
         attribute = f"{type(assigned.target).__name__}.{assigned.field.key}"
         raise InvalidArgumentException(
-            f"{attribute} holds content, which a plain Session cannot upload: {_greenlet.NEEDS_ASYNC_SESSION}",
+            f"{attribute} holds content, which this plain Session cannot upload: {_greenlet.IN_EVENT_LOOP}",
             operation="flush",
         )

@@ -79,7 +79,7 @@ class ReferenceWriter:
             replacements: The files that rows get instead; a ledger checks them when they are claimed.
 
         Raises:
-            InvalidArgumentException: There is neither an AsyncSession nor a ledger to remove files.
+            InvalidArgumentException: A plain Session is used within a running event loop, without a ledger.
             FileGoneException: A replacement is not there.
         """
         if self._claims is not None:
@@ -87,8 +87,7 @@ class ReferenceWriter:
             return
         if not _greenlet.can_wait():
             raise InvalidArgumentException(
-                "a plain Session cannot remove the file that is replaced or deleted: use AsyncSession, a ledger, "
-                "or a column with on_delete='keep'",
+                f"this plain Session cannot remove the file that is replaced or deleted: {_greenlet.IN_EVENT_LOOP}",
                 operation="flush",
                 file_id=dropped.file_id,
             )

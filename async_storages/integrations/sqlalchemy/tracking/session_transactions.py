@@ -84,7 +84,7 @@ class SessionTransactions:
             options: Execution options of the statement that changes them.
             written: The tables of a flush that has only added files to rows; empty after any other change.
         """
-        if self.options.claims is not None or not _greenlet.can_wait():  # a plain Session removes nothing
+        if self.options.claims is not None or not _greenlet.can_wait():
             return
         by_address = {file.address: file for file in _greenlet.pace(files)}
         if not by_address:

@@ -1,0 +1,318 @@
+"""One event loop for each process, in a thread of its own, that runs coroutines for synchronous code.
+
+The thread starts when it is first used, and ends with the process. A child after fork starts its own. The caller waits,
+and meanwhile makes the calls that a coroutine passes back to it: so a database connection is only used by the thread
+that opened it.
+"""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing, suppress
+from contextvars import ContextVar
+from queue import SimpleQueue
+from typing import Any
+
+from async_storages.errors import InvalidArgumentException, StorageClosedException
+
+__all__ = ["allow_in_event_loop", "call_back", "can_block", "has_caller", "iterate", "run_sync", "stop_background_loop"]
+
+_ENDS_WITHIN = 10.0
+"""Seconds in which the loop has to close its connections when the process ends."""
+
+type _Calls = SimpleQueue[Callable[[], object] | None]
+
+_caller: ContextVar[_Calls | None] = ContextVar("async_storages_caller", default=None)
+
+
+_is_allowed_in_event_loop = False
+
+
+def allow_in_event_loop(is_allowed: bool = True) -> None:
+    """Let synchronous calls block event loops that run in their thread, as is wanted in a notebook.
+
+    Without it such a call raises InvalidArgumentException: all other tasks of a service would wait for it.
+    """
+    global _is_allowed_in_event_loop  # noqa: PLW0603 - one answer for the process
+    _is_allowed_in_event_loop = is_allowed
+
+
+def can_block() -> bool:
+    """True if `run_sync` may block this thread: no event loop runs in it, or `allow_in_event_loop` was called."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return _is_allowed_in_event_loop
+
+
+def run_sync[Result](work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine on the background event loop, and wait for it.
+
+    An interrupt (Ctrl-C) cancels the coroutine; it is raised when the coroutine has ended. Context variables are those
+    of the caller.
+
+    Args:
+        work: The coroutine. It cannot use what belongs to another event loop, such as an aiohttp response.
+
+    Returns:
+        The result of the coroutine.
+
+    Raises:
+        InvalidArgumentException: An event loop runs in this thread, and would be blocked.
+        StorageClosedException: The process ends.
+
+    Example:
+        >>> run_sync(manager.upload_service.upload_bytes("hello.txt", b"hello")).file_name
+        'hello.txt'
+    """
+    try:
+        _require_thread()
+        result: Result = _Run(work).result()
+        return result
+    finally:
+        work.close()  # has no effect once it has ended
+
+
+def iterate[Item](source: AsyncGenerator[Item]) -> Iterator[Item]:
+    """Iterate over an asynchronous generator, one item at a time; it is closed with the iterator.
+
+    Raises:
+        InvalidArgumentException: At the first step: an event loop runs in this thread.
+    """
+    _require_thread()
+    steps = _Steps()
+    run = _Run(steps.take(source))
+    try:
+        while (item := steps.next_of(run)) is not _END:
+            yield item
+    finally:
+        run.end()
+
+
+def has_caller() -> bool:
+    """True within a coroutine that `run_sync` runs: `call_back` can be used."""
+    return _caller.get() is not None
+
+
+async def call_back[Result](func: Callable[..., Result], *args: object) -> Result:
+    """Call a function in the thread that waits in `run_sync`."""
+    loop, calls = asyncio.get_running_loop(), _caller.get()
+    if calls is None:
+        raise InvalidArgumentException("nobody waits in run_sync for this coroutine")
+    answer: asyncio.Future[Result] = loop.create_future()
+
+    def call() -> None:
+        try:
+            result = func(*args)
+        except BaseException as error:  # noqa: BLE001 - goes to the coroutine that asked for the call
+            loop.call_soon_threadsafe(_set, answer.set_exception, answer, error)
+        else:
+            loop.call_soon_threadsafe(_set, answer.set_result, answer, result)
+
+    calls.put(call)
+    return await _whole(answer)
+
+
+async def _whole[Result](answer: "asyncio.Future[Result]") -> Result:
+    """Wait for a call that cannot be stopped; a cancellation is raised after it."""
+    cancelled: asyncio.CancelledError | None = None
+    while not answer.done():
+        try:
+            await asyncio.wait([answer])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return answer.result()
+    answer.exception()
+    raise cancelled
+
+
+def _set(set_it: Callable[[Any], None], answer: "asyncio.Future[Any]", value: object) -> None:
+    if not answer.done():
+        set_it(value)
+
+
+def _require_thread() -> None:
+    if not can_block():
+        raise InvalidArgumentException(
+            "an event loop runs in this thread, and a synchronous call would block it: await the asynchronous "
+            "method, or make the call in a thread (asyncio.to_thread); in a notebook, call allow_in_event_loop()"
+        )
+
+
+# ---- one coroutine
+
+
+class _Run:
+    """A coroutine that runs in the background, and the calls it passes back."""
+
+    def __init__(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._loop = _background.loop()
+        self._work = work
+        self._calls: _Calls = SimpleQueue()
+        self._task: asyncio.Task[Any]  # as soon as it has begun
+        self._has_ended = False
+        token = _caller.set(self._calls)
+        try:
+            self._loop.call_soon_threadsafe(self._begin)  # in a copy of this thread's context
+        finally:
+            _caller.reset(token)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._work)
+        self._task.add_done_callback(lambda _task: self._calls.put(None))
+
+    def result(self) -> Any:
+        """Make the calls until the coroutine has ended, and return its result."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                self.make_calls()
+                break
+            except BaseException as error:  # noqa: BLE001 - raised when the coroutine has ended
+                interrupt = error
+                self._cancel()
+        if interrupt is not None:
+            raise interrupt
+        return self.outcome()
+
+    def make_calls(self) -> None:
+        """Make the calls that come, until the coroutine has ended."""
+        while self.next_call():
+            continue
+
+    def next_call(self) -> bool:
+        """Make the call that comes next; False if the coroutine has ended instead."""
+        call = self._calls.get()
+        if call is None:
+            self._has_ended = True
+        else:
+            call()
+        return not self._has_ended
+
+    def outcome(self) -> Any:
+        """The result of the coroutine, which has ended."""
+        try:
+            return self._task.result()
+        except asyncio.CancelledError:
+            raise StorageClosedException("the process ends, and the background event loop with it") from None
+
+    def end(self) -> None:
+        """Cancel the coroutine, and wait until it has ended."""
+        self._cancel()
+        if threading.get_ident() != _background.thread_id and not self._has_ended:
+            self.make_calls()
+
+    def _cancel(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._cancel_task)
+
+    def _cancel_task(self) -> None:
+        self._task.cancel()
+
+
+# ---- an iteration
+
+_END: Any = object()
+
+
+class _Steps:
+    """The steps of one iteration: each item is made when it is asked for, all by one task."""
+
+    def __init__(self) -> None:
+        self._item: Any = _END
+        self._wanted = asyncio.Semaphore(0)
+
+    async def take(self, source: AsyncGenerator[Any]) -> None:
+        """Give the items to the caller, as it asks for them."""
+        async with aclosing(source):
+            await self._wanted.acquire()
+            async for item in source:
+                await call_back(self._put, item)
+                await self._wanted.acquire()
+
+    def _put(self, item: object) -> None:
+        self._item = item
+
+    def next_of(self, run: _Run) -> Any:
+        """The next item, or `_END`."""
+        self._item = _END
+        run._loop.call_soon_threadsafe(self._wanted.release)  # noqa: SLF001 - of this module
+        if not run.next_call():
+            run.outcome()
+        return self._item
+
+
+# ---- the loop
+
+
+class _Background:
+    """The thread of this process."""
+
+    _lock: threading.Lock
+    _loop: asyncio.AbstractEventLoop | None
+    _thread: threading.Thread | None
+
+    def __init__(self) -> None:
+        self.forget()
+
+    @property
+    def thread_id(self) -> int | None:
+        """The thread's identifier."""
+        return None if self._thread is None else self._thread.ident
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, whose thread is started if need be."""
+        with self._lock:
+            loop = self._loop
+            if loop is None:
+                loop = self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(loop,), name="async_storages", daemon=True)
+                self._thread.start()
+            return loop
+
+    def stop(self) -> None:
+        """End the thread; what is open in its loop is closed."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(_ENDS_WITHIN)
+
+    def forget(self) -> None:
+        """Begin anew, as a child after fork does: the thread is its parent's, and the lock may be held for good."""
+        self._lock = threading.Lock()
+        self._loop = self._thread = None
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop until it is stopped; `asyncio.run` would start a thread at its end, when there can be none."""
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def stop_background_loop() -> None:
+    """End the thread, and close what is open in its loop; the next call starts another one.
+
+    Python does so when the process ends. Tests call it to leave nothing open.
+    """
+    _background.stop()
+
+
+_background = _Background()
+atexit.register(_background.stop)  # before that, Python waits for threads that are no daemons
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_background.forget)

@@ -1,0 +1,41 @@
+"""Stored files without ``await``: what ``StoredFile.sync`` returns."""
+
+from async_storages.files import StoredFile, StoredImage
+from async_storages.synchronous.methods import Facade, Iteration, Method
+
+__all__ = ["SyncStoredFile", "SyncStoredImage"]
+
+
+class SyncStoredFile(Facade[StoredFile]):
+    """The methods of a `StoredFile`, each of which blocks until it is done.
+
+    Raises:
+        InvalidArgumentException: From each of them: an event loop runs in this thread.
+
+    Example:
+        >>> document.file.sync.read()
+        b'hello'
+    """
+
+    __slots__ = ()
+
+    get_path = Method(StoredFile.get_path)
+    get_info = Method(StoredFile.get_info)
+    get_size = Method(StoredFile.get_size)
+    exists = Method(StoredFile.exists)
+    stream = Iteration(StoredFile.stream)
+    read = Method(StoredFile.read)
+    open = Method(StoredFile.open)
+    download_to = Method(StoredFile.download_to)
+    delete = Method(StoredFile.delete)
+    upload = Method(StoredFile.upload)
+    get_presigned_url = Method(StoredFile.get_presigned_url)
+
+
+class SyncStoredImage(SyncStoredFile):
+    """The methods of a `StoredImage`, each of which blocks until it is done."""
+
+    __slots__ = ()
+
+    get_dimensions = Method(StoredImage.get_dimensions)
+    get_image_size = Method(StoredImage.get_image_size)
