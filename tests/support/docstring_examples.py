@@ -9,7 +9,8 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from doctest import DocTestParser
 from importlib import import_module
@@ -102,7 +103,7 @@ def full_name(module: str) -> str:
     return module if module == PACKAGE.name else f"{PACKAGE.name}.{module}"
 
 
-def programs_in(text: str) -> Iterator[tuple[tuple[str, str | None], ...]]:
+def programs_in(text: str) -> Generator[tuple[tuple[str, str | None], ...]]:
     if examples := DocTestParser().get_examples(text):
         yield tuple((example.source, example.want.rstrip() or None) for example in examples)
     for block in BLOCK.finditer(text):
@@ -125,21 +126,23 @@ def namespace(program: Program) -> dict[str, Any]:
 
 def run(program: Program, names: dict[str, Any]) -> None:
     """Run a program that does not await."""
-    for code, shown, want in steps_of(program):
-        eval(code, names)
-        check(program, shown, want)
+    with closing(steps_of(program)) as steps:
+        for code, shown, want in steps:
+            eval(code, names)
+            check(program, shown, want)
 
 
 async def run_awaiting(program: Program, names: dict[str, Any]) -> None:
     """Run a program that awaits."""
-    for code, shown, want in steps_of(program):
-        result = eval(code, names)
-        if code.co_flags & inspect.CO_COROUTINE:
-            await result
-        check(program, shown, want)
+    with closing(steps_of(program)) as steps:
+        for code, shown, want in steps:
+            result = eval(code, names)
+            if code.co_flags & inspect.CO_COROUTINE:
+                await result
+            check(program, shown, want)
 
 
-def steps_of(program: Program) -> Iterator[tuple[Any, list[str], str | None]]:
+def steps_of(program: Program) -> Generator[tuple[Any, list[str], str | None]]:
     """The code of each step; the list is filled with what it shows while it runs."""
     with pytest.MonkeyPatch.context() as patch:
         for source, want in program.steps:
