@@ -75,7 +75,7 @@ def test_program_runs_as_pasted(program: Program, tmp_path: Path):
     tool = (
         ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
         if program.title
-        else ["-W", "error"]
+        else ["-W", "error", "-W", "ignore:The declarative_mixin decorator"]  # of what Litestar imports if it is there
     )
 
     done = subprocess.run(

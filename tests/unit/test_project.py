@@ -1,7 +1,7 @@
 """The project itself: what importing it costs, which module may import which, and what is shipped."""
 
-import ast
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -19,10 +19,7 @@ import async_storages.integrations.fastapi
 import async_storages.integrations.litestar
 import async_storages.integrations.sqlalchemy
 import async_storages.integrations.starlette
-
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "async_storages"
-
+from tools.package import PACKAGE, ROOT
 
 HEAVY = (
     *("PIL", "aioboto3", "aiohttp", "alembic", "botocore", "fastapi", "imagesize", "itsdangerous"),
@@ -125,66 +122,21 @@ KNOW_A_FRAMEWORK = {
 }
 
 
-def modules() -> dict[str, Path]:
-    """Every module by its name without the package's; the package itself keeps its name."""
-    found = {}
-    for path in PACKAGE.rglob("*.py"):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        found[".".join(part for part in parts if part != "__init__") or "async_storages"] = path
-    return found
-
-
-MODULES = modules()
-
-
 def layers_of(module: str) -> list[str]:
     return [layer for layer, patterns in LAYERS.items() if any(fnmatchcase(module, pattern) for pattern in patterns)]
 
 
-def names_imported_by(path: Path) -> Iterator[str]:
-    """All that a file imports anywhere, except for type checkers only."""
-    remaining: list[ast.AST] = [ast.parse(path.read_text())]
-    while remaining:
-        node = remaining.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            remaining += node.orelse
-            continue
-        remaining += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        yield from names
+def packages_imported_by(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in PACKAGE.all_imports(module)}
 
 
-def packages_imported_by(path: Path) -> set[str]:
-    return {name.partition(".")[0] for name in names_imported_by(path)}
-
-
-def imported_by(path: Path) -> Iterator[str]:
-    """The modules of this package that a file imports."""
-    for name in names_imported_by(path):
-        if name.partition(".")[0] == "async_storages":
-            yield module_named(name)
-
-
-def module_named(name: str) -> str:
-    """The module that `async_storages.a.b` names, or that defines what it names."""
-    module = name.removeprefix("async_storages").removeprefix(".")
-    while module and module not in MODULES:
-        module = module.rpartition(".")[0]
-    return module or "async_storages"
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
+@pytest.mark.parametrize("module", sorted(PACKAGE.modules))
 def test_a_module_imports_only_from_its_layer_and_below(module):
     assert layers_of(module), f"async_storages.{module} has no place in LAYERS: give it one"
     [layer] = layers_of(module)
     order = list(LAYERS)
     allowed = order[: order.index(layer) + 1]
-    wrong = {name for name in imported_by(MODULES[module]) if layers_of(name) and layers_of(name)[0] not in allowed}
+    wrong = {name for name in PACKAGE.imports(module) if layers_of(name) and layers_of(name)[0] not in allowed}
     assert not wrong, f"async_storages.{module} ({layer}) may only import from {allowed}"
 
 
@@ -194,20 +146,28 @@ def is_in(module: str, room: str) -> bool:
 
 @pytest.mark.parametrize(("one", "other"), APART)
 def test_integrations_do_not_import_each_other(one, other):
-    for module in MODULES:
+    for module in PACKAGE.modules:
         if is_in(module, one):
-            assert not [name for name in imported_by(MODULES[module]) if is_in(name, other)], module
+            assert not [name for name in PACKAGE.imports(module) if is_in(name, other)], module
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+@pytest.mark.parametrize("module", sorted(PACKAGE.modules))
 def test_a_module_imports_no_framework_but_its_own(module):
     known = {name for pattern, names in KNOW_A_FRAMEWORK.items() if fnmatchcase(module, pattern) for name in names}
-    assert not FRAMEWORKS.intersection(packages_imported_by(MODULES[module])) - known
+    assert not FRAMEWORKS.intersection(packages_imported_by(module)) - known
 
 
 @pytest.mark.parametrize("pattern", [pattern for patterns in LAYERS.values() for pattern in patterns])
 def test_every_place_is_taken(pattern):
-    assert any(fnmatchcase(module, pattern) for module in MODULES)
+    assert any(fnmatchcase(module, pattern) for module in PACKAGE.modules)
+
+
+def test_the_architecture_page_shows_the_layers_in_their_order():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = dict(re.findall(r"^\| ([\w ]+) \| (`.*?) \|", page.partition("| layer |")[2], re.MULTILINE))
+    assert list(rows) == list(LAYERS)
+    for layer, cell in rows.items():
+        assert {tuple(layers_of(module)) for module in re.findall(r"`([\w.]+)`", cell)} == {(layer,)}
 
 
 PUBLIC = [

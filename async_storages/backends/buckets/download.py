@@ -41,7 +41,7 @@ _SHARE = 4 << 20
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _OF_NOTHING = frozenset({"bytes 0--1/0", "bytes */0"})
-"""What servers say to a suffix of an empty file; RFC 9110 has no form for it."""
+"""Content-Range headers for a suffix of an empty file; RFC 9110 has no form for it."""
 
 
 class ResumedDownload(ABC):
@@ -76,7 +76,7 @@ class ResumedDownload(ABC):
 
     @abstractmethod
     def _version_in(self, headers: Mapping[str, str]) -> str | None:
-        """What tells this version of the object from others."""
+        """The header that identifies this version of the object."""
 
     @abstractmethod
     def _checksum_in(self, headers: Mapping[str, str]) -> tuple[str, str] | None:
@@ -84,12 +84,12 @@ class ResumedDownload(ABC):
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is to be asked for any more."""
+        """True if there is nothing more to request."""
         return self._ended or self.received in {self._expected, self._limit}
 
     @property
     def has_surplus(self) -> bool:
-        """Whether all that was asked for has come, and more is coming, as the server ignored the range."""
+        """True if the whole range has come and more is coming, because the server ignored the range."""
         return self.ignores_range and self.received in {self._answer_ends, self._limit}
 
     @property
@@ -108,7 +108,7 @@ class ResumedDownload(ABC):
 
     @property
     def can_resume(self) -> bool:
-        """Whether an answer may be left, and the rest be asked for later."""
+        """True if the answer can be closed now, and the rest be requested later."""
         return self.received > 0 and not self.ignores_range and self.version is not None and self._expected is not None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -153,7 +153,7 @@ class ResumedDownload(ABC):
         return self._offset, None
 
     def _is_asked_for(self, first: int, length: int | None, size: int | None) -> bool:
-        """Whether these bytes are what is missing; where it is all, a server may keep silent of ranges."""
+        """True if these bytes are the missing ones; an answer with the whole file needs no Content-Range."""
         if self.received:
             return length is not None and (first, length) == (self._first + self.received, self._asked)
         if length is None:
@@ -169,7 +169,7 @@ class ResumedDownload(ABC):
 
     @property
     def _asked(self) -> int:
-        """How many bytes are asked for next, of a download that is resumed."""
+        """Bytes of the next request of a resumed download."""
         return self._missing if self.piece is None else min(self._missing, self.piece)
 
     def add(self, chunk: bytes) -> bytes:
@@ -252,7 +252,7 @@ async def received(
 
 
 class _Pace:
-    """How fast a reader takes what comes.
+    """Pace at which a reader takes the bytes.
 
     Attributes:
         is_slow: Whether it has stood still.
@@ -272,7 +272,7 @@ class _Pace:
 async def _kept(
     download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
-    """What is missing, from a connection that is kept while the reader takes it, until others need it more."""
+    """Yield the missing bytes from a connection that is kept until others need it more."""
     download.piece, begins = None, download.received
     async with await _asked(download, ask) as response:
         slot.hold(response)
@@ -324,7 +324,7 @@ async def _piece(
 
 
 async def _wanted(download: ResumedDownload, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
-    """What an answer gives of what was asked for."""
+    """Yield those bytes of an answer that were requested."""
     with transfer_errors():
         async for chunk in response.content.iter_chunked(chunk_size):
             if wanted := download.add(chunk):

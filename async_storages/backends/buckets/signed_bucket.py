@@ -1,4 +1,4 @@
-"""What storages in a bucket share whose URLs and forms are signed."""
+"""The common half of bucket storages with signed URLs and forms."""
 
 import builtins
 from abc import abstractmethod
@@ -43,7 +43,7 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
     @property
     @abstractmethod
     def _urls(self) -> Urls:
-        """Those of the bucket."""
+        """The URLs of the bucket."""
 
     def _unsigned_url(self, file: FileId) -> str:
         return self._urls.url(file)

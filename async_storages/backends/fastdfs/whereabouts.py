@@ -1,4 +1,4 @@
-"""Where new files go and where others are, by what trackers told a moment ago; else they are asked."""
+"""Servers for new and for stored files: recent answers of trackers, or new ones."""
 
 import math
 

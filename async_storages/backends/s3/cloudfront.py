@@ -125,7 +125,7 @@ class CloudFrontSigner:
         *,
         is_canned: bool,
     ) -> dict[str, str]:
-        """What goes with a request, by its names without their prefix."""
+        """The signature of a request, by its names without their prefix."""
         if not isinstance(resource, str) or not _RESOURCE.fullmatch(resource):
             raise InvalidArgumentException(
                 f"{resource!a} is not an http URL, percent-encoded, that CloudFront can sign", operation="presign"

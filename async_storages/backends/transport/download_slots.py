@@ -19,7 +19,7 @@ STALLED_AFTER = 0.2
 """Seconds for which a reader takes nothing, after which others may have its connection."""
 
 _BEFORE_OTHERS = 3
-"""How many downloads begin before one goes on that waits as well."""
+"""Waiting downloads that begin before one that goes on gets its turn."""
 
 
 class Closable(Protocol):
@@ -57,13 +57,13 @@ class Slot:
             self._slots.note_waiting(self)
 
     def reader_is_back(self) -> bool:
-        """Whether the answer can be read on: not if the slot was taken meanwhile."""
+        """True if the answer can be read on; False if the slot was taken meanwhile."""
         self._slots.forget(self)
         return not self.was_taken
 
     @property
     def is_wanted(self) -> bool:
-        """Whether others wait for one."""
+        """True if others wait for a slot."""
         return self._slots.are_wanted
 
     def take_away(self) -> None:
@@ -89,7 +89,7 @@ class Slot:
 
 
 class DownloadSlots:
-    """Those of one event loop.
+    """The download slots of one event loop.
 
     Args:
         count: Downloads that may have a connection at once.
@@ -108,7 +108,7 @@ class DownloadSlots:
 
     @property
     def are_wanted(self) -> bool:
-        """Whether a download waits for a slot."""
+        """True if a download waits for a slot."""
         return bool(self._beginning or self._going_on)
 
     def free_one(self) -> Slot | None:
