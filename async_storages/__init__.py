@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     from async_storages.served_by import ServedBy
     from async_storages.sniff import ACTIVE_TYPES
     from async_storages.storage import FileName, Storage
-    from async_storages.synchronous.background_loop import run_sync
+    from async_storages.synchronous.background_loop import allow_in_event_loop, run_sync
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
@@ -185,6 +185,7 @@ __all__ = [
     "ZipDownload",
     "ZipEntry",
     "__version__",
+    "allow_in_event_loop",
     "byte_range",
     "check_metadata",
     "check_presign_method",
@@ -242,7 +243,7 @@ _HOMES = {
     "served_by": ["ServedBy"],
     "sniff": ["ACTIVE_TYPES"],
     "storage": ["FileName", "Storage"],
-    "synchronous.background_loop": ["run_sync"],
+    "synchronous.background_loop": ["allow_in_event_loop", "run_sync"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],

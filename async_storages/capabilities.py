@@ -1,8 +1,8 @@
-"""Powers that only some storages have, each a Protocol: asked for with `isinstance`, had by having its methods.
+"""Powers that only some storages have, each a Protocol: `isinstance` tells if a storage has it.
 
 ```python
 if isinstance(storage, SupportsPresign):
-    return storage.presign(key, expires_in=600)
+    url = storage.presign("reports/q3.pdf", expires_in=600)
 ```
 """
 

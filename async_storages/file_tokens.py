@@ -29,7 +29,7 @@ class FileTokens:
     Example:
         >>> tokens = FileTokens(secret)
         >>> tokens.file_id(tokens.sign(document.file))
-        's3:photos/cat.jpg'
+        'file:5f0c7a4be11c9d20_cat.png'
     """
 
     def __init__(self, secret_key: str | Sequence[str], *, expires_in: float = 86_400) -> None:

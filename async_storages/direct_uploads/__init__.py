@@ -4,8 +4,9 @@
 uploads = DirectUploads(storage, secret, folder="photos", validator=validator)
 
 upload = await uploads.start("köln.png", 123_456, owner=user.id)  # the browser gets this: a form, or a signed PUT
-document.file = await uploads.attach(upload.key, owner=user.id)  # once the file has arrived
 ```
+
+Once the file has arrived, ``document.file = await uploads.attach(upload.key, owner=user.id)``.
 
 A browser uploads below a folder for what is pending, under a key that says who may attach it and until when
 (`pending_keys`, `pending_files`). What it sends is fixed by the signature (key, type, size), and looked at when it is

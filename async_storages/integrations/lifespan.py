@@ -37,15 +37,14 @@ def storage_lifespan(
         lifespan: The application's own, within which the storages are open; the state is of its making.
 
     Example:
-        >>> app = Starlette(routes, lifespan=storage_lifespan(manager))  # or FastAPI
-        >>> app = Litestar(handlers, lifespan=[storage_lifespan(manager)])
+        >>> app = FastAPI(lifespan=storage_lifespan(manager))  # or Starlette; Litestar takes a list of lifespans
 
         Or from within a lifespan of your own:
 
         >>> @asynccontextmanager
         ... async def lifespan(app):
         ...     async with storage_lifespan(manager)(app):
-        ...         yield {"cache": cache}
+        ...         yield {"name": "value"}
     """
 
     @asynccontextmanager

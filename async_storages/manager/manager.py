@@ -50,7 +50,7 @@ class StorageManager:
 
     Example:
         >>> async with StorageManager(
-        ...     StorageModeConfig(mode=StorageMode.S3), S3Config(endpoint="localhost:9000", default_bucket="b", …)
+        ...     StorageModeConfig(mode=StorageMode.S3), S3Config(endpoint="localhost:9000", default_bucket="photos")
         ... ) as manager:
         ...     attach = await manager.upload_service.upload_bytes("report.pdf", content, folder="reports")
     """

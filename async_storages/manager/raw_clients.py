@@ -92,9 +92,9 @@ class S3Client(_Client):
         storage: The storage of the default bucket.
 
     Example:
-        >>> async with S3Client(S3Config(endpoint="localhost:9000", default_bucket="b", …)) as client:
+        >>> async with S3Client(S3Config(endpoint="localhost:9000", default_bucket="photos")) as client:
         ...     (await client.upload_bytes("a.txt", b"hello")).file_id
-        'b/5f0c7a4be11c9d20_a.txt'
+        'photos/5f0c7a4be11c9d20_a.txt'
     """
 
     storage: "S3Storage"

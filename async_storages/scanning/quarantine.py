@@ -1,6 +1,8 @@
 """Files that are held back until a scanner has found them clean.
 
 ```python
+from async_storages.scanning import quarantine
+
 document.file = await storage.save(upload, folder="quarantine")
 ...
 review = await review_quarantined_file(document.file, scanner, folder="documents")

@@ -13,8 +13,8 @@ class SyncStoredFile(Facade[StoredFile]):
         InvalidArgumentException: From each of them: an event loop runs in this thread.
 
     Example:
-        >>> document.file.sync.read()
-        b'hello'
+        >>> document.file.sync.get_size() > 0
+        True
     """
 
     __slots__ = ()

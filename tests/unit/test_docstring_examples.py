@@ -8,10 +8,12 @@ reads, and addresses such as ``localhost:9000`` lead to servers of this session.
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Annotated
 
+import litestar
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -36,6 +38,7 @@ from async_storages.backends.s3.sigv4 import Credentials, Signer
 from async_storages.integrations.fastapi import DirectUploads, session_dependency
 from async_storages.integrations.sqlalchemy import FileList, FileListType, FileType, add_ledger_tables
 from async_storages.scanning.verdicts import Clean
+from async_storages.synchronous.background_loop import stop_background_loop
 from tests.support.corpus import image
 from tests.support.docstring_examples import Program, namespace, programs, programs_in, run, run_awaiting
 
@@ -205,6 +208,18 @@ def private_key():
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+@given
+def Litestar():
+    """Without its logging, whose thread would outlive the test."""
+    return partial(litestar.Litestar, logging_config=None)
+
+
+@pytest.fixture(autouse=True)
+def stopped_background_loop():
+    yield
+    stop_background_loop()
 
 
 @given

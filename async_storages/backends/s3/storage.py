@@ -89,8 +89,8 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         InsecureConnectionWarning: Certificates are not checked.
 
     Example:
-        >>> storage = S3Storage("photos", endpoint_url="localhost:9000", aws_access_key_id="…",
-        ...                     aws_secret_access_key="…", use_ssl=False)
+        >>> storage = S3Storage("photos", endpoint_url="localhost:9000", aws_access_key_id="minioadmin",
+        ...                     aws_secret_access_key="minioadmin", use_ssl=False)
     """
 
     scheme = "s3"

@@ -40,6 +40,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
     Example:
         >>> @app.get("/files/{token}", responses=problem_responses(403, 404))
+        ... async def download(token: str) -> StoredFileResponse: ...
     """
     return {
         status: {

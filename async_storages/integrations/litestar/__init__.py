@@ -1,6 +1,9 @@
 """Uploads, downloads and errors for Litestar.
 
 ```python
+from litestar import Request, post
+
+from async_storages import FileAttach
 from async_storages.integrations.litestar import (
     StoredFileResponse, exception_handlers, get_manager, storage_lifespan, stream_upload
 )

@@ -34,6 +34,7 @@ def direct_router(
         **options: Further options of the `Router`, such as the `guards` that say who may upload at all.
 
     Example:
+        >>> from litestar import Request
         >>> async def current_user(request: Request) -> str:
         ...     return request.user.name
         >>> app = Litestar([direct_router(uploads, owner=current_user)])

@@ -23,5 +23,5 @@ Errors that are not the client's doing (500 and above) are logged with all that 
 ``async_storages``.
 
 Example:
-    >>> app = Litestar(handlers, exception_handlers={**exception_handlers, **others})
+    >>> app = Litestar([], exception_handlers={**exception_handlers})
 """

@@ -45,6 +45,8 @@ async def stream_upload(
         StorageException: As for `UploadService.upload_stream`.
 
     Example:
+        >>> from litestar import Request, post
+        >>> from async_storages import FileAttach
         >>> @post("/photos", request_max_body_size=50_000_000)
         ... async def upload(request: Request) -> list[FileAttach]:
         ...     return (await stream_upload(request, await get_manager(request), folder="photos")).attachments

@@ -37,6 +37,8 @@ class StoredFileResponse(Response[bytes]):
         FileNotFoundException: The file is None.
 
     Example:
+        >>> from litestar import route
+        >>> from sqlalchemy.ext.asyncio import AsyncSession
         >>> @route("/documents/{number:int}/file", http_method=["GET", "HEAD"])
         ... async def download(number: int, session: AsyncSession) -> StoredFileResponse:
         ...     document = await session.get(Document, number)

@@ -29,6 +29,7 @@ def signed_files(storage: LocalStorage, *, path: str, front_server: FrontServer 
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
     Example:
+        >>> from async_storages.integrations.litestar import exception_handlers
         >>> storage = LocalStorage("files", base_url="/signed", secret_key=secret)
         >>> app = Litestar([signed_files(storage, path="/signed")], exception_handlers=exception_handlers)
     """

@@ -1,8 +1,13 @@
 """Uploads, downloads and errors for Starlette.
 
 ```python
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from async_storages.integrations.starlette import (
-    StoredFileResponse, register_exception_handlers, storage_lifespan, stream_upload
+    get_manager, register_exception_handlers, storage_lifespan, stream_upload
 )
 
 async def upload(request: Request) -> Response:

@@ -31,9 +31,11 @@ def direct_routes(uploads: DirectUploads, *, prefix: str = "/uploads", owner: Ow
             uploads. None lets everybody upload, and whoever knows the key attach.
 
     Example:
+        >>> from starlette.applications import Starlette
+        >>> from starlette.requests import Request
         >>> async def current_user(request: Request) -> str:
         ...     return request.user.display_name
-        >>> app = Starlette([*direct_routes(uploads, owner=current_user), *routes])
+        >>> app = Starlette([*direct_routes(uploads, owner=current_user)])
     """
 
     def endpoint(call: BrowserCall) -> Callable[[Request], Awaitable[Response]]:

@@ -17,7 +17,8 @@ def register_exception_handlers(app: Starlette) -> None:
     ``async_storages``.
 
     Example:
-        >>> app = Starlette(routes=routes)
+        >>> from starlette.applications import Starlette
+        >>> app = Starlette(routes=[])
         >>> register_exception_handlers(app)
     """
     app.add_exception_handler(StorageException, _answer)

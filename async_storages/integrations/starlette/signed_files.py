@@ -28,6 +28,7 @@ def signed_downloads(storage: LocalStorage, *, prefix: str, front_server: FrontS
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
     Example:
+        >>> from starlette.applications import Starlette
         >>> storage = LocalStorage("files", base_url="/signed", secret_key=secret)
         >>> app = Starlette([*signed_downloads(storage, prefix="/signed"), *signed_uploads(storage, prefix="/signed")])
     """

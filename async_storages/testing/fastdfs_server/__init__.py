@@ -7,10 +7,12 @@ appends. Linux and macOS only.
 
 Example:
     ```python
-    async with FastDFSServer() as server:
-        client = MyFastDFSClient(trackers=[server.tracker])
+    import pytest
+
+    async with FastDFSServer() as server, FastDFSStorage([server.tracker]) as storage:
         full = server.inject(Fault(status=28), 11)  # the next upload finds the disk full
-        ...
+        with pytest.raises(StorageException):
+            await storage.upload(b"hello", "a.txt")
         assert full.fired == 1
         assert await server.files() == []
     ```

@@ -7,10 +7,10 @@ and runs on event loops that have `add_reader`: all but the Proactor of Windows.
 
 Example:
     ```python
-    async with FaultProxy("127.0.0.1", 8333) as proxy:
-        storage = S3Storage(bucket_name="test", endpoint_url=proxy.url, ...)
+    async with FaultProxy("127.0.0.1", 8333) as proxy, S3Storage("photos", endpoint_url=proxy.url) as storage:
+        await storage.upload(b"hello", "a.txt")
         fault = proxy.inject(Reset(), response_body("middle"), when=lambda method, path: method == "GET")
-        assert await storage.read(file_id) == content  # the storage tried again
+        assert await storage.read("a.txt") == b"hello"  # the storage tried again
         assert fault.fired == 1
     ```
 """

@@ -38,10 +38,12 @@ class FaultProxy:
 
     Example:
         ```python
+        from async_storages.testing.faults import Answer, Stall, request_body, request_header
+
         async with FaultProxy("127.0.0.1", 8333) as proxy:
             proxy.inject(Answer.s3_error("SlowDown"), request_header(), times=2)
             stall = proxy.inject(Stall(), request_body(-1), when=lambda method, path: method == "PUT")
-            ...
+            assert stall.fired == 0
         ```
     """
 

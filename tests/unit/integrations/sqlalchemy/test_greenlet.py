@@ -1,11 +1,13 @@
 """Waiting for coroutines in synchronous code."""
 
 import asyncio
+import threading
 
 import pytest
 
 from async_storages import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.synchronous.background_loop import stop_background_loop
 
 
 async def three():
@@ -13,10 +15,25 @@ async def three():
     return 3
 
 
-def test_nothing_can_be_awaited_in_plain_code():
+@pytest.fixture(autouse=True)
+def stopped_background_loop():
+    yield
+    stop_background_loop()
+
+
+def test_plain_code_waits():
+    assert _greenlet.can_wait()
+    assert _greenlet.wait_for(three()) == 3
+
+
+async def test_plain_code_in_a_running_event_loop_does_not_wait():
     assert not _greenlet.can_wait()
-    with pytest.raises(InvalidArgumentException, match="use AsyncSession"):
+    with pytest.raises(InvalidArgumentException, match="would block it"):
         _greenlet.wait_for(three())
+
+
+def test_code_that_a_waiting_thread_is_asked_to_call_runs_there():
+    assert _greenlet.wait_for(_greenlet.spawn(threading.get_ident)) == threading.get_ident()
 
 
 async def test_below_a_greenlet_a_coroutine_can_be_awaited():
