@@ -33,18 +33,6 @@ if TYPE_CHECKING:
     from async_storages.backends.s3.storage import S3Storage
     from async_storages.backends.transport.http import HttpOptions
     from async_storages.backends.transport.retries import Retries
-    from async_storages.byte_ranges import byte_range
-    from async_storages.capabilities import (
-        PresignMethod,
-        PresignOptions,
-        SupportsCopy,
-        SupportsDirectUpload,
-        SupportsFolders,
-        SupportsList,
-        SupportsMetadata,
-        SupportsPing,
-        SupportsPresign,
-    )
     from async_storages.compat.earlier_names import BaseStorage, FileInfo, FileValidatorImpl, StorageFile, StorageImage
     from async_storages.config import FastdfsConfig, GCSConfig, S3Config, StorageMode, StorageModeConfig
     from async_storages.content import Content, PendingFile, check_metadata
@@ -71,7 +59,6 @@ if TYPE_CHECKING:
     )
     from async_storages.fastdfs_ids import FastDFSDetails, FileKind
     from async_storages.files import StoredFile, StoredImage
-    from async_storages.folder_storage import FolderStorage
     from async_storages.ids import FileId
     from async_storages.listing import file_urls, prefetch
     from async_storages.manager.manager import StorageManager
@@ -79,14 +66,27 @@ if TYPE_CHECKING:
     from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, PresignedUpload
     from async_storages.naming import clean_filename, original_filename
-    from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads
-    from async_storages.presigning_storage import PresigningStorage, check_presign_method
     from async_storages.scanning.clamd import ClamdScanner
     from async_storages.scanning.quarantine import QuarantineReview, review_quarantined_file
     from async_storages.scanning.verdicts import Clean, Infected, Scanner, Unscanned, Verdict
     from async_storages.served_by import ServedBy
     from async_storages.sniff import ACTIVE_TYPES
-    from async_storages.storage import FileName, Storage
+    from async_storages.storage.base import FileName, Storage
+    from async_storages.storage.byte_ranges import byte_range
+    from async_storages.storage.capabilities import (
+        PresignMethod,
+        PresignOptions,
+        SupportsCopy,
+        SupportsDirectUpload,
+        SupportsFolders,
+        SupportsList,
+        SupportsMetadata,
+        SupportsPing,
+        SupportsPresign,
+    )
+    from async_storages.storage.folders import FolderStorage
+    from async_storages.storage.part_uploads import PartUploads, StoredPart, SupportsPartUploads
+    from async_storages.storage.presigning import PresigningStorage, check_presign_method
     from async_storages.synchronous.background_loop import allow_in_event_loop, run_sync
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
@@ -219,15 +219,15 @@ _HOMES = {
     "backends.s3.storage": ["S3Storage"],
     "backends.transport.http": ["HttpOptions"],
     "backends.transport.retries": ["Retries"],
-    "byte_ranges": ["byte_range"],
-    "capabilities": ["PresignMethod", "PresignOptions", *_POWERS],
+    "storage.byte_ranges": ["byte_range"],
+    "storage.capabilities": ["PresignMethod", "PresignOptions", *_POWERS],
     "compat.earlier_names": ["BaseStorage", "FileInfo", "FileValidatorImpl", "StorageFile", "StorageImage"],
     "config": ["FastdfsConfig", "GCSConfig", "S3Config", "StorageMode", "StorageModeConfig"],
     "content": ["Content", "PendingFile", "check_metadata"],
     "errors": [name for name in __all__ if name.endswith(("Exception", "Warning"))],
     "fastdfs_ids": ["FastDFSDetails", "FileKind"],
     "files": ["StoredFile", "StoredImage"],
-    "folder_storage": ["FolderStorage"],
+    "storage.folders": ["FolderStorage"],
     "ids": ["FileId"],
     "listing": ["file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
@@ -235,14 +235,14 @@ _HOMES = {
     "manager.services": ["DeleteService", "DownloadService", "InfoService", "UploadService", "ZipDownload"],
     "models": ["FileAttach", "FileBasicInfo", "FileDownload", "PresignedUpload"],
     "naming": ["clean_filename", "original_filename"],
-    "part_uploads": ["PartUploads", "StoredPart", "SupportsPartUploads"],
-    "presigning_storage": ["PresigningStorage", "check_presign_method"],
+    "storage.part_uploads": ["PartUploads", "StoredPart", "SupportsPartUploads"],
+    "storage.presigning": ["PresigningStorage", "check_presign_method"],
     "scanning.clamd": ["ClamdScanner"],
     "scanning.quarantine": ["QuarantineReview", "review_quarantined_file"],
     "scanning.verdicts": ["Clean", "Infected", "Scanner", "Unscanned", "Verdict"],
     "served_by": ["ServedBy"],
     "sniff": ["ACTIVE_TYPES"],
-    "storage": ["FileName", "Storage"],
+    "storage.base": ["FileName", "Storage"],
     "synchronous.background_loop": ["allow_in_event_loop", "run_sync"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],

@@ -8,19 +8,24 @@ from warnings import warn
 __all__ = ["moved_names"]
 
 
-def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+def moved_names(module: str, names: Mapping[str, str], *, stacklevel: int = 2) -> Callable[[str], Any]:
     """A `__getattr__` for a module that such names have left.
 
     Args:
         module: The module's ``__name__``.
         names: Each old name with its new module and name, such as ``{"Clean": "scanning.verdicts:Clean"}``.
+        stacklevel: Of the warning; 3 if the module's own ``__getattr__`` calls the result.
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the module's
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         home, _, new_name = names[name].partition(":")
-        warn(f"{module}.{name} has moved: use  from async_storages import {new_name}", DeprecationWarning, stacklevel=2)
+        warn(
+            f"{module}.{name} has moved: use  from async_storages import {new_name}",
+            DeprecationWarning,
+            stacklevel=stacklevel,
+        )
         return getattr(import_module(f"async_storages.{home}"), new_name)
 
     return __getattr__

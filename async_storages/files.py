@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
     from pydantic_core import CoreSchema
 
-    from async_storages.capabilities import PresignMethod
     from async_storages.content import Content, ContentOptions, PendingFile
     from async_storages.models import FileBasicInfo
     from async_storages.naming import Disposition
     from async_storages.sinks import Target
     from async_storages.sources import Source
-    from async_storages.storage import Storage
+    from async_storages.storage.base import Storage
+    from async_storages.storage.capabilities import PresignMethod
     from async_storages.synchronous.files import SyncStoredFile, SyncStoredImage
 
 __all__ = ["StoredFile", "StoredImage", "new_file_state_of", "storage_ref_of"]

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from async_storages._tasks import map_bounded
-from async_storages.capabilities import SupportsPresign
 from async_storages.errors import (
     FileNotFoundException,
     InvalidArgumentException,
@@ -15,7 +14,8 @@ from async_storages.errors import (
 )
 from async_storages.files import StoredFile, StoredImage, storage_ref_of
 from async_storages.registry import StorageAddress
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsPresign
 
 __all__ = ["file_urls", "prefetch"]
 

@@ -20,7 +20,7 @@ from async_storages.errors import InvalidArgumentException, RouteNotSupportedExc
 if TYPE_CHECKING:
     from async_storages.files import StoredFile
     from async_storages.ids import FileId
-    from async_storages.storage import FileName, Storage
+    from async_storages.storage.base import FileName, Storage
 
 __all__ = [
     "DEFAULT",

@@ -7,15 +7,15 @@ from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
-from async_storages.byte_ranges import byte_range
 from async_storages.content import Content, check_metadata
 from async_storages.errors import FileExistsException, FileNotFoundException
-from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import original_filename
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.byte_ranges import byte_range
+from async_storages.storage.folders import FolderStorage
 from async_storages.upload_options import SERVED
 
 __all__ = ["MemoryStorage"]

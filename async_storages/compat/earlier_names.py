@@ -6,7 +6,7 @@ They stay importable from `async_storages`. Each is the class itself, so `isinst
 from async_storages.files import StoredFile as StorageFile
 from async_storages.files import StoredImage as StorageImage
 from async_storages.models import FileBasicInfo as FileInfo
-from async_storages.storage import Storage as BaseStorage
+from async_storages.storage.base import Storage as BaseStorage
 from async_storages.validation import FileValidator as FileValidatorImpl
 
 __all__ = ["BaseStorage", "FileInfo", "FileValidatorImpl", "StorageFile", "StorageImage"]

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from async_storages._secrets import hidden
 from async_storages.direct_uploads.uploads import DirectUpload, DirectUploads
 from async_storages.errors import InvalidArgumentException
-from async_storages.part_uploads import MAX_PARTS
+from async_storages.storage.part_uploads import MAX_PARTS
 
 __all__ = [
     "NO_PARTS",

@@ -20,10 +20,10 @@ from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
 from async_storages._cleanup import UNDO_WITHIN, clean_up, settled_if_cancelled
-from async_storages.capabilities import SupportsList
 from async_storages.errors import FileExistsException, OperationNotSupportedException
 from async_storages.ids import FileId
-from async_storages.storage import FileName, Storage
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.capabilities import SupportsList
 
 __all__ = ["Claim", "PendingUpload", "SupportsUploadClaims", "claimed"]
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from async_storages.capabilities import SupportsList
 from async_storages.direct_uploads.pending_files import PendingFiles
 from async_storages.errors import OperationNotSupportedException
 from async_storages.ids import FileId
-from async_storages.part_uploads import SupportsPartUploads
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsList
+from async_storages.storage.part_uploads import SupportsPartUploads
 
 __all__ = ["ExpiredUploads"]
 

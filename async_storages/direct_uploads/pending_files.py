@@ -9,7 +9,7 @@ from async_storages.direct_uploads.claims import PendingUpload
 from async_storages.direct_uploads.pending_keys import PendingKeys
 from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.ids import FileId
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = ["PendingFiles", "errors_name"]
 

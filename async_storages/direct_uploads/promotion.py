@@ -9,7 +9,7 @@ from async_storages.direct_uploads.verified_copy import Announcer, copied
 from async_storages.errors import FileTooLargeException, InvalidFileTypeException, StorageException
 from async_storages.files import StoredFile
 from async_storages.images.probe import ImageSize, StreamProbe
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from async_storages.validation import FileValidator
 
 __all__ = ["promote"]

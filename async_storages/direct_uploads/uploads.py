@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from async_storages import sniff
 from async_storages._secrets import hidden
 from async_storages._tasks import beside
-from async_storages.capabilities import SupportsDirectUpload
 from async_storages.direct_uploads.claims import Claim
 from async_storages.direct_uploads.expiry import ExpiredUploads
 from async_storages.direct_uploads.pending_files import PendingFiles, errors_name
@@ -20,9 +19,10 @@ from async_storages.direct_uploads.verified_copy import Announcer
 from async_storages.errors import FileTooLargeException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
-from async_storages.part_uploads import PartUploads, StoredPart, SupportsPartUploads, largest_part
 from async_storages.signing import check_expires_in
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsDirectUpload
+from async_storages.storage.part_uploads import PartUploads, StoredPart, SupportsPartUploads, largest_part
 from async_storages.validation import FileValidator
 
 __all__ = ["DirectUpload", "DirectUploads"]

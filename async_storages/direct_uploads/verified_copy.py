@@ -5,11 +5,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Protocol
 
 from async_storages._cleanup import UNDO_WITHIN, clean_up
-from async_storages.capabilities import SupportsCopy
 from async_storages.errors import OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.naming import unique_key
-from async_storages.storage import FileName, Storage
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.capabilities import SupportsCopy
 
 __all__ = ["Announcer", "copied"]
 

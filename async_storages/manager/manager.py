@@ -8,7 +8,6 @@ from typing import Self
 from async_storages import registry
 from async_storages._tasks import map_bounded
 from async_storages.backends.fastdfs.storage import FastDFSStorage
-from async_storages.capabilities import SupportsFolders, SupportsPing
 from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
 from async_storages.errors import (
     InvalidArgumentException,
@@ -20,7 +19,8 @@ from async_storages.files import StoredFile
 from async_storages.ids import FASTDFS, FileId
 from async_storages.manager.raw_clients import FastDFSClient, S3Client, s3_storage_class
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
-from async_storages.storage import FileName, Storage
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.capabilities import SupportsFolders, SupportsPing
 from async_storages.validation import FileTypeConfig, FileValidator
 
 __all__ = ["StorageManager"]

@@ -11,8 +11,8 @@ from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
-from async_storages.part_uploads import check_number
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.part_uploads import check_number
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.storage import S3Storage

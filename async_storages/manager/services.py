@@ -15,7 +15,7 @@ from async_storages.models import FileAttach, FileBasicInfo, FileDownload
 from async_storages.registry import StorageAddress
 from async_storages.sinks import Target, write_to
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from async_storages.validation import FileValidator
 from async_storages.zipping import ZipEntry, stream_zip, zip_size
 

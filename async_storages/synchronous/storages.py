@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Self, Unpack, overload
 
-from async_storages.capabilities import (
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import (
     SupportsCopy,
     SupportsDirectUpload,
     SupportsList,
     SupportsMetadata,
     SupportsPing,
 )
-from async_storages.storage import Storage
 from async_storages.synchronous.background_loop import run_sync
 from async_storages.synchronous.methods import Facade, Iteration, Method
 

@@ -16,7 +16,7 @@ from async_storages.backends.transport.http import HttpOptions
 from async_storages.backends.transport.retries import Retries
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from tests.integration.transactions.conftest import begin_with_begin
 from tests.support.ledgers import in_journal, in_ledger, pass_time, settle
 from tests.support.tracked import Album, Base, Book, Loan

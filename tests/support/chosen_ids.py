@@ -23,14 +23,14 @@ from async_storages import (
     Storage,
     StorageException,
 )
-from async_storages.byte_ranges import byte_range
 from async_storages.content import check_metadata
 from async_storages.ids import FASTDFS, FileId
 from async_storages.models import FileBasicInfo
 from async_storages.naming import original_filename
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.byte_ranges import byte_range
 from async_storages.testing import StorageContract
 
 SECRET = "a secret of the tests"

@@ -14,7 +14,7 @@ from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.integrations.sqlalchemy import FileLedger
 from async_storages.manager.services import UploadService
 from async_storages.models import FileAttach
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 
 async def save(storage: Storage, upload: UploadFile, binary: BinaryIO, anything: Any) -> None:

@@ -19,7 +19,6 @@ from async_storages.backends.buckets.server_errors import FileChanged, RangeBeyo
 from async_storages.backends.transport.download_slots import DownloadSlots, Slot
 from async_storages.backends.transport.http import transfer_errors
 from async_storages.backends.transport.retries import Retries
-from async_storages.byte_ranges import byte_range
 from async_storages.errors import (
     ChecksumMismatchException,
     FileExistsException,
@@ -27,6 +26,7 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 from async_storages.sources import CHUNK_SIZE
+from async_storages.storage.byte_ranges import byte_range
 
 __all__ = ["ResumedDownload", "received", "size_answered"]
 

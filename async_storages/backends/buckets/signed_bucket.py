@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Protocol, Unpack
 
 from async_storages.backends.buckets.storage import BucketStorage, Keyed
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
 
 __all__ = ["SignedBucketStorage", "Urls"]
 

@@ -12,7 +12,6 @@ from async_storages.backends.buckets.new_file import NewFile
 from async_storages.backends.buckets.part_splitter import PART_SIZE, PartSplitter, checked_part_size
 from async_storages.backends.buckets.server_errors import RangeBeyondEnd
 from async_storages.backends.buckets.signatures import encode_path
-from async_storages.byte_ranges import byte_range
 from async_storages.content import Content
 from async_storages.errors import (
     FileNotFoundException,
@@ -21,12 +20,13 @@ from async_storages.errors import (
     StorageOperationException,
     during,
 )
-from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.presigning_storage import PresigningStorage
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.byte_ranges import byte_range
+from async_storages.storage.folders import FolderStorage
+from async_storages.storage.presigning import PresigningStorage
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["BucketStorage", "Keyed", "NewFile", "Page", "checked_token"]

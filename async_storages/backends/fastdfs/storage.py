@@ -15,8 +15,6 @@ from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.backends.fastdfs.links import Links
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import FileInfo, Name
-from async_storages.byte_ranges import byte_range
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.config import FastdfsConfig, validated
 from async_storages.content import Content, ContentOptions, PendingFile, as_content, check_metadata
 from async_storages.errors import (
@@ -29,9 +27,11 @@ from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.presigning_storage import PresigningStorage
 from async_storages.sources import CHUNK_SIZE, Source, Upload, is_empty_input
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.byte_ranges import byte_range
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
+from async_storages.storage.presigning import PresigningStorage
 
 __all__ = ["FastDFSStorage"]
 

@@ -23,13 +23,13 @@ from async_storages.backends.gcs.wire import Wire
 from async_storages.backends.transport.addresses import ServerAddress
 from async_storages.backends.transport.http import HttpOptions, override_options
 from async_storages.backends.transport.network import Network
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.config import GCSConfig
 from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 __all__ = ["GCSStorage"]

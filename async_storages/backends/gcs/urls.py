@@ -9,11 +9,11 @@ from async_storages._tasks import map_bounded, offload
 from async_storages.backends.buckets.signatures import answer_query, check_sent, encode_path, form_sizes
 from async_storages.backends.gcs.credentials.protocols import CredentialSource, Signer
 from async_storages.backends.gcs.signing import Unsigned, form, presigned
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
 from async_storages.signing import check_expires_in, signing_time
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
 
 __all__ = ["GCSUrls", "put_headers"]
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from async_storages import sniff
 from async_storages.errors import FileNotFoundException
 from async_storages.ids import FileId
-from async_storages.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
 
 if TYPE_CHECKING:
     from async_storages.backends.local.storage import LocalStorage

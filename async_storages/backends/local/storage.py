@@ -15,8 +15,6 @@ from async_storages.backends.local.folder import Draft, Folder, version
 from async_storages.backends.local.part_uploads import LocalPartUploads
 from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
-from async_storages.byte_ranges import byte_range
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.content import Content, PendingFile, check_metadata
 from async_storages.errors import (
     FileNotFoundException,
@@ -24,13 +22,15 @@ from async_storages.errors import (
     StorageOperationException,
     during,
 )
-from async_storages.folder_storage import FolderStorage
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo, PresignedUpload
-from async_storages.presigning_storage import PresigningStorage, check_presign_method
 from async_storages.signing import check_expires_in
 from async_storages.sources import CHUNK_SIZE, Source
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.byte_ranges import byte_range
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
+from async_storages.storage.folders import FolderStorage
+from async_storages.storage.presigning import PresigningStorage, check_presign_method
 from async_storages.upload_options import NO_OPTIONS, SERVED, UploadOptions
 
 __all__ = ["LocalStorage", "PresignedRequest"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from async_storages._tasks import map_bounded
 from async_storages.errors import StorageException, during
 from async_storages.ids import FileId
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.storage import S3Storage

@@ -8,10 +8,10 @@ from async_storages._tasks import offload
 from async_storages.backends.buckets.signed_bucket import SignedBucketStorage
 from async_storages.backends.s3.cloudfront_distribution import SIGNED_HERE, CloudFrontDistribution, CookieOptions
 from async_storages.backends.s3.xml_messages import ListedObject
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.cloudfront import CloudFrontSigner

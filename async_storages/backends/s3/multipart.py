@@ -13,7 +13,7 @@ from async_storages.backends.s3.conditional_writes import Creation
 from async_storages.backends.s3.copy_source import CopySource
 from async_storages.backends.s3.xml_messages import UploadedPart
 from async_storages.errors import FileTooLargeException, StorageException
-from async_storages.part_uploads import MAX_PARTS
+from async_storages.storage.part_uploads import MAX_PARTS
 from async_storages.upload_options import CustomerKey
 
 __all__ = ["IN_FLIGHT", "Multipart", "part_sizes"]

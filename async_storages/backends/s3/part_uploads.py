@@ -11,8 +11,8 @@ from async_storages.backends.s3.wire import Request
 from async_storages.backends.s3.xml_messages import UploadedPart, parse_parts
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, during
 from async_storages.ids import FileId
-from async_storages.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
+from async_storages.storage.part_uploads import StoredPart, check_number, check_part_size, chosen_parts
 
 if TYPE_CHECKING:
     from async_storages.backends.s3.storage import S3Storage

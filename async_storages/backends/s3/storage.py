@@ -29,7 +29,7 @@ from async_storages.content import check_metadata
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
 from async_storages.upload_options import NO_OPTIONS, CustomerKey, UploadOptions
 
 if TYPE_CHECKING:

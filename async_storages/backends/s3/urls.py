@@ -11,11 +11,11 @@ from async_storages.backends.s3.cloudfront_distribution import CloudFrontDistrib
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.endpoint import Endpoint
 from async_storages.backends.s3.wire import Wire
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.errors import CredentialsExpireWarning, OperationNotSupportedException
 from async_storages.ids import FileId
 from async_storages.models import PresignedUpload
 from async_storages.signing import check_expires_in, signing_time
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
 from async_storages.upload_options import UploadOptions
 
 __all__ = ["S3Urls"]

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from async_storages.backends.s3.error_responses import ErrorResponse, child_texts
 from async_storages.errors import StorageOperationException
-from async_storages.part_uploads import StoredPart
+from async_storages.storage.part_uploads import StoredPart
 
 __all__ = [
     "NAMESPACE",

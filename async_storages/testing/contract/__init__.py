@@ -29,7 +29,7 @@ Each test's name begins with its group, so that ``-k presign`` or ``-k "read or 
 | escape | every operation refuses names that lead elsewhere |
 | events | each operation emits its event; errors name operation, file and reason |
 
-The Protocols of `async_storages.storage` tell a storage's capabilities. The test of a missing capability checks that
+The Protocols of `async_storages.storage.capabilities` tell a storage's powers. The test of a missing power checks that
 it is missing as a whole: the storage has none of the Protocol's methods, or raises OperationNotSupportedException
 because it is not set up. A storage whose presigned URLs need a server starts one in the fixture.
 

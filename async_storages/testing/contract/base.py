@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from async_storages.capabilities import SupportsCopy, SupportsDirectUpload, SupportsList, SupportsPresign
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsCopy, SupportsDirectUpload, SupportsList, SupportsPresign
 
 __all__ = ["ContractGroup", "can", "exact_keys", "fingerprint", "missing", "needs"]
 

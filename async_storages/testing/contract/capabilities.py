@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from async_storages.capabilities import SupportsCopy, SupportsList, SupportsMetadata
 from async_storages.errors import FileExistsException, FileNotFoundException, InvalidArgumentException
 from async_storages.ids import FileId
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsCopy, SupportsList, SupportsMetadata
 from async_storages.testing.contract.base import ContractGroup, fingerprint, missing, needs
 from async_storages.testing.contract.names import KEYS
 from async_storages.testing.contract.sources import CONTENT

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from async_storages.capabilities import SupportsCopy, SupportsDirectUpload, SupportsMetadata, SupportsPresign
 from async_storages.content import Content
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsCopy, SupportsDirectUpload, SupportsMetadata, SupportsPresign
 from async_storages.testing.contract.base import ContractGroup, can
 from async_storages.testing.contract.names import ESCAPES
 

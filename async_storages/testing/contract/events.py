@@ -8,7 +8,7 @@ import pytest
 from async_storages import events
 from async_storages.errors import FileNotFoundException, StorageException
 from async_storages.events import Event
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from async_storages.testing.contract.base import ContractGroup, missing
 from async_storages.testing.contract.cancellation import cancelled_at
 from async_storages.testing.contract.operations import FIVE, uses_of

@@ -12,7 +12,7 @@ import pytest
 from async_storages import naming
 from async_storages.content import Content
 from async_storages.ids import FileId
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from async_storages.testing.contract.base import ContractGroup
 from async_storages.testing.contract.names import KEYS, NAMES
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from async_storages.errors import StorageClosedException
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from async_storages.testing.contract.base import ContractGroup
 from async_storages.testing.contract.operations import FIVE, uses_of
 from async_storages.testing.contract.processes import in_child

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from async_storages.capabilities import (
+from async_storages.content import Content
+from async_storages.storage.capabilities import (
     SupportsCopy,
     SupportsDirectUpload,
     SupportsList,
@@ -14,7 +15,6 @@ from async_storages.capabilities import (
     SupportsPing,
     SupportsPresign,
 )
-from async_storages.content import Content
 from async_storages.testing.contract.base import can
 
 __all__ = ["FIVE", "Use", "uses_of"]

@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import pytest
 
-from async_storages.capabilities import SupportsDirectUpload, SupportsPresign
 from async_storages.errors import InvalidArgumentException, OperationNotSupportedException
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsDirectUpload, SupportsPresign
 from async_storages.testing.contract.base import ContractGroup, exact_keys, fingerprint, missing, needs
 from async_storages.testing.contract.http import form, request
 from async_storages.testing.contract.names import KEYS

@@ -12,7 +12,7 @@ import pytest
 
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, StorageException
 from async_storages.sources import CHUNK_SIZE
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from async_storages.testing.contract.base import ContractGroup, exact_keys, fingerprint, missing
 from async_storages.testing.contract.cancellation import cancelled_at
 from async_storages.testing.contract.processes import no_more_open_files_than, open_files

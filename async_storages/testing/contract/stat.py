@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from async_storages import naming
-from async_storages.capabilities import SupportsList
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, StorageException
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsList
 from async_storages.testing.contract.base import ContractGroup, exact_keys, missing
 
 __all__ = ["DeleteContract", "StatContract"]

@@ -19,7 +19,7 @@ from async_storages.errors import (
     InvalidArgumentException,
     StorageException,
 )
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 from async_storages.testing.contract.base import ContractGroup, exact_keys, fingerprint
 from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.sources import (

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from async_storages import LocalStorage, PendingFile, StoredFile
 from async_storages.content import Content
 from async_storages.integrations.sqlalchemy import FileListType, FileType, enable_file_tracking
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
 from benchmarks.reliability.library import Library
 from benchmarks.reliability.trouble import Trouble
 

@@ -30,8 +30,8 @@ from async_storages import (
     naming,
     sniff,
 )
-from async_storages.byte_ranges import byte_range
 from async_storages.ids import FileId
+from async_storages.storage.byte_ranges import byte_range
 from async_storages.testing import StorageContract
 from async_storages.testing.contract import processes
 from tests.support import chosen_ids, local_server

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from async_storages.errors import StorageException
 from async_storages.files import StoredFile, new_file_state_of
 from async_storages.registry import StorageAddress
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = ["TrackedFile"]
 

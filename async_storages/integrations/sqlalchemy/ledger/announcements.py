@@ -26,7 +26,7 @@ from async_storages.integrations.sqlalchemy.ledger import entries, journal
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections, LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = ["Announcement"]
 

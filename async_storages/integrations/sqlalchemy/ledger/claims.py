@@ -24,7 +24,7 @@ from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.registry import StorageAddress
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = ["Claims"]
 

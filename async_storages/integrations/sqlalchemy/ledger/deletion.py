@@ -17,7 +17,7 @@ from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = ["Deletion", "Drained"]
 

@@ -26,8 +26,8 @@ from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tabl
 from async_storages.integrations.sqlalchemy.ledger.worker import Worker, run_forever
 from async_storages.naming import unique_key
 from async_storages.sources import Source, Upload, is_empty_input
-from async_storages.storage import FileName, Storage
-from async_storages.storage_operation import IdentifiedKey
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.operation import IdentifiedKey
 
 __all__ = ["Drained", "FileLedger"]
 

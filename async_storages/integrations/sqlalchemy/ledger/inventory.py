@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from async_storages import naming
-from async_storages.capabilities import SupportsList
 from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
@@ -24,7 +23,8 @@ from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.models import FileBasicInfo
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsList
 
 __all__ = ["ListedFolder", "find_folders", "find_unknown", "list_ids"]
 

@@ -10,8 +10,8 @@ from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.registry import StorageAddress, StorageRef, StorageRouter
-from async_storages.storage import FileName, Storage
-from async_storages.storage_operation import IdentifiedKey
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.operation import IdentifiedKey
 
 __all__ = ["find_routers", "find_storage", "find_storages", "label_of", "label_of_storage", "make_intent"]
 

@@ -28,7 +28,7 @@ from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of_storage
 from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries
 from async_storages.registry import StorageAddress, StorageRouter
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = ["FOLDER", "StorageMarks"]
 

@@ -15,7 +15,7 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.registry import StorageAddress, StorageRef, StorageRouter
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = [
     "OWN_STATEMENT",

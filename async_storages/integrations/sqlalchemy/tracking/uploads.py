@@ -19,8 +19,8 @@ from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import make_intent
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import make_stand_in
 from async_storages.sources import ByteSource, open_source
-from async_storages.storage import Storage
-from async_storages.storage_operation import IdentifiedKey
+from async_storages.storage.base import Storage
+from async_storages.storage.operation import IdentifiedKey
 from async_storages.upload_options import NO_OPTIONS
 
 __all__ = ["AssignedContent", "upload_all"]

@@ -10,7 +10,6 @@ from aiofdfs import FastDfsConf
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.storage import FastDFSStorage
 from async_storages.backends.fastdfs.token import anti_leech_token
-from async_storages.capabilities import SupportsMetadata, SupportsPresign
 from async_storages.config import FastdfsConfig, S3Config
 from async_storages.errors import (
     FileExistsException,
@@ -21,6 +20,7 @@ from async_storages.errors import (
 )
 from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 from async_storages.manager.raw_clients import FastDFSClient
+from async_storages.storage.capabilities import SupportsMetadata, SupportsPresign
 from async_storages.testing import FastDFSServer
 from async_storages.testing.fastdfs_server import Fault
 from tests.support.fastdfs import fastdfs_storage, leaving, place_of

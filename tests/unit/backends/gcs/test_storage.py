@@ -8,15 +8,6 @@ import pytest
 
 from async_storages import registry
 from async_storages.backends.gcs.storage import GCSStorage
-from async_storages.capabilities import (
-    SupportsCopy,
-    SupportsDirectUpload,
-    SupportsFolders,
-    SupportsList,
-    SupportsMetadata,
-    SupportsPing,
-    SupportsPresign,
-)
 from async_storages.config import GCSConfig, validated
 from async_storages.errors import (
     AccessDeniedException,
@@ -26,6 +17,15 @@ from async_storages.errors import (
     RouteNotSupportedException,
 )
 from async_storages.manager.manager import StorageManager
+from async_storages.storage.capabilities import (
+    SupportsCopy,
+    SupportsDirectUpload,
+    SupportsFolders,
+    SupportsList,
+    SupportsMetadata,
+    SupportsPing,
+    SupportsPresign,
+)
 from tests.support.gcs_accounts import service_account
 
 ACCOUNT = service_account()

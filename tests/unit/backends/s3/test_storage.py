@@ -8,18 +8,18 @@ import pytest
 
 from async_storages import registry
 from async_storages.backends.s3.storage import S3Storage
-from async_storages.capabilities import (
-    SupportsCopy,
-    SupportsDirectUpload,
-    SupportsList,
-    SupportsMetadata,
-    SupportsPresign,
-)
 from async_storages.errors import (
     AccessDeniedException,
     DeleteNotSupportedException,
     InvalidArgumentException,
     RouteNotSupportedException,
+)
+from async_storages.storage.capabilities import (
+    SupportsCopy,
+    SupportsDirectUpload,
+    SupportsList,
+    SupportsMetadata,
+    SupportsPresign,
 )
 
 KEYS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "hidden"}

@@ -3,7 +3,7 @@
 import pytest
 
 from async_storages import FileTooLargeException, InvalidArgumentException, StoredPart
-from async_storages.part_uploads import MAX_PARTS, check_number, check_part_size, chosen_parts, largest_part
+from async_storages.storage.part_uploads import MAX_PARTS, check_number, check_part_size, chosen_parts, largest_part
 
 MIB = 1 << 20
 THERE = [StoredPart(1, 5 * MIB, "a"), StoredPart(2, 6 * MIB, "b"), StoredPart(3, 1, "c")]

@@ -15,7 +15,7 @@ from async_storages.naming import Disposition
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo, PresignedUpload
-    from async_storages.storage import FileName, Storage
+    from async_storages.storage.base import FileName, Storage
 
 __all__ = [
     "PresignMethod",

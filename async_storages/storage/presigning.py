@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from async_storages import naming
-from async_storages.capabilities import PresignMethod, PresignOptions
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.naming import Disposition
-from async_storages.storage import FileName, Storage
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.capabilities import PresignMethod, PresignOptions
 
 __all__ = ["PresigningStorage", "check_presign_method"]
 

@@ -26,8 +26,8 @@ from async_storages.errors import (
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId
 from async_storages.naming import unique_key
-from async_storages.storage import Storage
-from async_storages.storage_operation import IdentifiedKey
+from async_storages.storage.base import Storage
+from async_storages.storage.operation import IdentifiedKey
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
 from tests.support.images import SIZE, encode
 from tests.support.streams import Closing, collect, empty_input, stream

@@ -10,7 +10,7 @@ from async_storages.files import StoredFile
 from async_storages.ids import FileId
 
 if TYPE_CHECKING:
-    from async_storages.storage import FileName, Storage
+    from async_storages.storage.base import FileName, Storage
 
 __all__ = ["WRITES", "IdentifiedKey", "StorageOperation", "text_of"]
 

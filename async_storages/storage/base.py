@@ -13,11 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, overload
 from warnings import warn
 
-from async_storages import capabilities, ids, naming, registry
-from async_storages._moved import moved_names
+from async_storages import ids, naming, registry
 from async_storages._tasks import map_bounded
-from async_storages.abstract_storage import AbstractStorage, FileName
-from async_storages.capabilities import PresignMethod, PresignOptions, SupportsPresign
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import (
     AccessDeniedException,
@@ -35,15 +32,14 @@ from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.sinks import Target, write_to
 from async_storages.sources import Source, Upload, is_empty_input
-from async_storages.storage_operation import WRITES, StorageOperation, text_of
+from async_storages.storage.abstract import AbstractStorage, FileName
+from async_storages.storage.capabilities import PresignMethod, PresignOptions, SupportsPresign
+from async_storages.storage.operation import WRITES, StorageOperation, text_of
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo
     from async_storages.synchronous.storages import SyncStorage
-else:
-    _POWERS = {name: f"capabilities:{name}" for name in capabilities.__all__}
-    __getattr__ = moved_names(__name__, {"byte_range": "byte_ranges:byte_range", **_POWERS})
 
 __all__ = ["FileName", "Storage"]
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from async_storages.errors import FileTooLargeException, InvalidArgumentException
 from async_storages.ids import FileId
-from async_storages.storage import FileName
+from async_storages.storage.base import FileName
 
 __all__ = [
     "MAX_PARTS",

@@ -5,7 +5,7 @@ from typing import Self
 
 from async_storages import naming
 from async_storages.errors import InvalidArgumentException
-from async_storages.storage import Storage
+from async_storages.storage.base import Storage
 
 __all__ = ["FolderStorage"]
 
