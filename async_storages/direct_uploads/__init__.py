@@ -10,7 +10,7 @@ Once the file has arrived, ``document.file = await uploads.attach(upload.key, ow
 
 A browser uploads below a folder for what is pending, under a key that says who may attach it and until when
 (`pending_keys`, `pending_files`). What it sends is fixed by the signature (key, type, size), and looked at when it is
-attached: only then it becomes a file like any other (`promotion`, by a `verified_copy`), and only once (`claims`). What
+attached: only then it becomes a file like any other (`attaching`, by a `verified_copy`), and only once (`first_claim`). What
 nobody attaches is removed (`expiry`). `browser_api` is what browsers call, for the routes of each framework.
 """
 

@@ -5,7 +5,7 @@ from types import TracebackType
 
 from async_storages import naming
 from async_storages._secrets import hidden, without_frames
-from async_storages.direct_uploads.claims import PendingUpload
+from async_storages.direct_uploads.first_claim import PendingUpload
 from async_storages.direct_uploads.pending_keys import PendingKeys
 from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.ids import FileId

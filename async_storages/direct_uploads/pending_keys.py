@@ -92,7 +92,7 @@ class PendingKeys:
         return self._parts(key)[0] - self._clock()
 
     def claims(self, key: str) -> str:
-        """The beginning of the full keys of the claims beside a file: see `claims.py`."""
+        """The beginning of the full keys of the claims beside a file: see `first_claim.py`."""
         folder, _, _ = key.removeprefix(self._prefix).partition("/")
         return f"{self._prefix}{folder}/{_CLAIM}"
 

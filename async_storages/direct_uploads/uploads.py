@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from async_storages import sniff
 from async_storages._secrets import hidden
 from async_storages._tasks import beside
-from async_storages.direct_uploads.claims import Claim
+from async_storages.direct_uploads.attaching import promote
 from async_storages.direct_uploads.expiry import ExpiredUploads
+from async_storages.direct_uploads.first_claim import Claim
 from async_storages.direct_uploads.pending_files import PendingFiles, errors_name
-from async_storages.direct_uploads.promotion import promote
 from async_storages.direct_uploads.verified_copy import Announcer
 from async_storages.errors import FileTooLargeException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile

@@ -32,8 +32,8 @@ from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.sinks import Target, write_to
 from async_storages.sources import Source, Upload, is_empty_input
-from async_storages.storage.abstract import AbstractStorage, FileName
 from async_storages.storage.capabilities import PresignMethod, PresignOptions, SupportsPresign
+from async_storages.storage.contract import AbstractStorage, FileName
 from async_storages.storage.operation import WRITES, StorageOperation, text_of
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
 

@@ -1,7 +1,7 @@
 """Protocols with something wrong: the harness must notice each."""
 
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.ledger import deletion, due_files, entries, journal, storage_lookup, sweep
+from async_storages.integrations.sqlalchemy.ledger import condemning, deletion, entries, journal, storage_lookup, sweep
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.deletion import Deletion
 from async_storages.integrations.sqlalchemy.ledger.references import References
@@ -33,7 +33,7 @@ def no_journal():
 
 
 def deleted_before_it_is_committed():
-    decide = due_files.condemn
+    decide = condemning.condemn
 
     def condemn(connection, table, references, chosen, lease):
         condemned = decide(connection, table, references, chosen, lease)
@@ -44,7 +44,7 @@ def deleted_before_it_is_committed():
         reached(Step.OBJECT_DELETED)
         return condemned
 
-    _change(due_files, "condemn", condemn)
+    _change(condemning, "condemn", condemn)
 
 
 def forgotten_before_it_is_deleted():
@@ -59,7 +59,7 @@ def forgotten_before_it_is_deleted():
 
 def small_batches():
     """Nothing is wrong with this one: it lets workers meet."""
-    for module in (deletion, due_files, entries, journal, sweep):
+    for module in (condemning, deletion, entries, journal, sweep):
         module.BATCH = 3
 
 

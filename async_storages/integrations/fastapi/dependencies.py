@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, File, UploadFile
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.integrations.starlette.requests import get_manager
+from async_storages.integrations.starlette.streamed_forms import get_manager
 from async_storages.manager.manager import StorageManager
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
 from async_storages.validation import FileTypeConfig, FileValidator

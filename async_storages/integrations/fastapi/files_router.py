@@ -15,8 +15,8 @@ from async_storages.file_tokens import FileRight, FileTokens
 from async_storages.files import StoredFile
 from async_storages.integrations.fastapi.dependencies import nobody
 from async_storages.integrations.fastapi.openapi import file_form, file_responses, problem_responses
-from async_storages.integrations.starlette.requests import stream_upload
 from async_storages.integrations.starlette.responses import StoredFileResponse, ZipResponse
+from async_storages.integrations.starlette.streamed_forms import stream_upload
 from async_storages.manager.manager import StorageManager
 from async_storages.models import FileAttach, FileDownload
 from async_storages.serving.stored_file import DeliveryMode

@@ -27,9 +27,9 @@ from async_storages.file_tokens import FileTokens
 from async_storages.integrations.lifespan import storage_lifespan
 from async_storages.integrations.litestar.direct_router import direct_router
 from async_storages.integrations.litestar.exception_handlers import exception_handlers
-from async_storages.integrations.litestar.requests import get_manager, stream_upload
 from async_storages.integrations.litestar.responses import StoredFileResponse
 from async_storages.integrations.litestar.signed_files import signed_files
+from async_storages.integrations.litestar.streamed_forms import get_manager, stream_upload
 from async_storages.receiving.form_upload import FormOptions, StreamedForm, UploadProgress
 from async_storages.serving.front_server import XAccelRedirect, XSendfile
 from async_storages.serving.problems import Problem

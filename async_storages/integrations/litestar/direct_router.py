@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from async_storages.direct_uploads.browser_api import NO_PARTS
 from async_storages.direct_uploads.browser_calls import BrowserCall, BrowserRequest, browser_calls
 from async_storages.direct_uploads.uploads import DirectUploads
-from async_storages.integrations.litestar.requests import request_body
+from async_storages.integrations.litestar.streamed_forms import request_body
 
 __all__ = ["Owner", "direct_router"]
 

@@ -6,8 +6,8 @@ from litestar import HttpMethod, Request, Response, Router, delete, post, put, r
 
 from async_storages._secrets import hidden
 from async_storages.backends.local.storage import LocalStorage
-from async_storages.integrations.litestar.requests import request_body, request_headers
 from async_storages.integrations.litestar.responses import StoredFileResponse
+from async_storages.integrations.litestar.streamed_forms import request_body, request_headers
 from async_storages.serving.front_server import FrontServer
 from async_storages.serving.signed_files import SignedFiles
 

@@ -31,9 +31,9 @@ from async_storages.integrations.lifespan import storage_lifespan
 from async_storages.integrations.starlette.direct_routes import direct_routes
 from async_storages.integrations.starlette.exception_handlers import register_exception_handlers
 from async_storages.integrations.starlette.listings import response_with_urls
-from async_storages.integrations.starlette.requests import get_manager, stream_upload
 from async_storages.integrations.starlette.responses import ClosingStreamingResponse, StoredFileResponse, ZipResponse
 from async_storages.integrations.starlette.signed_files import signed_downloads, signed_uploads
+from async_storages.integrations.starlette.streamed_forms import get_manager, stream_upload
 from async_storages.receiving.form_upload import FormOptions, StreamedForm, UploadProgress
 from async_storages.serving.front_server import XAccelRedirect, XSendfile
 from async_storages.serving.problems import Problem

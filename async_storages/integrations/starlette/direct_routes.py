@@ -10,7 +10,7 @@ from starlette.routing import Route
 from async_storages.direct_uploads.browser_api import NO_PARTS
 from async_storages.direct_uploads.browser_calls import BrowserCall, BrowserRequest, browser_calls
 from async_storages.direct_uploads.uploads import DirectUploads
-from async_storages.integrations.starlette.requests import request_body
+from async_storages.integrations.starlette.streamed_forms import request_body
 
 __all__ = ["Owner", "direct_routes"]
 

@@ -6,8 +6,8 @@ from starlette.routing import Route
 
 from async_storages._secrets import hidden
 from async_storages.backends.local.storage import LocalStorage
-from async_storages.integrations.starlette.requests import request_body, request_headers
 from async_storages.integrations.starlette.responses import StoredFileResponse
+from async_storages.integrations.starlette.streamed_forms import request_body, request_headers
 from async_storages.serving.front_server import FrontServer
 from async_storages.serving.signed_files import SignedFiles
 

@@ -4,7 +4,7 @@ from contextlib import aclosing, suppress
 
 from async_storages import sniff
 from async_storages._cleanup import UNDO_WITHIN, clean_up
-from async_storages.direct_uploads.claims import Claim, PendingUpload, claimed
+from async_storages.direct_uploads.first_claim import Claim, PendingUpload, claimed
 from async_storages.direct_uploads.verified_copy import Announcer, copied
 from async_storages.errors import FileTooLargeException, InvalidFileTypeException, StorageException
 from async_storages.files import StoredFile
