@@ -229,7 +229,7 @@ class Content:
             checksum.update(chunk)
         if self._content_type is None:
             self._content_type = sniff.content_type(chunk, self.filename)
-        if self._passed == len(chunk) and (len(chunk) < HEAD or may_begin_image(chunk)):
+        if self._passed == len(chunk) and (may_begin_image(chunk) or (len(chunk) < HEAD and self._whole is None)):
             self._probe = StreamProbe()
         if self._probe is not None:
             self._probe.feed(chunk)

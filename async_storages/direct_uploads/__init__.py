@@ -9,8 +9,8 @@ upload = await uploads.start("köln.png", 123_456, owner=user.id)  # the browser
 Once the file has arrived, ``document.file = await uploads.attach(upload.key, owner=user.id)``.
 
 A browser uploads below a folder for what is pending, under a key that says who may attach it and until when
-(`pending_keys`, `pending_files`). What it sends is fixed by the signature (key, type, size), and looked at when it is
-attached: only then it becomes a file like any other (`attaching`, by a `verified_copy`), and only once (`first_claim`). What
+(`pending_keys`, `pending_files`). The signature fixes key, type and size. `attaching` looks at the file, by a
+`verified_copy`, and `first_claim` lets it be attached only once; from then on it is a file like any other. A file that
 nobody attaches is removed (`expiry`). `browser_api` is what browsers call, for the routes of each framework.
 """
 

@@ -17,11 +17,11 @@ PACKAGE = Path(async_storages.__file__).parent
 TOOL = 4
 """An id of `sys.monitoring` that neither coverage nor a debugger uses."""
 
-MOST_FUNCTIONS, MOST_MODULES = 240, 50
-"""Bounds that are kept; the goal is 160 and 35. Before it was 272 and 53, of which `storage.save` had 102 and 23."""
+MOST_FUNCTIONS, MOST_MODULES = 240, 58
+"""Bounds that are kept; the goal is 160 and 35. It was 272 and 53 before, when a module held more than one job."""
 
 COUNTED = {
-    "identifications": {"storage.py:Storage.identify"},
+    "identifications": {"storage/base.py:Storage.identify"},
     "parsings": {"ids.py:FileId.parse"},
     "lookups": {"registry.py:StorageRef.resolve", "registry.py:find"},
 }
