@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 from pytest_asyncio import is_async_test
 
+from async_storages.synchronous.background_loop import stop_background_loop
 from tests.support.sampling import is_whole, sampled
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -65,9 +66,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _watched(request: pytest.FixtureRequest, no_blocking_calls: object) -> None:
+def _watched(request: pytest.FixtureRequest, no_blocking_calls: object) -> Iterator[None]:
     if is_async_test(request.node):
         request.getfixturevalue("_no_task_left")
+    yield
+    stop_background_loop()
 
 
 @pytest.fixture

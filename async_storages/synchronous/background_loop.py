@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
 from typing import Any
 
@@ -19,6 +19,7 @@ from async_storages.errors import InvalidArgumentException, StorageClosedExcepti
 
 __all__ = ["allow_in_event_loop", "call_back", "can_block", "has_caller", "iterate", "run_sync", "stop_background_loop"]
 
+_ENDS = "the process ends, and the background event loop with it"
 _ENDS_WITHIN = 10.0
 """Seconds in which the loop has to close its connections when the process ends."""
 
@@ -86,6 +87,7 @@ def iterate[Item](source: AsyncGenerator[Item]) -> Iterator[Item]:
     steps = _Steps()
     run = _Run(steps.take(source))
     try:
+        run.begin()
         while (item := steps.next_of(run)) is not _END:
             yield item
     finally:
@@ -107,8 +109,11 @@ async def call_back[Result](func: Callable[..., Result], *args: object) -> Resul
     def call() -> None:
         try:
             result = func(*args)
-        except BaseException as error:  # noqa: BLE001 - goes to the coroutine that asked for the call
+        except Exception as error:  # noqa: BLE001 - goes to the coroutine that asked for the call
             loop.call_soon_threadsafe(_set, answer.set_exception, answer, error)
+        except BaseException:  # an interrupt, which belongs to this thread
+            loop.call_soon_threadsafe(answer.cancel)
+            raise
         else:
             loop.call_soon_threadsafe(_set, answer.set_result, answer, result)
 
@@ -147,31 +152,42 @@ def _require_thread() -> None:
 
 
 class _Run:
-    """A coroutine that runs in the background, and the calls it passes back."""
+    """A coroutine that runs in the background, and the calls it passes back.
+
+    An interrupt can come between any two steps of the caller, so that each step may be repeated.
+    """
 
     def __init__(self, work: Coroutine[Any, Any, Any]) -> None:
-        self._loop = _background.loop()
+        self.loop = _background.loop()
         self._work = work
         self._calls: _Calls = SimpleQueue()
-        self._task: asyncio.Task[Any]  # as soon as it has begun
+        self._task: asyncio.Task[Any] | None = None
         self._has_ended = False
-        token = _caller.set(self._calls)
-        try:
-            self._loop.call_soon_threadsafe(self._begin)  # in a copy of this thread's context
-        finally:
-            _caller.reset(token)
+        self._context = copy_context()
+        self._context.run(_caller.set, self._calls)
 
-    def _begin(self) -> None:
-        self._task = self._loop.create_task(self._work)
-        self._task.add_done_callback(lambda _task: self._calls.put(None))
+    def begin(self) -> None:
+        """Let the coroutine begin, with the context variables of this thread."""
+        try:
+            self.loop.call_soon_threadsafe(self._begun, context=self._context)
+        except RuntimeError:
+            raise StorageClosedException(_ENDS) from None
+
+    def _begun(self) -> asyncio.Task[Any]:
+        if self._task is None:
+            self._task = self.loop.create_task(self._work)
+            self._task.add_done_callback(lambda _task: self._calls.put(None))
+        return self._task
 
     def result(self) -> Any:
-        """Make the calls until the coroutine has ended, and return its result."""
+        """Run the coroutine, make its calls until it has ended, and return its result."""
         interrupt: BaseException | None = None
-        while True:
+        while not self._has_ended:
             try:
+                self.begin()
                 self.make_calls()
-                break
+            except StorageClosedException:
+                raise
             except BaseException as error:  # noqa: BLE001 - raised when the coroutine has ended
                 interrupt = error
                 self._cancel()
@@ -196,9 +212,9 @@ class _Run:
     def outcome(self) -> Any:
         """The result of the coroutine, which has ended."""
         try:
-            return self._task.result()
+            return None if self._task is None else self._task.result()
         except asyncio.CancelledError:
-            raise StorageClosedException("the process ends, and the background event loop with it") from None
+            raise StorageClosedException(_ENDS) from None
 
     def end(self) -> None:
         """Cancel the coroutine, and wait until it has ended."""
@@ -208,10 +224,7 @@ class _Run:
 
     def _cancel(self) -> None:
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._cancel_task)
-
-    def _cancel_task(self) -> None:
-        self._task.cancel()
+            self.loop.call_soon_threadsafe(lambda: self._begun().cancel(), context=self._context)
 
 
 # ---- an iteration
@@ -240,7 +253,7 @@ class _Steps:
     def next_of(self, run: _Run) -> Any:
         """The next item, or `_END`."""
         self._item = _END
-        run._loop.call_soon_threadsafe(self._wanted.release)  # noqa: SLF001 - of this module
+        run.loop.call_soon_threadsafe(self._wanted.release)
         if not run.next_call():
             run.outcome()
         return self._item

@@ -38,7 +38,6 @@ from async_storages.backends.s3.sigv4 import Credentials, Signer
 from async_storages.integrations.fastapi import DirectUploads, session_dependency
 from async_storages.integrations.sqlalchemy import FileList, FileListType, FileType, add_ledger_tables
 from async_storages.scanning.verdicts import Clean
-from async_storages.synchronous.background_loop import stop_background_loop
 from tests.support.corpus import image
 from tests.support.docstring_examples import Program, namespace, programs, programs_in, run, run_awaiting
 
@@ -214,12 +213,6 @@ def private_key():
 def Litestar():
     """Without its logging, whose thread would outlive the test."""
     return partial(litestar.Litestar, logging_config=None)
-
-
-@pytest.fixture(autouse=True)
-def stopped_background_loop():
-    yield
-    stop_background_loop()
 
 
 @given

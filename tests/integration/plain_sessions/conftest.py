@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import create_engine, event
 
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
-from async_storages.synchronous.background_loop import stop_background_loop
 from tests.integration.transactions.conftest import *  # noqa: F403 - all of them but those below
 from tests.integration.transactions.conftest import _left, begin_with_begin
 from tests.support.plain_sessions import PlainSessions
@@ -19,12 +18,6 @@ def plain_url(url):
     scheme, _, rest = url.partition("://")
     database, _, driver = scheme.partition("+")
     return f"{database}+{PLAIN_DRIVERS[driver]}://{rest}"
-
-
-@pytest.fixture(autouse=True)
-def stopped_background_loop():
-    yield
-    stop_background_loop()
 
 
 @pytest.fixture

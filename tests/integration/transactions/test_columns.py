@@ -35,7 +35,6 @@ from async_storages import (
     StoredFile,
 )
 from async_storages.integrations.sqlalchemy import FileType, ImageType, enable_file_tracking
-from async_storages.synchronous.background_loop import stop_background_loop
 from tests.support.documents import row_class
 from tests.support.images import encode
 from tests.support.ledgers import only_level_1
@@ -337,11 +336,6 @@ class TestInheritance:
 
 
 class TestPlainSession:
-    @pytest.fixture(autouse=True)
-    def stopped_background_loop(self):
-        yield
-        stop_background_loop()
-
     @pytest.fixture
     def sync_engine(self, tmp_path):
         engine = create_engine(f"sqlite:///{tmp_path / 'sync.sqlite'}")

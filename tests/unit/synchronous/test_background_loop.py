@@ -22,12 +22,6 @@ from async_storages.synchronous.background_loop import (
 from tests.support.patience import HANGS
 
 
-@pytest.fixture(autouse=True)
-def stopped_background_loop():
-    yield
-    stop_background_loop()
-
-
 async def thread():
     return threading.current_thread().name
 

@@ -3,14 +3,7 @@
 import pytest
 
 from async_storages import FileNotFoundException, InvalidArgumentException, LocalStorage, StoredFile, StoredImage
-from async_storages.synchronous.background_loop import stop_background_loop
 from tests.support.images import encode
-
-
-@pytest.fixture(autouse=True)
-def stopped_background_loop():
-    yield
-    stop_background_loop()
 
 
 @pytest.fixture

@@ -12,14 +12,7 @@ from async_storages import (
     Storage,
     StorageClosedException,
 )
-from async_storages.synchronous.background_loop import stop_background_loop
 from async_storages.synchronous.storages import SyncStorage
-
-
-@pytest.fixture(autouse=True)
-def stopped_background_loop():
-    yield
-    stop_background_loop()
 
 
 @pytest.fixture

@@ -7,18 +7,11 @@ import pytest
 
 from async_storages import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.synchronous.background_loop import stop_background_loop
 
 
 async def three():
     await asyncio.sleep(0)
     return 3
-
-
-@pytest.fixture(autouse=True)
-def stopped_background_loop():
-    yield
-    stop_background_loop()
 
 
 def test_plain_code_waits():
