@@ -1,0 +1,43 @@
+"""The view of a model with file columns."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette_admin.contrib.sqla import ModelView
+from starlette_admin.contrib.sqla.converters import BaseSQLAModelConverter
+from starlette_admin.exceptions import FormValidationError
+
+from async_storages.errors import StorageException
+from async_storages.integrations.starlette_admin.converter import FileModelConverter
+from async_storages.integrations.starlette_admin.fields import FileColumnField
+
+__all__ = ["FileModelView"]
+
+
+class FileModelView(ModelView):
+    """A view whose pages show the files of a model, and upload, replace and clear them.
+
+    Nothing is configured for that. The sessions of the ``Admin`` are tracked: give it
+    ``enable_file_tracking(sessionmaker)``, not the engine.
+
+    Args:
+        model: The mapped class.
+        *args: As for ``ModelView``.
+        converter: A `FileModelConverter`.
+        **kwargs: As for ``ModelView``.
+
+    Example:
+        >>> admin.add_view(FileModelView(Document, icon="fa fa-file"))
+    """
+
+    def __init__(
+        self, model: type[Any], *args: Any, converter: BaseSQLAModelConverter | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(model, *args, converter=converter or FileModelConverter(), **kwargs)
+
+    async def handle_exception(self, request: Request, exc: Exception) -> None:
+        """Show in the form what was refused while a file was stored, such as one that is larger than declared."""
+        field = next((each for each in self.fields if isinstance(each, FileColumnField)), None)
+        if field is not None and isinstance(exc, StorageException) and exc.http_status < 500:
+            raise FormValidationError({field.name: exc.reason}) from exc
+        await super().handle_exception(request, exc)
