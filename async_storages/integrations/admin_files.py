@@ -8,14 +8,25 @@ from sqlalchemy import Column
 from sqlalchemy.orm import Mapper
 
 from async_storages.capabilities import SupportsPresign
-from async_storages.content import ContentOptions, as_content
+from async_storages.content import ContentOptions, as_content, is_no_file
 from async_storages.errors import StorageException
 from async_storages.files import StoredFile, StoredImage
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of, file_type
 from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType
 from async_storages.sources import open_source
 
-__all__ = ["FileColumn", "FileLink", "SubmittedFiles", "dimension_names", "files_in", "link_to"]
+__all__ = [
+    "REQUIRED",
+    "FileColumn",
+    "FileLink",
+    "SubmittedFiles",
+    "chosen_in",
+    "close_uploads",
+    "dimension_names",
+    "files_in",
+    "link_to",
+    "values_of",
+]
 
 _LINKED_FOR = 3600
 """Seconds for which the links of a page are good."""
@@ -28,15 +39,13 @@ class FileLink(NamedTuple):
 
     Attributes:
         file_id: The id.
-        filename: The name for people.
-        content_type: The type that the name suggests.
-        url: A URL that is good for an hour; None if none can be made, as for an id that no storage serves.
+        filename: The name for people; the id, if that is malformed or no storage serves it.
+        url: A URL that is good for an hour; None if none can be made.
         is_image: True if a browser may show it as a thumbnail.
     """
 
     file_id: str
     filename: str
-    content_type: str
     url: str | None
     is_image: bool
 
@@ -46,11 +55,10 @@ async def link_to(file: StoredFile) -> FileLink:
     try:
         is_signed = isinstance(file.storage, SupportsPresign)
         url = await (file.get_presigned_url(_LINKED_FOR) if is_signed else file.get_path())
+        is_image = isinstance(file, StoredImage) or file.content_type.startswith("image/")
+        return FileLink(file.file_id, file.filename, url, is_image)
     except StorageException:
-        url = None
-    content_type = file.content_type
-    is_image = isinstance(file, StoredImage) or content_type.startswith("image/")
-    return FileLink(file.file_id, file.filename, content_type, url, is_image and url is not None)
+        return FileLink(file.file_id, file.file_id, None, is_image=False)
 
 
 def files_in(value: object) -> list[StoredFile]:
@@ -158,6 +166,17 @@ class SubmittedFiles:
             return REQUIRED
         refusals = [await self.column.refusal(each) for each in self.uploads]
         return next((each for each in refusals if each is not None), None)
+
+
+def chosen_in(sent: Iterable[Any]) -> list[Any]:
+    """The uploads among the values of an input, without empty ones, which are closed."""
+    chosen = []
+    for each in sent:
+        if is_no_file(each):
+            each.file.close()  # it is in memory
+        elif hasattr(each, "filename"):
+            chosen.append(each)
+    return chosen
 
 
 def values_of(submitted: Mapping[str, SubmittedFiles], *, is_new: bool) -> dict[str, Any]:

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from starlette.datastructures import UploadFile
 from wtforms import Field
 from wtforms.utils import unset_value
 
-from async_storages.content import is_no_file
 from async_storages.files import StoredFile
-from async_storages.integrations.admin_files import FileColumn, SubmittedFiles, files_in
+from async_storages.integrations.admin_files import FileColumn, SubmittedFiles, chosen_in, files_in
 from async_storages.integrations.sqladmin.pages import FileWidget
 
 __all__ = ["FileColumnField", "current_name"]
@@ -67,7 +65,7 @@ class FileColumnField(Field):
     def _submitted(self, formdata: Any) -> SubmittedFiles:
         if self.is_read_only:
             return SubmittedFiles(self.column, self.current)
-        chosen = [each for each in formdata.getlist(self.name) if isinstance(each, UploadFile) and not is_no_file(each)]
+        chosen = chosen_in(formdata.getlist(self.name))
         return SubmittedFiles(
             self.column,
             self.current,

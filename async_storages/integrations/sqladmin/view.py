@@ -10,10 +10,10 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from wtforms import ValidationError
 
-from async_storages.content import is_no_file
 from async_storages.files import StoredFile
 from async_storages.integrations.admin_files import (
     SubmittedFiles,
+    chosen_in,
     close_uploads,
     dimension_names,
     files_in,
@@ -68,9 +68,10 @@ class FileModelView(ModelView):
         row = await super().get_object_for_edit(request)
         if row is not None and request.method == "POST":
             names = {each.key for each in fields_of(self._mapper)}
-            sent = [each for each in (await request.form()).multi_items() if not (each[0] in names and is_no_file(each[1]))]
+            sent = (await request.form()).multi_items()
+            kept = [(name, value) for name, value in sent if name not in names or chosen_in([value])]
             current: list[Any] = [(current_name(name), file) for name in names for file in files_in(getattr(row, name))]
-            request._form = FormData([*sent, *current])  # noqa: SLF001 - what `request.form()` returns from now on
+            request._form = FormData([*kept, *current])  # noqa: SLF001 - what `request.form()` returns from now on
         return row
 
     async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from starlette_admin import RequestAction
 from starlette_admin.fields import FileField
 
-from async_storages.content import is_no_file
 from async_storages.files import StoredFile
-from async_storages.integrations.admin_files import REQUIRED, FileColumn, SubmittedFiles, files_in, link_to
+from async_storages.integrations.admin_files import REQUIRED, FileColumn, SubmittedFiles, chosen_in, files_in, link_to
 from async_storages.integrations.starlette_admin.pages import FORM, SHOWN
 
-__all__ = ["FileColumnField"]
+__all__ = ["FileColumnField", "ParsedFiles"]
 
 
 class ParsedFiles(tuple[Any, bool]):
@@ -81,8 +80,7 @@ class FileColumnField(FileField):
 
     async def parse_form_data(self, request: Request, form_data: FormData) -> Any:
         """Take what a form wants of the files."""
-        sent = form_data.getlist(self.id)
-        chosen = [each for each in sent if isinstance(each, UploadFile) and not is_no_file(each)]
+        chosen = chosen_in(form_data.getlist(self.id))
         current, links = _known(request).get(id(self), ([], []))
         submitted = SubmittedFiles(
             self._column,

@@ -8,8 +8,9 @@ from starlette_admin.contrib.sqla.converters import BaseSQLAModelConverter
 from starlette_admin.exceptions import FormValidationError
 
 from async_storages.errors import StorageException
+from async_storages.integrations.admin_files import close_uploads
 from async_storages.integrations.starlette_admin.converter import FileModelConverter
-from async_storages.integrations.starlette_admin.fields import FileColumnField
+from async_storages.integrations.starlette_admin.fields import FileColumnField, ParsedFiles
 
 __all__ = ["FileModelView"]
 
@@ -35,9 +36,35 @@ class FileModelView(ModelView):
     ) -> None:
         super().__init__(model, *args, converter=converter or FileModelConverter(), **kwargs)
 
+    async def validate_fields(self, request: Request, data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Look at all fields, and close the uploads of a form that is refused."""
+        try:
+            await super().validate_fields(request, data, *args, **kwargs)
+        except FormValidationError:
+            await _close_uploads(data)
+            raise
+
+    async def create(self, request: Request, data: dict[str, Any]) -> Any:
+        """Insert the row with its files, and close the uploads."""
+        try:
+            return await super().create(request, data)
+        finally:
+            await _close_uploads(data)
+
+    async def edit(self, request: Request, pk: Any, data: dict[str, Any]) -> Any:
+        """Update the row; a file that was neither chosen nor cleared stays."""
+        try:
+            return await super().edit(request, pk, data)
+        finally:
+            await _close_uploads(data)
+
     async def handle_exception(self, request: Request, exc: Exception) -> None:
         """Show in the form what was refused while a file was stored, such as one that is larger than declared."""
         field = next((each for each in self.fields if isinstance(each, FileColumnField)), None)
         if field is not None and isinstance(exc, StorageException) and exc.http_status < 500:
             raise FormValidationError({field.name: exc.reason}) from exc
         await super().handle_exception(request, exc)
+
+
+async def _close_uploads(data: dict[str, Any]) -> None:
+    await close_uploads(each.submitted for each in data.values() if isinstance(each, ParsedFiles))
