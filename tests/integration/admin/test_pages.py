@@ -124,7 +124,7 @@ async def test_a_column_that_needs_a_file_is_never_cleared(panel, engine, storag
     assert await (await row_of(engine, Contract)).file.read() == b"a"
 
 
-@pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile")  # the panels close no file of an input that they did not show
+@pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")  # of the input
 async def test_a_read_only_column_takes_nothing(panel, engine, storage):
     sent = [("file", ("a.txt", b"a")), ("seal", ("seal.png", PNG))]
     assert (await panel.client.post(panel.create_path("contract"), files=sent)).is_redirect
