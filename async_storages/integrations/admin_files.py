@@ -147,7 +147,11 @@ class SubmittedFiles:
     def kept(self) -> list[StoredFile]:
         """The files that stay."""
         is_replaced = bool(self.uploads) and not self.column.is_list
-        return [] if self.is_cleared or is_replaced else [each for each in self.current if each.file_id not in self.removed]
+        return (
+            []
+            if self.is_cleared or is_replaced
+            else [each for each in self.current if each.file_id not in self.removed]
+        )
 
     @property
     def changes_row(self) -> bool:

@@ -142,7 +142,10 @@ async def panel_site(panel, sessions, folder):
     """The URL of an application with the panel and its storage."""
     app = FastAPI()
     panel.mount(app, sessions)
-    async with served(app) as url, LocalStorage(folder, base_url=f"{url}/signed", secret_key="s", name=STORAGE) as storage:
+    async with (
+        served(app) as url,
+        LocalStorage(folder, base_url=f"{url}/signed", secret_key="s", name=STORAGE) as storage,
+    ):
         app.include_router(signed_downloads(storage), prefix="/signed")
         app.router.routes.insert(0, app.router.routes.pop())  # before the panel
         yield url, storage

@@ -17,7 +17,7 @@ def current_name(name: str) -> str:
     return f"{name}-current"
 
 
-class FileColumnField(Field):
+class FileColumnField(Field):  # type: ignore[misc] # WTForms has no types
     """A file column in a form: keep, replace or clear; for a list add and remove.
 
     Args:
@@ -30,9 +30,11 @@ class FileColumnField(Field):
         current: The files that the row names.
     """
 
-    widget = FileWidget()
+    widget: Any = FileWidget()  # SQLAdmin's templates wait for it
 
     def __init__(self, *args: Any, column: FileColumn, **kwargs: Any) -> None:
+        self.data: Any = None
+        self.errors: Any = ()
         super().__init__(*args, **kwargs)
         self.column = column
         self.current: list[StoredFile] = []
@@ -57,9 +59,9 @@ class FileColumnField(Field):
 
     def validate(self, form: Any, extra_validators: Any = ()) -> bool:
         """Validate as WTForms does, without waiting; the view's later messages are shown as this field's."""
-        is_valid = super().validate(form, extra_validators)
+        is_valid: bool = super().validate(form, extra_validators)
         if isinstance(self.data, SubmittedFiles):
-            self.data.errors = self.errors = list(self.errors)
+            self.errors = self.data.errors = list(self.errors)
         return is_valid
 
     def _submitted(self, formdata: Any) -> SubmittedFiles:

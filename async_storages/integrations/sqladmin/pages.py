@@ -12,9 +12,12 @@ __all__ = ["FileWidget", "linked_files"]
 _THUMBNAIL = Markup('<img src="{}" alt="{}" title="{}" loading="lazy" style="max-height: 4em; max-width: 8em">')
 _LINK = Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>')
 _CHECKBOX = Markup(
-    '<label class="form-check d-inline-block ms-2"><input class="form-check-input" type="checkbox" name="{}" value="{}">'
+    '<label class="form-check d-inline-block ms-2">'
+    '<input class="form-check-input" type="checkbox" name="{}" value="{}">'
     '<span class="form-check-label">{}</span></label>'
 )
+_INPUT = Markup('<input type="file" id="{}" name="{}" class="{}"{}{}>')
+_MULTIPLE, _REQUIRED = Markup(" multiple"), Markup(" required")
 
 
 async def linked_files(value: object) -> Markup:
@@ -56,5 +59,5 @@ def _clear(field: Any) -> Markup:
 
 def _input(field: Any, css_class: str) -> Markup:
     needs_file = field.column.is_required and not field.current
-    flags = Markup(" multiple" if field.column.is_list else "") + Markup(" required" if needs_file else "")
-    return Markup('<input type="file" id="{}" name="{}" class="{}"{}>').format(field.id, field.name, css_class, flags)
+    flags = _MULTIPLE if field.column.is_list else "", _REQUIRED if needs_file else ""
+    return _INPUT.format(field.id, field.name, css_class, *flags)

@@ -42,14 +42,14 @@ class FileModelView(ModelView):
 
     # ---- pages that show files
 
-    async def get_list_value(self, obj: Any, prop: str, *args: Any) -> tuple[Any, Any]:
+    async def get_list_value(self, obj: Any, prop: str, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Show files as links, unless the view has a formatter of its own for them."""
-        value, shown = await super().get_list_value(obj, prop, *args)
+        value, shown = await super().get_list_value(obj, prop, *args, **kwargs)
         return value, shown if prop in self._list_formatters else await _shown(value, shown)
 
-    async def get_detail_value(self, obj: Any, prop: str, *args: Any) -> tuple[Any, Any]:
+    async def get_detail_value(self, obj: Any, prop: str, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Show files as links, unless the view has a formatter of its own for them."""
-        value, shown = await super().get_detail_value(obj, prop, *args)
+        value, shown = await super().get_detail_value(obj, prop, *args, **kwargs)
         return value, shown if prop in self._detail_formatters else await _shown(value, shown)
 
     # ---- forms

@@ -12,7 +12,9 @@ admin.mount_to(app)
 try:
     import starlette_admin as _starlette_admin  # noqa: F401
 except ModuleNotFoundError as error:
-    raise ImportError('this needs Starlette-Admin: run  pip install "sqlalchemy-async-storages[starlette-admin]"') from error
+    raise ImportError(
+        'this needs Starlette-Admin: run  pip install "sqlalchemy-async-storages[starlette-admin]"'
+    ) from error
 
 from async_storages.integrations.starlette_admin.converter import FileModelConverter
 from async_storages.integrations.starlette_admin.view import FileModelView

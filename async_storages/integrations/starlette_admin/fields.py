@@ -1,8 +1,9 @@
 """The field of a file column."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Self
+from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -16,33 +17,32 @@ from async_storages.integrations.starlette_admin.pages import FORM, SHOWN
 __all__ = ["FileColumnField", "ParsedFiles"]
 
 
-class ParsedFiles(tuple[Any, bool]):
-    """The value of a form as Starlette-Admin takes it from file fields: what to assign, and True to assign None.
+@dataclass(frozen=True, slots=True)
+class ParsedFiles:
+    """The value of a form; Starlette-Admin unpacks from it what to assign, and True to assign None.
 
     Attributes:
         submitted: The wish of the form.
         links: The files of the row, for a form that is shown again.
+        is_new: True for a row that is not there yet.
     """
 
     submitted: SubmittedFiles
     links: list[dict[str, Any]]
+    is_new: bool
 
-    @classmethod
-    def of(cls, submitted: SubmittedFiles, links: list[dict[str, Any]], *, is_new: bool) -> Self:
-        """Make the value; an assignment of nothing leaves the attribute as it is."""
-        parsed = cls(_assignment(submitted, is_new=is_new))
-        parsed.submitted, parsed.links = submitted, links
-        return parsed
+    def __iter__(self) -> Iterator[Any]:
+        """Give the value and the flag; an assignment of nothing leaves the attribute as it is."""
+        yield from self._assignment()
 
-
-def _assignment(submitted: SubmittedFiles, *, is_new: bool) -> tuple[Any, bool]:
-    column = submitted.column
-    needs_value = is_new and column.is_list and not (column.is_nullable or column.has_default)
-    if not (submitted.changes_row or submitted.is_cleared or needs_value):
-        return column.empty, False
-    if column.is_list:  # an empty list would not be assigned, one with an empty input is, and loses it
-        return submitted.value or [UploadFile(BytesIO(), size=0, filename="")], False
-    return submitted.value, submitted.value is None
+    def _assignment(self) -> tuple[Any, bool]:
+        submitted, column = self.submitted, self.submitted.column
+        needs_value = self.is_new and column.is_list and not (column.is_nullable or column.has_default)
+        if not (submitted.changes_row or submitted.is_cleared or needs_value):
+            return column.empty, False
+        if column.is_list:  # an empty list would not be assigned; one with an empty input is, and loses it
+            return submitted.value or [UploadFile(BytesIO(), size=0, filename="")], False
+        return submitted.value, submitted.value is None
 
 
 @dataclass
@@ -89,7 +89,7 @@ class FileColumnField(FileField):
             frozenset(str(each) for each in form_data.getlist(f"_{self.id}-remove")),
             form_data.get(f"_{self.id}-delete") == "on",
         )
-        return ParsedFiles.of(submitted, links, is_new=request.state.action == RequestAction.CREATE)
+        return ParsedFiles(submitted, links, is_new=request.state.action == RequestAction.CREATE)
 
     async def validate(self, request: Request, value: Any, form_values: dict[str, Any]) -> None:
         """Refuse what the validators of the column refuse; ValueError is a message in the form."""

@@ -23,18 +23,26 @@ class FileModelView(ModelView):
 
     Args:
         model: The mapped class.
-        *args: As for ``ModelView``.
+        icon: As for ``ModelView``, like the next three.
+        display_name: The name of a row.
+        menu_label: The name in the menu.
+        key: The name in URLs.
         converter: A `FileModelConverter`.
-        **kwargs: As for ``ModelView``.
 
     Example:
         >>> admin.add_view(FileModelView(Document, icon="fa fa-file"))
     """
 
-    def __init__(
-        self, model: type[Any], *args: Any, converter: BaseSQLAModelConverter | None = None, **kwargs: Any
+    def __init__(  # noqa: PLR0917 - as in ModelView
+        self,
+        model: type[Any],
+        icon: str | None = None,
+        display_name: str | None = None,
+        menu_label: str | None = None,
+        key: str | None = None,
+        converter: BaseSQLAModelConverter | None = None,
     ) -> None:
-        super().__init__(model, *args, converter=converter or FileModelConverter(), **kwargs)
+        super().__init__(model, icon, display_name, menu_label, key, converter or FileModelConverter())
 
     async def validate_fields(self, request: Request, data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Look at all fields, and close the uploads of a form that is refused."""

@@ -89,8 +89,7 @@ async def test_a_refused_file_is_a_message_in_the_form(panel, stored, engine, st
     before = files_of(await row_of(engine))
     answer = await send(panel, ("<b>.png", b"<html>"), [("3.txt", b"three")])
     assert answer.status_code in {400, 422}
-    [message] = re.findall(r'<div class="invalid-feedback">(.*?)</div>', answer.text)
-    assert message == "&lt;b&gt;.png: the content is text/html, which is not allowed"
+    assert "&lt;b&gt;.png: the content is text/html, which is not allowed</div>" in answer.text
     assert len(links_in(answer.text)) == (3 if send is edit else 0)  # of the row that is edited
     await settled()
     assert await held_by(storage) == before
@@ -119,7 +118,10 @@ async def test_a_column_that_needs_a_file_is_never_cleared(panel, engine, storag
     created = await panel.client.post(panel.create_path("contract"), files=[("file", ("a.txt", b"a"))])
     assert created.is_redirect
     path = panel.edit_path(row="contract")
-    assert (await panel.client.post(path, data=panel.clear("file"), files=[("file", NOTHING)])).status_code in {400, 422}
+    assert (await panel.client.post(path, data=panel.clear("file"), files=[("file", NOTHING)])).status_code in {
+        400,
+        422,
+    }
     assert (await panel.client.post(path, files=[("file", NOTHING)])).is_redirect
     assert await (await row_of(engine, Contract)).file.read() == b"a"
 
