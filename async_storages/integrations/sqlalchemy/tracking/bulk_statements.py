@@ -99,7 +99,7 @@ class _BulkStatement:
         )
 
     def _names_the_same_files(self, fields: Mapping[str, FileField]) -> bool:
-        """True if a list of parameters, one for each primary key, names the files that the rows have; locks these rows."""
+        """True if parameters, one for each primary key, name the files that the rows have; locks these rows."""
         keys = [key.key for key in self._keys]
         by_key = self.state.is_orm_statement and not self.statement._where_criteria  # noqa: SLF001
         if not by_key or any(key not in row for row in self._many for key in keys):
@@ -109,15 +109,15 @@ class _BulkStatement:
     def _match(self, batch: Sequence[Mapping[str, Any]], keys: Sequence[str], fields: Mapping[str, FileField]) -> bool:
         wanted = {tuple(row[key] for key in keys): row for row in batch}
         named = [each for each in fields.values() if any(each.key in row for row in batch)]
-        chosen = (
-            tuple_(*self._keys).in_(list(wanted)) if len(keys) > 1 else self._keys[0].in_([key for (key,) in wanted])
-        )
+        first, *others = self._keys
+        chosen = tuple_(first, *others).in_(list(wanted)) if others else first.in_([key for (key,) in wanted])
         rows = self._select_rows(named).where(chosen)
-        found = self._connection.execute(rows, execution_options=dict(self.state.execution_options)).all()
-        return all(
-            _is_same(each, wanted[tuple(row[: len(keys)])].get(each.key, value), value)
-            for row in found
-            for each, value in zip(named, row[len(keys) :], strict=True)
+        found = self._connection.execute(rows, execution_options=dict(self.state.execution_options))
+        before = {tuple(row[: len(keys)]): row[len(keys) :] for row in found}
+        return before.keys() == wanted.keys() and all(
+            _is_same(each, wanted[key].get(each.key, value), value)
+            for key, values in before.items()
+            for each, value in zip(named, values, strict=True)
         )
 
     @property
