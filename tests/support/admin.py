@@ -60,6 +60,7 @@ class Sqladmin:
     def mount(app, sessions):
         class ItemAdmin(files_in_sqladmin.FileModelView, model=Item):
             column_list = [Item.id, Item.title, Item.photo, Item.pages]  # noqa: RUF012
+            save_as = True
 
         class ContractAdmin(files_in_sqladmin.FileModelView, model=Contract):
             column_list = [Contract.id, Contract.file]  # noqa: RUF012

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.admin import Contract, files_of, held_by, row_of
+from tests.support.admin import Contract, Sqladmin, files_of, held_by, row_of
 from tests.support.images import SIZE, encode
 
 PNG = encode("PNG")
@@ -76,6 +76,27 @@ async def test_files_of_a_list_are_added_and_removed(panel, stored, engine, stor
     await settled()
     assert [page.filename for page in row.pages] == ["2.txt", "3.txt", "4.txt"]
     assert await held_by(storage) == files_of(row)
+
+
+@pytest.mark.parametrize("panel_class", [Sqladmin], indirect=True)
+async def test_a_row_that_is_saved_as_a_new_one_names_the_same_files(panel, stored, engine, storage, settled):
+    assert (await edit(panel, save="Save as new")).is_redirect
+    before = files_of(await row_of(engine))
+    assert files_of(await row_of(engine, number=2)) == before
+    await panel.delete()
+    await settled()
+    assert (files_of(await row_of(engine, number=2)), await held_by(storage)) == (before, before)
+
+
+async def test_a_form_names_no_file_of_another_row(panel, engine, storage):
+    other = await storage.save(b"secret", "other.txt")
+    sent = {f"{name}{suffix}": str(other) for name in ("photo", "pages") for suffix in ("", "-current")}
+    answer = await panel.client.post(
+        panel.create_path(), data={"title": "Sea", **sent}, files=[("pages", ("1.txt", b"one"))]
+    )
+    assert answer.is_redirect
+    row = await row_of(engine)
+    assert (row.photo, [page.filename for page in row.pages]) == (None, ["1.txt"])
 
 
 async def test_empty_inputs_store_nothing(panel, engine, storage):

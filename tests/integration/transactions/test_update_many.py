@@ -41,11 +41,11 @@ async def test_a_row_that_gets_another_file_is_refused(sessions, storage, stored
         "content": {"file": pending("content")},
     }.get(change, {})
     second = {"file": stored[0].file} if change == "a file for the other" else {}
+    statement = update(Book)
+    if change == "hidden":  # from the query for the files, not from such an update
+        statement = statement.options(with_loader_criteria(Book, Book.id != 1))
     async with sessions() as session:
         with pytest.raises(InvalidArgumentException, match="list of parameters"):
-            statement = update(Book)
-            if change == "hidden":  # from the query for the files, not from such an update
-                statement = statement.options(with_loader_criteria(Book, Book.id != 1))
             await session.execute(statement, [whole(stored[0], **other), whole(stored[1], **second)])
         await session.rollback()
     async with sessions() as session:
