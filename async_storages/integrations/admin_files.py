@@ -98,9 +98,14 @@ class FileColumn:
         return cls(type_, type_ is not column.type, bool(column.nullable), has_default)
 
     @property
+    def can_be_empty(self) -> bool:
+        """True if a row may be without a file."""
+        return self.is_list or self.is_nullable
+
+    @property
     def is_required(self) -> bool:
-        """True if a row needs a file; a list may be empty."""
-        return not (self.is_list or self.is_nullable or self.has_default)
+        """True if the form of a new row needs a file."""
+        return not (self.can_be_empty or self.has_default)
 
     @property
     def empty(self) -> list[Any] | None:
@@ -147,11 +152,9 @@ class SubmittedFiles:
     def kept(self) -> list[StoredFile]:
         """The files that stay."""
         is_replaced = bool(self.uploads) and not self.column.is_list
-        return (
-            []
-            if self.is_cleared or is_replaced
-            else [each for each in self.current if each.file_id not in self.removed]
-        )
+        if self.is_cleared or is_replaced:
+            return []
+        return [each for each in self.current if each.file_id not in self.removed]
 
     @property
     def changes_row(self) -> bool:
@@ -166,7 +169,8 @@ class SubmittedFiles:
 
     async def problem(self) -> str | None:
         """The reason for which the form has to be shown again; None if there is none."""
-        if self.column.is_required and not self.kept and not self.uploads:
+        is_empty = not self.kept and not self.uploads
+        if is_empty and not self.column.can_be_empty and (self.current or not self.column.has_default):
             return REQUIRED
         refusals = [await self.column.refusal(each) for each in self.uploads]
         return next((each for each in refusals if each is not None), None)

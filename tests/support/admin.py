@@ -47,6 +47,7 @@ class Contract(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     file: Mapped[StoredFile] = mapped_column(FileType(STORAGE), index=True)
     seal: Mapped[StoredImage | None] = mapped_column(ImageType(STORAGE), index=True)
+    terms: Mapped[StoredFile] = mapped_column(FileType(STORAGE), default="terms.txt", index=True)
 
 
 @dataclass

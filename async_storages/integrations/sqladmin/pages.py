@@ -53,7 +53,7 @@ class FileWidget:
 
 
 def _clear(field: Any) -> Markup:
-    can_clear = field.current and not field.column.is_required
+    can_clear = field.current and field.column.can_be_empty
     return _CHECKBOX.format(f"{field.name}-clear", "on", "Clear") if can_clear else Markup("")
 
 

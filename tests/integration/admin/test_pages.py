@@ -147,12 +147,23 @@ async def test_a_column_that_needs_a_file_is_never_cleared(panel, engine, storag
     assert await (await row_of(engine, Contract)).file.read() == b"a"
 
 
+async def test_a_column_with_a_default_needs_none_and_is_never_cleared(panel, engine, storage):
+    assert (await panel.client.post(panel.create_path("contract"), files=[("file", ("a.txt", b"a"))])).is_redirect
+    assert (await row_of(engine, Contract)).terms.name == "terms.txt"
+    path = panel.edit_path(row="contract")
+    page = (await panel.client.get(path)).text
+    assert not any(name in page for name in [*panel.clear("file"), *panel.clear("terms")])
+    answer = await panel.client.post(path, data=panel.clear("terms"), files=[("terms", NOTHING)])
+    assert answer.status_code in {400, 422}
+    assert "This field is required." in answer.text
+
+
 @pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")  # of the input
 async def test_a_read_only_column_takes_nothing(panel, engine, storage):
     sent = [("file", ("a.txt", b"a")), ("seal", ("seal.png", PNG))]
     assert (await panel.client.post(panel.create_path("contract"), files=sent)).is_redirect
     page = (await panel.client.get(panel.edit_path(row="contract"))).text
-    assert re.findall(r'<input type="file"[^>]* name="(\w+)"', page) == ["file"]
+    assert re.findall(r'<input type="file"[^>]* name="(\w+)"', page) == ["file", "terms"]
     row = await row_of(engine, Contract)
     assert (row.seal, await held_by(storage)) == (None, [str(row.file)])
     gc.collect()
