@@ -17,8 +17,10 @@ import pytest
 import async_storages
 import async_storages.integrations.fastapi
 import async_storages.integrations.litestar
+import async_storages.integrations.sqladmin
 import async_storages.integrations.sqlalchemy
 import async_storages.integrations.starlette
+import async_storages.integrations.starlette_admin
 from tools.package import PACKAGE, ROOT
 
 HEAVY = (
@@ -104,14 +106,18 @@ LAYERS = {
     "command line": ("cli", "cli.*", "__main__"),
     "testing": ("testing", "testing.*"),
 }
-ROOMS = ("alembic", "fastapi", "litestar", "sqlalchemy", "starlette")
-MAY_KNOW = {("fastapi", "starlette"), ("alembic", "sqlalchemy"), ("sqlalchemy", "alembic")}  # old paths: the last
+ROOMS = ("alembic", "fastapi", "litestar", "sqladmin", "sqlalchemy", "starlette", "starlette_admin")
+MAY_KNOW = {
+    *(("fastapi", "starlette"), ("alembic", "sqlalchemy"), ("sqlalchemy", "alembic")),  # old paths: the last
+    *(("sqladmin", "sqlalchemy"), ("starlette_admin", "sqlalchemy")),
+}
 APART = [(one, other) for one in ROOMS for other in ROOMS if one != other and (one, other) not in MAY_KNOW]
 
 FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
 KNOW_A_FRAMEWORK = {
     "integrations.fastapi*": {"fastapi", "starlette"},
     "integrations.litestar*": {"litestar"},
+    "integrations.sqladmin*": {"starlette"},
     "integrations.starlette*": {"starlette"},
 }
 
@@ -168,8 +174,10 @@ PUBLIC = [
     async_storages,
     async_storages.integrations.fastapi,
     async_storages.integrations.litestar,
+    async_storages.integrations.sqladmin,
     async_storages.integrations.sqlalchemy,
     async_storages.integrations.starlette,
+    async_storages.integrations.starlette_admin,
 ]
 PUBLIC_NAMES = [
     pytest.param(module, name, id=f"{module.__name__}.{name}") for module in PUBLIC for name in module.__all__

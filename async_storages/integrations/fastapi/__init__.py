@@ -33,6 +33,7 @@ from async_storages.integrations.fastapi.dependencies import (
     session_dependency,
 )
 from async_storages.integrations.fastapi.direct_router import direct_router
+from async_storages.integrations.fastapi.encoders import register_encoders
 from async_storages.integrations.fastapi.exception_handlers import register_exception_handlers
 from async_storages.integrations.fastapi.files_router import files_router
 from async_storages.integrations.fastapi.openapi import file_responses, problem_responses
@@ -80,3 +81,5 @@ __all__ = [
     "storage_lifespan",
     "stream_upload",
 ]
+
+register_encoders()

@@ -16,11 +16,12 @@ from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.sql import Delete, Update
 from sqlalchemy.sql.visitors import iterate
 
+from async_storages.content import PendingFile
 from async_storages.errors import StorageException
 from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
-from async_storages.integrations.sqlalchemy.columns.fields import FileField, stored_files_in
+from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files, stored_files_in
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.connections import is_autocommitting
 from async_storages.integrations.sqlalchemy.tracking.previous_files import can_lock_rows, lock_rows
@@ -84,6 +85,8 @@ class _BulkStatement:
     def update(self, fields: Mapping[str, FileField]) -> Any:
         """Execute it, and record the files that the rows named before."""
         if any(name in fields for row in self._many for name in row):
+            if self._names_the_same_files(fields):
+                return None
             raise refusal("several rows get files by one UPDATE with a list of parameters: change the objects")
         parameters: Any = self.state.parameters
         values = values_set_by(self.statement, parameters if isinstance(parameters, Mapping) else {})
@@ -93,6 +96,28 @@ class _BulkStatement:
                 raise refusal(f"{each.key} is set to an SQL expression, so nobody can tell which files the rows name")
         return self._change(
             list(changed), [stored for each, value in changed.items() for stored in coerce_files(each, value)]
+        )
+
+    def _names_the_same_files(self, fields: Mapping[str, FileField]) -> bool:
+        """True if parameters, one for each primary key, name the files that the rows have; locks these rows."""
+        keys = [key.key for key in self._keys]
+        by_key = self.state.is_orm_statement and not self.statement._where_criteria  # noqa: SLF001
+        if not by_key or any(key not in row for row in self._many for key in keys):
+            return False
+        return all(self._match(batch, keys, fields) for batch in batched(self._many, _BATCH))
+
+    def _match(self, batch: Sequence[Mapping[str, Any]], keys: Sequence[str], fields: Mapping[str, FileField]) -> bool:
+        wanted = {tuple(row[key] for key in keys): row for row in batch}
+        named = [each for each in fields.values() if any(each.key in row for row in batch)]
+        first, *others = self._keys
+        chosen = tuple_(first, *others).in_(list(wanted)) if others else first.in_([key for (key,) in wanted])
+        rows = self._select_rows(named).where(chosen)
+        found = self._connection.execute(rows, execution_options=dict(self.state.execution_options))
+        before = {tuple(row[: len(keys)]): row[len(keys) :] for row in found}
+        return before.keys() == wanted.keys() and all(
+            _is_same(each, wanted[key].get(each.key, value), value)
+            for key, values in before.items()
+            for each, value in zip(named, values, strict=True)
         )
 
     @property
@@ -212,6 +237,13 @@ class _BulkStatement:
         return self.state.session.connection(
             bind_arguments={**self.state.bind_arguments, "clause": self.state.statement}
         )
+
+
+def _is_same(field: FileField, value: Any, before: Any) -> bool:
+    """True if a value names the files that a row named before, in their order."""
+    if is_sql(value) or any(isinstance(each, PendingFile) for each in iterate_files(value)):
+        return False
+    return [str(each) for each in coerce_files(field, value)] == [str(each) for each in stored_files_in(before)]
 
 
 def _fetched(found: Result[Any], connection: Connection) -> Iterator[Any]:

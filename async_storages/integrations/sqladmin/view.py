@@ -1,0 +1,106 @@
+"""The view of a model with file columns."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+from sqladmin import ModelView
+from sqladmin.forms import ModelConverterBase
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from wtforms import ValidationError
+
+from async_storages.files import StoredFile
+from async_storages.integrations.admin_files import (
+    SubmittedFiles,
+    chosen_in,
+    close_uploads,
+    dimension_names,
+    files_in,
+    values_of,
+)
+from async_storages.integrations.sqladmin.converter import FileModelConverter
+from async_storages.integrations.sqladmin.fields import current_name
+from async_storages.integrations.sqladmin.pages import linked_files
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of
+
+__all__ = ["FileModelView"]
+
+
+class FileModelView(ModelView):
+    """A view whose pages show the files of a model, and upload, replace and clear them.
+
+    Nothing is configured for that. The sessions of the ``Admin`` are tracked: give it
+    ``session_maker=enable_file_tracking(sessionmaker)``, not the engine.
+
+    Example:
+        >>> class DocumentAdmin(FileModelView, model=Document):
+        ...     column_list = [Document.id, Document.file]
+    """
+
+    form_converter: ClassVar[type[ModelConverterBase]] = FileModelConverter
+
+    # ---- pages that show files
+
+    async def get_list_value(self, obj: Any, prop: str, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Show files as links, unless the view has a formatter of its own for them."""
+        value, shown = await super().get_list_value(obj, prop, *args, **kwargs)
+        return value, shown if prop in self._list_formatters else await _shown(value, shown)
+
+    async def get_detail_value(self, obj: Any, prop: str, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Show files as links, unless the view has a formatter of its own for them."""
+        value, shown = await super().get_detail_value(obj, prop, *args, **kwargs)
+        return value, shown if prop in self._detail_formatters else await _shown(value, shown)
+
+    # ---- forms
+
+    def get_form_columns(self) -> list[str]:
+        """Leave out the dimensions of images, unless the view names them."""
+        columns = super().get_form_columns()
+        hidden = set() if getattr(self, "form_columns", None) else dimension_names(self._mapper)
+        return [each for each in columns if each not in hidden]
+
+    async def get_object_for_edit(self, request: Request) -> Any:
+        """The row; for a submitted form its files go into the form, and the empty inputs of files out of it.
+
+        SQLAdmin would open the file of the row in the place of an empty input, and upload it anew.
+        """
+        row = await super().get_object_for_edit(request)
+        if row is not None and request.method == "POST":
+            names = {each.key for each in fields_of(self._mapper)}
+            sent = (await request.form()).multi_items()
+            kept = [(name, value) for name, value in sent if name not in names or chosen_in([value])]
+            current: list[Any] = [(current_name(name), file) for name in names for file in files_in(getattr(row, name))]
+            request._form = FormData([*kept, *current])  # noqa: SLF001 - what `request.form()` returns from now on
+        return row
+
+    async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:
+        """Insert the row with its files; a refused file is a message in the form."""
+        async with _checked(data, is_new=True) as values:
+            return await super().insert_model(request, values)
+
+    async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
+        """Update the row; a file that was neither chosen nor cleared stays."""
+        async with _checked(data, is_new=False) as values:
+            return await super().update_model(request, pk, values)
+
+
+async def _shown(value: Any, shown: Any) -> Any:
+    return await linked_files(value) if isinstance(value, StoredFile | list) and files_in(value) else shown
+
+
+@asynccontextmanager
+async def _checked(data: dict[str, Any], *, is_new: bool) -> AsyncIterator[dict[str, Any]]:
+    """The values for the row, once no file is refused; the uploads are closed afterwards."""
+    submitted = {name: value for name, value in data.items() if isinstance(value, SubmittedFiles)}
+    try:
+        problems = {name: problem for name, each in submitted.items() if (problem := await each.problem())}
+        for name, problem in problems.items():
+            submitted[name].errors.append(problem)
+        if problems:
+            raise ValidationError("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+        yield {name: value for name, value in data.items() if name not in submitted} | values_of(
+            submitted, is_new=is_new
+        )
+    finally:
+        await close_uploads(submitted.values())
