@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from async_storages.files import StoredFile, StoredImage
     from async_storages.folder_storage import FolderStorage
     from async_storages.ids import FileId
-    from async_storages.listing import file_urls, prefetch
+    from async_storages.listing import FileUrls, file_urls, prefetch
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
@@ -125,6 +125,7 @@ __all__ = [
     "FileNotFoundException",
     "FileTooLargeException",
     "FileTypeConfig",
+    "FileUrls",
     "FileValidator",
     "FileValidatorImpl",
     "FolderStorage",
@@ -228,7 +229,7 @@ _HOMES = {
     "files": ["StoredFile", "StoredImage"],
     "folder_storage": ["FolderStorage"],
     "ids": ["FileId"],
-    "listing": ["file_urls", "prefetch"],
+    "listing": ["FileUrls", "file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
     "manager.raw_clients": ["FastDFSClient", "S3Client"],
     "manager.services": ["DeleteService", "DownloadService", "InfoService", "UploadService", "ZipDownload"],

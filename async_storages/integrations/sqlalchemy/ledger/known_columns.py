@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, Table, delete, inspect
 
-from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, columns_of, insert, name_of, now
+from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, columns_of, insert, missing_table, name_of, now
 
 __all__ = ["KnownColumns"]
 
@@ -64,11 +63,7 @@ class KnownColumns:
     def _read(self, connection: Connection, _table: Table) -> set[ColumnName]:
         """Read the names that are committed, on a connection of the ledger's own."""
         if not inspect(connection).has_table(self._table.name, schema=self._table.schema):
-            raise InvalidArgumentException(
-                f"the ledger's table {self._table.fullname!r} is not in the database: run `await ledger.create()`, or "
-                "a migration with `op.create_file_ledger()`, which adds what an older ledger lacks",
-                operation="ledger",
-            )
+            raise missing_table(self._table)
         self._registered = self._references.find_registered(connection)
         return self._registered
 

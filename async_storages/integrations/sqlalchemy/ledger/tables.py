@@ -51,6 +51,7 @@ __all__ = [
     "insert_entries",
     "insert_files",
     "journal_of",
+    "missing_table",
     "name_of",
     "now",
     "one_of",
@@ -135,6 +136,15 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
         Column("since", Double, nullable=False),
         Column("pinned", Boolean, nullable=False),
         Index(f"ix_{name}_state_until", "state", "until"),
+    )
+
+
+def missing_table(table: Table) -> InvalidArgumentException:
+    """The error for a table of the ledger that is not in the database."""
+    return InvalidArgumentException(
+        f"the ledger's table {table.fullname!r} is not in the database: run `await ledger.create()`, or a migration with "
+        "`op.create_file_ledger()`, which adds what an older ledger lacks",
+        operation="ledger",
     )
 
 
