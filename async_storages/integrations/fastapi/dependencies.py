@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from async_storages.errors import InvalidArgumentException
+from async_storages.images.rules import ImageRules
 from async_storages.integrations.fastapi.checked_upload import CheckedUpload
 from async_storages.integrations.starlette.requests import get_manager
 from async_storages.manager.manager import StorageManager
@@ -99,6 +100,7 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     max_size: int | None = None,
     types: Collection[str] = (),
     extensions: Collection[str] = (),
+    image: ImageRules | None = None,
     field: str | None = None,
     required: bool = True,
 ) -> Any:
@@ -108,11 +110,12 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     ``max_body_size=`` of the application, router or path operation, which is counted while the form comes in.
 
     Args:
-        validator: The rules that let it in; or, in place of them, the next three.
+        validator: The rules that let it in; or, in place of them, the next four.
         max_size: The largest file in bytes; None for any.
         types: The content types allowed, such as ``"image/*"`` or ``"application/pdf"``; none for all. What the
             client declares counts for nothing.
         extensions: The extensions allowed; none for all.
+        image: The rules for images, which are decoded; None for none.
         field: The name of the form's field; None for the name of the parameter.
         required: Answer 422 where no file was chosen, whether the field is missing or, as browsers send it, has no name
             and no bytes. With False it is None then: ask for ``UploadFile | None``.
@@ -126,7 +129,8 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
         ... async def upload(file: Annotated[UploadFile, UploadDep(max_size=10_000_000, types=["image/*"])]): ...
     """
     if validator is None:
-        validator = FileValidator(FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types)), max_size)
-    elif max_size is not None or types or extensions:
+        rules = FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types))
+        validator = FileValidator(rules, max_size, image)
+    elif max_size is not None or types or extensions or image is not None:
         raise InvalidArgumentException("UploadDep takes either a validator or rules of its own")
     return Depends(CheckedUpload(validator, field, is_required=required), use_cache=False)
