@@ -251,6 +251,10 @@ _HOMES = {
     "validation": ["FileTypeConfig", "FileValidator"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
 }
+_NAMES = __all__
+if not TYPE_CHECKING:
+    del __all__  # `__getattr__` makes one of the names whose extras are installed, for ``import *``
+
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 _EXTRA_OF = {
@@ -265,6 +269,8 @@ _EXTRA_OF = {
 
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for."""
+    if name == "__all__":
+        return list(filter(_can_be_imported, _NAMES))
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     try:
@@ -283,4 +289,11 @@ def __getattr__(name: str) -> "Any":
 
 def __dir__() -> list[str]:
     """The public names, imported or not."""
-    return __all__
+    return _NAMES
+
+
+def _can_be_imported(name: str) -> bool:
+    try:
+        return name in globals() or __getattr__(name) is not None
+    except ImportError:  # its extra is missing
+        return False
