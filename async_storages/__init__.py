@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from async_storages.files import StoredFile, StoredImage
     from async_storages.folder_storage import FolderStorage
     from async_storages.ids import FileId
-    from async_storages.images.rules import ImageRules
+    from async_storages.image_rules import ImageRules
     from async_storages.listing import FileUrls, file_urls, prefetch
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
@@ -231,7 +231,7 @@ _HOMES = {
     "files": ["StoredFile", "StoredImage"],
     "folder_storage": ["FolderStorage"],
     "ids": ["FileId"],
-    "images.rules": ["ImageRules"],
+    "image_rules": ["ImageRules"],
     "listing": ["FileUrls", "file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
     "manager.raw_clients": ["FastDFSClient", "S3Client"],

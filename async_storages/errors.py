@@ -83,7 +83,7 @@ class StorageException(Exception):
             self.file_id = file_id
 
     def __str__(self) -> str:
-        """``operation 'id': reason``, without the parts that are unknown; characters that cannot be shown are escaped."""
+        """``operation 'id': reason``, without the parts that are unknown; what cannot be printed is escaped."""
         where = []
         if self.operation is not None:
             where.append(self.operation)

@@ -59,7 +59,7 @@ async def file_urls(
     stable: timedelta | None = None,
     strict: bool = False,
 ) -> FileUrls:
-    """The URLs of all files in rows or models, by file or id: for templates, and a context for pydantic to serialise with.
+    """The URLs of all files in rows or models, by file or id: for templates, and as a context of pydantic.
 
     Files are looked for in collections, values of mappings, and what mapped objects, pydantic models and dataclasses
     hold, however deep. That loads nothing: deferred and expired attributes are passed over, properties not called. All

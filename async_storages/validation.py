@@ -25,7 +25,7 @@ from async_storages import naming, sniff
 from async_storages._moved import moved_names
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import FileTooLargeException, InvalidArgumentException, InvalidFileTypeException, during
-from async_storages.images.rules import ImageRules
+from async_storages.image_rules import ImageRules
 from async_storages.sources import ByteSource, Source
 
 __all__ = ["FileTypeConfig", "FileValidator"]

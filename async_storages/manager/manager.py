@@ -259,7 +259,8 @@ class StorageManager:
         The registry forgets their names until then, so that another manager can have them: an application factory can
         be called again.
         """
-        self._released += [(name, router) for router in (self, *self.storages) for name in registry.release(router)]
+        routers: list[registry.StorageRouter] = [self, *self.storages]
+        self._released += [(name, router) for router in routers for name in registry.release(router)]
         async with AsyncExitStack() as closing:
             for storage in self.storages:
                 closing.push_async_callback(storage.aclose)

@@ -88,6 +88,7 @@ LAYERS = {
             "content",
             "events",
             "files",
+            "image_rules",
             "listing",
             "part_uploads",
             "read_once",

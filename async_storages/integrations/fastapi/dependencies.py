@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.images.rules import ImageRules
+from async_storages.image_rules import ImageRules
 from async_storages.integrations.fastapi.checked_upload import CheckedUpload
 from async_storages.integrations.starlette.requests import get_manager
 from async_storages.manager.manager import StorageManager

@@ -7,7 +7,14 @@ from sqlalchemy import Connection, Table, delete, inspect
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, columns_of, insert, missing_table, name_of, now
+from async_storages.integrations.sqlalchemy.ledger.tables import (
+    ColumnName,
+    columns_of,
+    insert,
+    missing_table,
+    name_of,
+    now,
+)
 
 __all__ = ["KnownColumns"]
 

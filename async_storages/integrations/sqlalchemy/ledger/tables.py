@@ -142,8 +142,8 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
 def missing_table(table: Table) -> InvalidArgumentException:
     """The error for a table of the ledger that is not in the database."""
     return InvalidArgumentException(
-        f"the ledger's table {table.fullname!r} is not in the database: run `await ledger.create()`, or a migration with "
-        "`op.create_file_ledger()`, which adds what an older ledger lacks",
+        f"the ledger's table {table.fullname!r} is not in the database: run `await ledger.create()`, or a migration "
+        "with `op.create_file_ledger()`, which adds what an older ledger lacks",
         operation="ledger",
     )
 

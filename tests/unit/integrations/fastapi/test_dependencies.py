@@ -156,8 +156,10 @@ async def test_an_upload_has_the_field_that_it_was_given(uploading):
     assert told == "At most 2,000 bytes. Types: image/*. Extensions: png."
 
 
+Picture = Annotated[UploadFile, UploadDep(types=["image/*"])]
+
+
 async def test_an_upload_has_the_field_that_its_parameter_is_called():
-    Picture = Annotated[UploadFile, UploadDep(types=["image/*"])]
     app = FastAPI()
 
     @app.post("/")

@@ -26,7 +26,7 @@ class ImageRules:
     Args:
         min_width: The smallest width in pixels, as the image is displayed.
         min_height: The smallest height in pixels, as the image is displayed.
-        max_pixels: The most pixels, width × height; decoding takes about 4 bytes for each.
+        max_pixels: The most pixels, width times height; decoding takes about 4 bytes for each.
         formats: Pillow's names of the formats that are let in; those that the installed Pillow lacks are refused.
 
     Raises:
@@ -68,11 +68,11 @@ class ImageRules:
         if size is None:
             raise InvalidFileTypeException("the content is no image whose size is known")
         if size.width < self.min_width or size.height < self.min_height:
-            wanted = f"{self.min_width} × {self.min_height}"
-            raise InvalidFileTypeException(f"{size.width} × {size.height} pixels are less than the {wanted} required")
+            wanted = f"{self.min_width} by {self.min_height}"
+            raise InvalidFileTypeException(f"{size.width} by {size.height} pixels are less than the {wanted} required")
         if size.width * size.height > self.max_pixels:
             raise InvalidFileTypeException(
-                f"{size.width} × {size.height} pixels are more than the {self.max_pixels} allowed"
+                f"{size.width} by {size.height} pixels are more than the {self.max_pixels} allowed"
             )
 
 

@@ -19,7 +19,7 @@ from tests.support.streams import stream
 
 
 def huge_png():
-    """A PNG that says it has 20000 × 20000 pixels, of which there are none."""
+    """A PNG that says it has 20000 by 20000 pixels, of which there are none."""
     header = ihdr(20_000, 20_000)
     return png(header, chunk(b"IDAT", zlib.compress(b"")))
 
@@ -44,9 +44,13 @@ async def test_a_large_image_is_decoded_from_disk(tmp_path):
 
 
 REFUSED = {
-    "too narrow": (encode("PNG", (99, 200)), {"min_width": 100}, "99 × 200 pixels are less than the 100 × 1 required"),
-    "too low": (encode("PNG", (200, 99)), {"min_height": 100}, "less than the 1 × 100 required"),
-    "too narrow as it is displayed": (camera_jpeg(), {"min_width": 22}, "21 × 37"),
+    "too narrow": (
+        encode("PNG", (99, 200)),
+        {"min_width": 100},
+        "99 by 200 pixels are less than the 100 by 1 required",
+    ),
+    "too low": (encode("PNG", (200, 99)), {"min_height": 100}, "less than the 1 by 100 required"),
+    "too narrow as it is displayed": (camera_jpeg(), {"min_width": 22}, "21 by 37"),
     "too many pixels": (encode("PNG", (100, 100)), {"max_pixels": 9999}, "more than the 9999 allowed"),
     "a bomb": (huge_png(), {}, "more than the 50000000 allowed"),
     "no image": (b"<html>", {}, "no image whose size is known"),
