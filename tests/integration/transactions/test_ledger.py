@@ -34,6 +34,7 @@ from async_storages import (
     InvalidArgumentException,
     LocalStorage,
     OperationNotSupportedException,
+    StorageException,
     StoredFile,
     SweepRefusedException,
     events,
@@ -931,7 +932,7 @@ async def test_a_missing_table_says_how_it_is_made(postgres_database, storage, w
     engine = create_async_engine(postgres_database)
     ledger = FileLedger(engine, Base.metadata, name="not_made")
     try:
-        with pytest.raises(InvalidArgumentException, match=r"'not_made\w*' is not in the database.*ledger\.create\(\)"):
+        with pytest.raises(StorageException, match=r"'not_made\w*' is not in the database.*ledger\.create\(\)"):
             await work(ledger, storage)
     finally:
         await ledger.aclose()

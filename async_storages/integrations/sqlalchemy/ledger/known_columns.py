@@ -38,7 +38,7 @@ class KnownColumns:
         """Register all columns that are in the database.
 
         Raises:
-            InvalidArgumentException: The table for them is not there.
+            StorageException: The table for them is not there.
         """
         if await self._connections.reading.run(self._find_new):
             await self._connections.main.run(self._add_new)
@@ -49,7 +49,7 @@ class KnownColumns:
         SQLite has one writer, which is the session: a worker decides before its transaction, or after.
 
         Raises:
-            InvalidArgumentException: The table for them is not there.
+            StorageException: The table for them is not there.
         """
         wanted = {name_of(field) for field in fields}
         if wanted <= self._registered:

@@ -37,7 +37,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
@@ -139,9 +139,9 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
     )
 
 
-def missing_table(table: Table) -> InvalidArgumentException:
+def missing_table(table: Table) -> StorageException:
     """The error for a table of the ledger that is not in the database."""
-    return InvalidArgumentException(
+    return StorageException(
         f"the ledger's table {table.fullname!r} is not in the database: run `await ledger.create()`, or a migration "
         "with `op.create_file_ledger()`, which adds what an older ledger lacks",
         operation="ledger",
