@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from async_storages.fastdfs_ids import FastDFSDetails, FileKind
     from async_storages.files import StoredFile, StoredImage
     from async_storages.ids import FileId
-    from async_storages.listing import file_urls, prefetch
+    from async_storages.image_rules import ImageRules
+    from async_storages.listing import FileUrls, file_urls, prefetch
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
@@ -125,6 +126,7 @@ __all__ = [
     "FileNotFoundException",
     "FileTooLargeException",
     "FileTypeConfig",
+    "FileUrls",
     "FileValidator",
     "FileValidatorImpl",
     "FolderStorage",
@@ -132,6 +134,7 @@ __all__ = [
     "GCSConfig",
     "GCSStorage",
     "HttpOptions",
+    "ImageRules",
     "Infected",
     "InfoService",
     "InsecureConnectionWarning",
@@ -229,7 +232,8 @@ _HOMES = {
     "files": ["StoredFile", "StoredImage"],
     "storage.folders": ["FolderStorage"],
     "ids": ["FileId"],
-    "listing": ["file_urls", "prefetch"],
+    "image_rules": ["ImageRules"],
+    "listing": ["FileUrls", "file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
     "manager.raw_clients": ["FastDFSClient", "S3Client"],
     "manager.services": ["DeleteService", "DownloadService", "InfoService", "UploadService", "ZipDownload"],
@@ -248,6 +252,10 @@ _HOMES = {
     "validation": ["FileTypeConfig", "FileValidator"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
 }
+_NAMES = __all__
+if not TYPE_CHECKING:
+    del __all__  # `__getattr__` makes one of the names whose extras are installed, for ``import *``
+
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 _EXTRA_OF = {
@@ -262,6 +270,8 @@ _EXTRA_OF = {
 
 def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for."""
+    if name == "__all__":
+        return list(filter(_can_be_imported, _NAMES))
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     try:
@@ -280,4 +290,11 @@ def __getattr__(name: str) -> "Any":
 
 def __dir__() -> list[str]:
     """The public names, imported or not."""
-    return __all__
+    return _NAMES
+
+
+def _can_be_imported(name: str) -> bool:
+    try:
+        return name in globals() or __getattr__(name) is not None
+    except ImportError:  # its extra is missing
+        return False

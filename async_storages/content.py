@@ -7,7 +7,7 @@ never finishes a write that is wrong.
 """
 
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -30,11 +30,15 @@ from async_storages.upload_options import NO_OPTIONS, UploadOptions
 __all__ = [
     "Content",
     "ContentOptions",
+    "OnProgress",
     "PendingFile",
     "as_content",
     "check_metadata",
     "is_no_file",
 ]
+
+type OnProgress = Callable[[int, int | None], object]
+"""Takes the bytes that were taken, and their number in all if that is known."""
 
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -88,6 +92,9 @@ class Content:
             ChecksumMismatchException. Algorithms are ``crc32`` and those of `hashlib`.
         checksums: Further algorithms to compute. ``crc32`` is always there.
         options: How the file is to be served, encrypted and kept.
+        on_progress: Called with the bytes that the storage has taken so far, and with the size if it is known, else
+            None; once for each 256 KiB, and from the beginning where the content is sent again. It must be quick: the
+            event loop waits for it. What it raises ends the write.
 
     Raises:
         InvalidArgumentException: An option is wrong, or the source is an upload where no file was chosen.
@@ -113,6 +120,7 @@ class Content:
         expected: Mapping[str, str] | None = None,
         checksums: Iterable[str] = (),
         options: UploadOptions | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         if is_empty_input(source):
             raise InvalidArgumentException("no file was chosen: the upload has neither a name nor content")
@@ -121,6 +129,7 @@ class Content:
         self.filename = filename or self._source.filename
         self.metadata = check_metadata(metadata)
         self.options = options or NO_OPTIONS
+        self._on_progress = on_progress
         if content_type is not None:
             check_content_type(content_type)
         self._content_type = content_type
@@ -208,6 +217,8 @@ class Content:
             elif self._passed == self.size:
                 self._refuse_more()
             yield chunk
+            if self._on_progress is not None:
+                self._on_progress(self._passed, self.size)
         if not self._passed:
             self._finish()
 
@@ -287,6 +298,7 @@ class ContentOptions(TypedDict, total=False):
     max_size: int | None
     expected: Mapping[str, str] | None
     options: UploadOptions | None
+    on_progress: OnProgress | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

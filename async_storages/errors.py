@@ -83,13 +83,13 @@ class StorageException(Exception):
             self.file_id = file_id
 
     def __str__(self) -> str:
-        """``operation 'id': reason``, without the parts that are unknown; hostile ids are shown escaped."""
+        """``operation 'id': reason``, without the parts that are unknown; what cannot be printed is escaped."""
         where = []
         if self.operation is not None:
             where.append(self.operation)
         if self.file_id is not None:
             text = str(self.file_id)  # also when the error is that it is no str
-            where.append(ascii(text[:_LONGEST_ID_SHOWN]) + "…" * (len(text) > _LONGEST_ID_SHOWN))
+            where.append(repr(text[:_LONGEST_ID_SHOWN]) + "…" * (len(text) > _LONGEST_ID_SHOWN))
         return f"{' '.join(where)}: {self.reason}" if where else self.reason
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import lru_cache
+from logging import getLogger
 from typing import Any, Literal
 
 from async_storages._tasks import map_bounded
@@ -10,6 +11,7 @@ from async_storages.errors import (
     FileNotFoundException,
     InvalidArgumentException,
     OperationNotSupportedException,
+    RouteNotSupportedException,
     during,
 )
 from async_storages.files import StoredFile, StoredImage, storage_ref_of
@@ -17,7 +19,9 @@ from async_storages.registry import StorageAddress
 from async_storages.storage.base import Storage
 from async_storages.storage.capabilities import SupportsPresign
 
-__all__ = ["file_urls", "prefetch"]
+__all__ = ["FileUrls", "file_urls", "prefetch"]
+
+_log = getLogger("async_storages")
 
 _HOLDS_ATTRIBUTES = ("__mapper__", "__pydantic_validator__", "__dataclass_fields__")
 """Attributes of classes whose instances are searched: of SQLAlchemy, pydantic and the standard library."""
@@ -26,10 +30,36 @@ _ONE_VALUE = (str, bytes, bytearray, memoryview)
 """Collections that hold no objects."""
 
 
+class FileUrls(dict[str, str]):
+    """The URLs of files by their ids; file objects find theirs as well, so that templates write ``urls[user.picture]``.
+
+    A file without a URL is missing, and so is None.
+    """
+
+    def __getitem__(self, file: str | StoredFile | None) -> str:
+        return super().__getitem__(_id_of(file))
+
+    def __contains__(self, file: object) -> bool:
+        return super().__contains__(_id_of(file))
+
+    def get(self, file: str | StoredFile | None, default: Any = None) -> Any:
+        """The URL of a file or id; the default where it has none."""
+        return super().get(_id_of(file), default)
+
+
+def _id_of(file: Any) -> Any:
+    return file.file_id if isinstance(file, StoredFile) else file
+
+
 async def file_urls(
-    objects: object, *, expires_in: float = 3600, presign: bool = True, stable: timedelta | None = None
-) -> dict[str, str]:
-    """The URLs of all files in rows or models, by file id: a context for pydantic to serialise with.
+    objects: object,
+    *,
+    expires_in: float = 3600,
+    presign: bool = True,
+    stable: timedelta | None = None,
+    strict: bool = False,
+) -> FileUrls:
+    """The URLs of all files in rows or models, by file or id: for templates, and as a context of pydantic.
 
     Files are looked for in collections, values of mappings, and what mapped objects, pydantic models and dataclasses
     hold, however deep. That loads nothing: deferred and expired attributes are passed over, properties not called. All
@@ -40,19 +70,21 @@ async def file_urls(
         expires_in: Seconds until presigned URLs end, 1 to 604,800.
         presign: False for the URLs of `Storage.url`, which need not end.
         stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
+        strict: True to raise for a file of a storage that is not known here; otherwise it has no URL, and a line of the
+            logger ``async_storages`` names its id.
 
     Raises:
         OperationNotSupportedException: A storage cannot presign.
-        RouteNotSupportedException: No storage that is known here serves an id.
+        RouteNotSupportedException: No storage that is known here serves an id, and `strict` is True.
         InvalidArgumentException: An id is malformed, or two storages hold a file of one id; a bad `expires_in`.
 
     Example:
         >>> listing = TypeAdapter(list[DocumentOut])
         >>> listing.dump_json(listing.validate_python(rows), context=await file_urls(rows))
     """
-    urls: dict[str, str] = {}
+    urls = FileUrls()
     with during("file_urls", None):
-        for storage, file_ids in _by_storage(_files_in(objects)).items():
+        for storage, file_ids in _by_storage(_files_in(objects), strict=strict).items():
             made = await (_presigned(storage, file_ids, expires_in, stable) if presign else _public(storage, file_ids))
             urls.update(zip(file_ids, made, strict=True))
     return urls
@@ -70,10 +102,16 @@ async def _public(storage: Storage, file_ids: list[str]) -> list[str]:
     return [await storage.url(file_id) for file_id in file_ids]
 
 
-def _by_storage(files: Iterable[StoredFile]) -> dict[Storage, list[str]]:
+def _by_storage(files: Iterable[StoredFile], *, strict: bool) -> dict[Storage, list[str]]:
     holders: dict[str, Storage] = {}
     for file in {(file.file_id, id(storage_ref_of(file))): file for file in files}.values():
-        storage = file.storage
+        try:
+            storage = file.storage
+        except RouteNotSupportedException as error:
+            if strict:
+                raise
+            _log.warning("this file gets no URL: %s", error)
+            continue
         holder = holders.setdefault(file.file_id, storage)
         if holder is not storage and StorageAddress.of(holder) != StorageAddress.of(storage):
             raise InvalidArgumentException(

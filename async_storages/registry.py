@@ -33,6 +33,7 @@ __all__ = [
     "names",
     "override",
     "register",
+    "release",
     "unregister",
 ]
 
@@ -81,6 +82,14 @@ def register(name: str, storage: StorageRouter) -> None:
 def unregister(name: str) -> None:
     """Forget a name; nothing happens if nobody has it."""
     _storages.pop(name, None)
+
+
+def release(storage: StorageRouter) -> list[str]:
+    """Forget the names of a storage or manager, so that another one can take them; returns them."""
+    released = [name for name, router in _storages.items() if router is storage]
+    for name in released:
+        del _storages[name]
+    return released
 
 
 def names() -> tuple[str, ...]:

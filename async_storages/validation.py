@@ -25,6 +25,7 @@ from async_storages import naming, sniff
 from async_storages._moved import moved_names
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import FileTooLargeException, InvalidArgumentException, InvalidFileTypeException, during
+from async_storages.image_rules import ImageRules
 from async_storages.sources import ByteSource, Source
 
 __all__ = ["FileTypeConfig", "FileValidator"]
@@ -90,6 +91,7 @@ class FileValidator:
     Args:
         file_type_config: The types that are let in; None for all.
         max_file_size: The largest size in bytes, at least 1; None for any.
+        image: The rules for images, which nothing but images keep; None for none.
 
     Raises:
         InvalidArgumentException: `max_file_size` is something else.
@@ -97,6 +99,7 @@ class FileValidator:
 
     file_type_config: FileTypeConfig | None = None
     max_file_size: int | None = None
+    image: ImageRules | None = None
 
     def __post_init__(self) -> None:
         limit = self.max_file_size
@@ -167,6 +170,7 @@ class FileValidator:
         Raises:
             InvalidFileTypeException: The extension or the content is not allowed.
             FileTooLargeException: The size is above the limit.
+            InvalidArgumentException: There are rules for images, and the content can be read only once.
         """
         name = content.filename or ""
         with during("validate", name):
@@ -175,6 +179,8 @@ class FileValidator:
             if self._rules.type_whitelist or self._rules.type_blacklist:
                 self.check_type(await content.head(), cleaned)
             content.filename = cleaned
+            if self.image is not None:
+                await self.image.check(content)
 
     @asynccontextmanager
     async def open(

@@ -99,6 +99,8 @@ class DirectUploads:
             raise InvalidArgumentException("keep_for is less than expires_in: uploads would be removed while they run")
         self._storage = storage
         self._validator = validator or FileValidator()
+        if self._validator.image is not None:
+            raise InvalidArgumentException("DirectUploads decode no images: give the validator no image rules")
         self.expires_in = expires_in
         self._ledger = ledger
         self._unsized_parts = unsized_parts

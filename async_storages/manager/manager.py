@@ -111,6 +111,7 @@ class StorageManager:
         self.delete_service = DeleteService(self)
         self.info_service = InfoService(self)
         self.name = name
+        self._released: list[tuple[str, registry.StorageRouter]] = []
         if name is not None:
             registry.register(name, self)
 
@@ -238,7 +239,14 @@ class StorageManager:
         await map_bounded(_ping, self.storages, limit=len(self.storages))
 
     async def open(self) -> Self:
-        """Make the storages usable, also after `aclose`; connections are opened when they are needed."""
+        """Make the storages usable, also after `aclose`; connections are opened when they are needed.
+
+        Raises:
+            InvalidArgumentException: `aclose` gave back a name of theirs, and another storage has it now.
+        """
+        for name, router in self._released:
+            registry.register(name, router)
+        self._released = []
         async with AsyncExitStack() as opened:
             for storage in self.storages:
                 await opened.enter_async_context(storage)
@@ -246,7 +254,13 @@ class StorageManager:
         return self
 
     async def aclose(self) -> None:
-        """Close every storage, whatever one of them raises; all is refused until the manager is opened again."""
+        """Close every storage, whatever one of them raises; all is refused until the manager is opened again.
+
+        The registry forgets their names until then, so that another manager can have them: an application factory can
+        be called again.
+        """
+        routers: list[registry.StorageRouter] = [self, *self.storages]
+        self._released += [(name, router) for router in routers for name in registry.release(router)]
         async with AsyncExitStack() as closing:
             for storage in self.storages:
                 closing.push_async_callback(storage.aclose)

@@ -184,7 +184,7 @@ class UploadService(_Service):
                     name or "file", source, folder=folder, bucket=bucket, metadata=metadata
                 )
             except Exception as error:
-                error.add_note(f"while uploading {name!a}")
+                error.add_note(f"while uploading {name!r}")
                 raise
             stored.append(attach)
             return attach

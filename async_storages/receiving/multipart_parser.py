@@ -16,6 +16,9 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["PART_END", "Event", "FormParser", "PartEnd", "PartHead"]
 
 _MOST_PARTS = 1000
+_MOST_HEADERS = 8
+_LONGEST_HEADER = 4096  # bytes of its name, or of its value
+_LONGEST_BOUNDARY = 256  # bytes; RFC 2046 allows 70
 _PLAIN_ENCODINGS = frozenset({b"7bit", b"8bit", b"binary"})
 
 # A backslash escapes nothing but a quote: browsers send those of a Windows path as they are.
@@ -65,6 +68,8 @@ class FormParser:
         kind, parameters = _kind_and_parameters(content_type.encode("latin-1", "replace"))
         if kind != b"multipart/form-data" or not parameters.get(b"boundary"):
             raise InvalidArgumentException("the request must be multipart/form-data with a boundary")
+        if len(parameters[b"boundary"]) > _LONGEST_BOUNDARY:
+            raise InvalidArgumentException(f"the form's boundary has more than {_LONGEST_BOUNDARY} bytes")
         self.is_complete = False
         self._events: list[Event] = []
         self._headers: dict[bytes, bytes] = {}
@@ -75,8 +80,8 @@ class FormParser:
                 parameters[b"boundary"],
                 {
                     "on_part_begin": self._begin_part,
-                    "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
-                    "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+                    "on_header_field": lambda data, start, end: self._extend(self._name, data[start:end]),
+                    "on_header_value": lambda data, start, end: self._extend(self._value, data[start:end]),
                     "on_header_end": self._end_header,
                     "on_headers_finished": self._end_headers,
                     "on_part_data": lambda data, start, end: self._events.append(data[start:end]),
@@ -111,6 +116,12 @@ class FormParser:
             raise InvalidArgumentException(f"the form has more than {_MOST_PARTS} parts")
         self._headers = {}
 
+    def _extend(self, text: bytearray, more: bytes) -> None:
+        """Keep more of a header; python-multipart itself limits headers in its newer releases only."""
+        text.extend(more)
+        if len(text) > _LONGEST_HEADER:
+            raise InvalidArgumentException(f"a part has a header of more than {_LONGEST_HEADER} bytes")
+
     def _end_header(self) -> None:
         name, value = bytes(self._name).lower(), bytes(self._value)
         self._name.clear()
@@ -118,6 +129,8 @@ class FormParser:
         if name in self._headers:
             raise InvalidArgumentException(f"a part has two headers {name!a}")
         self._headers[name] = value
+        if len(self._headers) > _MOST_HEADERS:
+            raise InvalidArgumentException(f"a part has more than {_MOST_HEADERS} headers")
 
     def _end_headers(self) -> None:
         encoding = self._headers.get(b"content-transfer-encoding", b"binary")

@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.dependencies import LedgerDep, SessionDep
 from api.schemas import Health
+from async_storages import StorageException
 from async_storages.integrations.fastapi import ManagerDep
 
 router = APIRouter(tags=["health"])
@@ -18,5 +19,5 @@ async def health(manager: ManagerDep, session: SessionDep, ledger: LedgerDep) ->
     try:
         await session.execute(select(1))
         return Health(ledger=await ledger.stats())
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StorageException) as error:
         raise HTTPException(503, "The database cannot be reached.") from error

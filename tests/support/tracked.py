@@ -64,6 +64,9 @@ class Signal:
         for loop, event in self._waiting:
             loop.call_soon_threadsafe(event.set)
 
+    def clear(self):
+        self._is_set, self._waiting = False, []
+
     async def wait(self):
         self._waiting.append((asyncio.get_running_loop(), event := asyncio.Event()))
         if not self._is_set:

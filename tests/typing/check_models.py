@@ -6,7 +6,7 @@ from typing import Annotated, assert_type
 from pydantic import BaseModel, TypeAdapter
 from sqlmodel import Field, SQLModel
 
-from async_storages import MemoryStorage, ServedBy, StorageManager, StoredFile, StoredImage, file_urls
+from async_storages import FileUrls, MemoryStorage, ServedBy, StorageManager, StoredFile, StoredImage, file_urls
 from async_storages.integrations.sqlalchemy import FileType, ImageType
 
 manager = StorageManager.from_storages(MemoryStorage())
@@ -37,6 +37,6 @@ def fields(picture: Picture, body: PictureIn) -> None:
 
 async def listing(rows: list[Picture]) -> bytes:
     urls = await file_urls(rows, expires_in=60, presign=False)
-    assert_type(urls, dict[str, str])
+    assert_type(urls, FileUrls)
     adapter = TypeAdapter(list[PictureIn])
     return adapter.dump_json(adapter.validate_python(rows), context=urls)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from async_storages import LocalStorage, MemoryStorage
 from async_storages.content import Content, PendingFile, as_content, check_metadata
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -654,3 +655,25 @@ async def test_the_checksum_is_known_once_all_has_passed():
     async for _chunk in content:
         pass
     assert content.crc32 == 0x3610A686
+
+
+@pytest.mark.parametrize("make", [lambda folder: MemoryStorage(), LocalStorage], ids=["memory", "local"])
+@pytest.mark.parametrize("told", [True, False], ids=["size known", "size unknown"])
+async def test_save_tells_how_far_it_is(make, told, tmp_path):
+    seen = []
+    content = bytes(3 * CHUNK_SIZE + 7)
+    source = content if told else stream(content[:100], content[100:])
+    stored = await make(tmp_path).save(source, "a.bin", on_progress=lambda *progress: seen.append(progress))
+    assert await stored.get_size() == seen[-1][0] == len(content)
+    assert [passed for passed, _ in seen] == [*range(CHUNK_SIZE, len(content), CHUNK_SIZE), len(content)]
+    assert {size for _, size in seen[:-1]} == {len(content) if told else None}
+
+
+async def test_what_the_report_of_progress_raises_ends_the_write(tmp_path):
+    def stop(passed, size):
+        raise RuntimeError("cancelled by the user")
+
+    storage = LocalStorage(tmp_path)
+    with pytest.raises(RuntimeError, match="cancelled by the user"):
+        await storage.save(bytes(3 * CHUNK_SIZE), "a.bin", on_progress=stop)
+    assert [info async for info in storage.list()] == []

@@ -88,8 +88,9 @@ def test_each_survives_copying_and_pickling(kind, duplicate):
         ({"file_id": "a" * 200}, f"'{'a' * 200}': why"),
         ({"file_id": "a" * 1_000_000}, f"'{'a' * 200}'…: why"),
         ({"file_id": 7}, "'7': why"),
+        ({"file_id": "file:Söhne/照片.jpg"}, "'file:Söhne/照片.jpg': why"),
     ],
-    ids=["nothing", "operation", "id", "empty-id", "header", "terminal", "longest", "huge", "no-str"],
+    ids=["nothing", "operation", "id", "empty-id", "header", "terminal", "longest", "huge", "no-str", "not-ascii"],
 )
 def test_the_message_shows_what_is_known_and_no_hostile_character(known, text):
     assert str(StorageException("why", **known)) == text

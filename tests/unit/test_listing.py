@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from jinja2 import Template
 from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter
 
 from async_storages import (
@@ -204,7 +205,23 @@ PROBLEMS = {
 )
 async def test_what_has_no_url_is_named(objects, error, reason):
     with pytest.raises(error, match=reason):
-        await file_urls(objects)
+        await file_urls(objects, strict=True)
+
+
+async def test_a_row_of_another_storage_costs_the_others_nothing(s3, caplog):
+    foreign = StoredFile("s3:other/röntgen.png", s3)
+    urls = await file_urls([foreign, s3.file("a.jpg")])
+    assert list(urls) == ["s3:photos/a.jpg"]
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("async_storages", "WARNING")
+    assert "'s3:other/röntgen.png'" in record.getMessage()
+
+
+async def test_a_template_finds_the_url_of_a_file_object():
+    urls = await file_urls([A], presign=False)
+    template = Template("<img src='{{ urls[file] }}'>{{ urls[nothing] }}{{ urls.get(nothing, 'none') }}")
+    assert template.render(urls=urls, file=A, nothing=None) == f"<img src='{urls[A.file_id]}'>none"
+    assert (urls[A], A in urls, None in urls) == (urls["mem:a"], True, False)
 
 
 async def test_a_bad_expiry_is_refused(s3):

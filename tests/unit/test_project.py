@@ -81,6 +81,7 @@ LAYERS = {
             "content",
             "events",
             "files",
+            "image_rules",
             "listing",
             "read_once",
             "registry",

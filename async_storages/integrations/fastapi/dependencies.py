@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager
+from inspect import signature
 from typing import Annotated, Any
 
-from fastapi import Depends, File, UploadFile
+from fastapi import Depends
 
 from async_storages.errors import InvalidArgumentException
+from async_storages.image_rules import ImageRules
+from async_storages.integrations.fastapi.checked_upload import CheckedUpload
 from async_storages.integrations.starlette.streamed_forms import get_manager
 from async_storages.manager.manager import StorageManager
 from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService
@@ -24,6 +27,9 @@ __all__ = [
     "session_dependency",
 ]
 
+
+_UNTIL_IT_RETURNS: dict[str, Any] = {"scope": "function"} if "scope" in signature(Depends).parameters else {}
+"""FastAPI has had it since 0.121; before 0.118 it did nothing else."""
 
 ManagerDep = Annotated[StorageManager, Depends(get_manager)]
 """The `StorageManager`; tests override `get_manager` (`app.dependency_overrides`)."""
@@ -68,6 +74,7 @@ def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManag
     All that was not committed by then is rolled back, and with `enable_file_tracking` its new files are removed. It is
     closed *before* the answer is sent (``scope="function"`` of FastAPI): a client that reads slowly keeps no database
     connection, and an error in closing is still an error of the request. So read what a streamed answer needs before.
+    (FastAPI 0.118 to 0.120 close it after the answer: they cannot be told otherwise.)
 
     Args:
         sessions: The `async_sessionmaker`, or another callable that gives an async context manager of a session.
@@ -84,7 +91,7 @@ def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManag
         async with sessions() as opened:
             yield opened
 
-    return Depends(session, scope="function")
+    return Depends(session, **_UNTIL_IT_RETURNS)
 
 
 def UploadDep(  # noqa: N802 - it stands where a type's name would
@@ -93,7 +100,8 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     max_size: int | None = None,
     types: Collection[str] = (),
     extensions: Collection[str] = (),
-    field: str = "file",
+    image: ImageRules | None = None,
+    field: str | None = None,
     required: bool = True,
 ) -> Any:
     """An `UploadFile` that was looked at: its size, its extension, and its type by the first bytes.
@@ -102,12 +110,13 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     ``max_body_size=`` of the application, router or path operation, which is counted while the form comes in.
 
     Args:
-        validator: The rules that let it in; or, in place of them, the next three.
+        validator: The rules that let it in; or, in place of them, the next four.
         max_size: The largest file in bytes; None for any.
         types: The content types allowed, such as ``"image/*"`` or ``"application/pdf"``; none for all. What the
             client declares counts for nothing.
         extensions: The extensions allowed; none for all.
-        field: The name of the form's field.
+        image: The rules for images, which are decoded; None for none.
+        field: The name of the form's field; None for the name of the parameter.
         required: Answer 422 where no file was chosen, whether the field is missing or, as browsers send it, has no name
             and no bytes. With False it is None then: ask for ``UploadFile | None``.
 
@@ -120,33 +129,8 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
         ... async def upload(file: Annotated[UploadFile, UploadDep(max_size=10_000_000, types=["image/*"])]): ...
     """
     if validator is None:
-        validator = FileValidator(FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types)), max_size)
-    elif max_size is not None or types or extensions:
+        rules = FileTypeConfig(whitelist=tuple(extensions), type_whitelist=tuple(types))
+        validator = FileValidator(rules, max_size, image)
+    elif max_size is not None or types or extensions or image is not None:
         raise InvalidArgumentException("UploadDep takes either a validator or rules of its own")
-    described = File(alias=field, description=_described(validator))
-
-    async def checked(file: Annotated[UploadFile, described]) -> UploadFile:
-        return await _looked_at(file, validator)
-
-    async def checked_if_any(file: Annotated[UploadFile | None, described] = None) -> UploadFile | None:
-        return None if file is None else await _looked_at(file, validator)
-
-    return Depends(checked if required else checked_if_any)
-
-
-async def _looked_at(file: UploadFile, validator: FileValidator) -> UploadFile:
-    async with validator.open(file):
-        pass
-    await file.seek(0)  # also where somebody had read it before
-    return file
-
-
-def _described(rules: FileValidator) -> str | None:
-    """The rules in words, for OpenAPI."""
-    kinds = rules.file_type_config or FileTypeConfig()
-    told = [
-        f"At most {rules.max_file_size:,} bytes." if rules.max_file_size else "",
-        f"Types: {', '.join(kinds.type_whitelist)}." if kinds.type_whitelist else "",
-        f"Extensions: {', '.join(kinds.whitelist)}." if kinds.whitelist else "",
-    ]
-    return " ".join(filter(None, told)) or None
+    return Depends(CheckedUpload(validator, field, is_required=required), use_cache=False)

@@ -19,6 +19,7 @@ async def response_with_urls(
     expires_in: float = 3600,
     presign: bool = True,
     stable: timedelta | None = None,
+    strict: bool = False,
 ) -> Response:
     """A JSON answer with URLs in place of the ids of files, which FastAPI itself would send.
 
@@ -32,6 +33,7 @@ async def response_with_urls(
         expires_in: Seconds until the URLs end, 1 to 604,800.
         presign: False for the URLs of `Storage.url`, which need not end.
         stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
+        strict: True to raise for a file of a storage that is not known here; otherwise its id is sent, and logged.
 
     Raises:
         pydantic.ValidationError: The content does not fit the schema.
@@ -44,6 +46,6 @@ async def response_with_urls(
     """
     adapter = TypeAdapter[Any](schema)
     shown = adapter.validate_python(content, from_attributes=True)
-    urls = await file_urls(shown, expires_in=expires_in, presign=presign, stable=stable)
+    urls = await file_urls(shown, expires_in=expires_in, presign=presign, stable=stable, strict=strict)
     body = adapter.dump_json(shown, by_alias=True, context=urls)
     return Response(body, status_code, media_type="application/json")

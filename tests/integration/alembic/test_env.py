@@ -16,7 +16,7 @@ from tests.support.patience import HANGS
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 HAS_PLUGINS = tuple(int(part) for part in alembic.__version__.split(".")[:2]) >= (1, 18)
-LINE = "" if HAS_PLUGINS else "from async_storages.integrations.sqlalchemy import alembic as f; f.enable()"
+LINE = "" if HAS_PLUGINS else "from async_storages.integrations import alembic as f; f.enable()"
 UNPLUGGED = "autogenerate_plugins=['alembic.autogenerate.*', '~alembic.autogenerate.async_storages']"
 
 

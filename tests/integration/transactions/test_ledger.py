@@ -34,6 +34,7 @@ from async_storages import (
     InvalidArgumentException,
     LocalStorage,
     OperationNotSupportedException,
+    StorageException,
     StoredFile,
     SweepRefusedException,
     events,
@@ -917,3 +918,24 @@ class TestPlainSessions:
         sessions = enable_file_tracking(sessionmaker(sync_engine), ledger=ledger)
         with pytest.raises(InvalidArgumentException, match="AsyncEngine"), sessions.begin() as session:
             session.add(Book(id=1, file="mem:x"))
+
+
+WORK = {
+    "stats": lambda ledger, storage: ledger.stats(),
+    "drain": lambda ledger, storage: ledger.drain(),
+    "save": lambda ledger, storage: ledger.save(storage, b"", "a.txt"),
+}
+
+
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+async def test_a_missing_table_says_how_it_is_made(postgres_database, storage, work):
+    engine = create_async_engine(postgres_database)
+    ledger = FileLedger(engine, Base.metadata, name="not_made")
+    try:
+        with pytest.raises(StorageException, match=r"'not_made\w*' is not in the database.*ledger\.create\(\)"):
+            await work(ledger, storage)
+    finally:
+        await ledger.aclose()
+        await engine.dispose()
+        for table in [table for name, table in Base.metadata.tables.items() if name.startswith("not_made")]:
+            Base.metadata.remove(table)

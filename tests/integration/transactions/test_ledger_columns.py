@@ -9,7 +9,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, delete, event, insert, 
 from sqlalchemy.ext.asyncio import async_sessionmaker
 from sqlalchemy.orm import registry as mappers
 
-from async_storages import InvalidArgumentException, SweepRefusedException
+from async_storages import StorageException, SweepRefusedException
 from async_storages.integrations.sqlalchemy import FileLedger, FileListType, FileType, enable_file_tracking
 from tests.support.ledgers import pass_time, settle
 from tests.support.tracked import files, pending
@@ -225,7 +225,7 @@ class TestOlderLedgers:
         ledger, sessions, report = older
         words = re.escape("run `await ledger.create()`, or a migration with `op.create_file_ledger()`")
         for work in (lambda: write(sessions, report, "one"), ledger.drain, ledger.sweep):
-            with pytest.raises(InvalidArgumentException, match=words):
+            with pytest.raises(StorageException, match=words):
                 await work()
 
     async def test_create_adds_it(self, engine, older, storage):

@@ -5,7 +5,14 @@ from contextlib import asynccontextmanager
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 
-from async_storages import MemoryStorage, StorageClosedException, StorageManager
+from async_storages import (
+    InvalidArgumentException,
+    LocalStorage,
+    MemoryStorage,
+    StorageClosedException,
+    StorageManager,
+    registry,
+)
 from async_storages.integrations.fastapi import (
     DeleteServiceDep,
     DownloadServiceDep,
@@ -158,3 +165,31 @@ async def test_an_application_without_a_manager_fails_clearly(caplog):
     async with asking(app) as client:
         assert (await client.get("/")).status_code == 500
     assert "lifespan=storage_lifespan(manager)" in caplog.text
+
+
+def make_app(folder):
+    """An application, as a factory makes it for each test."""
+    files = LocalStorage(folder, name="files")
+    return FastAPI(lifespan=storage_lifespan(StorageManager.from_storages(files, name="documents")))
+
+
+async def test_an_application_factory_can_be_called_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "_storages", {})
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        app = make_app(folder)
+        async with app.router.lifespan_context(app):
+            assert registry.names() == ("documents", "files")
+            assert registry.get("documents") is app.state.storage_manager
+        assert registry.names() == ()
+
+
+async def test_an_application_that_starts_again_has_its_names_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "_storages", {})
+    app = make_app(tmp_path)
+    for _ in range(2):
+        async with app.router.lifespan_context(app):
+            assert registry.names() == ("documents", "files")
+    make_app(tmp_path)
+    with pytest.raises(InvalidArgumentException, match="'documents' is taken"):
+        async with app.router.lifespan_context(app):
+            pytest.fail("it has started")

@@ -26,7 +26,8 @@ class Account:
             self.kind = Type.GCE_METADATA if info is None else Type(info["type"])
         except (KeyError, TypeError, ValueError):
             raise InvalidArgumentException(
-                "the credentials have no 'type' that is known here: give the JSON file of a service account"
+                "the credentials have no 'type' that is known here: give the JSON file of a service account; a "
+                "workload identity needs gcloud-aio-auth 5.5 or newer"
             ) from None
         given = dict(info or {})
         self.signer = KeySigner(given) if self.kind is Type.SERVICE_ACCOUNT else None

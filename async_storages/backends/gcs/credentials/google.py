@@ -176,7 +176,7 @@ class _Connection:
         except TypeError:
             raise OperationNotSupportedException(
                 f"an account of type {self._account.kind.value!r} cannot sign: give the key of a service account, or "
-                "impersonate one"
+                "impersonate one, which needs gcloud-aio-auth 5.6 or newer"
             ) from None
 
     async def _machine_email(self) -> str:

@@ -7,12 +7,14 @@ would wait for each other if the ledger used that pool as well. On SQLite the jo
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate
 
 from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, false
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -20,9 +22,12 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from async_storages._tasks import offload
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, journal_of
+from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, journal_of, missing_table
 
 __all__ = ["AnyEngine", "Connections", "LedgerTransactions", "is_autocommitting", "take_write_lock"]
+
+_MISSING = re.compile("no such table|does not exist|doesn't exist")
+"""Words of SQLite, PostgreSQL and MySQL."""
 
 type AnyEngine = Engine | AsyncEngine
 
@@ -173,8 +178,13 @@ class LedgerTransactions:
         return _greenlet.wait_for(self._run(lambda: self._transact(work, *args, **kwargs), is_bounded=True))
 
     def _transact[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
-        with self.begin() as connection:
-            return work(connection, self.table, *args, **kwargs)
+        try:
+            with self.begin() as connection:
+                return work(connection, self.table, *args, **kwargs)
+        except (OperationalError, ProgrammingError) as error:
+            if _is_about_missing(self.table, error):
+                raise missing_table(self.table) from error
+            raise
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -207,6 +217,11 @@ class LedgerTransactions:
                 "with a direct address, or a user with a pool of its own",
                 operation="ledger",
             ) from error
+
+
+def _is_about_missing(table: Table, error: DBAPIError) -> bool:
+    said = str(error.orig)
+    return _MISSING.search(said) is not None and table.name in said
 
 
 def _sync_engine(engine: AnyEngine) -> Engine:

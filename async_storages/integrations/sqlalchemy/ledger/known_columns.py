@@ -4,11 +4,17 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, Table, delete, inspect
 
-from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, columns_of, insert, name_of, now
+from async_storages.integrations.sqlalchemy.ledger.tables import (
+    ColumnName,
+    columns_of,
+    insert,
+    missing_table,
+    name_of,
+    now,
+)
 
 __all__ = ["KnownColumns"]
 
@@ -32,7 +38,7 @@ class KnownColumns:
         """Register all columns that are in the database.
 
         Raises:
-            InvalidArgumentException: The table for them is not there.
+            StorageException: The table for them is not there.
         """
         if await self._connections.reading.run(self._find_new):
             await self._connections.main.run(self._add_new)
@@ -43,7 +49,7 @@ class KnownColumns:
         SQLite has one writer, which is the session: a worker decides before its transaction, or after.
 
         Raises:
-            InvalidArgumentException: The table for them is not there.
+            StorageException: The table for them is not there.
         """
         wanted = {name_of(field) for field in fields}
         if wanted <= self._registered:
@@ -64,11 +70,7 @@ class KnownColumns:
     def _read(self, connection: Connection, _table: Table) -> set[ColumnName]:
         """Read the names that are committed, on a connection of the ledger's own."""
         if not inspect(connection).has_table(self._table.name, schema=self._table.schema):
-            raise InvalidArgumentException(
-                f"the ledger's table {self._table.fullname!r} is not in the database: run `await ledger.create()`, or "
-                "a migration with `op.create_file_ledger()`, which adds what an older ledger lacks",
-                operation="ledger",
-            )
+            raise missing_table(self._table)
         self._registered = self._references.find_registered(connection)
         return self._registered
 

@@ -37,7 +37,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
@@ -51,6 +51,7 @@ __all__ = [
     "insert_entries",
     "insert_files",
     "journal_of",
+    "missing_table",
     "name_of",
     "now",
     "one_of",
@@ -135,6 +136,15 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
         Column("since", Double, nullable=False),
         Column("pinned", Boolean, nullable=False),
         Index(f"ix_{name}_state_until", "state", "until"),
+    )
+
+
+def missing_table(table: Table) -> StorageException:
+    """The error for a table of the ledger that is not in the database."""
+    return StorageException(
+        f"the ledger's table {table.fullname!r} is not in the database: run `await ledger.create()`, or a migration "
+        "with `op.create_file_ledger()`, which adds what an older ledger lacks",
+        operation="ledger",
     )
 
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import pydantic
 import pytest
-from fastapi import FastAPI, UploadFile
+from fastapi import Depends, FastAPI, UploadFile
+from sqlalchemy import AsyncAdaptedQueuePool
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from starlette.responses import StreamingResponse
 
@@ -28,7 +29,7 @@ async def storage():
 
 @pytest.fixture
 async def engine(tmp_path):
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}", poolclass=AsyncAdaptedQueuePool)
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
     yield engine
@@ -128,7 +129,10 @@ NOT_CHOSEN = (
 )
 
 
-@pytest.mark.parametrize("body", [NOT_CHOSEN, b"--x--\r\n"], ids=["empty", "missing"])
+NO_FIELD = b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nCat\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize("body", [NOT_CHOSEN, NO_FIELD], ids=["empty", "missing"])
 async def test_where_no_file_was_chosen_an_upload_is_missing_or_none(uploading, body):
     @uploading.post("/optional")
     async def upload(picture: Annotated[UploadFile | None, UploadDep(max_size=9, field="picture", required=False)]):
@@ -150,6 +154,45 @@ async def test_an_upload_has_the_field_that_it_was_given(uploading):
     assert schema["required"] == ["picture"]
     told = schema["properties"]["picture"]["description"]
     assert told == "At most 2,000 bytes. Types: image/*. Extensions: png."
+
+
+Picture = Annotated[UploadFile, UploadDep(types=["image/*"])]
+
+
+async def test_an_upload_has_the_field_that_its_parameter_is_called():
+    app = FastAPI()
+
+    @app.post("/")
+    async def upload(front: Picture, back: Picture, more: Annotated[UploadFile | None, UploadDep(required=False)]):
+        return [front.filename, back.filename, more and more.filename]
+
+    files = {"front": ("f.png", PNG), "back": ("b.png", PNG)}
+    async with asking(app) as client:
+        assert (await client.post("/", files=files)).json() == ["f.png", "b.png", None]
+        assert (await client.post("/", files=files | {"more": ("m.txt", b"m")})).json() == ["f.png", "b.png", "m.txt"]
+        missing = await client.post("/", files={"front": ("f.png", PNG)})
+    assert (missing.status_code, missing.json()["detail"][0]["loc"]) == (422, ["body", "back"])
+    [schema] = [schema for name, schema in app.openapi()["components"]["schemas"].items() if "Body_" in name]
+    assert (set(schema["properties"]), schema["required"]) == ({"front", "back", "more"}, ["front", "back"])
+
+
+async def test_a_dependency_of_a_dependency_has_the_name_of_its_own_parameter():
+    async def described(scan: Annotated[UploadFile, UploadDep()]):
+        return scan.filename
+
+    app = FastAPI()
+
+    @app.post("/")
+    async def upload(name: Annotated[str, Depends(described)]):
+        return name
+
+    async with asking(app) as client:
+        assert (await client.post("/", files={"scan": ("s.png", PNG)})).json() == "s.png"
+
+
+def test_an_upload_whose_parameter_has_no_name_is_refused_at_start():
+    with pytest.raises(InvalidArgumentException, match="field="):
+        FastAPI().post("/", dependencies=[UploadDep()])(lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""Rules for images: dimensions that the header tells, and that Pillow can decode them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib import import_module
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from async_storages._tasks import offload
+from async_storages.content import Content
+from async_storages.errors import InvalidArgumentException, InvalidFileTypeException
+from async_storages.images.probe import ImageSize, probe_image
+
+__all__ = ["ImageRules"]
+
+_IN_MEMORY = 1 << 20  # bytes; what is larger is decoded from a temporary file
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRules:
+    """Refuses what is no image, or one that is too small, has too many pixels, or is damaged; needs Pillow.
+
+    The content must be readable twice: bytes, a path, a file that can seek, an upload. The first frame is decoded, in a
+    thread, after its header was found to keep the rules.
+
+    Args:
+        min_width: The smallest width in pixels, as the image is displayed.
+        min_height: The smallest height in pixels, as the image is displayed.
+        max_pixels: The most pixels, width times height; decoding takes about 4 bytes for each.
+        formats: Pillow's names of the formats that are let in; those that the installed Pillow lacks are refused.
+
+    Raises:
+        InvalidArgumentException: A number below 1.
+
+    Example:
+        >>> FileValidator(max_file_size=10_000_000, image=ImageRules(min_width=200, min_height=200))
+    """
+
+    min_width: int = 1
+    min_height: int = 1
+    max_pixels: int = 50_000_000
+    formats: Collection[str] = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+
+    def __post_init__(self) -> None:
+        if min(self.min_width, self.min_height, self.max_pixels) < 1:
+            raise InvalidArgumentException("min_width, min_height and max_pixels are at least 1")
+        object.__setattr__(self, "formats", tuple(name.upper() for name in self.formats))
+
+    async def check(self, content: Content) -> None:
+        """Refuse content by its pixels; it can be read again afterwards.
+
+        Raises:
+            InvalidFileTypeException: It is no such image.
+            InvalidArgumentException: The content can be read only once.
+            ImportError: Pillow is missing; it names the extra.
+        """
+        if not content.replayable:
+            raise InvalidArgumentException(
+                "an image is decoded before it is stored, so its content must be readable twice: a file, not a stream"
+            )
+        with SpooledTemporaryFile(_IN_MEMORY) as file:
+            async for chunk in content:
+                await offload(file.write, chunk)
+            self._check_size(await _size_of(file))
+            await offload(_decode, file, self.formats)
+
+    def _check_size(self, size: ImageSize | None) -> None:
+        if size is None:
+            raise InvalidFileTypeException("the content is no image whose size is known")
+        if size.width < self.min_width or size.height < self.min_height:
+            wanted = f"{self.min_width} by {self.min_height}"
+            raise InvalidFileTypeException(f"{size.width} by {size.height} pixels are less than the {wanted} required")
+        if size.width * size.height > self.max_pixels:
+            raise InvalidFileTypeException(
+                f"{size.width} by {size.height} pixels are more than the {self.max_pixels} allowed"
+            )
+
+
+async def _size_of(file: IO[bytes]) -> ImageSize | None:
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    async def fetch(offset: int, length: int) -> bytes:
+        return await offload(read, offset, length)
+
+    try:
+        return await probe_image(fetch)
+    except InvalidArgumentException as error:
+        raise InvalidFileTypeException(f"the image is damaged: {error.reason}") from error
+
+
+def _decode(file: IO[bytes], formats: Collection[str]) -> None:
+    pillow = _import_pillow()
+    pillow.init()
+    known = [name for name in formats if name in pillow.OPEN]
+    try:
+        file.seek(0)
+        with pillow.open(file, formats=known) as image:
+            image.load()
+    except Exception as error:
+        raise InvalidFileTypeException(f"the image cannot be decoded as {', '.join(known)}: {error}") from error
+
+
+def _import_pillow() -> Any:
+    try:
+        return import_module("PIL.Image")
+    except ImportError as error:
+        raise ImportError('this needs Pillow: run  pip install "sqlalchemy-async-storages[images]"') from error
