@@ -9,6 +9,7 @@ from tests.support.s3_servers import other_s3_server
 from tests.support.tls import certificates
 
 POSTGRES_DRIVER = os.environ.get("ASYNC_STORAGES_POSTGRES_DRIVER", "asyncpg")  # noxfile.py says another
+MARIADB_DRIVER = os.environ.get("ASYNC_STORAGES_MARIADB_DRIVER", "asyncmy")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

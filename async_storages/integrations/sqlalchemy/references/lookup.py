@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Inspector, inspect
 from async_storages.errors import StorageException
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.references.column_locations import (
@@ -168,7 +169,7 @@ def _find(
                 if row[0] is None:  # at any position: PostgreSQL may look into several columns at once
                     _record_isolation(result, connection, row)
                 else:
-                    yield from spelled.get(row[0], ())
+                    yield from spelled.get(row[0].decode() if isinstance(row[0], bytes) else row[0], ())
     for location in locations if ids else ():
         _warn_unindexed(connection, location)
 
@@ -178,6 +179,8 @@ def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
     escaped = [json.dumps(each)[1:-1] for each in ids]
     if dialect == "sqlite":
         return {"ids": json.dumps(dict(zip(escaped, ids, strict=True)))}
+    if is_mysql(dialect):
+        return {"ids": ids, "asked": json.dumps(list(zip(escaped, ids, strict=True)))}
     return {"ids": ids, "escaped": escaped}
 
 
@@ -190,7 +193,8 @@ def _record_isolation(result: LookupResult, connection: Connection, row: Any = N
         result.is_final = isolation == "read committed"
     elif connection.dialect.name != "sqlite":  # a writer of SQLite sees all that others have written
         options = connection.get_execution_options()
-        result.is_final = options.get("isolation_level", connection.default_isolation_level) == "READ COMMITTED"
+        presumed = options.get("isolation_level", connection.default_isolation_level)
+        result.is_final = presumed == "READ COMMITTED" and connection.get_isolation_level() == presumed
     result.engines.append(connection.engine)
 
 
