@@ -11,7 +11,7 @@ from itertools import batched
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Inspector, inspect
+from sqlalchemy import Connection, Engine, Inspector, inspect, text
 
 from async_storages.errors import StorageException
 from async_storages.ids import FileId, is_fusion_id
@@ -32,6 +32,8 @@ __all__ = ["LookupResult", "find_named_ids", "is_indexed", "look_up_files"]
 
 logger = logging.getLogger("async_storages")
 
+_THREAD = text("SELECT CONNECTION_ID()")
+
 _IDS = 500
 """Ids that one statement looks for."""
 
@@ -51,12 +53,14 @@ class LookupResult:
         unsure: Files that may be named by rows which the connection does not see.
         is_final: True if the lookup saw all that others had committed by then; a snapshot at REPEATABLE READ does not.
         engines: The engines of the databases.
+        threads: The numbers of connections in MySQL, with their engines.
     """
 
     named: set[TrackedFile] = field(default_factory=set)
     unsure: set[TrackedFile] = field(default_factory=set)
     is_final: bool = True
     engines: list[Engine] = field(default_factory=list)
+    threads: list[tuple[Engine, int]] = field(default_factory=list)
 
     def should_keep(self, file: TrackedFile) -> bool:
         """True if a file must not be removed."""
@@ -68,6 +72,7 @@ class LookupResult:
         self.unsure |= other.unsure
         self.is_final = self.is_final and other.is_final
         self.engines += other.engines
+        self.threads += other.threads
 
 
 def look_up_files(
@@ -195,6 +200,9 @@ def _record_isolation(result: LookupResult, connection: Connection, row: Any = N
         options = connection.get_execution_options()
         presumed = options.get("isolation_level", connection.default_isolation_level)
         result.is_final = presumed == "READ COMMITTED" and connection.get_isolation_level() == presumed
+        if is_mysql(connection.dialect.name):
+            [[thread]] = fetch_all_rows(connection, _THREAD, {})
+            result.threads.append((connection.engine, thread))
     result.engines.append(connection.engine)
 
 
