@@ -160,8 +160,10 @@ def _serve(program: Path, folder: Path, options: dict[str, Any]) -> Iterator[int
         files = {"socket": folder / _SOCKET, "pid-file": folder / "pid"}
         settings += [f"--{name}={path}" for name, path in files.items()]
         with (folder / "log").open("wb") as log:
-            command = [program, "--no-defaults", *settings, f"--bind-address={_HOST}", f"--port={port}"]
-            server = subprocess.Popen([*command, "--skip-name-resolve"], stdout=log, stderr=log, **options)
+            command: list[str] = [str(program), "--no-defaults", *settings, f"--bind-address={_HOST}", f"--port={port}"]
+            server: subprocess.Popen[bytes] = subprocess.Popen(
+                [*command, "--skip-name-resolve"], stdout=log, stderr=log, **options
+            )
         try:
             _wait_until_ready(server, folder)
             yield port

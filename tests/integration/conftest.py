@@ -9,13 +9,17 @@ from tests.support.s3_servers import other_s3_server
 from tests.support.tls import certificates
 
 POSTGRES_DRIVER = os.environ.get("ASYNC_STORAGES_POSTGRES_DRIVER", "asyncpg")  # noxfile.py says another
-MARIADB_DRIVER = os.environ.get("ASYNC_STORAGES_MARIADB_DRIVER", "asyncmy")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
+def database_url(request):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
+    return request.getfixturevalue("sqlite_url")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path):
     return f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}"
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from async_storages import registry
 from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking
-from tests.integration.conftest import MARIADB_DRIVER, POSTGRES_DRIVER
+from tests.integration.conftest import POSTGRES_DRIVER
 from tests.support.ledgers import forget_ledgers, settle
 from tests.support.tracked import Base, Book, TroubledStorage, files
 
@@ -96,14 +96,16 @@ def mariadb_database(mariadb_with_tables):
     engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database_url(request, tmp_path):
-    if request.param == "mariadb":
-        return request.getfixturevalue("mariadb_database").replace("+asyncmy", f"+{MARIADB_DRIVER}")
+@pytest.fixture
+def sqlite_url(sqlite_template, tmp_path):
+    return f"sqlite+aiosqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'test.sqlite')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
-    path = shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "test.sqlite")
-    return f"sqlite+aiosqlite:///{path}"
+    return request.getfixturevalue("sqlite_url")
 
 
 @pytest.fixture

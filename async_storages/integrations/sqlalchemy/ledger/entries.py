@@ -7,7 +7,7 @@ from itertools import batched
 from random import random
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Connection, Table, select, update
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
@@ -72,10 +72,10 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
 
 
 def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entry]:
-    return [Entry(*row[:3]) for row in _lock_rows(connection, table, ids)]
+    return [Entry(row.id, row.storage, row.pinned) for row in _lock_rows(connection, table, ids)]
 
 
-def _lock_rows(connection: Connection, table: Table, ids: Iterable[str]) -> Sequence[Row[Any]]:
+def _lock_rows(connection: Connection, table: Table, ids: Iterable[str]) -> Sequence[Any]:
     found = (
         select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until)
         .where(table.c.id.in_(list(ids)))
@@ -106,7 +106,7 @@ def _enter_in_mysql(connection: Connection, table: Table, entries: Sequence[Entr
     rows = _lock_rows(connection, table, _ids(entries))
     if len(rows) < len(entries):
         _refuse([each.id for each in entries if each.id not in {row.id for row in rows}])
-    return [Entry(*row[:3]) for row in rows if row.until != ours]
+    return [Entry(row.id, row.storage, row.pinned) for row in rows if row.until != ours]
 
 
 def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> None:

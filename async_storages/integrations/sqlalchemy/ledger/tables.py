@@ -66,7 +66,7 @@ __all__ = [
 SUPPORTED = ("postgresql", "sqlite", "mysql", "mariadb")
 """The databases whose locks the protocol is made for."""
 
-type _Insert = postgresql.Insert | sqlite.Insert | mysql.Insert
+type _Insert = Any  # of a dialect: they differ in how they name what is done with rows that are there
 
 
 def require_supported(dialect: Dialect) -> None:
@@ -137,10 +137,14 @@ class _Exact(TypeDecorator[str]):
     impl = Unicode
     cache_ok = True
 
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Use bytes on MySQL."""
         if is_mysql(dialect.name):
-            return dialect.type_descriptor(mysql.VARBINARY(3 * (self.impl_instance.length or 0)))
+            return dialect.type_descriptor(mysql.VARBINARY(3 * self.length))
         return super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
@@ -152,7 +156,7 @@ class _Exact(TypeDecorator[str]):
         if value is None or not is_mysql(dialect.name):
             return value
         written = value.encode()
-        if len(written) > 3 * (self.impl_instance.length or 0):
+        if len(written) > 3 * self.length:
             raise InvalidArgumentException(f"the ledger has no room for {len(written)} bytes", file_id=value)
         return written
 
@@ -161,7 +165,7 @@ class _Exact(TypeDecorator[str]):
         return value.decode() if isinstance(value, bytes) else value
 
 
-_ENGINE = {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB"}
+_ENGINE: dict[str, Any] = {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB"}
 """The engine of MySQL that has transactions."""
 
 
@@ -264,10 +268,8 @@ def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> 
     return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
 
 
-def insert_files(
-    table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any
-) -> _Insert:
-    """An INSERT of many files, where possible by one parameter: with parameters for each row it takes longer to write than to run.
+def insert_files(table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any) -> _Insert:
+    """An INSERT of many files, if possible by one parameter: those of each row take longer to write than to run.
 
     Args:
         table: With columns for ids and storages, and others.

@@ -212,7 +212,7 @@ def _locate_in_mysql(connection: Connection, wanted: _Wanted) -> Iterator[Column
     except DBAPIError:
         database = fetch_all_rows(connection, text("SELECT DATABASE()"), {})[0][0]
         states = [each.is_readable() for each in columns]
-    for column, (each, schema), is_readable in zip(columns, wanted, states, strict=True):
+    for (each, schema), is_readable in zip(wanted, states, strict=True):
         if is_readable is not None:
             yield ColumnLocation(each, schema or database, is_hidden=not is_readable)
 

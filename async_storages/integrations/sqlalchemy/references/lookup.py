@@ -11,7 +11,7 @@ from itertools import batched
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Inspector, inspect, text
+from sqlalchemy import Connection, Engine, Inspector, inspect
 
 from async_storages.errors import StorageException
 from async_storages.ids import FileId, is_fusion_id
@@ -32,8 +32,6 @@ __all__ = ["LookupResult", "find_named_ids", "is_indexed", "look_up_files"]
 
 logger = logging.getLogger("async_storages")
 
-_THREAD = text("SELECT CONNECTION_ID()")
-
 _IDS = 500
 """Ids that one statement looks for."""
 
@@ -53,14 +51,12 @@ class LookupResult:
         unsure: Files that may be named by rows which the connection does not see.
         is_final: True if the lookup saw all that others had committed by then; a snapshot at REPEATABLE READ does not.
         engines: The engines of the databases.
-        threads: The numbers of connections in MySQL, with their engines.
     """
 
     named: set[TrackedFile] = field(default_factory=set)
     unsure: set[TrackedFile] = field(default_factory=set)
     is_final: bool = True
     engines: list[Engine] = field(default_factory=list)
-    threads: list[tuple[Engine, int]] = field(default_factory=list)
 
     def should_keep(self, file: TrackedFile) -> bool:
         """True if a file must not be removed."""
@@ -72,11 +68,14 @@ class LookupResult:
         self.unsure |= other.unsure
         self.is_final = self.is_final and other.is_final
         self.engines += other.engines
-        self.threads += other.threads
 
 
 def look_up_files(
-    connection: Connection, locations: Iterable[ColumnLocation], files: Collection[TrackedFile]
+    connection: Connection,
+    locations: Iterable[ColumnLocation],
+    files: Collection[TrackedFile],
+    *,
+    is_locking: bool = False,
 ) -> LookupResult:
     """Look for files in rows that a connection sees, by the full id or, as in old rows, by the bare key.
 
@@ -84,6 +83,7 @@ def look_up_files(
         connection: The connection, which is used in its transaction.
         locations: The result of `locate_columns` for it, or for another connection to the same database.
         files: The files.
+        is_locking: True to wait on MySQL for transactions that have changed the rows.
 
     Returns:
         The result; the files are unsure if a column is hidden, or holds lists that this database cannot look into.
@@ -94,7 +94,7 @@ def look_up_files(
         by_id = _served_by_id(router, files)
         if len(readable) < len(columns):
             result.unsure.update(file for same_id in by_id.values() for file in same_id)
-        for file_id in _find(connection, router, readable, by_id, result):
+        for file_id in _find(connection, router, readable, by_id, result, is_locking=is_locking):
             result.named.update(by_id[file_id])
     if not result.engines:
         _record_isolation(result, connection)
@@ -162,13 +162,15 @@ def _find(
     locations: Sequence[ColumnLocation],
     ids: Collection[str],
     result: LookupResult,
+    *,
+    is_locking: bool = False,
 ) -> Iterator[str]:
     dialect = connection.dialect
     for batch in batched(ids, _IDS):
         spelled = _spelled(router, batch)
         parameters = _parameters(list(spelled), dialect.name)
         for columns in batched(locations, _COLUMNS):
-            statement = build_lookup(columns, dialect)
+            statement = build_lookup(columns, dialect, is_locking=is_locking)
             given = {name: value for name, value in parameters.items() if name in statement._bindparams}  # noqa: SLF001
             for row in fetch_all_rows(connection, statement, given):
                 if row[0] is None:  # at any position: PostgreSQL may look into several columns at once
@@ -200,9 +202,6 @@ def _record_isolation(result: LookupResult, connection: Connection, row: Any = N
         options = connection.get_execution_options()
         presumed = options.get("isolation_level", connection.default_isolation_level)
         result.is_final = presumed == "READ COMMITTED" and connection.get_isolation_level() == presumed
-        if is_mysql(connection.dialect.name):
-            [[thread]] = fetch_all_rows(connection, _THREAD, {})
-            result.threads.append((connection.engine, thread))
     result.engines.append(connection.engine)
 
 

@@ -31,13 +31,16 @@ def is_searchable(location: ColumnLocation, dialect: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect) -> TextClause:
+def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect, *, is_locking: bool = False) -> TextClause:
     """Build the query for ``:ids`` in some columns; in PostgreSQL a row without an id has the isolation."""
-    branches = " UNION ALL ".join(branch for location in locations for branch in _branches(location, dialect))
+    found = [branch for location in locations for branch in _branches(location, dialect)]
+    if is_locking and is_mysql(dialect.name):
+        found = [f"({branch} LOCK IN SHARE MODE)" for branch in found]
+    branches = " UNION ALL ".join(found)
     if dialect.name != "postgresql":
         return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
-    found = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
-    statement = text(f"{found} UNION ALL {ISOLATION_QUERY}")
+    named = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
+    statement = text(f"{named} UNION ALL {ISOLATION_QUERY}")
     names = [name for name in ("ids", "escaped") if f":{name}" in branches]
     return statement.bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in names))
 
@@ -79,9 +82,8 @@ def _in_mysql(table: str, column: str, kind: str) -> Iterator[str]:
         yield f"SELECT DISTINCT {_bytes(column)} FROM {table} WHERE {column} IN :ids"  # noqa: S608 - quoted names
         return
     yield f"SELECT DISTINCT {_bytes('_item.id')} FROM {table}, {items_in_mysql(column)} AS _item WHERE _item.id IN :ids"  # noqa: S608
-    asked = "JSON_TABLE(:asked, '$[*]' COLUMNS ({0} PATH '$[0]', {1} PATH '$[1]'))".format(
-        *(f"{name} VARCHAR(8192) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" for name in ("spelling", "id"))
-    )
+    text_ = "VARCHAR(8192) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    asked = f"JSON_TABLE(:asked, '$[*]' COLUMNS (spelling {text_} PATH '$[0]', id {text_} PATH '$[1]'))"
     lists = f"CONVERT({column} USING utf8mb4)"
     yield (  # a value that is no list names all ids in its text
         f"SELECT DISTINCT {_bytes('_asked.id')} FROM {table} JOIN {asked} AS _asked "  # noqa: S608

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from sqlalchemy import Engine, TextClause, text
-from sqlalchemy.exc import DBAPIError
 
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
@@ -16,9 +15,6 @@ _NEXT = text("SELECT txid_current()")
 """The id of a transaction that begins now: each one that is under way has a lower id."""
 _UNFINISHED = text("SELECT txid_snapshot_xmin(txid_current_snapshot()), EXISTS (SELECT FROM pg_prepared_xacts)")
 """The lowest id of a transaction that is under way; and true if a prepared one may be finished some day."""
-_PREPARED = text("XA RECOVER")
-_THREAD = text("SELECT 1 FROM information_schema.processlist WHERE id = :thread")
-_TRANSACTION = text("SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = :thread")
 _PAUSE = 0.05
 """Seconds between two looks at a server that is still committing."""
 
@@ -38,10 +34,8 @@ async def wait_for_outcome(result: LookupResult) -> None:
     for engine in result.engines:
         if engine.dialect.name == "postgresql":
             await _wait_for_postgresql(engine)
-        elif engine.dialect.name != "sqlite" and not is_mysql(engine.dialect.name):
+        elif engine.dialect.name != "sqlite" and not is_mysql(engine.dialect.name):  # both wait for locks afterwards
             raise _UnknownOutcome
-    for engine, thread in result.threads:
-        await _wait_for_mysql(engine, thread)
 
 
 async def _wait_for_postgresql(engine: Engine) -> None:
@@ -53,23 +47,6 @@ async def _wait_for_postgresql(engine: Engine) -> None:
         lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
     if is_prepared:  # it may be ours; somebody commits it some day, or rolls it back
         raise _UnknownOutcome
-
-
-async def _wait_for_mysql(engine: Engine, thread: int) -> None:
-    """Wait until a connection is gone, as it is after its commit, or has no transaction, which few roles may ask."""
-    while await _greenlet.spawn(_is_in_transaction, engine, thread):
-        await asyncio.sleep(_PAUSE)
-
-
-def _is_in_transaction(engine: Engine, thread: int) -> bool:
-    try:
-        with engine.connect() as connection:
-            if connection.execute(_PREPARED).first() is not None:  # it may be ours, as in PostgreSQL
-                raise _UnknownOutcome
-            is_connected = connection.scalar(_THREAD, {"thread": thread}) is not None
-            return is_connected and connection.scalar(_TRANSACTION, {"thread": thread}) is not None
-    except DBAPIError as error:  # the role may not ask
-        raise _UnknownOutcome from error
 
 
 class _UnknownOutcome(Exception):
