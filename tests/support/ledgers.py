@@ -51,7 +51,7 @@ async def in_journal(ledger, work, *args):
 
 
 def _read_committed(engine):
-    return engine.execution_options(isolation_level="READ COMMITTED") if engine.dialect.name == "postgresql" else engine
+    return engine.execution_options(isolation_level="READ COMMITTED") if engine.dialect.name != "sqlite" else engine
 
 
 async def _in_transaction(engine, work, *args):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from async_storages import MemoryStorage, PendingFile, StorageUnavailableException, StoredFile
@@ -24,7 +24,7 @@ class Shelf(Base):
 class Book(Base):
     __tablename__ = "books"
     id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str | None] = mapped_column(unique=True)
+    title: Mapped[str | None] = mapped_column(String(100), unique=True)
     shelf_id: Mapped[int | None] = mapped_column(ForeignKey(Shelf.id))
     file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
     deferred: Mapped[StoredFile | None] = mapped_column(FileType("documents"), deferred=True)
@@ -46,7 +46,7 @@ class Album(Base):
     pages: FileListMapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
     kept: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", on_delete="keep"))
     shared: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", shared=True))
-    __table_args__ = (Index("ix_albums_shared", "shared", postgresql_using="gin"),)
+    __table_args__ = (Index("ix_albums_shared", "shared", postgresql_using="gin", mysql_length=255),)
 
 
 class Signal:

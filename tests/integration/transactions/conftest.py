@@ -66,12 +66,46 @@ def clear(connection):
         Base.metadata.create_all(connection)
 
 
+def clear_mariadb(connection):
+    ours = Base.metadata.tables
+    there = set(inspect(connection).get_table_names())
+    connection.exec_driver_sql("SET lock_wait_timeout = 20")
+    connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
+    for name in there:
+        connection.exec_driver_sql(f"{'TRUNCATE' if name in ours else 'DROP'} TABLE `{name}`")
+    connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 1")
+    if ours.keys() - there:
+        Base.metadata.create_all(connection)
+
+
+@pytest.fixture(scope="session")
+def mariadb_with_tables(mariadb):
+    mariadb.create_database("transactions")
+    url = mariadb.url("transactions")
+    make_tables(url.replace("+asyncmy", "+pymysql"))
+    return url
+
+
+@pytest.fixture
+def mariadb_database(mariadb_with_tables):
+    """One for all tests, each of which finds it empty."""
+    yield mariadb_with_tables
+    engine = create_engine(mariadb_with_tables.replace("+asyncmy", "+pymysql"))
+    with engine.begin() as connection:
+        clear_mariadb(connection)
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template, tmp_path):
+    return f"sqlite+aiosqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'test.sqlite')}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
+def database_url(request):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
-    path = shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "test.sqlite")
-    return f"sqlite+aiosqlite:///{path}"
+    return request.getfixturevalue("sqlite_url")
 
 
 @pytest.fixture

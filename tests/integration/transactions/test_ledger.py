@@ -44,6 +44,7 @@ from async_storages.integrations.sqlalchemy import FileLedger, FileListType, Fil
 from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from tests.support.chosen_ids import ChosenIdsStorage
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import in_journal, pass_time, settle
 from tests.support.tracked import Base, Book, Loan, TroubledStorage, files, pending
 
@@ -642,6 +643,8 @@ async def copy_of(engine, tmp_path, is_sqlite):
         target.close()
         return create_async_engine(engine.url.set(database=str(tmp_path / "copy.sqlite")))
     name = engine.url.database
+    if engine.dialect.name == "mysql":
+        return await copy_of_mariadb(engine, f"{name}_copy")
     await engine.dispose()  # a template has no other users
     maintenance = create_async_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     async with maintenance.connect() as connection:
@@ -650,8 +653,21 @@ async def copy_of(engine, tmp_path, is_sqlite):
     return create_async_engine(engine.url.set(database=f"{name}_copy"))
 
 
+async def copy_of_mariadb(engine, name):
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        for [table] in await connection.exec_driver_sql("SHOW TABLES"):
+            await connection.exec_driver_sql(f"CREATE TABLE {name}.{table} LIKE {table}")
+            await connection.exec_driver_sql(f"INSERT INTO {name}.{table} SELECT * FROM {table}")
+        await connection.commit()
+    return create_async_engine(engine.url.set(database=name))
+
+
 async def drop_copy(engine, is_sqlite):
-    if is_sqlite:
+    if engine.dialect.name == "mysql":
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql(f"DROP DATABASE {engine.url.database}_copy")
+    if is_sqlite or engine.dialect.name == "mysql":
         return
     maintenance = create_async_engine(engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     async with maintenance.connect() as connection:

@@ -21,6 +21,7 @@ from async_storages import (
     registry,
 )
 from async_storages.integrations.sqlalchemy import enable_file_tracking
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import only_level_1, only_level_2
 from tests.support.tracked import Album, Book, Loan, Shelf, files, pending
 
@@ -150,8 +151,12 @@ async def lose_connection(engine, session, is_sqlite):
             raise Stop
 
         return
-    pid = await session.scalar(select(func.pg_backend_pid()))
     async with engine.connect() as other:
+        if engine.dialect.name == "mysql":
+            thread = await session.scalar(select(func.connection_id()))
+            await other.exec_driver_sql(f"KILL {thread}")
+            return
+        pid = await session.scalar(select(func.pg_backend_pid()))
         await other.execute(select(func.pg_terminate_backend(pid)))
 
 
@@ -400,7 +405,10 @@ class TestMoves:
         assert await left() == set()
 
 
-WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+WAITING = {
+    "postgresql": text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"),
+    "mysql": text("SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"),
+}
 
 
 class TestTwoSessions:
@@ -422,8 +430,9 @@ class TestTwoSessions:
                 (await two.get(Book, 1)).file = pending("two")
             await one.flush()
             second = asyncio.create_task(two.commit())
-            while not is_sqlite and not await watcher.scalar(WAITING):
+            while not is_sqlite and not await watcher.scalar(WAITING[engine.dialect.name]):
                 await watcher.rollback()
+                await asyncio.sleep(0.2)  # MariaDB looks again only if nobody has asked for 0.1 s
             await one.commit()
             await second
         last = "one" if is_sqlite else "two"
@@ -439,9 +448,10 @@ class TestTwoSessions:
             two.add(Book(id=2, file=saved if not is_sqlite else (saved := await storage.save(b"", "new"))))
             second = asyncio.create_task(two.flush())
             while not (
-                is_sqlite or second.done() or await watcher.scalar(WAITING)
+                is_sqlite or second.done() or await watcher.scalar(WAITING[engine.dialect.name])
             ):  # with a ledger it waits for the first
                 await watcher.rollback()
+                await asyncio.sleep(0.2)  # MariaDB looks again only if nobody has asked for 0.1 s
             await one.rollback()
             await second
             await two.commit()

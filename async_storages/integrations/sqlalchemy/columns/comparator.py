@@ -14,6 +14,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from async_storages.integrations.sqlalchemy.columns.database_types import items_in_mysql
+
 __all__ = ["FileComparator", "FileListComparator", "is_sql"]
 
 _SEARCHES = frozenset({operators.in_op, operators.not_in_op})
@@ -122,6 +124,16 @@ def _holds_in_json(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -
     """Write a search of the list, which is NULL for NULL as on PostgreSQL."""
     files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
     found = f"EXISTS (SELECT 1 FROM json_each({files}) WHERE json_each.value = {file})"  # noqa: S608 - both are SQL
+    return f"CASE WHEN {files} IS NOT NULL THEN {found} END"
+
+
+@compiles(_ListContains, "mysql")
+@compiles(_ListContains, "mariadb")
+def _holds_in_json_table(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """Write a search of the list by bytes; `JSON_CONTAINS` of MariaDB compares JSON's escapes, not characters."""
+    files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
+    asked = f"CAST(CONVERT({file} USING utf8mb4) AS BINARY)"
+    found = f"EXISTS (SELECT 1 FROM {items_in_mysql(files)} AS _item WHERE CAST(_item.id AS BINARY) = {asked})"  # noqa: S608
     return f"CASE WHEN {files} IS NOT NULL THEN {found} END"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["has_gin_index", "type_in_database", "variants_of"]
+__all__ = ["has_gin_index", "is_mysql", "items_in_mysql", "type_in_database", "variants_of"]
 
 type _Type = TypeEngine[Any]
 
@@ -29,3 +29,15 @@ def has_gin_index(column: Column[Any]) -> bool:
         index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
         for index in column.table.indexes
     )
+
+
+def is_mysql(dialect_name: str) -> bool:
+    """True for MySQL and MariaDB: the dialect of a URL that begins with ``mysql`` serves both."""
+    return dialect_name in {"mysql", "mariadb"}
+
+
+def items_in_mysql(lists: str) -> str:
+    """The SQL of a table whose column `id` has the items of a list; values that are no JSON have none."""
+    # An item that is longer than this is NULL: no id is.
+    item = "id VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$'"
+    return f"JSON_TABLE(CASE WHEN JSON_VALID({lists}) THEN {lists} ELSE '[]' END, '$[*]' COLUMNS ({item}))"

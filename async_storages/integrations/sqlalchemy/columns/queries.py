@@ -23,7 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import is_fusion_id
-from async_storages.integrations.sqlalchemy.columns.database_types import has_gin_index, type_in_database
+from async_storages.integrations.sqlalchemy.columns.database_types import has_gin_index, is_mysql, type_in_database
 from async_storages.registry import StorageRouter
 
 __all__ = ["is_malformed", "malformed_rows", "normalise_file_ids"]
@@ -86,7 +86,8 @@ def _identify(key: str, column: Column[Any], storage: StorageRouter) -> str:
 def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None:
     """The query for primary keys of rows with malformed JSON; None for a column without lists, or of JSONB."""
     is_json = isinstance(type_in_database(column.type, dialect_name), JSON)
-    if dialect_name not in {"sqlite", "postgresql"} or not is_json or has_gin_index(column):
+    is_known = dialect_name in {"sqlite", "postgresql"} or is_mysql(dialect_name)
+    if not (is_known and is_json) or has_gin_index(column):
         return None
     key: list[Any] = list(column.table.primary_key) or [literal("?")]
     rows: Any = select(*key)
@@ -103,7 +104,9 @@ class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
 
 
 @compiles(is_malformed, "sqlite")
-def _sqlite_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(is_malformed, "mysql")
+@compiles(is_malformed, "mariadb")
+def _is_no_json(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
     value = compiler.process(element.clauses, **options)
     return f"({value} IS NOT NULL AND NOT json_valid({value}))"  # json_valid(NULL) is 0 on older SQLite
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, select
 
 from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, unless_known
 
 __all__ = ["adopt"]
 
@@ -21,16 +22,18 @@ def adopt(connection: Connection, table: Table, references: References) -> int:
 
 
 def _adopt(connection: Connection, table: Table, field: FileField) -> int:
-    found = select(field.column).where(field.column.is_not(None)).execution_options(yield_per=BATCH)
+    found = select(field.column).where(field.column.is_not(None))
+    if not is_mysql(connection.dialect.name):  # whose connections do nothing else while they yield rows
+        found = found.execution_options(yield_per=BATCH)
     count = 0
-    for rows in connection.execute(found).scalars().partitions():
+    for rows in connection.execute(found).scalars().partitions(BATCH):
         files = {file.file_id: file for value in rows for file in _files(value)}
         kept = {each: not field.can_delete(file.stored) for each, file in files.items()}
         for pinned in (False, True):
             chosen = [(each, label_of(file)) for each, file in files.items() if kept[each] is pinned]
             if chosen:
                 new = insert_entries(table, connection.dialect, chosen, State.LIVE, pinned=pinned)
-                count += connection.execute(new.on_conflict_do_nothing()).rowcount
+                count += connection.execute(unless_known(new)).rowcount
     return count
 
 

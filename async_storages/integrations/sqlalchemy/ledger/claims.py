@@ -135,9 +135,13 @@ class Claims:
         return saved
 
     def _find_announced(self, connection: Connection, ids: set[str]) -> set[str]:
-        """Find the ids that are in the journal; they leave it with the transaction, if it is in the same database."""
+        """Find the ids that are in the journal; on PostgreSQL they leave it with the transaction.
+
+        At REPEATABLE READ MariaDB refuses to lock rows that are newer than the transaction, and locks gaps, so that
+        other uploads would wait.
+        """
         found = set[str]()
-        if ids and not self._connections.is_sqlite:
+        if ids and not (self._connections.is_sqlite or self._connections.is_mysql):
             found = journal.take(connection, self._connections.journal.table, ids)
         if rest := ids - found:  # a transaction with an old snapshot does not see them
             found |= self._connections.journal.run_in_event(journal.find, rest)

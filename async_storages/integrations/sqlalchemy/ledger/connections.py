@@ -22,9 +22,16 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from async_storages._tasks import offload
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.ledger.tables import SUPPORTED, journal_of, missing_table
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.ledger.tables import journal_of, missing_table, require_supported
 
-__all__ = ["AnyEngine", "Connections", "LedgerTransactions", "is_autocommitting", "take_write_lock"]
+__all__ = ["AnyEngine", "Connections", "LedgerTransactions", "is_autocommitting", "is_conflict", "take_write_lock"]
+
+_CONFLICTS = {1205, 1213, 3572}
+"""MySQL's errors after a wait for a lock, for a deadlock, and for a lock that was not to be waited for."""
+
+_ATTEMPTS = 5
+"""Attempts at a transaction that MySQL ends for the sake of another."""
 
 _MISSING = re.compile("no such table|does not exist|doesn't exist")
 """Words of SQLite, PostgreSQL and MySQL."""
@@ -46,23 +53,21 @@ class Connections:
         engine: The synchronous side of the application's engine.
         is_async: True if that belongs to an AsyncEngine.
         is_sqlite: True if the journal is in a database of its own.
+        is_mysql: True for MySQL and MariaDB.
         main: Transactions that change the ledger's first table; on SQLite they begin with the write lock.
         reading: Transactions that look at it, or that change another table of its database.
         journal: Transactions that change the journal.
 
     Raises:
-        InvalidArgumentException: Neither PostgreSQL nor SQLite, or a SQLite database in memory.
+        InvalidArgumentException: A database that the ledger does not work on, or a SQLite database in memory.
     """
 
     def __init__(self, engine: AnyEngine, table: Table, wait: float = 30) -> None:
         self.engine = _sync_engine(engine)
         self.is_async = isinstance(engine, AsyncEngine)
-        name = self.engine.dialect.name
-        if name not in SUPPORTED:
-            raise InvalidArgumentException(
-                f"a ledger works on PostgreSQL and SQLite, not on {name}", operation="ledger"
-            )
-        self.is_sqlite = name == "sqlite"
+        require_supported(self.engine.dialect)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self.is_mysql = is_mysql(self.engine.dialect.name)
         self._journal_url = _journal_url(self.engine) if self.is_sqlite else None
         self._engines: dict[str, Engine] = {}
         self._has_journal = False
@@ -178,13 +183,16 @@ class LedgerTransactions:
         return _greenlet.wait_for(self._run(lambda: self._transact(work, *args, **kwargs), is_bounded=True))
 
     def _transact[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
-        try:
-            with self.begin() as connection:
-                return work(connection, self.table, *args, **kwargs)
-        except (OperationalError, ProgrammingError) as error:
-            if _is_about_missing(self.table, error):
-                raise missing_table(self.table) from error
-            raise
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                with self.begin() as connection:
+                    return work(connection, self.table, *args, **kwargs)
+            except DBAPIError as error:
+                if isinstance(error, OperationalError | ProgrammingError) and _is_about_missing(self.table, error):
+                    raise missing_table(self.table) from error
+                if not (left and self._connections.is_mysql and is_conflict(error)):
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -230,7 +238,15 @@ def _sync_engine(engine: AnyEngine) -> Engine:
 
 def is_autocommitting(connection: Connection) -> bool:
     """True if each statement is a transaction of its own."""
-    return getattr(connection.connection.dbapi_connection, "autocommit", False) is True
+    driver: Any = connection.connection.dbapi_connection
+    if is_mysql(connection.dialect.name):
+        return bool(driver.get_autocommit())
+    return getattr(driver, "autocommit", False) is True
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """True if MySQL has ended a statement, or the transaction, for one that waits for the same rows."""
+    return error.orig is not None and bool(error.orig.args) and error.orig.args[0] in _CONFLICTS
 
 
 def take_write_lock(connection: Connection, table: Table) -> None:
@@ -248,7 +264,7 @@ def _engine_beside(engine: Engine) -> Engine:
     """Another engine for the same database, with the same ways to connect, at READ COMMITTED."""
     pool, options = engine.pool.recreate(), dict(engine.get_execution_options())
     options.pop("isolation_level", None)
-    if engine.dialect.name == "postgresql":
+    if engine.dialect.name != "sqlite":
         event.listen(pool, "connect", lambda driver, _: engine.dialect.set_isolation_level(driver, "READ COMMITTED"))
     return Engine(pool, engine.dialect, engine.url, execution_options=options, hide_parameters=engine.hide_parameters)
 

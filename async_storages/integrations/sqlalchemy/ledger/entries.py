@@ -4,14 +4,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import batched
+from random import random
+from typing import Any
 
 from sqlalchemy import Connection, Table, select, update
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, now, one_of
+from async_storages.integrations.sqlalchemy.ledger.tables import (
+    State,
+    free_ids,
+    insert_entries,
+    now,
+    one_of,
+    unless_known,
+)
 
 __all__ = ["Entry", "claim", "doom", "find", "unpin"]
 
@@ -48,21 +58,26 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
     """
     take_write_lock(connection, table)
     before, unknown = [], set[str]()
+    mysql = is_mysql(connection.dialect.name)
     for batch in batched(sorted(wanted, key=lambda entry: entry.id), BATCH):
-        found = _lock(connection, table, [entry.id for entry in batch])
+        found = _enter_in_mysql(connection, table, batch) if mysql else _lock(connection, table, _ids(batch))
         before += found
         missing = [entry for entry in batch if entry.id not in {each.id for each in found}]
-        if missing:
+        if missing and not mysql:
             _insert(connection, table, missing)
-            unknown |= {entry.id for entry in missing}
+        unknown |= {entry.id for entry in missing}
         if pinned := [entry.id for entry in batch if entry.is_pinned]:
             _pin(connection, table, pinned)
     return before, unknown
 
 
 def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entry]:
+    return [Entry(row.id, row.storage, row.pinned) for row in _lock_rows(connection, table, ids)]
+
+
+def _lock_rows(connection: Connection, table: Table, ids: Iterable[str]) -> Sequence[Any]:
     found = (
-        select(table.c.id, table.c.storage, table.c.pinned, table.c.state)
+        select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until)
         .where(table.c.id.in_(list(ids)))
         .order_by(table.c.id)
         .with_for_update(read=True)
@@ -70,7 +85,28 @@ def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entr
     rows = connection.execute(found).all()
     if lost := [row.id for row in rows if row.state in _LOST]:
         _refuse(lost)
-    return [Entry(*row[:3]) for row in rows]
+    return rows
+
+
+def _ids(entries: Iterable[Entry]) -> list[str]:
+    return [each.id for each in entries]
+
+
+def _enter_in_mysql(connection: Connection, table: Table, entries: Sequence[Entry]) -> list[Entry]:
+    """Enter files, then lock all of them; returns those that were there.
+
+    A lock comes after the entry is there: InnoDB would lock the gap in which it is missing, and everybody's new files
+    belong into that. New entries are told by a time of their own, which means nothing while a file is live.
+    """
+    known = set(find(connection, table, _ids(entries)))
+    ours = -random()  # noqa: S311 - it need only differ from those of sessions that enter the same file right now
+    if missing := [(each.id, each.storage) for each in entries if each.id not in known]:
+        new: Any = insert_entries(table, connection.dialect, missing, State.LIVE, until=ours)
+        connection.execute(new.on_duplicate_key_update(id=table.c.id))
+    rows = _lock_rows(connection, table, _ids(entries))
+    if len(rows) < len(entries):
+        _refuse([each.id for each in entries if each.id not in {row.id for row in rows}])
+    return [Entry(row.id, row.storage, row.pinned) for row in rows if row.until != ours]
 
 
 def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> None:
@@ -116,23 +152,29 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
         retain: Seconds.
     """
     count = 0
+    until = now() + retain
+    mysql = is_mysql(connection.dialect.name)
     for batch in batched(_sorted(storages), BATCH):
-        free = (
-            select(table.c.id)
-            .where(one_of(table.c.id, batch, connection.dialect))
-            .where(table.c.state == State.LIVE, table.c.pinned.is_(False))
-            .with_for_update(skip_locked=True)
-        )
-        until = now() + retain
+        if mysql:  # first, as the gap of a missing entry would be locked
+            missing = set(batch).difference(find(connection, table, batch))
+            count += _doom_new(connection, table, {each: storages[each] for each in missing}, until)
+        live = select(table.c.id).where(one_of(table.c.id, batch, connection.dialect))
+        free = free_ids(connection, live.where(table.c.state == State.LIVE, table.c.pinned.is_(False)))
         changed = connection.execute(
             update(table).where(table.c.id.in_(free)).values(state=State.DOOMED, until=until)
         ).rowcount
         count += changed
-        if changed < len(batch):
-            files = [(each, storages[each]) for each in batch]
-            new = insert_entries(table, connection.dialect, files, State.DOOMED, until=until)
-            count += connection.execute(new.on_conflict_do_nothing()).rowcount
+        if changed < len(batch) and not mysql:
+            count += _doom_new(connection, table, {each: storages[each] for each in batch}, until)
     return count
+
+
+def _doom_new(connection: Connection, table: Table, storages: Mapping[str, str], until: Any) -> int:
+    """Enter those files that have no entry, as doomed; returns how many."""
+    if not storages:
+        return 0
+    new = insert_entries(table, connection.dialect, sorted(storages.items()), State.DOOMED, until=until)
+    return connection.execute(unless_known(new)).rowcount
 
 
 def _sorted(ids: Iterable[str]) -> Iterator[str]:

@@ -6,8 +6,10 @@ from itertools import batched
 from uuid import uuid4
 
 from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy.dialects import mysql
 
-from async_storages.integrations.sqlalchemy.ledger.tables import insert_files, now
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.ledger.tables import free_ids, insert_files, now, unless_known
 
 __all__ = [
     "BATCH",
@@ -63,13 +65,17 @@ def announce(connection: Connection, journal: Table, intents: Iterable[Intent], 
         new = insert_files(
             journal, connection.dialect, [(each.id, each.storage) for each in batch], until=now() + grace
         )
-        connection.execute(new.on_conflict_do_update(index_elements=[journal.c.id], set_={"until": new.excluded.until}))
+        if isinstance(new, mysql.Insert):
+            connection.execute(new.on_duplicate_key_update(until=new.inserted.until))
+        else:
+            renewed = {"until": new.excluded.until}
+            connection.execute(new.on_conflict_do_update(index_elements=[journal.c.id], set_=renewed))
 
 
 def reserve(connection: Connection, journal: Table, intent: Intent, seconds: float) -> bool:
     """Write an intent that is in force for so many seconds; False if there is one of that id."""
     new = insert_files(journal, connection.dialect, [(intent.id, intent.storage)], until=now() + seconds)
-    return connection.execute(new.on_conflict_do_nothing()).rowcount == 1
+    return connection.execute(unless_known(new)).rowcount == 1
 
 
 def expire(connection: Connection, journal: Table, intents: Iterable[Intent]) -> None:
@@ -77,7 +83,7 @@ def expire(connection: Connection, journal: Table, intents: Iterable[Intent]) ->
     for batch in batched(intents, BATCH):
         ids = [each.id for each in batch]
         before = find(connection, journal, ids)
-        free = select(journal.c.id).where(journal.c.id.in_(ids)).with_for_update(skip_locked=True)
+        free = free_ids(connection, select(journal.c.id).where(journal.c.id.in_(ids)))
         connection.execute(update(journal).where(journal.c.id.in_(free)).values(until=now()))
         announce(connection, journal, [each for each in batch if each.id not in before], 0)
 
@@ -107,11 +113,15 @@ def find(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]
 
 def take(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
     """Delete intents; returns the ids of those there were."""
-    return {
-        found
-        for batch in batched(sorted(ids), BATCH)
-        for found in connection.scalars(delete(journal).where(journal.c.id.in_(batch)).returning(journal.c.id))
-    }
+    taken = set[str]()
+    for batch in batched(sorted(ids), BATCH):
+        chosen = delete(journal).where(journal.c.id.in_(batch))
+        if is_mysql(connection.dialect.name):  # which has no RETURNING
+            taken |= {*connection.scalars(select(journal.c.id).where(journal.c.id.in_(batch)).with_for_update())}
+            connection.execute(chosen)
+        else:
+            taken |= {*connection.scalars(chosen.returning(journal.c.id))}
+    return taken
 
 
 def drop(connection: Connection, journal: Table, ids: Iterable[str]) -> None:
@@ -124,7 +134,7 @@ def drop_unlocked(connection: Connection, journal: Table, ids: Iterable[str]) ->
     """Delete intents that nobody has locked; returns the ids of those that somebody has."""
     chosen = sorted(ids)
     for batch in batched(chosen, BATCH):
-        free = select(journal.c.id).where(journal.c.id.in_(batch)).with_for_update(skip_locked=True)
+        free = free_ids(connection, select(journal.c.id).where(journal.c.id.in_(batch)))
         connection.execute(delete(journal).where(journal.c.id.in_(free)))
     return find(connection, journal, chosen)
 

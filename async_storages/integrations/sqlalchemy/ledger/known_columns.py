@@ -14,6 +14,7 @@ from async_storages.integrations.sqlalchemy.ledger.tables import (
     missing_table,
     name_of,
     now,
+    unless_known,
 )
 
 __all__ = ["KnownColumns"]
@@ -84,7 +85,7 @@ class KnownColumns:
     def _add(self, connection: Connection, names: Collection[ColumnName]) -> None:
         if names:
             rows = [{"table_name": name, "column_name": column, "since": now()} for name, column in sorted(names)]
-            connection.execute(insert(self._table, connection.dialect).values(rows).on_conflict_do_nothing())
+            connection.execute(unless_known(insert(self._table, connection.dialect).values(rows)))
 
 
 def _forget(connection: Connection, table: Table, name: str, column: str | None) -> int:

@@ -17,7 +17,7 @@ _SCHEMA = (
 )
 
 type _Schema = tuple[str, str]
-"""A database and a schema in it; on SQLite a file and the name under which it is attached."""
+"""A database and a schema in it; on SQLite a file and the name under which it is attached; on MySQL a database."""
 
 
 class Placement:
@@ -76,6 +76,9 @@ class Placement:
         if self._connections.is_sqlite:
             file = self._file_of(connection)
             return [(file, schema or "main") for schema in schemas]
+        if self._connections.is_mysql:
+            current = str(connection.exec_driver_sql("SELECT DATABASE()").scalar())
+            return [("mysql", schema or current) for schema in schemas]
         quote = connection.dialect.identifier_preparer.quote
         asked = [
             _SCHEMA.format(_literal(quote(table.name))) if schema is None else _literal(schema)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Table, delete, select, text
 from sqlalchemy.exc import DBAPIError
 
 from async_storages.errors import FileNotFoundException, StorageException, SweepRefusedException
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import journal, storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
@@ -26,7 +27,7 @@ from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, rea
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of_storage
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, unless_known
 from async_storages.registry import StorageAddress, StorageRouter
 from async_storages.storage.base import Storage
 
@@ -201,10 +202,13 @@ def _address_of(connection: Connection, _table: Table) -> str:
     """The address of the database."""
     if connection.dialect.name == "sqlite":
         return str(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])  # the path as it is, in full
+    url = connection.engine.url
+    if is_mysql(connection.dialect.name):
+        database = connection.scalar(text("SELECT DATABASE()"))
+        return repr([url.host, url.port, url.query.get("unix_socket"), database])
     found = [*connection.execute(text("SELECT current_database(), current_schema()")).one()]
     with suppress(DBAPIError), connection.begin_nested():  # it may be forbidden
         found.append(connection.scalar(text("SELECT system_identifier FROM pg_control_system()")))
-    url = connection.engine.url
     return repr([url.host, url.port, url.query.get("host"), *found])
 
 
@@ -216,7 +220,7 @@ def _find(connection: Connection, table: Table, label: str) -> list[str]:
 def _enter(connection: Connection, table: Table, file_id: str, label: str) -> bool:
     """Enter a mark; False if a worker has doomed it."""
     new = insert_entries(table, connection.dialect, [(file_id, label)], State.MARK, pinned=True)
-    return connection.execute(new.on_conflict_do_nothing()).rowcount == 1
+    return connection.execute(unless_known(new)).rowcount == 1
 
 
 def _forget(connection: Connection, table: Table, ids: list[str]) -> None:

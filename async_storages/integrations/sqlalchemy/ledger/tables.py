@@ -1,4 +1,4 @@
-"""The tables of the ledger, and the SQL that PostgreSQL and SQLite spell differently.
+"""The tables of the ledger, and the SQL that databases spell differently.
 
 `stored_files` has an *entry* for each file that rows name, or that is about to be deleted. A session writes it in its
 own transaction. `stored_files_journal` has an *intent* for each upload under way, written before the file is, on a
@@ -17,9 +17,11 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     Double,
     Index,
     MetaData,
+    Select,
     String,
     Table,
     Unicode,
@@ -31,13 +33,15 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, StorageException
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
@@ -47,6 +51,7 @@ __all__ = [
     "State",
     "add_ledger_tables",
     "columns_of",
+    "free_ids",
     "insert",
     "insert_entries",
     "insert_files",
@@ -55,10 +60,26 @@ __all__ = [
     "name_of",
     "now",
     "one_of",
+    "require_supported",
+    "unless_known",
 ]
 
-SUPPORTED = ("postgresql", "sqlite")
+SUPPORTED = ("postgresql", "sqlite", "mysql", "mariadb")
 """The databases whose locks the protocol is made for."""
+
+type _Insert = Any  # of a dialect: they differ in how they name what is done with rows that are there
+
+
+def require_supported(dialect: Dialect) -> None:
+    """Require a database whose locks the protocol is made for.
+
+    Raises:
+        InvalidArgumentException: It is another one.
+    """
+    if dialect.name not in SUPPORTED:
+        raise InvalidArgumentException(
+            f"a ledger works on PostgreSQL, SQLite, MySQL and MariaDB, not on {dialect.name}", operation="ledger"
+        )
 
 
 class State(StrEnum):
@@ -98,6 +119,57 @@ def _sqlite_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
+@compiles(now, "mysql")
+@compiles(now, "mariadb")
+def _mysql_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
+    """Write the time of the statement: in UTC, as `UNIX_TIMESTAMP` would jump with a session's daylight saving time."""
+    return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000e0)"
+
+
+class _Exact(TypeDecorator[str]):
+    """Text that is compared character by character; on MySQL its bytes, of which InnoDB can index 3072.
+
+    The collations of MySQL, also ``utf8mb4_bin``, ignore spaces at the end.
+
+    Args:
+        length: Characters; on MySQL three times as many bytes.
+    """
+
+    impl = Unicode
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Use bytes on MySQL."""
+        if is_mysql(dialect.name):
+            return dialect.type_descriptor(mysql.VARBINARY(3 * self.length))
+        return super().load_dialect_impl(dialect)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """The bytes for MySQL.
+
+        Raises:
+            InvalidArgumentException: They are too many; an INSERT IGNORE would cut them.
+        """
+        if value is None or not is_mysql(dialect.name):
+            return value
+        written = value.encode()
+        if len(written) > 3 * self.length:
+            raise InvalidArgumentException(f"the ledger has no room for {len(written)} bytes", file_id=value)
+        return written
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """The text of the bytes."""
+        return value.decode() if isinstance(value, bytes) else value
+
+
+_ENGINE: dict[str, Any] = {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB"}
+"""The engine of MySQL that has transactions."""
+
+
 def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
     """Put the ledger's tables into a MetaData, so that `create_all` and Alembic make them; twice is once.
 
@@ -114,28 +186,31 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
     Table(
         f"{name}_journal",
         metadata,
-        Column("id", Unicode(1024), primary_key=True),
-        Column("storage", Unicode(255), nullable=False),
+        Column("id", _Exact(1024), primary_key=True),
+        Column("storage", _Exact(255), nullable=False),
         Column("until", Double, nullable=False),
         Index(f"ix_{name}_journal_until", "until"),
+        **_ENGINE,
     )
     Table(
         f"{name}_columns",
         metadata,
-        Column("table_name", Unicode(255), primary_key=True),
-        Column("column_name", Unicode(255), primary_key=True),
+        Column("table_name", _Exact(255), primary_key=True),
+        Column("column_name", _Exact(255), primary_key=True),
         Column("since", Double, nullable=False),
+        **_ENGINE,
     )
     return Table(
         name,
         metadata,
-        Column("id", Unicode(1024), primary_key=True),
-        Column("storage", Unicode(255), nullable=False),
+        Column("id", _Exact(1024), primary_key=True),
+        Column("storage", _Exact(255), nullable=False),
         Column("state", String(8), nullable=False),
         Column("until", Double, nullable=False),
         Column("since", Double, nullable=False),
         Column("pinned", Boolean, nullable=False),
         Index(f"ix_{name}_state_until", "state", "until"),
+        **_ENGINE,
     )
 
 
@@ -167,32 +242,44 @@ def name_of(field: FileField) -> ColumnName:
     return field.column.table.fullname, field.column.name
 
 
-def insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT that can say what is done ``ON CONFLICT``, and tells its rowcount.
+def insert(table: Table, dialect: Dialect) -> _Insert:
+    """An INSERT that can say what is done with rows that are there, and tells its rowcount.
 
     Raises:
-        InvalidArgumentException: Another database than PostgreSQL or SQLite.
+        InvalidArgumentException: The ledger does not work on this database.
     """
-    if dialect.name not in SUPPORTED:
-        raise InvalidArgumentException(
-            f"a ledger works on PostgreSQL and SQLite, not on {dialect.name}", operation="ledger"
-        )
-    new = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    require_supported(dialect)
+    kinds: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+    new: _Insert = kinds.get(dialect.name, mysql.insert)(table)
     # psycopg forgets the rowcount otherwise; and sessions need not look for files in it
     return new.execution_options(preserve_rowcount=True, **{OWN_STATEMENT: True})
 
 
+def unless_known(new: _Insert) -> _Insert:
+    """The INSERT without the rows that are there; its rowcount is the number of the others."""
+    return new.prefix_with("IGNORE") if isinstance(new, mysql.Insert) else new.on_conflict_do_nothing()
+
+
+def free_ids(connection: Connection, found: Select[Any]) -> Any:
+    """Lock the rows of a query for ids, but for those that others have locked: what ``IN`` takes.
+
+    On MySQL, which cannot change a table that a subquery reads, these are the ids themselves.
+    """
+    free = found.with_for_update(skip_locked=True)
+    return connection.scalars(free).all() if is_mysql(connection.dialect.name) else free
+
+
 def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:
-    """A condition that a column holds one of some ids, by one parameter: as `insert_files`."""
+    """A condition that a column holds one of some ids, where possible by one parameter: as `insert_files`."""
     if dialect.name == "postgresql":
         return column == any_(cast(list(ids), postgresql.ARRAY(Unicode())))
+    if is_mysql(dialect.name):
+        return column.in_(list(ids))
     return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
 
 
-def insert_files(
-    table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any
-) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT of many files by one parameter: with parameters for each row it takes longer to write than to run.
+def insert_files(table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any) -> _Insert:
+    """An INSERT of many files, if possible by one parameter: those of each row take longer to write than to run.
 
     Args:
         table: With columns for ids and storages, and others.
@@ -201,6 +288,8 @@ def insert_files(
         **same: The values of the other columns, the same in each row.
     """
     chosen = list(files)
+    if is_mysql(dialect.name):
+        return insert(table, dialect).values([{"id": id_, "storage": label, **same} for id_, label in chosen])
     others = [
         literal(value, table.c[name].type) if not isinstance(value, ColumnElement) else value
         for name, value in same.items()
@@ -224,7 +313,7 @@ def insert_entries(
     *,
     until: Any = 0.0,
     pinned: bool = False,
-) -> "postgresql.Insert | sqlite.Insert":
+) -> _Insert:
     """An INSERT of entries, known from now on, which are all in one state.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, Unicode, bindparam, inspect, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy import _greenlet
@@ -167,7 +168,61 @@ def _locate_by_inspector(connection: Connection, wanted: _Wanted) -> Iterator[Co
             yield ColumnLocation(each, schema)
 
 
-_LOCATE = {"postgresql": _locate_in_postgresql, "sqlite": _locate_in_sqlite}
+_NOT_THERE = {1049, 1054, 1109, 1146}
+"""MySQL's errors for an unknown database, column, table and table."""
+_FORBIDDEN = {1044, 1142, 1143}
+"""MySQL's errors for a database, a table and a column that the role may not read."""
+
+
+class _ReadColumn:
+    """A column of MySQL that a connection tries to read."""
+
+    def __init__(self, connection: Connection, file_field: FileField, schema: str | None) -> None:
+        names = [f"`{_escaped(each)}`" for each in _names(file_field, schema) if each is not None]
+        self._connection = connection
+        self.query = f"SELECT {names[-1]} FROM {'.'.join(names[:-1])} LIMIT 0"  # noqa: S608 - quoted names
+
+    def is_readable(self) -> bool | None:
+        """Return True if it can be read, False if that is forbidden, and None if it is not there."""
+        try:
+            fetch_all_rows(self._connection, text(self.query), {})
+        except DBAPIError as error:
+            code = error.orig.args[0] if error.orig is not None and error.orig.args else None
+            if code in _NOT_THERE:
+                return None
+            if code in _FORBIDDEN:
+                return False
+            raise
+        return True
+
+
+def _escaped(name: str) -> str:
+    return name.replace("`", "``").replace(":", "\\:")
+
+
+def _locate_in_mysql(connection: Connection, wanted: _Wanted) -> Iterator[ColumnLocation]:
+    """Find columns by reading no row of them: information_schema lacks temporary tables, and those of other roles."""
+    if not wanted:
+        return
+    columns = [_ReadColumn(connection, each, schema) for each, schema in wanted]
+    together = ", ".join(f"({each.query})" for each in columns)
+    try:
+        [database, *_] = fetch_all_rows(connection, text(f"SELECT DATABASE(), {together}"), {})[0]
+        states: list[bool | None] = [True] * len(columns)
+    except DBAPIError:
+        database = fetch_all_rows(connection, text("SELECT DATABASE()"), {})[0][0]
+        states = [each.is_readable() for each in columns]
+    for (each, schema), is_readable in zip(wanted, states, strict=True):
+        if is_readable is not None:
+            yield ColumnLocation(each, schema or database, is_hidden=not is_readable)
+
+
+_LOCATE = {
+    "postgresql": _locate_in_postgresql,
+    "sqlite": _locate_in_sqlite,
+    "mysql": _locate_in_mysql,
+    "mariadb": _locate_in_mysql,
+}
 
 
 def _names(file_field: FileField, schema: str | None) -> tuple[str | None, str, str]:

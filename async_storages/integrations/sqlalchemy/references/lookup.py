@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Inspector, inspect
 from async_storages.errors import StorageException
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.references.column_locations import (
@@ -70,7 +71,11 @@ class LookupResult:
 
 
 def look_up_files(
-    connection: Connection, locations: Iterable[ColumnLocation], files: Collection[TrackedFile]
+    connection: Connection,
+    locations: Iterable[ColumnLocation],
+    files: Collection[TrackedFile],
+    *,
+    is_locking: bool = False,
 ) -> LookupResult:
     """Look for files in rows that a connection sees, by the full id or, as in old rows, by the bare key.
 
@@ -78,6 +83,7 @@ def look_up_files(
         connection: The connection, which is used in its transaction.
         locations: The result of `locate_columns` for it, or for another connection to the same database.
         files: The files.
+        is_locking: True to wait on MySQL for transactions that have changed the rows.
 
     Returns:
         The result; the files are unsure if a column is hidden, or holds lists that this database cannot look into.
@@ -88,7 +94,7 @@ def look_up_files(
         by_id = _served_by_id(router, files)
         if len(readable) < len(columns):
             result.unsure.update(file for same_id in by_id.values() for file in same_id)
-        for file_id in _find(connection, router, readable, by_id, result):
+        for file_id in _find(connection, router, readable, by_id, result, is_locking=is_locking):
             result.named.update(by_id[file_id])
     if not result.engines:
         _record_isolation(result, connection)
@@ -156,19 +162,21 @@ def _find(
     locations: Sequence[ColumnLocation],
     ids: Collection[str],
     result: LookupResult,
+    *,
+    is_locking: bool = False,
 ) -> Iterator[str]:
     dialect = connection.dialect
     for batch in batched(ids, _IDS):
         spelled = _spelled(router, batch)
         parameters = _parameters(list(spelled), dialect.name)
         for columns in batched(locations, _COLUMNS):
-            statement = build_lookup(columns, dialect)
+            statement = build_lookup(columns, dialect, is_locking=is_locking)
             given = {name: value for name, value in parameters.items() if name in statement._bindparams}  # noqa: SLF001
             for row in fetch_all_rows(connection, statement, given):
                 if row[0] is None:  # at any position: PostgreSQL may look into several columns at once
                     _record_isolation(result, connection, row)
                 else:
-                    yield from spelled.get(row[0], ())
+                    yield from spelled.get(row[0].decode() if isinstance(row[0], bytes) else row[0], ())
     for location in locations if ids else ():
         _warn_unindexed(connection, location)
 
@@ -178,6 +186,8 @@ def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
     escaped = [json.dumps(each)[1:-1] for each in ids]
     if dialect == "sqlite":
         return {"ids": json.dumps(dict(zip(escaped, ids, strict=True)))}
+    if is_mysql(dialect):
+        return {"ids": ids, "asked": json.dumps(list(zip(escaped, ids, strict=True)))}
     return {"ids": ids, "escaped": escaped}
 
 
@@ -190,7 +200,8 @@ def _record_isolation(result: LookupResult, connection: Connection, row: Any = N
         result.is_final = isolation == "read committed"
     elif connection.dialect.name != "sqlite":  # a writer of SQLite sees all that others have written
         options = connection.get_execution_options()
-        result.is_final = options.get("isolation_level", connection.default_isolation_level) == "READ COMMITTED"
+        presumed = options.get("isolation_level", connection.default_isolation_level)
+        result.is_final = presumed == "READ COMMITTED" and connection.get_isolation_level() == presumed
     result.engines.append(connection.engine)
 
 

@@ -10,7 +10,12 @@ from sqlalchemy import ARRAY, JSON, Dialect, TextClause, Unicode, bindparam, lit
 from sqlalchemy.dialects import postgresql
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.integrations.sqlalchemy.columns.database_types import has_gin_index, type_in_database
+from async_storages.integrations.sqlalchemy.columns.database_types import (
+    has_gin_index,
+    is_mysql,
+    items_in_mysql,
+    type_in_database,
+)
 from async_storages.integrations.sqlalchemy.columns.queries import is_malformed
 from async_storages.integrations.sqlalchemy.references.column_locations import ColumnLocation
 
@@ -22,17 +27,20 @@ ISOLATION_QUERY = "SELECT NULL, current_setting('transaction_isolation')"
 
 def is_searchable(location: ColumnLocation, dialect: str) -> bool:
     """True if the values of a column can be searched for ids."""
-    return dialect in {"postgresql", "sqlite"} or _kind(location, dialect) == "text"
+    return dialect in {"postgresql", "sqlite"} or is_mysql(dialect) or _kind(location, dialect) == "text"
 
 
 @lru_cache(maxsize=256)
-def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect) -> TextClause:
+def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect, *, is_locking: bool = False) -> TextClause:
     """Build the query for ``:ids`` in some columns; in PostgreSQL a row without an id has the isolation."""
-    branches = " UNION ALL ".join(branch for location in locations for branch in _branches(location, dialect))
+    found = [branch for location in locations for branch in _branches(location, dialect)]
+    if is_locking and is_mysql(dialect.name):
+        found = [f"({branch} LOCK IN SHARE MODE)" for branch in found]
+    branches = " UNION ALL ".join(found)
     if dialect.name != "postgresql":
         return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
-    found = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
-    statement = text(f"{found} UNION ALL {ISOLATION_QUERY}")
+    named = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
+    statement = text(f"{named} UNION ALL {ISOLATION_QUERY}")
     names = [name for name in ("ids", "escaped") if f":{name}" in branches]
     return statement.bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in names))
 
@@ -44,6 +52,8 @@ def _branches(location: ColumnLocation, dialect: Dialect) -> Iterator[str]:
     kind, column = _kind(location, dialect.name), f"{table}.{name}"
     if dialect.name == "postgresql":
         yield from _in_postgresql(table, column, kind, dialect, is_indexed=has_gin_index(location.field.column))
+    elif is_mysql(dialect.name):
+        yield from _in_mysql(table, column, kind)
     elif kind == "text":
         chosen = "(SELECT value FROM json_each(:ids))" if dialect.name == "sqlite" else ":ids"
         yield f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {chosen}"  # noqa: S608 - quoted names
@@ -64,6 +74,26 @@ def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str
         f"SELECT DISTINCT _asked.value FROM {table} JOIN json_each(:ids) AS _asked "  # noqa: S608
         f"WHERE {malformed} AND (instr({column}, _asked.value) OR instr({column}, _asked.key))"
     )
+
+
+def _in_mysql(table: str, column: str, kind: str) -> Iterator[str]:
+    """Look the ids up as bytes: by any collation of theirs, some differ only by case, or by spaces at the end."""
+    if kind == "text":
+        yield f"SELECT DISTINCT {_bytes(column)} FROM {table} WHERE {column} IN :ids"  # noqa: S608 - quoted names
+        return
+    yield f"SELECT DISTINCT {_bytes('_item.id')} FROM {table}, {items_in_mysql(column)} AS _item WHERE _item.id IN :ids"  # noqa: S608
+    text_ = "VARCHAR(8192) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    asked = f"JSON_TABLE(:asked, '$[*]' COLUMNS (spelling {text_} PATH '$[0]', id {text_} PATH '$[1]'))"
+    lists = f"CONVERT({column} USING utf8mb4)"
+    yield (  # a value that is no list names all ids in its text
+        f"SELECT DISTINCT {_bytes('_asked.id')} FROM {table} JOIN {asked} AS _asked "  # noqa: S608
+        f"ON CASE WHEN JSON_VALID({column}) THEN JSON_TYPE({column}) <> 'ARRAY' ELSE {column} IS NOT NULL END "
+        f"AND (INSTR({lists}, _asked.id) OR INSTR({lists}, _asked.spelling))"
+    )
+
+
+def _bytes(value: str) -> str:
+    return f"CAST(CONVERT({value} USING utf8mb4) AS BINARY)"
 
 
 def _in_postgresql(table: str, column: str, kind: str, dialect: Dialect, *, is_indexed: bool) -> Iterator[str]:

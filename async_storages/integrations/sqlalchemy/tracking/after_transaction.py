@@ -221,7 +221,7 @@ def _look_up_committed(scope: TransactionScope, files: Collection[TrackedFile], 
             located = {*located, *locate_columns(connection, list(unlocated))}
             if is_uncertain and located:  # on SQLite, wait for whoever is still writing
                 take_write_lock(connection, next(iter(located)).field.column.table)
-            result.add(look_up_files(connection, located, files))
+            result.add(look_up_files(connection, located, files, is_locking=is_uncertain))
     if not result.engines:
         result.unsure.update(files)
     return result

@@ -44,11 +44,12 @@ def test_a_list_is_searched_by_containment_or_by_its_items():
     holds = PAGES.contains("a")
     assert "@> jsonb_build_array(" in str(holds.compile(dialect=postgresql.dialect()))
     assert "json_each(" in str(holds.compile(dialect=sqlite.dialect()))
+    assert "JSON_TABLE(" in str(holds.compile(dialect=mysql.dialect()))
 
 
 def test_contains_needs_a_database_that_it_knows():
     with pytest.raises(UnsupportedCompilationError):
-        PAGES.contains("a").compile(dialect=mysql.dialect())
+        PAGES.contains("a").compile(dialect=mssql.dialect())
 
 
 def test_what_is_sql():

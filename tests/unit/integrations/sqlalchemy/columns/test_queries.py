@@ -32,7 +32,7 @@ def test_rows_with_malformed_lists(session, table):
 
 def test_columns_that_hold_no_malformed_lists(table):
     assert malformed_rows(table.c.file, "sqlite") is None
-    assert malformed_rows(table.c.files, "mysql") is None
+    assert malformed_rows(table.c.files, "mssql") is None
     Index("ix_files", table.c.files, postgresql_using="gin")
     assert malformed_rows(table.c.files, "sqlite") is None
 

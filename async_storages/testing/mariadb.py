@@ -1,0 +1,193 @@
+"""A real MariaDB server for as long as a `with` block lasts, from Debian's package `mariadb-server`.
+
+Run as a script, this file is the keeper: it starts the server, prints its folder and port, and when its own standard
+input ends (as it does however the parent process ends) stops the server and removes its files. As root the server runs
+as ``nobody``. It listens on a Unix socket in its folder, and on a free port of this machine.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote
+
+__all__ = ["MariaDBServer", "mariadb_server"]
+
+_USER = "root"
+_HOST = "127.0.0.1"
+_SOCKET = "socket"
+_INSTALL = ("--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
+# The data need not outlive the server, but what is committed outlives a crash of it.
+_SETTINGS = {
+    "innodb-flush-method": "nosync",
+    "innodb-flush-log-at-trx-commit": "2",
+    "innodb-log-file-size": "16M",
+    "innodb-buffer-pool-size": "32M",
+    "innodb-buffer-pool-load-at-startup": "off",
+    "aria-log-file-size": "8M",
+    "key-buffer-size": "1M",
+    "performance-schema": "off",
+    "character-set-server": "utf8mb4",
+    "max-connections": "400",
+}
+_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it get random names
+_MEMORY_NEEDED = 1 << 30
+_SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin"
+"""Folders of servers, which are not in every user's PATH."""
+
+
+@dataclass(frozen=True, slots=True)
+class MariaDBServer:
+    """A running server, as `mariadb_server` yields it.
+
+    Attributes:
+        folder: The folder of its socket and its data.
+        port: Its port on 127.0.0.1.
+    """
+
+    folder: Path
+    port: int
+
+    def url(self, database: str = "mysql", driver: str = "asyncmy") -> str:
+        """The SQLAlchemy URL of a database, by the socket.
+
+        Args:
+            database: Its name.
+            driver: The driver: asyncmy, aiomysql or pymysql.
+        """
+        return f"mysql+{driver}://{_USER}@localhost/{quote(database)}?unix_socket={self.folder / _SOCKET}"
+
+    def create_database(self, name: str) -> None:
+        """Create an empty database."""
+        self._execute(f"CREATE DATABASE {_quoted(name)}")
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database; connections to it are closed, as their locks would be waited for."""
+        escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+        ids = self._execute(f"SELECT id FROM information_schema.processlist WHERE db = '{escaped}'").split()  # noqa: S608
+        self._execute("".join(f"KILL {each};" for each in ids) + f"DROP DATABASE {_quoted(name)}", force=True)
+
+    def _execute(self, statements: str, *, force: bool = False) -> str:
+        """Execute statements; with `force` go on after errors, as a connection that is to be closed may be gone."""
+        program = shutil.which("mariadb") or "mysql"
+        where = ["--no-defaults", f"--socket={self.folder / _SOCKET}", f"--user={_USER}"]
+        options = ["--batch", "--skip-column-names", *(["--force"] if force else [])]
+        command = [program, *where, *options, f"--execute={statements}"]
+        return subprocess.run(command, check=not force, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def mariadb_server() -> Iterator[MariaDBServer]:
+    """Run a throw-away MariaDB, removed when the block or the process ends.
+
+    Starting it takes about a second.
+
+    Raises:
+        FileNotFoundError: The package `mariadb-server` is not installed.
+        RuntimeError: The server did not start; the message holds its output.
+
+    Example:
+        ```python
+        with mariadb_server() as server:
+            server.create_database("shop")
+            engine = create_async_engine(server.url("shop"))
+        ```
+    """
+    from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
+
+    with run_keeper(__file__, _program(), "MariaDB") as keeper:
+        folder, port = keeper.read_line().rsplit(maxsplit=1)
+        yield MariaDBServer(Path(folder), int(port))
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("`", "``")
+    return f"`{escaped}`"
+
+
+def _program() -> Path:
+    found = shutil.which("mariadbd", path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PROGRAMS}")
+    if found is None or shutil.which("mariadb-install-db") is None:
+        raise FileNotFoundError("a MariaDB to test with is missing: apt-get install mariadb-server")
+    return Path(found)
+
+
+def _keep(program: Path) -> None:
+    """Serve from a temporary folder until stdin ends; it is printed, with the port, once clients can connect."""
+    with TemporaryDirectory(prefix="mariadb-", dir=_data_parent()) as name:
+        options: dict[str, Any] = {"cwd": name, **_unprivileged()}
+        if "user" in options:
+            os.chown(name, options["user"], options["group"])
+        with _serve(program, Path(name), options) as port:
+            print(name, port, flush=True)  # noqa: T201 - the keeper's only output
+            sys.stdin.read()
+
+
+def _data_parent() -> Path | None:
+    """The folder for the data: in memory if there is room."""
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
+    return _MEMORY if roomy else None
+
+
+def _unprivileged() -> dict[str, Any]:
+    """The `subprocess` options that run a program as ``nobody`` if this process runs as root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def _serve(program: Path, folder: Path, options: dict[str, Any]) -> Iterator[int]:
+    """A server that keeps everything in `folder`; the value is its port."""
+    settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "datadir": folder / "data"}.items()]
+    install = ["mariadb-install-db", "--no-defaults", *_INSTALL, *settings]
+    subprocess.run(install, check=True, stdout=sys.stderr, **options)
+    with socket.socket() as reserved:
+        # Bound and not listening, it keeps the port from others, while the server may listen on it.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind((_HOST, 0))
+        port = reserved.getsockname()[1]
+        files = {"socket": folder / _SOCKET, "pid-file": folder / "pid"}
+        settings += [f"--{name}={path}" for name, path in files.items()]
+        with (folder / "log").open("wb") as log:
+            command: list[str] = [str(program), "--no-defaults", *settings, f"--bind-address={_HOST}", f"--port={port}"]
+            server: subprocess.Popen[bytes] = subprocess.Popen(
+                [*command, "--skip-name-resolve"], stdout=log, stderr=log, **options
+            )
+        try:
+            _wait_until_ready(server, folder)
+            yield port
+        finally:
+            server.kill()  # its data are removed
+            server.wait()
+
+
+def _wait_until_ready(server: "subprocess.Popen[bytes]", folder: Path) -> None:
+    while not _greets(folder / _SOCKET):
+        if server.poll() is not None:
+            sys.exit((folder / "log").read_text(errors="replace"))
+        time.sleep(0.01)
+
+
+def _greets(path: Path) -> bool:
+    """True if a server on a socket says the first word, as MariaDB does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+            return bool(client.recv(1))
+        except OSError:
+            return False
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]))
