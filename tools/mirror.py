@@ -33,6 +33,7 @@ RUN_BY = {
     "integrations.admin_files": "integration/admin",
     "integrations.sqladmin.*": "integration/admin",
     "integrations.starlette_admin.*": "integration/admin",
+    "storage.contract": "unit/storage/test_base.py",
     "synchronous.methods": "unit/synchronous/test_storages.py",
     "integrations.litestar.*": "integration/frameworks",
     "integrations.starlette.*": "integration/frameworks",

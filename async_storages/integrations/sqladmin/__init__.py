@@ -1,6 +1,8 @@
 """File columns in the pages of SQLAdmin.
 
 ```python
+from sqladmin import Admin
+
 from async_storages.integrations.sqladmin import FileModelView
 
 class DocumentAdmin(FileModelView, model=Document):

@@ -1,9 +1,11 @@
 """File columns in the pages of Starlette-Admin.
 
 ```python
+from starlette_admin.contrib.sqla import Admin
+
 from async_storages.integrations.starlette_admin import FileModelView
 
-admin = Admin(enable_file_tracking(async_sessionmaker(engine)))
+admin = Admin(enable_file_tracking(async_sessionmaker(engine)), secret_key=secret)
 admin.add_view(FileModelView(Document))
 admin.mount_to(app)
 ```

@@ -30,6 +30,8 @@ class FileModelView(ModelView):
         converter: A `FileModelConverter`.
 
     Example:
+        >>> from starlette_admin.contrib.sqla import Admin
+        >>> admin = Admin(engine, secret_key=secret)
         >>> admin.add_view(FileModelView(Document, icon="fa fa-file"))
     """
 
