@@ -161,9 +161,7 @@ def _serve(program: Path, folder: Path, options: dict[str, Any]) -> Iterator[int
         settings += [f"--{name}={path}" for name, path in files.items()]
         with (folder / "log").open("wb") as log:
             command: list[str] = [str(program), "--no-defaults", *settings, f"--bind-address={_HOST}", f"--port={port}"]
-            server: subprocess.Popen[bytes] = subprocess.Popen(
-                [*command, "--skip-name-resolve"], stdout=log, stderr=log, **options
-            )
+            server = subprocess.Popen([*command, "--skip-name-resolve"], stdout=log, stderr=log, **options)
         try:
             _wait_until_ready(server, folder)
             yield port
@@ -172,7 +170,7 @@ def _serve(program: Path, folder: Path, options: dict[str, Any]) -> Iterator[int
             server.wait()
 
 
-def _wait_until_ready(server: "subprocess.Popen[bytes]", folder: Path) -> None:
+def _wait_until_ready(server: "subprocess.Popen[Any]", folder: Path) -> None:
     while not _greets(folder / _SOCKET):
         if server.poll() is not None:
             sys.exit((folder / "log").read_text(errors="replace"))
