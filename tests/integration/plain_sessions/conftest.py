@@ -11,7 +11,7 @@ from tests.integration.transactions.conftest import _left, begin_with_begin
 from tests.support.plain_sessions import PlainSessions
 from tests.support.tracked import Base
 
-PLAIN_DRIVERS = {"asyncpg": "psycopg", "psycopg": "psycopg", "aiosqlite": "pysqlite"}
+PLAIN_DRIVERS = {"asyncpg": "psycopg", "psycopg": "psycopg", "aiosqlite": "pysqlite", "asyncmy": "pymysql"}
 
 
 def plain_url(url):

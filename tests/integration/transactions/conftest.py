@@ -2,6 +2,7 @@
 
 import shutil
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import create_engine, event, inspect, select
@@ -33,8 +34,8 @@ def sqlite_template(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def postgres_with_tables(postgres):
-    postgres.create_database("transactions")
-    url = postgres.url("transactions")
+    postgres.create_database(name := f"transactions_{uuid4().hex}")  # plain Sessions have these fixtures, too
+    url = postgres.url(name)
     make_tables(url.replace("+asyncpg", "+psycopg"))
     return url
 
@@ -80,8 +81,8 @@ def clear_mariadb(connection):
 
 @pytest.fixture(scope="session")
 def mariadb_with_tables(mariadb):
-    mariadb.create_database("transactions")
-    url = mariadb.url("transactions")
+    mariadb.create_database(name := f"transactions_{uuid4().hex}")  # plain Sessions have these fixtures, too
+    url = mariadb.url(name)
     make_tables(url.replace("+asyncmy", "+pymysql"))
     return url
 
