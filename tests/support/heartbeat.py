@@ -74,7 +74,7 @@ def _measured():
 MOST = 0.01
 """Seconds that a step may take where `_measured` takes REFERENCE."""
 
-NOISE = 1.6
+NOISE = 2.5
 """Processors that others work on too count some of their time as ours."""
 
 REFERENCE = 0.007

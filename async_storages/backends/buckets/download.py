@@ -235,19 +235,24 @@ async def received(
     """
     tries, places, pace = retries.begin(), await slots(), _Pace()
     while not download.is_complete:
-        before, slot = download.received, places.free_one()
-        transfer = _kept if slot is not None and not pace.is_slow else _piece
+        before, slot, failure = download.received, places.free_one(), None
+        is_kept = slot is not None and not pace.is_slow
         slot = slot or await places.take(is_new=not before)
-        try:
-            with slot:
-                async with aclosing(transfer(download, ask, chunk_size, slot, pace)) as chunks:
+        download.piece = None if is_kept or download.ignores_range else pace.piece
+        with slot:
+            response = await _asked(download, ask)  # it asks again by itself
+            try:
+                transfer = (_kept if is_kept else _piece)(download, response, chunk_size, slot, pace)
+                async with response, aclosing(transfer) as chunks:
                     async for chunk in chunks:
                         yield chunk
-        except StorageUnavailableException as error:
+            except StorageUnavailableException as error:
+                failure = error
+        if failure is not None:
             if download.received > before:
                 tries.succeed()
-            if not await tries.wait(error.retry_after):
-                raise
+            if not await tries.wait(failure.retry_after):
+                raise failure
     download.verify()
 
 
@@ -270,36 +275,35 @@ class _Pace:
 
 
 async def _kept(
-    download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
+    download: ResumedDownload, response: ClientResponse, chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
     """Yield the missing bytes from a connection that is kept until others need it more."""
-    download.piece, begins = None, download.received
-    async with await _asked(download, ask) as response:
-        slot.hold(response)
-        download.begin(response.status, response.headers)
-        async with aclosing(_wanted(download, response, chunk_size)) as chunks:
-            async for chunk in chunks:
-                if download.coming == 0:
-                    slot.release()
-                slot.wait_for_reader(can_go_on=download.can_resume)
-                yield chunk
-                if not slot.reader_is_back():
-                    pace.note(math.inf)
-                    return
-                if slot.is_wanted and download.can_resume and download.received - begins >= _SHARE:
-                    return
+    begins = download.received
+    slot.hold(response)
+    download.begin(response.status, response.headers)
+    async with aclosing(_wanted(download, response, chunk_size)) as chunks:
+        async for chunk in chunks:
+            if download.coming == 0:
+                slot.release()
+            slot.wait_for_reader(can_go_on=download.can_resume)
+            yield chunk
+            if not slot.reader_is_back():
+                pace.note(math.inf)
+                return
+            if slot.is_wanted and download.can_resume and download.received - begins >= _SHARE:
+                return
     download.end()
 
 
 async def _piece(
-    download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]], chunk_size: int, slot: Slot, pace: _Pace
+    download: ResumedDownload, response: ClientResponse, chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
     """Some of what is missing, which is read before the reader is given it, so that no connection waits for him."""
-    download.piece, begins = None if download.ignores_range else pace.piece, download.received
+    begins = download.received
     piece: deque[bytes] = deque()
     failure = None
     try:
-        async with await _asked(download, ask) as response:
+        async with response:
             download.begin(response.status, response.headers)
             is_long = (download.coming or 0) > _LARGEST_PIECE
             async with aclosing(_wanted(download, response, chunk_size)) as chunks:

@@ -757,7 +757,7 @@ class TestStorageTrouble:
 
     @only_level_1
     async def test_storage_too_slow(self, engine, storage, book, caplog, left):
-        sessions = enable_file_tracking(async_sessionmaker(engine), removal_timeout=0.01)
+        sessions = enable_file_tracking(async_sessionmaker(engine), removal_timeout=2)  # time to ask the database
         storage.held = {"delete"}
         async with sessions.begin() as session:
             (await session.get(Book, 1)).file = None

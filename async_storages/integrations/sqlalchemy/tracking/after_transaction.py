@@ -145,7 +145,9 @@ async def _remove_unnamed(
         unnamed = await _greenlet.spawn(_find_unnamed, scope, postponed)
     except BaseException as error:
         scope.mark_kept(scope.new_files)
-        report_kept([*scope.new_or_dropped, *postponed], f"the database cannot be asked about it ({error!r})")
+        is_late = isinstance(error, asyncio.CancelledError)
+        reason = "there was no time to ask the database" if is_late else "the database cannot be asked"
+        report_kept([*scope.new_or_dropped, *postponed], f"{reason} about it ({error!r})")
         if isinstance(error, Exception):
             return
         raise
