@@ -85,8 +85,10 @@ def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: st
             f"max_bytes is {_SHORTEST_LIMIT} to {_LONGEST_SEGMENT}, not {max_bytes!r}",
             operation="clean_filename",
         )
-    candidates = (_split(text)[-1] for text in (name, fallback))
-    return next(filter(None, (_segment(part, max_bytes) for part in candidates)), _FALLBACK)
+    for text in (name, fallback):
+        if segment := _segment(_split(text)[-1], max_bytes):
+            return segment
+    return _FALLBACK
 
 
 def clean_key(name: str) -> str:
@@ -180,6 +182,8 @@ def unique_key(filename: str, folder: str = "") -> UniqueKey:
     """
     prefix = f"{secrets.token_hex(8)}_"
     name = prefix + clean_filename(filename, max_bytes=_LONGEST_SEGMENT - len(prefix))
+    if folder == "":
+        return UniqueKey(name)
     key = "/".join([*_segments(folder), name])
     if _size(key) > _LONGEST_KEY:
         raise InvalidArgumentException(

@@ -154,7 +154,7 @@ def _late_pdf(head: bytes) -> str | None:
 def _is_text(head: bytes) -> bool:
     """True for UTF-8 without control characters; a character cut off at the end is no fault."""
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+        text, _ = codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:
         return False
     return bool(text) and not _CONTROL.search(text)

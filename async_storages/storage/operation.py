@@ -63,7 +63,8 @@ class StorageOperation(Operation):
         if self._subject is None:
             return
         if name == "write" and storage.chooses_ids:
-            naming.check_key(str(self._subject), operation=name)
+            if not isinstance(self._given[0], naming.UniqueKey):
+                naming.check_key(str(self._subject), operation=name)
             return
         [given] = self._given
         if isinstance(given, IdentifiedKey) and given.storage is storage:
