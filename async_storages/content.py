@@ -127,7 +127,7 @@ class Content:
         self._source = open_source(source)
         self._whole = self._source.whole
         self.filename = filename or self._source.filename
-        self.metadata = check_metadata(metadata)
+        self.metadata = check_metadata(metadata) if metadata else {}
         self.options = options or NO_OPTIONS
         self._on_progress = on_progress
         if content_type is not None:
@@ -136,7 +136,7 @@ class Content:
         self._declared = _check_size("size", size)
         self._min_size = _check_size("min_size", min_size) or 0
         self.max_size = _check_size("max_size", max_size)
-        self._expected = _check_expected(expected or {})
+        self._expected = _check_expected(expected) if expected else {}
         self._algorithms = dict.fromkeys(("crc32", *self._expected, *checksums))
         self._restart()
 

@@ -5,6 +5,7 @@ The protocol is HTTP's (RFC 9110 section 14); backends say which headers tell th
 
 import base64
 import math
+import random
 import re
 import time
 from abc import ABC, abstractmethod
@@ -266,12 +267,17 @@ class _Pace:
 
     def __init__(self) -> None:
         self.is_slow = False
-        self.piece = CHUNK_SIZE
+        self.piece = _slow_piece()
 
     def note(self, seconds: float) -> None:
         """Note how long it took for a piece, or for less than that."""
         self.is_slow = seconds > _SLOW
-        self.piece = CHUNK_SIZE if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
+        self.piece = _slow_piece() if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
+
+
+def _slow_piece() -> int:
+    """Bytes for a slow reader; not the same for all, so that those who began together do not come back together."""
+    return random.randint(CHUNK_SIZE // 2, 2 * CHUNK_SIZE)  # noqa: S311 - no secret
 
 
 async def _kept(

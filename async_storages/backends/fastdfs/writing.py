@@ -23,7 +23,7 @@ from async_storages.errors import (
     StorageException,
     StorageUnavailableException,
 )
-from async_storages.fastdfs_ids import FastDFSDetails
+from async_storages.fastdfs_ids import crc32_of
 from async_storages.sources import Source
 
 __all__ = ["Writing"]
@@ -103,15 +103,15 @@ class Writing:
         Raises:
             ChecksumMismatchException: It differs.
         """
-        details, sent = FastDFSDetails.parse(file_id), int.from_bytes(content.digest("crc32"))
-        if details is None or details.crc32 in {None, sent}:
+        stored, sent = crc32_of(file_id), int.from_bytes(content.digest("crc32"))
+        if stored is None or stored == sent:
             return
-        if sending.old_crc32 is not None and sending.old_crc32.value() == details.crc32:
+        if sending.old_crc32 is not None and sending.old_crc32.value() == stored:
             return
         with suppress(ChecksumMismatchException):
             if await self._reading.holds(file_id, sent):
                 return
-        raise ChecksumMismatchException(f"crc32 is {sent:08x}, but FastDFS has stored {details.crc32:08x}")
+        raise ChecksumMismatchException(f"crc32 is {sent:08x}, but FastDFS has stored {stored:08x}")
 
     async def _remove(self, file_id: str, error: BaseException, seconds_spent: float) -> None:
         """Remove a new file that cannot stay; if that fails, the error names the file that is left."""
