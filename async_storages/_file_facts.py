@@ -1,6 +1,7 @@
 """Facts that a `StoredFile` remembers, so that nobody has to ask its storage."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from async_storages.images.size import ImageSize
@@ -36,4 +37,8 @@ class FileFacts:
     size: int | None = None
     image_size: ImageSize | None = None
     crc32: int | None = None
+    content_type: str | None = None
+    filename: str | None = None
+    sha256: str | None = None
+    upload_time: datetime | None = None
     new_file_state: NewFileState | None = None

@@ -190,6 +190,10 @@ class Content:
             self._content_type = sniff.content_type(await self.head(), self.filename)
         return self._content_type
 
+    def computes(self, algorithm: str) -> bool:
+        """True if a checksum is computed as the content passes."""
+        return algorithm in self._algorithms
+
     def digest(self, algorithm: str) -> bytes:
         """The checksum of the bytes that have passed."""
         return self._checksums[algorithm].digest()
@@ -297,6 +301,7 @@ class ContentOptions(TypedDict, total=False):
     min_size: int
     max_size: int | None
     expected: Mapping[str, str] | None
+    checksums: Iterable[str]
     options: UploadOptions | None
     on_progress: OnProgress | None
 

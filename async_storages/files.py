@@ -1,7 +1,7 @@
 """Files as columns load them: small inert objects that ask their storage only when awaited."""
 
 from collections.abc import AsyncGenerator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -89,13 +89,13 @@ class StoredFile:
 
     @property
     def filename(self) -> str:
-        """The last segment of the key, without the prefix that `save` generates."""
-        return naming.original_filename(self.name)
+        """The name of the uploaded file, if it is known, else the key's last segment without `save`'s prefix."""
+        return self.known_filename or naming.original_filename(self.name)
 
     @property
     def content_type(self) -> str:
-        """The type that the name suggests."""
-        return sniff.guess_by_name(self.name)
+        """The stored type, if it is known, else the one that the name suggests."""
+        return self.known_content_type or sniff.guess_by_name(self.name)
 
     @property
     def known_info(self) -> "FileBasicInfo | None":
@@ -117,6 +117,27 @@ class StoredFile:
         FastDFS's ids do not tell it: servers before 6.0 put another checksum into them.
         """
         return self._facts.crc32 if self._facts else None
+
+    @property
+    def known_content_type(self) -> str | None:
+        """The stored type, if an upload, a `get_info` or a sibling column told it."""
+        return self._facts.content_type if self._facts else None
+
+    @property
+    def known_filename(self) -> str | None:
+        """The clean name of the file on the uploader's machine, if an upload or a sibling column told it."""
+        said = self._facts.filename if self._facts else None
+        return naming.clean_filename(said) if said else None
+
+    @property
+    def known_sha256(self) -> str | None:
+        """The SHA-256 of the content in hex, if an upload with ``checksums=["sha256"]`` or a sibling column told it."""
+        return self._facts.sha256 if self._facts else None
+
+    @property
+    def known_upload_time(self) -> datetime | None:
+        """The time of the upload, with a time zone, if an upload, a `get_info` or a sibling column told it."""
+        return self._facts.upload_time if self._facts else None
 
     def __str__(self) -> str:
         return self.file_id
@@ -189,7 +210,7 @@ class StoredFile:
     async def get_info(self) -> "FileBasicInfo":
         """Size, type, etag, time and metadata; raises FileNotFoundException if the file is missing."""
         info = await self.storage.stat(self.file_id)
-        self.remember(info=info, size=info.file_size)
+        self.remember(info=info, size=info.file_size, content_type=info.content_type, upload_time=info.last_modify_time)
         return info
 
     async def get_size(self) -> int:
@@ -279,6 +300,10 @@ class StoredFile:
         size: int | None = None,
         image_size: ImageSize | None = None,
         crc32: int | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        sha256: str | None = None,
+        upload_time: datetime | None = None,
         is_new: bool = False,
     ) -> None:
         """Note facts learnt elsewhere for the `known_…` attributes; `is_new`: the upload gave the file a fresh key."""
@@ -288,6 +313,10 @@ class StoredFile:
         facts.size = facts.size if size is None else size
         facts.image_size = image_size or facts.image_size
         facts.crc32 = facts.crc32 if crc32 is None else crc32
+        facts.content_type = content_type or facts.content_type
+        facts.filename = filename or facts.filename
+        facts.sha256 = sha256 or facts.sha256
+        facts.upload_time = upload_time or facts.upload_time
 
     # ---- pydantic
 

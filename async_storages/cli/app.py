@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from async_storages._version import __version__
-from async_storages.cli import alembic_templates
+from async_storages.cli import alembic_templates, fact_filler
 from async_storages.cli import doctor as doctor_checks
 from async_storages.errors import StorageException
 
@@ -71,6 +71,38 @@ def _try_s3(console: Console, bucket: str, endpoint_url: str | None, region: str
         typer.echo('S3 needs its extra: run  pip install "sqlalchemy-async-storages[s3]"', err=True)
         raise typer.Exit(1) from None
     console.print(doctor_checks.capabilities_table(bucket, found))
+
+
+@app.command()
+def facts(  # noqa: PLR0917 - each is an option of the command
+    attribute: Annotated[
+        str, typer.Argument(metavar="MODULE:CLASS.ATTRIBUTE", help="A file column, such as shop.models:Product.photo.")
+    ],
+    database: Annotated[
+        str,
+        typer.Option(
+            metavar="URL|MODULE:ENGINE",
+            help="The database: a URL with an asynchronous driver, or an AsyncEngine such as shop.db:engine.",
+        ),
+    ],
+    batch: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 500,
+    concurrency: Annotated[int, typer.Option(min=1, help="Files that are asked for at once.")] = 16,
+    every: Annotated[bool, typer.Option("--all", help="Ask for rows that have their facts, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Fill the columns for size, type, name, hash, time and dimensions of files in rows that lack them.
+
+    It can be stopped and run again. Exit code 1: files are missing, or could not be asked for.
+    """
+    try:
+        done = fact_filler.run(
+            attribute, database, batch=batch, concurrency=concurrency, every=every, shows_progress=not as_json
+        )
+    except StorageException as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(fact_filler.as_json(done) if as_json else fact_filler.as_text(done))
+    raise typer.Exit(1 if done.missing or done.failed else 0)
 
 
 @app.command("alembic-template")

@@ -8,6 +8,7 @@ whole of it. Powers that only some have are Protocols (`SupportsPresign`, `Suppo
 import builtins
 from collections.abc import Collection, Iterable
 from contextlib import aclosing
+from datetime import UTC, datetime
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, overload
@@ -350,8 +351,21 @@ class Storage(AbstractStorage):
     async def _save_as(self, key: str, body: Content) -> StoredFile:
         """`save`, once the key is chosen; it raises FileExistsException if somebody has it."""
         self.options_for(body)
-        stored = StoredFile(await self.write(body, key, overwrite=False), self)
-        stored.remember(size=body.size, image_size=body.image_size, crc32=body.crc32, is_new=True)
+        return await self._new_file(await self.write(body, key, overwrite=False), body)
+
+    async def _new_file(self, file_id: str, body: Content) -> StoredFile:
+        """A file that was written just now, with the facts that its content has told."""
+        stored = StoredFile(file_id, self)
+        stored.remember(
+            size=body.size,
+            image_size=body.image_size,
+            crc32=body.crc32,
+            content_type=await body.content_type(),
+            filename=body.filename,
+            sha256=body.hexdigest("sha256") if body.computes("sha256") else None,
+            upload_time=datetime.now(UTC),
+            is_new=True,
+        )
         return stored
 
     async def read(self, name: FileName) -> bytes:

@@ -132,11 +132,13 @@ PUBLIC_NAMES = {
         "FileListType",
         "FileMapped",
         "FileType",
+        "FilledFacts",
         "ImageListType",
         "ImageType",
         "LedgerStats",
         "add_ledger_tables",
         "enable_file_tracking",
+        "fill_facts",
         "normalise_file_ids",
     ],
     "async_storages.integrations.fastapi": [

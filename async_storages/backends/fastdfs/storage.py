@@ -220,7 +220,7 @@ class FastDFSStorage(PresigningStorage):
             async with as_content(content, filename, options) as body:
                 key = naming.unique_key(body.filename or "file")
                 file_id = await self._write(body, key, store_name=store_name)
-                return self._stored(file_id, body)
+                return await self._new_file(file_id, body)
 
     async def save_slave(
         self,
@@ -256,12 +256,7 @@ class FastDFSStorage(PresigningStorage):
                     metadata = await _description(body, None, extension)
                     file_id = await self._cluster.upload_slave(body, origin.key, prefix, extension, metadata=metadata)
                     operation.bytes = body.size or 0
-                    return self._stored(file_id, body)
-
-    def _stored(self, file_id: str, body: Content) -> StoredFile:
-        stored = StoredFile(file_id, self)
-        stored.remember(size=body.size, image_size=body.image_size, is_new=True)
-        return stored
+                    return await self._new_file(file_id, body)
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
         """Replace the user's metadata: see `SupportsMetadata`."""

@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
     raise ImportError('this needs SQLAlchemy: run  pip install "sqlalchemy-async-storages[sqlalchemy]"') from error
 
 from async_storages.integrations.sqlalchemy.columns import attributes, statement_errors
+from async_storages.integrations.sqlalchemy.columns.fact_filling import FilledFacts, fill_facts
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType, ImageListType
 from async_storages.integrations.sqlalchemy.columns.mapped import FileListMapped, FileMapped
@@ -34,11 +35,13 @@ __all__ = [
     "FileListType",
     "FileMapped",
     "FileType",
+    "FilledFacts",
     "ImageListType",
     "ImageType",
     "LedgerStats",
     "add_ledger_tables",
     "enable_file_tracking",
+    "fill_facts",
     "normalise_file_ids",
 ]
 

@@ -1,25 +1,28 @@
 """ORM attributes of file columns: assigned values become file objects at once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import ARRAY, event
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState, Mapper
-from sqlalchemy.orm.attributes import set_attribute
-from sqlalchemy.orm.base import NO_VALUE
 from sqlalchemy.types import TypeEngine
 
 from async_storages.content import is_no_file
 from async_storages.errors import InvalidArgumentException
-from async_storages.files import StoredImage
 from async_storages.integrations.sqlalchemy.columns import fields
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
+from async_storages.integrations.sqlalchemy.columns.fact_columns import (
+    check_fact_columns,
+    fact_columns_of,
+    give_facts,
+    set_facts,
+)
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList
 from async_storages.integrations.sqlalchemy.columns.list_attributes import coerce_for_attribute, watch_lists
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 from async_storages.integrations.sqlalchemy.columns.sqlmodel import keep_coerced_values
-from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType
+from async_storages.integrations.sqlalchemy.columns.types import FileType
 
 __all__ = ["coercion_for", "listen"]
 
@@ -34,30 +37,25 @@ def listen() -> None:
 
 def _watch(mapper: Mapper[Any], class_: type[Any]) -> None:
     coercions: dict[str, _Coerce] = {}
-    images: dict[str, ImageType] = {}
+    facts: dict[str, dict[str, str]] = {}
     lists: dict[str, FileListType] = {}
     for attribute in mapper.column_attrs:
         type_ = attribute.columns[0].type
         is_own = attribute.parent is mapper  # an inherited one is watched on its own class
         if is_own and (coerce := coercion_for(type_)) is not None:
             coercions[attribute.key] = coerce
-            images |= {attribute.key: type_} if isinstance(type_, ImageType) else {}
+            facts |= {attribute.key: names} if (names := fact_columns_of(type_)) else {}
             lists |= {attribute.key: type_} if isinstance(type_, FileListType) else {}
-            _check_siblings(class_, type_)
-            _watch_assignment(getattr(class_, attribute.key), type_, coerce)
+            check_fact_columns(class_, type_)
+            _watch_assignment(getattr(class_, attribute.key), facts.get(attribute.key, {}), coerce)
     fields.remember_mapper(mapper)
     if coercions:
         _watch_refresh(class_, coercions)
-        keep_coerced_values(class_, coercions, images)
+        keep_coerced_values(class_, coercions, facts)
+    if facts:
+        _watch_loading(class_, facts)
     if lists:
         watch_lists(class_, lists)
-
-
-def _check_siblings(class_: type[Any], type_: TypeEngine[Any]) -> None:
-    names = (type_.width, type_.height) if isinstance(type_, ImageType) else ()
-    for name in names:
-        if name is not None and not hasattr(class_, name):
-            raise InvalidArgumentException(f"{class_.__name__} has no attribute {name!r} for an image's dimensions")
 
 
 def coercion_for(type_: TypeEngine[Any]) -> _Coerce | None:
@@ -81,13 +79,13 @@ def _coercion_of_arrays(coerce: _Coerce) -> _Coerce:
     return coerce_all
 
 
-def _watch_assignment(attribute: Any, type_: TypeEngine[Any], coerce: _Coerce) -> None:
+def _watch_assignment(attribute: Any, facts: Mapping[str, str], coerce: _Coerce) -> None:
     key = attribute.key
 
     def assign(target: Any, value: Any, before: Any, _initiator: Any) -> Any:
         file = value if is_sql(value) else coerce_for_attribute(inspect_object(target), key, value, coerce)
-        if isinstance(type_, ImageType):
-            _set_dimensions(target, type_, file, before)
+        if facts:
+            set_facts(target, facts, file, before)
         return file
 
     def default(target: Any, value: Any, state_dict: dict[str, Any]) -> Any:
@@ -101,18 +99,6 @@ def _watch_assignment(attribute: Any, type_: TypeEngine[Any], coerce: _Coerce) -
     event.listen(attribute, "init_scalar", default, retval=True, propagate=True)
 
 
-def _set_dimensions(target: Any, type_: ImageType, file: Any, before: Any) -> None:
-    known = file.known_dimensions if isinstance(file, StoredImage) else None
-    is_first = before is NO_VALUE and not inspect_object(target).has_identity
-    if known is None and (is_first or before == file):
-        return  # the siblings hold no dimensions of another image
-    for name, value in zip((type_.width, type_.height), known or (None, None), strict=True):
-        if name is not None and name in inspect_object(target).mapper.column_attrs:
-            set_attribute(target, name, value)  # not by the __setattr__ of models: see `keep_coerced_values`
-        elif name is not None:
-            setattr(target, name, value)
-
-
 def _watch_refresh(class_: type[Any], coercions: dict[str, _Coerce]) -> None:
     """Make file objects of plain values that column defaults and bulk updates put into the object's state."""
 
@@ -123,3 +109,14 @@ def _watch_refresh(class_: type[Any], coercions: dict[str, _Coerce]) -> None:
 
     event.listen(class_, "refresh", refresh, raw=True, propagate=True)
     event.listen(class_, "refresh_flush", refresh, raw=True, propagate=True)
+
+
+def _watch_loading(class_: type[Any], facts: Mapping[str, Mapping[str, str]]) -> None:
+    """Let the files of loaded rows know the facts in their sibling columns."""
+
+    def give(state: InstanceState[Any], _context: Any, _names: Any = None) -> None:
+        for key, names in facts.items():
+            give_facts(state.dict, key, names)
+
+    event.listen(class_, "load", give, raw=True, propagate=True)
+    event.listen(class_, "refresh", give, raw=True, propagate=True)

@@ -6,13 +6,12 @@ from typing import Any
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm.attributes import set_attribute
 
-from async_storages.files import StoredImage
-from async_storages.integrations.sqlalchemy.columns.types import ImageType
+from async_storages.integrations.sqlalchemy.columns.fact_columns import known_fact
 
 __all__ = ["keep_coerced_values"]
 
 
-def keep_coerced_values(class_: type[Any], names: Collection[str], images: Mapping[str, ImageType]) -> None:
+def keep_coerced_values(class_: type[Any], names: Collection[str], facts: Mapping[str, Mapping[str, str]]) -> None:
     """Make pydantic models hold the file objects that listeners make of assigned values.
 
     `SQLModel.__setattr__` hands a value to SQLAlchemy, and then overwrites the file object with the value itself. Its
@@ -21,19 +20,19 @@ def keep_coerced_values(class_: type[Any], names: Collection[str], images: Mappi
     Args:
         class_: A mapped class; one that is no pydantic model stays as it is.
         names: Its attributes that hold files.
-        images: The types of those attributes that set their dimensions.
+        facts: The sibling attributes by fact, of those attributes that have some.
     """
     if not hasattr(class_, "__pydantic_validator__"):
         return
-    sides = {side: (key, i) for key, type_ in images.items() for i, side in enumerate((type_.width, type_.height))}
+    siblings = {name: (key, fact) for key, names in facts.items() for fact, name in names.items()}
     set_plainly = _setter_of(class_)
 
     def assign(self: Any, name: str, value: Any) -> None:
         if name in names:
             set_attribute(self, name, value)
             value = vars(self)[name]
-        elif name in sides and value is None:
-            value = _known_side(self, *sides[name])
+        elif name in siblings and value is None:
+            value = _known_to_new(self, *siblings[name])
         set_plainly(self, name, value)
 
     type.__setattr__(class_, "__setattr__", assign)
@@ -45,8 +44,6 @@ def _setter_of(class_: type[Any]) -> Callable[[Any, str, Any], None]:
     return own or (lambda model, name, value: super(class_, model).__setattr__(name, value))
 
 
-def _known_side(model: Any, image_name: str, index: int) -> int | None:
-    """The width or height that the image of a new row has set; None for a row that exists, which may have None."""
-    image = vars(model).get(image_name)
-    known = image.known_dimensions if isinstance(image, StoredImage) else None
-    return known[index] if known and not inspect_object(model).has_identity else None
+def _known_to_new(model: Any, key: str, fact: str) -> Any:
+    """A fact that the file of a new row knows; None for a row that exists, which may have None."""
+    return None if inspect_object(model).has_identity else known_fact(vars(model).get(key), fact)

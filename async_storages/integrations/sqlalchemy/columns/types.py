@@ -57,6 +57,12 @@ class FileType(TypeDecorator[StoredFile]):
         exclusive: True promises that no other row, of any table, ever names a file of this column. It saves the query
             for such rows before a commit; if there is one nevertheless, it loses its file.
         upload_options: Options for serving, encrypting and keeping its files; they override the storage's.
+        size: The name of a sibling attribute for the size in bytes. An assigned file that knows its size, such as an
+            upload, sets it; any other sets it to None. Files of rows that are loaded know it then.
+        content_type: The same for the stored type.
+        filename: The same for the clean name that the file was uploaded with.
+        sha256: The same for the SHA-256 of the content in hex, which uploads to this column compute.
+        uploaded_at: The same for the time of the upload, in UTC.
 
     Example:
         >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
@@ -78,6 +84,11 @@ class FileType(TypeDecorator[StoredFile]):
         validators: Iterable[Validator] = (),
         exclusive: bool = False,
         upload_options: UploadOptions | None = None,
+        size: str | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        sha256: str | None = None,
+        uploaded_at: str | None = None,
     ) -> None:
         super().__init__(length)
         # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the StorageRef is one
@@ -93,6 +104,11 @@ class FileType(TypeDecorator[StoredFile]):
         self.validators = tuple(validators)
         self.exclusive = exclusive
         self.upload_options = upload_options
+        self.size = size
+        self.content_type = content_type
+        self.filename = filename
+        self.sha256 = sha256
+        self.uploaded_at = uploaded_at
         _check_options(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -262,8 +278,28 @@ class ImageType(FileType):
         validators: Iterable[Validator] = (),
         exclusive: bool = False,
         upload_options: UploadOptions | None = None,
+        size: str | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        sha256: str | None = None,
+        uploaded_at: str | None = None,
     ) -> None:
-        super().__init__(storage, length, on_delete, shared, folder, upload_to, validators, exclusive, upload_options)
+        super().__init__(
+            storage,
+            length,
+            on_delete,
+            shared,
+            folder,
+            upload_to,
+            validators,
+            exclusive,
+            upload_options,
+            size,
+            content_type,
+            filename,
+            sha256,
+            uploaded_at,
+        )
         self.width = width
         self.height = height
 

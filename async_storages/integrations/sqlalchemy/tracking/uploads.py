@@ -199,6 +199,8 @@ def _check_length(file_id: str, type_: FileType) -> None:
 async def _store(upload: _Upload) -> StoredFile:
     limits = [limit for each in upload.type.validators if (limit := each.max_file_size) is not None]
     options: ContentOptions = {"max_size": min(limits)} if limits else {}
+    if upload.type.sha256 is not None:
+        options["checksums"] = ("sha256",)
     upload_options = (upload.pending.options or NO_OPTIONS).over(upload.type.upload_options)
     source: Any = upload.source
     async with as_content(

@@ -266,7 +266,7 @@ class TestImageDimensions:
 
     def test_a_sibling_that_is_not_there_is_missed_when_the_class_is_first_used(self):
         photo = row_class(image=Column(ImageType("documents", width="widht")), width=Column(Integer))
-        with pytest.raises(InvalidArgumentException, match="Row has no attribute 'widht'"):
+        with pytest.raises(InvalidArgumentException, match="no attribute 'widht', which width= of a file"):
             photo()
         photo.registry.dispose()
 
