@@ -4,15 +4,18 @@ import asyncio
 from itertools import product
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from async_storages import PendingFile
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
 from async_storages.integrations.sqlalchemy.ledger import condemning, entries, journal
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.row_locks import delete_ids
 from async_storages.integrations.sqlalchemy.ledger.tables import State, journal_of
+from async_storages.integrations.sqlalchemy.references.column_locations import locate_columns
+from async_storages.integrations.sqlalchemy.references.lookup_sql import build_lookup
 from tests.support.ledgers import only_level_2
 from tests.support.tracked import Album, Book, pending
 
@@ -61,6 +64,23 @@ async def test_a_statement_that_ends_the_transaction_leaves_the_file_of_its_row(
     assert (await rows(), await left()) == ({1: "new"}, {"new"})
 
 
+async def test_an_index_of_a_prefix_finds_the_rows_that_name_a_file(engine):
+    """Book.shared has one."""
+
+    def explain(connection):
+        connection.execute(insert(Book), [{"shared": f"mem:{number:06}"} for number in range(2000)])
+        [column] = locate_columns(
+            connection, [each for each in fields_of_table(Book.__table__) if each.column.name == "shared"]
+        )
+        lookup = text(f"EXPLAIN {build_lookup((column,), connection.dialect).text}")
+        lookup = lookup.bindparams(bindparam("ids", expanding=True))
+        return connection.execute(lookup, {"ids": ["mem:000100", "mem:000200"]}).mappings().one()
+
+    async with engine.begin() as connection:
+        plan = await connection.run_sync(explain)
+    assert (plan["key"], int(plan["rows"])) == ("ix_books_shared", 2)
+
+
 IDS = [f"mem:{each}" for each in "abcdef"]
 OF_SESSIONS = {
     "claim": lambda c, t, j, ids: entries.claim(c, t, [Entry(each, "documents") for each in ids]),
@@ -94,9 +114,7 @@ async def test_only_the_rows_that_are_asked_for_are_locked(engine, ledger, name)
         for each in (table, uploads):
             await connection.run_sync(enter, each, IDS)
     async with engine.connect() as first, engine.connect() as second:
-        await second.execute(
-            text("SET innodb_lock_wait_timeout = 1")
-        )  # the error of a wait
+        await second.execute(text("SET innodb_lock_wait_timeout = 1"))  # the error of a wait
         for connection, ids in [(first, IDS[::2]), (second, [*IDS[1::2], "mem:bb", "mem:z"])]:
             await connection.run_sync((OF_SESSIONS | OF_WORKERS)[name], table, uploads, ids)
         await second.rollback()
