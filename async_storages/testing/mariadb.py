@@ -149,7 +149,8 @@ def _unprivileged() -> dict[str, Any]:
 @contextmanager
 def _serve(program: Path, folder: Path, options: dict[str, Any]) -> Iterator[int]:
     """A server that keeps everything in `folder`; the value is its port."""
-    settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "datadir": folder / "data"}.items()]
+    folders = {"datadir": folder / "data", "tmpdir": folder}  # at its start a server removes all of others' in that
+    settings = [f"--{name}={value}" for name, value in {**_SETTINGS, **folders}.items()]
     install = ["mariadb-install-db", "--no-defaults", *_INSTALL, *settings]
     subprocess.run(install, check=True, stdout=sys.stderr, **options)
     with socket.socket() as reserved:

@@ -1,6 +1,6 @@
 """`make faults`: kill processes a few hundred times, stop some beyond grace and lease, and print what was lost or left.
 
-python -m tests.faults [--kills 200] [--seed 7]
+python -m tests.faults [--kills 200] [--seed 7] [--only MariaDB]
 """
 
 import argparse
@@ -11,12 +11,13 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from random import Random, SystemRandom
 from tempfile import TemporaryDirectory
 
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
+from async_storages.testing.mariadb import mariadb_server
 from async_storages.testing.postgres import postgres_server
 from async_storages.testing.seaweedfs import seaweedfs_server
 from tests.faults.conftest import s3_options
@@ -32,13 +33,17 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="at least so many, beyond one at each step")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
+    parser.add_argument("--only", default="", help="the kinds of places whose names contain this")
     options = parser.parse_args()
+    kinds = [name for name in KINDS if options.only in name]
+    if not kinds:
+        parser.error(f"no kind contains {options.only!r}: {', '.join(KINDS)}")
     logging.getLogger("async_storages").setLevel(logging.ERROR)
     _say(f"seed {options.seed}")
     _say(f"{'':<32}{'kills':>6}{'stops':>6}{'lost':>6}{'leaked':>8}{'seconds':>10}")
     with ExitStack() as stack:
         sites = _Sites(stack)
-        tallies = [_run(sites, name, Random(f"{options.seed} {name}"), options.kills // len(KINDS)) for name in KINDS]
+        tallies = [_run(sites, name, Random(f"{options.seed} {name}"), options.kills // len(kinds)) for name in kinds]
     _say_steps(reduce(add, (tally.kills for tally in tallies), Counter()))
     sys.exit(any(tally.lost or tally.leaked for tally in tallies))
 
@@ -49,6 +54,9 @@ KINDS = {
     "PostgreSQL, asyncpg, S3": {"storage": "s3"},
     "PostgreSQL, REPEATABLE READ, S3": {"storage": "s3", "isolation": "REPEATABLE READ"},
     "SQLite, local": {"driver": "sqlite"},
+    "MariaDB, asyncmy, local": {"driver": "asyncmy"},
+    "MariaDB, aiomysql, S3": {"driver": "aiomysql", "storage": "s3"},
+    "MariaDB, READ COMMITTED, local": {"driver": "asyncmy", "isolation": "READ COMMITTED"},
 }
 
 
@@ -57,9 +65,20 @@ class _Sites:
 
     def __init__(self, stack):
         self._folder = stack.enter_context(TemporaryDirectory(prefix="faults-"))
-        self._postgres = stack.enter_context(postgres_server())
-        self._s3 = stack.enter_context(seaweedfs_server())
+        self._stack = stack
         self._count = 0
+
+    @cached_property
+    def _postgres(self):
+        return self._stack.enter_context(postgres_server())
+
+    @cached_property
+    def _mariadb(self):
+        return self._stack.enter_context(mariadb_server())
+
+    @cached_property
+    def _s3(self):
+        return self._stack.enter_context(seaweedfs_server())
 
     def make(self, *, driver="asyncpg", storage="local", isolation=None):
         self._count += 1
@@ -71,6 +90,9 @@ class _Sites:
     def _database(self, name, driver):
         if driver == "sqlite":
             return f"sqlite+aiosqlite:///{self._folder}/{name}.sqlite"
+        if driver in {"asyncmy", "aiomysql"}:
+            self._mariadb.create_database(name)
+            return self._mariadb.url(name, driver)
         self._postgres.create_database(name)
         return self._postgres.url(name).replace("asyncpg", driver)
 

@@ -23,7 +23,7 @@ def none_left():
     end_all()
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", "sqlite", "mariadb"])
 def place(request):
     return made(request, request.param)
 
@@ -34,16 +34,26 @@ def postgres_place(request):
 
 
 @pytest.fixture
+def mariadb_place(request):
+    return made(request, "mariadb")
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server_place(request):
+    return made(request, request.param)
+
+
+@pytest.fixture
 def s3_place(request):
     return made(request, "s3")
 
 
 def made(request, kind):
-    """A Place: PostgreSQL and a folder, "sqlite" and a folder, or PostgreSQL and "s3"."""
+    """A Place: "postgresql", "mariadb" or "sqlite" and a folder, or PostgreSQL and "s3"."""
     folder = request.getfixturevalue("tmp_path")
     database = f"sqlite+aiosqlite:///{folder / 'test.sqlite'}"
     if kind != "sqlite":
-        database = request.getfixturevalue("postgres_database")
+        database = request.getfixturevalue("mariadb_database" if kind == "mariadb" else "postgres_database")
     storage = str(folder / "files")
     if kind == "s3":
         storage = s3_options(request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket"))

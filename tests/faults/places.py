@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -15,15 +15,14 @@ from async_storages import LocalStorage, S3Storage, registry
 from async_storages.backends.transport.http import HttpOptions
 from async_storages.backends.transport.retries import Retries
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
-from async_storages.integrations.sqlalchemy.ledger.tables import State, now
+from async_storages.integrations.sqlalchemy.ledger.tables import State, journal_of, now
 from async_storages.storage.base import Storage
+from tests.faults.leftovers import end_prepared, wait_for_the_dead
 from tests.integration.transactions.conftest import begin_with_begin
 from tests.support.ledgers import in_journal, in_ledger, pass_time, settle
 from tests.support.tracked import Album, Base, Book, Loan
 
 _COLUMNS = (Book.file, Book.deferred, Book.shared, Loan.file, Loan.shared, Album.pages, Album.shared)
-_OTHERS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-_PREPARED = text("SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid")
 
 
 @dataclass(frozen=True)
@@ -130,8 +129,8 @@ CLEAN = Verdict(frozenset())
 async def judge(place, random=None):
     """Whether all is well: first as the killed have left it, then after some time, with another worker."""
     async with at_work(place) as app:
-        await _wait_for_the_dead(app)
-        await _end_prepared(app, random)
+        await wait_for_the_dead(app.engine)
+        await end_prepared(app.engine, random)
         if lost := await _named(app) - await _present(app):
             return Verdict(frozenset(lost))
         await settle(app.ledger)
@@ -148,8 +147,8 @@ async def let_time_pass(place, random=None, *, is_quiet=True):
     """
     async with at_work(place) as app:
         if is_quiet:
-            await _wait_for_the_dead(app)
-            await _end_prepared(app, random)
+            await wait_for_the_dead(app.engine)
+            await end_prepared(app.engine, random)
             await pass_time(app.ledger)
         else:
             await _pass_time_beside(app)
@@ -174,10 +173,11 @@ async def _pass_time_beside(app):
     if app.engine.dialect.name == "sqlite":
         await pass_time(app.ledger)
         return
-    async with app.engine.begin() as connection:
-        for table in ("stored_files", "stored_files_journal"):
-            free = f"SELECT id FROM {table} FOR UPDATE SKIP LOCKED"
-            await connection.exec_driver_sql(f"UPDATE {table} SET until = 0 WHERE id IN ({free})")
+    engine = app.engine.execution_options(isolation_level="READ COMMITTED")
+    async with engine.begin() as connection:
+        for table in (app.ledger.table, journal_of(app.ledger.table)):
+            free = await connection.scalars(select(table.c.id).with_for_update(skip_locked=True))
+            await connection.execute(update(table).where(table.c.id.in_(free.all())).values(until=0))
 
 
 async def _look(app):
@@ -207,25 +207,3 @@ async def _known(ledger):
     marks = {id_ for id_, state in rows if state == State.MARK}
     announced = await in_journal(ledger, lambda found, journal: found.scalars(select(journal.c.id)).all())
     return marks, {id_ for id_, _ in rows} - marks, announced
-
-
-# ---- the dead
-
-
-async def _wait_for_the_dead(app):
-    """PostgreSQL ends what the killed have begun when it sees that they are gone."""
-    if app.engine.dialect.name == "postgresql":
-        async with app.engine.connect() as connection:
-            while await connection.scalar(_OTHERS):
-                await connection.rollback()
-
-
-async def _end_prepared(app, random):
-    """What is prepared stays so, until somebody decides: as a transaction manager does."""
-    if app.engine.dialect.name != "postgresql":
-        return
-    engine = app.engine.execution_options(isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        for gid in (await connection.scalars(_PREPARED)).all():
-            what = "ROLLBACK" if random is not None and random.random() < 0.5 else "COMMIT"
-            await connection.exec_driver_sql(f"{what} PREPARED '{gid}'")

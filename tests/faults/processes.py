@@ -25,7 +25,11 @@ from tests.faults.places import Place, at_work
 FORKS = get_context("forkserver")
 """Children of a process that has imported all this, and has neither threads nor a loop: 15 ms each."""
 FORKS.set_forkserver_preload(
-    ["tests.faults.processes", "asyncpg", "psycopg", "aiosqlite", "async_storages.backends.s3.storage"]
+    [
+        "tests.faults.processes",
+        *("asyncpg", "psycopg", "aiosqlite", "asyncmy", "aiomysql"),
+        "async_storages.backends.s3.storage",
+    ]
 )
 configure_mappers()
 

@@ -18,7 +18,11 @@ def test_killed_at(place, step):
     assert asyncio.run(judge(place)) == CLEAN
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("postgres_place", 1), ("s3_place", 2)], ids=["local", "s3"])
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [("postgres_place", 1), ("s3_place", 2), ("mariadb_place", 3)],
+    ids=["local", "s3", "mariadb"],
+)
 def test_killed_at_random(request, kind, seed):
     tally = Tally()
     run_rounds(request.getfixturevalue(kind), Random(seed), tally, count=3)

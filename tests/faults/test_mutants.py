@@ -59,14 +59,14 @@ SCENES = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_noticed(postgres_place, mutant):
+def test_noticed(server_place, mutant):
     scene, what = SCENES[mutant]
-    scene(postgres_place, mutant)
-    assert getattr(asyncio.run(judge(postgres_place)), what)
+    scene(server_place, mutant)
+    assert getattr(asyncio.run(judge(server_place)), what)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_nothing_is_wrong_without_the_mutation(postgres_place, mutant):
+def test_nothing_is_wrong_without_the_mutation(server_place, mutant):
     scene, _ = SCENES[mutant]
-    scene(postgres_place, None)
-    assert asyncio.run(judge(postgres_place)) == CLEAN
+    scene(server_place, None)
+    assert asyncio.run(judge(server_place)) == CLEAN

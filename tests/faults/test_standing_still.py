@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -29,7 +30,7 @@ def stand_still(slow, *, is_over=True):
 
 @pytest.mark.parametrize(
     ("place", "step"),
-    [*(("postgresql", step) for step in AT_STEPS), *(("sqlite", step) for step in WITHOUT_A_LOCK)],
+    [*product(("postgresql", "mariadb"), AT_STEPS), *product(("sqlite",), WITHOUT_A_LOCK)],
     indirect=["place"],
 )
 def test_an_application(place, step):
@@ -38,26 +39,26 @@ def test_an_application(place, step):
 
 
 @pytest.mark.parametrize("step", [Step.INTENT_WRITTEN, Step.OBJECT_WRITTEN, Step.MARK_WRITTEN, Step.MARK_NOTED])
-def test_the_first_of_all(postgres_place, step):
+def test_the_first_of_all(server_place, step):
     """It marks the storage, and a worker takes the mark for an upload that was given up."""
-    stand_still(Task(postgres_place, (("create",),), Moment(str(step), waits=True)))
+    stand_still(Task(server_place, (("create",),), Moment(str(step), waits=True)))
 
 
 @pytest.mark.parametrize("name", ["ledger save twice", "storage save twice"])
-def test_between_two_transactions(postgres_place, name):
+def test_between_two_transactions(server_place, name):
     """What was saved is named when its time is over: by another attempt, after the first one was rolled back."""
-    stand_still(Task(postgres_place, ((name,),), Moment(str(Step.INTENTS_EXPIRED), waits=True)))
+    stand_still(Task(server_place, ((name,),), Moment(str(Step.INTENTS_EXPIRED), waits=True)))
 
 
 @pytest.mark.parametrize(
     "step", [Step.INTENTS_TAKEN, Step.LOCKED, Step.CONDEMNED, Step.DELETING, Step.OBJECT_DELETED, Step.INTENTS_DROPPED]
 )
 @pytest.mark.parametrize("is_over", [False, True], ids=["for a moment", "beyond its lease"])
-def test_a_worker(postgres_place, step, is_over):
+def test_a_worker(server_place, step, is_over):
     """Another one does the rest meanwhile, waits for nothing, and takes over what it had begun."""
-    assert not Task(postgres_place, (WORK,)).run()
-    asyncio.run(let_time_pass(postgres_place))
-    slow = Task(postgres_place, moment=Moment(str(step), waits=True), mutant=SMALL_BATCHES)
+    assert not Task(server_place, (WORK,)).run()
+    asyncio.run(let_time_pass(server_place))
+    slow = Task(server_place, moment=Moment(str(step), waits=True), mutant=SMALL_BATCHES)
     stand_still(slow, is_over=is_over)
 
 
@@ -70,10 +71,10 @@ def test_an_application_that_is_stopped_beyond_its_grace(place, step):
 
 
 @pytest.mark.parametrize("step", [Step.LOCKED, Step.CONDEMNED, Step.DELETING, Step.OBJECT_DELETED])
-def test_a_worker_that_is_stopped_beyond_its_lease(postgres_place, step):
-    assert not Task(postgres_place, (WORK,)).run()
-    asyncio.run(let_time_pass(postgres_place))
-    brief = replace(postgres_place, seconds=1.0)
+def test_a_worker_that_is_stopped_beyond_its_lease(server_place, step):
+    assert not Task(server_place, (WORK,)).run()
+    asyncio.run(let_time_pass(server_place))
+    brief = replace(server_place, seconds=1.0)
     stop(Task(brief, moment=Moment(str(step), stops=True), mutant=SMALL_BATCHES))
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "migrations_template"
 COMMANDS = "import sys; from alembic.config import main; [main(argv=each.split()) for each in sys.argv[1:]]"
 METADATA = 'target_metadata = config.attributes["metadata"]'
-SYNCHRONOUS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+SYNCHRONOUS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite", "mysql": "mysql+pymysql"}
 
 
 def synchronous(url):

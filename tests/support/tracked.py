@@ -29,7 +29,8 @@ class Book(Base):
     file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
     deferred: Mapped[StoredFile | None] = mapped_column(FileType("documents"), deferred=True)
     kept: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
-    shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True), index=True)
+    shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True))
+    __table_args__ = (Index("ix_books_shared", "shared", mysql_length=255),)
 
 
 class Loan(Base):
@@ -37,7 +38,8 @@ class Loan(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     shelf_id: Mapped[int | None] = mapped_column(ForeignKey(Shelf.id, ondelete="CASCADE"))
     file: Mapped[StoredFile | None] = mapped_column(FileType("documents"))
-    shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True), index=True)
+    shared: Mapped[StoredFile | None] = mapped_column(FileType("documents", shared=True))
+    __table_args__ = (Index("ix_loans_shared", "shared", mysql_length=255),)
 
 
 class Album(Base):

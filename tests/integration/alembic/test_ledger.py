@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table
 
 from async_storages.integrations.sqlalchemy import FileType, add_ledger_tables
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 
 TABLES = {"stored_files", "stored_files_journal", "stored_files_columns"}
 CLASS = "async_storages_render='class'"
@@ -119,4 +120,8 @@ def test_columns_are_forgotten(project):
     project.write("op.forget_file_columns('a')", "op.forget_file_columns('b', 'x')")
     project.run("upgrade", "head")
 
-    assert project.execute("SELECT table_name, column_name FROM stored_files_columns") == [("b", "y")]
+    assert project.execute("SELECT column_name FROM stored_files_columns WHERE table_name = 'b'") in [
+        [("y",)],
+        [(b"y",)],
+    ]
+    assert project.execute("SELECT count(*) FROM stored_files_columns") == [(1,)]

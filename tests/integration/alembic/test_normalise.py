@@ -7,6 +7,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table
 
 from async_storages import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FileType
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 
 CALL = 'op.normalise_file_ids("documents", "file", "documents")'
 

@@ -51,6 +51,13 @@ def test_nothing_is_left_of_a_stopped_server():
     assert not server.folder.exists()
 
 
+def test_a_server_that_starts_removes_no_temporary_tables_of_others(mariadb):
+    """It removes all in its folder for temporary files, and a server crashes whose temporary table is gone."""
+    with mariadb_server() as other:
+        for server in (mariadb, other):
+            assert Path(server._execute("SELECT @@tmpdir").strip()) == server.folder
+
+
 KILLED = """
 import os, signal
 from async_storages.testing.mariadb import mariadb_server

@@ -6,7 +6,10 @@ from typing import Any
 from sqlalchemy import Column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["has_gin_index", "is_mysql", "items_in_mysql", "type_in_database", "variants_of"]
+__all__ = ["MYSQL_DIALECTS", "has_gin_index", "is_mysql", "items_in_mysql", "type_in_database", "variants_of"]
+
+MYSQL_DIALECTS = ("mysql", "mariadb")
+"""The names of SQLAlchemy's dialects for MySQL and MariaDB: the first one, as in most URLs, serves both."""
 
 type _Type = TypeEngine[Any]
 
@@ -32,8 +35,8 @@ def has_gin_index(column: Column[Any]) -> bool:
 
 
 def is_mysql(dialect_name: str) -> bool:
-    """True for MySQL and MariaDB: the dialect of a URL that begins with ``mysql`` serves both."""
-    return dialect_name in {"mysql", "mariadb"}
+    """True for MySQL and MariaDB."""
+    return dialect_name in MYSQL_DIALECTS
 
 
 def items_in_mysql(lists: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, or_, select, text, tuple_, update
+from sqlalchemy import Connection, Select, Table, and_, or_, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 
 from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
@@ -19,7 +19,8 @@ from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, rea
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH, Intent
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.tables import State, free_ids, insert_entries, now, unless_known
+from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, delete_ids, free_ids
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, now, unless_known
 
 __all__ = [
     "Condemned",
@@ -139,7 +140,7 @@ def condemn(
     """
     chosen_ids = [each.id for each in chosen]
     locked = connection.execute(
-        select(table.c.id, table.c.storage, table.c.pinned, table.c.state)
+        by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state), table)
         .where(table.c.id.in_(chosen_ids), *_is_due(table))
         .order_by(table.c.id)
         .with_for_update(skip_locked=True)
@@ -158,7 +159,8 @@ def condemn(
 def postpone(connection: Connection, table: Table, ids: Iterable[str], seconds: float) -> None:
     """Let due files be due again after so many seconds."""
     chosen = sorted(ids)
-    connection.execute(update(table).where(table.c.id.in_(chosen), *_is_due(table)).values(until=now() + seconds))
+    due = by_key(update(table), table).where(table.c.id.in_(chosen), *_is_due(table))
+    connection.execute(due.values(until=now() + seconds))
 
 
 def _is_due(table: Table) -> list[Any]:
@@ -168,7 +170,8 @@ def _is_due(table: Table) -> list[Any]:
 def _set(connection: Connection, table: Table, ids: Iterable[str], state: State, until: Any) -> None:
     chosen = sorted(ids)
     if chosen:
-        connection.execute(update(table).where(table.c.id.in_(chosen)).values(state=state, until=until))
+        changed = by_key(update(table), table).where(table.c.id.in_(chosen))
+        connection.execute(changed.values(state=state, until=until))
 
 
 def forget(
@@ -189,19 +192,19 @@ def forget(
         free = set(ids) - journal.drop_unlocked(uploads, intents.table, ids)
     reached(Step.INTENTS_DROPPED)
 
-    def ours(chosen: Collection[str]) -> ColumnElement[bool]:
-        mine = select(table.c.id).where(table.c.id.in_(sorted(chosen)), table.c.state == State.DELETING)
-        return table.c.id.in_(free_ids(connection, mine.where(table.c.until == condemned.until)))
+    def ours(chosen: Collection[str]) -> Any:
+        mine = by_key(select(table.c.id), table).where(table.c.id.in_(sorted(chosen)))
+        return free_ids(connection, mine.where(table.c.state == State.DELETING, table.c.until == condemned.until))
 
-    connection.execute(delete(table).where(ours(free - condemned.begun)))
+    delete_ids(connection, table, ours(free - condemned.begun))
     if late := free & condemned.begun:
-        connection.execute(update(table).where(ours(late)).values(state=State.GONE, until=now() + lease))
+        gone = by_key(update(table), table).where(table.c.id.in_(ours(late)))
+        connection.execute(gone.values(state=State.GONE, until=now() + lease))
 
 
 def forget_gone(connection: Connection, table: Table) -> int:
     """Delete some entries of files that were deleted a lease ago; returns how many."""
-    due = free_ids(connection, _gone(table).limit(BATCH))
-    return connection.execute(delete(table).where(table.c.id.in_(due))).rowcount
+    return delete_ids(connection, table, free_ids(connection, _gone(table).limit(BATCH)))
 
 
 def has_gone(connection: Connection, table: Table) -> bool:

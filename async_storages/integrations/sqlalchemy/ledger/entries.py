@@ -14,9 +14,9 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
+from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, free_ids
 from async_storages.integrations.sqlalchemy.ledger.tables import (
     State,
-    free_ids,
     insert_entries,
     now,
     one_of,
@@ -77,7 +77,7 @@ def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entr
 
 def _lock_rows(connection: Connection, table: Table, ids: Iterable[str]) -> Sequence[Any]:
     found = (
-        select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until)
+        by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
         .where(table.c.id.in_(list(ids)))
         .order_by(table.c.id)
         .with_for_update(read=True)
@@ -123,7 +123,8 @@ def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> N
 
 
 def _pin(connection: Connection, table: Table, ids: list[str]) -> None:
-    connection.execute(update(table).where(table.c.id.in_(ids), table.c.pinned.is_(False)).values(pinned=True))
+    unpinned = by_key(update(table), table).where(table.c.id.in_(ids), table.c.pinned.is_(False))
+    connection.execute(unpinned.values(pinned=True))
 
 
 def _refuse(ids: Sequence[str]) -> None:
@@ -132,7 +133,7 @@ def _refuse(ids: Sequence[str]) -> None:
 
 def find(connection: Connection, table: Table, ids: Iterable[str]) -> list[str]:
     """Find the ids that the ledger knows, in whatever state."""
-    return list(connection.scalars(select(table.c.id).where(table.c.id.in_(list(ids)))))
+    return list(connection.scalars(by_key(select(table.c.id), table).where(table.c.id.in_(list(ids)))))
 
 
 def unpin(connection: Connection, table: Table, file_id: str) -> None:
@@ -158,10 +159,10 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
         if mysql:  # first, as the gap of a missing entry would be locked
             missing = set(batch).difference(find(connection, table, batch))
             count += _doom_new(connection, table, {each: storages[each] for each in missing}, until)
-        live = select(table.c.id).where(one_of(table.c.id, batch, connection.dialect))
+        live = by_key(select(table.c.id), table).where(one_of(table.c.id, batch, connection.dialect))
         free = free_ids(connection, live.where(table.c.state == State.LIVE, table.c.pinned.is_(False)))
         changed = connection.execute(
-            update(table).where(table.c.id.in_(free)).values(state=State.DOOMED, until=until)
+            by_key(update(table), table).where(table.c.id.in_(free)).values(state=State.DOOMED, until=until)
         ).rowcount
         count += changed
         if changed < len(batch) and not mysql:

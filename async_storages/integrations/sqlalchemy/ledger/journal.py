@@ -1,15 +1,15 @@
 """The rows of `stored_files_journal`: intents, each written before its file is."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import batched
 from uuid import uuid4
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Select, Table, delete, select, update
 from sqlalchemy.dialects import mysql
 
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
-from async_storages.integrations.sqlalchemy.ledger.tables import free_ids, insert_files, now, unless_known
+from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, delete_ids, free_ids
+from async_storages.integrations.sqlalchemy.ledger.tables import insert_files, now, unless_known
 
 __all__ = [
     "BATCH",
@@ -83,8 +83,8 @@ def expire(connection: Connection, journal: Table, intents: Iterable[Intent]) ->
     for batch in batched(intents, BATCH):
         ids = [each.id for each in batch]
         before = find(connection, journal, ids)
-        free = free_ids(connection, select(journal.c.id).where(journal.c.id.in_(ids)))
-        connection.execute(update(journal).where(journal.c.id.in_(free)).values(until=now()))
+        free = free_ids(connection, _select(journal, ids))
+        connection.execute(by_key(update(journal), journal).where(journal.c.id.in_(free)).values(until=now()))
         announce(connection, journal, [each for each in batch if each.id not in before], 0)
 
 
@@ -96,7 +96,7 @@ def set_id(connection: Connection, journal: Table, unanswered: str, file_id: str
 
 def renew(connection: Connection, journal: Table, ids: Iterable[str], grace: float) -> int:
     """Let intents be in force for `grace` seconds from now; returns how many there are."""
-    renewed = update(journal).values(until=now() + grace)
+    renewed = by_key(update(journal), journal).values(until=now() + grace)
     return sum(
         connection.execute(renewed.where(journal.c.id.in_(batch))).rowcount for batch in batched(sorted(ids), BATCH)
     )
@@ -104,38 +104,32 @@ def renew(connection: Connection, journal: Table, ids: Iterable[str], grace: flo
 
 def find(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
     """Find the ids that the journal knows."""
-    return {
-        found
-        for batch in batched(sorted(ids), BATCH)
-        for found in connection.scalars(select(journal.c.id).where(journal.c.id.in_(batch)))
-    }
+    return {found for batch in batched(sorted(ids), BATCH) for found in connection.scalars(_select(journal, batch))}
+
+
+def _select(journal: Table, ids: Collection[str]) -> Select[str]:
+    return by_key(select(journal.c.id), journal).where(journal.c.id.in_(ids))
 
 
 def take(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
-    """Delete intents; returns the ids of those there were."""
+    """Delete intents, on PostgreSQL; returns the ids of those there were."""
     taken = set[str]()
     for batch in batched(sorted(ids), BATCH):
-        chosen = delete(journal).where(journal.c.id.in_(batch))
-        if is_mysql(connection.dialect.name):  # which has no RETURNING
-            taken |= {*connection.scalars(select(journal.c.id).where(journal.c.id.in_(batch)).with_for_update())}
-            connection.execute(chosen)
-        else:
-            taken |= {*connection.scalars(chosen.returning(journal.c.id))}
+        taken |= {*connection.scalars(delete(journal).where(journal.c.id.in_(batch)).returning(journal.c.id))}
     return taken
 
 
 def drop(connection: Connection, journal: Table, ids: Iterable[str]) -> None:
     """Delete intents."""
     for batch in batched(sorted(ids), BATCH):
-        connection.execute(delete(journal).where(journal.c.id.in_(batch)))
+        delete_ids(connection, journal, batch)
 
 
 def drop_unlocked(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
     """Delete intents that nobody has locked; returns the ids of those that somebody has."""
     chosen = sorted(ids)
     for batch in batched(chosen, BATCH):
-        free = free_ids(connection, select(journal.c.id).where(journal.c.id.in_(batch)))
-        connection.execute(delete(journal).where(journal.c.id.in_(free)))
+        delete_ids(connection, journal, free_ids(connection, _select(journal, batch)))
     return find(connection, journal, chosen)
 
 

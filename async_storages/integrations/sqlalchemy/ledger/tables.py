@@ -17,11 +17,9 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
-    Connection,
     Double,
     Index,
     MetaData,
-    Select,
     String,
     Table,
     Unicode,
@@ -41,7 +39,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, StorageException
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS, is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
@@ -51,7 +49,6 @@ __all__ = [
     "State",
     "add_ledger_tables",
     "columns_of",
-    "free_ids",
     "insert",
     "insert_entries",
     "insert_files",
@@ -64,7 +61,7 @@ __all__ = [
     "unless_known",
 ]
 
-SUPPORTED = ("postgresql", "sqlite", "mysql", "mariadb")
+SUPPORTED = ("postgresql", "sqlite", *MYSQL_DIALECTS)
 """The databases whose locks the protocol is made for."""
 
 type _Insert = Any  # of a dialect: they differ in how they name what is done with rows that are there
@@ -258,15 +255,6 @@ def insert(table: Table, dialect: Dialect) -> _Insert:
 def unless_known(new: _Insert) -> _Insert:
     """The INSERT without the rows that are there; its rowcount is the number of the others."""
     return new.prefix_with("IGNORE") if isinstance(new, mysql.Insert) else new.on_conflict_do_nothing()
-
-
-def free_ids(connection: Connection, found: Select[Any]) -> Any:
-    """Lock the rows of a query for ids, but for those that others have locked: what ``IN`` takes.
-
-    On MySQL, which cannot change a table that a subquery reads, these are the ids themselves.
-    """
-    free = found.with_for_update(skip_locked=True)
-    return connection.scalars(free).all() if is_mysql(connection.dialect.name) else free
 
 
 def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:

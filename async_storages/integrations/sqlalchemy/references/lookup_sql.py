@@ -129,7 +129,7 @@ def _malformed(column: str, dialect: Dialect) -> str:
 
 
 def _quoted(name: str, dialect: Dialect) -> str:
-    quote = "`" if dialect.name in {"mysql", "mariadb"} else '"'
+    quote = "`" if is_mysql(dialect.name) else '"'
     escaped = str(name).replace(quote, 2 * quote).replace(":", "\\:")
     return f"{quote}{escaped}{quote}"
 

@@ -1,0 +1,47 @@
+"""Statements that change or lock rows of chosen ids, and no others.
+
+Of a small table MySQL reads all rows, whatever the condition is, and locks those that it reads: at REPEATABLE READ,
+with the gaps between them, until the transaction ends. So it is told to use the primary key.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, Update, bindparam, delete
+
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS, is_mysql
+
+__all__ = ["by_key", "delete_ids", "free_ids"]
+
+_ID = "chosen_id"
+
+
+def by_key[Statement: (Select[Any], Update)](statement: Statement, table: Table) -> Statement:
+    """The statement with a hint for MySQL to find rows by the primary key, of which it has the values."""
+    for name in MYSQL_DIALECTS:
+        statement = statement.with_hint(selectable=table, text="FORCE INDEX (PRIMARY)", dialect_name=name)
+    return statement
+
+
+def free_ids(connection: Connection, found: Select[Any]) -> Any:
+    """Lock the rows of a query for ids, but for those that others have locked: what ``IN`` takes.
+
+    On MySQL, which cannot change a table that a subquery reads, these are the ids themselves.
+    """
+    free = found.with_for_update(skip_locked=True)
+    return connection.scalars(free).all() if is_mysql(connection.dialect.name) else free
+
+
+def delete_ids(connection: Connection, table: Table, ids: Any) -> int:
+    """Delete the rows of some ids; on MySQL one by one, as its DELETE takes no hint. Returns how many there were.
+
+    Args:
+        connection: The connection.
+        table: One of the ledger's.
+        ids: A list, or the result of `free_ids`.
+    """
+    if not is_mysql(connection.dialect.name):
+        return connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount
+    if not ids:
+        return 0
+    one = delete(table).where(table.c.id == bindparam(_ID)).execution_options(preserve_rowcount=True)
+    return connection.execute(one, [{_ID: each} for each in ids]).rowcount
