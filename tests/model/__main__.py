@@ -1,6 +1,7 @@
 """`make model`: run thousands of random programs, and print those after which a file is lost or left.
 
-python -m tests.model [--programs 10000] [--seed 7] [--database sqlite] [--tier ledger] [--jobs 2]
+python -m tests.model [--programs 10000] [--seed 7] [--database sqlite] [--tier ledger] [--sessions plain]
+    [--jobs 2]
 """
 
 import argparse
@@ -8,15 +9,14 @@ import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from random import SystemRandom
 from tempfile import TemporaryDirectory
 
 from async_storages.testing.postgres import _data_parent, postgres_server
 from tests.model.runs import CHUNK, run_chunks
-from tests.model.world import DATABASES, SQLITE, TIERS, make_tables
-
-_ALL = [(database, tier) for database in DATABASES for tier in TIERS]
+from tests.model.world import DATABASES, SESSIONS, SQLITE, TIERS, make_tables
 
 
 def main():
@@ -25,16 +25,14 @@ def main():
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
     parser.add_argument("--database", choices=DATABASES, help="only this one")
     parser.add_argument("--tier", choices=TIERS, help="only this one")
+    parser.add_argument("--sessions", choices=SESSIONS, help="only these")
     parser.add_argument("--steps", type=int, default=15, help="of a program, at most")
     parser.add_argument("--without", nargs="*", default=(), metavar="STEP", help="do not take these steps")
     parser.add_argument("--verbose", action="store_true", help="tell how often each step was taken, and refused")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     options = parser.parse_args()
-    kinds = [
-        (database, tier)
-        for database, tier in _ALL
-        if options.database in {None, database} and options.tier in {None, tier}
-    ]
+    chosen = ((options.database, DATABASES), (options.tier, TIERS), (options.sessions, SESSIONS))
+    kinds = list(product(*([one] if one else all_ for one, all_ in chosen)))
     _say(f"seed {options.seed}")
     with ExitStack() as stack:
         server = stack.enter_context(postgres_server()) if any(kind[0] != SQLITE for kind in kinds) else None
@@ -45,7 +43,7 @@ def main():
             for kind in kinds:
                 url = _url(kind[0], folder, server, f"model_{len(work)}")
                 seeds = _seeds(options, job, len(kinds))
-                work.append((kind, pool.submit(run_chunks, url, kind[1], seeds, options.steps, options.without)))
+                work.append((kind, pool.submit(run_chunks, url, *kind[1:], seeds, options.steps, options.without)))
         found = [_report(kind, each.result(), options) for kind, each in work]
     sys.exit(any(found))
 
@@ -68,7 +66,7 @@ def _seeds(options, job, kinds):
 
 def _report(kind, result, options):
     speed = f"{result.programs} programs in {result.seconds:.0f} s"
-    _say(f"\n{kind[0]}, {kind[1]}: {speed}, {len(result.findings)} findings")
+    _say(f"\n{', '.join(kind)}: {speed}, {len(result.findings)} findings")
     for step, count in sorted(result.steps.items()) if options.verbose else ():
         _say(f"{count:8} {step}")
     for name, finding in result.findings.items():

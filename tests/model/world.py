@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import psycopg
 from sqlalchemy import create_engine, text
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
 from async_storages import StorageUnavailableException, registry
 from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking
@@ -18,9 +18,11 @@ from async_storages.integrations.sqlalchemy.ledger.tables import State
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from tests.integration.transactions.conftest import begin_with_begin
 from tests.support.ledgers import forget_ledgers, in_journal, settle
+from tests.support.plain_sessions import PlainSessions, plain_url
 from tests.support.tracked import Base, TroubledStorage
 
 TRACKING, LEDGER = TIERS = ("tracking", "ledger")
+ASYNC, PLAIN = SESSIONS = ("async", "plain")
 SQLITE, POSTGRESQL = DATABASES = ("sqlite", "postgresql")
 
 _COLUMNS = (
@@ -91,22 +93,27 @@ class World:
         url: SQLAlchemy's, of a database with tables, for an asynchronous driver.
         tier: "tracking" or "ledger".
         storage: The registered one.
+        sessions: "async" for AsyncSession, "plain" for Session.
     """
 
-    def __init__(self, url, tier, storage):
+    def __init__(self, url, tier, storage, sessions=ASYNC):
         self.is_sqlite = url.startswith(SQLITE)
         self.storage = storage
         self._handler = _Log()
         self.log = self._handler.lines
         logging.getLogger("async_storages").addHandler(self._handler)
         self._runner = asyncio.Runner()
-        self.engine = create_async_engine(url, connect_args=_connect_args(url))
+        self.engine = _engine(url) if sessions == ASYNC else _plain_engine(url)
         if self.is_sqlite:
-            begin_with_begin(self.engine.sync_engine)
+            begin_with_begin(getattr(self.engine, "sync_engine", self.engine))
         self.ledger = FileLedger(self.engine, Base.metadata) if tier == LEDGER else None
-        self.untracked = async_sessionmaker(self.engine)
-        self.sessions = enable_file_tracking(async_sessionmaker(self.engine), ledger=self.ledger)
+        self.untracked, self.sessions = self._maker(), self._maker()
+        enable_file_tracking(getattr(self.sessions, "maker", self.sessions), ledger=self.ledger)
         self._onlooker = _onlooker(url)
+
+    def _maker(self):
+        maker = async_sessionmaker(self.engine)
+        return maker if isinstance(self.engine, AsyncEngine) else PlainSessions.of(maker, self.engine)
 
     def run(self, coroutine):
         return self._runner.run(coroutine)
@@ -117,8 +124,7 @@ class World:
 
     async def seen_by(self, session):
         """The same, as its transaction sees it."""
-        connection = await session.connection()
-        return dict(map(_parsed, await connection.execute(text(_NAMED))))
+        return dict(map(_parsed, await session.run_sync(lambda each: each.connection().execute(text(_NAMED)).all())))
 
     def clear(self):
         self.storage.clear()
@@ -150,13 +156,19 @@ class World:
     async def _dispose(self):
         if self.ledger is not None:
             await self.ledger.aclose()
-        await self.engine.dispose()
+        if isinstance(self.engine, AsyncEngine):
+            await self.engine.dispose()
+        else:
+            self.engine.dispose()
 
 
 @contextmanager
-def world(url, tier):
+def world(url, tier, sessions=ASYNC):
     """A World in the tables of `make_tables`."""
-    with registry.override("documents", ModelStorage()) as storage, closing(World(url, tier, storage)) as made:
+    with (
+        registry.override("documents", ModelStorage()) as storage,
+        closing(World(url, tier, storage, sessions)) as made,
+    ):
         made.clear()
         yield made
     forget_ledgers(Base.metadata)
@@ -164,7 +176,7 @@ def world(url, tier):
 
 def make_tables(url):
     """In an empty database; SQLite's lets readers be while somebody writes."""
-    engine = create_engine(url.replace("+aiosqlite", "").replace("+asyncpg", "+psycopg"))
+    engine = create_engine(plain_url(url))
     if engine.dialect.name == SQLITE:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
@@ -177,6 +189,15 @@ def _parsed(row):
     place, id_, named = row
     ids = (json.loads(named) or ()) if place.startswith("albums") else (named,)
     return (place, id_), tuple(ids)
+
+
+def _engine(url):
+    return create_async_engine(url, connect_args=_connect_args(url))
+
+
+def _plain_engine(url):
+    url = plain_url(url)
+    return create_engine(url, connect_args=_connect_args(url))
 
 
 def _connect_args(url):
