@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import psycopg
-from sqlalchemy import create_engine, text
+import pymysql
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
 from async_storages import StorageUnavailableException, registry
@@ -24,19 +25,23 @@ from tests.support.tracked import Base, TroubledStorage
 TRACKING, LEDGER = TIERS = ("tracking", "ledger")
 ASYNC, PLAIN = SESSIONS = ("async", "plain")
 SQLITE, POSTGRESQL = DATABASES = ("sqlite", "postgresql")
+MARIADB = "mariadb"
 
 _COLUMNS = (
     *("books.file", "books.deferred", "books.kept", "books.shared"),
     *("loans.file", "loans.shared", "albums.pages", "albums.kept", "albums.shared"),
 )
-_NAMED = " UNION ALL ".join(
-    f"SELECT '{each}' AS place, id, CAST({each.partition('.')[2]} AS TEXT) AS named FROM {each.partition('.')[0]} "
-    f"WHERE {each.partition('.')[2]} IS NOT NULL"
-    for each in _COLUMNS
-)
 _TABLES = ("books", "loans", "shelves", "albums")
 _LOCK_TIMEOUT = "20ms"
 """Of PostgreSQL: sessions take turns in one task, so whoever waits for another one waits in vain."""
+
+
+def _named(text_type):
+    return " UNION ALL ".join(
+        f"SELECT '{each}' AS place, id, CAST({each.partition('.')[2]} AS {text_type}) AS named "
+        f"FROM {each.partition('.')[0]} WHERE {each.partition('.')[2]} IS NOT NULL"
+        for each in _COLUMNS
+    )
 
 
 class ModelStorage(TroubledStorage):
@@ -97,14 +102,14 @@ class World:
     """
 
     def __init__(self, url, tier, storage, sessions=ASYNC):
-        self.is_sqlite = url.startswith(SQLITE)
+        self._named = _named("CHAR" if url.startswith("mysql") else "TEXT")
         self.storage = storage
         self._handler = _Log()
         self.log = self._handler.lines
         logging.getLogger("async_storages").addHandler(self._handler)
         self._runner = asyncio.Runner()
         self.engine = _engine(url) if sessions == ASYNC else _plain_engine(url)
-        if self.is_sqlite:
+        if self.engine.dialect.name == SQLITE:
             begin_with_begin(getattr(self.engine, "sync_engine", self.engine))
         self.ledger = FileLedger(self.engine, Base.metadata) if tier == LEDGER else None
         self.untracked, self.sessions = self._maker(), self._maker()
@@ -120,21 +125,22 @@ class World:
 
     def committed(self):
         """The ids that each place, a column of a row, names for all to see."""
-        return dict(map(_parsed, self._onlooker.execute(_NAMED)))
+        return dict(map(_parsed, self._onlooker.execute(self._named)))
 
     async def seen_by(self, session):
         """The same, as its transaction sees it."""
-        return dict(map(_parsed, await session.run_sync(lambda each: each.connection().execute(text(_NAMED)).all())))
+        seen = await session.run_sync(lambda each: each.connection().execute(text(self._named)).all())
+        return dict(map(_parsed, seen))
 
     def clear(self):
         self.storage.clear()
         self.log.clear()
         files_in_use.forget_all_files()
-        if self.is_sqlite:
+        if self.engine.dialect.name == POSTGRESQL:
+            self._onlooker.execute(f"TRUNCATE {', '.join(_TABLES)}")
+        else:
             for table in _TABLES:
                 self._onlooker.execute(f"DELETE FROM {table}")
-        else:
-            self._onlooker.execute(f"TRUNCATE {', '.join(_TABLES)}")
         if self.ledger is not None:
             self._onlooker.execute(f"DELETE FROM stored_files WHERE state <> '{State.MARK}'")
             self.run(in_journal(self.ledger, lambda connection, journal: connection.execute(journal.delete())))
@@ -205,11 +211,32 @@ def _connect_args(url):
         return {"timeout": 0}
     if "+asyncpg" in url:
         return {"server_settings": {"lock_timeout": _LOCK_TIMEOUT}}
+    if url.startswith("mysql"):
+        return {"init_command": "SET innodb_lock_wait_timeout = 1"}  # with 0, SKIP LOCKED fails (error 1180)
     return {"options": f"-c lock_timeout={_LOCK_TIMEOUT}"}
 
 
 def _onlooker(url):
     if url.startswith(SQLITE):
         return sqlite3.connect(url.partition(":///")[2], isolation_level=None)
+    if url.startswith("mysql"):
+        return _MariaDBOnlooker(url)
     plain = url.replace("+asyncpg", "").replace("+psycopg", "")
     return psycopg.connect(plain, autocommit=True)
+
+
+class _MariaDBOnlooker:
+    """A connection of PyMySQL with the methods of the others."""
+
+    def __init__(self, url):
+        parsed = make_url(url)
+        where = {"unix_socket": parsed.query["unix_socket"], "user": parsed.username, "database": parsed.database}
+        self._connection = pymysql.connect(**where, autocommit=True)
+
+    def execute(self, statement):
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+    def close(self):
+        self._connection.close()
