@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, event, insert, inspect, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError
 
@@ -20,8 +20,8 @@ _REFUSALS = (
     *(FileGoneException, InvalidArgumentException, StorageUnavailableException),
     *(IntegrityError, StaleDataError, ObjectDeletedError, FlushError),
 )
-_LOCKED = {"55P03", "40P01", "40001"}
-"""PostgreSQL's states: a lock was not to be had, a deadlock, a serialization failure."""
+_LOCKED = {"55P03", "40P01", "40001", 1205, 1213}
+"""A lock was not to be had, a deadlock, a serialization failure: PostgreSQL's states, MariaDB's numbers."""
 
 _NOT_THERE = (
     "Could not refresh instance",
@@ -167,7 +167,7 @@ class Person:
 
 def is_refusal(error):
     cause = error.orig if isinstance(error, DBAPIError) else error  # SQLAlchemy does not wrap what fetching rows raises
-    if getattr(cause, "sqlstate", None) in _LOCKED or "is locked" in str(cause):
+    if _LOCKED.intersection([getattr(cause, "sqlstate", None), *cause.args[:1]]) or "is locked" in str(cause):
         return True
     if type(error) is InvalidRequestError:
         return any(text in str(error) for text in _NOT_THERE)
@@ -338,7 +338,8 @@ def named(place):
 
 
 def limited(place):
-    return place.class_.id.in_(select(place.class_.id).order_by(place.class_.id).limit(1))
+    first = select(place.class_.id).order_by(place.class_.id).limit(1).subquery()
+    return place.class_.id.in_(select(first.c.id))  # MariaDB has no LIMIT in IN itself
 
 
 def from_queue(place):
@@ -356,6 +357,7 @@ def _chosen(statement, place, criteria):
 
 async def bulk_update(session, place, criteria, value, *, returning):
     statement = _chosen(update(place.class_), place, criteria).values({place.attribute: value})
+    returning = returning and session.get_bind().dialect.update_returning
     result = await session.execute(statement.returning(place.class_.id) if returning else statement)
     result.close()
 
@@ -375,12 +377,21 @@ async def plain_insert(session, place, value):
 
 
 async def insert_or_nothing(session, place, value):
-    statement = _dialect(session).insert(place.class_).values(**_new_row(place, value))
-    await session.execute(statement.on_conflict_do_nothing())
+    dialect = _dialect(session)
+    statement = dialect.insert(place.class_).values(**_new_row(place, value))
+    if dialect is mysql:
+        await session.execute(statement.prefix_with("IGNORE"))
+    else:
+        await session.execute(statement.on_conflict_do_nothing())
 
 
 async def insert_or_update(session, place, value):
-    statement = _dialect(session).insert(place.class_).values(**_new_row(place, value))
+    dialect = _dialect(session)
+    statement = dialect.insert(place.class_).values(**_new_row(place, value))
+    if dialect is mysql:
+        new = {place.attribute: statement.inserted[place.attribute]}
+        await session.execute(statement.on_duplicate_key_update(new))
+        return
     new = {place.attribute: statement.excluded[place.attribute]}
     await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=new))
 
@@ -472,4 +483,4 @@ TEXTS = {"text move", "text copy", "text delete"}
 
 
 def _dialect(session):
-    return sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    return {"sqlite": sqlite, "postgresql": postgresql, "mysql": mysql}[session.get_bind().dialect.name]

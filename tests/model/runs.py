@@ -43,12 +43,12 @@ class Result:
         self.steps += other.steps
 
 
-def run_chunks(url, tier, seeds, steps, without):
+def run_chunks(url, tier, sessions, seeds, steps, without):
     """In a process of its own: one run for each seed, until one has found something."""
     engine.MAX_SHRINKING_SECONDS = 60
     logging.lastResort = None  # warnings are in the findings
     total = Result()
-    with world(url, tier) as place:
+    with world(url, tier, sessions) as place:
         for seed in seeds:
             total.add(run_programs(place, seed, CHUNK, steps, without))
             if total.findings:

@@ -7,8 +7,20 @@ from types import MappingProxyType
 
 from sqlalchemy.orm import Session, sessionmaker
 
-_AT_ONCE = {"add", "add_all", "expire", "expire_all", "expunge", "expunge_all", "in_transaction", "is_modified"}
+PLAIN_DRIVERS = {"asyncpg": "psycopg", "psycopg": "psycopg", "aiosqlite": "pysqlite", "asyncmy": "pymysql"}
+
+_AT_ONCE = {
+    *("add", "add_all", "expire", "expire_all", "expunge", "expunge_all"),
+    *("get_bind", "in_transaction", "is_modified"),
+}
 """Methods that AsyncSession does not wait for either."""
+
+
+def plain_url(url):
+    """The same database through a driver that blocks."""
+    scheme, _, rest = url.partition("://")
+    database, _, driver = scheme.partition("+")
+    return f"{database}+{PLAIN_DRIVERS[driver]}://{rest}"
 
 
 class _Threaded:

@@ -1,11 +1,12 @@
 """Dependencies of path operations: the manager and its services, a session, an upload that keeps to rules."""
 
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from inspect import signature
 from typing import Annotated, Any
 
 from fastapi import Depends
+from fastapi.concurrency import contextmanager_in_threadpool
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.image_rules import ImageRules
@@ -68,7 +69,9 @@ async def nobody() -> None:
     """The owner of tokens and keys that are good for whoever holds them."""
 
 
-def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManager[Session]]) -> Any:
+def session_dependency[Session](
+    sessions: Callable[[], AbstractAsyncContextManager[Session] | AbstractContextManager[Session]],
+) -> Any:
     """A session for each request, closed as soon as the path operation has returned or raised.
 
     All that was not committed by then is rolled back, and with `enable_file_tracking` its new files are removed. It is
@@ -77,7 +80,8 @@ def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManag
     (FastAPI 0.118 to 0.120 close it after the answer: they cannot be told otherwise.)
 
     Args:
-        sessions: The `async_sessionmaker`, or another callable that gives an async context manager of a session.
+        sessions: The `async_sessionmaker`; or a `sessionmaker`, whose sessions are closed in a thread, for path
+            operations that are declared with ``def``; or another callable that gives a context manager of a session.
 
     Returns:
         A dependency for `Annotated`; its `dependency` is the key for `app.dependency_overrides`.
@@ -88,7 +92,9 @@ def session_dependency[Session](sessions: Callable[[], AbstractAsyncContextManag
     """
 
     async def session() -> AsyncGenerator[Session]:
-        async with sessions() as opened:
+        made = sessions()
+        manager = made if isinstance(made, AbstractAsyncContextManager) else contextmanager_in_threadpool(made)
+        async with manager as opened:
             yield opened
 
     return Depends(session, **_UNTIL_IT_RETURNS)

@@ -39,15 +39,6 @@ JSON = {"Content-Type": "application/json"}
 ANNA, EVE = {"X-User": "anna"}, {"X-User": "eve"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _as_it_was():
-    """Alembic extends `sys.path`, and its env.py configures logging, for the whole process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [*sys.path])
-        patch.setattr("logging.config.fileConfig", lambda *args, **options: None)
-        yield
-
-
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory):
     path = tmp_path_factory.mktemp("migrated") / "database.sqlite"

@@ -8,16 +8,8 @@ from sqlalchemy import create_engine, event
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from tests.integration.transactions.conftest import *  # noqa: F403 - all of them but those below
 from tests.integration.transactions.conftest import _left, begin_with_begin
-from tests.support.plain_sessions import PlainSessions
+from tests.support.plain_sessions import PlainSessions, plain_url
 from tests.support.tracked import Base
-
-PLAIN_DRIVERS = {"asyncpg": "psycopg", "psycopg": "psycopg", "aiosqlite": "pysqlite", "asyncmy": "pymysql"}
-
-
-def plain_url(url):
-    scheme, _, rest = url.partition("://")
-    database, _, driver = scheme.partition("+")
-    return f"{database}+{PLAIN_DRIVERS[driver]}://{rest}"
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from sqlalchemy.orm import sessionmaker
 
 from async_storages import LocalStorage, registry
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
-from tests.integration.plain_sessions.conftest import plain_url
 from tests.support.ledgers import settle
 from tests.support.patience import HANGS
+from tests.support.plain_sessions import plain_url
 from tests.support.tracked import Base, Book, pending
 
 THREADS, UPLOADS = 8, 50

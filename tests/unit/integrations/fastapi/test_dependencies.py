@@ -5,8 +5,9 @@ from typing import Annotated
 import pydantic
 import pytest
 from fastapi import Depends, FastAPI, UploadFile
-from sqlalchemy import AsyncAdaptedQueuePool
+from sqlalchemy import AsyncAdaptedQueuePool, create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, sessionmaker
 from starlette.responses import StreamingResponse
 
 from async_storages import FileTypeConfig, FileValidator, InvalidArgumentException
@@ -36,13 +37,22 @@ async def engine(tmp_path):
     await engine.dispose()
 
 
-@pytest.fixture
-def app(engine):
-    sessions = async_sessionmaker(engine)
-    enable_file_tracking(sessions)
-    session_dep = session_dependency(sessions)
+@pytest.fixture(params=["AsyncSession", "Session"])
+def app(request, engine, tmp_path):
     app = FastAPI()
     register_exception_handlers(app)
+    if request.param == "AsyncSession":
+        add_asynchronous(app, engine)
+        yield app
+    else:
+        plain = create_engine(f"sqlite:///{tmp_path / 'test.sqlite'}")
+        add_plain(app, plain)
+        yield app
+        plain.dispose()
+
+
+def add_asynchronous(app, engine):
+    session_dep = session_dependency(enable_file_tracking(async_sessionmaker(engine)))
 
     @app.post("/{ending}")
     async def store(ending: str, session: Annotated[AsyncSession, session_dep]):
@@ -57,13 +67,30 @@ def app(engine):
     @app.get("/stream")
     async def stream(session: Annotated[AsyncSession, session_dep]):
         await session.get(Book, 1)
+        return StreamingResponse(checked_out(engine))
 
-        async def told():
-            yield f"{engine.pool.checkedout()}"
 
-        return StreamingResponse(told())
+def add_plain(app, engine):
+    session_dep = session_dependency(enable_file_tracking(sessionmaker(engine)))
 
-    return app
+    @app.post("/{ending}")
+    def store(ending: str, session: Annotated[Session, session_dep]):
+        session.add(Book(title="a", file=pending("a.txt")))
+        session.flush()
+        if ending == "fail":
+            raise InvalidArgumentException("no")
+        if ending == "commit":
+            session.commit()
+        return engine.pool.checkedout()
+
+    @app.get("/stream")
+    def stream(session: Annotated[Session, session_dep]):
+        session.get(Book, 1)
+        return StreamingResponse(checked_out(engine))
+
+
+async def checked_out(engine):
+    yield f"{engine.pool.checkedout()}"
 
 
 @pytest.mark.parametrize(("ending", "status", "kept"), [("commit", 200, 1), ("fail", 400, 0), ("return", 200, 0)])
