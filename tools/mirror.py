@@ -14,6 +14,8 @@ RUN_BY = {
     "integrations.alembic": "integration/alembic/test_round_trip.py",
     "testing": "unit/testing/test_fixtures.py",
     "integrations.sqlalchemy.columns.fact_columns": "integration/sqlalchemy/test_fact_columns.py",
+    "integrations.sqlalchemy.columns.file_rows": "integration/sqlalchemy/test_fact_filling.py",
+    "integrations.sqlalchemy.columns.verification": "integration/sqlalchemy/test_verification.py",
     "integrations.sqlalchemy.columns.fact_filling": "integration/sqlalchemy/test_fact_filling.py",
     # Pure tables and formats behind one function each.
     "_media_types.well_formed": "integration/test_contract.py",

@@ -1,14 +1,15 @@
 """The commands, one function each."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from async_storages._version import __version__
-from async_storages.cli import alembic_templates, fact_filler
+from async_storages.cli import alembic_templates
 from async_storages.cli import doctor as doctor_checks
 from async_storages.errors import StorageException
 
@@ -73,36 +74,76 @@ def _try_s3(console: Console, bucket: str, endpoint_url: str | None, region: str
     console.print(doctor_checks.capabilities_table(bucket, found))
 
 
+AttributeArgument = Annotated[
+    str, typer.Argument(metavar="MODULE:CLASS.ATTRIBUTE", help="A file column, such as shop.models:Product.photo.")
+]
+DatabaseOption = Annotated[
+    str,
+    typer.Option(
+        metavar="URL|MODULE:ENGINE",
+        help="The database: a URL with an asynchronous driver, or an AsyncEngine such as shop.db:engine.",
+    ),
+]
+BatchOption = Annotated[int, typer.Option(min=1, help="Rows at a time.")]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Files that are asked for at once.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
 @app.command()
 def facts(  # noqa: PLR0917 - each is an option of the command
-    attribute: Annotated[
-        str, typer.Argument(metavar="MODULE:CLASS.ATTRIBUTE", help="A file column, such as shop.models:Product.photo.")
-    ],
-    database: Annotated[
-        str,
-        typer.Option(
-            metavar="URL|MODULE:ENGINE",
-            help="The database: a URL with an asynchronous driver, or an AsyncEngine such as shop.db:engine.",
-        ),
-    ],
-    batch: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 500,
-    concurrency: Annotated[int, typer.Option(min=1, help="Files that are asked for at once.")] = 16,
+    attribute: AttributeArgument,
+    database: DatabaseOption,
+    batch: BatchOption = 500,
+    concurrency: ConcurrencyOption = 16,
     every: Annotated[bool, typer.Option("--all", help="Ask for rows that have their facts, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fill the columns for size, type, name, hash, time and dimensions of files in rows that lack them.
 
     It can be stopped and run again. Exit code 1: files are missing, or could not be asked for.
     """
+    walks = _row_walks()
+    over = partial(walks.fill_facts, every=every)
+    _walk(walks, over, attribute, database, batch=batch, concurrency=concurrency, as_json=as_json)
+
+
+@app.command()
+def verify(  # noqa: PLR0917 - each is an option of the command
+    attribute: AttributeArgument,
+    database: DatabaseOption,
+    content: Annotated[bool, typer.Option(help="Read the files whose rows have a SHA-256, and compare it.")] = False,
+    batch: BatchOption = 500,
+    concurrency: ConcurrencyOption = 16,
+    as_json: JsonOption = False,
+) -> None:
+    """Look whether the file of each row exists, with the size (and SHA-256) that the row tells; nothing is changed.
+
+    Exit code 1: files are missing, wrong, or could not be asked for.
+    """
+    walks = _row_walks()
+    over = partial(walks.verify_files, content=content)
+    _walk(walks, over, attribute, database, batch=batch, concurrency=concurrency, as_json=as_json)
+
+
+def _row_walks() -> Any:
     try:
-        done = fact_filler.run(
-            attribute, database, batch=batch, concurrency=concurrency, every=every, shows_progress=not as_json
-        )
+        from async_storages.cli import row_walks  # noqa: PLC0415 - other commands work without SQLAlchemy
+    except ImportError as error:
+        typer.echo(f"{error}", err=True)
+        raise typer.Exit(2) from None
+    return row_walks
+
+
+def _walk(
+    walks: Any, over: Any, attribute: str, database: str, *, batch: int, concurrency: int, as_json: bool
+) -> NoReturn:
+    try:
+        done = walks.walk(over, attribute, database, batch=batch, concurrency=concurrency, shows_progress=not as_json)
     except StorageException as error:
         typer.echo(f"{error}", err=True)
         raise typer.Exit(2) from None
-    typer.echo(fact_filler.as_json(done) if as_json else fact_filler.as_text(done))
-    raise typer.Exit(1 if done.missing or done.failed else 0)
+    typer.echo(walks.as_json(done) if as_json else walks.as_text(done))
+    raise typer.Exit(0 if done.is_right else 1)
 
 
 @app.command("alembic-template")

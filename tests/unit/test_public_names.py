@@ -136,10 +136,12 @@ PUBLIC_NAMES = {
         "ImageListType",
         "ImageType",
         "LedgerStats",
+        "VerifiedFiles",
         "add_ledger_tables",
         "enable_file_tracking",
         "fill_facts",
         "normalise_file_ids",
+        "verify_files",
     ],
     "async_storages.integrations.fastapi": [
         "INLINE_TYPES",

@@ -22,6 +22,7 @@ from async_storages.integrations.sqlalchemy.columns.list_types import FileListTy
 from async_storages.integrations.sqlalchemy.columns.mapped import FileListMapped, FileMapped
 from async_storages.integrations.sqlalchemy.columns.queries import normalise_file_ids
 from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType
+from async_storages.integrations.sqlalchemy.columns.verification import VerifiedFiles, verify_files
 from async_storages.integrations.sqlalchemy.ledger.file_ledger import Drained, FileLedger
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
@@ -39,10 +40,12 @@ __all__ = [
     "ImageListType",
     "ImageType",
     "LedgerStats",
+    "VerifiedFiles",
     "add_ledger_tables",
     "enable_file_tracking",
     "fill_facts",
     "normalise_file_ids",
+    "verify_files",
 ]
 
 attributes.listen()

@@ -131,8 +131,9 @@ async def test_keys_of_several_columns(engine, create, storage):
 
 async def test_what_has_no_facts_is_refused(engine):
     class_ = row_class(file=Column(FileType("documents")), title=Column(String(20)))
-    for attribute in (class_.file, class_.title):
-        with pytest.raises(InvalidArgumentException, match=r"has no columns for facts: name some by size="):
-            await fill_facts(engine, attribute)
-    with pytest.raises(InvalidArgumentException, match="not of 'file'"):
+    with pytest.raises(InvalidArgumentException, match=r"Row.file has no columns for facts: name some by size="):
+        await fill_facts(engine, class_.file)
+    with pytest.raises(InvalidArgumentException, match=r"such as Document.file, not Row.title"):
+        await fill_facts(engine, class_.title)
+    with pytest.raises(InvalidArgumentException, match=r"such as Document.file, not file"):
         await fill_facts(engine, "file")

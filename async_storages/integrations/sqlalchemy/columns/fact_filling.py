@@ -1,23 +1,22 @@
 """Facts for rows that were written before their table had columns for them."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, Unicode, and_, or_, select, tuple_, type_coerce, update
-from sqlalchemy import inspect as inspect_object
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, StorageException
 from async_storages.files import StoredFile, StoredImage
-from async_storages.integrations.sqlalchemy.columns.fact_columns import fact_columns_of, fact_value, known_fact
-from async_storages.integrations.sqlalchemy.columns.types import FileType
+from async_storages.integrations.sqlalchemy.columns.fact_columns import fact_value, known_fact
+from async_storages.integrations.sqlalchemy.columns.file_rows import FileRows
 
-__all__ = ["FilledFacts", "fill_facts"]
+__all__ = ["FilledFacts", "fill_facts", "sha256_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,11 @@ class FilledFacts:
     filled: int = 0
     missing: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_right(self) -> bool:
+        """True if no file was missing, and all could be asked for."""
+        return not (self.missing or self.failed)
 
 
 _MOST_IDS = 1000
@@ -69,25 +73,53 @@ async def fill_facts(
     Raises:
         InvalidArgumentException: The attribute is no file column, or names no attributes for facts.
     """
-    columns = _Columns.of(attribute)
-    done, last = FilledFacts(), None
-    while True:
-        async with engine.connect() as connection:
-            rows = (await connection.execute(columns.query(last, batch, every=every))).all()
-        if not rows:
-            return done
-        answers = await map_bounded(columns.ask, rows, limit=concurrency)
-        changes = [
-            (row, values)
-            for row, answer in zip(rows, answers, strict=True)
-            if isinstance(answer, StoredFile) and (values := columns.values(row, answer, every=every))
-        ]
-        async with engine.begin() as connection:
-            for row, values in changes:
-                await connection.execute(columns.change(row, values))
-        done, last = _after(done, rows, answers, len(changes)), columns.key_of(rows[-1])
-        if on_progress is not None:
-            on_progress(done)
+    rows = FileRows.of(attribute, "fill_facts")
+    if not rows.facts:
+        raise InvalidArgumentException(
+            f"{attribute} has no columns for facts: name some by size=, content_type= … of its FileType",
+            operation="fill_facts",
+        )
+
+    async def ask(row: Row[Any]) -> StoredFile | StorageException:
+        file = rows.file_of(row)
+        try:
+            await _learn(file, rows.facts)
+        except StorageException as error:
+            return error
+        return file
+
+    done = FilledFacts()
+    async with aclosing(rows.batches(engine, batch, lacking_facts=not every)) as batches:
+        async for found in batches:
+            answers = await map_bounded(ask, found, limit=concurrency)
+            changes = {}
+            for row, answer in zip(found, answers, strict=True):
+                if isinstance(answer, StoredFile) and (facts := _new_facts(rows, row, answer, every=every)):
+                    changes[row] = facts
+            async with engine.begin() as connection:
+                for row, facts in changes.items():
+                    await connection.execute(rows.change(row, facts))
+            done = _after(done, found, answers, len(changes))
+            if on_progress is not None:
+                on_progress(done)
+    return done
+
+
+def _new_facts(rows: FileRows, row: Row[Any], file: StoredFile, *, every: bool) -> dict[str, Any]:
+    kept = {} if every else rows.facts_of(row)
+    told = {fact: fact_value(known_fact(file, fact), column.type) for fact, column in rows.facts.items()}
+    return {fact: value for fact, value in told.items() if value is not None and fact not in kept}
+
+
+async def _learn(file: StoredFile, facts: Container[str]) -> None:
+    """Let a file know its facts, by asking its storage."""
+    info = await file.get_info()
+    file.remember(filename=info.file_name)
+    if isinstance(file, StoredImage) and ("width" in facts or "height" in facts):
+        with suppress(InvalidArgumentException):  # a damaged image has none
+            await file.get_dimensions()
+    if "sha256" in facts:
+        file.remember(sha256=await sha256_of(file))
 
 
 def _after(
@@ -106,92 +138,8 @@ def _after(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns of a table that matter, and the statements on them.
-
-    Attributes:
-        table: The table.
-        keys: The primary key.
-        file: The file column.
-        facts: The columns by fact.
-    """
-
-    table: Table
-    keys: tuple[ColumnElement[Any], ...]
-    file: ColumnElement[Any]
-    facts: Mapping[str, ColumnElement[Any]]
-
-    @classmethod
-    def of(cls, attribute: InstrumentedAttribute[Any]) -> "_Columns":
-        try:
-            [column] = attribute.property.columns
-        except (AttributeError, ValueError):
-            raise InvalidArgumentException(
-                f"facts are those of a mapped column, such as Document.file, not of {attribute!r}",
-                operation="fill_facts",
-            ) from None
-        mapper = inspect_object(attribute.class_)
-        names = fact_columns_of(column.type)
-        facts = {fact: mapper.column_attrs[name].columns[0] for fact, name in names.items() if name in mapper.columns}
-        if not facts:
-            raise InvalidArgumentException(
-                f"{attribute} has no columns for facts: name some by size=, content_type= … of its FileType",
-                operation="fill_facts",
-            )
-        return cls(column.table, tuple(column.table.primary_key), column, facts)
-
-    def query(self, last: tuple[Any, ...] | None, limit: int, *, every: bool) -> Select[Any]:
-        """Rows after a key that lack facts."""
-        columns = [type_coerce(self.file, Unicode()).label("file_id"), *self.keys, *self.facts.values()]
-        query = select(*columns).where(self.file.is_not(None)).order_by(*self.keys).limit(limit)
-        if not every:
-            query = query.where(or_(*(column.is_(None) for column in self.facts.values())))
-        return query if last is None else query.where(tuple_(*self.keys) > tuple_(*last))
-
-    def key_of(self, row: Row[Any]) -> tuple[Any, ...]:
-        """The primary key of a row."""
-        return tuple(row._mapping[key] for key in self.keys)  # noqa: SLF001 - public in spite of its name
-
-    async def ask(self, row: Row[Any]) -> StoredFile | StorageException:
-        """The file of a row, once it knows its facts; or the reason why it does not."""
-        type_ = self.file.type
-        assert isinstance(type_, FileType)  # noqa: S101 - `fact_columns_of` has seen to it
-        file = type_.file_class(row.file_id, type_._ref)  # noqa: SLF001 - as the column loads it
-        try:
-            info = await file.get_info()
-            file.remember(filename=info.file_name)
-            if isinstance(file, StoredImage) and not self.facts.keys().isdisjoint({"width", "height"}):
-                await _learn_dimensions(file)
-            if "sha256" in self.facts:
-                file.remember(sha256=await _sha256_of(file))
-        except StorageException as error:
-            return error
-        return file
-
-    def values(self, row: Row[Any], file: StoredFile, *, every: bool) -> dict[str, Any]:
-        """The values to write, by column."""
-        told = {column: fact_value(known_fact(file, fact), column.type) for fact, column in self.facts.items()}
-        return {
-            column.key or "": value
-            for column, value in told.items()
-            if value is not None and (every or row._mapping[column] is None)  # noqa: SLF001 - see `key_of`
-        }
-
-    def change(self, row: Row[Any], values: Mapping[str, Any]) -> Any:
-        """The statement that writes values into a row, if it still names the file."""
-        is_row = and_(*(key == value for key, value in zip(self.keys, self.key_of(row), strict=True)))
-        return update(self.table).where(is_row, type_coerce(self.file, Unicode()) == row.file_id).values(values)
-
-
-async def _learn_dimensions(file: StoredImage) -> None:
-    try:
-        await file.get_dimensions()
-    except InvalidArgumentException:
-        return  # a damaged image has none
-
-
-async def _sha256_of(file: StoredFile) -> str:
+async def sha256_of(file: StoredFile) -> str:
+    """The SHA-256 of a file's content in hex, for which all of it is read, as a stream."""
     digest = hashlib.sha256()
     async with aclosing(file.stream()) as chunks:
         async for chunk in chunks:

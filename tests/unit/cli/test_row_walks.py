@@ -1,4 +1,4 @@
-"""``async-storages facts`` on a real application in a folder."""
+"""``async-storages facts`` and ``verify`` on a real application in a folder."""
 
 import json
 
@@ -88,7 +88,7 @@ def test_a_missing_file_gives_exit_code_1(rows):
         ("shop.Document.file", URL, "not of the form module:name"),
         ("shap:Document.file", URL, "'shap:Document.file' cannot be imported"),
         ("shop:Document.fiel", URL, "'shop:Document.fiel' cannot be imported"),
-        ("shop:Document.title", URL, "has no columns for facts"),
+        ("shop:Document.title", URL, "give a mapped file column, such as Document.file, not Document.title"),
         ("shop:Document.file", "shop:storage", "'shop:storage' is a LocalStorage, not an AsyncEngine"),
         ("shop:Document.file", "nonsense://x", "the URL of the database cannot be used"),
         ("shop:Document.file", "sqlite:///app.sqlite", "the URL of the database cannot be used"),
@@ -99,3 +99,27 @@ def test_wrong_input_is_one_line_and_exit_code_2(application, attribute, databas
     assert (done.returncode, done.stdout) == (2, "")
     assert problem in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_verify_finds_rows_right_wrong_and_without_a_file(rows):
+    run("facts", "shop:Document.file", "--database", URL)
+    done = run("verify", "shop:Document.file", "--database", URL, "--content")
+    assert (done.returncode, done.stdout) == (0, "2 rows read, 2 right, 0 wrong, 0 files missing, 0 failed\n")
+    (rows / "files" / "a.txt").write_bytes(b"FOUR")
+    (rows / "files" / "b.txt").unlink()
+    assert run("verify", "shop:Document.file", "--database", URL).stdout.splitlines() == [
+        "2 rows read, 1 right, 0 wrong, 1 files missing, 0 failed",
+        "missing: file:b.txt",
+    ]
+    done = run("verify", "shop:Document.file", "--database", URL, "--content")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == "2 rows read, 0 right, 1 wrong, 1 files missing, 0 failed"
+    assert "wrong: file:a.txt: SHA-256" in done.stdout
+    done = run("verify", "shop:Document.file", "--database", URL, "--content", "--json")
+    assert json.loads(done.stdout)["missing"] == ["file:b.txt"]
+
+
+def test_verify_refuses_what_is_no_file_column(application):
+    done = run("verify", "shop:Document.title", "--database", URL)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "give a mapped file column, such as Document.file, not Document.title" in done.stderr

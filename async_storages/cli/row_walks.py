@@ -1,48 +1,63 @@
-"""``async-storages facts``: `fill_facts` with a progress display."""
+"""``async-storages facts`` and ``verify``, which walk over the rows of a file column with a progress display."""
 
 import asyncio
 import json
 import sys
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import InstrumentedAttribute
 
 from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.sqlalchemy import FilledFacts, VerifiedFiles, fill_facts, verify_files
 
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
-    from async_storages.integrations.sqlalchemy import FilledFacts
-
-__all__ = ["as_json", "as_text", "run"]
+__all__ = ["as_json", "as_text", "fill_facts", "verify_files", "walk"]
 
 _SHOWN = 10
-"""Ids that the text lists."""
+"""Ids of each kind that the text lists."""
 
 
-def run(
-    attribute: str, database: str, *, batch: int, concurrency: int, every: bool, shows_progress: bool
-) -> "FilledFacts":
-    """Fill the facts of one column; see `fill_facts`.
+class Walk[Result: (FilledFacts, VerifiedFiles)](Protocol):
+    """`fill_facts` or `verify_files`, with its options."""
+
+    def __call__(
+        self,
+        engine: AsyncEngine,
+        attribute: InstrumentedAttribute[Any],
+        /,
+        *,
+        batch: int,
+        concurrency: int,
+        on_progress: Callable[[Result], object],
+    ) -> Coroutine[Any, Any, Result]:
+        """Walk over the rows of an attribute."""
+        ...
+
+
+def walk[Result: (FilledFacts, VerifiedFiles)](
+    over: Walk[Result], attribute: str, database: str, *, batch: int, concurrency: int, shows_progress: bool
+) -> Result:
+    """Walk over the rows of a file column.
 
     Args:
+        over: Does it.
         attribute: ``module:Class.attribute``.
         database: A URL, or ``module:engine``.
         batch: Rows at a time.
         concurrency: Files that are asked for at once.
-        every: Ask for rows that have their facts, too.
         shows_progress: Show the number of rows on stderr, meanwhile.
 
     Raises:
         InvalidArgumentException: There is no such attribute, or no such database.
     """
-    from async_storages.integrations.sqlalchemy import fill_facts  # noqa: PLC0415 - other commands work without it
-
     found, engine = _imported(attribute), _engine_of(database)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -50,24 +65,19 @@ def run(
     with Progress(*columns, console=console, disable=is_hidden, transient=True) as progress:
         task = progress.add_task("0 rows")
 
-        def show(done: "FilledFacts") -> None:
-            progress.update(task, description=f"{done.rows} rows, {done.filled} filled")
+        def show(done: Result) -> None:
+            progress.update(task, description=_summary(done))
 
-        async def fill() -> "FilledFacts":
+        async def run() -> Result:
             try:
-                return await fill_facts(
-                    engine, found, batch=batch, concurrency=concurrency, every=every, on_progress=show
-                )
+                return await over(engine, found, batch=batch, concurrency=concurrency, on_progress=show)
             finally:
                 await engine.dispose()
 
-        return asyncio.run(fill())
+        return asyncio.run(run())
 
 
-def _engine_of(database: str) -> "AsyncEngine":
-    from sqlalchemy.exc import ArgumentError, InvalidRequestError  # noqa: PLC0415 - see `run`
-    from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine  # noqa: PLC0415
-
+def _engine_of(database: str) -> AsyncEngine:
     if "://" not in database:
         engine = _imported(database)
         if not isinstance(engine, AsyncEngine):
@@ -92,14 +102,22 @@ def _imported(path: str) -> Any:
         raise InvalidArgumentException(f"{path!r} cannot be imported: {error}") from error
 
 
-def as_json(done: "FilledFacts") -> str:
+def as_json(done: FilledFacts | VerifiedFiles) -> str:
     """The result, for programs."""
     return json.dumps(asdict(done))
 
 
-def as_text(done: "FilledFacts") -> str:
+def as_text(done: FilledFacts | VerifiedFiles) -> str:
     """The result, for people."""
-    troubles = f"{len(done.missing)} files missing, {len(done.failed)} failed"
     missing = [f"missing: {file_id}" for file_id in done.missing]
-    lines = [*missing[:_SHOWN], *list(done.failed.values())[:_SHOWN]]
-    return "\n".join([f"{done.rows} rows read, {done.filled} filled, {troubles}", *lines])
+    different = done.wrong if isinstance(done, VerifiedFiles) else {}
+    wrong = [f"wrong: {file_id}: {what}" for file_id, what in different.items()]
+    return "\n".join([_summary(done), *missing[:_SHOWN], *wrong[:_SHOWN], *list(done.failed.values())[:_SHOWN]])
+
+
+def _summary(done: FilledFacts | VerifiedFiles) -> str:
+    if isinstance(done, VerifiedFiles):
+        counts = f"{done.right} right, {len(done.wrong)} wrong"
+    else:
+        counts = f"{done.filled} filled"
+    return f"{done.rows} rows read, {counts}, {len(done.missing)} files missing, {len(done.failed)} failed"
