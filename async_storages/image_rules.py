@@ -28,6 +28,7 @@ class ImageRules:
         min_height: The smallest height in pixels, as the image is displayed.
         max_pixels: The most pixels, width times height; decoding takes about 4 bytes for each.
         formats: Pillow's names of the formats that are let in; those that the installed Pillow lacks are refused.
+        animated: False refuses images of several frames, such as animated GIFs.
 
     Raises:
         InvalidArgumentException: A number below 1.
@@ -40,6 +41,7 @@ class ImageRules:
     min_height: int = 1
     max_pixels: int = 50_000_000
     formats: Collection[str] = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+    animated: bool = True
 
     def __post_init__(self) -> None:
         if min(self.min_width, self.min_height, self.max_pixels) < 1:
@@ -62,7 +64,9 @@ class ImageRules:
             async for chunk in content:
                 await offload(file.write, chunk)
             self._check_size(await _size_of(file))
-            await offload(_decode, file, self.formats)
+            is_animated = await offload(_decode, file, self.formats)
+        if is_animated and not self.animated:
+            raise InvalidFileTypeException("the image is animated; only still images are allowed")
 
     def _check_size(self, size: ImageSize | None) -> None:
         if size is None:
@@ -90,7 +94,8 @@ async def _size_of(file: IO[bytes]) -> ImageSize | None:
         raise InvalidFileTypeException(f"the image is damaged: {error.reason}") from error
 
 
-def _decode(file: IO[bytes], formats: Collection[str]) -> None:
+def _decode(file: IO[bytes], formats: Collection[str]) -> bool:
+    """Decode the first frame; True if there are more."""
     pillow = _import_pillow()
     pillow.init()
     known = [name for name in formats if name in pillow.OPEN]
@@ -98,6 +103,7 @@ def _decode(file: IO[bytes], formats: Collection[str]) -> None:
         file.seek(0)
         with pillow.open(file, formats=known) as image:
             image.load()
+            return bool(getattr(image, "is_animated", False))
     except Exception as error:
         raise InvalidFileTypeException(f"the image cannot be decoded as {', '.join(known)}: {error}") from error
 

@@ -37,6 +37,12 @@ async def test_an_image_that_keeps_the_rules_is_stored_whole(image_format):
     assert await save(image, min_width=300, min_height=200, max_pixels=60_000) == image
 
 
+@pytest.mark.parametrize(("image_format", "frames"), [("GIF", 1), ("WEBP", 1), ("JPEG", 1), ("PNG", 1), ("GIF", 2)])
+async def test_still_images_and_by_default_animations_are_let_in(image_format, frames):
+    image = encode(image_format, (30, 20), frames=frames)
+    assert await save(image, animated=frames > 1) == image
+
+
 async def test_a_large_image_is_decoded_from_disk(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(encode("PNG", (1000, 800)) + bytes(2 << 20))
@@ -53,6 +59,8 @@ REFUSED = {
     "too narrow as it is displayed": (camera_jpeg(), {"min_width": 22}, "21 by 37"),
     "too many pixels": (encode("PNG", (100, 100)), {"max_pixels": 9999}, "more than the 9999 allowed"),
     "a bomb": (huge_png(), {}, "more than the 50000000 allowed"),
+    "an animation": (encode("GIF", frames=2), {"animated": False}, "the image is animated; only still images"),
+    "an animated WebP": (encode("WEBP", frames=2), {"animated": False}, "the image is animated"),
     "no image": (b"<html>", {}, "no image whose size is known"),
     "an SVG": (b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"/>', {}, "no image"),
     "cut in its header": (encode("PNG")[:20], {}, "damaged"),
