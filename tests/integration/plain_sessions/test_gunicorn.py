@@ -76,11 +76,13 @@ def gunicorn(folder, *options):
 
 
 def _listening(lines, output):
+    said = []
     for line in lines:
+        said.append(line)
         output.write(line)
         if found := re.search(r"Listening at: (http://\S+)", line):
             return found[1]
-    raise AssertionError("gunicorn has ended")
+    raise AssertionError(f"gunicorn has ended: {''.join(said)}")
 
 
 def upload_and_delete(url, number):
