@@ -261,6 +261,8 @@ async def test_the_panel_creates_edits_and_deletes(client, application, database
 
     added = await save(client, "document/create", {"file": ("cv.txt", b"text")}, profile="1")
     assert added.url.path == "/admin/document/list"
+    kept = await save(client, "document/edit/1", {"file": ("", b"")}, profile="1")
+    assert kept.url.path == "/admin/document/list"
     assert (await client.get("/documents/1")).content == b"text"
 
     await save(client, "profile/edit/1", no_file, name="Ada", **{"picture-clear": "on"})
