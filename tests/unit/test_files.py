@@ -42,8 +42,9 @@ class Down(MemoryStorage):
 
 
 @pytest.fixture(autouse=True)
-def _empty_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_storages", {})
+def _empty_registry():
+    with registry.isolated():
+        yield
 
 
 @pytest.fixture

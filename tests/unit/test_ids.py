@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_storages import ids
 from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FASTDFS, FileId, is_fusion_id, known_schemes, register_scheme, scheme_of
 
@@ -12,12 +11,6 @@ STORABLE = st.characters(exclude_categories=["Cs", "Cc"])
 KEYS = st.text(STORABLE, min_size=1)
 BUCKETS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1)
 FASTDFS_ID = "group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin"
-
-
-@pytest.fixture
-def schemes(monkeypatch):
-    """What a test registers is forgotten after it."""
-    monkeypatch.setattr(ids, "_has_bucket", dict(ids._has_bucket))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +103,8 @@ def test_only_a_known_scheme_makes_a_fusion_id(text, scheme, is_fusion):
     assert (scheme_of(text), is_fusion_id(text)) == (scheme, is_fusion)
 
 
-def test_a_registered_scheme_is_part_of_the_grammar(schemes):
+def test_a_registered_scheme_is_part_of_the_grammar():
+    """These stay known in this process."""
     register_scheme("azure", has_bucket=True)
     register_scheme("azure", has_bucket=True)  # twice is once
     register_scheme("x-y.z+1", has_bucket=False)
@@ -120,13 +114,13 @@ def test_a_registered_scheme_is_part_of_the_grammar(schemes):
 
 
 @pytest.mark.parametrize("scheme", ["", "c", "S3", "1a", "a b", "a:", "a/b", "azure\n", "ä9"])
-def test_what_could_not_be_read_again_cannot_be_a_scheme(scheme, schemes):
+def test_what_could_not_be_read_again_cannot_be_a_scheme(scheme):
     with pytest.raises(InvalidArgumentException, match="cannot be a scheme"):
         register_scheme(scheme, has_bucket=False)
 
 
 @pytest.mark.parametrize(("scheme", "has_bucket"), [("s3", False), ("mem", True), (FASTDFS, False), (FASTDFS, True)])
-def test_a_scheme_keeps_its_shape(scheme, has_bucket, schemes):
+def test_a_scheme_keeps_its_shape(scheme, has_bucket):
     before = known_schemes()
     with pytest.raises(InvalidArgumentException, match="is taken"):
         register_scheme(scheme, has_bucket=has_bucket)

@@ -31,8 +31,9 @@ CREDENTIALS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "sec
 
 
 @pytest.fixture(autouse=True)
-def _empty_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_storages", {})
+def _empty_registry():
+    with registry.isolated():
+        yield
 
 
 @pytest.fixture
@@ -126,12 +127,15 @@ async def test_an_iterator_that_is_held_is_not_used_up():
     assert next(held) is A
 
 
-async def test_each_storage_is_asked_once_and_each_file_named_once(s3, monkeypatch):
+async def test_each_storage_is_asked_once_and_each_file_named_once():
     asked = []
-    presign_many = S3Storage.presign_many
-    monkeypatch.setattr(
-        S3Storage, "presign_many", lambda self, names, *rest: asked.append(names) or presign_many(self, names, *rest)
-    )
+
+    class Noted(S3Storage):
+        def presign_many(self, names, *rest):
+            asked.append(names)
+            return super().presign_many(names, *rest)
+
+    s3 = Noted("photos", endpoint_url="http://localhost:9000", **CREDENTIALS)
     other = s3.with_bucket("scans")
     manager = StorageManager.from_storages(s3, other)
     files = [StoredFile(f"s3:{bucket}/{n}", manager) for n in (1, 2, 1) for bucket in ("photos", "scans")]

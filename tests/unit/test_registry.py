@@ -8,8 +8,9 @@ from async_storages.registry import StorageAddress, StorageRef
 
 
 @pytest.fixture(autouse=True)
-def _empty(monkeypatch):
-    monkeypatch.setattr(registry, "_storages", {})
+def _empty():
+    with registry.isolated():
+        yield
 
 
 def test_a_registered_storage_is_found_by_its_name():
@@ -50,6 +51,14 @@ def test_an_unknown_name_tells_which_there_are(known, shown):
         MemoryStorage(name=name)
     with pytest.raises(InvalidArgumentException, match=f"no storage is registered as 'c'.*{shown}"):
         registry.get("c")
+
+
+def test_what_is_registered_in_isolation_is_forgotten():
+    storage = MemoryStorage(name="documents")
+    with registry.isolated():
+        assert registry.names() == ()
+        MemoryStorage(name="documents")
+    assert registry.get("documents") is storage
 
 
 # ---- override

@@ -26,8 +26,9 @@ FASTDFS_ID = "group1/M00/00/00/wKgBZ2ZmZmaAAAAAAAAAAAAAAAA123.txt"
 
 
 @pytest.fixture(autouse=True)
-def _empty_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_storages", {})
+def _empty_registry():
+    with registry.isolated():
+        yield
 
 
 def s3(**options):

@@ -40,6 +40,7 @@ def signatures(monkeypatch):
         made.add(signer.sign(unsigned.message).hex())  # the same each time
         return real(signer, unsigned)
 
+    # the one place through which all signatures go; what is sent shows only those of this moment
     monkeypatch.setattr(urls, "_signed", signed)
     return made
 

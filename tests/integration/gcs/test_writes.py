@@ -17,6 +17,7 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.testing import faults
 from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.sources import BrokenSourceError, pieces_later
 from async_storages.testing.faults import Answer, Reset, Truncate, request_body, request_header, response_header
@@ -135,6 +136,7 @@ async def test_what_is_stored_is_what_was_sent(gate, storage, left, content):
 
 @SIZES
 async def test_the_server_looks_at_the_checksum(gcs, left, monkeypatch, content):
+    # in place of a network that alters what it carries
     monkeypatch.setattr(upload_session.Md5, "base64", "AAAAAAAAAAAAAAAAAAAAAA==")
     behind = await gcs(options=replace(FAST, retries=Retries(attempts=2, base=0)))
     with pytest.raises(ChecksumMismatchException, match="arrived altered"):
@@ -254,18 +256,15 @@ async def test_a_copy_is_made_in_as_many_steps_as_it_takes(gate, storage):
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
-async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, monkeypatch, overwrite):
+async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, proxied, proxy, overwrite):
     await storage.upload(b"old", "a")
-    find = storage._client.find
-    found = [await find(storage.bucket, "a")]
+    held = proxy.inject(faults.Stall(), request_header(), when=by("POST"))
+    copied = asyncio.ensure_future((await proxied()).copy("a", "b", overwrite=overwrite))
+    await held.wait_fired()  # it has found the old file
     await storage.upload(b"new", "a")
-
-    async def find_late(*args, **options):
-        return found.pop() if found else await find(*args, **options)
-
-    monkeypatch.setattr(storage._client, "find", find_late)
+    held.release()
     with pytest.raises(StorageOperationException, match="replaced while it was copied"):
-        await storage.copy("a", "b", overwrite=overwrite)
+        await copied
     with pytest.raises(FileNotFoundException):
         await storage.read("b")
 

@@ -284,6 +284,7 @@ async def test_a_wrong_clock_is_noticed_once(storage, proxied, proxy, monkeypatc
     """On the real server, which refuses what is more than 15 minutes off; URLs are right from then on, too."""
     await storage.upload(FIVE, "file.txt")
     behind = await proxied(options=replace(FAST, retries=Retries(attempts=1)))
+    # the storage's clock alone: the event loop's and the proxy's stay right
     monkeypatch.setattr(wire, "_local_time", ahead(timedelta(hours=hours)))
     await first(behind)
     assert proxy.requests[0] == proxy.requests[1]

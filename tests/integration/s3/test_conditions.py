@@ -7,13 +7,13 @@ import pytest
 
 from async_storages import FileExistsException, events
 from async_storages.backends.buckets.server_errors import FileChanged
-from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.conditional_writes import Support
 from async_storages.backends.s3.conditions_probe import ConditionsProbe
 from async_storages.naming import unique_key
 from async_storages.scanning import quarantine
 from async_storages.scanning.verdicts import Clean
 from async_storages.testing.contract.cancellation import every_cancellation
+from tests.support.s3 import copy_in_parts
 from tests.support.s3_kinds import SERVERS, storage_on
 
 PART = 5 << 20
@@ -43,8 +43,7 @@ def server(kind, request):
 
 
 @pytest.fixture
-async def storage(server, monkeypatch):
-    monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
+async def storage(server):
     async with storage_on(server, part_size=PART) as storage:
         yield storage
 
@@ -173,7 +172,7 @@ REPLACEMENTS = {"small": (SMALL, b"other"), "parts": (LARGE, b"other" + LARGE[5:
 @pytest.mark.parametrize("is_in_parts", [False, True], ids=["at once", "in parts"])
 async def test_a_copy_is_of_the_version_that_was_found_or_none(storage, monkeypatch, content, other, is_in_parts):
     if is_in_parts:
-        monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", len(content) - 1)
+        copy_in_parts(monkeypatch, len(content) - 1, PART)
     await storage.upload(content, "origin")
     head = storage._client.head_object
     replaced = []
@@ -184,7 +183,7 @@ async def test_a_copy_is_of_the_version_that_was_found_or_none(storage, monkeypa
             replaced.append(await storage.upload(other, "origin"))
         return found
 
-    monkeypatch.setattr(storage._client, "head_object", head_and_replace)
+    monkeypatch.setattr(storage._client, "head_object", head_and_replace)  # three kinds of servers have no common proxy
     target = unique_key("copy.bin")
     try:
         await storage.copy("origin", target, overwrite=False)
@@ -195,7 +194,7 @@ async def test_a_copy_is_of_the_version_that_was_found_or_none(storage, monkeypa
 
 
 async def test_what_is_swapped_only_while_it_is_copied_is_not_released(storage, monkeypatch):
-    """Within the second that servers tell the time in."""
+    """Within the second that servers tell the time in, for which no test can aim."""
     monkeypatch.setattr(quarantine, "_version", lambda info: (info.etag, info.file_size))
     file = await storage.save(SMALL, "a.bin", folder="quarantine")
     back = []

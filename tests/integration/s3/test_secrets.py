@@ -33,6 +33,7 @@ def signatures(monkeypatch):
         made.add(signature := real(self, text))
         return signature
 
+    # the one place through which all signatures go; what is sent shows only some of them
     monkeypatch.setattr(_SigningKey, "hmac_sha256", hmac_sha256)
     return made
 

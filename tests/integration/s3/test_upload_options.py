@@ -17,11 +17,11 @@ from async_storages import (
     StorageOperationException,
     UploadOptions,
 )
-from async_storages.backends.s3 import multipart
 from async_storages.backends.s3.wire import Request
 from async_storages.integrations.fastapi import StoredFileResponse
 from async_storages.testing.contract.http import form, request
 from tests.support.direct import PNG, client_of, send_form
+from tests.support.s3 import copy_in_parts
 
 PART = 5 << 20
 SIZES = pytest.mark.parametrize("size", [10, 9_000_000], ids=["whole", "in parts"])
@@ -181,8 +181,7 @@ async def test_a_key_of_a_call_is_that_of_a_storage_for_reading(storage):
 
 async def test_large_files_with_a_key_are_copied_in_parts(moto, monkeypatch):
     """Which SeaweedFS does not know yet."""
-    monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", PART)
-    monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
+    copy_in_parts(monkeypatch, PART, PART)
     keyed, content = moto.with_upload_options(UploadOptions(encryption=KEY)), bytes(range(256)) * 50_000
     await keyed.upload(content, "a.txt")
     await keyed.copy("a.txt", "b.txt")

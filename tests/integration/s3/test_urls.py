@@ -2,7 +2,7 @@
 
 import json
 import socket
-from contextlib import ExitStack
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
@@ -10,9 +10,9 @@ import pytest
 
 from async_storages.backends.s3.storage import S3Storage
 from async_storages.backends.s3.wire import Request
-from async_storages.testing import seaweedfs
 from async_storages.testing.contract.http import form, request
 from async_storages.testing.contract.names import KEYS
+from async_storages.testing.seaweedfs import find_program, seaweedfs_server
 from tests.support.scripted import reply, scripted
 
 FOREIGN = {
@@ -92,15 +92,13 @@ async def use_presigned(storage, key):
 
 @pytest.fixture(scope="module")
 def virtual_server():
-    """A server whose buckets are part of the host name: its port and its keys."""
-    with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(seaweedfs, "_SETTINGS", {**seaweedfs._SETTINGS, "s3.domainName": "localhost"})
-        ports = stack.enter_context(seaweedfs._reserved())
-        folder = stack.enter_context(TemporaryDirectory(prefix="seaweedfs-"))
-        weed = stack.enter_context(seaweedfs._Weed(str(seaweedfs._program()), folder, ports))
-        assert weed.started(), weed.log()
-        yield ports["s3.port"]
+    """A server whose buckets are part of the host name."""
+    with TemporaryDirectory() as folder:
+        program = Path(folder, "weed")
+        program.write_text(f'#!/bin/sh\nexec {find_program()} "$@" -s3.domainName=localhost\n')
+        program.chmod(0o755)
+        with seaweedfs_server(program) as server:
+            yield server
 
 
 @pytest.fixture
@@ -117,21 +115,21 @@ def localhosts(monkeypatch):
 @pytest.fixture
 async def virtual(virtual_server, localhosts):
     """A storage in virtual-host style, with a bucket of its own."""
-    key, secret = seaweedfs._ADMIN
     async with S3Storage(
         "virtual-bucket",
-        endpoint_url=f"localhost:{virtual_server}",
+        endpoint_url=f"localhost:{urlsplit(virtual_server.endpoint_url).port}",
         use_ssl=False,
         addressing_style="virtual",
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
+        aws_access_key_id=virtual_server.access_key_id,
+        aws_secret_access_key=virtual_server.secret_access_key,
     ) as storage:
         yield storage
 
 
 @AWKWARD
 async def test_in_virtual_host_style_it_is_the_same(virtual, virtual_server, key):
-    assert await virtual.get_path("a") == f"http://virtual-bucket.localhost:{virtual_server}/a"
+    port = urlsplit(virtual_server.endpoint_url).port
+    assert await virtual.get_path("a") == f"http://virtual-bucket.localhost:{port}/a"
     await use_presigned(virtual, key)
 
 

@@ -20,12 +20,13 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
+from async_storages.testing import faults
 from async_storages.testing.contract.cancellation import every_cancellation
 from async_storages.testing.contract.sources import BrokenSourceError, pieces_later
 from async_storages.testing.faults import Answer, Reset, Truncate, request_body, request_header, response_header
 from tests.support.creators import check_that_one_succeeds
 from tests.support.patience import HANGS, TIME_OUT, Stall
-from tests.support.s3 import FAST
+from tests.support.s3 import FAST, copy_in_parts
 from tests.support.streams import stream
 
 PART = 5 << 20  # bytes, the fewest that S3 takes
@@ -122,14 +123,14 @@ async def test_a_body_of_another_checksum_than_expected_is_not_stored(storage, c
     assert await left_in(storage) == []
 
 
-async def test_the_server_looks_at_the_checksum(storage, monkeypatch):
+async def test_the_server_looks_at_the_checksum(s3, storage, monkeypatch):
     """Of every body: what is altered on the way is refused, and tried again."""
+    # in place of a network that alters the body, whose signature would be noticed first
     monkeypatch.setattr("async_storages.backends.s3.digests.crc32", lambda body: "AAAAAA==")
-    impatient = replace(FAST, retries=Retries(attempts=1))
-    monkeypatch.setattr(storage._client.wire, "options", impatient)
+    impatient = await s3(options=replace(FAST, retries=Retries(attempts=1)))
     for content in (CONTENT, LARGE):
         with pytest.raises(ChecksumMismatchException, match=r"400 (BadDigest|XAmz)"):
-            await storage.upload(content, "new")
+            await impatient.upload(content, "new")
         assert await left_in(storage) == []
 
 
@@ -178,25 +179,21 @@ async def test_metadata_is_set_though_the_answer_was_lost(proxied, proxy, storag
     assert await storage.read("file") == LARGE
 
 
-async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, monkeypatch):
+async def test_a_copy_of_a_file_that_is_replaced_meanwhile_is_none(storage, proxied, proxy):
     await storage.upload(b"old", "a")
-    head = storage._client.head_object
-
-    async def head_and_replace(bucket, key, **options):
-        found = await head(bucket, key, **options)
-        await storage.upload(b"new", "a")
-        return found
-
-    monkeypatch.setattr(storage._client, "head_object", head_and_replace)
+    held = proxy.inject(faults.Stall(), request_header(), when=asks("PUT"))
+    copied = asyncio.ensure_future((await proxied()).copy("a", "b"))
+    await held.wait_fired()  # it has found the old file
+    await storage.upload(b"new", "a")
+    held.release()
     with pytest.raises(StorageOperationException, match="replaced while it was copied"):
-        await storage.copy("a", "b")
+        await copied
     with pytest.raises(FileNotFoundException):
         await storage.read("b")
 
 
 async def test_large_files_are_copied_in_parts(storage, monkeypatch):
-    monkeypatch.setattr("async_storages.backends.s3.bucket_writer._LARGEST_AT_ONCE", PART)
-    monkeypatch.setattr(multipart, "_COPIED_AT_ONCE", PART)
+    copy_in_parts(monkeypatch, PART, PART)
     await storage.upload(LARGE, "a", content_type="a/b", metadata={"a": "合同"})
     await storage.copy("a", "b", overwrite=False)
     info = await storage.info("b")

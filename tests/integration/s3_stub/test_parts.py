@@ -23,9 +23,15 @@ def pieces(count):
     return [bytes([n]) * CHUNK_SIZE for n in range(count)]
 
 
-@pytest.mark.parametrize("behaviour", SMALL_PARTS.values(), ids=SMALL_PARTS)
-async def test_streams_are_stored_in_parts_of_one_length(on, behaviour, monkeypatch):
+@pytest.fixture
+def _four_parts(monkeypatch):
+    """As many parts as an upload may have; to send 10,000 would take minutes."""
     monkeypatch.setattr(multipart, "MAX_PARTS", 4)
+
+
+@pytest.mark.usefixtures("_four_parts")
+@pytest.mark.parametrize("behaviour", SMALL_PARTS.values(), ids=SMALL_PARTS)
+async def test_streams_are_stored_in_parts_of_one_length(on, behaviour):
     stub, storage = await on(behaviour)
     content = [*pieces(3), b"rest"]
     await storage.upload(stream(*content), "a.bin")
@@ -33,16 +39,16 @@ async def test_streams_are_stored_in_parts_of_one_length(on, behaviour, monkeypa
     assert not stub.uploads()
 
 
+@pytest.mark.usefixtures("_four_parts")
 @pytest.mark.parametrize("behaviour", SMALL_PARTS.values(), ids=SMALL_PARTS)
-async def test_a_stream_that_fills_all_parts_is_stored(on, behaviour, monkeypatch):
-    monkeypatch.setattr(multipart, "MAX_PARTS", 4)
+async def test_a_stream_that_fills_all_parts_is_stored(on, behaviour):
     stub, storage = await on(behaviour)
     await storage.upload(stream(*pieces(4)), "a.bin")
     assert stub.object("a.bin").data == b"".join(pieces(4))
 
 
-async def test_a_stream_of_unknown_size_that_is_too_large_fails_before_its_end_with_the_remedy(on, monkeypatch):
-    monkeypatch.setattr(multipart, "MAX_PARTS", 4)
+@pytest.mark.usefixtures("_four_parts")
+async def test_a_stream_of_unknown_size_that_is_too_large_fails_before_its_end_with_the_remedy(on):
     stub, storage = await on(SMALL_PARTS["r2"])
     taken = []
 
@@ -58,8 +64,8 @@ async def test_a_stream_of_unknown_size_that_is_too_large_fails_before_its_end_w
     assert not stub.uploads()
 
 
-async def test_a_stream_with_a_limit_has_parts_that_hold_it(on, monkeypatch):
-    monkeypatch.setattr(multipart, "MAX_PARTS", 4)
+@pytest.mark.usefixtures("_four_parts")
+async def test_a_stream_with_a_limit_has_parts_that_hold_it(on):
     stub, storage = await on(SMALL_PARTS["r2"])
     await storage.upload(stream(*pieces(20)), "a.bin", max_size=8 << 20)
     assert stub.object("a.bin").data == b"".join(pieces(20))

@@ -111,7 +111,7 @@ async def test_the_rest_is_not_read_where_a_range_is_ignored(stub_of):
 
 
 async def test_who_is_slow_is_not_sent_all_for_each_piece_where_ranges_are_ignored(on, monkeypatch):
-    monkeypatch.setattr(download, "_SLOW", 0)  # seconds
+    monkeypatch.setattr(download, "_SLOW", 0)  # seconds, else the test would have to wait so long
     stub, storage = await on("cdn", options=replace(FAST, max_connections=1))
     large = CONTENT * 24
     stub.put("large.bin", large)

@@ -37,8 +37,8 @@ def pauses(monkeypatch):
         waited.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr("async_storages.backends.transport.retries.asyncio.sleep", pause)
-    monkeypatch.setattr("async_storages.backends.transport.retries.time.monotonic", lambda: clock() + sum(waited))
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + sum(waited))
     return waited
 
 

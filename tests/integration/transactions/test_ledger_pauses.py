@@ -41,6 +41,7 @@ class Clocks:
 @pytest.fixture
 def clocks(monkeypatch):
     clocks = Clocks()
+    # the clocks of deadlines alone: the event loop keeps its own
     monkeypatch.setattr(deadlines, "time", clocks)
     return clocks
 
@@ -351,6 +352,7 @@ class TestPausedUploaders:
                 noticed.set()
             return renewed
 
+        # nothing else tells of a renewal that finds nothing
         monkeypatch.setattr(journal, "renew", notice)
         await hasty.drain()  # it has left its mark
         storage.held = {"write"}

@@ -35,7 +35,7 @@ def test_nothing_is_lost_or_left(model_url, tier):
     assert result.programs >= PROGRAMS
 
 
-# ---- code with something wrong
+# ---- code with something wrong, which patches put in: the model has to notice each
 
 
 def nothing_is_asked(monkeypatch):

@@ -62,10 +62,8 @@ def test_options_that_do_not_exist_are_refused():
         MemoryStorage(name="")
 
 
-def test_a_pickled_file_of_one_memory_is_not_served_by_another(monkeypatch):
-    monkeypatch.setattr(registry, "_storages", {"default": MemoryStorage()})
-
-    file = pickle.loads(pickle.dumps(StoredFile("mem:a", MemoryStorage())))
-
-    with pytest.raises(RouteNotSupportedException):
-        _ = file.storage
+def test_a_pickled_file_of_one_memory_is_not_served_by_another():
+    with registry.override("default", MemoryStorage()):
+        file = pickle.loads(pickle.dumps(StoredFile("mem:a", MemoryStorage())))
+        with pytest.raises(RouteNotSupportedException):
+            _ = file.storage

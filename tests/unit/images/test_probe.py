@@ -516,6 +516,7 @@ def test_stream_gives_up_on_what_has_gone_by(monkeypatch):
         yield from window.read(200_000, 4)
         return ImageSize(*(yield from window.read(1, 2)))
 
+    # in place of a format that needs it
     monkeypatch.setattr("async_storages.images.probe.walk", backwards)
     data = b"\1\2\3" + bytes(200_001)
     probe = ImageProbe()

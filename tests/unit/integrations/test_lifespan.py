@@ -173,8 +173,14 @@ def make_app(folder):
     return FastAPI(lifespan=storage_lifespan(StorageManager.from_storages(files, name="documents")))
 
 
-async def test_an_application_factory_can_be_called_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "_storages", {})
+@pytest.fixture
+def _empty_registry():
+    with registry.isolated():
+        yield
+
+
+@pytest.mark.usefixtures("_empty_registry")
+async def test_an_application_factory_can_be_called_again(tmp_path):
     for folder in (tmp_path / "a", tmp_path / "b"):
         app = make_app(folder)
         async with app.router.lifespan_context(app):
@@ -183,8 +189,8 @@ async def test_an_application_factory_can_be_called_again(monkeypatch, tmp_path)
         assert registry.names() == ()
 
 
-async def test_an_application_that_starts_again_has_its_names_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "_storages", {})
+@pytest.mark.usefixtures("_empty_registry")
+async def test_an_application_that_starts_again_has_its_names_again(tmp_path):
     app = make_app(tmp_path)
     for _ in range(2):
         async with app.router.lifespan_context(app):

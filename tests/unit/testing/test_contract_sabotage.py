@@ -1223,6 +1223,7 @@ class Judge:
 
 @pytest.fixture
 def judged(pytester, monkeypatch):
+    # the contract gives storages more time to fail, which each sabotage would take
     monkeypatch.setattr(processes, "_NOTICE_SECONDS", 1)
     pytester.makepyfile(test_sabotaged=FILE)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")

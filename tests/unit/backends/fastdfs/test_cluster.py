@@ -302,7 +302,7 @@ async def test_a_file_whose_source_cannot_be_closed_goes_again(server, client, m
     async def close(_content):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(Content, "aclose", close)
+    monkeypatch.setattr(Content, "aclose", close)  # of the Content that the client makes; it closes no other
     with pytest.raises(OSError, match="the disk is gone"):
         await client.upload(CONTENT)
     assert await ids(server) == []
@@ -320,7 +320,7 @@ async def test_cancelled_after_its_connection_is_someone_elses(server, monkeypat
         await may_send.wait()
         yield CONTENT
 
-    monkeypatch.setattr(Content, "aclose", close)
+    monkeypatch.setattr(Content, "aclose", close)  # of the Content that the client makes; it closes no other
     async with fastdfs_cluster(server, options=replace(FAST, max_connections=1)) as client:
         first = asyncio.create_task(client.upload(CONTENT, "one"))
         await closing.wait()
@@ -415,16 +415,17 @@ async def test_a_delete_whose_answer_got_lost(server, client):
     assert (lost.fired, await ids(server)) == (1, [])
 
 
-async def test_a_missing_file_is_missing_though_the_storage_was_down_at_first(server, client, monkeypatch):
+async def test_a_missing_file_is_missing_though_the_storage_was_down_at_first(server):
     storage = server.storages[0].address
     await server.stop(storage)
 
-    async def pause(_retries, _failures):
-        server.restart(storage)
+    class Restarting(Retries):
+        async def pause(self, failures):
+            server.restart(storage)
 
-    monkeypatch.setattr(Retries, "pause", pause)
-    with pytest.raises(FileNotFoundException):
-        await client.delete(MISSING)
+    async with fastdfs_cluster(server, options=replace(FAST, retries=Restarting())) as client:
+        with pytest.raises(FileNotFoundException):
+            await client.delete(MISSING)
 
 
 # ---- downloads
@@ -550,14 +551,14 @@ async def test_a_tracker_that_refuses(server, client):
     assert len(await client.list_groups()) == 1
 
 
-async def test_pauses_between_attempts(server, monkeypatch):
+async def test_pauses_between_attempts(server):
     paused = []
 
-    async def pause(_retries, failures):
-        paused.append(failures)
+    class Noted(Retries):
+        async def pause(self, failures):
+            paused.append(failures)
 
-    monkeypatch.setattr(Retries, "pause", pause)
-    async with fastdfs_cluster(server) as client:
+    async with fastdfs_cluster(server, options=replace(FAST, retries=Noted())) as client:
         server.inject(LOST, Command.QUERY_FETCH, times=None)
         with pytest.raises(StorageUnavailableException):
             await client.info(MISSING)
@@ -575,9 +576,15 @@ async def test_the_store_path_that_was_asked_for():
         assert (await client.upload(b"")).startswith("group1/M02/")
 
 
-async def test_what_fastdfs_stored_otherwise_than_it_was_sent_is_removed(server, client, monkeypatch):
+class Altered(Content):
+    """Content that arrives altered, as its checksum says."""
+
+    def digest(self, algorithm):
+        return b"\0\0\0\1"
+
+
+async def test_what_fastdfs_stored_otherwise_than_it_was_sent_is_removed(server, client):
     """The checksum of what the server took in is in the id that it gives."""
-    monkeypatch.setattr("async_storages.content.Content.digest", lambda content, algorithm: b"\0\0\0\1")
     with pytest.raises(ChecksumMismatchException, match="crc32 is 00000001, but FastDFS has stored"):
-        await client.upload(CONTENT, "bin")
+        await client.upload(Altered(CONTENT), "bin")
     assert await server.files() == []

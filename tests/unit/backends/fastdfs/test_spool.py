@@ -27,6 +27,7 @@ def files(monkeypatch):
             super().__init__(*args, **kwargs)
             made.append(self)
 
+    # nobody outside is told of them
     monkeypatch.setattr("async_storages.backends.fastdfs.spool.SpooledTemporaryFile", Noted)
     return made
 

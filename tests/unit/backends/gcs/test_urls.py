@@ -1,12 +1,12 @@
 """Presigned URLs and forms of a bucket, judged as Google's servers do; signed here, and by IAM."""
 
 import asyncio
+import time
 from contextlib import nullcontext
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from async_storages.backends.gcs import urls as gcs_urls
 from async_storages.backends.gcs.credentials.google import credentials_from
 from async_storages.backends.gcs.urls import GCSUrls, put_headers
 from async_storages.backends.transport.retries import Retries
@@ -104,7 +104,7 @@ def test_downloads_have_the_name_and_type_asked_for(prepared, options, answer):
 
 
 async def test_the_synchronous_way_makes_the_same(prepared, monkeypatch):
-    monkeypatch.setattr(gcs_urls.time, "time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
     files = [file(key) for key in KEYS]
     assert prepared.presign_many(files) == await prepared.presigned_urls(files) == [*map(prepared.presign, files)]
 

@@ -272,6 +272,7 @@ async def test_nobody_writes_while_a_file_is_looked_at(storage, root, monkeypatc
         return {}
 
     await put(storage, OLD)
+    # the moment between the two readings, at which nothing outside is called
     monkeypatch.setattr(Descriptions, "find", find)
     await storage.stat("folder/a.txt")
     assert others == ["may", "must wait"]

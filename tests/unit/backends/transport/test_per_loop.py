@@ -15,10 +15,13 @@ class Kept:
 
     def __init__(self):
         self.log = []
+        self.fails = False
         self.per_loop = PerLoop(self.open)
 
     @asynccontextmanager
     async def open(self):
+        if self.fails:
+            raise OSError("no")
         number = len([line for line in self.log if line.startswith("open")])
         self.log.append(f"open {number}")
         try:
@@ -51,16 +54,11 @@ async def test_closed_it_can_be_used_again(kept):
     assert kept.log == ["open 0", "close 0", "open 1", "close 1"]
 
 
-async def test_what_cannot_be_opened_is_tried_again(kept, monkeypatch):
-    @asynccontextmanager
-    async def fails():
-        raise OSError("no")
-        yield
-
-    monkeypatch.setattr(kept.per_loop, "_make", fails)
+async def test_what_cannot_be_opened_is_tried_again(kept):
+    kept.fails = True
     with pytest.raises(OSError, match="no"):
         await kept.use()
-    monkeypatch.undo()
+    kept.fails = False
     assert await kept.use() == 0
     await kept.per_loop.aclose()
 

@@ -279,6 +279,7 @@ class TestMappedClasses:
 
     @pytest.fixture
     def coerced(self, monkeypatch):
+        """The values that columns coerce; a subclass would be another way for a class to come to its column."""
         calls = []
         original = FileType.coerce
         monkeypatch.setattr(FileType, "coerce", lambda self, value: (calls.append(value), original(self, value))[1])
