@@ -18,13 +18,11 @@ class NewFileState:
 
     Attributes:
         made_in: Its storage.
-        holders: Transactions under way that name it.
         is_kept: A transaction that names it was committed: from then on it is a file like any other.
         is_gone: It was removed, as all transactions that named it were rolled back.
     """
 
     made_in: object = None
-    holders: int = 0
     is_kept: bool = False
     is_gone: bool = False
 

@@ -101,8 +101,8 @@ async def map_bounded[Item, Result](
     if limit < 1:
         raise InvalidArgumentException(f"the concurrency must be at least 1, not {limit!r}")
     waiting = list(items)
-    if len(waiting) == 1:
-        return [await func(waiting[0])]
+    if len(waiting) <= 1:
+        return [await func(item) for item in waiting]
     results: dict[int, Result] = {}
     queue = enumerate(waiting)
     turn = _Turn()

@@ -144,7 +144,7 @@ class Content:
         self.size = self._declared
         self.image_size: ImageSize | None = None
         self._head = self._whole
-        self._chunks = _rechunk(self._source.chunks()) if self._whole is None else _nothing()
+        self._chunks = _rechunk(self._source.chunks())
         self._is_spent = False
         self._is_complete = False
         self._passed = 0
@@ -214,7 +214,7 @@ class Content:
         self._is_spent = True
         while chunk := following:
             self._account(chunk)
-            following = await anext(self._chunks, b"")
+            following = await anext(self._chunks, b"") if self._whole is None else b""
             # what completes a file is held back until all is well: with it some backends have the file
             if not following:
                 self._finish()
@@ -352,12 +352,6 @@ def as_content(
         }
         return Content(content.content, filename=filename or content.filename, **described)
     return Content(content, filename=filename, **options)
-
-
-async def _nothing() -> AsyncGenerator[bytes]:
-    """No bytes: the rest of content that ends with its head."""
-    return
-    yield b""
 
 
 async def _rechunk(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -13,7 +13,7 @@ with registry.override("documents", MemoryStorage()):    # in a test
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException
 
@@ -235,6 +235,17 @@ class StorageRef:
         if self.value is None or isinstance(self.value, str):
             return get(self.value or DEFAULT)
         return self.value
+
+    def resolve_for_new(self) -> "Storage":
+        """The storage for new files: the one of `resolve`, or that which a manager has for them.
+
+        Raises:
+            InvalidArgumentException: As for `resolve`.
+        """
+        router: Any = self.resolve()
+        for_new = getattr(router, "storage_for_new", None)
+        storage: Storage = router if for_new is None else for_new()
+        return storage
 
     @property
     def is_resolvable(self) -> bool:

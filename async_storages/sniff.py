@@ -20,9 +20,7 @@ from collections.abc import Callable
 
 from async_storages._media_types.active_text import active_text, is_fragment
 from async_storages._media_types.extensions import BINARY_FAMILIES, BY_EXTENSION, FAMILIES, OFTEN_TEXT
-from async_storages._media_types.iso_media import BRANDED_TYPES, by_brand
-from async_storages._media_types.signatures import SIGNED_TYPES, by_signature
-from async_storages._media_types.streams import by_frames
+from async_storages._media_types.signatures import BRANDED_TYPES, SIGNED_TYPES, by_brand, by_frames, by_signature
 
 __all__ = ["ACTIVE_TYPES", "UNKNOWN_TYPE", "content_type", "guess_by_name", "sniff"]
 

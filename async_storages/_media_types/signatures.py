@@ -1,8 +1,8 @@
-"""Content types by signatures: bytes that a file of a type begins with."""
+"""Content types of binary files by their first bytes: a signature, the brand of an ISO file, or frames in a row."""
 
 import re
 
-__all__ = ["SIGNED_TYPES", "by_signature"]
+__all__ = ["BRANDED_TYPES", "SIGNED_TYPES", "by_brand", "by_frames", "by_signature"]
 
 # Matched at the first byte; signatures of two or three letters carry on to something that no text holds.
 _SIGNATURES = (
@@ -77,3 +77,130 @@ def by_signature(head: bytes) -> str | None:
     """The type whose signature these first bytes begin with."""
     found = _ANY_SIGNATURE.match(head)
     return _SIGNATURES[found.lastindex - 1][0] if found and found.lastindex else None
+
+
+# ---- MP4, QuickTime, HEIF and their kin, told apart by brands: ISO/IEC 14496-12, and the registry at mp4ra.org
+
+_HEIF = "image/heif"
+_BRANDS = {
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"heim": "image/heic",
+    b"heis": "image/heic",
+    b"hevc": "image/heic",
+    b"hevx": "image/heic",
+    b"avci": "image/avci",
+    b"avcs": "image/avcs",
+    b"j2ki": "image/hej2k",
+    b"j2is": "image/hej2k",
+    b"mif1": _HEIF,
+    b"msf1": _HEIF,
+    b"crx ": "image/x-canon-cr3",
+    b"qt  ": "video/quicktime",
+    b"M4A ": "audio/mp4",
+    b"M4B ": "audio/mp4",
+    b"M4V ": "video/x-m4v",
+    b"3g2a": "video/3gpp2",
+    b"3gp4": "video/3gpp",
+    b"3gp5": "video/3gpp",
+    b"3gp6": "video/3gpp",
+}
+_STILL_TYPES = frozenset({"image/avif", "image/heic", "image/avci", "image/avcs", "image/hej2k"})
+_MP4 = (b"iso", b"mp4", b"avc1", b"dash")
+
+BRANDED_TYPES = frozenset(_BRANDS.values())
+"""Every type that a brand tells."""
+
+
+def by_brand(head: bytes) -> str | None:
+    """The type of a file that begins with a `ftyp` box: that of its major brand.
+
+    Where that only says that it is an image, or is unknown beside the brand of images, a compatible brand decides.
+    """
+    if head[:1] != b"\0" or head[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(head[:4]), len(head))
+    major, *compatible = [head[at : at + 4] for at in (8, *range(16, end, 4))]
+    kind = _BRANDS.get(major)
+    if kind is None and _BRANDS.keys() & {b"mif1", b"msf1"} & {*compatible}:
+        kind = None if any(brand.startswith(_MP4) for brand in (major, *compatible)) else _HEIF
+    if kind == _HEIF:
+        kinds = map(_BRANDS.get, compatible)
+        return next((each for each in kinds if each in _STILL_TYPES), kind)
+    return kind or "video/mp4"
+
+
+# ---- sound and video without a signature: frames and packets in a row, as a few bits of sync are in many random files
+
+# Kilobits per second of MPEG audio layer III, from index 1: ISO/IEC 11172-3 and 13818-3.
+_MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
+# Kilobits per second of AC-3: ETSI TS 102 366, table 4.13.
+_AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+_AC3_SYNC = b"\x0b\x77"
+_LAST_AC3, _EAC3 = 8, 16
+
+_PACKETS = 3
+_PACKET_SYNC = 0x47
+
+
+def by_frames(head: bytes) -> str | None:
+    """The type of a file that these first bytes begin, from whole frames of it."""
+    if head[:2] == _AC3_SYNC:
+        return _dolby(head)
+    if _mpeg_frame_size(head) and _is_followed(head, _mpeg_frame_size(head)):
+        return "audio/mpeg"
+    return "video/mp2t" if _has_packets(head, 0, 188) or _has_packets(head, 4, 192) else None
+
+
+def _is_followed(head: bytes, size: int) -> bool:
+    return head[size : size + 2] == head[:2]
+
+
+def _mpeg_frame_size(head: bytes) -> int:
+    """The bytes of the layer III frame that `head` begins with; 0 if it begins with none."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return 0
+    version, rate, sampling, padding = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
+    if version == 1 or rate in {0, 15} or sampling == 3:
+        return 0
+    is_mpeg_1 = version == 3
+    kilobits = (_MPEG_1 if is_mpeg_1 else _MPEG_2)[rate - 1]
+    samples = (44100, 48000, 32000)[sampling] >> {3: 0, 2: 1, 0: 2}[version]
+    return (144_000 if is_mpeg_1 else 72_000) * kilobits // samples + padding
+
+
+def _dolby(head: bytes) -> str | None:
+    """AC-3 and E-AC-3: ETSI TS 102 366, 4.3.1 and E.1.2."""
+    if len(head) < 6:
+        return None
+    version = head[5] >> 3
+    if version <= _LAST_AC3:
+        size, kind = _ac3_frame_size(head), "audio/ac3"
+    else:
+        words = (head[2] & 7) << 8 | head[3]
+        size, kind = (2 * words + 2 if version == _EAC3 and head[2] >> 6 != 3 else 0), "audio/eac3"
+    return kind if size and _is_followed(head, size) else None
+
+
+def _ac3_frame_size(head: bytes) -> int:
+    sampling, code = head[4] >> 6, head[4] & 0x3F
+    if sampling == 3 or code >> 1 >= len(_AC3):
+        return 0
+    kilobits = _AC3[code >> 1]
+    if sampling == 1:  # 44.1 kHz: frames of two lengths
+        return 2 * (kilobits * 96_000 // 44_100 + (code & 1))
+    return kilobits * (4 if sampling == 0 else 6)
+
+
+def _has_packets(head: bytes, start: int, size: int) -> bool:
+    """True for three or more packets of an MPEG transport stream (ISO/IEC 13818-1, 2.4.3.2)."""
+    syncs = head[start::size]
+    return (
+        len(syncs) >= _PACKETS
+        and syncs.count(_PACKET_SYNC) == len(syncs)
+        and all(control & 0x30 for control in head[start + 3 :: size])
+    )

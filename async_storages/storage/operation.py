@@ -31,11 +31,14 @@ class IdentifiedKey(naming.UniqueKey):
     storage: "Storage"
 
     @classmethod
-    def of(cls, storage: "Storage", key: naming.UniqueKey) -> "IdentifiedKey":
-        """Identify a key."""
-        found = cls(key)
-        found.file_id, found.storage = storage.identify(key), storage
-        return found
+    def fresh(cls, storage: "Storage", filename: str, folder: str = "") -> naming.UniqueKey:
+        """A new key, as of `unique_key`; it has its id, unless the storage will choose that."""
+        key = naming.unique_key(filename, folder)
+        if storage.chooses_ids:
+            return key
+        identified = cls(key)
+        identified.file_id, identified.storage = storage.identify(key), storage
+        return identified
 
 
 class StorageOperation(Operation):

@@ -70,4 +70,4 @@ def forget_ledgers(metadata):
     """Let files be deleted at once again, also by those who had none: columns remember the last ledger."""
     for table in metadata.tables.values():
         for field in fields_of_table(table):
-            field.type._ref.deletion_policy = None
+            field.type.storage_ref.deletion_policy = None

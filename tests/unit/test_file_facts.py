@@ -7,7 +7,7 @@ from async_storages.files import new_file_state_of, storage_ref_of
 async def test_a_file_that_save_made_has_a_state_that_its_other_objects_share():
     stored = await MemoryStorage().save(b"hello", "a.txt")
     state = new_file_state_of(stored)
-    assert (state.holders, state.is_kept, state.is_gone) == (0, False, False)
+    assert (state.is_kept, state.is_gone) == (False, False)
     assert new_file_state_of(StoredImage.of(stored)) is state
 
 

@@ -24,10 +24,15 @@ from dataclasses import dataclass, field
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
-from async_storages.backends.local.folder_errors import link_in_the_way, translated, without_path, writing
+from async_storages.backends.local.folder_errors import link_in_the_way, translated, without_path
 from async_storages.backends.local.mounts import copy_beside, is_reserved, name_beside, sweep_beside
 from async_storages.backends.local.sidecars import Description, Descriptions, describe
-from async_storages.errors import FileExistsException, FileNotFoundException, InvalidArgumentException
+from async_storages.errors import (
+    FileExistsException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    StorageOperationException,
+)
 
 try:
     import fcntl
@@ -138,14 +143,14 @@ class Folder:
 
     def start(self, draft: Draft) -> None:
         """Open a draft, or refuse at once a key that could not be committed later."""
-        with writing():
+        with translated(StorageOperationException):
             self._make_private()
             self._is_taken(draft)
             draft.file = draft.opened.enter_context(draft.path.open("xb"))
 
     def append(self, draft: Draft, chunk: bytes) -> None:
         """Write the next bytes of a draft."""
-        with writing():
+        with translated(StorageOperationException):
             draft.file.write(chunk)
 
     def commit(self, draft: Draft, description: Description) -> None:
@@ -155,7 +160,7 @@ class Folder:
             draft: The draft.
             description: The description that is kept beside the file; empty for none.
         """
-        with writing():
+        with translated(StorageOperationException):
             self._flush(draft.file)
             draft.opened.close()
             # the kernel's time stamps stand still for milliseconds, in which a file can be replaced twice

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from async_storages.errors import (
     AccessDeniedException,
@@ -12,7 +12,7 @@ from async_storages.errors import (
     StorageOperationException,
 )
 
-__all__ = ["link_in_the_way", "translated", "without_path", "writing"]
+__all__ = ["link_in_the_way", "translated", "without_path"]
 
 
 @contextmanager
@@ -20,7 +20,8 @@ def translated(missing: type[StorageException] = FileNotFoundException) -> Itera
     """Errors of the operating system as ours.
 
     Args:
-        missing: Raised where a file or folder is missing.
+        missing: Raised where a file or folder is missing; StorageOperationException for a write, as that is a folder
+            of ours.
     """
     try:
         yield
@@ -34,11 +35,6 @@ def translated(missing: type[StorageException] = FileNotFoundException) -> Itera
         if error.errno == errno.ENAMETOOLONG:
             raise InvalidArgumentException("the key is too long for the file system") from without_path(error)
         raise StorageOperationException(f"the file system failed: {error.strerror}") from without_path(error)
-
-
-def writing() -> AbstractContextManager[None]:
-    """Errors of a write, as by `translated`; a missing file is a folder of ours, and no FileNotFoundException."""
-    return translated(StorageOperationException)
 
 
 def without_path(error: OSError) -> OSError:

@@ -25,7 +25,6 @@ from async_storages.errors import (
 )
 from async_storages.files import StoredFile, StoredImage
 from async_storages.ids import FileId
-from async_storages.naming import unique_key
 from async_storages.storage.base import Storage
 from async_storages.storage.operation import IdentifiedKey
 from tests.support.corpus import GOOD_NAMES, HOSTILE_NAMES
@@ -220,7 +219,7 @@ async def test_two_files_of_one_name_are_two_files(storage):
 async def test_a_key_that_was_identified_before_leads_each_storage_to_its_own_folder(tmp_path):
     whole = LocalStorage(tmp_path)
     tenant = whole.within("tenant")
-    key = IdentifiedKey.of(whole, unique_key("a.txt"))
+    key = IdentifiedKey.fresh(whole, "a.txt")
     for storage, file_id in ((whole, str(key.file_id)), (tenant, f"file:tenant/{key}")):
         async with Content(b"x") as content:
             assert await storage.write(content, key, overwrite=False) == file_id

@@ -97,7 +97,7 @@ class FileRows:
     def file_of(self, row: Row[Any]) -> StoredFile:
         """The file of a row, as the column loads it, without facts."""
         type_: Any = self.file.type  # a FileType
-        file: StoredFile = type_.file_class(row.file_id, type_._ref)  # noqa: SLF001 - see above
+        file: StoredFile = type_.file_class(row.file_id, type_.storage_ref)
         return file
 
     def facts_of(self, row: Row[Any]) -> dict[str, Any]:

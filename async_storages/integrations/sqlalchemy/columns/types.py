@@ -94,7 +94,7 @@ class FileType(TypeDecorator[StoredFile]):
         # SQLAlchemy builds the cache key of a statement from the parameters' values in __dict__; the StorageRef is one
         # per column, so that no statement returns files of another column's storage, and stays when the storage is set
         # later, so that cached statements see it.
-        self.__dict__["storage"] = StorageRef(None)
+        self.storage_ref = self.__dict__["storage"] = StorageRef(None)
         self.storage = storage
         self.length = length
         self.on_delete = on_delete
@@ -120,7 +120,7 @@ class FileType(TypeDecorator[StoredFile]):
     def _static_cache_key(self) -> Any:
         """SQLAlchemy's key, with the parameters of `__init__`, and the storage, which a subclass may set itself."""
         key = super()._static_cache_key
-        return (*key, self._ref) if isinstance(key, tuple) else key
+        return (*key, self.storage_ref) if isinstance(key, tuple) else key
 
     @property
     def storage(self) -> StorageRouter | str | None:
@@ -129,18 +129,13 @@ class FileType(TypeDecorator[StoredFile]):
         Raises:
             InvalidArgumentException: Something else is set.
         """
-        return self._ref.value
+        return self.storage_ref.value
 
     @storage.setter
     def storage(self, value: StorageRouter | str | None) -> None:
         if isinstance(value, type) or not (value is None or isinstance(value, str) or hasattr(value, "identify")):
             raise InvalidArgumentException(f"a file column's storage is a storage or its name, not {value!r}")
-        self._ref.value = value
-
-    @property
-    def _ref(self) -> StorageRef:
-        ref: StorageRef = self.__dict__["storage"]
-        return ref
+        self.storage_ref.value = value
 
     @property
     def python_type(self) -> type[StoredFile]:
@@ -178,14 +173,14 @@ class FileType(TypeDecorator[StoredFile]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StoredFile | None:
         """The file object of a loaded id, which is not checked: a broken row does not break the query."""
-        return None if value is None else self.file_class(value, self._ref)
+        return None if value is None else self.file_class(value, self.storage_ref)
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
         """Do the work of `process_result_value` in one call per row, unless a subclass or the driver adds a step."""
         is_own = type(self).process_result_value is FileType.process_result_value
         if not is_own or self.impl_instance.result_processor(dialect, coltype) is not None:
             return super().result_processor(dialect, coltype)
-        file_class, ref = self.file_class, self._ref
+        file_class, ref = self.file_class, self.storage_ref
         return lambda value: None if value is None else file_class(value, ref)
 
     def coerce(self, value: Any) -> StoredFile | PendingFile | None:
@@ -203,7 +198,7 @@ class FileType(TypeDecorator[StoredFile]):
             return self._adopt(value)
         named = getattr(value, "fusion_id", None) or getattr(value, "file_id", value)
         if isinstance(named, str | FileId):
-            return self.file_class(self._identify(named), self._ref)
+            return self.file_class(self._identify(named), self.storage_ref)
         if hasattr(value, "filename") and (hasattr(value, "read") or hasattr(value, "file")):
             return PendingFile(value, filename=value.filename)
         raise InvalidArgumentException(
@@ -214,12 +209,17 @@ class FileType(TypeDecorator[StoredFile]):
 
     def _adopt(self, stored: StoredFile) -> StoredFile:
         """Bind a file to this column's storage; it keeps its known facts."""
-        if storage_ref_of(stored) is self._ref:  # a file of this column may go back, whatever its storage is today
+        if storage_ref_of(stored) is self.storage_ref:  # it may go back, whatever the column's storage is today
             return self.file_class.of(stored)
-        adopted = self.file_class(self._identify(stored.file_id), self._ref)
+        adopted = self.bind(stored, self._identify(stored.file_id))
         self._check_location(stored, adopted)
-        adopted._facts = stored._facts  # noqa: SLF001 - the same file
         return adopted
+
+    def bind(self, stored: StoredFile, file_id: str) -> StoredFile:
+        """The same file, under an id that is checked already, as this column loads it; it keeps its known facts."""
+        bound = self.file_class(file_id, self.storage_ref)
+        bound._facts = stored._facts  # noqa: SLF001 - the same file
+        return bound
 
     def _check_location(self, stored: StoredFile, adopted: StoredFile) -> None:
         """Refuse a file of another storage whose ids this one would serve too, such as another folder."""
@@ -239,8 +239,8 @@ class FileType(TypeDecorator[StoredFile]):
     def _identify(self, name: str | FileId) -> str:
         text = str.__str__(name) if isinstance(name, str) else str(name)  # an Enum's own str() is the member's name
         with during("assign", text):
-            if self._ref.is_resolvable or not is_fusion_id(text):
-                file_id = str(self._ref.resolve().identify(text))
+            if self.storage_ref.is_resolvable or not is_fusion_id(text):
+                file_id = str(self.storage_ref.resolve().identify(text))
             else:
                 file_id = str(FileId.parse(text))  # no storage yet: it will be asked when the file is used
             if self.length is not None and len(file_id) > self.length:

@@ -10,8 +10,7 @@ from async_storages.integrations.sqlalchemy.columns.fields import FileField, ite
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, unless_known
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, label_of, unless_known
 
 __all__ = ["adopt"]
 
@@ -30,7 +29,7 @@ def _adopt(connection: Connection, table: Table, field: FileField) -> int:
         files = {file.file_id: file for value in rows for file in _files(value)}
         kept = {each: not field.can_delete(file.stored) for each, file in files.items()}
         for pinned in (False, True):
-            chosen = [(each, label_of(file)) for each, file in files.items() if kept[each] is pinned]
+            chosen = [(each, label_of(file.storage)) for each, file in files.items() if kept[each] is pinned]
             if chosen:
                 new = insert_entries(table, connection.dialect, chosen, State.LIVE, pinned=pinned)
                 count += connection.execute(unless_known(new)).rowcount

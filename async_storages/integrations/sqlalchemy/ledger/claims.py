@@ -21,8 +21,8 @@ from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
 from async_storages.integrations.sqlalchemy.ledger.placement import Placement
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
+from async_storages.integrations.sqlalchemy.ledger.tables import label_of
 from async_storages.registry import StorageAddress
 from async_storages.storage.base import Storage
 
@@ -96,7 +96,7 @@ class Claims:
                 f"the ledger does not know the column {field.column}: give it the metadata of its table",
                 operation="claim",
             )
-        field.type._ref.deletion_policy = self  # noqa: SLF001 - all copies of the type share it
+        field.type.storage_ref.deletion_policy = self  # all copies of the type share it
 
     def check(self, connection: Connection, fields: Iterable[FileField], options: Mapping[str, Any] = _NONE) -> None:
         """Require that workers will find the rows that a session writes: see `Placement.check`."""
@@ -120,12 +120,12 @@ class Claims:
             InvalidArgumentException: Another storage holds a file of the same id.
         """
         by_id = {file.file_id: file for file in files}
-        wanted = [Entry(file.file_id, label_of(file), is_pinned) for file, is_pinned in files.items()]
+        wanted = [Entry(file.file_id, label_of(file.storage), is_pinned) for file, is_pinned in files.items()]
         before, unknown = entries.claim(connection, self._connections.main.table, wanted)
         for entry in before:
             self._check_storage(by_id[entry.id], entry)
         unseen = unknown - self._find_announced(connection, unknown)
-        saved = {each: label_of(by_id[each]) for each in unseen if _is_new(by_id[each])}
+        saved = {each: label_of(by_id[each].storage) for each in unseen if _is_new(by_id[each])}
         if saved:
             self._connections.journal.run_in_event(journal.announce, _intents(saved), self._grace)
         if unseen:  # a worker may have been faster with those that were saved, too
@@ -149,7 +149,7 @@ class Claims:
 
     def _check_storage(self, file: TrackedFile, entry: Entry) -> None:
         """Refuse a file of another storage than the ledger knows it in."""
-        if entry.storage == label_of(file) or file.address is None:
+        if entry.storage == label_of(file.storage) or file.address is None:
             return
         routers = storage_lookup.find_routers(self._references.fields())
         theirs = storage_lookup.find_storage(routers, entry.id, entry.storage)
@@ -168,7 +168,7 @@ class Claims:
             chosen: dict[str, str] = {}
             for file in _greenlet.pace(files):
                 if file.address not in labels:
-                    labels[file.address] = label_of(file)
+                    labels[file.address] = label_of(file.storage)
                 chosen[file.file_id] = labels[file.address]
             entries.doom(connection, self._connections.main.table, chosen, self._retain)
             reached(Step.DOOMED)
@@ -181,13 +181,13 @@ class Claims:
     def unwatch_all(self) -> None:
         """Undo `watch` for all columns."""
         for field in self._references.fields():
-            if field.type._ref.deletion_policy is self:  # noqa: SLF001
-                field.type._ref.deletion_policy = None  # noqa: SLF001
+            if field.type.storage_ref.deletion_policy is self:
+                field.type.storage_ref.deletion_policy = None
 
     async def request_deletion(self, stored: StoredFile) -> None:
         """Delete a file as soon as no row names it, for `StoredFile.delete`."""
         file = TrackedFile.of(stored)
-        await self._connections.journal.run(journal.expire, [Intent(file.file_id, label_of(file))])
+        await self._connections.journal.run(journal.expire, [Intent(file.file_id, label_of(file.storage))])
 
 
 def _is_new(file: TrackedFile) -> bool:

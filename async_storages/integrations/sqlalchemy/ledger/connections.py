@@ -166,7 +166,7 @@ class LedgerTransactions:
         Raises:
             StorageUnavailableException: It took longer than sessions wait, where coroutines wait no longer.
         """
-        return await self._run(lambda: self._transact(work, *args, **kwargs), is_bounded=self._is_bounded)
+        return await self._finish(lambda: self._transact(work, *args, **kwargs), is_bounded=self._is_bounded)
 
     def run_in_event[**Args, Result](
         self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs
@@ -180,7 +180,7 @@ class LedgerTransactions:
         self._connections.check_session()
         if not self._connections.is_async:
             return self._transact(work, *args, **kwargs)
-        return _greenlet.wait_for(self._run(lambda: self._transact(work, *args, **kwargs), is_bounded=True))
+        return _greenlet.wait_for(self._finish(lambda: self._transact(work, *args, **kwargs), is_bounded=True))
 
     def _transact[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
         for left in reversed(range(_ATTEMPTS)):
@@ -206,16 +206,13 @@ class LedgerTransactions:
         """A transaction of the other database's, to be used here: a new one, unless both are one database."""
         return self.begin() if self._connections.is_sqlite else nullcontext(connection)
 
-    async def _run[Result](self, transact: Callable[[], Result], *, is_bounded: bool) -> Result:
+    async def _finish[Result](self, transact: Callable[[], Result], *, is_bounded: bool) -> Result:
         """Run it to its end, also when cancelled: SQLite keeps the lock of a statement that was cancelled half-way."""
-
-        async def bounded() -> Result:
-            is_limited = is_bounded and not self._connections.is_sqlite  # which has a time-out of its own
-            async with asyncio.timeout(self._wait if is_limited else None):
-                return await _greenlet.spawn(transact)
-
+        wait = self._wait if is_bounded and not self._connections.is_sqlite else None  # which has a time-out of its own
         try:
-            return await (_greenlet.wait_uninterrupted(bounded()) if self._connections.is_async else offload(transact))
+            if not self._connections.is_async:
+                return await offload(transact)
+            return await _greenlet.wait_uninterrupted(asyncio.wait_for(_greenlet.spawn(transact), wait))
         except (TimeoutError, PoolTimeout) as error:
             if not is_bounded:
                 raise

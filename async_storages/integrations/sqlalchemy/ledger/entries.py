@@ -60,9 +60,10 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
     before, unknown = [], set[str]()
     mysql = is_mysql(connection.dialect.name)
     for batch in batched(sorted(wanted, key=lambda entry: entry.id), BATCH):
-        found = _enter_in_mysql(connection, table, batch) if mysql else _lock(connection, table, _ids(batch))
-        before += found
-        missing = [entry for entry in batch if entry.id not in {each.id for each in found}]
+        ids = [entry.id for entry in batch]
+        found = _enter_in_mysql(connection, table, batch) if mysql else _lock(connection, table, ids)
+        before += [Entry(row.id, row.storage, row.pinned) for row in found]
+        missing = [entry for entry in batch if entry.id not in {row.id for row in found}]
         if missing and not mysql:
             _insert(connection, table, missing)
         unknown |= {entry.id for entry in missing}
@@ -71,14 +72,11 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
     return before, unknown
 
 
-def _lock(connection: Connection, table: Table, ids: Iterable[str]) -> list[Entry]:
-    return [Entry(row.id, row.storage, row.pinned) for row in _lock_rows(connection, table, ids)]
-
-
-def _lock_rows(connection: Connection, table: Table, ids: Iterable[str]) -> Sequence[Any]:
+def _lock(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[Any]:
+    """Lock the entries of files, and return them; refuse those that a worker is deleting."""
     found = (
         by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
-        .where(table.c.id.in_(list(ids)))
+        .where(table.c.id.in_(ids))
         .order_by(table.c.id)
         .with_for_update(read=True)
     )
@@ -88,25 +86,22 @@ def _lock_rows(connection: Connection, table: Table, ids: Iterable[str]) -> Sequ
     return rows
 
 
-def _ids(entries: Iterable[Entry]) -> list[str]:
-    return [each.id for each in entries]
-
-
-def _enter_in_mysql(connection: Connection, table: Table, entries: Sequence[Entry]) -> list[Entry]:
+def _enter_in_mysql(connection: Connection, table: Table, entries: Sequence[Entry]) -> Sequence[Any]:
     """Enter files, then lock all of them; returns those that were there.
 
     A lock comes after the entry is there: InnoDB would lock the gap in which it is missing, and everybody's new files
     belong into that. New entries are told by a time of their own, which means nothing while a file is live.
     """
-    known = set(find(connection, table, _ids(entries)))
+    ids = [each.id for each in entries]
+    known = set(find(connection, table, ids))
     ours = -random()  # noqa: S311 - it need only differ from those of sessions that enter the same file right now
     if missing := [(each.id, each.storage) for each in entries if each.id not in known]:
         new: Any = insert_entries(table, connection.dialect, missing, State.LIVE, until=ours)
         connection.execute(new.on_duplicate_key_update(id=table.c.id))
-    rows = _lock_rows(connection, table, _ids(entries))
-    if len(rows) < len(entries):
-        _refuse([each.id for each in entries if each.id not in {row.id for row in rows}])
-    return [Entry(row.id, row.storage, row.pinned) for row in rows if row.until != ours]
+    rows = _lock(connection, table, ids)
+    if len(rows) < len(ids):
+        _refuse([each for each in ids if each not in {row.id for row in rows}])
+    return [row for row in rows if row.until != ours]
 
 
 def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> None:
@@ -118,8 +113,9 @@ def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> N
         )
     )
     if entered.rowcount != len(entries):
-        _lock(connection, table, [each.id for each in entries])  # it says which
-        _refuse([each.id for each in entries])
+        ids = [each.id for each in entries]
+        _lock(connection, table, ids)  # it says which
+        _refuse(ids)
 
 
 def _pin(connection: Connection, table: Table, ids: list[str]) -> None:

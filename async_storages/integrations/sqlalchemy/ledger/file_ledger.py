@@ -17,14 +17,14 @@ from async_storages.integrations.sqlalchemy.ledger import adoption, entries, jou
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.connections import AnyEngine, Connections
 from async_storages.integrations.sqlalchemy.ledger.deletion import Drained
+from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
 from async_storages.integrations.sqlalchemy.ledger.references import OtherReferences, References
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
-from async_storages.integrations.sqlalchemy.ledger.storage_lookup import find_storages, make_intent
+from async_storages.integrations.sqlalchemy.ledger.storage_lookup import find_storages
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables, columns_of
 from async_storages.integrations.sqlalchemy.ledger.worker import Worker, run_forever
-from async_storages.naming import unique_key
 from async_storages.sources import Source, Upload, is_empty_input
 from async_storages.storage.base import FileName, Storage
 from async_storages.storage.operation import IdentifiedKey
@@ -163,10 +163,8 @@ class FileLedger:
         if is_empty_input(content):
             return None
         async with as_content(content, filename, options) as body:
-            key = unique_key(body.filename or "file", folder)
-            if not storage.chooses_ids:
-                key = IdentifiedKey.of(storage, key)
-            intent = make_intent(storage, key)
+            key = IdentifiedKey.fresh(storage, body.filename or "file", folder)
+            intent = Intent.of(storage, key)
             async with await self.claims.announce({intent: storage}) as announcement:
                 stored = await storage._save_as(key, body)  # noqa: SLF001 - `save` with a key that is announced
                 await announcement.record_written(intent, stored)
@@ -180,7 +178,7 @@ class FileLedger:
             storage: A storage with exact keys.
             name: The key.
         """
-        async with await self.claims.announce({make_intent(storage, name): storage}):
+        async with await self.claims.announce({Intent.of(storage, name): storage}):
             yield
 
     async def claim_upload(self, storage: Storage, name: FileName, seconds: float) -> bool:
@@ -193,7 +191,7 @@ class FileLedger:
             name: Its key.
             seconds: The time for which it could be attached.
         """
-        return await self._connections.journal.run(journal.reserve, make_intent(storage, name), seconds)
+        return await self._connections.journal.run(journal.reserve, Intent.of(storage, name), seconds)
 
     async def release_upload(self, storage: Storage, name: FileName) -> None:
         """Undo one's own `claim_upload`: the upload was not attached after all."""

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Select, Table, delete, select, update
 from sqlalchemy.dialects import mysql
 
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, delete_ids, free_ids
-from async_storages.integrations.sqlalchemy.ledger.tables import insert_files, now, unless_known
+from async_storages.integrations.sqlalchemy.ledger.tables import insert_files, label_of, now, unless_known
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.operation import IdentifiedKey
 
 __all__ = [
     "BATCH",
@@ -49,9 +51,12 @@ class Intent:
     is_exact: bool = False
 
     @classmethod
-    def of_unknown(cls, storage: str) -> "Intent":
-        """An intent whose id the storage will choose."""
-        return cls(f"{_UNANSWERED}{uuid4().hex}", storage)
+    def of(cls, storage: Storage, key: FileName, *, is_exact: bool = False) -> "Intent":
+        """The intent to write a file under a key, or under an id that the storage will choose."""
+        if storage.chooses_ids:
+            return cls(f"{_UNANSWERED}{uuid4().hex}", label_of(storage))
+        file_id = key.file_id if isinstance(key, IdentifiedKey) else storage.identify(key)
+        return cls(str(file_id), label_of(storage), is_exact)
 
 
 def is_unanswered(file_id: str) -> bool:

@@ -2,38 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from async_storages import registry
 from async_storages.errors import RouteNotSupportedException, StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
-from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger.journal import Intent
+from async_storages.integrations.sqlalchemy.ledger.tables import label_of
 from async_storages.registry import StorageAddress, StorageRef, StorageRouter
-from async_storages.storage.base import FileName, Storage
-from async_storages.storage.operation import IdentifiedKey
+from async_storages.storage.base import Storage
 
-__all__ = ["find_routers", "find_storage", "find_storages", "label_of", "label_of_storage", "make_intent"]
-
-_LONGEST = 255
-
-
-def label_of_storage(storage: Storage) -> str:
-    """The label that tells a storage from others which serve the same ids: its name, else its location."""
-    return (storage.name or storage.location or "")[:_LONGEST]
-
-
-def label_of(file: TrackedFile) -> str:
-    """The label of the storage of a file; empty if the storage is not known here."""
-    return "" if file.storage is None else label_of_storage(file.storage)
-
-
-def make_intent(storage: Storage, key: FileName, *, is_exact: bool = False) -> Intent:
-    """The intent to write a file under a key, or under an id that the storage will choose."""
-    if storage.chooses_ids:
-        return Intent.of_unknown(label_of_storage(storage))
-    file_id = key.file_id if isinstance(key, IdentifiedKey) else storage.identify(key)
-    return Intent(str(file_id), label_of_storage(storage), is_exact)
+__all__ = ["find_routers", "find_storage", "find_storages"]
 
 
 def find_routers(fields: Iterable[FileField]) -> list[StorageRouter]:
@@ -64,7 +41,7 @@ def find_storage(routers: Iterable[StorageRouter], file_id: str, label: str) -> 
         RouteNotSupportedException: No column's and no registered storage serves it, or several do.
     """
     serving = {StorageAddress.of(storage): storage for storage in _find_serving(routers, file_id)}
-    labelled = [storage for storage in serving.values() if label_of_storage(storage) == label]
+    labelled = [storage for storage in serving.values() if label_of(storage) == label]
     fitting = labelled or list(serving.values())
     if len(fitting) == 1:
         return fitting[0]
@@ -85,11 +62,9 @@ def find_storages(fields: Iterable[FileField]) -> list[Storage]:
     found: dict[StorageAddress, Storage] = {}
     for ref in _refs_of(fields):
         try:
-            router: Any = ref.resolve()
+            storage = ref.resolve_for_new()
         except StorageException:
             continue  # it is not registered here
-        for_new = getattr(router, "storage_for_new", None)
-        storage: Storage = router if for_new is None else for_new()
         if not storage.read_only:
             found.setdefault(StorageAddress.of(storage), storage)
     return list(found.values())

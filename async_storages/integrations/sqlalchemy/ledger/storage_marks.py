@@ -26,8 +26,7 @@ from async_storages.integrations.sqlalchemy.ledger.connections import Connection
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
-from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of_storage
-from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, unless_known
+from async_storages.integrations.sqlalchemy.ledger.tables import State, insert_entries, label_of, unless_known
 from async_storages.registry import StorageAddress, StorageRouter
 from async_storages.storage.base import Storage
 
@@ -138,7 +137,7 @@ class StorageMarks:
         return self._ids[part]
 
     async def _find(self, storage: Storage) -> list[str]:
-        found = await self._connections.reading.run(_find, label_of_storage(storage))
+        found = await self._connections.reading.run(_find, label_of(storage))
         return [each for each in found if _serves(storage, each)]
 
     async def _write(self, storage: Storage) -> str:
@@ -148,9 +147,9 @@ class StorageMarks:
 
     async def _try_to_write(self, storage: Storage) -> str | None:
         """Write a mark; None if that took so long that a worker has removed it."""
-        proof, label, key = await self._make_proof(), label_of_storage(storage), f"{FOLDER}/{uuid4().hex}.txt"
+        proof, label, key = await self._make_proof(), label_of(storage), f"{FOLDER}/{uuid4().hex}.txt"
         main, intents = self._connections.main, self._connections.journal
-        intent = storage_lookup.make_intent(storage, key)
+        intent = Intent.of(storage, key)
         async with Announcement(self._connections, {intent: storage}, _GRACE) as announcement:
             stored = storage.file(await storage.upload(proof, key))
             await announcement.record_written(intent, stored)

@@ -13,9 +13,8 @@ from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, rea
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
-from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of_storage
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
-from async_storages.integrations.sqlalchemy.ledger.tables import State, now
+from async_storages.integrations.sqlalchemy.ledger.tables import State, label_of, now
 
 __all__ = ["Sweep"]
 
@@ -91,7 +90,7 @@ class Sweep:
         for folder in inventory.find_folders(self._references.fields(), prefix):
             if prefix is None:
                 await self._marks.require_alone(folder.storage)
-            label = label_of_storage(folder.storage)
+            label = label_of(folder.storage)
             async with aclosing(inventory.list_ids(folder, older_than)) as batches:
                 async for ids in batches:
                     unknown = await self._connections.reading.run(

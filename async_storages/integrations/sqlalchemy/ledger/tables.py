@@ -42,6 +42,7 @@ from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS, is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
+from async_storages.storage.base import Storage
 
 __all__ = [
     "SUPPORTED",
@@ -53,6 +54,7 @@ __all__ = [
     "insert_entries",
     "insert_files",
     "journal_of",
+    "label_of",
     "missing_table",
     "name_of",
     "now",
@@ -63,6 +65,9 @@ __all__ = [
 
 SUPPORTED = ("postgresql", "sqlite", *MYSQL_DIALECTS)
 """The databases whose locks the protocol is made for."""
+
+_LONGEST_LABEL = 255
+"""Characters of a label."""
 
 type _Insert = Any  # of a dialect: they differ in how they name what is done with rows that are there
 
@@ -184,7 +189,7 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
         f"{name}_journal",
         metadata,
         Column("id", _Exact(1024), primary_key=True),
-        Column("storage", _Exact(255), nullable=False),
+        Column("storage", _Exact(_LONGEST_LABEL), nullable=False),
         Column("until", Double, nullable=False),
         Index(f"ix_{name}_journal_until", "until"),
         **_ENGINE,
@@ -201,7 +206,7 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
         name,
         metadata,
         Column("id", _Exact(1024), primary_key=True),
-        Column("storage", _Exact(255), nullable=False),
+        Column("storage", _Exact(_LONGEST_LABEL), nullable=False),
         Column("state", String(8), nullable=False),
         Column("until", Double, nullable=False),
         Column("since", Double, nullable=False),
@@ -239,13 +244,16 @@ def name_of(field: FileField) -> ColumnName:
     return field.column.table.fullname, field.column.name
 
 
-def insert(table: Table, dialect: Dialect) -> _Insert:
-    """An INSERT that can say what is done with rows that are there, and tells its rowcount.
+def label_of(storage: Storage | None) -> str:
+    """The label that tells a storage from others which serve the same ids: its name, else its location.
 
-    Raises:
-        InvalidArgumentException: The ledger does not work on this database.
+    Empty if the storage is not known here.
     """
-    require_supported(dialect)
+    return "" if storage is None else (storage.name or storage.location or "")[:_LONGEST_LABEL]
+
+
+def insert(table: Table, dialect: Dialect) -> _Insert:
+    """An INSERT that can say what is done with rows that are there, and tells its rowcount."""
     kinds: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
     new: _Insert = kinds.get(dialect.name, mysql.insert)(table)
     # psycopg forgets the rowcount otherwise; and sessions need not look for files in it

@@ -1,10 +1,10 @@
 """Tracking: files follow the transactions of their rows.
 
 `session_events` hands the events of sessions to `session_transactions`, which has a `transaction_scope` for each
-transaction and savepoint. In a `flush`, `flushed_objects` finds the changed objects, `flush_uploads` has `uploads`
-store their content (`upload_to_objects` prepares them for `upload_to`), and `replaced_files` reads the
-`previous_files` of their rows. `session_statements` and `bulk_statements` do the same for statements. All of them
-check, claim and record files by `availability` and the `reference_writer`.
+transaction and savepoint. In a `flush`, `flushed_objects` finds the changed objects, `uploads` stores their
+content (`upload_to_objects` prepares them for `upload_to`), and `replaced_files` reads the `previous_files` of their
+rows. `session_statements` and `bulk_statements` do the same for statements. All of them check, claim and record files
+by the `reference_writer`.
 
 Right before the COMMIT, `before_commit` has `after_transaction` look up in the database which new and dropped files a
 row names; new rows of `plain_tables` need no lookup. After the end it has `removal` remove the files that no row names,

@@ -15,7 +15,7 @@ from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedF
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
-from async_storages.integrations.sqlalchemy.ledger.storage_lookup import label_of
+from async_storages.integrations.sqlalchemy.ledger.tables import label_of
 from async_storages.integrations.sqlalchemy.references.column_locations import (
     ColumnLocation,
     locate_columns,
@@ -93,7 +93,7 @@ def _leave_to_worker(scopes: Iterable[TransactionScope], claims: Claims, seconds
         named = {file.file_id for file in scope.new_files if scope.is_committed and scope.is_surely_named(file)}
         scope.mark_kept(file for file in scope.new_files if file.file_id in named)
         left |= {each: label for each, label in scope.intents.items() if each not in named}
-        left |= {file.file_id: label_of(file) for file in scope.new_files if file.file_id not in named}
+        left |= {file.file_id: label_of(file.storage) for file in scope.new_files if file.file_id not in named}
     if left and _greenlet.is_in_async_session():
         _greenlet.wait_for(_greenlet.wait_uninterrupted(_leave(claims, left, seconds)))
     elif left:

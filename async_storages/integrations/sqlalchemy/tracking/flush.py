@@ -20,17 +20,16 @@ from async_storages.integrations.sqlalchemy.columns.fields import (
 )
 from async_storages.integrations.sqlalchemy.columns.list_attributes import mark_written
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.tracking.availability import require_available
-from async_storages.integrations.sqlalchemy.tracking.flush_uploads import upload_content
 from async_storages.integrations.sqlalchemy.tracking.flushed_objects import (
     ChangedObject,
     FlushedObjects,
     assigned_since,
     copy_value,
 )
-from async_storages.integrations.sqlalchemy.tracking.reference_writer import ReferenceWriter
+from async_storages.integrations.sqlalchemy.tracking.reference_writer import ReferenceWriter, require_available
 from async_storages.integrations.sqlalchemy.tracking.replaced_files import ReplacedFiles
 from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
+from async_storages.integrations.sqlalchemy.tracking.uploads import upload_content
 from async_storages.integrations.sqlalchemy.tracking.written_files import refusal
 
 __all__ = ["Flush"]
@@ -98,13 +97,18 @@ class Flush:
         named = [item for change in changes for _, value in change.values for item in iterate_files(value)]
         require_available(item for item in named if isinstance(item, StoredFile))
         upload_content(changes, self._scope, self._options)
-        for connection, chosen in self._by_connection(changes).items() if self._options.claims is not None else ():
-            self._writer.claim(connection, [named for change in chosen for named in change.files])
+        if self._options.claims is not None:
+            added: dict[Connection, list[tuple[FileField, StoredFile]]] = {}
+            for change in changes:
+                files = added.setdefault(self._objects.connection(change.state.mapper), [])
+                files += [(field, stored) for field, value in change.values for stored in stored_files_in(value)]
+            for connection, files in added.items():
+                self._writer.claim(connection, files)
         for change in _greenlet.pace(changes):
             for field, value in change.values:
                 self._seen.setdefault(change.state, {})[field] = copy_value(value)
                 for stored in stored_files_in(value):
-                    self._scope.hold_named(stored)
+                    self._scope.hold(stored)
 
     def _refuse_expressions(self, changes: Iterable[ChangedObject]) -> None:
         """Refuse SQL expressions with a ledger, as their files are unknown; without one, hold all files."""
@@ -119,12 +123,6 @@ class Flush:
                         "which file the row names: assign the file's id"
                     )
 
-    def _by_connection(self, changes: Iterable[ChangedObject]) -> dict[Connection, list[ChangedObject]]:
-        found: dict[Connection, list[ChangedObject]] = {}
-        for change in changes:
-            found.setdefault(self._objects.connection(change.state.mapper), []).append(change)
-        return found
-
     # ---- after the rows are written
 
     def finish(self, states: Iterable[InstanceState[Any]]) -> None:
@@ -134,7 +132,9 @@ class Flush:
             states: The objects that were written.
         """
         late = [
-            ChangedObject(state.obj(), state, fields) for state in states if (fields := self._assigned_since(state))
+            ChangedObject(state.obj(), state, fields)
+            for state in states
+            if (fields := assigned_since(state, self._seen.get(state, {})))
         ]
         before = [
             (change.state, field, self._files_before(change.state, field)) for change in late for field in change.fields
@@ -143,9 +143,6 @@ class Flush:
         for state, field, files in before:
             self._replaced.add(self._objects.connection(state.mapper), field, files)
         self._record()
-
-    def _assigned_since(self, state: InstanceState[Any]) -> list[FileField]:
-        return assigned_since(state, self._seen.get(state, {}))
 
     def _files_before(self, state: InstanceState[Any], field: FileField) -> list[TrackedFile]:
         """The files that the row was about to name, or did name as far as the session knows."""

@@ -14,11 +14,10 @@ from async_storages.integrations.sqlalchemy.columns.fields import (
     FileField,
     fields_of,
     iterate_files,
-    stored_files_in,
 )
 from async_storages.integrations.sqlalchemy.tracking.previous_files import Identity
 
-__all__ = ["ChangedObject", "FlushedObjects", "assigned_since", "copy_value", "identity_of"]
+__all__ = ["AssignedContent", "ChangedObject", "FlushedObjects", "assigned_since", "copy_value", "identity_of"]
 
 type _State = InstanceState[Any]
 
@@ -42,10 +41,27 @@ class ChangedObject:
         """The values of its fields."""
         return ((field, self.state.dict.get(field.key)) for field in self.fields)
 
-    @property
-    def files(self) -> Iterator[tuple[FileField, StoredFile]]:
-        """The stored files in its fields."""
-        return ((field, item) for field, value in self.values for item in stored_files_in(value))
+
+@dataclass(slots=True, eq=False)
+class AssignedContent:
+    """Content in an attribute of an object.
+
+    Attributes:
+        target: The object.
+        field: Its attribute.
+        before: The value with the content: a PendingFile, or a list with some.
+        after: The value with stored files, after the upload.
+    """
+
+    target: Any
+    field: FileField
+    before: Any
+    after: Any = None
+
+    def __post_init__(self) -> None:
+        """Copy a list, which gets other items after the upload."""
+        if isinstance(self.before, list):
+            self.before = list(self.before)
 
 
 class FlushedObjects:
@@ -93,9 +109,7 @@ class FlushedObjects:
 
 def assigned_since(state: _State, seen: Mapping[FileField, Any]) -> list[FileField]:
     """The file attributes of an object that hold something else than when the flush saw them."""
-    changed = state.committed_state
-    chosen = [field for field in fields_of(state.mapper) if field.key in changed or field in seen]
-    return [field for field in chosen if _is_new(state, field, seen)]
+    return [field for field in fields_of(state.mapper) if _is_new(state, field, seen)]
 
 
 def _is_new(state: _State, field: FileField, seen: Mapping[FileField, Any]) -> bool:

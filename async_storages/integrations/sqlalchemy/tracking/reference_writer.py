@@ -1,4 +1,4 @@
-"""Steps before and after rows get and lose files: the same for flushes and for statements."""
+"""Steps before and after rows get and lose files, the same for flushes and for statements: check, claim, record."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -6,16 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from async_storages.errors import InvalidArgumentException
-from async_storages.files import StoredFile
+from async_storages._tasks import map_bounded
+from async_storages.errors import FileGoneException, InvalidArgumentException
+from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
-from async_storages.integrations.sqlalchemy.tracking.availability import require_existing
+from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
 
-__all__ = ["ReferenceWriter"]
+__all__ = ["ReferenceWriter", "require_available", "require_existing"]
+
+_AT_ONCE = 8
+"""Storages asked at the same time."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -112,3 +116,41 @@ class ReferenceWriter:
         if fresh:
             claims.check(connection, fresh, self._options)
             self._checked |= {(connection, field.column.table) for field in fresh}
+
+
+def require_available(files: Iterable[StoredFile]) -> None:
+    """Refuse files that this process has removed, or is removing; storages are asked only about doubtful ones.
+
+    Raises:
+        FileGoneException: A file was removed when its transaction was rolled back, or is being removed now.
+    """
+    doubtful = []
+    for stored in _greenlet.pace(files):
+        state = new_file_state_of(stored)
+        if state is not None and state.is_gone:
+            raise _gone(stored, "the file was removed when the transaction that was to name it was rolled back")
+        file = TrackedFile.of(stored)
+        if files_in_use.is_being_removed(file):
+            raise _gone(stored, "the file is being removed")
+        if files_in_use.has_been_removed(file):
+            doubtful.append(stored)
+    require_existing(doubtful)
+
+
+def require_existing(files: Sequence[StoredFile]) -> None:
+    """Ask storages for files.
+
+    Raises:
+        FileGoneException: One of them is not there.
+    """
+    if files:
+        _greenlet.wait_anywhere(map_bounded(_require, files, limit=_AT_ONCE))
+
+
+async def _require(stored: StoredFile) -> None:
+    if not await stored.exists():
+        raise _gone(stored, "there is no such file")
+
+
+def _gone(stored: StoredFile, reason: str) -> FileGoneException:
+    return FileGoneException(reason, operation="flush", file_id=stored.file_id)

@@ -4,7 +4,8 @@ The comments in `_listen` tell the order of SQLAlchemy's events, and which ones 
 end of a transaction are in `async_storages.integrations.sqlalchemy.tracking.after_transaction`.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Concatenate
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -103,11 +104,14 @@ def _own(class_: type[Session]) -> type[Session]:
 
 
 def _listen(class_: type[Session]) -> None:
-    event.listen(class_, "after_transaction_create", _begun)
+    event.listen(class_, "after_transaction_create", _handing_to(SessionTransactions.begin))
     event.listen(class_, "after_begin", _connected)
-    event.listen(class_, "after_commit", _committed)  # also when a savepoint is released; nothing here may fail
-    event.listen(class_, "after_rollback", _rolled_back)  # the objects are still in the session, unlike in the next
-    event.listen(class_, "after_transaction_end", _ended)  # the only event of close() and of a lost connection
+    # also when a savepoint is released; nothing here may fail
+    event.listen(class_, "after_commit", _handing_to(SessionTransactions.commit))
+    # the objects are still in the session, unlike in the next
+    event.listen(class_, "after_rollback", _handing_to(SessionTransactions.record_unflushed_files))
+    # the only event of close() and of a lost connection
+    event.listen(class_, "after_transaction_end", _handing_to(SessionTransactions.end))
     event.listen(class_, "before_flush", _flushing)
     event.listen(class_, "after_flush", _flushed)  # mappers' events, and later listeners, may have assigned files
     event.listen(class_, "do_orm_execute", _executing)
@@ -143,27 +147,19 @@ def _transactions(session: Session) -> SessionTransactions:
     return found
 
 
-def _begun(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.parent is None or transaction.nested:
-        _transactions(session).begin(transaction)
+def _handing_to[**Args](method: Callable[Concatenate[SessionTransactions, Args], None]) -> Callable[..., None]:
+    """A listener that calls a method of the session's transactions."""
+
+    def hand(session: Session, *args: Args.args, **kwargs: Args.kwargs) -> None:
+        method(_transactions(session), *args, **kwargs)
+
+    return hand
 
 
 def _connected(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     transactions = _transactions(session)
     transactions.connect(transaction, connection)
     watch_statements(connection, transactions)
-
-
-def _committed(session: Session) -> None:
-    _transactions(session).commit()
-
-
-def _rolled_back(session: Session) -> None:
-    _transactions(session).record_unflushed_files()
-
-
-def _ended(session: Session, transaction: SessionTransaction) -> None:
-    _transactions(session).end(transaction)
 
 
 def _flushing(session: Session, _context: object, objects: Any) -> None:

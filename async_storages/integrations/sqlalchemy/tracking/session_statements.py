@@ -14,13 +14,12 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.sql import Delete, Insert, Update
 
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
-from async_storages.integrations.sqlalchemy.tracking.availability import require_available
 from async_storages.integrations.sqlalchemy.tracking.plain_tables import (
     forget_plain_tables,
     is_harmless_query,
     is_plain_write,
 )
-from async_storages.integrations.sqlalchemy.tracking.reference_writer import ReferenceWriter
+from async_storages.integrations.sqlalchemy.tracking.reference_writer import ReferenceWriter, require_available
 from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
 from async_storages.integrations.sqlalchemy.tracking.written_files import (
     explain_unknown_files,

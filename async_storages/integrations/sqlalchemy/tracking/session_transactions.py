@@ -10,14 +10,14 @@ from sqlalchemy import inspect as inspect_object
 from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.orm import Session, SessionTransaction
 
-from async_storages.files import StoredFile
+from async_storages.files import new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import (
     FileField,
     all_file_fields,
     fields_of,
-    iterate_files,
     mapper_of,
+    stored_files_in,
 )
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.references.column_locations import fields_for_files, locate_columns
@@ -161,10 +161,12 @@ class SessionTransactions:
     # ---- beginning and ending
 
     def begin(self, transaction: SessionTransaction) -> None:
-        """Record that a transaction or savepoint begins."""
+        """Record that a transaction or savepoint begins; the part of one that a flush is has no records of its own."""
         if transaction.parent is None:
-            self._end_all()
-        self._scopes.append(TransactionScope(transaction))
+            while self._scopes:
+                self._end_innermost()
+        if transaction.parent is None or transaction.nested:
+            self._scopes.append(TransactionScope(transaction))
 
     def connect(self, transaction: SessionTransaction, connection: Connection) -> None:
         """Record a connection of a transaction."""
@@ -182,9 +184,9 @@ class SessionTransactions:
         for target in (*self._session.new, *self._session.dirty) if self._scopes else ():
             state = inspect_object(target)
             for field in fields_of(state.mapper):
-                for item in iterate_files(state.dict.get(field.key)):
-                    if isinstance(item, StoredFile):
-                        self._scopes[-1].record_new_file(item)
+                for stored in stored_files_in(state.dict.get(field.key)):
+                    if new_file_state_of(stored) is not None:
+                        self._scopes[-1].hold(stored)
 
     def end(self, transaction: SessionTransaction) -> None:
         """Record that a transaction or savepoint has ended, one way or the other."""
@@ -198,13 +200,10 @@ class SessionTransactions:
     def finish_if_ended(self) -> None:
         """Finish transactions that have ended without an event."""
         if self._scopes and not self._session.in_transaction():
-            self._end_all()
+            while self._scopes:
+                self._end_innermost()
         if self._ended:
             self._finish()
-
-    def _end_all(self) -> None:
-        while self._scopes:
-            self._end_innermost()
 
     def _end_innermost(self) -> TransactionScope:
         ended = self._scopes.pop()

@@ -25,7 +25,7 @@ from async_storages.integrations.sqlalchemy.references.column_locations import C
 from async_storages.integrations.sqlalchemy.references.lookup import LookupResult
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
 from async_storages.integrations.sqlalchemy.tracking.files_in_use import PendingLookup
-from async_storages.integrations.sqlalchemy.tracking.uploads import AssignedContent
+from async_storages.integrations.sqlalchemy.tracking.flushed_objects import AssignedContent
 
 __all__ = ["ReferenceChange", "TrackingOptions", "TransactionScope"]
 
@@ -110,23 +110,19 @@ class TransactionScope:
 
     # ---- recording
 
-    def record_new_file(self, stored: StoredFile) -> TrackedFile:
-        """Record a file; if it is new, this transaction keeps or removes it."""
-        file, fate = TrackedFile.of(stored), new_file_state_of(stored)
-        if fate is not None and not fate.is_kept:
-            self.new_files[file] = fate
-            self._hold(file)
-        return file
-
-    def hold_named(self, stored: StoredFile) -> TrackedFile:
-        """Keep others in this process from removing a file that a row is about to name."""
-        file = self.record_new_file(stored)
-        self._hold(file)
+    def hold(self, stored: StoredFile) -> TrackedFile:
+        """Keep others in this process from removing a file; if it is new, this transaction keeps or removes it."""
+        file, state = TrackedFile.of(stored), new_file_state_of(stored)
+        if state is not None and not state.is_kept:
+            self.new_files[file] = state
+        if file not in self.held_files:
+            self.held_files.add(file)
+            files_in_use.hold(file)
         return file
 
     def record_added(self, file_field: FileField, stored: StoredFile) -> TrackedFile:
         """Record that a row names a file now."""
-        file = self.hold_named(stored)
+        file = self.hold(stored)
         if file_field.can_delete_files:
             exclusive = file_field.type.exclusive
             self._record_change(file, ReferenceChange.ADDED_EXCLUSIVELY if exclusive else ReferenceChange.ADDED)
@@ -141,11 +137,6 @@ class TransactionScope:
 
     def _record_change(self, file: TrackedFile, change: ReferenceChange) -> None:
         self.changes[file] = self.changes.get(file, change) | change
-
-    def _hold(self, file: TrackedFile) -> None:
-        if file not in self.held_files:
-            self.held_files.add(file)
-            files_in_use.hold(file)
 
     def hold_all_files(self) -> None:
         """Keep others in this process from removing any file, as a row is about to name an unknown one."""

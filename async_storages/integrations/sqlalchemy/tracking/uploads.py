@@ -1,6 +1,6 @@
-"""Uploads of content that was assigned to file columns."""
+"""Uploads of a flush: content in the attributes of objects is stored, and the attributes get the files."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,40 +12,20 @@ from async_storages._tasks import map_bounded
 from async_storages.content import ContentOptions, PendingFile, as_content
 from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files
+from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.fields import has_pending_content, iterate_files
+from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
 from async_storages.integrations.sqlalchemy.columns.types import FileType, UploadTo
-from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
-from async_storages.integrations.sqlalchemy.ledger.storage_lookup import make_intent
+from async_storages.integrations.sqlalchemy.tracking.flushed_objects import AssignedContent, ChangedObject
+from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions, TransactionScope
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import make_stand_in
 from async_storages.sources import ByteSource, open_source
 from async_storages.storage.base import Storage
 from async_storages.storage.operation import IdentifiedKey
 from async_storages.upload_options import NO_OPTIONS
 
-__all__ = ["AssignedContent", "upload_all"]
-
-
-@dataclass(slots=True, eq=False)
-class AssignedContent:
-    """Content in an attribute of an object.
-
-    Attributes:
-        target: The object.
-        field: Its attribute.
-        before: The value with the content: a PendingFile, or a list with some.
-        after: The value with stored files, after the upload.
-    """
-
-    target: Any
-    field: FileField
-    before: Any
-    after: Any = None
-
-    def __post_init__(self) -> None:
-        """Copy a list, which gets other items after the upload."""
-        if isinstance(self.before, list):
-            self.before = list(self.before)
+__all__ = ["upload_content"]
 
 
 @dataclass(slots=True, eq=False)
@@ -62,68 +42,65 @@ class _Upload:
     stored: StoredFile | None = None
 
 
-def upload_all(
-    attributes: Iterable[AssignedContent],
-    record: Callable[[StoredFile], object],
-    *,
-    concurrency: int,
-    claims: Claims | None,
-    record_intents: Callable[[dict[str, str]], object],
-) -> Coroutine[Any, Any, None]:
-    """Upload the content of many attributes, and set their `after`.
+def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, options: TrackingOptions) -> None:
+    """Upload the content of changed attributes, which get the files; sources are rewound for another attempt.
 
-    Sources are rewound afterwards, so that they can be uploaded again if the transaction fails. Keys are chosen at
-    once, outside of the coroutine: `upload_to` may load attributes, which works only inside of the flush.
-
-    Args:
-        attributes: The attributes.
-        record: Called with each file as soon as it is stored, even if other uploads then fail.
-        concurrency: Uploads at the same time; two of them never read the same object.
-        claims: A ledger, which announces the uploads before they begin; None without one.
-        record_intents: Called with the ids that are then in the ledger's journal, and the labels of their storages.
+    With a ledger the uploads are announced before they begin. Each file is recorded as soon as it is stored.
 
     Raises:
-        StorageException: The first failure; the other uploads have then ended.
+        StorageException: The first failure; the other uploads have then ended, and go with the transaction.
+        InvalidArgumentException: A plain Session within a running event loop was given content.
     """
-    chosen = list(attributes)
-    uploads = [
-        _prepare(each, item) for each in chosen for item in iterate_files(each.before) if isinstance(item, PendingFile)
+    assigned = [
+        AssignedContent(change.target, field, value)
+        for change in changes
+        for field, value in change.values
+        if has_pending_content(value)
     ]
-    return _upload_all(chosen, uploads, record, concurrency=concurrency, claims=claims, record_intents=record_intents)
+    if not assigned:
+        return
+    if not _greenlet.can_wait():
+        attribute = f"{type(assigned[0].target).__name__}.{assigned[0].field.key}"
+        raise InvalidArgumentException(
+            f"{attribute} holds content, which this plain Session cannot upload: {_greenlet.IN_EVENT_LOOP}",
+            operation="flush",
+        )
+    # out here, as `upload_to` may load attributes, which works only inside of the flush
+    uploads = [
+        _prepare(each, item)
+        for each in assigned
+        for item in iterate_files(each.before)
+        if isinstance(item, PendingFile)
+    ]
+    _greenlet.wait_for(_upload_all(uploads, scope, options))
+    stored = (each.stored for each in uploads)
+    for each in assigned:
+        each.after = set_files(each.target, each.field.key, _filled(each.before, stored))
+    scope.uploads += assigned
 
 
-async def _upload_all(
-    chosen: list[AssignedContent],
-    uploads: list[_Upload],
-    record: Callable[[StoredFile], object],
-    *,
-    concurrency: int,
-    claims: Claims | None,
-    record_intents: Callable[[dict[str, str]], object],
-) -> None:
+async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: TrackingOptions) -> None:
     async def upload(group: list[_Upload]) -> None:
         for each in group:
             try:
                 with nullcontext() if announcement is None else announcement.writing(each.intent):
                     each.stored = await _store(each)
-                record(each.stored)
+                scope.hold(each.stored)
                 if announcement is not None:
                     await announcement.record_written(each.intent, each.stored)
             finally:
                 await each.source.put_back()
 
+    claims, limit = options.claims, options.concurrency
     if claims is not None:  # else a crash before the upload would give another file of that key to the worker
-        await map_bounded(_require_free, [each for each in uploads if each.intent.is_exact], limit=concurrency)
+        await map_bounded(_require_free, [each for each in uploads if each.intent.is_exact], limit=limit)
     intents = {each.intent: each.storage for each in uploads}
     async with nullcontext() if claims is None else await claims.announce(intents) as announcement:
         try:
-            await map_bounded(upload, _by_content(uploads), limit=concurrency)
+            await map_bounded(upload, _by_content(uploads), limit=limit)
         finally:
             if announcement is not None:
-                record_intents(announcement.decided)
-    stored = iter(uploads)
-    for each in chosen:
-        each.after = _filled(each.before, lambda: next(stored).stored)
+                scope.intents |= announcement.decided
 
 
 def _by_content(uploads: Iterable[_Upload]) -> list[list[_Upload]]:
@@ -135,31 +112,31 @@ def _by_content(uploads: Iterable[_Upload]) -> list[list[_Upload]]:
     return list(groups.values())
 
 
-def _filled(value: Any, next_stored: Callable[[], StoredFile | None]) -> Any:
+def _filled(value: Any, stored: Iterator[StoredFile | None]) -> Any:
+    """A value with stored files in the place of its content."""
     if isinstance(value, list | tuple):
-        return [_filled(item, next_stored) for item in value]
-    return next_stored() if isinstance(value, PendingFile) else value
+        return [_filled(item, stored) for item in value]
+    return next(stored) if isinstance(value, PendingFile) else value
 
 
 def _prepare(assigned: AssignedContent, pending: PendingFile) -> _Upload:
     """Choose storage and key of an upload; refuse an id that is too long for the column, if it is known already."""
     type_ = assigned.field.type
-    storage = _storage_for_new(type_)
+    storage = type_.storage_ref.resolve_for_new()
     source = open_source(pending.content)
     name = naming.clean_filename(pending.filename or source.filename or "file")
     folder, exact = type_.folder, None
     if type_.upload_to is not None:
         folder, exact = _folder_or_key(_call_upload_to(type_.upload_to, assigned.target, name), storage)
-    key = exact or _fresh_key(storage, name, folder)
-    intent = make_intent(storage, key, is_exact=exact is not None)
-    if not storage.chooses_ids:
-        _check_length(intent.id, type_)
+    key = exact or IdentifiedKey.fresh(storage, name, folder)
+    intent = Intent.of(storage, key, is_exact=exact is not None)
+    if type_.length is not None and len(intent.id) > type_.length and not storage.chooses_ids:
+        raise InvalidArgumentException(
+            f"the id would have {len(intent.id)} characters, the column has {type_.length}",
+            operation="upload",
+            file_id=intent.id,
+        )
     return _Upload(pending, source, type_, storage, name, key, intent)
-
-
-def _fresh_key(storage: Storage, name: str, folder: str) -> str:
-    key = naming.unique_key(name, folder)
-    return key if storage.chooses_ids else IdentifiedKey.of(storage, key)
 
 
 def _call_upload_to(upload_to: UploadTo, target: Any, name: str) -> str:
@@ -173,27 +150,10 @@ async def _require_free(upload: _Upload) -> None:
         raise FileExistsException("the key is taken", operation="upload", file_id=upload.intent.id)
 
 
-def _storage_for_new(type_: FileType) -> Storage:
-    """The storage for new files of a column: its own, or the one that its manager has for them."""
-    router: Any = type_._ref.resolve()  # noqa: SLF001 - what the column's own files use
-    storage_for_new = getattr(router, "storage_for_new", None)
-    storage: Storage = router if storage_for_new is None else storage_for_new()
-    return storage
-
-
 def _folder_or_key(chosen: str, storage: Storage) -> tuple[str, str | None]:
     """The folder for a fresh key, and None; or an exact key."""
     folder, _, name = chosen.rpartition("/")
     return ("", storage.get_name(chosen)) if name and not storage.chooses_ids else (folder, None)
-
-
-def _check_length(file_id: str, type_: FileType) -> None:
-    if type_.length is not None and len(file_id) > type_.length:
-        raise InvalidArgumentException(
-            f"the id would have {len(file_id)} characters, the column has {type_.length}",
-            operation="upload",
-            file_id=file_id,
-        )
 
 
 async def _store(upload: _Upload) -> StoredFile:
@@ -209,11 +169,5 @@ async def _store(upload: _Upload) -> StoredFile:
         for validator in upload.type.validators:
             await validator.check(content)
         stored = await upload.storage._save_as(upload.key, content)  # noqa: SLF001 - `save` with a chosen key
-    return stored if upload.storage.chooses_ids else _as_loaded(upload.type, stored)
-
-
-def _as_loaded(type_: FileType, stored: StoredFile) -> StoredFile:
-    """The file as its column would load it; its id was checked before the upload."""
-    file = type_.file_class(stored.file_id, type_._ref)  # noqa: SLF001 - as `FileType` does
-    file._facts = stored._facts  # noqa: SLF001 - the same file
-    return file
+    # as the column would load it; an id that the storage has chosen is checked when it is assigned
+    return stored if upload.storage.chooses_ids else upload.type.bind(stored, stored.file_id)

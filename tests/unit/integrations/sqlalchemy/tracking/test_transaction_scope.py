@@ -63,7 +63,7 @@ class TestQuestions:
             (replace, {"new", "old"}),
             (replace_twice, {"new", "superseded", "old"}),
             (lambda scope: scope.record_added(FILE, OLD), set()),
-            (lambda scope: scope.record_new_file(saved("new")), {"new"}),
+            (lambda scope: scope.hold(saved("new")), {"new"}),
             (lambda scope: inside(scope, replace, released=True), {"new", "old"}),
             (lambda scope: inside(scope, replace, released=False), {"new"}),
         ],
@@ -93,10 +93,10 @@ class TestQuestions:
 
     def test_a_file_that_was_committed_once_is_like_any_other(self, scope):
         new = saved("new")
-        file = scope.record_new_file(new)
+        file = scope.hold(new)
         scope.mark_kept([file])
         other = TransactionScope(None)
-        other.record_new_file(new)
+        other.hold(new)
         assert other.new_files == {}
 
 

@@ -6,7 +6,7 @@ from async_storages import FileGoneException, StoredFile
 from async_storages.files import new_file_state_of
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.tracking import files_in_use
-from async_storages.integrations.sqlalchemy.tracking.availability import require_available, require_existing
+from async_storages.integrations.sqlalchemy.tracking.reference_writer import require_available, require_existing
 
 
 @pytest.fixture
