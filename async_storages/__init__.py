@@ -61,10 +61,10 @@ if TYPE_CHECKING:
     from async_storages.files import StoredFile, StoredImage
     from async_storages.ids import FileId
     from async_storages.image_rules import ImageRules
-    from async_storages.listing import FileUrls, file_urls, prefetch
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
+    from async_storages.many_files import FileUrls, file_urls, prefetch
     from async_storages.models import FileAttach, FileBasicInfo, FileDownload, PresignedUpload
     from async_storages.naming import clean_filename, original_filename
     from async_storages.scanning.clamd import ClamdScanner
@@ -233,7 +233,7 @@ _HOMES = {
     "storage.folders": ["FolderStorage"],
     "ids": ["FileId"],
     "image_rules": ["ImageRules"],
-    "listing": ["FileUrls", "file_urls", "prefetch"],
+    "many_files": ["FileUrls", "file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
     "manager.raw_clients": ["FastDFSClient", "S3Client"],
     "manager.services": ["DeleteService", "DownloadService", "InfoService", "UploadService", "ZipDownload"],

@@ -1,6 +1,6 @@
 """The contract of storages: the base class, the powers that some have, and the pieces that a backend is made of.
 
-`base` has `Storage`, `abstract` the five methods that a backend implements; `presigning` and `folders` are base classes
+`base` has `Storage`, `contract` the five methods that a backend implements; `presigning` and `folders` are base classes
 with one power more. `capabilities` are the powers as Protocols; `operation` begins and ends each operation.
 """
 

@@ -43,6 +43,12 @@ def test_every_module_that_stands_in_no_folder_is_in_the_tree():
     assert not [path.name for path in loose - {*SHOWN} if not PACKAGE.only_declares(path.stem)]
 
 
+def test_every_old_path_is_named_as_one():
+    [named] = re.findall(r"^Old paths .*\n(.*)\.$", PAGE, re.MULTILINE)
+    old = [path for path in PACKAGE.modules.values() if path.read_text().startswith('"""The old path of')]
+    assert set(re.findall(r"`(.*?)`", named)) == {str(path.relative_to(PACKAGE.folder)) for path in old}
+
+
 def tables(heading: str) -> dict[str, set[str]]:
     """The rows of the table whose first heading begins so: what the first cell names, and the names in the second."""
     [table] = re.findall(rf"^\| {re.escape(heading)}.*\n\|.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)

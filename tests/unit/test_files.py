@@ -18,7 +18,7 @@ from async_storages.errors import (
 from async_storages.files import StoredFile, StoredImage, storage_ref_of
 from async_storages.ids import FileId
 from async_storages.images.probe import ImageSize
-from async_storages.listing import prefetch
+from async_storages.many_files import prefetch
 from async_storages.registry import StorageRef
 from tests.support.chosen_ids import ChosenIdsStorage
 from tests.support.images import SIZE, camera_jpeg, displayed_size, encode

@@ -82,7 +82,7 @@ LAYERS = {
             "events",
             "files",
             "image_rules",
-            "listing",
+            "many_files",
             "read_once",
             "registry",
             "scanning",

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from async_storages.backends.fastdfs.connection import Connection
 from async_storages.backends.fastdfs.pool import FastDFSOptions, Pools
 from async_storages.backends.fastdfs.protocol import Request, Server
+from async_storages.backends.fastdfs.server_lookup import ServerLookup
 from async_storages.backends.fastdfs.statuses import Refusal
 from async_storages.backends.fastdfs.trackers import Trackers
-from async_storages.backends.fastdfs.whereabouts import Whereabouts
 from async_storages.backends.transport.per_loop import PerLoop
 from async_storages.errors import StorageUnavailableException
 
@@ -29,7 +29,7 @@ class Calls:
         self.options = options
         self.pools = PerLoop(lambda: Pools(options, dialled))
         self.trackers = Trackers(trackers, self.pools)
-        self.whereabouts = Whereabouts(self.trackers, options.answers_kept_for)
+        self.lookup = ServerLookup(self.trackers, options.answers_kept_for)
 
     async def ask[Reply](self, server: Server, request: Request[Reply], avoiding: set[Server]) -> Reply:
         """Send one request; raises as `use` does."""
@@ -49,10 +49,10 @@ class Calls:
             async with pools.connection(server) as connection:
                 return await use(connection)
         except Refusal as refusal:
-            self.whereabouts.forget()
+            self.lookup.forget()
             raise refusal.error() from None
         except StorageUnavailableException:
-            self.whereabouts.forget()
+            self.lookup.forget()
             avoiding.add(server)
             raise
 

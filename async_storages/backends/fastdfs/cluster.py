@@ -120,7 +120,7 @@ class FastDFSCluster:
         """
 
         async def place(size: int, avoiding: set[Server]) -> tuple[Server, Request[Name]]:
-            target = await self._calls.whereabouts.store_target(self._group, avoiding=avoiding)
+            target = await self._calls.lookup.store_target(self._group, avoiding=avoiding)
             await self._directory.require_space(target.group, target.server, size)
             path_index = target.path_index if self._path_index < 0 else self._path_index
             return target.server, protocol.upload(size, extension, path_index=path_index, appender=appender)

@@ -126,11 +126,11 @@ class Reading:
                     async for chunk in chunks:
                         yield chunk
             except StorageUnavailableException:
-                self._calls.whereabouts.forget()
+                self._calls.lookup.forget()
                 download.failed.add(server)
                 raise
             except Refusal as refusal:
-                self._calls.whereabouts.forget()
+                self._calls.lookup.forget()
                 if refusal.status != ENOENT:
                     if not await self._is_shorter(download, refusal):
                         return
@@ -272,7 +272,7 @@ class Reading:
         """The server to read content from."""
         if is_appender(str(name)):
             return await self._changer_of(name, avoiding)
-        return await self._calls.whereabouts.reader_of(name, avoiding=avoiding)
+        return await self._calls.lookup.reader_of(name, avoiding=avoiding)
 
     async def _changer_of(self, name: Name, avoiding: set[Server]) -> Server:
         """The server that changes a file, whose copy is current; another one only if it does not answer."""

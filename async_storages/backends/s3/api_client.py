@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from async_storages.backends.buckets.download import received, size_answered
 from async_storages.backends.buckets.server_errors import RangeBeyondEnd
-from async_storages.backends.s3 import digests, xml_messages
+from async_storages.backends.s3 import checksums, xml_messages
 from async_storages.backends.s3.conditional_writes import REPLACE, ConditionalWrites, Conditions, Creation
 from async_storages.backends.s3.copy_source import CopySource, source_unchanged
 from async_storages.backends.s3.credentials import CredentialSource
@@ -73,7 +73,7 @@ class S3ApiClient(MultipartRequests):
             FileExistsException: The key is taken.
             ChecksumMismatchException: Other bytes arrived.
         """
-        checksum = digests.crc32(body)
+        checksum = checksums.crc32(body)
         sent = self.wire.body(body)
         request = Request(
             method="PUT",
@@ -85,7 +85,9 @@ class S3ApiClient(MultipartRequests):
         )
 
         def is_done_by(found: Headers) -> bool:
-            same = digests.etag_in(found) == digests.md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
+            same = (
+                checksums.etag_in(found) == checksums.md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
+            )
             return (
                 same
                 and found.get("Content-Length", str(len(body))) == str(len(body))
@@ -93,7 +95,7 @@ class S3ApiClient(MultipartRequests):
             )
 
         made = await self._writes.send("put", request, sent, is_done_by, creation)
-        digests.expect_checksum(require_etag(made.headers), checksum)
+        checksums.expect_checksum(require_etag(made.headers), checksum)
 
     async def head_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
         """The headers of an object; raises FileNotFoundException if there is none."""
@@ -188,7 +190,7 @@ class S3ApiClient(MultipartRequests):
 
     async def _delete_objects(self, bucket: str, keys: Iterable[str]) -> dict[str, ErrorResponse]:
         body = xml_messages.delete_objects_body(keys)
-        headers = {"Content-MD5": digests.content_md5(body), "Content-Type": "application/xml"}
+        headers = {"Content-MD5": checksums.content_md5(body), "Content-Type": "application/xml"}
         request = Request(
             method="POST", bucket=bucket, query={"delete": ""}, headers=headers, body=self.wire.body(body)
         )

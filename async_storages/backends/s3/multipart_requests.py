@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from async_storages.backends.buckets.server_errors import NoSuchUpload
-from async_storages.backends.s3 import digests, xml_messages
+from async_storages.backends.s3 import checksums, xml_messages
 from async_storages.backends.s3.conditional_writes import REPLACE, Creation
 from async_storages.backends.s3.copy_source import CopySource, source_unchanged
 from async_storages.backends.s3.error_responses import require_etag
@@ -95,20 +95,20 @@ class MultipartRequests:
         customer_key: CustomerKey | None = None,
     ) -> UploadedPart:
         """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload began."""
-        crc32 = digests.crc32(body) if checksum else None
+        crc32 = checksums.crc32(body) if checksum else None
         request = Request(
             method="PUT",
             bucket=bucket,
             key=key,
             query={"partNumber": str(number), "uploadId": upload_id},
-            headers={"Content-MD5": digests.content_md5(body)} if crc32 is None else {"x-amz-checksum-crc32": crc32},
+            headers={"Content-MD5": checksums.content_md5(body)} if crc32 is None else {"x-amz-checksum-crc32": crc32},
             body=self.wire.body(body),
             customer_key=customer_key,
         )
         answer = await self.wire.exchange(request)
         require_etag(answer.headers)
         if crc32 is not None:
-            digests.expect_checksum(answer.headers, crc32)
+            checksums.expect_checksum(answer.headers, crc32)
         return UploadedPart(number, answer.headers.get("ETag", ""), answer.headers.get("x-amz-checksum-crc32"))
 
     async def upload_part_copy(
@@ -156,7 +156,7 @@ class MultipartRequests:
             NoSuchUpload: The upload was aborted, or has expired.
         """
         ordered = sorted(parts, key=lambda part: part.number)
-        etag = digests.etag_of_parts(ordered)
+        etag = checksums.etag_of_parts(ordered)
         sent = self.wire.body(xml_messages.complete_multipart_body(ordered))
         request = Request(
             method="POST",
@@ -168,7 +168,7 @@ class MultipartRequests:
             customer_key=customer_key,
             can_fail_late=True,
         )
-        await self._writes.send("complete", request, sent, lambda found: digests.etag_in(found) == etag, creation)
+        await self._writes.send("complete", request, sent, lambda found: checksums.etag_in(found) == etag, creation)
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Abort a multipart upload and free its parts; a missing upload is no error."""

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from async_storages.listing import file_urls
+from async_storages.many_files import file_urls
 
 __all__ = ["response_with_urls"]
 

@@ -126,7 +126,7 @@ async def test_a_body_of_another_checksum_than_expected_is_not_stored(storage, c
 async def test_the_server_looks_at_the_checksum(s3, storage, monkeypatch):
     """Of every body: what is altered on the way is refused, and tried again."""
     # in place of a network that alters the body, whose signature would be noticed first
-    monkeypatch.setattr("async_storages.backends.s3.digests.crc32", lambda body: "AAAAAA==")
+    monkeypatch.setattr("async_storages.backends.s3.checksums.crc32", lambda body: "AAAAAA==")
     impatient = await s3(options=replace(FAST, retries=Retries(attempts=1)))
     for content in (CONTENT, LARGE):
         with pytest.raises(ChecksumMismatchException, match=r"400 (BadDigest|XAmz)"):

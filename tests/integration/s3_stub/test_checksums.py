@@ -140,7 +140,7 @@ async def test_what_a_refusal_hid_is_told(on):
 async def test_bytes_that_arrive_altered_are_seen_with_and_without_checksums(on, monkeypatch, behaviour):
     stub, storage = await on(behaviour)
     with monkeypatch.context() as altering:
-        altering.setattr("async_storages.backends.s3.digests.crc32", lambda _: "AAAAAA==")
+        altering.setattr("async_storages.backends.s3.checksums.crc32", lambda _: "AAAAAA==")
         altering.setattr("async_storages.backends.s3.checksum_headers._md5", lambda _: "AAAAAAAAAAAAAAAAAAAAAA==")
         with pytest.raises(ChecksumMismatchException):
             await storage.upload(b"content", "a.txt")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.fastdfs.answers import Answers
+from async_storages.backends.fastdfs.answer_cache import AnswerCache
 from async_storages.backends.fastdfs.pool import FastDFSOptions
 from async_storages.backends.fastdfs.protocol import Command
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, StorageUnavailableException
@@ -41,13 +41,13 @@ async def read(client, file_id):
 
 
 def test_an_answer_serves_ten_times_more(now):
-    answers = Answers(1.0)
+    answers = AnswerCache(1.0)
     answers.keep("group1", "a")
     assert [answers.recall("group1") for _ in range(12)] == ["a"] * 10 + [None] * 2
 
 
 def test_answers_take_turns(now):
-    answers = Answers(1.0)
+    answers = AnswerCache(1.0)
     answers.keep("group1", "a")
     answers.keep("group1", "b")
     assert "".join(answers.recall("group1") for _ in range(20)) == "ab" * 10
@@ -55,7 +55,7 @@ def test_answers_take_turns(now):
 
 
 def test_an_answer_serves_for_a_moment(now):
-    answers = Answers(1.0)
+    answers = AnswerCache(1.0)
     answers.keep("group1", "a")
     now[0] += 0.9
     assert answers.recall("group1") == "a"
@@ -64,7 +64,7 @@ def test_an_answer_serves_for_a_moment(now):
 
 
 def test_an_answer_is_no_answer_to_another_question(now):
-    answers = Answers(1.0)
+    answers = AnswerCache(1.0)
     answers.keep("group1", "a")
     assert answers.recall("group2") is None
     answers.forget()
@@ -72,13 +72,13 @@ def test_an_answer_is_no_answer_to_another_question(now):
 
 
 def test_an_answer_for_a_file_serves_for_older_ones(now):
-    answers = Answers(1.0)
+    answers = AnswerCache(1.0)
     answers.keep("group1", "a", up_to=100)
     assert [answers.recall("group1", at) for at in (100, 101, 99)] == ["a", None, "a"]
 
 
 def test_hostile_ids_fill_no_memory(now):
-    answers = Answers(1.0)
+    answers = AnswerCache(1.0)
     for number in range(10_000):
         answers.keep(number, "a")
     assert sum(answers.recall(number) is not None for number in range(10_000)) <= 256

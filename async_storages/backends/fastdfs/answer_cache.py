@@ -1,11 +1,11 @@
-"""Answers of trackers that serve for other files as well, for a moment."""
+"""Answers of trackers, kept for a moment as they serve for other files as well."""
 
 import math
 import time
 from collections import deque
 from collections.abc import Hashable
 
-__all__ = ["Answers"]
+__all__ = ["AnswerCache"]
 
 _USES = 10
 _MOST_SUBJECTS = 256
@@ -21,7 +21,7 @@ class _Answer[Named]:
         self.uses = _USES
 
 
-class Answers[Named]:
+class AnswerCache[Named]:
     """The servers that trackers named lately, by what they were asked about. No I/O.
 
     Trackers name their servers in turn, so that each gets its share: therefore an answer serves ten times more at the

@@ -1,4 +1,4 @@
-"""Digests of bodies and parts, as S3 writes them in headers and ETags."""
+"""Checksums of bodies and parts, as S3 writes them in headers and ETags, and as it answers them."""
 
 import hashlib
 import re

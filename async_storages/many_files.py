@@ -1,4 +1,4 @@
-"""Many files at once, for listings: their URLs, and the facts that would be asked for one by one."""
+"""Many files at once, as listings show them: their URLs, and the facts that would be asked for one by one."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import timedelta

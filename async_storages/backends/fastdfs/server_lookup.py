@@ -2,15 +2,15 @@
 
 import math
 
-from async_storages.backends.fastdfs.answers import Answers
+from async_storages.backends.fastdfs.answer_cache import AnswerCache
 from async_storages.backends.fastdfs.protocol import Name, Server, StoreTarget
 from async_storages.backends.fastdfs.trackers import Trackers
 from async_storages.fastdfs_ids import FastDFSDetails, FileKind
 
-__all__ = ["Whereabouts"]
+__all__ = ["ServerLookup"]
 
 
-class Whereabouts:
+class ServerLookup:
     """Knows where to send requests. What is wrong by now costs another attempt, or the question to another server.
 
     Trackers themselves notice a dead server after a minute or two, so that a second more does not count.
@@ -22,8 +22,8 @@ class Whereabouts:
 
     def __init__(self, trackers: Trackers, seconds: float) -> None:
         self._trackers = trackers
-        self._targets = Answers[StoreTarget](seconds)
-        self._readers = Answers[Server](seconds)
+        self._targets = AnswerCache[StoreTarget](seconds)
+        self._readers = AnswerCache[Server](seconds)
 
     async def store_target(self, group: str | None, *, avoiding: set[Server]) -> StoreTarget:
         """See `Trackers.store_target`."""
