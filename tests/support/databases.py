@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from sqlalchemy import func, select
 
 from tests.integration.conftest import POSTGRES_DRIVER
 
@@ -17,3 +18,14 @@ def every_database(request):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
     return request.getfixturevalue("sqlite_url")
+
+
+async def cut_connection(engine, session):
+    """Let a server end the connection of a session, which has a transaction."""
+    async with engine.connect() as other:
+        if engine.dialect.name == "mysql":
+            thread = await session.scalar(select(func.connection_id()))
+            await other.exec_driver_sql(f"KILL {thread}")
+            return
+        pid = await session.scalar(select(func.pg_backend_pid()))
+        await other.execute(select(func.pg_terminate_backend(pid)))

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Integer,
+    String,
     bindparam,
     create_engine,
     delete,
@@ -35,6 +36,7 @@ from async_storages import (
     StoredFile,
 )
 from async_storages.integrations.sqlalchemy import FileType, ImageType, enable_file_tracking
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.documents import row_class
 from tests.support.images import encode
 from tests.support.ledgers import only_level_1
@@ -220,7 +222,7 @@ class TestMany:
 
         storage.write = counting
         async with sessions.begin() as session:
-            session.add_all([Book(id=number, file=pending(f"{number}")) for number in range(600)])
+            session.add_all([Book(id=number, file=pending(f"{number}")) for number in range(1, 601)])
         assert (len(await rows()), len(await files(storage)), most) == (600, 600, 3)
         async with sessions.begin() as session:
             for book in await session.scalars(select(Book)):
@@ -292,7 +294,7 @@ class TestInserts:
 
 
 class Keyed(DeclarativeBase):
-    pass
+    type_annotation_map = {str: String(100)}  # noqa: RUF012 - as SQLAlchemy's documentation has it
 
 
 class Part(Keyed):

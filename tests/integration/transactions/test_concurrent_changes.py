@@ -4,13 +4,14 @@ import asyncio
 from functools import partial
 
 import pytest
-from sqlalchemy import ForeignKey, delete, event, insert, literal, select, text, update
+from sqlalchemy import ForeignKey, String, delete, event, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
 from async_storages import FileGoneException, StoredFile
 from async_storages.integrations.sqlalchemy import FileMapped, FileType
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import forget_ledgers, only_level_1
 from tests.support.named import named, saved
 from tests.support.tracked import Album, Base, Book, Loan, pending
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.matrix
 
 
 class Own(DeclarativeBase):
-    pass
+    type_annotation_map = {str: String(100)}  # noqa: RUF012 - as SQLAlchemy's documentation has it
 
 
 class Parent(Own):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import registry as mappers
 
 from async_storages import StorageException, SweepRefusedException
 from async_storages.integrations.sqlalchemy import FileLedger, FileListType, FileType, enable_file_tracking
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import pass_time, settle
 from tests.support.tracked import files, pending
 
@@ -123,9 +124,8 @@ async def test_a_column_is_known_before_a_row_of_it_can_name_a_file(engine, depl
 
 async def known(engine):
     async with engine.connect() as connection:
-        return list(
-            map(tuple, await connection.execute(text("SELECT table_name, column_name FROM stored_files_columns")))
-        )
+        rows = await connection.execute(text("SELECT table_name, column_name FROM stored_files_columns"))
+        return [tuple(name.decode() if isinstance(name, bytes) else name for name in row) for row in rows]
 
 
 async def test_bulk_statements_make_columns_known_as_well(engine, deploy, storage):

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from async_storages import SweepRefusedException
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import pass_time
 from tests.support.tracked import Base, Book, files, pending
 
@@ -92,18 +93,18 @@ class TestFewFiles:
 
     async def test_ten_files_are_always_swept(self, engine, sessions, storage, ledger):
         async with sessions.begin() as session:
-            session.add_all([Book(id=number, file=pending(str(number))) for number in range(11)])
+            session.add_all([Book(id=number, file=pending(str(number))) for number in range(1, 12)])
         async with engine.begin() as connection:
-            await connection.execute(text("DELETE FROM books WHERE id < 10"))
+            await connection.execute(text("DELETE FROM books WHERE id < 11"))
         assert await ledger.sweep(AT_ONCE) == 10
         await ledger.drain()
-        assert await files(storage) == {"10"}
+        assert await files(storage) == {"11"}
 
     async def test_eleven_of_a_hundred_are_not(self, engine, sessions, storage, ledger):
         async with sessions.begin() as session:
-            session.add_all([Book(id=number, file=pending(str(number))) for number in range(100)])
+            session.add_all([Book(id=number, file=pending(str(number))) for number in range(1, 101)])
         async with engine.begin() as connection:
-            await connection.execute(text("DELETE FROM books WHERE id < 11"))
+            await connection.execute(text("DELETE FROM books WHERE id < 12"))
         with pytest.raises(SweepRefusedException, match="a tenth of 100"):
             await ledger.sweep(AT_ONCE)
         assert await ledger.sweep(AT_ONCE, force=True) == 11

@@ -21,7 +21,7 @@ from async_storages import (
     registry,
 )
 from async_storages.integrations.sqlalchemy import enable_file_tracking
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
+from tests.support.databases import cut_connection, every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import only_level_1, only_level_2
 from tests.support.tracked import Album, Book, Loan, Shelf, files, pending
 
@@ -151,13 +151,7 @@ async def lose_connection(engine, session, is_sqlite):
             raise Stop
 
         return
-    async with engine.connect() as other:
-        if engine.dialect.name == "mysql":
-            thread = await session.scalar(select(func.connection_id()))
-            await other.exec_driver_sql(f"KILL {thread}")
-            return
-        pid = await session.scalar(select(func.pg_backend_pid()))
-        await other.execute(select(func.pg_terminate_backend(pid)))
+    await cut_connection(engine, session)
 
 
 class TestUploads:

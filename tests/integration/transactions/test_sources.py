@@ -6,12 +6,13 @@ from io import BytesIO
 from tempfile import SpooledTemporaryFile
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.datastructures import UploadFile
 
 from async_storages import InvalidArgumentException, PendingFile, StorageUnavailableException
 from async_storages.testing.contract.cancellation import cancelled_at
+from tests.support.databases import cut_connection, every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.streams import Closing, empty_input
 from tests.support.tracked import Album, Book
 
@@ -103,9 +104,7 @@ async def lose_the_connection(session, engine):
         def refuse(connection):
             raise Stop
     else:
-        pid = await session.scalar(select(func.pg_backend_pid()))
-        async with engine.connect() as other:
-            await other.execute(select(func.pg_terminate_backend(pid)))
+        await cut_connection(engine, session)
     with pytest.raises((DBAPIError, Stop)):
         await session.commit()
 
@@ -266,9 +265,9 @@ class TestReadBefore:
     async def test_one_file_for_two_columns_is_stored_twice(self, sessions):
         upload, file = UploadFile(BytesIO(CONTENT), filename="new"), BytesIO(CONTENT)
         async with sessions.begin() as session:
-            for number, content in enumerate([upload, upload, PendingFile(file), PendingFile(file)]):
+            for number, content in enumerate([upload, upload, PendingFile(file), PendingFile(file)], 1):
                 session.add(Book(id=number, file=content))
-        assert [await stored(sessions, number) for number in range(4)] == [CONTENT] * 4
+        assert [await stored(sessions, number) for number in range(1, 5)] == [CONTENT] * 4
 
 
 ONCE = {

@@ -5,7 +5,7 @@ from typing import ClassVar
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import JSON, Computed, ForeignKey, func, select
+from sqlalchemy import JSON, Computed, ForeignKey, String, func, select
 from sqlalchemy.ext.associationproxy import association_proxy
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import (
@@ -20,6 +20,7 @@ from sqlalchemy.orm import (
 
 from async_storages import InvalidArgumentException, StoredFile
 from async_storages.integrations.sqlalchemy import FileList, FileListMapped, FileListType, FileMapped, FileType
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.tracked import pending
 
 pytestmark = pytest.mark.matrix
@@ -37,7 +38,7 @@ def in_turn(context):
 
 
 class Base(DeclarativeBase):
-    pass
+    type_annotation_map = {str: String(100)}  # noqa: RUF012 - as SQLAlchemy's documentation has it
 
 
 class Country(Base):
@@ -334,7 +335,7 @@ class TestStandIn:
 
 
 class Inherited(DeclarativeBase):
-    pass
+    type_annotation_map = {str: String(100)}  # noqa: RUF012 - as SQLAlchemy's documentation has it
 
 
 class Part(Inherited):
@@ -363,7 +364,7 @@ async def test_keys_of_a_superclass(track_metadata):
 
 
 class Dataclasses(MappedAsDataclass, DeclarativeBase):
-    pass
+    type_annotation_map = {str: String(100)}  # noqa: RUF012 - as SQLAlchemy's documentation has it
 
 
 class Point(Dataclasses):
