@@ -6,7 +6,7 @@ with the gaps between them, until the transaction ends. So it is told to use the
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, Update, bindparam, delete
+from sqlalchemy import Connection, Select, Table, bindparam, delete
 
 from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS, is_mysql
 
@@ -15,11 +15,13 @@ __all__ = ["by_key", "delete_ids", "free_ids"]
 _ID = "chosen_id"
 
 
-def by_key[Statement: (Select[Any], Update)](statement: Statement, table: Table) -> Statement:
-    """The statement with a hint for MySQL to find rows by the primary key, of which it has the values."""
+def by_key[Statement](statement: Statement, table: Table) -> Statement:
+    """The SELECT or UPDATE with a hint for MySQL to find rows by the primary key, of which it has the values."""
+    hinted: Any = statement  # the two have `with_hint` from different classes
     for name in MYSQL_DIALECTS:
-        statement = statement.with_hint(selectable=table, text="FORCE INDEX (PRIMARY)", dialect_name=name)
-    return statement
+        hinted = hinted.with_hint(selectable=table, text="FORCE INDEX (PRIMARY)", dialect_name=name)
+    told: Statement = hinted
+    return told
 
 
 def free_ids(connection: Connection, found: Select[Any]) -> Any:
