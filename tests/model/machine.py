@@ -402,7 +402,7 @@ class Programs(RuleBasedStateMachine):
 
     def _keep(self, place, made):
         if place.attribute == "kept" and made is not None:
-            self.kept.add(made if isinstance(made, str) else made.file_id)
+            self.kept.add(str(self.world.storage.identify(made)) if isinstance(made, str) else made.file_id)
 
     def _expect_nothing(self, person):
         for each in person.written:
