@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from async_storages.files import StoredFile, StoredImage
     from async_storages.ids import FileId
     from async_storages.image_rules import ImageRules
+    from async_storages.images.recipes import Variant, Variants
+    from async_storages.images.size import ImageSize
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
@@ -135,6 +137,7 @@ __all__ = [
     "GCSStorage",
     "HttpOptions",
     "ImageRules",
+    "ImageSize",
     "Infected",
     "InfoService",
     "InsecureConnectionWarning",
@@ -184,6 +187,8 @@ __all__ = [
     "Unscanned",
     "UploadOptions",
     "UploadService",
+    "Variant",
+    "Variants",
     "Verdict",
     "ZipDownload",
     "ZipEntry",
@@ -233,6 +238,8 @@ _HOMES = {
     "storage.folders": ["FolderStorage"],
     "ids": ["FileId"],
     "image_rules": ["ImageRules"],
+    "images.recipes": ["Variant", "Variants"],
+    "images.size": ["ImageSize"],
     "many_files": ["FileUrls", "file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
     "manager.raw_clients": ["FastDFSClient", "S3Client"],
