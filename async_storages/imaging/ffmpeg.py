@@ -62,7 +62,8 @@ class FFmpegPreviewer:
         if program is None:
             raise ImageProcessingException(f"posters of videos need the program {self.program!r}, which is not on PATH")
         demuxer = _demuxer_of(source)
-        for at in (self.at, 0.0) if self.at else (0.0,):
+        complaint = ""
+        for at in sorted({self.at, 0.0}, reverse=True):
             complaint = self._run([program, *self._arguments(demuxer, source, target, at, limits)], limits)
             if target.exists() and target.stat().st_size:
                 return

@@ -14,6 +14,7 @@ from async_storages.sniff import UNKNOWN_TYPE, sniff
 __all__ = ["Original", "inspected", "size_in"]
 
 _HEAD = 4096
+_ANIMATED = frozenset({"avif", "gif", "png", "webp"})
 _NAMES = {content_type: name for name, content_type in READABLE.items()}
 
 
@@ -35,6 +36,11 @@ class Original:
     def content_type(self) -> str:
         """The media type."""
         return READABLE[self.format]
+
+    @property
+    def may_be_animated(self) -> bool:
+        """True if its format has animations; the pages of a TIFF are none, nor are the images of a camera's JPEG."""
+        return self.format in _ANIMATED
 
     def turned(self) -> "Original":
         """The same image for a decoder that applies the orientation itself."""

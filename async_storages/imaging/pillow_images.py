@@ -1,5 +1,6 @@
 """The engine that uses Pillow. It needs the extra `images`."""
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits)
     _require(image_format.name)
     original = _as_decoded(original)
     with _decoding(original) as image:
-        keeps_frames = recipe.animated and image_format.has_frames
+        keeps_frames = recipe.animated and image_format.has_frames and original.may_be_animated
         frames = _all_frames(image, limits) if keeps_frames else _page(image, recipe.page, limits)
         made = list(_Maker(original, recipe, image_format).made(image, frames))
         options = _options(image, recipe, image_format)
@@ -108,7 +109,7 @@ def _require(name: str) -> None:
 
 
 def _page(image: Any, page: int, limits: ImageLimits) -> Iterator[Any]:
-    """One frame."""
+    """One frame; a camera's JPEG may have more, but is no document."""
     limits.check_frames(page + 1, image.size)
     if page:
         try:
@@ -172,14 +173,14 @@ class _Maker:
         return size[0] * scale * _GAP, size[1] * scale * _GAP
 
     def _lying_size(self, plan: Plan) -> tuple[int, int]:
-        return plan.size[::-1] if self._original.size.orientation >= 5 else plan.size
+        return (plan.size[1], plan.size[0]) if self._original.size.orientation >= 5 else plan.size
 
     def _planned(self, image: Image.Image) -> Plan:
         if self._recipe.crop != "entropy":
             return self._recipe.plan(self._original.size)
-        small = image.convert("L")
-        small.thumbnail((detail.LARGEST, detail.LARGEST), Image.Resampling.BOX)
-        small = self._upright(small)
+        scale = min(1.0, detail.LARGEST / max(image.size))
+        small = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BOX)
+        small = self._upright(to_srgb(small, None)).convert("L")
         wanted = self._recipe.plan(self._original.size).size
         return self._recipe.plan(self._original.size, detail.detailed_point(*small.size, small.tobytes(), wanted))
 
@@ -246,4 +247,7 @@ def _exif(image: Any) -> bytes:
     """The EXIF block without the orientation, which was applied, and without the thumbnail of another image."""
     exif = image.getexif()
     exif.pop(_ORIENTATION, None)
-    return exif.tobytes() if exif else b""
+    try:
+        return exif.tobytes() if exif else b""
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):  # values of the wrong kind
+        return b""

@@ -41,11 +41,11 @@ def _through(image: Image.Image, profile: bytes) -> Image.Image:
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     colours = image.convert("RGB") if alpha else image
     try:
-        opened = ImageCms.ImageCmsProfile(BytesIO(profile))
+        opened: Any = ImageCms.ImageCmsProfile(BytesIO(profile))
         mode = _SPACES.get(opened.profile.xcolor_space.strip())
         if mode == "RGB" and colours.mode == "L":
             colours = colours.convert("RGB")
-        if mode != colours.mode:
+        if mode is None or mode != colours.mode:
             return image
         seen = _transformed(colours, opened, mode)
     except (ImageCms.PyCMSError, OSError, ValueError):

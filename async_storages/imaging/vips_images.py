@@ -89,12 +89,15 @@ def _loaded(
     original: Original, recipe: Variant, image_format: ImageFormat, limits: ImageLimits
 ) -> tuple[Any, list[Any]]:
     """The image, and its frames that are wanted."""
-    load = getattr(pyvips.Image, {"avif": "heifload"}.get(original.format, f"{original.format}load"))
+    name = {"avif": "heifload"}.get(original.format, f"{original.format}load")
+    if not pyvips.type_find("VipsOperation", name):
+        raise InvalidFileTypeException(f"the installed libvips reads no {original.format}")
+    load = getattr(pyvips.Image, name)
     options: dict[str, Any] = {"fail_on": "error"}
     frames = 1
     if original.format in _PAGED:
         count = _number_of_pages(load(str(original.path)))
-        if recipe.animated and image_format.has_frames:
+        if recipe.animated and image_format.has_frames and original.may_be_animated:
             frames = count
             options["n"] = -1
         elif recipe.page >= count:

@@ -142,7 +142,7 @@ def _make(engine: ImageEngine, limits: ImageLimits, source: str, target: str, re
     with open(target, "rb") as file:  # noqa: PTH123 - the path is a str
         made = size_in(file)
         file_size = file.seek(0, os.SEEK_END)
-    if made != promised:
+    if made is None or made != promised:
         raise ImageProcessingException(f"the engine made {made}, but {promised} was wanted")
     return {
         "width": made.width,

@@ -151,9 +151,11 @@ class WorkerProcess:
         if self._is_late:
             return ImageProcessingException(f"the image took longer than the {within:g} seconds allowed")
         if status >= 0:
-            return ImageProcessingException(f"the worker that made the image ended with status {status}")
-        why = ", as the system does when memory is short" if status == _SHORT_OF_MEMORY else ""
-        return ImageProcessingException(f"the worker that made the image was killed by signal {-status}{why}")
+            how = f"ended with status {status}"
+        else:
+            why = ", as the system does when memory is short" if status == _SHORT_OF_MEMORY else ""
+            how = f"was killed by signal {-status}{why}"
+        return ImageProcessingException(f"the worker that made the image {how}")
 
 
 def _error(answer: dict[str, Any]) -> Exception:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
-from async_storages import InvalidFileTypeException, Variant
+from async_storages import InvalidFileTypeException, Variant, VipsEngine
 from async_storages.imaging.limits import ImageLimits
 from async_storages.imaging.originals import inspected
 from tests.support import icc
@@ -313,6 +313,35 @@ def test_a_page_is_taken(make, image_format):
 def test_a_page_of_an_image_that_has_none(make):
     with pytest.raises(InvalidFileTypeException, match="the image has no page 1"):
         make(encode("JPEG"), Variant(20, page=1))
+
+
+def test_pages_and_other_images_of_a_camera_are_no_animation(make):
+    first, *more = [Image.new("RGB", size, "red") for size in ((40, 30), (60, 20), (20, 60))]
+    for image_format in ("TIFF", "MPO"):
+        image = encoded(first, image_format, save_all=True, append_images=more)
+        assert getattr(make(image, Variant(20, animated=True, format="webp")), "n_frames", 1) == 1
+        if image_format == "TIFF":
+            with pytest.raises(InvalidFileTypeException):
+                make(image, Variant(20, page=1))
+
+
+def test_exif_of_the_wrong_kind_is_left_out(make):
+    exif = pillow_exif(1)
+    exif[0x010F] = "the maker"
+    block = exif.tobytes().replace(b"\x0f\x01\x02\x00", b"\x0f\x01\x0a\x00")
+    assert make(encode("JPEG", (60, 40), exif=block), Variant(30, strip=False)).size == (30, 20)
+
+
+@pytest.mark.parametrize("crop", ["center", "entropy"])
+def test_colours_of_the_eye(make, engine, crop):
+    image = encoded(Image.new("LAB", (40, 30), (200, 128, 128)), "TIFF")
+    if engine == VipsEngine():
+        with pytest.raises(InvalidFileTypeException, match="bad labq format"):  # libvips reads its own only
+            make(image, Variant(20))
+        return
+    grey = make(image, Variant(20, 20, fit="cover", crop=crop, format="png")).convert("RGB").getpixel((10, 10))
+    assert max(grey) - min(grey) <= 2
+    assert 170 < grey[0] < 215
 
 
 def test_frames_are_limited(make):
