@@ -53,7 +53,8 @@ _DEFAULT_DURATION = 100  # milliseconds, as browsers take for frames that have n
 def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits) -> None:
     """Make a variant: see `ImageEngine.make`."""
     image_format = recipe.format_for(original.content_type)
-    _require(image_format.name)
+    if not _can(image_format.name):
+        raise ImageProcessingException(f"the installed Pillow writes no {image_format.name}: install a newer one")
     original = _as_decoded(original)
     with _decoding(original) as image:
         keeps_frames = recipe.animated and image_format.has_frames and original.may_be_animated
@@ -88,7 +89,8 @@ def _as_decoded(original: Original) -> Original:
 def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
     """Open an original, as the format that it was found to be; whatever decoders raise, it is damaged."""
     name = original.format.upper()
-    _require(original.format)
+    if not _can(original.format):
+        raise InvalidFileTypeException(f"the installed Pillow reads no {original.format}: install a newer one")
     try:
         # an image has too many pixels when the limits say so; of damaged EXIF blocks Pillow warns, and goes on
         with warnings.catch_warnings(action="ignore"), Image.open(original.path, formats=[name]) as image:
@@ -101,11 +103,12 @@ def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
         raise InvalidFileTypeException(f"the image cannot be decoded as {original.format}: {error}") from error
 
 
-def _require(name: str) -> None:
-    """Load the plugin of a format: Pillow's own search would load those of all formats."""
+def _can(name: str) -> bool:
+    """Load the plugin of a format, as Pillow's own search would load those of all; False if Pillow is too old."""
     if name in {"avif", "webp"} and not features.check(name):
-        raise ImageProcessingException(f"the installed Pillow has no {name}: it needs a newer one")
+        return False
     import_module(f"PIL.{_PLUGINS[name]}")
+    return True
 
 
 def _page(image: Any, page: int, limits: ImageLimits) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
+from time import process_time
 from typing import Any, BinaryIO
 
 from async_storages.errors import ImageProcessingException, InvalidFileTypeException, StorageException
@@ -87,11 +88,8 @@ def _end() -> None:
 
 def _limit(limits: ImageLimits) -> None:
     """Limit the memory, write no core dumps, and die with the parent, where the system can do that."""
-    with suppress(ImportError):
-        import resource  # noqa: PLC0415 - Windows has none
-
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower("RLIMIT_AS", limits.memory)
+    _lower("RLIMIT_CORE", 0)
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - needed only here
 
@@ -103,12 +101,17 @@ def _limit(limits: ImageLimits) -> None:
 
 def _limit_seconds(timeout: float) -> None:
     """End the process after so much more CPU time, in case nobody is there any more who would."""
-    with suppress(ImportError):
+    _lower("RLIMIT_CPU", int(process_time() + 2 * timeout) + _SECONDS_TO_SPARE)
+
+
+def _lower(name: str, value: int) -> None:
+    """Set a limit, unless the system has none of that name, or a lower one."""
+    with suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 - Windows has none
 
-        used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used + 2 * timeout) + _SECONDS_TO_SPARE, hard))
+        kind = getattr(resource, name)
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
 def _send(answers: BinaryIO, answer: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A worker as its parent sees it: started, asked, killed. Blocks, but for `kill`."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from async_storages.errors import (
 from async_storages.imaging.limits import ImageLimits
 
 __all__ = ["WorkerProcess"]
+
+logger = logging.getLogger("async_storages")
 
 _STARTS_WITHIN = 60.0  # seconds
 _LONGEST_ANSWER = 1 << 16  # bytes
@@ -126,7 +129,7 @@ class WorkerProcess:
         if not line.endswith(b"\n"):
             raise self._death(within)
         answer: dict[str, Any] = json.loads(line)
-        if answer.get("is_last"):
+        if answer.get("is_last") or self._is_late:  # it answered while it was being killed
             self.end()
         if "error" in answer:
             raise _error(answer)
@@ -155,6 +158,7 @@ class WorkerProcess:
         else:
             why = ", as the system does when memory is short" if status == _SHORT_OF_MEMORY else ""
             how = f"was killed by signal {-status}{why}"
+        logger.warning("a worker for images %s", how)
         return ImageProcessingException(f"the worker that made the image {how}")
 
 
