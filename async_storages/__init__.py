@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         FileGoneException,
         FileNotFoundException,
         FileTooLargeException,
+        ImageProcessingException,
         InsecureConnectionWarning,
         InvalidArgumentException,
         InvalidFileTypeException,
@@ -61,6 +62,16 @@ if TYPE_CHECKING:
     from async_storages.files import StoredFile, StoredImage
     from async_storages.ids import FileId
     from async_storages.image_rules import ImageRules
+    from async_storages.images.recipes import Variant, Variants
+    from async_storages.images.size import ImageSize
+    from async_storages.imaging.engines import ImageEngine, Pixels, Previewer
+    from async_storages.imaging.ffmpeg import FFmpegPreviewer
+    from async_storages.imaging.limits import ImageLimits
+    from async_storages.imaging.originals import Original
+    from async_storages.imaging.pdf import PdfPreviewer
+    from async_storages.imaging.pillow import PillowEngine
+    from async_storages.imaging.pool import ImagePool, MadeImage
+    from async_storages.imaging.vips import VipsEngine
     from async_storages.manager.manager import StorageManager
     from async_storages.manager.raw_clients import FastDFSClient, S3Client
     from async_storages.manager.services import DeleteService, DownloadService, InfoService, UploadService, ZipDownload
@@ -107,6 +118,7 @@ __all__ = [
     "DeleteNotSupportedException",
     "DeleteService",
     "DownloadService",
+    "FFmpegPreviewer",
     "FastDFSClient",
     "FastDFSCluster",
     "FastDFSDetails",
@@ -134,7 +146,12 @@ __all__ = [
     "GCSConfig",
     "GCSStorage",
     "HttpOptions",
+    "ImageEngine",
+    "ImageLimits",
+    "ImagePool",
+    "ImageProcessingException",
     "ImageRules",
+    "ImageSize",
     "Infected",
     "InfoService",
     "InsecureConnectionWarning",
@@ -142,14 +159,20 @@ __all__ = [
     "InvalidFileTypeException",
     "KmsEncryption",
     "LocalStorage",
+    "MadeImage",
     "MemoryStorage",
     "OperationNotSupportedException",
+    "Original",
     "PartUploads",
+    "PdfPreviewer",
     "PendingFile",
+    "PillowEngine",
+    "Pixels",
     "PresignMethod",
     "PresignOptions",
     "PresignedUpload",
     "PresigningStorage",
+    "Previewer",
     "QuarantineReview",
     "Retries",
     "RouteNotSupportedException",
@@ -184,7 +207,10 @@ __all__ = [
     "Unscanned",
     "UploadOptions",
     "UploadService",
+    "Variant",
+    "Variants",
     "Verdict",
+    "VipsEngine",
     "ZipDownload",
     "ZipEntry",
     "__version__",
@@ -233,6 +259,16 @@ _HOMES = {
     "storage.folders": ["FolderStorage"],
     "ids": ["FileId"],
     "image_rules": ["ImageRules"],
+    "images.recipes": ["Variant", "Variants"],
+    "images.size": ["ImageSize"],
+    "imaging.engines": ["ImageEngine", "Pixels", "Previewer"],
+    "imaging.ffmpeg": ["FFmpegPreviewer"],
+    "imaging.limits": ["ImageLimits"],
+    "imaging.originals": ["Original"],
+    "imaging.pdf": ["PdfPreviewer"],
+    "imaging.pillow": ["PillowEngine"],
+    "imaging.pool": ["ImagePool", "MadeImage"],
+    "imaging.vips": ["VipsEngine"],
     "many_files": ["FileUrls", "file_urls", "prefetch"],
     "manager.manager": ["StorageManager"],
     "manager.raw_clients": ["FastDFSClient", "S3Client"],

@@ -4,6 +4,7 @@
 StorageException (500)
 ├── InvalidArgumentException (400, also ValueError)
 ├── InvalidFileTypeException (400)
+├── ImageProcessingException (422)
 ├── FileTooLargeException (413)
 ├── FileNotFoundException (404, also the builtin FileNotFoundError)
 ├── FileExistsException (409)
@@ -39,6 +40,7 @@ __all__ = [
     "FileGoneException",
     "FileNotFoundException",
     "FileTooLargeException",
+    "ImageProcessingException",
     "InsecureConnectionWarning",
     "InvalidArgumentException",
     "InvalidFileTypeException",
@@ -107,6 +109,12 @@ class InvalidFileTypeException(StorageException):
     """The file's name or content is of a type that is not allowed here."""
 
     http_status = 400
+
+
+class ImageProcessingException(StorageException):
+    """No image could be made of the file: that took too long, too much memory, or the process that did it died."""
+
+    http_status = 422
 
 
 class FileTooLargeException(StorageException):

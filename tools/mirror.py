@@ -22,6 +22,11 @@ RUN_BY = {
     "_media_types.*": "unit/test_sniff.py",
     "_zip.*": "unit/test_zipping.py",
     "images.*": "unit/images/test_probe.py",
+    "imaging.pdf": "unit/imaging/test_previewers.py",
+    "imaging.ffmpeg": "unit/imaging/test_previewers.py",
+    "imaging.p*": "unit/imaging/test_engines.py",
+    "imaging.vips*": "unit/imaging/test_engines.py",
+    "imaging.*": "unit/imaging/test_pool.py",
     # Powers of storages: the contract runs them for every storage.
     "direct_uploads.*": "integration/fastapi/test_direct.py",
     # Speakers to servers, run against servers.

@@ -17,6 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 _TOLD: dict[type[StorageException], tuple[str, str]] = {
     errors.InvalidArgumentException: ("invalid_argument", "Something in the request cannot be right."),
     errors.InvalidFileTypeException: ("invalid_file_type", "Files of this type are not accepted here."),
+    errors.ImageProcessingException: ("image_processing", "The image takes too much time or memory."),
     errors.FileTooLargeException: ("file_too_large", "The file is larger than allowed here."),
     errors.FileNotFoundException: ("file_not_found", "There is no such file."),
     errors.FileExistsException: ("file_exists", "There is such a file already."),

@@ -64,10 +64,11 @@ def given(function):
 
 @pytest.fixture(autouse=True)
 def _somewhere_new(tmp_path, monkeypatch):
-    """A folder with the file that examples upload; the names and hooks that they register are forgotten."""
+    """A folder with the files that examples upload; the names and hooks that they register are forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(events, "hooks", [*events.hooks])
     (tmp_path / "q3.pdf").write_bytes(b"%PDF-1.7")
+    (tmp_path / "photo.jpg").write_bytes(PNG)
     before = registry.names()
     yield
     for name in {*registry.names()} - {*before}:

@@ -99,7 +99,8 @@ LAYERS = {
     ),
     "backends": ("backends", "backends.*", "scanning.clamd"),
     "manager": (
-        *("direct_uploads", "direct_uploads.*", "file_tokens", "manager", "manager.*", "receiving", "receiving.*"),
+        *("direct_uploads", "direct_uploads.*", "file_tokens", "imaging", "imaging.*", "manager", "manager.*"),
+        *("receiving", "receiving.*"),
         *("scanning.quarantine", "serving", "serving.*"),
     ),
     "public": ("async_storages",),

@@ -1,0 +1,293 @@
+"""Recipes of variants: which image is made of another one. Values only: nothing is made here.
+
+```python
+recipes = Variants(thumb=Variant(200, 200, fit="cover"), card=Variant(width=800, format="webp"))
+recipes["card"].size_of(ImageSize(4000, 3000))     # ImageSize(width=800, height=600, orientation=1)
+```
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from hashlib import blake2b
+from typing import Any, Literal
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.images.formats import READABLE, WRITABLE, ImageFormat, TargetFormat
+from async_storages.images.geometry import MAX_SIDE, Fit, Plan, fitted
+from async_storages.images.size import ImageSize
+
+__all__ = ["Crop", "Moment", "Variant", "Variants"]
+
+type Crop = Literal["center", "entropy"] | tuple[float, float]
+type Moment = Literal["flush", "worker", "request"]
+
+_FITS = ("contain", "cover", "fill", "inside")
+_MOMENTS = ("flush", "worker", "request")
+_COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_STAYING = frozenset({"jpeg", "png", "webp"})
+_SHARPEST = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Recipe of an image that is made of another one.
+
+    Args:
+        width: Pixels across, 1 to 16,383; None follows from the height, or is that of the original.
+        height: Pixels down, alike.
+        fit: ``"inside"``: the whole image, at most so large, never enlarged. ``"cover"``: exactly so large, cropped.
+            ``"contain"``: exactly so large, the whole image in the middle of the background. ``"fill"``: stretched.
+        format: The format; None: JPEG, PNG and WebP stay what they are, all others become WebP.
+        quality: 1 to 100; None is the format's own, PNG has none.
+        background: The colour behind what is transparent, ``"#rrggbb"``, where the format has no transparency, and
+            around the image with ``"contain"``; None: white, or nothing where there is transparency.
+        strip: Leaves EXIF, XMP and comments out; False keeps EXIF.
+        sharpen: Strength of the sharpening, 0 to 5.
+        crop: The part that ``"cover"`` keeps: the middle, where the most detail is, or a point, each from 0 to 1.
+        page: The frame or page that is taken, from 0.
+        animated: Keeps all frames, if the format has animations.
+        when: The moment in which it is made: with the upload, by a worker, or when it is first asked for.
+
+    Raises:
+        InvalidArgumentException: An option that cannot be, or not with another one.
+
+    Example:
+        >>> Variant(200, 200, fit="cover").size_of(ImageSize(4000, 3000)).dimensions
+        (200, 200)
+    """
+
+    width: int | None = None
+    height: int | None = None
+    fit: Fit = "inside"
+    format: TargetFormat | None = None
+    quality: int | None = None
+    background: str | None = None
+    strip: bool = True
+    sharpen: float = 0.0
+    crop: Crop = "center"
+    page: int = 0
+    animated: bool = False
+    when: Moment = "flush"
+
+    def __post_init__(self) -> None:
+        self._check_size()
+        self._check_choices()
+        self._check_numbers()
+        self._check_combinations()
+        self._normalise()
+
+    def _check_size(self) -> None:
+        for name in ("width", "height"):
+            side = getattr(self, name)
+            if side is not None and not _is_whole(side, 1, MAX_SIDE):
+                raise InvalidArgumentException(f"{name} is 1 to {MAX_SIDE} pixels, not {side!r}")
+        if self.fit != "inside" and (self.width is None or self.height is None):
+            raise InvalidArgumentException(f"fit={self.fit!r} needs a width and a height")
+
+    def _check_choices(self) -> None:
+        _check_one_of("fit", self.fit, _FITS)
+        _check_one_of("format", self.format, (None, *WRITABLE))
+        _check_one_of("when", self.when, _MOMENTS)
+        for name in ("strip", "animated"):
+            _check_one_of(name, getattr(self, name), (False, True))
+        if self.background is not None and not _is_colour(self.background):
+            raise InvalidArgumentException(f"background is a colour such as '#ffffff', not {self.background!r}")
+        if not _is_point(self.crop):
+            _check_one_of("crop", self.crop, ("center", "entropy"), "or a point such as (0.5, 0.2), each from 0 to 1")
+
+    def _check_numbers(self) -> None:
+        if self.quality is not None and not _is_whole(self.quality, 1, 100):
+            raise InvalidArgumentException(f"quality is 1 to 100, not {self.quality!r}")
+        if not _is_number(self.sharpen, _SHARPEST):
+            raise InvalidArgumentException(f"sharpen is 0 to {_SHARPEST:.0f}, not {self.sharpen!r}")
+        if not _is_whole(self.page, 0, 1 << 31):
+            raise InvalidArgumentException(f"page is a number from 0 on, not {self.page!r}")
+
+    def _check_combinations(self) -> None:
+        if self.crop != "center" and self.fit != "cover":
+            raise InvalidArgumentException(
+                f"crop={self.crop!r} needs fit='cover': nothing is cropped with {self.fit!r}"
+            )
+        if self.quality is not None and self.format == "png":
+            raise InvalidArgumentException("quality has no meaning for format='png', which loses nothing")
+        if self.animated and self.page:
+            raise InvalidArgumentException("animated keeps all frames, so page must be 0")
+        if self.animated and self.format is not None and not WRITABLE[self.format].has_frames:
+            raise InvalidArgumentException(f"animated needs format='webp' or None: {self.format!r} has one frame")
+
+    def _normalise(self) -> None:
+        """Give equal recipes equal values, as their digests are made of them."""
+        object.__setattr__(self, "sharpen", self.sharpen + 0.0)  # also -0.0 becomes 0.0
+        if self.background is not None:
+            digits = self.background[1:].lower()
+            object.__setattr__(
+                self, "background", "#" + (digits if len(digits) == 6 else "".join(d * 2 for d in digits))
+            )
+        if not isinstance(self.crop, str):
+            object.__setattr__(self, "crop", tuple(part + 0.0 for part in self.crop))
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits, the same in each process and version for recipes that make the same bytes.
+
+        Options at their defaults are no part of it, so options that are yet to come change no digest.
+        """
+        return blake2b(self.to_json(without="when").encode(), digest_size=8).hexdigest()
+
+    def to_json(self, *, without: str | None = None) -> str:
+        """The options that are not at their defaults, as JSON with sorted names.
+
+        Args:
+            without: An option that is left out.
+        """
+        named = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        told = {name: value for name, (value, default) in named.items() if value != default and name != without}
+        return json.dumps(told, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Variant":
+        """The recipe of which `to_json` was told.
+
+        Raises:
+            InvalidArgumentException: It is no recipe.
+        """
+        try:
+            options: dict[str, Any] = json.loads(text)
+            if isinstance(options.get("crop"), list):
+                options["crop"] = tuple(options["crop"])
+            return cls(**options)
+        except (AttributeError, TypeError, json.JSONDecodeError) as error:
+            raise InvalidArgumentException(f"this is no recipe of a variant: {error}") from error
+
+    def plan(self, original: ImageSize, focus: tuple[float, float] | None = None) -> Plan:
+        """The steps from an original to its variant.
+
+        Args:
+            original: The size of the original.
+            focus: The point to keep where only the pixels tell it, with ``crop="entropy"``.
+        """
+        if focus is None:
+            focus = (0.5, 0.5) if isinstance(self.crop, str) else self.crop
+        return fitted(original.dimensions, (self.width, self.height), self.fit, focus)
+
+    def size_of(self, original: ImageSize) -> ImageSize:
+        """The size of the variant of an original, to the pixel."""
+        return ImageSize(*self.plan(original).canvas)
+
+    def format_for(self, content_type: str) -> ImageFormat:
+        """The format of the variant of an original.
+
+        Args:
+            content_type: The media type of the original.
+
+        Example:
+            >>> Variant(width=800).format_for("image/gif").extension
+            'webp'
+        """
+        if self.format is not None:
+            return WRITABLE[self.format]
+        kept = next((name for name in _STAYING if READABLE[name] == content_type), "webp")
+        return WRITABLE["webp" if self.animated and kept == "png" else kept]
+
+    def at_widths(self, widths: Iterable[int], original: ImageSize | None = None) -> tuple["Variant", ...]:
+        """The same recipe in several widths, for ``srcset``, from the narrowest on; a height keeps its proportion.
+
+        Args:
+            widths: Pixels across.
+            original: The size of the original, if it is known: of the recipes that would give one size one is left.
+
+        Raises:
+            InvalidArgumentException: A width is none.
+        """
+        derived = {width: self._at_width(width) for width in widths}
+        recipes = [derived[width] for width in sorted(derived)]
+        if original is not None:
+            recipes = list({recipe.size_of(original): recipe for recipe in reversed(recipes)}.values())[::-1]
+        return tuple(recipes)
+
+    def _at_width(self, width: int) -> "Variant":
+        if self.width is None or self.height is None:
+            return replace(self, width=width)
+        if not _is_whole(width, 1, MAX_SIDE):
+            raise InvalidArgumentException(f"width is 1 to {MAX_SIDE} pixels, not {width!r}")
+        height = max(1, (2 * width * self.height + self.width) // (2 * self.width))
+        return replace(self, width=width, height=height)
+
+
+class Variants(Mapping[str, Variant]):
+    """Recipes by name.
+
+    Args:
+        named: The recipes; a name has up to 32 lower-case letters, digits and underscores, and begins with a letter.
+
+    Raises:
+        InvalidArgumentException: A name or a recipe that is none.
+
+    Example:
+        >>> Variants(thumb=Variant(200, 200, fit="cover"))["thumb"].width
+        200
+    """
+
+    __slots__ = ("_named",)
+
+    def __init__(self, **named: Variant) -> None:
+        for name, recipe in named.items():
+            if not _NAME.fullmatch(name):
+                raise InvalidArgumentException(
+                    f"the name of a variant has up to 32 of a-z, 0-9 and _, a letter first: {name!r} is none"
+                )
+            if not isinstance(recipe, Variant):
+                raise InvalidArgumentException(f"{name} must be a Variant, not {recipe!r}")
+        self._named = named
+
+    def recipe(self, name: str) -> Variant:
+        """The recipe of a name.
+
+        Raises:
+            InvalidArgumentException: There is none.
+        """
+        try:
+            return self._named[name]
+        except KeyError:
+            known = ", ".join(self._named) or "none"
+            raise InvalidArgumentException(f"there is no variant {name!r}; there are: {known}") from None
+
+    def __getitem__(self, name: str) -> Variant:
+        return self._named[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._named.items()))
+
+    def __repr__(self) -> str:
+        return f"Variants({', '.join(f'{name}={recipe!r}' for name, recipe in self._named.items())})"
+
+
+def _is_whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_number(value: object, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _is_point(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(_is_number(part, 1.0) for part in value)
+
+
+def _is_colour(value: object) -> bool:
+    return isinstance(value, str) and _COLOUR.fullmatch(value) is not None
+
+
+def _check_one_of(name: str, value: object, choices: tuple[object, ...], more: str = "") -> None:
+    if not any(value is choice or (isinstance(choice, str) and value == choice) for choice in choices):
+        shown = ", ".join(map(repr, choices))
+        raise InvalidArgumentException(f"{name} is one of {shown}{more and ' '}{more}, not {value!r}")

@@ -1,0 +1,32 @@
+"""The engine that uses Pillow. It needs the extra `images`, in the workers: nothing is loaded here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from async_storages.images.recipes import Variant
+from async_storages.imaging.engines import Pixels
+from async_storages.imaging.limits import ImageLimits
+from async_storages.imaging.originals import Original
+
+__all__ = ["PillowEngine"]
+
+
+@dataclass(frozen=True, slots=True)
+class PillowEngine:
+    """Makes images with Pillow, and littlecms, which it has.
+
+    Example:
+        >>> pool = ImagePool(engine=PillowEngine())
+    """
+
+    def make(self, original: Original, target: Path, recipe: Variant, limits: ImageLimits) -> None:
+        """Make a variant: see `ImageEngine.make`."""
+        from async_storages.imaging import pillow_images  # noqa: PLC0415 - only workers load the library
+
+        pillow_images.make(original, target, recipe, limits)
+
+    def shrink(self, original: Original, side: int, limits: ImageLimits) -> Pixels:
+        """The pixels of a small image: see `ImageEngine.shrink`."""
+        from async_storages.imaging import pillow_images  # noqa: PLC0415 - only workers load the library
+
+        return pillow_images.shrink(original, side, limits)
