@@ -39,4 +39,5 @@ class FileFacts:
     filename: str | None = None
     sha256: str | None = None
     upload_time: datetime | None = None
+    placeholder: str | None = None
     new_file_state: NewFileState | None = None

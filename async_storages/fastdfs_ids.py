@@ -19,7 +19,7 @@ from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Address
 
-__all__ = ["FastDFSDetails", "FileKind", "crc32_of", "is_appender"]
+__all__ = ["FastDFSDetails", "FileKind", "crc32_of", "is_appender", "slave_id"]
 
 _ID = re.compile(
     r"(?P<group>[A-Za-z0-9]{1,16})/M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/(?P<fields>[\w-]{27})(?P<rest>[\w.-]*)",
@@ -27,6 +27,7 @@ _ID = re.compile(
 )
 _FIELDS = struct.Struct(">4sIQI")
 _TAIL = re.compile(r"\d{7}|(?=.{7}\Z)\d*\..+", re.ASCII)
+_TAIL_LENGTH = 7  # characters of an id that end in the extension
 _TRUNK_PLACE = 16  # characters between the fields and the tail of a file inside a trunk file
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -106,6 +107,22 @@ def crc32_of(text: str) -> int | None:
     """
     found = _fields(text)
     return found[-1] if found is not None and found[1] in _TELLING else None
+
+
+def slave_id(master: str, prefix: str, extension: str) -> str:
+    """The id that FastDFS gives a slave, which it takes from that of its master.
+
+    Args:
+        master: The id of the master.
+        prefix: The prefix of the slave.
+        extension: Its extension, without a dot; empty for none.
+
+    Example:
+        >>> slave_id("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt", "_small", "png")[-13:]
+        '463_small.png'
+    """
+    stem = master[:-_TAIL_LENGTH] + master[-_TAIL_LENGTH:].partition(".")[0]
+    return f"{stem}{prefix}{f'.{extension}' if extension else ''}"
 
 
 @lru_cache(512)  # one operation asks several times

@@ -17,12 +17,14 @@ from async_storages.ids import FileId, is_fusion_id
 from async_storages.images.probe import ImageSize, probe_image
 from async_storages.registry import DeletionPolicy, StorageAddress, StorageRef, StorageRouter
 from async_storages.sources import CHUNK_SIZE
+from async_storages.variants.keys import complete_recipe, variant_id
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
     from pydantic_core import CoreSchema
 
     from async_storages.content import Content, ContentOptions, PendingFile
+    from async_storages.images.recipes import Variants
     from async_storages.models import FileBasicInfo
     from async_storages.naming import Disposition
     from async_storages.sinks import Target
@@ -304,6 +306,7 @@ class StoredFile:
         filename: str | None = None,
         sha256: str | None = None,
         upload_time: datetime | None = None,
+        placeholder: str | None = None,
         is_new: bool = False,
     ) -> None:
         """Note facts learnt elsewhere for the `known_…` attributes; `is_new`: the upload gave the file a fresh key."""
@@ -317,6 +320,7 @@ class StoredFile:
         facts.filename = filename or facts.filename
         facts.sha256 = sha256 or facts.sha256
         facts.upload_time = upload_time or facts.upload_time
+        facts.placeholder = placeholder or facts.placeholder
 
     # ---- pydantic
 
@@ -367,6 +371,51 @@ class StoredImage(StoredFile):
         """Width and height as displayed, if the upload or a prefetch told them."""
         size = self._facts.image_size if self._facts else None
         return size.dimensions if size else None
+
+    @property
+    def known_placeholder(self) -> str | None:
+        """The ThumbHash, if the upload to a column with ``placeholder=`` or that sibling column told it."""
+        return self._facts.placeholder if self._facts else None
+
+    def variant(self, name: str) -> "StoredImage":
+        """A variant that the column's `ImageType` declares; no I/O, it need not exist.
+
+        It knows its type, and its dimensions if those of this image are known. It belongs to this image: no row can
+        name it.
+
+        Args:
+            name: The variant's name.
+
+        Raises:
+            InvalidArgumentException: The image was not loaded by a column that declares such a variant.
+        """
+        recipe, file = self._recipes().recipe(name), self._id
+        found = StoredImage(variant_id(file, name, recipe), self._storage_ref)
+        size = self._facts.image_size if self._facts else None
+        found.remember(
+            content_type=complete_recipe(recipe, file.key).format_for("").content_type,
+            image_size=recipe.size_of(size) if size else None,
+        )
+        return found
+
+    def _recipes(self) -> "Variants":
+        ref = self._storage_ref
+        if not isinstance(ref, StorageRef) or ref.variants is None:
+            raise InvalidArgumentException(
+                "the image is of no column that declares variants: load it by one with ImageType(variants=Variants(…))",
+                operation="variant",
+                file_id=self.file_id,
+            )
+        return ref.variants
+
+    async def delete(self) -> None:
+        """Delete the image and its variants: as `StoredFile.delete`."""
+        ref = self._storage_ref
+        if isinstance(ref, StorageRef) and ref.variants is not None and ref.deletion_policy is None:
+            from async_storages.variants.removal import delete_variants  # noqa: PLC0415 - it imports this module
+
+            await delete_variants(self.storage, self.file_id, [ref.variants])
+        await super().delete()
 
     @property
     def sync(self) -> "SyncStoredImage":

@@ -20,6 +20,7 @@ from async_storages.errors import InvalidArgumentException, RouteNotSupportedExc
 if TYPE_CHECKING:
     from async_storages.files import StoredFile
     from async_storages.ids import FileId
+    from async_storages.images.recipes import Variants
     from async_storages.storage.base import FileName, Storage
 
 __all__ = [
@@ -218,13 +219,15 @@ class StorageRef:
     Attributes:
         value: A storage or manager, a registered name, or None: the registry's default, or set later.
         deletion_policy: Who deletes its files; None for whoever asks for it.
+        variants: The recipes of its images' variants; None if it has none.
     """
 
-    __slots__ = ("deletion_policy", "value")
+    __slots__ = ("deletion_policy", "value", "variants")
 
     def __init__(self, value: StorageRouter | str | None) -> None:
         self.value = value
         self.deletion_policy: DeletionPolicy | None = None
+        self.variants: Variants | None = None
 
     def resolve(self) -> StorageRouter:
         """The storage meant: the value itself, else the one of that name, else the default.

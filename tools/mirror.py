@@ -17,6 +17,8 @@ RUN_BY = {
     "integrations.sqlalchemy.columns.file_rows": "integration/sqlalchemy/test_fact_filling.py",
     "integrations.sqlalchemy.columns.verification": "integration/sqlalchemy/test_verification.py",
     "integrations.sqlalchemy.columns.fact_filling": "integration/sqlalchemy/test_fact_filling.py",
+    "integrations.sqlalchemy.columns.declared_variants": "integration/transactions/test_variants.py",
+    "integrations.sqlalchemy.tracking.upload_variants": "integration/transactions/test_variants.py",
     # Pure tables and formats behind one function each.
     "_media_types.well_formed": "integration/test_contract.py",
     "_media_types.*": "unit/test_sniff.py",

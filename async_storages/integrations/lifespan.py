@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from async_storages.errors import StorageException
 from async_storages.manager.manager import StorageManager
+from async_storages.variants.making import close_shared_pool
 
 __all__ = ["Lifespan", "Worker", "manager_of", "storage_lifespan"]
 
@@ -51,6 +52,7 @@ def storage_lifespan(
     async def lifetime(app: Any) -> AsyncGenerator[Mapping[str, Any] | None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(manager)
+            stack.push_async_callback(close_shared_pool)
             app.state.storage_manager = manager
             state = None if lifespan is None else await stack.enter_async_context(lifespan(app))
             for worker in (ledger, uploads):  # the ledger's needs the database, which your lifespan opens and closes

@@ -71,6 +71,7 @@ LAYERS = {
             "sniff",
             "upload_options",
         ),
+        *("variants", "variants.keys"),
     ),
     "contract": (
         *(
@@ -95,13 +96,13 @@ LAYERS = {
             "synchronous",
             "synchronous.*",
         ),
-        *("validation", "zipping"),
+        *("validation", "variants.removal", "zipping"),
     ),
     "backends": ("backends", "backends.*", "scanning.clamd"),
     "manager": (
         *("direct_uploads", "direct_uploads.*", "file_tokens", "imaging", "imaging.*", "manager", "manager.*"),
         *("receiving", "receiving.*"),
-        *("scanning.quarantine", "serving", "serving.*"),
+        *("scanning.quarantine", "serving", "serving.*", "variants.making"),
     ),
     "public": ("async_storages",),
     "integrations": ("compat", "compat.*", "integrations", "integrations.*", "quarantine", "services"),

@@ -23,7 +23,7 @@ from async_storages.errors import (
     OperationNotSupportedException,
     during,
 )
-from async_storages.fastdfs_ids import FastDFSDetails, FileKind
+from async_storages.fastdfs_ids import FastDFSDetails, FileKind, slave_id
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
@@ -38,7 +38,6 @@ __all__ = ["FastDFSStorage"]
 _FILE_NAME = "OriginFileName"  # as aiofdfs has it
 _CONTENT_TYPE = "ContentType"
 _OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its own entries, not the user's metadata
-_TAIL = 7  # characters of an id that end in the extension
 
 
 class FastDFSStorage(PresigningStorage):
@@ -406,8 +405,7 @@ def _extension(name: str) -> str:
 
 def _check_slave(master: str, prefix: str, extension: str) -> None:
     """Refuse a slave whose id would be that of a file of its own, with its master's size."""
-    stem = master[:-_TAIL] + master[-_TAIL:].partition(".")[0]
-    expected = f"{stem}{prefix}{f'.{extension}' if extension else ''}"
+    expected = slave_id(master, prefix, extension)
     details = FastDFSDetails.parse(expected)
     if expected.endswith("-m") or (details is not None and details.kind is not FileKind.SLAVE):
         raise InvalidArgumentException(f"with the prefix {prefix!r} the slave would look like another kind of file")

@@ -25,6 +25,7 @@ _KNOWN: Mapping[str, Callable[[StoredFile], object]] = {
     "uploaded_at": lambda file: file.known_upload_time,
     "width": lambda file: _side(file, 0),
     "height": lambda file: _side(file, 1),
+    "placeholder": lambda file: file.known_placeholder if isinstance(file, StoredImage) else None,
 }
 """Facts by the parameters of the column types that name their attributes."""
 
@@ -106,6 +107,7 @@ def give_facts(values: Mapping[str, Any], key: str, names: Mapping[str, str]) ->
         sha256=told.get("sha256"),
         upload_time=_as_aware(uploaded_at) if isinstance(uploaded_at, datetime) else None,
         image_size=ImageSize(width, height) if width and height else None,
+        placeholder=told.get("placeholder"),
     )
 
 

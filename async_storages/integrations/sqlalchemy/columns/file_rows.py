@@ -62,6 +62,7 @@ class FileRows:
             )
         columns = inspect_object(attribute.class_).column_attrs
         names = fact_columns_of(column.type)
+        names.pop("placeholder", None)  # no storage tells it
         facts = {fact: columns[name].columns[0] for fact, name in names.items() if name in columns}
         return cls(column.table, tuple(column.table.primary_key), column, facts)
 

@@ -12,9 +12,11 @@ from async_storages.content import Content, PendingFile, is_no_file
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
 from async_storages.files import StoredFile, StoredImage, storage_ref_of
 from async_storages.ids import FileId, is_fusion_id
+from async_storages.images.recipes import Variants
 from async_storages.integrations.sqlalchemy.columns.comparator import FileComparator
 from async_storages.registry import StorageRef, StorageRouter
 from async_storages.upload_options import CustomerKey, UploadOptions
+from async_storages.variants.keys import check_recipes, is_variant
 
 __all__ = ["FileType", "ImageType", "Validator"]
 
@@ -71,6 +73,8 @@ class FileType(TypeDecorator[StoredFile]):
     impl = Unicode
     cache_ok = True
     file_class: ClassVar[type[StoredFile]] = StoredFile
+    variants: Variants | None = None
+    placeholder: str | None = None
     comparator_factory = FileComparator  # pyright: ignore[reportAssignmentType] # documented to be set so
 
     def __init__(  # noqa: PLR0917 - SQLAlchemy copies types by the parameters that are not keyword-only
@@ -210,6 +214,8 @@ class FileType(TypeDecorator[StoredFile]):
     def _adopt(self, stored: StoredFile) -> StoredFile:
         """Bind a file to this column's storage; it keeps its known facts."""
         if storage_ref_of(stored) is self.storage_ref:  # it may go back, whatever the column's storage is today
+            if self.storage_ref.variants is not None:
+                _refuse_variant(stored._id)  # noqa: SLF001 - the columns' own files
             return self.file_class.of(stored)
         adopted = self.bind(stored, self._identify(stored.file_id))
         self._check_location(stored, adopted)
@@ -240,9 +246,11 @@ class FileType(TypeDecorator[StoredFile]):
         text = str.__str__(name) if isinstance(name, str) else str(name)  # an Enum's own str() is the member's name
         with during("assign", text):
             if self.storage_ref.is_resolvable or not is_fusion_id(text):
-                file_id = str(self.storage_ref.resolve().identify(text))
+                found = self.storage_ref.resolve().identify(text)
             else:
-                file_id = str(FileId.parse(text))  # no storage yet: it will be asked when the file is used
+                found = FileId.parse(text)  # no storage yet: it will be asked when the file is used
+            _refuse_variant(found)
+            file_id = str(found)
             if self.length is not None and len(file_id) > self.length:
                 raise InvalidArgumentException(f"the id has {len(file_id)} characters, the column {self.length}")
             return file_id
@@ -257,6 +265,9 @@ class ImageType(FileType):
         width: The name of a sibling attribute for the width in pixels. An assigned image with known dimensions, such as
             the result of `save`, sets it; any other sets it to None.
         height: The same for the height.
+        variants: The variants of each image, which the flush makes and stores with it, and which are removed with it:
+            see docs/variants.md.
+        placeholder: The name of a sibling attribute for the image's ThumbHash, which the flush makes.
 
     Example:
         >>> photo: Mapped[StoredImage | None] = mapped_column(ImageType("photos", width="photo_width"))
@@ -283,6 +294,8 @@ class ImageType(FileType):
         filename: str | None = None,
         sha256: str | None = None,
         uploaded_at: str | None = None,
+        variants: Variants | None = None,
+        placeholder: str | None = None,
     ) -> None:
         super().__init__(
             storage,
@@ -302,6 +315,21 @@ class ImageType(FileType):
         )
         self.width = width
         self.height = height
+        self.variants = variants
+        self.placeholder = placeholder
+        if variants is not None:
+            check_recipes(variants)
+            self.storage_ref.variants = variants
+
+
+def _refuse_variant(file: FileId) -> None:
+    """Refuse a variant, which goes with its original whatever names it."""
+    if is_variant(file):
+        raise InvalidArgumentException(
+            "a variant belongs to its original, and is removed with it: assign the original, or save a copy",
+            operation="assign",
+            file_id=str(file),
+        )
 
 
 def _check_options(type_: FileType) -> None:

@@ -17,16 +17,19 @@ from async_storages.errors import (
     FileExistsException,
     FileGoneException,
     FileTooLargeException,
+    ImageProcessingException,
     InvalidArgumentException,
     InvalidFileTypeException,
     StorageException,
 )
 from async_storages.files import StoredFile
+from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
 from async_storages.integrations.sqlalchemy.ledger import entries, journal
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections, LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.storage.base import Storage
+from async_storages.variants.removal import delete_with_variants
 
 __all__ = ["Announcement"]
 
@@ -36,6 +39,7 @@ _REFUSALS = (
     AccessDeniedException,
     FileExistsException,
     FileTooLargeException,
+    ImageProcessingException,
     InvalidArgumentException,
     InvalidFileTypeException,
 )
@@ -157,7 +161,7 @@ class Announcement:
         for file_id, storage in self._removable.items():  # not an exact key, which may be somebody else's by now
             if not journal.is_unanswered(file_id):
                 with suppress(StorageException):  # else the next worker does it
-                    await storage.delete(file_id)
+                    await delete_with_variants(storage, file_id, variants_declared_for(storage, file_id))
         raise FileGoneException(
             "the upload stood still for longer than the ledger's grace, and was given up", file_id=left[0].id
         )

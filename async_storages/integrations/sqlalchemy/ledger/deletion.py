@@ -9,6 +9,7 @@ from async_storages._deadlines import Deadline
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileNotFoundException, SweepRefusedException
 from async_storages.events import Operation
+from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
 from async_storages.integrations.sqlalchemy.ledger import condemning, journal
 from async_storages.integrations.sqlalchemy.ledger.condemning import Condemned, Position
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
@@ -18,6 +19,7 @@ from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.storage.base import Storage
+from async_storages.variants.removal import delete_with_variants
 
 __all__ = ["Deletion", "Drained"]
 
@@ -156,7 +158,7 @@ async def _delete_file(storage: Storage, file_id: str) -> bool:
     """Delete a file; returns False, and logs the reason, if it may still be there."""
     try:
         with Operation("remove", storage.scheme, storage.bucket):
-            await storage.delete(file_id)
+            await delete_with_variants(storage, file_id, variants_declared_for(storage, file_id))
     except FileNotFoundException:
         return True
     except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the other files are to be deleted

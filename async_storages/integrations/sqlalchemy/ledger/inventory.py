@@ -1,14 +1,15 @@
 """An inventory: files in storages that neither rows nor the ledger know, as after a restore of an earlier database.
 
 It looks only at keys that `save` and flushes can have written, ``[folder/]{16 hex digits}_{name}``: in the folders of
-the columns, or below a prefix that somebody has vouched for. All other files may be somebody else's.
+the columns, or below a prefix that somebody has vouched for. A variant counts as its original. All other files may be
+somebody else's.
 """
 
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from sqlalchemy import Connection, Table
 
 from async_storages import naming
 from async_storages.errors import StorageException
+from async_storages.ids import FileId
+from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
@@ -25,6 +28,7 @@ from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.models import FileBasicInfo
 from async_storages.storage.base import Storage
 from async_storages.storage.capabilities import SupportsList
+from async_storages.variants.keys import find_original
 
 __all__ = ["ListedFolder", "find_folders", "find_unknown", "list_ids"]
 
@@ -101,8 +105,17 @@ def _id_of(folder: ListedFolder, info: FileBasicInfo, before: datetime) -> str |
         folder.storage.check_key(file_id)
     except StorageException:  # a key that nothing here has made
         return None
-    key = folder.storage.bare_key(file_id)
-    return str(file_id) if folder.holds(key) else None
+    if (original := find_original(file_id.key)) is not None:
+        return _original_of(folder, replace(file_id, key=original))
+    return str(file_id) if folder.holds(folder.storage.bare_key(file_id)) else None
+
+
+def _original_of(folder: ListedFolder, original: FileId) -> str | None:
+    """The id that a variant counts as, if a worker would remove the variants with it."""
+    key = folder.storage.bare_key(original)
+    if not key.startswith(folder.prefix) or not folder.holds(key):
+        return None
+    return str(original) if variants_declared_for(folder.storage, str(original)) else None
 
 
 def find_unknown(

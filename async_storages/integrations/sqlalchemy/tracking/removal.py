@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterable
 from async_storages._tasks import map_bounded
 from async_storages.events import Operation
 from async_storages.ids import FileId, is_fusion_id
+from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
+from async_storages.variants.removal import delete_with_variants
 
 __all__ = ["logger", "remove_files", "report_kept"]
 
@@ -21,7 +23,8 @@ async def remove_files(files: Collection[TrackedFile], *, concurrency: int) -> N
     async def attempt(file: TrackedFile) -> None:
         try:
             with Operation("remove", *_scheme_and_bucket(file)):
-                await file.stored.storage.delete(file.file_id)
+                storage = file.stored.storage
+                await delete_with_variants(storage, file.file_id, variants_declared_for(storage, file.file_id))
         except Exception as error:  # noqa: BLE001 - the transaction has ended, and a storage may raise anything
             logger.warning("a file that nothing names is left: %s (%s)", error, type(error).__name__)
         left.discard(file)

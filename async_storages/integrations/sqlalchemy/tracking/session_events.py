@@ -20,6 +20,7 @@ from sqlalchemy.orm import (
 )
 
 from async_storages.errors import InvalidArgumentException
+from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of
 from async_storages.integrations.sqlalchemy.ledger.file_ledger import FileLedger
 from async_storages.integrations.sqlalchemy.tracking import bulk_statements
@@ -38,7 +39,12 @@ _DROPS = frozenset({"close", "reset", "invalidate"})
 
 
 def enable_file_tracking[Target: Trackable](
-    target: Target, *, ledger: FileLedger | None = None, concurrency: int = 8, removal_timeout: float = 10.0
+    target: Target,
+    *,
+    ledger: FileLedger | None = None,
+    concurrency: int = 8,
+    removal_timeout: float = 10.0,
+    image_pool: ImagePool | None = None,
 ) -> Target:
     """Let sessions upload content that is assigned to file columns, and remove the files that rows no longer name.
 
@@ -54,6 +60,8 @@ def enable_file_tracking[Target: Trackable](
         ledger: The ledger, for files that survive crashes: see `FileLedger`.
         concurrency: Uploads or removals at once, at least 1.
         removal_timeout: Seconds that removing files may take after a transaction, above 0; files left then are logged.
+        image_pool: Makes the variants and placeholders that image columns declare; by default one for all, whose
+            processes end with the event loop.
 
     Raises:
         InvalidArgumentException: The target is something else, such as AsyncSession itself, which others share.
@@ -68,7 +76,8 @@ def enable_file_tracking[Target: Trackable](
     class_ = _session_class(target)
     if not hasattr(class_, _MARK):
         _listen(class_)
-    setattr(class_, _MARK, TrackingOptions(concurrency, removal_timeout, None if ledger is None else ledger.claims))
+    claims = None if ledger is None else ledger.claims
+    setattr(class_, _MARK, TrackingOptions(concurrency, removal_timeout, claims, image_pool))
     return target
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import SessionTransaction
 
 from async_storages._file_facts import NewFileState
 from async_storages.files import StoredFile, new_file_state_of
+from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files, replace_files
 from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
@@ -32,11 +33,12 @@ __all__ = ["ReferenceChange", "TrackingOptions", "TransactionScope"]
 
 @dataclass(frozen=True, slots=True)
 class TrackingOptions:
-    """The options of `enable_file_tracking`; `claims` is the ledger's, if there is one."""
+    """The options of `enable_file_tracking`; `claims` is the ledger's, if there is one, `image_pool` the default's."""
 
     concurrency: int
     removal_timeout: float
     claims: Claims | None = None
+    image_pool: ImagePool | None = None
 
 
 class ReferenceChange(Flag):

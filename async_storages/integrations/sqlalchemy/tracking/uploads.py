@@ -16,14 +16,17 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import has_pending_content, iterate_files
 from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
 from async_storages.integrations.sqlalchemy.columns.types import FileType, UploadTo
+from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.tracking.flushed_objects import AssignedContent, ChangedObject
 from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions, TransactionScope
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import make_stand_in
+from async_storages.integrations.sqlalchemy.tracking.upload_variants import check_key_for_variants, making_variants
 from async_storages.sources import ByteSource, open_source
 from async_storages.storage.base import Storage
 from async_storages.storage.operation import IdentifiedKey
-from async_storages.upload_options import NO_OPTIONS
+from async_storages.upload_options import NO_OPTIONS, UploadOptions
+from async_storages.variants.making import NewVariants
 
 __all__ = ["upload_content"]
 
@@ -39,6 +42,7 @@ class _Upload:
     name: str
     key: str
     intent: Intent
+    options: UploadOptions
     stored: StoredFile | None = None
 
 
@@ -83,11 +87,17 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
     async def upload(group: list[_Upload]) -> None:
         for each in group:
             try:
-                with nullcontext() if announcement is None else announcement.writing(each.intent):
-                    each.stored = await _store(each)
-                scope.hold(each.stored)
-                if announcement is not None:
-                    await announcement.record_written(each.intent, each.stored)
+                has_variants = each.type.variants or each.type.placeholder
+                making = making_variants(each.type, each.key, options.image_pool) if has_variants else nullcontext()
+                async with making as variants:
+                    with nullcontext() if announcement is None else announcement.writing(each.intent):
+                        each.stored = await _store(each, variants)
+                    if variants is not None:
+                        await _store_variants(each, variants, announcement, scope)
+                        continue
+                    scope.hold(each.stored)
+                    if announcement is not None:
+                        await announcement.record_written(each.intent, each.stored)
             finally:
                 await each.source.put_back()
 
@@ -101,6 +111,26 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
         finally:
             if announcement is not None:
                 scope.intents |= announcement.decided
+
+
+async def _store_variants(
+    upload: _Upload, variants: NewVariants, announcement: Announcement | None, scope: TransactionScope
+) -> None:
+    """Store the variants of a file that is there; the file is held, unless it is not known what became of them."""
+    stored: Any = upload.stored
+    is_unsure = False
+    try:
+        if announcement is None:
+            await variants.store(upload.storage, stored.file_id, upload.options)
+        else:
+            await announcement.record_written(upload.intent, stored)
+            is_unsure = True  # the ledger's grace is to be over before they are looked for
+            with announcement.writing(replace(upload.intent, id=str(upload.storage.identify(stored.file_id)))):
+                await variants.store(upload.storage, stored.file_id, upload.options)
+            is_unsure = False
+    finally:
+        if not is_unsure:
+            scope.hold(stored)
 
 
 def _by_content(uploads: Iterable[_Upload]) -> list[list[_Upload]]:
@@ -129,6 +159,8 @@ def _prepare(assigned: AssignedContent, pending: PendingFile) -> _Upload:
     if type_.upload_to is not None:
         folder, exact = _folder_or_key(_call_upload_to(type_.upload_to, assigned.target, name), storage)
     key = exact or IdentifiedKey.fresh(storage, name, folder)
+    if type_.variants or exact:
+        check_key_for_variants(type_, storage, key, is_exact=exact is not None)
     intent = Intent.of(storage, key, is_exact=exact is not None)
     if type_.length is not None and len(intent.id) > type_.length and not storage.chooses_ids:
         raise InvalidArgumentException(
@@ -136,7 +168,8 @@ def _prepare(assigned: AssignedContent, pending: PendingFile) -> _Upload:
             operation="upload",
             file_id=intent.id,
         )
-    return _Upload(pending, source, type_, storage, name, key, intent)
+    options = (pending.options or NO_OPTIONS).over(type_.upload_options)
+    return _Upload(pending, source, type_, storage, name, key, intent, options)
 
 
 def _call_upload_to(upload_to: UploadTo, target: Any, name: str) -> str:
@@ -156,18 +189,23 @@ def _folder_or_key(chosen: str, storage: Storage) -> tuple[str, str | None]:
     return ("", storage.get_name(chosen)) if name and not storage.chooses_ids else (folder, None)
 
 
-async def _store(upload: _Upload) -> StoredFile:
+async def _store(upload: _Upload, variants: NewVariants | None) -> StoredFile:
     limits = [limit for each in upload.type.validators if (limit := each.max_file_size) is not None]
     options: ContentOptions = {"max_size": min(limits)} if limits else {}
     if upload.type.sha256 is not None:
         options["checksums"] = ("sha256",)
-    upload_options = (upload.pending.options or NO_OPTIONS).over(upload.type.upload_options)
     source: Any = upload.source
+    if variants is not None:
+        source = await variants.take(upload.pending.content, upload.source, options.get("max_size"))
     async with as_content(
-        replace(upload.pending, content=source, options=upload_options), upload.name, options
+        replace(upload.pending, content=source, options=upload.options), upload.name, options
     ) as content:
         for validator in upload.type.validators:
             await validator.check(content)
+        if variants is not None:  # before anything is stored: what is no image never gets so far
+            await variants.make()
         stored = await upload.storage._save_as(upload.key, content)  # noqa: SLF001 - `save` with a chosen key
+    if variants is not None:
+        stored.remember(placeholder=variants.placeholder)
     # as the column would load it; an id that the storage has chosen is checked when it is assigned
     return stored if upload.storage.chooses_ids else upload.type.bind(stored, stored.file_id)

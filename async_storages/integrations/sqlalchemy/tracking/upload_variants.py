@@ -1,0 +1,50 @@
+"""Variants and placeholders that the flush makes with an upload, as its column declares them."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.images.recipes import Variants
+from async_storages.imaging.pool import ImagePool
+from async_storages.integrations.sqlalchemy.columns.types import FileType
+from async_storages.storage.base import Storage
+from async_storages.variants.keys import is_variant
+from async_storages.variants.making import NewVariants, new_variants, require_room, shared_pool
+
+__all__ = ["check_key_for_variants", "making_variants"]
+
+
+@asynccontextmanager
+async def making_variants(type_: FileType, key: str, pool: ImagePool | None) -> AsyncGenerator[NewVariants]:
+    """Yield what makes the variants and the placeholder of an upload.
+
+    Args:
+        type_: The column's type.
+        key: The key of the upload, or one that ends as the id that its storage chooses.
+        pool: Makes the images; None for the shared one.
+    """
+    recipes = type_.variants or Variants()
+    wants_placeholder = type_.placeholder is not None
+    async with new_variants(recipes, pool or shared_pool(), key, with_placeholder=wants_placeholder) as variants:
+        yield variants
+
+
+def check_key_for_variants(type_: FileType, storage: Storage, key: str, *, is_exact: bool) -> None:
+    """Refuse a key under which variants cannot be kept, or which is that of a variant itself.
+
+    Args:
+        type_: The column's type.
+        storage: The storage of the upload.
+        key: The key.
+        is_exact: True if `upload_to` has chosen it.
+
+    Raises:
+        InvalidArgumentException: The key is such a one.
+        OperationNotSupportedException: The storage cannot keep variants.
+    """
+    if is_exact and is_variant(storage.identify(key)):
+        raise InvalidArgumentException(
+            f"{key!r} is the key of a variant of another image: let upload_to return another one", operation="upload"
+        )
+    if type_.variants:
+        require_room(storage, key, type_.variants)

@@ -1,0 +1,221 @@
+"""Variants of a new original: made in a temporary folder, then stored beside it."""
+
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from async_storages._cleanup import UNDO_WITHIN, clean_up
+from async_storages._tasks import map_bounded, offload
+from async_storages.content import Content, ContentOptions, as_content
+from async_storages.errors import OperationNotSupportedException
+from async_storages.images.recipes import Variant
+from async_storages.imaging.pool import ImagePool
+from async_storages.sinks import write_to
+from async_storages.sources import ByteSource
+from async_storages.storage.base import FileName, Storage
+from async_storages.upload_options import NO_OPTIONS, UploadOptions
+from async_storages.variants.keys import complete_recipe, slave_prefix, variant_extension, variant_id
+from async_storages.variants.removal import KeepsSlaves
+
+__all__ = ["NewVariants", "close_shared_pool", "make_variants", "new_variants", "require_room", "shared_pool"]
+
+_AT_ONCE = 4
+"""Variants of one original that are made, or stored, at the same time."""
+
+
+_PREFIX = "async-storages-variants-"
+
+
+@cache
+def shared_pool() -> ImagePool:
+    """The pool of whoever names none: its processes end with the event loop that uses it, or by `aclose`."""
+    return ImagePool()
+
+
+async def close_shared_pool() -> None:
+    """End the processes of the shared pool that work for this event loop."""
+    await shared_pool().aclose()
+
+
+def require_room(storage: Storage, key: str, recipes: Mapping[str, Variant]) -> None:
+    """Refuse an original whose variants the storage could not keep, before anything is written.
+
+    Args:
+        storage: The storage.
+        key: The key of the original; of no meaning where ids are chosen.
+        recipes: Its recipes.
+
+    Raises:
+        OperationNotSupportedException: The storage chooses its ids, and keeps no file beside another one.
+        InvalidArgumentException: The key is too long.
+    """
+    if storage.chooses_ids:
+        if recipes and not isinstance(storage, KeepsSlaves):
+            raise OperationNotSupportedException(
+                f"{type(storage).__name__} chooses its ids, so nobody could find variants in it: leave them out"
+            )
+        return
+    for name, recipe in recipes.items():
+        variant_id(storage.identify(key), name, recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    path: Path
+    recipe: Variant
+    content_type: str
+
+
+class NewVariants:
+    """The variants of one original, from its content to its storage: take the content, make them, store them.
+
+    Args:
+        folder: An empty folder for temporary files.
+        recipes: The recipes by name.
+        pool: Makes the images.
+        original_name: The name of the original, whose extension says its format.
+        with_placeholder: True if `make` is to make the placeholder, too.
+
+    Attributes:
+        placeholder: The ThumbHash, once it is made.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        recipes: Mapping[str, Variant],
+        pool: ImagePool,
+        original_name: str,
+        *,
+        with_placeholder: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._recipes = recipes
+        self._pool = pool
+        self._original_name = original_name
+        self._with_placeholder = with_placeholder
+        self._original = folder / "original"
+        self._made: dict[str, _Made] = {}
+        self.placeholder: str | None = None
+
+    def use(self, path: Path) -> None:
+        """Let a file be the original; it stays where it is."""
+        self._original = path
+
+    async def take(self, content: object, source: ByteSource, max_size: int | None = None) -> Path:
+        """The content as a file, which can be read by all who need it: copied, unless it is one.
+
+        Args:
+            content: The content; a path is used as it is.
+            source: The content as bytes.
+            max_size: Bytes; more are refused.
+
+        Raises:
+            FileTooLargeException: There are more than `max_size` bytes.
+            InvalidArgumentException: It cannot be read.
+        """
+        if isinstance(content, os.PathLike) and await offload(os.path.isfile, content):
+            self.use(Path(content))
+        else:
+            async with Content(source, max_size=max_size) as body:
+                await write_to(aiter(body), self._original)
+        return self._original
+
+    async def make(self) -> None:
+        """Make all variants, and the placeholder if it is wanted.
+
+        Raises:
+            InvalidFileTypeException: The content is no image that is let in, or damaged.
+            ImageProcessingException: It took too much time or memory.
+        """
+        if self._with_placeholder:
+            self.placeholder = await self._pool.placeholder(self._original)
+        await map_bounded(self._make, self._recipes, limit=_AT_ONCE)
+
+    async def _make(self, name: str) -> None:
+        recipe, target = self._recipes[name], self._folder / name
+        made = await self._pool.make(self._original, target, complete_recipe(recipe, self._original_name))
+        self._made[name] = _Made(target, recipe, made.content_type)
+
+    async def store(self, storage: Storage, original: FileName, options: UploadOptions | None = None) -> None:
+        """Store what was made, all or nothing.
+
+        Args:
+            storage: The storage of the original.
+            original: The original, which is there.
+            options: The options of the original; its file name in ``content_disposition`` is left out.
+
+        Raises:
+            StorageException: A variant could not be stored, or is there already; those that were stored are removed.
+        """
+        stored: list[str] = []
+        file = storage.identify(original)
+        served = replace(options or NO_OPTIONS, content_disposition=None)
+
+        async def put(name: str) -> None:
+            made = self._made[name]
+            described: ContentOptions = {"content_type": made.content_type, "options": served}
+            if isinstance(storage, KeepsSlaves):
+                filename = f"{name}.{variant_extension(made.recipe, file.key)}"
+                prefix = slave_prefix(name, made.recipe)
+                stored.append((await storage.save_slave(made.path, file, prefix, filename, **described)).file_id)
+                return
+            target = variant_id(file, name, made.recipe)
+            async with as_content(made.path, target.key.rpartition("/")[2], described) as content:
+                stored.append(await storage.write(content, target, overwrite=False))
+
+        try:
+            await map_bounded(put, self._made, limit=_AT_ONCE)
+        except BaseException as error:
+            if stored:
+                await clean_up(storage.delete_many(stored), error, within=UNDO_WITHIN, what="variants that were stored")
+            raise
+
+
+@asynccontextmanager
+async def new_variants(
+    recipes: Mapping[str, Variant], pool: ImagePool, original_name: str, *, with_placeholder: bool = False
+) -> AsyncGenerator[NewVariants]:
+    """Yield `NewVariants` with a temporary folder, which is removed afterwards; arguments as for the class."""
+    opened = ExitStack()
+    try:
+        folder = await offload(lambda: Path(opened.enter_context(TemporaryDirectory(prefix=_PREFIX))))
+        yield NewVariants(folder, recipes, pool, original_name, with_placeholder=with_placeholder)
+    finally:
+        await offload(opened.close)
+
+
+async def make_variants(
+    storage: Storage,
+    original: FileName,
+    content: Path,
+    recipes: Mapping[str, Variant],
+    *,
+    pool: ImagePool,
+    options: UploadOptions | None = None,
+) -> None:
+    """Make and store the variants of an original that is stored already, all or nothing.
+
+    Args:
+        storage: Its storage.
+        original: The original.
+        content: A file with its content.
+        recipes: The recipes by name.
+        pool: Makes the images.
+        options: The options of the original.
+
+    Raises:
+        InvalidFileTypeException: The content is no image that is let in, or damaged.
+        ImageProcessingException: It took too much time or memory.
+        StorageException: A variant could not be stored, or is there already.
+    """
+    file = storage.identify(original)
+    require_room(storage, storage.bare_key(file), recipes)
+    async with new_variants(recipes, pool, file.key) as variants:
+        variants.use(content)
+        await variants.make()
+        await variants.store(storage, file, options)

@@ -1,0 +1,86 @@
+"""Removal of variants, with their original and before it: what a crash leaves then still has its original's name."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+from async_storages.errors import FileNotFoundException, InvalidArgumentException
+from async_storages.files import StoredFile
+from async_storages.ids import FileId
+from async_storages.images.recipes import Variant
+from async_storages.storage.base import FileName, Storage
+from async_storages.storage.capabilities import SupportsList
+from async_storages.variants.keys import folder_of, is_variant, variant_id
+
+__all__ = ["KeepsSlaves", "delete_variants", "delete_with_variants"]
+
+type Recipes = Mapping[str, Variant]
+
+
+@runtime_checkable
+class KeepsSlaves(Protocol):
+    """A storage that chooses its ids, but keeps files beside another one, under ids that follow from its own."""
+
+    async def save_slave(
+        self, content: Any, master: FileName, prefix: str, filename: str | None = None, **options: Any
+    ) -> StoredFile:
+        """Store a file beside another one: see `FastDFSStorage.save_slave`."""
+        ...
+
+
+async def delete_with_variants(storage: Storage, file_id: FileName, declared: Collection[Recipes]) -> None:
+    """Delete a file, and before it its variants; missing ones are no error.
+
+    Args:
+        storage: The storage of both.
+        file_id: The original.
+        declared: The recipes of which there may be variants; none, and nothing is looked for.
+
+    Raises:
+        StorageException: A variant or the file could not be deleted; the file is then still there.
+    """
+    if declared:
+        await delete_variants(storage, file_id, declared)
+    await storage.delete(file_id)
+
+
+async def delete_variants(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> None:
+    """Delete the variants of an original, those of earlier recipes too where the storage can list its files.
+
+    Args:
+        storage: The storage of both.
+        original: The original, which may be missing.
+        declared: The recipes; only of these the variants are deleted where the storage cannot list.
+
+    Raises:
+        StorageException: A variant could not be deleted; all have been tried.
+    """
+    file = storage.identify(original)
+    if isinstance(storage, SupportsList) and not storage.chooses_ids:
+        found = [each async for each in _list(storage, file)]
+    elif storage.chooses_ids and not isinstance(storage, KeepsSlaves):
+        return
+    else:
+        found = list(_computed(file, declared))
+    if found:
+        with suppress(FileNotFoundException):
+            await storage.delete_many(found)
+
+
+async def _list(storage: Any, original: FileId) -> AsyncIterator[str]:
+    folder = folder_of(original.key)
+    if folder is None:
+        return
+    async with aclosing(storage.list(storage.bare_key(replace(original, key=folder)))) as listed:
+        async for info in listed:
+            found = storage.identify(info.file_id)
+            if is_variant(found) and found.key.rpartition("/")[0] == folder[:-1]:
+                yield str(found)
+
+
+def _computed(original: FileId, declared: Iterable[Recipes]) -> Iterator[str]:
+    for recipes in declared:
+        for name, recipe in recipes.items():
+            with suppress(InvalidArgumentException):  # the key has no room for variants
+                yield str(variant_id(original, name, recipe))
