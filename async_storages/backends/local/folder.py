@@ -123,8 +123,9 @@ class Folder:
             return sorted(self._walk(prefix))
 
     def _walk(self, prefix: str) -> Iterator[str]:
-        """The keys with a prefix; only existing folders are entered: `prefix` is compared, never followed."""
-        folders = [""]
+        """The keys with a prefix; begins in its folder, as the ones above may hold very many others."""
+        first = self._folder_of(prefix)
+        folders = [] if first is None else [first]
         while folders:
             folder = folders.pop()
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
@@ -134,6 +135,21 @@ class Folder:
                         yield key
                     if entry.is_dir(follow_symlinks=False) and key != PRIVATE and _agree(f"{key}/", prefix):
                         folders.append(f"{key}/")
+
+    def _folder_of(self, prefix: str) -> str | None:
+        """The folder of a prefix; None for one that leads through links, out of the root, or into the private folder."""
+        folder = ""
+        for part in [] if os.name == "nt" else prefix.split("/")[:-1]:  # there it can mean a drive
+            folder += part
+            if part in {"", ".", ".."} or folder == PRIVATE:
+                return None
+            try:
+                if not stat.S_ISDIR(os.lstat(self._root / folder).st_mode):
+                    return None
+            except (OSError, ValueError):  # there is none; or no path can be so
+                return None
+            folder += "/"
+        return folder
 
     # ---- writing
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     Row,
-    Select,
     Table,
     Unicode,
     Update,
@@ -85,7 +85,7 @@ class FileRows:
             yield rows
             last = self._key_of(rows[-1])
 
-    def _query(self, last: tuple[Any, ...] | None, limit: int, *, lacking_facts: bool) -> Select[Any]:
+    def _query(self, last: tuple[Any, ...] | None, limit: int, *, lacking_facts: bool) -> Executable:
         columns = [type_coerce(self.file, Unicode()).label("file_id"), *self.keys, *self.facts.values()]
         query = select(*columns).where(self.file.is_not(None)).order_by(*self.keys).limit(limit)
         if lacking_facts:

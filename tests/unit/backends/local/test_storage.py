@@ -106,6 +106,39 @@ async def test_a_description_that_cannot_be_read_is_none(storage, root, broken):
     assert (await storage.stat("a.txt")).metadata == {"a": "2"}
 
 
+async def test_a_listing_reads_no_folders_but_those_of_its_prefix(storage, root, monkeypatch):
+    for key in ("a.txt", "photos/b.txt", "photos/c/d.txt", "photos/c/e/f.txt", "photos/cc/g.txt"):
+        await storage.upload(b"x", key)
+    read, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: read.append(str(Path(path).relative_to(root))) or scandir(path))
+    assert await keys(storage, "photos/c/") == ["photos/c/d.txt", "photos/c/e/f.txt"]
+    assert read == ["photos/c", "photos/c/e"]
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "../",
+        "../root/",
+        "./",
+        "/",
+        "//",
+        "photos/../",
+        "photos//",
+        ".async_storages/",
+        "link/",
+        "none/",
+        "a.txt/",
+        "\0/",
+    ],
+)
+async def test_a_prefix_is_no_way_out(storage, root, prefix):
+    await storage.upload(b"x", "photos/a.txt")
+    await storage.upload(b"x", "a.txt")
+    (root / "link").symlink_to(root / "photos")
+    assert await keys(storage, prefix) == []
+
+
 async def test_names_that_are_no_keys_are_not_listed(storage, root):
     await storage.upload(b"content", "a.txt")
     for name in (b"back\\slash", b"new\nline", b"not utf-8 \xff"):
