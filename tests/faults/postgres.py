@@ -65,7 +65,7 @@ def killable_postgres():
         if "user" in options:
             os.chown(name, options["user"], options["group"])
         with (
-            postgres._reachable(postgres._programs(), options) as programs,
+            postgres._reachable(postgres.find_programs(), options) as programs,
             postgres._serve(programs, Path(name), options),
         ):
             server = KillablePostgres(programs, Path(name), options)

@@ -44,6 +44,7 @@ async def in_journal(ledger, work, *args):
     url = ledger.engine.url.set(database=f"{ledger.engine.url.database}.uploads")
 
     def make_and_work(connection, journal):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # an application's worker may be about to make it, too
         journal.create(connection, checkfirst=True)
         return work(connection, journal, *args)
 

@@ -137,7 +137,7 @@ class Folder:
                         folders.append(f"{key}/")
 
     def _folder_of(self, prefix: str) -> str | None:
-        """The folder of a prefix; None for one that leads through links, out of the root, or into the private folder."""
+        """The folder of a prefix; None for one that leads through links, out of the root, or to what is private."""
         folder = ""
         for part in [] if os.name == "nt" else prefix.split("/")[:-1]:  # there it can mean a drive
             folder += part

@@ -57,6 +57,19 @@ def level():
 AT_ONCE = timedelta(0)
 
 
+async def test_processes_that_start_together_make_the_tables_once(engine, ledger):
+    await ledger.create()
+    names = [name for name in Base.metadata.tables if name.startswith(ledger.table.name)]
+    tables = [Base.metadata.tables[name] for name in names]
+    engines = [create_async_engine(engine.url, poolclass=NullPool) for _ in range(6)]
+    for _ in range(3):
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.drop_all, tables)
+        await asyncio.gather(*(FileLedger(each, Base.metadata).create() for each in engines))
+    assert len(names) == 3
+    assert (await ledger.stats()).live == 0
+
+
 async def add(sessions, *names, class_=Book):
     """One row for each name; returns their files."""
     async with sessions.begin() as session:

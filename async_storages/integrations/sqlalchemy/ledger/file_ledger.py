@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
 from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
 
 from async_storages._tasks import beside
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
@@ -102,11 +103,20 @@ class FileLedger:
         self.claims.watch_all()
 
     async def create(self) -> None:
-        """Make the ledger's tables, as far as they are not there; where migrations are used, they do it."""
+        """Make the ledger's tables, as far as they are not there; where migrations are used, they do it.
+
+        Processes that start at the same moment may all call it.
+        """
         tables = [self.table, self._connections.journal.table, columns_of(self.table)]
-        await self._connections.reading.run(
-            lambda connection, table: table.metadata.create_all(connection, tables=tables)
-        )
+        for others_may_be_at_it in (True,) * len(tables) + (False,):
+            try:
+                await self._connections.reading.run(
+                    lambda connection, table: table.metadata.create_all(connection, tables=tables)
+                )
+                break
+            except DBAPIError:  # another process made a table since we looked
+                if not others_may_be_at_it:
+                    raise
         await self._columns.register()
         await self._worker.mark_storages()
 
