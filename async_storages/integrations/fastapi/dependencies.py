@@ -113,7 +113,8 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     """An `UploadFile` that was looked at: its size, its extension, and its type by the first bytes.
 
     Starlette has received the whole form by then, on disk above 1 MiB. What limits that is FastAPI's own
-    ``max_body_size=`` of the application, router or path operation, which is counted while the form comes in.
+    ``max_body_size=`` (from 0.164 on) of the application, router or path operation, which is counted while the form
+    comes in.
 
     Args:
         validator: The rules that let it in; or, in place of them, the next four.
@@ -131,7 +132,7 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
         pydantic.ValidationError: A type or an extension that cannot be.
 
     Example:
-        >>> @app.post("/photos", max_body_size=11_000_000)
+        >>> @app.post("/photos")
         ... async def upload(file: Annotated[UploadFile, UploadDep(max_size=10_000_000, types=["image/*"])]): ...
     """
     if validator is None:
