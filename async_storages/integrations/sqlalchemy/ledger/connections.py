@@ -235,10 +235,10 @@ def _sync_engine(engine: AnyEngine) -> Engine:
 
 def is_autocommitting(connection: Connection) -> bool:
     """True if each statement is a transaction of its own."""
-    driver: Any = connection.connection.dbapi_connection
     if is_mysql(connection.dialect.name):
+        driver: Any = connection.connection.driver_connection  # that of SQLAlchemy 2.0.37 cannot be asked
         return bool(driver.get_autocommit())
-    return getattr(driver, "autocommit", False) is True
+    return getattr(connection.connection.dbapi_connection, "autocommit", False) is True
 
 
 def is_conflict(error: DBAPIError) -> bool:
