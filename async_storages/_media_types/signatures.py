@@ -117,7 +117,7 @@ BRANDED_TYPES = frozenset(_BRANDS.values())
 def by_brand(head: bytes) -> str | None:
     """The type of a file that begins with a `ftyp` box: that of its major brand.
 
-    Where that only says that it is an image, or is unknown beside the brand of images, a compatible brand decides.
+    A compatible brand decides if the major one only says "an image", or is unknown beside the brand of images.
     """
     if head[:1] != b"\0" or head[4:8] != b"ftyp":
         return None

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Column, Integer, String, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from async_storages import InvalidArgumentException, StorageUnavailableException
+from async_storages import InvalidArgumentException, StorageUnavailableException, events
 from async_storages.integrations.sqlalchemy import FileType, ImageType, fill_facts
 from tests.integration.sqlalchemy.test_fact_columns import NAMES, PNG, fact_columns
 from tests.support.documents import row_class
@@ -65,6 +65,17 @@ async def test_values_that_are_there_stay(engine, photo, old_rows):
     assert await rows(engine, photo) == [facts("by hand.png")]
     await fill_facts(engine, photo.file, every=True)
     assert await rows(engine, photo) == [facts("a.png")]
+
+
+async def test_a_file_is_not_read_for_what_its_row_tells(engine, photo, old_rows, monkeypatch):
+    await old_rows("a.png")
+    await fill_facts(engine, photo.file)
+    async with engine.begin() as connection:
+        await connection.execute(update(photo).values(file_name=None))
+    asked = []
+    monkeypatch.setattr(events, "hooks", [lambda event: asked.append(event.operation)])
+    assert (await fill_facts(engine, photo.file)).filled == 1
+    assert asked == ["stat"]
 
 
 async def test_missing_files_are_named_and_their_rows_stay(engine, photo, old_rows, storage):

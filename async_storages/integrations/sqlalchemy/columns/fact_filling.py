@@ -1,7 +1,7 @@
 """Facts for rows that were written before their table had columns for them."""
 
 import hashlib
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +83,7 @@ async def fill_facts(
     async def ask(row: Row[Any]) -> StoredFile | StorageException:
         file = rows.file_of(row)
         try:
-            await _learn(file, rows.facts)
+            await _learn(file, _lacking(rows, row, every=every))
         except StorageException as error:
             return error
         return file
@@ -92,12 +92,12 @@ async def fill_facts(
     async with aclosing(rows.batches(engine, batch, lacking_facts=not every)) as batches:
         async for found in batches:
             answers = await map_bounded(ask, found, limit=concurrency)
-            changes = {}
+            changes = []
             for row, answer in zip(found, answers, strict=True):
                 if isinstance(answer, StoredFile) and (facts := _new_facts(rows, row, answer, every=every)):
-                    changes[row] = facts
+                    changes.append((row, facts))
             async with engine.begin() as connection:
-                for row, facts in changes.items():
+                for row, facts in changes:
                     await connection.execute(rows.change(row, facts))
             done = _after(done, found, answers, len(changes))
             if on_progress is not None:
@@ -106,9 +106,14 @@ async def fill_facts(
 
 
 def _new_facts(rows: FileRows, row: Row[Any], file: StoredFile, *, every: bool) -> dict[str, Any]:
-    kept = {} if every else rows.facts_of(row)
-    told = {fact: fact_value(known_fact(file, fact), column.type) for fact, column in rows.facts.items()}
-    return {fact: value for fact, value in told.items() if value is not None and fact not in kept}
+    lacking = _lacking(rows, row, every=every)
+    told = {fact: fact_value(known_fact(file, fact), rows.facts[fact].type) for fact in lacking}
+    return {fact: value for fact, value in told.items() if value is not None}
+
+
+def _lacking(rows: FileRows, row: Row[Any], *, every: bool) -> Collection[str]:
+    """The facts that a row is to get."""
+    return rows.facts.keys() if every else rows.facts.keys() - rows.facts_of(row).keys()
 
 
 async def _learn(file: StoredFile, facts: Container[str]) -> None:

@@ -108,14 +108,14 @@ class FileLedger:
         Processes that start at the same moment may all call it.
         """
         tables = [self.table, self._connections.journal.table, columns_of(self.table)]
-        for others_may_be_at_it in (True,) * len(tables) + (False,):
+        for tries_left in reversed(range(len(tables) + 1)):
             try:
                 await self._connections.reading.run(
                     lambda connection, table: table.metadata.create_all(connection, tables=tables)
                 )
                 break
             except DBAPIError:  # another process made a table since we looked
-                if not others_may_be_at_it:
+                if not tries_left:
                     raise
         await self._columns.register()
         await self._worker.mark_storages()
