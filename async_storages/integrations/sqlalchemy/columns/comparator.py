@@ -7,10 +7,11 @@ with lists and searched for a file; for all other operators it is JSON.
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ColumnElement, String, Unicode, bindparam, type_coerce
+from sqlalchemy import JSON, Boolean, ColumnElement, Null, String, Unicode, bindparam, type_coerce
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql import ClauseElement, operators
+from sqlalchemy.sql import ClauseElement, coercions, operators, roles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -94,6 +95,8 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
             return _ListContains(self.expr, *(self._value(value, type_.item_type) for value in other))
         if op in _EQUALITIES:
             other = tuple(self._value(value, type_) for value in other)
+            if not any(value is None or isinstance(value, Null) for value in other):
+                return _IdsOnly(self.expr).operate(op, *map(_IdsOnly, other), **kwargs)
         if op in _ITEM_ACCESS:
             kwargs["result_type"] = JSON()  # an item is no list
         return super().operate(op, *other, **kwargs)
@@ -102,6 +105,47 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
         if value is None or is_sql(value):
             return value
         return _parameter(self.expr, type_, lambda: type_.coerce(value))
+
+
+class _IdsOnly(Grouping[Any]):
+    """A list without the facts after its ids: lists are equal if they name the same files.
+
+    A session that evaluates criteria in Python sees the list itself.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, files: Any) -> None:
+        super().__init__(coercions.expect(roles.ExpressionElementRole, files))
+        self.type = JSON()
+
+
+@compiles(_IdsOnly)
+def _list_itself(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return compiler.process(ids.element, **kwargs)
+
+
+@compiles(_IdsOnly, "postgresql")
+def _ids_of_jsonb(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    files = f"CAST({compiler.process(ids.element, **kwargs)} AS JSONB)"
+    return f"CASE WHEN jsonb_typeof({files} -> -1) = 'object' THEN {files} - -1 ELSE {files} END"
+
+
+@compiles(_IdsOnly, "sqlite")
+def _ids_of_json(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """Write JSON without spaces, which json_remove() leaves out; malformed JSON stays as it is."""
+    files = compiler.process(ids.element, **kwargs)
+    shorter = f"WHEN json_type({files}, '$[#-1]') = 'object' THEN json_remove({files}, '$[#-1]')"
+    return f"CASE WHEN NOT json_valid({files}) THEN {files} {shorter} ELSE json({files}) END"
+
+
+@compiles(_IdsOnly, "mysql")
+@compiles(_IdsOnly, "mariadb")
+def _ids_of_json_in_mysql(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    files = compiler.process(ids.element, **kwargs)
+    last = f"CONCAT('$[', GREATEST(JSON_LENGTH({files}), 1) - 1, ']')"
+    has_facts = f"JSON_TYPE(JSON_EXTRACT({files}, {last})) = 'OBJECT'"
+    return f"CASE WHEN {has_facts} THEN JSON_REMOVE({files}, {last}) ELSE JSON_EXTRACT({files}, '$') END"
 
 
 class _ListContains(FunctionElement[bool]):

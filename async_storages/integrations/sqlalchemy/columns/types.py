@@ -315,11 +315,18 @@ class ImageType(FileType):
         )
         self.width = width
         self.height = height
-        self.variants = variants
         self.placeholder = placeholder
         if variants is not None:
-            check_recipes(variants)
-            self.storage_ref.variants = variants
+            self.declare_variants(variants)
+
+    def declare_variants(self, variants: Variants) -> None:
+        """Let the images of this column have variants.
+
+        Raises:
+            InvalidArgumentException: A recipe cannot be that of a column.
+        """
+        check_recipes(variants)
+        self.variants = self.storage_ref.variants = variants
 
 
 def _refuse_variant(file: FileId) -> None:
