@@ -79,7 +79,13 @@ async def test_each_id_is_found_once(fill, found, kind, index):
     assert await found(table, [A, *(f"mem:{number}" for number in range(1000))]) == [A]
 
 
-BROKEN = ["null", '{"mem:a.txt": "mem:a.txt"}', "7", '["mem:x", null, 7, ["mem:a.txt"], {}]', '[{"mem:a.txt": 7}, "mem:x"]']
+BROKEN = [
+    "null",
+    '{"mem:a.txt": "mem:a.txt"}',
+    "7",
+    '["mem:x", null, 7, ["mem:a.txt"], {}]',
+    '[{"mem:a.txt": 7}, "mem:x"]',
+]
 
 
 @pytest.mark.parametrize("broken", BROKEN)
@@ -87,7 +93,9 @@ BROKEN = ["null", '{"mem:a.txt": "mem:a.txt"}', "7", '["mem:x", null, 7, ["mem:a
 async def test_what_others_wrote_does_not_break_it(fill, found, engine, broken, index):
     table = await fill(*COLUMNS["lists"][:2], [[A]], index=index)
     async with engine.begin() as connection:
-        await connection.exec_driver_sql(f"INSERT INTO {connection.dialect.identifier_preparer.quote('rows')} (file) VALUES ('{broken}')")
+        await connection.exec_driver_sql(
+            f"INSERT INTO {connection.dialect.identifier_preparer.quote('rows')} (file) VALUES ('{broken}')"
+        )
     assert await found(table) == [A]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.fact_columns import known_facts, tell_facts
 
-__all__ = ["facts_in_json", "keep_facts", "list_as_json", "tell_facts_in_json", "without_facts"]
+__all__ = ["keep_facts", "list_as_json", "split_list", "tell_listed_facts"]
 
 _NUMBERS = frozenset({"size", "width", "height"})
 _TIME = "uploaded_at"
@@ -33,20 +33,16 @@ def _as_json(value: object) -> object:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
-def facts_in_json(items: list[Any]) -> _Facts | None:
-    """The facts after the ids of a list; None if it has none."""
+def split_list(items: list[Any]) -> tuple[list[Any], _Facts]:
+    """The ids of a list, with whatever else others have put between them, and the facts after them."""
     last = items[-1] if items else None
-    is_facts = isinstance(last, dict) and all(isinstance(each, dict) for each in last.values())
-    return last if is_facts else None
+    if isinstance(last, dict) and all(isinstance(each, dict) for each in last.values()):
+        return items[:-1], last
+    return items, {}
 
 
-def without_facts(items: list[Any]) -> list[Any]:
-    """The ids of a list, and whatever else others have put between them."""
-    return items if facts_in_json(items) is None else items[:-1]
-
-
-def tell_facts_in_json(file: StoredFile, facts: _Facts) -> None:
-    """Let a file know the facts that a list has of it; what is none, such as a size of "big", is passed over."""
+def tell_listed_facts(file: StoredFile, facts: _Facts) -> None:
+    """Let a file know the facts that its list has of it; what is none, such as a size of "big", is passed over."""
     if told := facts.get(file.file_id):
         read = {fact: _read(fact, value) for fact, value in told.items()}
         tell_facts(file, {fact: value for fact, value in read.items() if value is not None})

@@ -13,12 +13,7 @@ from async_storages.files import StoredFile
 from async_storages.images.recipes import Variants
 from async_storages.integrations.sqlalchemy.columns.comparator import FileListComparator
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList, coerce_list
-from async_storages.integrations.sqlalchemy.columns.list_json import (
-    facts_in_json,
-    list_as_json,
-    tell_facts_in_json,
-    without_facts,
-)
+from async_storages.integrations.sqlalchemy.columns.list_json import list_as_json, split_list, tell_listed_facts
 from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType, OnDelete, UploadTo, Validator
 from async_storages.registry import StorageRouter
 from async_storages.upload_options import UploadOptions
@@ -148,13 +143,12 @@ class FileListType(TypeDecorator[FileList[Any]]):
         """The file objects of loaded ids; other values, such as null, stay as they are and do not break the query."""
         if value is None:
             return None
-        loaded = value if isinstance(value, list) else [value]
+        ids, facts = split_list(value) if isinstance(value, list) else ([value], {})
         file = self.item_type.process_result_value
-        files = [file(each, dialect) if isinstance(each, str) else each for each in without_facts(loaded)]
-        if facts := facts_in_json(loaded):
-            for each in files:
-                if isinstance(each, StoredFile):
-                    tell_facts_in_json(each, facts)
+        files = [file(each, dialect) if isinstance(each, str) else each for each in ids]
+        for each in files if facts else ():
+            if isinstance(each, StoredFile):
+                tell_listed_facts(each, facts)
         return FileList(files, self.item_type)
 
     def coerce(self, value: Any) -> FileList[Any] | None:
