@@ -15,6 +15,7 @@ RUN_BY = {
     "testing": "unit/testing/test_fixtures.py",
     "integrations.sqlalchemy.columns.fact_columns": "integration/sqlalchemy/test_fact_columns.py",
     "integrations.sqlalchemy.columns.file_rows": "integration/sqlalchemy/test_fact_filling.py",
+    "integrations.sqlalchemy.columns.walk_results": "integration/sqlalchemy/test_list_walks.py",
     "integrations.sqlalchemy.columns.verification": "integration/sqlalchemy/test_verification.py",
     "integrations.sqlalchemy.columns.fact_filling": "integration/sqlalchemy/test_fact_filling.py",
     "integrations.sqlalchemy.columns.declared_variants": "integration/transactions/test_variants.py",

@@ -21,7 +21,7 @@ from async_storages.upload_options import UploadOptions
 __all__ = ["FileListType", "ImageListType"]
 
 type FileFact = Literal["size", "content_type", "filename", "sha256", "uploaded_at"]
-type ImageFact = Literal[FileFact, "width", "height", "placeholder"]
+type ImageFact = FileFact | Literal["width", "height", "placeholder"]
 
 _FILE_FACTS = ("size", "content_type", "filename", "sha256", "uploaded_at")
 _IMAGE_FACTS = (*_FILE_FACTS, "width", "height", "placeholder")
