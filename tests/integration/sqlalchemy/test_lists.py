@@ -104,6 +104,18 @@ async def test_rows_that_share_files(session):
     assert (await session.execute(pairs)).all() == [(1, 1), (1, 2), (3, 1)]
 
 
+async def test_rows_that_have_the_same_files(session, form):
+    session.add(Album(id=5, files=["a.txt", "b.txt", "a.txt"]))
+    await session.flush()
+    other = aliased(Album)
+    pairs = select(Album.id, other.id).join(other, (other.files == Album.files) & (other.id > Album.id))
+    assert (await session.execute(pairs)).all() == [(1, 5)]
+    statement = update(Album).where(Album.files == ["a.txt", "b.txt", "a.txt"]).values(cover="d.txt")
+    row = await session.get(Album, 1)
+    await session.execute(statement, execution_options={"synchronize_session": "evaluate"})
+    assert str(row.cover) == "mem:d.txt"
+
+
 async def test_a_statement_looks_for_the_storage_when_it_runs(session, archive):
     """And is cached apart from its value."""
     with registry.override("documents", archive):

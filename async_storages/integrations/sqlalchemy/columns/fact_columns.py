@@ -58,7 +58,7 @@ def known_fact(file: object, fact: str) -> object:
 
 
 def known_facts(file: object, facts: Iterable[str]) -> dict[str, Any]:
-    """Those of some facts that a file knows."""
+    """The facts that a file knows, of some."""
     known = {fact: known_fact(file, fact) for fact in facts}
     return {fact: value for fact, value in known.items() if value is not None}
 

@@ -47,6 +47,14 @@ def test_a_list_is_searched_by_containment_or_by_its_items():
     assert "JSON_TABLE(" in str(holds.compile(dialect=mysql.dialect()))
 
 
+def test_lists_are_equal_by_their_ids():
+    equal = PAGES == ["a"]
+    assert "jsonb_typeof(" in str(equal.compile(dialect=postgresql.dialect()))
+    assert "json_remove(" in str(equal.compile(dialect=sqlite.dialect()))
+    assert "JSON_REMOVE(" in str(equal.compile(dialect=mysql.dialect()))
+    assert str(equal.compile(dialect=oracle.dialect())) == '"rows".pages = :pages_1'
+
+
 def test_contains_needs_a_database_that_it_knows():
     with pytest.raises(UnsupportedCompilationError):
         PAGES.contains("a").compile(dialect=mssql.dialect())
