@@ -7,11 +7,11 @@ with lists and searched for a file; for all other operators it is JSON.
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ColumnElement, Null, String, Unicode, bindparam, type_coerce
+from sqlalchemy import JSON, BinaryExpression, Boolean, ColumnElement, Null, String, Unicode, bindparam, type_coerce
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql import ClauseElement, coercions, operators, roles
+from sqlalchemy.sql import ClauseElement, operators
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql.elements import CollectionAggregate, Grouping
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -94,9 +94,7 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
         if op is operators.contains_op:
             return _ListContains(self.expr, *(self._value(value, type_.item_type) for value in other))
         if op in _EQUALITIES:
-            other = tuple(self._value(value, type_) for value in other)
-            if not any(value is None or isinstance(value, Null) for value in other):
-                return _IdsOnly(self.expr).operate(op, *map(_IdsOnly, other), **kwargs)
+            return _SameFiles.of(super().operate(op, *(self._value(value, type_) for value in other), **kwargs))
         if op in _ITEM_ACCESS:
             kwargs["result_type"] = JSON()  # an item is no list
         return super().operate(op, *other, **kwargs)
@@ -107,17 +105,39 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
         return _parameter(self.expr, type_, lambda: type_.coerce(value))
 
 
-class _IdsOnly(Grouping[Any]):
-    """A list without the facts after its ids: lists are equal if they name the same files.
+class _SameFiles(BinaryExpression[bool]):
+    """A comparison of two lists by their ids, without the facts after these.
 
-    A session that evaluates criteria in Python sees the list itself.
+    Python sees the lists themselves: a session that evaluates criteria, and every dictionary of columns.
     """
 
     inherit_cache = True
 
-    def __init__(self, files: Any) -> None:
-        super().__init__(coercions.expect(roles.ExpressionElementRole, files))
-        self.type = JSON()
+    @classmethod
+    def of(cls, compared: Any) -> Any:
+        """The same comparison by ids; one with NULL, or with several lists, stays as it is."""
+        if not isinstance(compared, BinaryExpression) or isinstance(compared.right, Null | CollectionAggregate):
+            return compared
+        return cls(*_parts_of(compared, lambda side: side))
+
+    def _negate(self) -> Any:
+        return self.of(super()._negate())  # type: ignore[no-untyped-call] # SQLAlchemy does not type it
+
+
+def _parts_of(compared: BinaryExpression[Any], of_side: Callable[[Any], Any]) -> tuple[Any, ...]:
+    sides = of_side(compared.left), of_side(compared.right)
+    return *sides, compared.operator, compared.type, compared.negate, compared.modifiers
+
+
+@compiles(_SameFiles)
+def _compare_ids(compared: _SameFiles, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return compiler.process(BinaryExpression(*_parts_of(compared, _IdsOnly)), **kwargs)
+
+
+class _IdsOnly(Grouping[Any]):
+    """A list without the facts after its ids."""
+
+    inherit_cache = True
 
 
 @compiles(_IdsOnly)
