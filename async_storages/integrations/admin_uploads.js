@@ -88,7 +88,7 @@ class Upload {
     const reasons = {
       cancelled: "Cancelled. Nothing was saved.",
       lost: "The connection was lost before all was sent, or a file has changed. Nothing was saved: save once more.",
-      "no answer": "All was sent, and no answer came. See whether it was saved before you save once more.",
+      "no answer": "No answer came. See whether it was saved before you save once more.",
     };
     tell(this.form, reasons[reason]);
   }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from async_storages.testing.faults import FaultProxy, Reset, request_body, response_header
 from tests.support.admin import files_of, held_by, row_of
 from tests.support.browser import browser_page
 from tests.support.images import SIZE, encode
@@ -15,12 +16,12 @@ SLOW = 200_000
 
 @pytest.fixture
 async def network(page):
-    """Sets the network's speed; 0 cuts it."""
+    """Sets the network's speed."""
     session = await page.context.new_cdp_session(page)
     await session.send("Network.enable")
 
     async def network(speed):
-        conditions = {"offline": speed == 0, "latency": 0, "downloadThroughput": -1, "uploadThroughput": speed or -1}
+        conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": speed}
         await session.send("Network.emulateNetworkConditions", conditions)
 
     yield network
@@ -104,17 +105,27 @@ async def begun(panel, network):
     await panel.page.wait_for_function("() => document.querySelector('dialog progress').value > 0")
 
 
-async def test_a_network_that_breaks(panel, picked, engine, network):
-    await fill_in(panel, picked, "1.txt", "2.txt")
-    await begun(panel, network)
-    await network(0)
-    await panel.page.get_by_text("The connection was lost").wait_for()
-    assert await panel.page.locator("dialog").count() == 0
-    assert (await row_of(engine), await held_by(panel.storage)) == (None, [])
-    await network(10 * SLOW)
-    await panel.save()
-    assert await held_by(panel.storage) == files_of(await row_of(engine))
-    assert await row_of(engine, number=2) is None
+BROKEN = {
+    "half of it": (request_body("middle"), "The connection was lost before all was sent"),
+    "the answer": (response_header(), "No answer came"),
+}
+
+
+@pytest.mark.parametrize(("place", "message"), BROKEN.values(), ids=BROKEN.keys())
+async def test_a_network_that_breaks(panel, picked, engine, network, place, message):
+    async with FaultProxy("127.0.0.1", int(panel.url.rpartition(":")[2])) as proxy:
+        panel.url = proxy.url
+        await fill_in(panel, picked, "1.txt", "2.txt")
+        await network(SLOW)
+        proxy.inject(Reset(), place, times=None, when=lambda method, path: method == "POST")
+        await panel.press_save()
+        await panel.page.get_by_text(message).wait_for()
+        assert await panel.page.locator("dialog").count() == 0
+        assert await panel.page.input_value("#title") == "Sea"
+        assert await panel.page.evaluate("document.querySelector('#pages').files.length") == 2
+        await panel.page.goto("about:blank")
+    if "before" in message:
+        assert (await row_of(engine), await held_by(panel.storage)) == (None, [])
 
 
 async def test_an_upload_that_is_cancelled(panel, picked, engine, network):
