@@ -87,8 +87,8 @@ async def test_a_refused_file_leaves_the_form_as_it_is(panel, picked, engine):
     for _ in range(2):
         await panel.press_save()
         message = panel.page.get_by_text("page.png: the content is text/html, which is not allowed").last
+        await panel.page.locator("dialog").wait_for(state="detached")
         await message.wait_for()
-        assert await panel.page.locator("dialog").count() == 0
     assert (await row_of(engine), await held_by(panel.storage)) == (None, [])
     assert await panel.page.input_value("#title") == "Sea"
     assert await panel.page.evaluate("document.querySelector('#pages').files.length") == 1
