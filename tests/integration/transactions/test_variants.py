@@ -262,7 +262,7 @@ async def test_a_listing_asks_for_nothing(sessions, photos, engine, monkeypatch,
     keep_in(LocalStorage(tmp_path / "files", base_url="http://files.example"))
     async with engine.begin() as connection:
         for number in range(100):
-            row = {"id": number, "image": f"file:{number}.png"}
+            row = {"id": number + 1, "image": f"file:{number}.png"}
             await connection.execute(
                 text("INSERT INTO photos (id, image, width, height) VALUES (:id, :image, 9, 8)"), row
             )
