@@ -465,9 +465,11 @@ class StoredImage(StoredFile):
         """Delete the image and its variants: as `StoredFile.delete`."""
         ref = self._storage_ref
         if isinstance(ref, StorageRef) and ref.variants is not None and ref.deletion_policy is None:
-            from async_storages.variants.removal import delete_variants  # noqa: PLC0415 - it imports this module
+            from async_storages.variants.removal import delete_with_variants  # noqa: PLC0415 - it imports this module
 
-            await delete_variants(self.storage, self.file_id, [ref.variants])
+            await delete_with_variants(self.storage, self.file_id, [ref.variants])
+            self._facts = None
+            return
         await super().delete()
 
     @property
