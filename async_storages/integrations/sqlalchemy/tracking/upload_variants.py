@@ -11,7 +11,7 @@ from async_storages.storage.base import Storage
 from async_storages.variants.keys import is_variant
 from async_storages.variants.making import NewVariants, new_variants, require_room, shared_pool
 
-__all__ = ["check_key_for_variants", "making_variants"]
+__all__ = ["check_key_for_variants", "flush_recipes", "making_variants"]
 
 
 @asynccontextmanager
@@ -23,10 +23,15 @@ async def making_variants(type_: FileType, key: str, pool: ImagePool | None) -> 
         key: The key of the upload, or one that ends as the id that its storage chooses.
         pool: Makes the images; None for the shared one.
     """
-    recipes = type_.variants or Variants()
+    recipes = flush_recipes(type_)
     wants_placeholder = type_.placeholder is not None
     async with new_variants(recipes, pool or shared_pool(), key, with_placeholder=wants_placeholder) as variants:
         yield variants
+
+
+def flush_recipes(type_: FileType) -> Variants:
+    """The variants of a column that are made with the upload."""
+    return (type_.variants or Variants()).made_at("flush")
 
 
 def check_key_for_variants(type_: FileType, storage: Storage, key: str, *, is_exact: bool) -> None:
