@@ -1,4 +1,4 @@
-"""Variants that a ledger's worker makes: queued with the row, by any number of workers, none for a row that has gone."""
+"""Variants that a ledger's worker makes: queued with the row, made by any worker, none for a row that has gone."""
 
 import asyncio
 from datetime import timedelta
