@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from async_storages.image_rules import ImageRules
     from async_storages.images.recipes import Variant, Variants
     from async_storages.images.size import ImageSize
+    from async_storages.images.srcset import SrcSet
     from async_storages.imaging.engines import ImageEngine, Pixels, Previewer
     from async_storages.imaging.ffmpeg import FFmpegPreviewer
     from async_storages.imaging.limits import ImageLimits
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from async_storages.synchronous.background_loop import allow_in_event_loop, run_sync
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
+    from async_storages.variants.links import VariantLinks
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
 __all__ = [
@@ -182,6 +184,7 @@ __all__ = [
     "S3Storage",
     "Scanner",
     "ServedBy",
+    "SrcSet",
     "Storage",
     "StorageClosedException",
     "StorageException",
@@ -208,6 +211,7 @@ __all__ = [
     "UploadOptions",
     "UploadService",
     "Variant",
+    "VariantLinks",
     "Variants",
     "Verdict",
     "VipsEngine",
@@ -261,6 +265,7 @@ _HOMES = {
     "image_rules": ["ImageRules"],
     "images.recipes": ["Variant", "Variants"],
     "images.size": ["ImageSize"],
+    "images.srcset": ["SrcSet"],
     "imaging.engines": ["ImageEngine", "Pixels", "Previewer"],
     "imaging.ffmpeg": ["FFmpegPreviewer"],
     "imaging.limits": ["ImageLimits"],
@@ -286,6 +291,7 @@ _HOMES = {
     "synchronous.background_loop": ["allow_in_event_loop", "run_sync"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],
+    "variants.links": ["VariantLinks"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
 }
 _NAMES = __all__

@@ -91,6 +91,7 @@ PUBLIC_NAMES = {
         "S3Storage",
         "Scanner",
         "ServedBy",
+        "SrcSet",
         "Storage",
         "StorageClosedException",
         "StorageException",
@@ -117,6 +118,7 @@ PUBLIC_NAMES = {
         "UploadOptions",
         "UploadService",
         "Variant",
+        "VariantLinks",
         "Variants",
         "Verdict",
         "VipsEngine",
@@ -191,6 +193,7 @@ PUBLIC_NAMES = {
         "signed_uploads",
         "storage_lifespan",
         "stream_upload",
+        "variants_router",
     ],
     "async_storages.integrations.alembic": [
         "enable",
