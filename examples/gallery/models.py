@@ -12,14 +12,14 @@ from async_storages.integrations.sqlalchemy import FileMapped, ImageType
 LONGEST_ALT = 200  # characters
 LARGEST_FILE = 25_000_000  # bytes
 
+TYPES = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"]
+
 RULES = FileValidator(
-    FileTypeConfig(type_whitelist=["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"]),
-    max_file_size=LARGEST_FILE,
-    image=ImageRules(max_pixels=50_000_000),
+    FileTypeConfig(type_whitelist=TYPES), max_file_size=LARGEST_FILE, image=ImageRules(max_pixels=50_000_000)
 )
 VARIANTS = Variants(
-    thumb=Variant(width=400, format="webp"),
-    card=Variant(width=900, format="webp"),
+    thumb=Variant(160, 160, fit="cover", format="webp"),
+    card=Variant(width=800, format="webp", widths=(400, 1600)),
     large=Variant(width=2000, height=2000, format="webp"),
 )
 

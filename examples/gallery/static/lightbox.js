@@ -25,7 +25,7 @@ function show(tile) {
   image.style.maxHeight = `${height}px`
   image.src = small.currentSrc || small.src // which is here already
   loadLarge(tile)
-  alt.value = small.alt
+  alt.value = tile.dataset.alt
   part(".position").textContent = `${at + 1} of ${all.length}`
   part(".facts").textContent = `${name} · ${width} × ${height}`
   part("a").href = original
@@ -111,7 +111,10 @@ part("#replacement").addEventListener("change", ({target}) => {
   target.value = ""
 })
 
-part("[data-does=delete]").addEventListener("click", () => confirmation.showModal())
+part("[data-does=delete]").addEventListener("click", () => {
+  confirmation.querySelector("img").src = shown.dataset.thumb
+  confirmation.showModal()
+})
 confirmation.addEventListener("close", () => {
   if (confirmation.returnValue === "delete") deleteShown()
   confirmation.returnValue = ""
