@@ -44,18 +44,101 @@ HORIZON = 0.56  # of the height
 WIDE, UPRIGHT, SQUARE, PANORAMA = (1800, 1200), (1200, 1600), (1400, 1400), (2100, 1000)
 
 SCENES = (
-    Scene("Blue hour over the valley", WIDE, _hex("1d2b53", "49568f", "b98ba5", "f3bd9f"), _hex("0b1226")[0], (0.68, 0.5, 0.03), ridges=7, roughness=0.6),
-    Scene("First light", UPRIGHT, _hex("f6d9c2", "f3b79a", "e58a7b"), _hex("4b2138")[0], (0.5, 0.42, 0.06), ridges=6, roughness=0.75),
+    Scene(
+        "Blue hour over the valley",
+        WIDE,
+        _hex("1d2b53", "49568f", "b98ba5", "f3bd9f"),
+        _hex("0b1226")[0],
+        (0.68, 0.5, 0.03),
+        ridges=7,
+        roughness=0.6,
+    ),
+    Scene(
+        "First light",
+        UPRIGHT,
+        _hex("f6d9c2", "f3b79a", "e58a7b"),
+        _hex("4b2138")[0],
+        (0.5, 0.42, 0.06),
+        ridges=6,
+        roughness=0.75,
+    ),
     Scene("Sea at noon", WIDE, _hex("4f93c4", "9cc9df", "e6f0ea"), _hex("0d4a63")[0], None, ridges=0),
-    Scene("Dunes", PANORAMA, _hex("f7e3bd", "f2c98f", "e9a567"), _hex("7c3f1d")[0], (0.22, 0.36, 0.07), ridges=5, roughness=0.12),
-    Scene("Pine ridges in fog", SQUARE, _hex("dfe7e3", "c3d2cd", "a9bdb8"), _hex("1b332f")[0], None, ridges=8, roughness=0.55),
-    Scene("Moonrise", UPRIGHT, _hex("0a1029", "1c2b58", "44558c"), _hex("04070f")[0], (0.36, 0.3, 0.045), _hex("f4f1e2")[0], ridges=5, roughness=0.6, stars=420),
-    Scene("Evening on the water", WIDE, _hex("3b2a5a", "b3496b", "f08a5b", "fbd08a"), _hex("24183d")[0], (0.5, 0.52, 0.07), _hex("fff1c9")[0], ridges=0),
+    Scene(
+        "Dunes",
+        PANORAMA,
+        _hex("f7e3bd", "f2c98f", "e9a567"),
+        _hex("7c3f1d")[0],
+        (0.22, 0.36, 0.07),
+        ridges=5,
+        roughness=0.12,
+    ),
+    Scene(
+        "Pine ridges in fog",
+        SQUARE,
+        _hex("dfe7e3", "c3d2cd", "a9bdb8"),
+        _hex("1b332f")[0],
+        None,
+        ridges=8,
+        roughness=0.55,
+    ),
+    Scene(
+        "Moonrise",
+        UPRIGHT,
+        _hex("0a1029", "1c2b58", "44558c"),
+        _hex("04070f")[0],
+        (0.36, 0.3, 0.045),
+        _hex("f4f1e2")[0],
+        ridges=5,
+        roughness=0.6,
+        stars=420,
+    ),
+    Scene(
+        "Evening on the water",
+        WIDE,
+        _hex("3b2a5a", "b3496b", "f08a5b", "fbd08a"),
+        _hex("24183d")[0],
+        (0.5, 0.52, 0.07),
+        _hex("fff1c9")[0],
+        ridges=0,
+    ),
     Scene("Green hills", WIDE, _hex("8fc3dc", "c9e2df", "f4f0d3"), _hex("2a5127")[0], None, ridges=6, roughness=0.22),
-    Scene("Violet peaks", PANORAMA, _hex("f5c6d6", "cfa0cf", "8d77b5"), _hex("2b1f4d")[0], (0.75, 0.3, 0.05), ridges=6, roughness=0.9),
-    Scene("Winter morning", SQUARE, _hex("bcd3e6", "e2e8ec", "f8e6da"), _hex("42607b")[0], (0.66, 0.44, 0.045), ridges=6, roughness=0.7),
-    Scene("Red canyon", WIDE, _hex("f9d6a4", "f09a63", "d35f43"), _hex("3c110f")[0], (0.3, 0.4, 0.08), ridges=6, roughness=0.4),
-    Scene("Northern night", WIDE, _hex("06121f", "0d3b46", "2c7d6b", "7fc79b"), _hex("020a0f")[0], None, ridges=5, roughness=0.65, stars=520),
+    Scene(
+        "Violet peaks",
+        PANORAMA,
+        _hex("f5c6d6", "cfa0cf", "8d77b5"),
+        _hex("2b1f4d")[0],
+        (0.75, 0.3, 0.05),
+        ridges=6,
+        roughness=0.9,
+    ),
+    Scene(
+        "Winter morning",
+        SQUARE,
+        _hex("bcd3e6", "e2e8ec", "f8e6da"),
+        _hex("42607b")[0],
+        (0.66, 0.44, 0.045),
+        ridges=6,
+        roughness=0.7,
+    ),
+    Scene(
+        "Red canyon",
+        WIDE,
+        _hex("f9d6a4", "f09a63", "d35f43"),
+        _hex("3c110f")[0],
+        (0.3, 0.4, 0.08),
+        ridges=6,
+        roughness=0.4,
+    ),
+    Scene(
+        "Northern night",
+        WIDE,
+        _hex("06121f", "0d3b46", "2c7d6b", "7fc79b"),
+        _hex("020a0f")[0],
+        None,
+        ridges=5,
+        roughness=0.65,
+        stars=520,
+    ),
 )
 
 
@@ -146,7 +229,11 @@ def add_sea(picture: Image.Image, scene: Scene, random: Random) -> None:
         depth = random.random() ** 0.7
         y, length = depth * water.height, (12 + 150 * depth) * random.uniform(0.4, 1)
         near_sun = scene.sun is not None and random.random() < 0.35
-        x = random.gauss(scene.sun[0] * width, width * 0.05 * (0.5 + depth)) if near_sun and scene.sun else random.random() * width
+        x = (
+            random.gauss(scene.sun[0] * width, width * 0.05 * (0.5 + depth))
+            if near_sun and scene.sun
+            else random.random() * width
+        )
         colour = scene.glow if near_sun else scene.sky[-1] if random.random() < 0.4 else scene.near
         draw.line((x - length / 2, y, x + length / 2, y), (*colour, random.randint(25, 110)), max(1, round(4 * depth)))
     picture.paste(water.filter(ImageFilter.GaussianBlur(1.1)), (0, line))
@@ -156,7 +243,9 @@ def grained(picture: Image.Image) -> Image.Image:
     """The picture with darker corners and the grain of a film."""
     width, height = picture.size
     light = Image.new("L", (width // 8, height // 8), 196)
-    ImageDraw.Draw(light).ellipse((-width // 50, -height // 50, width // 8 + width // 50, height // 8 + height // 50), 255)
+    ImageDraw.Draw(light).ellipse(
+        (-width // 50, -height // 50, width // 8 + width // 50, height // 8 + height // 50), 255
+    )
     light = light.filter(ImageFilter.GaussianBlur(width / 60)).resize(picture.size, Image.Resampling.BICUBIC)
     grain = Image.effect_noise(picture.size, 6).convert("RGB")
     darkened = ImageChops.multiply(picture, Image.merge("RGB", (light,) * 3))

@@ -23,9 +23,7 @@ LARGEST_NUMBER = 2**31 - 1  # that a column of integers holds
 templates = Environment(
     loader=FileSystemLoader(FilePath(__file__).with_name("templates")), autoescape=True, auto_reload=False
 )
-templates.globals.update(
-    types=",".join(TYPES), largest_file=LARGEST_FILE, too_large=TOO_LARGE, longest_alt=LONGEST_ALT
-)
+templates.globals.update(types=TYPES, largest_file=LARGEST_FILE, too_large=TOO_LARGE, longest_alt=LONGEST_ALT)
 for name in templates.list_templates():
     templates.get_template(name)  # read here and kept, as no request may wait for a disk
 

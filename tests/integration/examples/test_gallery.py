@@ -102,7 +102,8 @@ async def test_a_file_may_be_called_anything(client):
 
 
 REFUSED = {
-    "a page": (HTML, 400, "Refused: the content is text/html, which is not allowed."),
+    "a page": (HTML, 400, "Refused: the content is no image whose size is known."),
+    "of another format": (encode("TIFF"), 400, "Refused: the image cannot be decoded as JPEG, PNG"),
     "damaged": (PNG[:-40], 400, "Refused: the image cannot be decoded"),
     "a bomb": (black_png(9000, 9000), 400, "Refused: 9000 by 9000 pixels are more than the 50000000 allowed."),
     "too large": (PNG + bytes(25_000_000), 413, "This file is too large: 25 MB are the most."),
@@ -110,7 +111,7 @@ REFUSED = {
 
 
 @only_local
-@pytest.mark.parametrize("content, status, reason", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("content", "status", "reason"), REFUSED.values(), ids=REFUSED)
 async def test_what_is_refused_is_told_and_replaces_none(client, content, status, reason):
     await upload(client)
     answers = [
@@ -120,7 +121,6 @@ async def test_what_is_refused_is_told_and_replaces_none(client, content, status
     for answer in answers:
         assert answer.status_code == status
         assert answer.json()["detail"].startswith(reason)
-        assert "object at" not in answer.text
     assert (await page(client)).count('class="tile"') == 1
 
 
@@ -188,7 +188,7 @@ def test_settings_come_from_the_environment(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, alt", [("Evening_at-the  lake.jpg", "Evening at the lake"), ("", ""), ("a" * 300, "a" * 200)]
+    ("name", "alt"), [("Evening_at-the  lake.jpg", "Evening at the lake"), ("", ""), ("a" * 300, "a" * 200)]
 )
 def test_a_description_is_suggested(name, alt):
     assert suggest_alt(name) == alt
