@@ -219,11 +219,11 @@ def ridge(width: int, rise: float, roughness: float, random: Random) -> list[flo
 
 
 def add_sea(picture: Image.Image, scene: Scene, random: Random) -> None:
-    """The sea: the sky upside down, darker, in short strokes of waves."""
+    """The sea: the sky upside down, darker, and short strokes of waves."""
     width, height = picture.size
     line = int(height * HORIZON)
-    water = picture.crop((0, 2 * line - height, width, line)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    water = Image.blend(water, gradient(water.size, (mixed(scene.sky[-1], scene.near, 0.55), scene.near)), 0.62)
+    sky = gradient((width, height - line), scene.sky[::-1])
+    water = Image.blend(sky, gradient(sky.size, (mixed(scene.sky[-1], scene.near, 0.4), scene.near)), 0.6)
     draw = ImageDraw.Draw(water, "RGBA")
     for _ in range(2600):
         depth = random.random() ** 0.7

@@ -24,16 +24,19 @@ document.querySelector("#grid").addEventListener("click", event => {
   open(tile)
 })
 
-const hasFiles = event => event.dataTransfer?.types.includes("Files") && !document.querySelector("dialog[open]")
+const hasFiles = event => event.dataTransfer?.types.includes("Files")
+const isTaken = () => !document.querySelector("dialog[open]")
 const mark = isDragging => document.body.classList.toggle("dragging", isDragging)
 
 addEventListener("dragover", event => {
+  if (!hasFiles(event)) return
   event.preventDefault() // else the browser would show the file in place of the page
-  mark(hasFiles(event))
+  mark(isTaken())
 })
 addEventListener("dragleave", event => { if (!event.relatedTarget) mark(false) })
 addEventListener("drop", event => {
+  if (!hasFiles(event)) return
   event.preventDefault()
   mark(false)
-  if (hasFiles(event)) uploadAll(event.dataTransfer.files)
+  if (isTaken()) uploadAll(event.dataTransfer.files)
 })

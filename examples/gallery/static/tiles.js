@@ -11,6 +11,7 @@ export const tiles = () => [...grid.querySelectorAll(".tile")]
 export function add(html) {
   const tile = made(html)
   grid.prepend(tile)
+  dressNew(tile)
   count(1)
   return tile
 }
@@ -21,6 +22,7 @@ export function replace(number, html) {
   if (!old) return null
   const tile = made(html)
   old.replaceWith(tile)
+  dressNew(tile)
   return tile
 }
 
@@ -40,12 +42,17 @@ export function dress(tile) {
   image.addEventListener("load", () => tile.classList.remove("loading"), {once: true})
 }
 
+function dressNew(tile) {
+  const image = tile.querySelector("img")
+  dress(tile)
+  image.getBoundingClientRect()
+  image.srcset = image.srcset // it has chosen one before it had a width, and chooses again
+}
+
 function made(html) {
   const template = document.createElement("template")
   template.innerHTML = html.trim()
-  const tile = document.importNode(template.content, true).firstElementChild
-  dress(tile)
-  return tile
+  return document.importNode(template.content, true).firstElementChild
 }
 
 function count(change) {

@@ -16,7 +16,7 @@ from gallery.models import VARIANTS, suggest_alt
 from gallery.pages import ON_A_PAGE
 from gallery.settings import Settings
 
-from tests.integration.examples.conftest import EXAMPLES
+from tests.integration.examples.conftest import EXAMPLES, running
 from tests.support.corpus import HOSTILE_NAMES
 from tests.support.galleries import drain, files_of, make_gallery, rows_of, sizes_of
 from tests.support.hostile_images import black_png
@@ -192,6 +192,23 @@ def test_settings_come_from_the_environment(monkeypatch):
 )
 def test_a_description_is_suggested(name, alt):
     assert suggest_alt(name) == alt
+
+
+@pytest.mark.parametrize(("arguments", "stays"), [((), 1), (("--s3",), 0)], ids=["local", "s3"])
+def test_the_program_starts_stops_on_ctrl_c_and_starts_again(tmp_path, port, arguments, stays):
+    with (
+        running("gallery", tmp_path, port, *arguments) as (url, said),
+        httpx.Client(base_url=url, timeout=TIME_OUT) as client,
+    ):
+        assert f"Look at it: {url}\n" in said
+        created = client.post("/photos", files={"file": ("a.png", PNG)})
+        assert client.get(told(created.text)["href"]).headers["content-type"] == "image/webp"
+    whole = "".join(said)
+    assert "Application shutdown complete" in whole
+    assert not [word for word in ("Traceback", "Warning", "WARN", "ERROR") if word in whole], whole
+
+    with running("gallery", tmp_path, port, *arguments) as (url, _):
+        assert httpx.get(url, timeout=TIME_OUT).text.count('class="tile"') == stays
 
 
 def test_make_gallery_runs_that_program():

@@ -192,6 +192,8 @@ async def test_a_photograph_of_20_megabytes_shows_how_far_it_is(gallery, tmp_pat
 
     await gallery.upload(large)
 
+    await gallery.pictures_are_there()
+    assert await gallery.tiles.locator("img").evaluate("image => image.naturalWidth") == 400  # of 400, 800 and 1600
     seen = await gallery.page.evaluate("seen")
     parts = [part for part, _ in seen]
     assert parts == sorted(parts)
@@ -472,6 +474,7 @@ async def test_nothing_moves_for_those_who_want_it_so(gallery):
 async def test_a_swipe_leads_to_the_next_one(gallery):
     await gallery.upload(*THREE[:2])
     await gallery.tiles.first.click()
+    await gallery.lightbox.wait_for()
     for begin, end, position in ((300, 100, "2 of 2"), (300, 280, "2 of 2"), (100, 300, "1 of 2")):
         await gallery.page.evaluate(
             """([begin, end]) => {
