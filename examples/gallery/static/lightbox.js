@@ -70,6 +70,7 @@ async function deleteShown() {
   }
   remove(tile)
   say("The photograph is deleted")
+  if (shown !== tile) return
   const other = all[at + 1] ?? all[at - 1]
   if (other) show(other)
   else dialog.close()

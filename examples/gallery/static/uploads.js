@@ -4,11 +4,13 @@ import {Cancelled, Refused, sendFile} from "./send.js"
 
 const AT_ONCE = 3
 const {largest, tooLarge} = document.querySelector("#files").dataset
-const said = document.querySelector("#said")
 const waiting = []
 let running = 0
 
-export const say = text => { said.textContent = text }
+// Tells those who do not see the page; what is behind an open dialog is not read out.
+export function say(text) {
+  for (const place of document.querySelectorAll("[role=status]")) place.textContent = text
+}
 
 // Sends a file, and calls `done` with the answer; returns its row in `list`.
 export function upload(file, method, url, list, done) {
@@ -20,6 +22,7 @@ export function upload(file, method, url, list, done) {
   part(".name").textContent = file.name
   progress.setAttribute("aria-label", `Progress of ${file.name}`)
   dismiss.addEventListener("click", () => {
+    if (dismiss.ariaDisabled) return
     controller.abort()
     leave(row)
   })
@@ -52,12 +55,16 @@ export function upload(file, method, url, list, done) {
 
   function show(part) {
     progress.value = part
-    row.classList.toggle("making", part === 1)
-    state.textContent = part < 1 ? `${Math.floor(100 * part)} %` : "Making its sizes"
+    state.textContent = `${Math.floor(100 * part)} %`
+    if (part < 1) return
+    state.textContent = "Making its sizes"
+    row.classList.add("making")
+    dismiss.ariaDisabled = "true" // the server has it, and may be storing it
   }
 
   function fail(error) {
     row.classList.add("failed")
+    dismiss.ariaDisabled = null
     state.textContent = error.message
     retry.hidden = error instanceof Refused
     dismiss.setAttribute("aria-label", `Dismiss ${file.name}`)
