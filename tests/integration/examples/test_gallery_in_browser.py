@@ -266,11 +266,14 @@ async def test_a_lost_connection_is_told_and_can_be_tried_again(gallery):
 
 
 @on_a_desk
-async def test_a_cancelled_upload_leaves_nothing(gallery):
-    gallery.proxy.inject(Throttle(200_000), request_body(), when=lambda method, _: method == "POST")
-    await gallery.page.set_input_files("#files", file("noise.png", noise("PNG", (1200, 900))))
-    await gallery.page.get_by_role("button", name="Cancel noise.png").click()
+async def test_a_cancelled_upload_leaves_nothing(gallery, tmp_path):
+    (tmp_path / "large.jpg").write_bytes(bytes(24_000_000))  # more than sockets hold
+    stall = gallery.proxy.inject(Stall(), request_body(1000), when=lambda method, _: method == "POST")
+    await gallery.page.set_input_files("#files", tmp_path / "large.jpg")
+    await stall.wait_fired()
+    await gallery.page.get_by_role("button", name="Cancel large.jpg").click()
     assert await gallery.rows.count() == 0
+    stall.release()
     await gallery.upload(file("red.png", plain("red")))
     assert await gallery.alts() == ["red"]
 
