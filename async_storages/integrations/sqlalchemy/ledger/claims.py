@@ -143,8 +143,9 @@ class Claims:
             InvalidArgumentException: An id is so long that the queue has no room for it.
         """
         chosen = [(field, TrackedFile.of(stored)) for field, stored in files if recipes_made_at(field.type, "worker")]
-        queued = (QueuedVariants.of(field, file.file_id, label_of(file.storage)) for field, file in chosen)
-        variant_queue.enqueue(connection, self._connections.main.table, queued)
+        if chosen:
+            queued = [QueuedVariants.of(field, file.file_id, label_of(file.storage)) for field, file in chosen]
+            variant_queue.enqueue(connection, self._connections.main.table, queued)
 
     def _find_announced(self, connection: Connection, ids: set[str]) -> set[str]:
         """Find the ids that are in the journal; on PostgreSQL they leave it with the transaction.

@@ -71,10 +71,8 @@ def mark_of(field: FileField) -> str:
 
 
 def enqueue(connection: Connection, table: Table, wanted: Iterable[QueuedVariants]) -> None:
-    """Queue variants, in the transaction of a session; those that are queued are due again."""
+    """Queue variants, at least one, in the transaction of a session; those that are queued are due again."""
     files = sorted({(each.id, each.storage) for each in wanted})
-    if not files:
-        return
     new = insert_entries(table, connection.dialect, files, State.WANTED)
     anew = {"until": 0.0, "since": now()}
     if isinstance(new, mysql.Insert):
