@@ -24,7 +24,7 @@ from async_storages.variants.removal import KeepsSlaves
 __all__ = ["NewVariants", "close_shared_pool", "make_variants", "new_variants", "require_room", "shared_pool"]
 
 _AT_ONCE = 4
-"""Variants of one original that are made, or stored, at the same time."""
+"""Variants of one original that are stored at the same time."""
 
 
 _PREFIX = "async-storages-variants-"
@@ -134,12 +134,11 @@ class NewVariants:
         """
         if self._with_placeholder:
             self.placeholder = await self._pool.placeholder(self._original)
-        await map_bounded(self._make, self._recipes, limit=_AT_ONCE)
-
-    async def _make(self, name: str) -> None:
-        recipe, target = self._recipes[name], self._folder / name
-        made = await self._pool.make(self._original, target, complete_recipe(recipe, self._original_name))
-        self._made[name] = _Made(target, recipe, made.content_type)
+        targets = {name: self._folder / name for name in self._recipes}
+        wanted = {targets[name]: complete_recipe(each, self._original_name) for name, each in self._recipes.items()}
+        made = await self._pool.make_many(self._original, wanted)
+        for (name, recipe), image in zip(self._recipes.items(), made, strict=True):
+            self._made[name] = _Made(targets[name], recipe, image.content_type)
 
     async def store(self, storage: Storage, original: FileName, options: UploadOptions | None = None) -> None:
         """Store what was made, all or nothing.
