@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from async_storages.image_rules import ImageRules
     from async_storages.images.recipes import Variant, Variants
     from async_storages.images.size import ImageSize
+    from async_storages.images.srcset import SrcSet
     from async_storages.imaging.engines import ImageEngine, Pixels, Previewer
     from async_storages.imaging.ffmpeg import FFmpegPreviewer
     from async_storages.imaging.limits import ImageLimits
@@ -182,6 +183,7 @@ __all__ = [
     "S3Storage",
     "Scanner",
     "ServedBy",
+    "SrcSet",
     "Storage",
     "StorageClosedException",
     "StorageException",
@@ -261,6 +263,7 @@ _HOMES = {
     "image_rules": ["ImageRules"],
     "images.recipes": ["Variant", "Variants"],
     "images.size": ["ImageSize"],
+    "images.srcset": ["SrcSet"],
     "imaging.engines": ["ImageEngine", "Pixels", "Previewer"],
     "imaging.ffmpeg": ["FFmpegPreviewer"],
     "imaging.limits": ["ImageLimits"],

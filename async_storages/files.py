@@ -1,6 +1,6 @@
 """Files as columns load them: small inert objects that ask their storage only when awaited."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -15,6 +15,7 @@ from async_storages.errors import (
 )
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.images.probe import ImageSize, probe_image
+from async_storages.images.srcset import SrcSet
 from async_storages.registry import DeletionPolicy, StorageAddress, StorageRef, StorageRouter
 from async_storages.sources import CHUNK_SIZE
 from async_storages.variants.keys import complete_recipe, variant_id
@@ -398,6 +399,58 @@ class StoredImage(StoredFile):
         )
         return found
 
+    async def srcset(
+        self,
+        name: str,
+        *,
+        widths: Iterable[int] | None = None,
+        sizes: str = "100vw",
+        alt: str = "",
+        presign: bool = False,
+        expires_in: float = 3600,
+        stable: timedelta | None = None,
+    ) -> SrcSet:
+        """A variant in all its widths, for ``<img srcset>``; it asks as little as `get_path` and `file_urls`.
+
+        Where the dimensions of this image are known, the widths are those that the variants have: of several that
+        would be equal, as an image is not enlarged, one is listed.
+
+        Args:
+            name: The variant's name.
+            widths: The widths that are listed, in pixels: that of the recipe or of its `widths`; None for all of them.
+            sizes: The width in which the page shows it, by CSS's words, such as ``"(max-width: 600px) 100vw, 600px"``.
+            alt: The text in the place of the image.
+            presign: True for URLs that expire, as of `get_presigned_url`, in place of those of `get_path`.
+            expires_in: Seconds until they do, 1 to 604,800.
+            stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
+
+        Raises:
+            InvalidArgumentException: The image was not loaded by a column that declares such a variant, or not in one
+                of the widths.
+            OperationNotSupportedException: ``presign=True``, and the storage cannot presign.
+        """
+        from async_storages.many_files import file_urls  # noqa: PLC0415 - it imports this module
+
+        family = [(recipe.width, self.variant(each)) for each, recipe in self._recipes().family(name).items()]
+        offered = {width: variant for width, variant in family if width is not None}
+        wanted = offered.keys() if widths is None else set(widths)
+        if unknown := wanted - offered.keys():
+            raise InvalidArgumentException(
+                f"the variant {name!r} has no width {next(iter(unknown))!r}, but {sorted(offered)}: declare it",
+                operation="srcset",
+                file_id=self.file_id,
+            )
+        variants = [variant for _, variant in family]
+        urls = await file_urls(variants, presign=presign, expires_in=expires_in, stable=stable)
+        listed: dict[int, str] = {}
+        for width, variant in offered.items():
+            if width in wanted:
+                known = variant.known_dimensions
+                listed.setdefault(known[0] if known else width, urls[variant])
+        shown = ", ".join(f"{listed[width]} {width}w" for width in sorted(listed))
+        across, down = variants[0].known_dimensions or (None, None)
+        return SrcSet(urls[variants[0]], shown, sizes, across, down, alt)
+
     def _recipes(self) -> "Variants":
         ref = self._storage_ref
         if not isinstance(ref, StorageRef) or ref.variants is None:
@@ -412,9 +465,11 @@ class StoredImage(StoredFile):
         """Delete the image and its variants: as `StoredFile.delete`."""
         ref = self._storage_ref
         if isinstance(ref, StorageRef) and ref.variants is not None and ref.deletion_policy is None:
-            from async_storages.variants.removal import delete_variants  # noqa: PLC0415 - it imports this module
+            from async_storages.variants.removal import delete_with_variants  # noqa: PLC0415 - it imports this module
 
-            await delete_variants(self.storage, self.file_id, [ref.variants])
+            await delete_with_variants(self.storage, self.file_id, [ref.variants])
+            self._facts = None
+            return
         await super().delete()
 
     @property

@@ -12,6 +12,7 @@ group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654_thumb-3c5a09d1.png    its varian
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 
 from async_storages import sniff
@@ -69,9 +70,12 @@ def complete_recipe(recipe: Variant, original_name: str) -> Variant:
         >>> complete_recipe(Variant(width=800), "scan.tiff").format
         'webp'
     """
-    chosen = recipe.format_for(sniff.guess_by_name(original_name))
-    if recipe.format is not None:
-        return recipe
+    return recipe if recipe.format is not None else _completed(recipe, sniff.guess_by_name(original_name))
+
+
+@lru_cache(maxsize=1024)
+def _completed(recipe: Variant, content_type: str) -> Variant:
+    chosen = recipe.format_for(content_type)
     has_quality, is_animated = chosen.quality is not None, recipe.animated and chosen.has_frames
     return replace(recipe, format=chosen.name, quality=recipe.quality if has_quality else None, animated=is_animated)
 

@@ -102,7 +102,7 @@ LAYERS = {
     "manager": (
         *("direct_uploads", "direct_uploads.*", "file_tokens", "imaging", "imaging.*", "manager", "manager.*"),
         *("receiving", "receiving.*"),
-        *("scanning.quarantine", "serving", "serving.*", "variants.making"),
+        *("scanning.quarantine", "serving", "serving.*", "variants.making", "variants.missing"),
     ),
     "public": ("async_storages",),
     "integrations": ("compat", "compat.*", "integrations", "integrations.*", "quarantine", "services"),

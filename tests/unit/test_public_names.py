@@ -91,6 +91,7 @@ PUBLIC_NAMES = {
         "S3Storage",
         "Scanner",
         "ServedBy",
+        "SrcSet",
         "Storage",
         "StorageClosedException",
         "StorageException",
