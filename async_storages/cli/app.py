@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from async_storages._version import __version__
-from async_storages.cli import alembic_commands, doctor_commands, row_commands
+from async_storages.cli import alembic_commands, doctor_commands, row_commands, variants_commands
 
 __all__ = ["app"]
 
 _GROUPS: dict[str | None, list[typer.Typer]] = {
     None: [doctor_commands.commands, row_commands.commands, alembic_commands.commands],
+    "variants": [variants_commands.commands],
 }
 """Commands, by the word that stands before their names; None for none."""
 

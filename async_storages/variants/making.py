@@ -181,24 +181,32 @@ class NewVariants:
             raise
 
     async def store_one(
-        self, name: str, storage: Storage, original: FileId, options: UploadOptions | None = None
+        self,
+        name: str,
+        storage: Storage,
+        original: FileId,
+        options: UploadOptions | None = None,
+        *,
+        overwrite: bool = False,
     ) -> str:
         """Store one of those that were made; returns its id. Arguments as for `store`.
 
         Raises:
-            FileExistsException: It is there already.
+            FileExistsException: It is there already, and is not to be overwritten.
             StorageException: It could not be stored.
         """
         made = self._made[name]
         served = replace(options or NO_OPTIONS, content_disposition=None)
         described: ContentOptions = {"content_type": made.content_type, "options": served}
+        target = variant_id(original, name, made.recipe)
         if isinstance(storage, KeepsSlaves):
+            if overwrite:
+                await storage.delete(target)
             filename = f"{name}.{variant_extension(made.recipe, original.key)}"
             prefix = slave_prefix(name, made.recipe)
             return (await storage.save_slave(made.path, original, prefix, filename, **described)).file_id
-        target = variant_id(original, name, made.recipe)
         async with as_content(made.path, target.key.rpartition("/")[2], described) as content:
-            return await storage.write(content, target, overwrite=False)
+            return await storage.write(content, target, overwrite=overwrite)
 
 
 @asynccontextmanager

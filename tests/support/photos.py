@@ -50,3 +50,9 @@ class PickyStorage(TroubledStorage):
         text = str(key)
         variant = text.rpartition("/")[2].partition("-")[0]
         await super()._meet(operation, f"_{variant}" if "variants/" in text else key)
+
+
+def declare(variants):
+    """Let the column of images declare other variants."""
+    type_ = Photo.__table__.c.image.type
+    type_.variants = type_.storage_ref.variants = variants
