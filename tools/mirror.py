@@ -17,6 +17,8 @@ RUN_BY = {
     "integrations.sqlalchemy.columns.file_rows": "integration/sqlalchemy/test_fact_filling.py",
     "integrations.sqlalchemy.columns.verification": "integration/sqlalchemy/test_verification.py",
     "integrations.sqlalchemy.columns.fact_filling": "integration/sqlalchemy/test_fact_filling.py",
+    "integrations.sqlalchemy.columns.variant_cleaning": "integration/sqlalchemy/test_variant_cleaning.py",
+    "integrations.sqlalchemy.columns.variant_regeneration": "integration/sqlalchemy/test_variant_regeneration.py",
     "integrations.sqlalchemy.columns.declared_variants": "integration/transactions/test_variants.py",
     "integrations.sqlalchemy.tracking.upload_variants": "integration/transactions/test_variants.py",
     # Pure tables and formats behind one function each.

@@ -138,7 +138,7 @@ def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
 
 @contextmanager
 def _damaged(original: Original) -> Iterator[None]:
-    """Whatever decoders raise, the original is damaged."""
+    """Errors that decoders raise say that the original is damaged."""
     try:
         yield
     except (StorageException, MemoryError):

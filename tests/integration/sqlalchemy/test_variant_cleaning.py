@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Column, delete, insert, select, update
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from async_storages import (
@@ -18,7 +18,8 @@ from async_storages import (
     Variant,
     Variants,
 )
-from async_storages.integrations.sqlalchemy import clean_variants, enable_file_tracking, regenerate_variants
+from async_storages.integrations.sqlalchemy import ImageType, clean_variants, enable_file_tracking, regenerate_variants
+from tests.support.documents import row_class
 from tests.support.fastdfs import fastdfs_storage
 from tests.support.images import encode
 from tests.support.photos import RECIPES, SIZE, UNUSED, Photo, PhotoBase, PickyStorage, declare, keep_in, photo
@@ -176,11 +177,6 @@ async def test_only_the_folder_of_the_column_is_listed_unless_another_is_named(e
 
 async def test_another_column_declares_what_this_one_does_not(engine, rows, photos):
     """Both may have the same images, as rows are copied from one to the other."""
-    from sqlalchemy import Column  # noqa: PLC0415
-
-    from async_storages.integrations.sqlalchemy import ImageType  # noqa: PLC0415
-    from tests.support.documents import row_class  # noqa: PLC0415
-
     other = row_class(image=Column(ImageType(photos, variants=RECIPES)))
     declare(Variants())
     assert (await clean_variants(engine, Photo.image, older_than=NOW)).ids == ()

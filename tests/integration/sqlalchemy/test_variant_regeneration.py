@@ -211,7 +211,7 @@ async def test_columns_that_declare_none_are_refused(engine, photos):
     declare(None)
     with pytest.raises(InvalidArgumentException, match=r"Photo\.image declares no variants: give its ImageType"):
         await regenerate_variants(engine, Photo.image)
-    with pytest.raises(InvalidArgumentException, match="such as Document.file, not Photo.width"):
+    with pytest.raises(InvalidArgumentException, match=r"such as Document\.file, not Photo\.width"):
         await regenerate_variants(engine, Photo.width)
 
 

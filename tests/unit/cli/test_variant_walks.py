@@ -67,8 +67,8 @@ def fill(tmp_path, monkeypatch):
     (tmp_path / "shop.py").write_text(APPLICATION)
     (tmp_path / "width").write_text("20")
 
-    def fill(count, image=encode("PNG", (40, 30))):
-        (tmp_path / "photo.png").write_bytes(image)
+    def fill(count, size=(40, 30)):
+        (tmp_path / "photo.png").write_bytes(encode("PNG", size))
         subprocess.run([sys.executable, "shop.py", str(count)], check=True, timeout=HANGS)
         return tmp_path / "files"
 
@@ -123,7 +123,7 @@ def test_missing_and_damaged_images_give_exit_code_1(fill):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_it_says_how_to_go_on(fill, how):
-    files = fill(40, encode("PNG", (1500, 1500)))
+    files = fill(40, (1500, 1500))
     command = [sys.executable, "-m", "async_storages", "variants", "regenerate", *COLUMN, "--all", "--batch", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
     deadline = time.monotonic() + HANGS
@@ -140,7 +140,7 @@ def test_stopped_it_says_how_to_go_on(fill, how):
 
 
 def test_two_processes_at_once(fill):
-    files = fill(12, encode("PNG", (400, 300)))
+    files = fill(12, (400, 300))
     command = [sys.executable, "-m", "async_storages", "variants", "regenerate", *COLUMN, "--workers", "1", "--json"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2)]
     told = [json.loads(process.communicate(timeout=HANGS)[0]) for process in running]

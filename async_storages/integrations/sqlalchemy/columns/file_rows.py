@@ -121,7 +121,7 @@ class FileRows:
             raise InvalidArgumentException(f"{', '.join(values)!r} is no primary key of {names}") from None
 
     async def find_named(self, engine: AsyncEngine, file_ids: Collection[str]) -> set[str]:
-        """Those of some files that rows name."""
+        """Find the files that rows name, among some."""
         query = select(type_coerce(self.file, Unicode())).where(type_coerce(self.file, Unicode()).in_(file_ids))
         async with engine.connect() as connection:
             return set(await connection.scalars(query)) if file_ids else set()
