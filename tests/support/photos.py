@@ -1,5 +1,6 @@
 """Rows with an image that has variants, in a declarative base of their own, and images for them."""
 
+from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from async_storages import MemoryStorage, PendingFile, StoredFile, StoredImage, Variant, Variants
@@ -28,7 +29,7 @@ class Photo(PhotoBase):
     )
     width: Mapped[int | None]
     height: Mapped[int | None]
-    placeholder: Mapped[str | None]
+    placeholder: Mapped[str | None] = mapped_column(String(64))
     document: FileMapped[StoredFile | None] = mapped_column(FileType(UNUSED))
 
 

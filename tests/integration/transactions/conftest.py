@@ -106,7 +106,7 @@ def sqlite_url(sqlite_template, tmp_path):
 def database_url(request):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
-    return request.getfixturevalue("sqlite_url")
+    return request.getfixturevalue("mariadb_database" if request.param == "mariadb" else "sqlite_url")
 
 
 @pytest.fixture

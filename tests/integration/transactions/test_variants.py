@@ -25,7 +25,12 @@ from async_storages import (
     events,
     file_urls,
 )
-from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from async_storages.integrations.sqlalchemy import (
+    FileLedger,
+    clean_variants,
+    enable_file_tracking,
+    regenerate_variants,
+)
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.variants.making import close_shared_pool
 from tests.support.fastdfs import fastdfs_storage
@@ -327,6 +332,42 @@ class TestColumns:
         assert isinstance(row.image, StoredImage)
         assert not await row.image.variant("thumb").exists()
         assert await left() == ["original"]
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+class TestMariaDB:
+    async def test_upload_replace_roll_back_and_delete(self, sessions, left):
+        await add(sessions, id=1)
+        await add(sessions, id=2)
+        async with sessions.begin() as session:
+            (await session.get(Photo, 1)).image = photo("dog.jpg", (40, 40))
+        async with sessions() as session:
+            (await session.get(Photo, 2)).image = photo("never.png")
+            session.add(Photo(id=3, image=photo("cow.png")))
+            await session.flush()
+            await session.rollback()
+        assert await left() == sorted([*ALL, *ALL])
+        async with sessions.begin() as session:
+            await session.delete(await session.get(Photo, 1))
+        assert await left() == sorted(ALL)
+        async with sessions() as session:
+            image = (await session.get(Photo, 2)).image
+            assert [await image.variant(name).exists() for name in RECIPES] == [True] * 3
+
+    async def test_savepoints(self, sessions, left):
+        await test_savepoints(sessions, left)
+
+    async def test_a_flush_that_fails(self, sessions, photos, left):
+        await test_a_storage_that_fails_at_one_of_them(sessions, photos, left, "card")
+
+    async def test_made_again_and_cleaned(self, engine, sessions, photos, left):
+        await add(sessions, id=1)
+        await add(sessions, id=2, image=await photos.save(encode("PNG", SIZE), "cat.png"))
+        assert (await regenerate_variants(engine, Photo.image, batch=1)).made == 3
+        assert (await clean_variants(engine, Photo.image, older_than=AT_ONCE)).ids == ()
+        async with sessions.begin() as session:
+            await session.delete(await session.get(Photo, 2))
+        assert await left() == sorted(ALL)
 
 
 @only_level_2
