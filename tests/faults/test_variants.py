@@ -1,4 +1,4 @@
-"""Processes are killed while they make, store, make again and remove variants: rows have all, and no others are left."""
+"""Processes are killed while they make, store, make again and remove variants: rows have all, and none is left over."""
 
 import asyncio
 import logging
@@ -237,7 +237,7 @@ def test_killed_while_regenerating(photo_place, operation, passage):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_regenerators_are_killed_beside_sessions(photo_place, seed):
-    """Whoever is killed between a variant and his look at the row may leave it to `clean`, if the row goes just then."""
+    """Who is killed between a variant and a look at its row, which goes just then, leaves it to `clean`."""
     random = Random(seed)
     kills = 0
     for _ in range(int(os.environ.get("ASYNC_STORAGES_VARIANT_KILLS", "2"))):
