@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
     from async_storages.content import Content, ContentOptions, PendingFile
+    from async_storages.content_disposition import Disposition
     from async_storages.images.recipes import Variants
     from async_storages.models import FileBasicInfo
-    from async_storages.naming import Disposition
     from async_storages.sinks import Target
     from async_storages.sources import Source
     from async_storages.storage.base import Storage

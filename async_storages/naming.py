@@ -18,19 +18,15 @@ import re
 import secrets
 import unicodedata
 from functools import lru_cache
-from typing import Literal
-from urllib.parse import quote
 
 from async_storages.errors import InvalidArgumentException
 
 __all__ = [
-    "Disposition",
     "UniqueKey",
     "check_key",
     "clean_filename",
     "clean_folder",
     "clean_key",
-    "content_disposition",
     "original_filename",
     "unique_key",
 ]
@@ -53,13 +49,6 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]|CONIN\$|CONOUT\$) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^.]+\Z", re.IGNORECASE)
 _GENERATED_PREFIX = re.compile(r"[0-9a-f]{16}_(?=.)", re.DOTALL)
-_NOT_QUOTABLE = re.compile(r'[^ -~]|["%\\<>]')
-# RFC 8187 section 3.2.1, attr-char, beyond the letters, digits and "_.-~" that quote() always keeps.
-_ATTR_CHAR = "!#$&+^`|"
-
-
-type Disposition = Literal["inline", "attachment"]
-"""The way in which a browser treats a file: it shows it, or it saves it."""
 
 
 def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: str = _FALLBACK) -> str:
@@ -204,34 +193,6 @@ def original_filename(key: str) -> str:
     return _GENERATED_PREFIX.sub("", key.rpartition("/")[2], count=1)
 
 
-def content_disposition(filename: str, disposition: Disposition = "attachment") -> str:
-    r"""The value of a Content-Disposition header, pure ASCII (RFC 6266, RFC 8187).
-
-    Args:
-        filename: What a browser shall save the file as; it passes the gate first.
-        disposition: ``"attachment"`` to save it, ``"inline"`` to show it.
-
-    Returns:
-        The value, with `filename*` beside an ASCII fallback where `filename` alone would not say it all
-        (RFC 6266 appendix D: a percent sign counts among these).
-
-    Raises:
-        InvalidArgumentException: `filename` is not a str, or the disposition is another.
-
-    Example:
-        >>> content_disposition("Söhne.pdf", "inline")
-        'inline; filename="Sohne.pdf"; filename*=UTF-8\'\'S%C3%B6hne.pdf'
-    """
-    if disposition not in ("inline", "attachment"):
-        raise InvalidArgumentException(
-            f"a disposition is 'inline' or 'attachment', not {disposition!r}", operation="content_disposition"
-        )
-    name = clean_filename(filename)
-    ascii_name = _NOT_QUOTABLE.sub("_", _without_marks(name))
-    value = f'{disposition}; filename="{ascii_name}"'
-    return value if ascii_name == name else f"{value}; filename*=UTF-8''{quote(name, safe=_ATTR_CHAR)}"
-
-
 def _split(text: str) -> list[str]:
     """Rules 1 to 3, then the segments as they are."""
     if not isinstance(text, str):
@@ -277,10 +238,6 @@ def _head(text: str, max_bytes: int) -> str:
 
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
-
-
-def _without_marks(text: str) -> str:
-    return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
 
 
 class _Gate:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ READERS = 150
 CLIENTS = 150
 RATE = 10_000
 """Bytes that a reader takes in a second."""
+
+WINDOW = 16_384
+"""Bytes that the system of a reader takes ahead of it."""
 
 LARGE = 20_000_000
 SECONDS = 30
@@ -77,7 +81,11 @@ async def stored(session: aiohttp.ClientSession, content: bytes) -> str:
 
 async def read_slowly(port: int, key: str) -> None:
     """Download as a bad connection does: with a small window, and a little at a time."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=8192)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)  # else the kernel reads megabytes at once
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=connection.dup(), limit=8192)
     try:
         writer.write(f"GET /files/{key}/download HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         while await reader.read(RATE // 4):  # noqa: ASYNC110 - it is the rate, and nothing is waited for

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from async_storages.images.heif import heif
 from async_storages.images.size import ImageSize, image_size
-from async_storages.images.tiff import exif_orientation, tiff
+from async_storages.images.tiff_and_exif import exif_orientation, tiff
 from async_storages.images.window import Walk, Window, broken
 
 __all__ = ["HEAD", "may_begin_image", "walk"]

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypedDict
 from urllib.parse import quote
 
-from async_storages import naming, sniff
+from async_storages import sniff
 from async_storages._media_types.well_formed import essence, is_well_formed
+from async_storages.content_disposition import Disposition, content_disposition
 from async_storages.errors import FileNotFoundException, InvalidArgumentException, OperationNotSupportedException
 from async_storages.files import StoredFile
 from async_storages.models import FileBasicInfo
-from async_storages.naming import Disposition
 from async_storages.serving.asgi import (
     RawHeaders,
     Receive,
@@ -221,7 +221,7 @@ class FileDelivery:
         stored_name, forced = stored_disposition(info)
         return {
             "content-type": kind if is_well_formed(kind) else sniff.UNKNOWN_TYPE,
-            "content-disposition": naming.content_disposition(
+            "content-disposition": content_disposition(
                 self._filename or stored_name or info.file_name, forced or self._disposition_of(kind)
             ),
             **representation(info),

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, TypedDict, runtime_checkable
 
-from async_storages.naming import Disposition
+from async_storages.content_disposition import Disposition
 
 if TYPE_CHECKING:
     from async_storages.models import FileBasicInfo, PresignedUpload

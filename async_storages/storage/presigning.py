@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from async_storages import naming
+from async_storages.content_disposition import Disposition
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
 from async_storages.ids import FileId
-from async_storages.naming import Disposition
 from async_storages.storage.base import FileName, Storage
 from async_storages.storage.capabilities import PresignMethod, PresignOptions
 

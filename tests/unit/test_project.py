@@ -59,7 +59,19 @@ print({"aioboto3", "boto3", "botocore", "aiobotocore"} & sys.modules.keys())
 # A module may import what stands in its own layer and in those above it. The most specific pattern counts.
 LAYERS = {
     "pure": (
-        *("_version", "config", "errors", "fastdfs_ids", "ids", "images", "images.*", "models", "naming", "signing"),
+        *(
+            "_version",
+            "config",
+            "content_disposition",
+            "errors",
+            "fastdfs_ids",
+            "ids",
+            "images",
+            "images.*",
+            "models",
+            "naming",
+            "signing",
+        ),
         *(
             "_checksums",
             "_moved",

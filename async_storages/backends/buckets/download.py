@@ -37,9 +37,6 @@ _SLOW = 0.5
 _LARGEST_PIECE = 1 << 20
 """Bytes that wait for a reader at the most."""
 
-_SHARE = 4 << 20
-"""Bytes after which a connection is given back, if others wait."""
-
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _OF_NOTHING = frozenset({"bytes 0--1/0", "bytes */0"})
 """Content-Range headers for a suffix of an empty file; RFC 9110 has no form for it."""
@@ -236,9 +233,10 @@ async def received(
     """
     tries, places, pace = retries.begin(), await slots(), _Pace()
     while not download.is_complete:
-        before, slot, failure = download.received, places.free_one(), None
-        is_kept = slot is not None and not pace.is_slow
-        slot = slot or await places.take(is_new=not before)
+        before, failure = download.received, None
+        slot = None if pace.is_slow else places.free_one()
+        is_kept = slot is not None
+        slot = slot or await places.take(is_new=not before, is_slow=pace.is_slow)
         download.piece = None if is_kept or download.ignores_range else pace.piece
         with slot:
             response = await _asked(download, ask)  # it asks again by itself
@@ -296,7 +294,7 @@ async def _kept(
             if not slot.reader_is_back():
                 pace.note(math.inf)
                 return
-            if slot.is_wanted and download.can_resume and download.received - begins >= _SHARE:
+            if download.can_resume and download.received - begins >= slot.share:
                 return
     download.end()
 

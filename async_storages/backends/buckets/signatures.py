@@ -16,8 +16,8 @@ from urllib.parse import quote
 from async_storages import naming
 from async_storages._media_types.well_formed import check_content_type
 from async_storages.content import Content
+from async_storages.content_disposition import Disposition, content_disposition
 from async_storages.errors import InvalidArgumentException
-from async_storages.naming import Disposition
 from async_storages.signing import check_lifetime
 
 __all__ = [
@@ -233,7 +233,7 @@ def answer_query(
     query: dict[str, str] = {}
     if filename or disposition:
         shown = filename or naming.original_filename(key)
-        query["response-content-disposition"] = naming.content_disposition(shown, disposition or "attachment")
+        query["response-content-disposition"] = content_disposition(shown, disposition or "attachment")
     if content_type:
         check_content_type(content_type)
         query["response-content-type"] = content_type

@@ -16,6 +16,7 @@ from async_storages.backends.local.part_uploads import LocalPartUploads
 from async_storages.backends.local.sidecars import Description
 from async_storages.backends.local.urls import PresignedRequest, PresignedTokens, checked_base_url
 from async_storages.content import Content, PendingFile, check_metadata
+from async_storages.content_disposition import content_disposition
 from async_storages.errors import (
     FileNotFoundException,
     InvalidArgumentException,
@@ -197,7 +198,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
         filename = options.get("filename")
         disposition = options.get("disposition") or ("attachment" if filename else None)
         if disposition:
-            naming.content_disposition(filename or file.key, disposition)  # refuses bad ones now
+            content_disposition(filename or file.key, disposition)  # refuses bad ones now
         request = PresignedRequest(
             method=method,
             key=file.key,

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from async_storages._secrets import hidden
 from async_storages.content import Content
+from async_storages.content_disposition import Disposition
 from async_storages.errors import AccessDeniedException, InvalidArgumentException, OperationNotSupportedException
-from async_storages.naming import Disposition
 from async_storages.signing import TokenSigner
 
 __all__ = ["PresignedRequest", "PresignedTokens", "checked_base_url"]

@@ -3,10 +3,12 @@
 A download holds a connection for as long as its reader takes. So downloads have most of a pool's connections, and never
 all: uploads, deletes and questions find the rest free. Where more downloads want to go on than there are slots, one
 whose reader stands still, or that has had its share, gives its connection back, and asks for the rest of the file
-later. Those that begin go before those that go on, as most files are small.
+later. Those that begin go before those that go on, as most files are small. Few of those whose readers are slow are
+served at once: they come back by the hundred when a network recovers, and everybody else would wait behind them.
 """
 
 import asyncio
+import math
 from collections import deque
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,6 +19,15 @@ __all__ = ["STALLED_AFTER", "DownloadSlots", "Slot"]
 
 STALLED_AFTER = 0.2
 """Seconds for which a reader takes nothing, after which others may have its connection."""
+
+_SHARE = 4 << 20
+"""Bytes after which a download gives its connection back, if others want to go on."""
+
+_SHARE_BESIDE_NEW = 256 << 10
+"""Bytes after which it does so if others want to begin: most files are smaller."""
+
+_SLOW_ONES = 8
+"""One in so many slots is for readers who have stood still; at least one is."""
 
 _BEFORE_OTHERS = 3
 """Waiting downloads that begin before one that goes on gets its turn."""
@@ -34,11 +45,13 @@ class Slot:
     """The right of one download to a connection, until it is released, or others need it more.
 
     Attributes:
+        is_slow: Whether its reader has stood still before.
         was_taken: Whether it was given to another download, while the reader stood still.
     """
 
-    def __init__(self, slots: "DownloadSlots") -> None:
+    def __init__(self, slots: "DownloadSlots", *, is_slow: bool) -> None:
         self._slots = slots
+        self.is_slow = is_slow
         self._answer: Closable | None = None
         self._is_left = False
         self.was_taken = False
@@ -62,9 +75,9 @@ class Slot:
         return not self.was_taken
 
     @property
-    def is_wanted(self) -> bool:
-        """True if others wait for a slot."""
-        return self._slots.are_wanted
+    def share(self) -> float:
+        """Bytes of an answer after which others should have the slot; infinite while nobody waits for one."""
+        return self._slots.share
 
     def take_away(self) -> None:
         """Close the answer, for the slot to be given to another download."""
@@ -77,7 +90,7 @@ class Slot:
         self._slots.forget(self)
         if not self._is_left:
             self._is_left = True
-            self._slots.give_back()
+            self._slots.give_back(is_slow=self.is_slow)
 
     def __enter__(self) -> Self:
         return self
@@ -98,9 +111,11 @@ class DownloadSlots:
 
     def __init__(self, count: int, timeout: float) -> None:
         self._free = count
+        self._free_for_slow = max(1, count // _SLOW_ONES)
         self._timeout = timeout
         self._beginning: deque[asyncio.Future[None]] = deque()
         self._going_on: deque[asyncio.Future[None]] = deque()
+        self._slow: deque[asyncio.Future[None]] = deque()
         self._began = 0  # since one went on
         self._waiting: dict[Slot, float] = {}  # since when; in that order
         self._timer: asyncio.TimerHandle | None = None
@@ -108,21 +123,33 @@ class DownloadSlots:
 
     @property
     def are_wanted(self) -> bool:
-        """True if a download waits for a slot."""
-        return bool(self._beginning or self._going_on)
+        """True if a download waits for a slot that it could have."""
+        return bool(self._beginning or self._going_on or (self._slow and self._free_for_slow))
 
-    def free_one(self) -> Slot | None:
+    @property
+    def share(self) -> float:
+        """Bytes of an answer that a download gets before others have its slot."""
+        if self._beginning:
+            return _SHARE_BESIDE_NEW
+        return _SHARE if self.are_wanted else math.inf
+
+    def free_one(self, *, is_slow: bool = False) -> Slot | None:
         """A slot, if there is one at once; None where `take` has to wait, or to refuse."""
-        if not self._free or self._is_closed:
+        if self._is_closed or not self._free or (is_slow and not self._free_for_slow):
             return None
-        self._free -= 1
-        return Slot(self)
+        self._take_one(is_slow=is_slow)
+        return Slot(self, is_slow=is_slow)
 
-    async def take(self, *, is_new: bool = True) -> Slot:
+    def _take_one(self, *, is_slow: bool) -> None:
+        self._free -= 1
+        self._free_for_slow -= is_slow
+
+    async def take(self, *, is_new: bool = True, is_slow: bool = False) -> Slot:
         """A slot, once there is one; those who wait get them in turn.
 
         Args:
             is_new: Whether the download begins.
+            is_slow: Whether its reader has stood still.
 
         Raises:
             StorageUnavailableException: There was none in time.
@@ -130,10 +157,10 @@ class DownloadSlots:
         """
         if self._is_closed:
             raise StorageClosedException("the storage was closed meanwhile")
-        if (slot := self.free_one()) is not None:
+        if (slot := self.free_one(is_slow=is_slow)) is not None:
             return slot
         turn = asyncio.get_running_loop().create_future()
-        queue = self._beginning if is_new else self._going_on
+        queue = self._slow if is_slow else self._beginning if is_new else self._going_on
         queue.append(turn)
         self._look_for_stalled()
         try:
@@ -141,7 +168,7 @@ class DownloadSlots:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.give_back()  # it came at the same moment
+                self.give_back(is_slow=is_slow)  # it came at the same moment
             elif turn in queue:
                 queue.remove(turn)
             if isinstance(error, TimeoutError):
@@ -149,21 +176,24 @@ class DownloadSlots:
                     "no connection was free in time: all are busy with downloads"
                 ) from None
             raise
-        return Slot(self)
+        return Slot(self, is_slow=is_slow)
 
-    def give_back(self) -> None:
+    def give_back(self, *, is_slow: bool = False) -> None:
         """Let the next download have a slot."""
-        while self.are_wanted:
-            turn = self._next_queue().popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
         self._free += 1
+        self._free_for_slow += is_slow
+        while self._free and self.are_wanted:
+            queue = self._next_queue()
+            turn = queue.popleft()
+            if not turn.done():
+                self._take_one(is_slow=queue is self._slow)
+                turn.set_result(None)
 
     def _next_queue(self) -> deque[asyncio.Future[None]]:
-        begins = bool(self._beginning) and (self._began < _BEFORE_OTHERS or not self._going_on)
+        go_on = self._going_on or (self._slow if self._free_for_slow else None)
+        begins = bool(self._beginning) and (self._began < _BEFORE_OTHERS or not go_on)
         self._began = self._began + 1 if begins else 0
-        return self._beginning if begins else self._going_on
+        return self._beginning if begins or not go_on else go_on
 
     def note_waiting(self, slot: Slot) -> None:
         """Remember whose reader has to come back."""
@@ -188,15 +218,15 @@ class DownloadSlots:
                 return
             del self._waiting[slot]
             slot.take_away()
-            self.give_back()
+            self.give_back(is_slow=slot.is_slow)
 
     def close(self) -> None:
         """Let nobody wait any longer."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for turn in (*self._beginning, *self._going_on):
-            if not turn.done():
-                turn.set_exception(StorageClosedException("the storage was closed meanwhile"))
-        self._beginning.clear()
-        self._going_on.clear()
+        for queue in (self._beginning, self._going_on, self._slow):
+            for turn in queue:
+                if not turn.done():
+                    turn.set_exception(StorageClosedException("the storage was closed meanwhile"))
+            queue.clear()

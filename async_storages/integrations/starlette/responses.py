@@ -7,9 +7,9 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from async_storages.content_disposition import content_disposition
 from async_storages.files import StoredFile
 from async_storages.manager.services import ZipDownload
-from async_storages.naming import content_disposition
 from async_storages.serving.stored_file import DeliveryOptions, FileDelivery
 from async_storages.serving.streaming import send_stream
 

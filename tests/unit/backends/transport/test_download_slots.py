@@ -1,6 +1,7 @@
 """Who gets a connection for a download, and from whom it is taken."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -66,6 +67,46 @@ async def test_who_begins_goes_first_and_who_goes_on_is_not_forgotten():
         await asyncio.sleep(0)
     await asyncio.wait(tasks)
     assert order == ["a", "b", "c", 1, "d", "e", 2]
+
+
+async def test_few_slow_readers_are_served_at_once():
+    slots, served, most = DownloadSlots(16, TIME_OUT), [], 0
+
+    async def download(number):
+        nonlocal most
+        with await slots.take(is_new=False, is_slow=True):
+            served.append(number)
+            most = max(most, 16 - slots._free)
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(download(number)) for number in range(50)]
+    tasks[40].cancel()
+    await asyncio.sleep(0)
+    with await slots.take():  # which nobody has to wait for
+        assert most == 2
+    await asyncio.wait(tasks)
+    assert most == 2
+    assert served == [number for number in range(50) if number != 40]
+    assert (slots._free, slots._free_for_slow) == (16, 2)
+
+
+async def test_a_download_gives_its_slot_back_sooner_to_those_who_begin():
+    slots = DownloadSlots(1, TIME_OUT)
+
+    async def download(*, is_new):
+        with await slots.take(is_new=is_new):
+            return
+
+    with await slots.take() as slot:
+        shares = [slot.share]
+        async with asyncio.TaskGroup() as others:
+            for is_new in (False, True):
+                others.create_task(download(is_new=is_new))
+                await asyncio.sleep(0)
+                shares.append(slot.share)
+            slot.release()
+    assert shares == [math.inf, 4 << 20, 256 << 10]
+    assert slots._free == 1
 
 
 async def test_who_gave_a_slot_back_cannot_lose_it():
