@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from async_storages.synchronous.background_loop import allow_in_event_loop, run_sync
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
+    from async_storages.variants.links import VariantLinks
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
 __all__ = [
@@ -210,6 +211,7 @@ __all__ = [
     "UploadOptions",
     "UploadService",
     "Variant",
+    "VariantLinks",
     "Variants",
     "Verdict",
     "VipsEngine",
@@ -289,6 +291,7 @@ _HOMES = {
     "synchronous.background_loop": ["allow_in_event_loop", "run_sync"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],
+    "variants.links": ["VariantLinks"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
 }
 _NAMES = __all__

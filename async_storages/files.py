@@ -1,7 +1,8 @@
 """Files as columns load them: small inert objects that ask their storage only when awaited."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from async_storages.storage.capabilities import PresignMethod
     from async_storages.synchronous.files import SyncStoredFile, SyncStoredImage
 
-__all__ = ["StoredFile", "StoredImage", "new_file_state_of", "storage_ref_of"]
+__all__ = ["StoredFile", "StoredImage", "link_of", "new_file_state_of", "storage_ref_of"]
 
 type _StorageRef = StorageRef | StorageRouter | str | StorageAddress | None
 
@@ -207,7 +208,10 @@ class StoredFile:
         return SyncStoredFile(self)
 
     async def get_path(self) -> str:
-        """The file's URL, percent-encoded."""
+        """The file's URL, percent-encoded; of a variant that is made later, that of the route that makes it."""
+        link = self._facts.link if self._facts else None
+        if link is not None:
+            return link()
         return await self.storage.url(self.file_id)
 
     async def get_info(self) -> "FileBasicInfo":
@@ -308,6 +312,7 @@ class StoredFile:
         sha256: str | None = None,
         upload_time: datetime | None = None,
         placeholder: str | None = None,
+        link: Callable[[], str] | None = None,
         is_new: bool = False,
     ) -> None:
         """Note facts learnt elsewhere for the `known_…` attributes; `is_new`: the upload gave the file a fresh key."""
@@ -322,6 +327,7 @@ class StoredFile:
         facts.sha256 = sha256 or facts.sha256
         facts.upload_time = upload_time or facts.upload_time
         facts.placeholder = placeholder or facts.placeholder
+        facts.link = link or facts.link
 
     # ---- pydantic
 
@@ -390,13 +396,16 @@ class StoredImage(StoredFile):
         Raises:
             InvalidArgumentException: The image was not loaded by a column that declares such a variant.
         """
-        recipe, file = self._recipes().recipe(name), self._id
-        found = StoredImage(variant_id(file, name, recipe), self._storage_ref)
+        recipe, file, ref = self._recipes().recipe(name), self._id, self._storage_ref
+        found = StoredImage(variant_id(file, name, recipe), ref)
         size = self._facts.image_size if self._facts else None
         found.remember(
             content_type=complete_recipe(recipe, file.key).format_for("").content_type,
             image_size=recipe.size_of(size) if size else None,
         )
+        links = ref.variant_links if isinstance(ref, StorageRef) else None
+        if links is not None and recipe.when != "flush":
+            found.remember(link=partial(links.url, self, name, recipe))
         return found
 
     async def srcset(
@@ -516,6 +525,11 @@ def storage_ref_of(stored: StoredFile) -> "_StorageRef":
 def new_file_state_of(stored: StoredFile) -> NewFileState | None:
     """The state of a file that `save` made in this process; None for all others."""
     return stored._facts.new_file_state if stored._facts else None  # noqa: SLF001
+
+
+def link_of(stored: StoredFile) -> "Callable[[], str] | None":
+    """Makes the URL at which an application gives the file; None where its storage has the URL."""
+    return stored._facts.link if stored._facts else None  # noqa: SLF001
 
 
 def _text_of(file_id: object) -> str:

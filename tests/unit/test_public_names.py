@@ -118,6 +118,7 @@ PUBLIC_NAMES = {
         "UploadOptions",
         "UploadService",
         "Variant",
+        "VariantLinks",
         "Variants",
         "Verdict",
         "VipsEngine",
@@ -196,6 +197,7 @@ PUBLIC_NAMES = {
         "signed_uploads",
         "storage_lifespan",
         "stream_upload",
+        "variants_router",
     ],
     "async_storages.integrations.alembic": [
         "enable",

@@ -66,6 +66,7 @@ class ReferenceWriter:
             scope = self._transactions.scope
             scope.intents |= claims.claim(connection, wanted)
             scope.claimed_ids.update(file.file_id for file in wanted)
+            claims.queue_variants(connection, added)
 
     def check_dropped(
         self,
