@@ -5,20 +5,34 @@ from typing import Annotated
 import typer
 
 from async_storages._version import __version__
-from async_storages.cli import alembic_commands, doctor_commands, row_commands, variants_commands
+from async_storages.cli import (
+    alembic_commands,
+    doctor_commands,
+    file_commands,
+    ledger_commands,
+    removal_commands,
+    row_commands,
+    transfer_commands,
+    variants_commands,
+)
 
 __all__ = ["app"]
 
-_GROUPS: dict[str | None, list[typer.Typer]] = {
-    None: [doctor_commands.commands, row_commands.commands, alembic_commands.commands],
-    "variants": [variants_commands.commands],
-}
-"""Commands, by the word that stands before their names; None for none."""
+_GROUPS: tuple[tuple[typer.Typer, str | None], ...] = (
+    (file_commands.commands, None),
+    (transfer_commands.commands, None),
+    (removal_commands.commands, None),
+    (doctor_commands.commands, None),
+    (ledger_commands.commands, "ledger"),
+    (row_commands.commands, None),
+    (variants_commands.commands, "variants"),
+    (alembic_commands.commands, None),
+)
+"""Groups of commands, and the word that stands before their names; None for none."""
 
 app = typer.Typer(name="async-storages", pretty_exceptions_show_locals=False)
-for _word, _groups in _GROUPS.items():
-    for _commands in _groups:
-        app.add_typer(_commands, name=_word)
+for _commands, _word in _GROUPS:
+    app.add_typer(_commands, name=_word)
 
 
 def _print_version(wanted: bool) -> None:

@@ -42,14 +42,17 @@ class _Stopped(Exception):
         self.code = code
 
 
+class _NobodyReads(Exception):
+    """The pipe of standard output is closed; Typer would end with 1."""
+
+
 def run_app(app: typer.Typer) -> NoReturn:
     """Run the command of ``sys.argv``, and end the process with its exit code."""
     try:
         code = _run(app)
         sys.stdout.flush()
-    except BrokenPipeError:
-        with suppress(OSError):  # else Python complains when it flushes at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, _NobodyReads):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at its end
         code = _NOBODY_READS
     sys.exit(code)
 
@@ -106,8 +109,10 @@ def run[Result](
         return asyncio.run(_terminable(work))
     except KeyboardInterrupt:
         code = _STOPPED
-    except asyncio.CancelledError:
+    except asyncio.CancelledError:  # by SIGTERM
         code = _TERMINATED
+    except BrokenPipeError:
+        raise _NobodyReads from None
     raise _Stopped(code, how_to_go_on if isinstance(how_to_go_on, str) else how_to_go_on())
 
 

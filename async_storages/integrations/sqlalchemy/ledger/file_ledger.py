@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from async_storages._tasks import beside
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, SweepRefusedException
 from async_storages.files import StoredFile
 from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
@@ -243,6 +243,22 @@ class FileLedger:
         tracked = TrackedFile.of(_stored(file, storage))
         await self._connections.main.run(entries.unpin, tracked.file_id)
 
+    async def find_named(self, files: Iterable[FileName]) -> set[str]:
+        """Find the files, among some, that rows name now; nothing is changed.
+
+        Args:
+            files: Fusion ids, or file objects.
+
+        Returns:
+            Their fusion ids.
+
+        Raises:
+            SweepRefusedException: A table of file columns is missing, or another process writes files into a column
+                that this one does not know.
+        """
+        ids = [str(each) for each in files]
+        return await self._connections.reading.run(lambda connection, _: self._references.find_named(connection, ids))
+
     async def forget_columns(self, table: str, column: str | None = None) -> int:
         """Forget a column that names files no more: it was renamed or dropped, or its rows are gone for good.
 
@@ -359,6 +375,14 @@ class FileLedger:
         them would delete files that the other one needs.
         """
         await self._marks.take_ownership(find_storages(self._references.fields()))
+
+    async def check_ownership(self) -> dict[Storage, SweepRefusedException | None]:
+        """The storages of all file columns, each with the reason for which nothing is deleted from it; None for none.
+
+        Raises:
+            StorageException: A storage cannot be asked.
+        """
+        return await self._marks.check_ownership(find_storages(self._references.fields()))
 
 
 def _metadata_of(given: Any) -> tuple[MetaData, ...] | None:
