@@ -155,19 +155,25 @@ async def test_two_at_once(engine, old_rows, pool):
     assert await there(await images(engine)) == [[True] * 3] * 6
 
 
-async def test_it_begins_behind_a_row(engine, old_rows, pool):
+async def test_cancelled_it_goes_on_behind_the_last_batch(engine, old_rows, photos, pool):
     await old_rows(5)
     seen = []
+
+    def note(done):
+        seen.append(done)
+        photos.held = {"card"}
+
     first = asyncio.create_task(
-        regenerate_variants(engine, Photo.image, pool=pool, batch=2, every=True, on_progress=seen.append)
+        regenerate_variants(engine, Photo.image, pool=pool, batch=2, every=True, on_progress=note)
     )
-    while not seen:
-        await asyncio.wait([first], timeout=0.01)
+    await photos.reached.wait()
     first.cancel()
-    await asyncio.wait([first])
-    after = seen[-1].after
-    done = await regenerate_variants(engine, Photo.image, pool=pool, every=True, after=after)
-    assert (done.rows, done.made) == (5 - after[0], 3 * (5 - after[0]))
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    photos.held = set()
+    assert [done.after for done in seen] == [(2,)]
+    done = await regenerate_variants(engine, Photo.image, pool=pool, every=True, after=seen[0].after)
+    assert (done.rows, done.made) == (3, 9)
     assert await there(await images(engine)) == [[True] * 3] * 5
 
 
