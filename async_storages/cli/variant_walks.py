@@ -105,7 +105,7 @@ def as_text(done: Result, *, dry_run: bool = False) -> str:
         lines += [f"damaged: {file_id}: {reason}" for file_id, reason in list(done.damaged.items())[:_SHOWN]]
     else:
         lines += [f"not needed: {file_id}" for file_id in done.ids[:_SHOWN]]
-    lines += [f"failed: {file_id}: {reason}" for file_id, reason in list(done.failed.items())[:_SHOWN]]
+    lines += list(done.failed.values())[:_SHOWN]
     return "\n".join(lines)
 
 

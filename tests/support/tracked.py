@@ -45,8 +45,12 @@ class Loan(Base):
 class Album(Base):
     __tablename__ = "albums"
     id: Mapped[int] = mapped_column(primary_key=True)
-    pages: FileListMapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
-    kept: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", on_delete="keep"))
+    pages: FileListMapped[FileList[StoredFile] | None] = mapped_column(
+        FileListType("documents", facts=("size", "filename", "sha256", "uploaded_at"))
+    )
+    kept: Mapped[FileList[StoredFile] | None] = mapped_column(
+        FileListType("documents", on_delete="keep", facts=("size",))
+    )
     shared: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", shared=True))
     __table_args__ = (Index("ix_albums_shared", "shared", postgresql_using="gin", mysql_length=255),)
 

@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Column, DateTime, MetaData, String, Table, Uuid, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from async_storages import ImagePool, ImageSize, InvalidArgumentException, Variant, Variants, events
-from async_storages.integrations.sqlalchemy import enable_file_tracking, regenerate_variants
+from async_storages import ImagePool, ImageSize, InvalidArgumentException, StoredImage, Variant, Variants, events
+from async_storages.integrations.sqlalchemy import ImageType, enable_file_tracking, regenerate_variants
 from async_storages.integrations.sqlalchemy.columns.file_rows import FileRows
 from tests.support.fastdfs import fastdfs_storage
 from tests.support.images import encode
-from tests.support.photos import RECIPES, SIZE, UNUSED, Photo, PhotoBase, PickyStorage, declare, keep_in, photo
+from tests.support.photos import RECIPES, SIZE, UNUSED, Gallery, Photo, PhotoBase, PickyStorage, declare, keep_in, photo
 
 
 @pytest.fixture
@@ -138,7 +139,8 @@ async def test_damaged_and_missing_originals_are_listed_and_the_others_go_on(eng
     done = await regenerate_variants(engine, Photo.image, pool=pool)
     photos.refused = set()
     assert (done.rows, done.missing, set(done.damaged)) == (5, (ids[2],), set(ids[:2]))
-    assert done.failed == {ids[3]: "told to", ids[4]: "told to"}
+    assert set(done.failed) == {*ids[3:]}
+    assert all("told to" in reason for reason in done.failed.values())
     assert "text/plain" in done.damaged[ids[1]] or "octet-stream" in done.damaged[ids[1]]
     assert not done.is_right
     done = await regenerate_variants(engine, Photo.image, pool=pool)
@@ -210,7 +212,7 @@ async def test_cancelled_it_leaves_only_whole_variants(engine, old_rows, photos,
 async def test_the_shared_pool_and_a_storage_in_trouble(engine, old_rows, photos):
     [file_id] = await old_rows(1)
     photos.refused = {"write"}
-    assert (await regenerate_variants(engine, Photo.image)).failed == {file_id: "told to"}
+    assert list((await regenerate_variants(engine, Photo.image)).failed) == [file_id]
 
 
 async def test_columns_that_declare_none_are_refused(engine, photos):
@@ -221,15 +223,45 @@ async def test_columns_that_declare_none_are_refused(engine, photos):
         await regenerate_variants(engine, Photo.width)
 
 
+async def test_lists(engine, photos, pool):
+    """Each image of a list, and no variant of one that the list has lost meanwhile."""
+    async with engine.begin() as connection:
+        await connection.run_sync(PhotoBase.metadata.drop_all)
+        await connection.run_sync(PhotoBase.metadata.create_all)
+    kept = [await photos.save(encode("PNG", SIZE), f"{number}.png") for number in range(3)]
+    async with async_sessionmaker(engine).begin() as session:
+        session.add_all(
+            [Gallery(id=1, images=[*kept[:2], kept[0]]), Gallery(id=2, images=[]), Gallery(id=3, images=kept[2:])]
+        )
+    photos.held = {"card"}
+    task = asyncio.create_task(regenerate_variants(engine, Gallery.images, pool=pool))
+    await photos.reached.wait()
+    async with async_sessionmaker(engine).begin() as session:
+        (await session.get(Gallery, 1)).images = kept[:1]
+    photos.held = set()
+    photos.go_on.set()
+    done = await task
+    assert (done.rows, done.made, done.is_right) == (3, 6, True)
+    async with async_sessionmaker(engine)() as session:
+        rows = (await session.scalars(select(Gallery).order_by(Gallery.id))).all()
+    assert [await there(row.images) for row in rows] == [[[True] * 3], [], [[True] * 3]]
+    variants = [info.file_id async for info in photos.list() if "variants/" in info.file_id]
+    assert len(variants) == 6
+
+
 def test_keys_in_words():
+    class Base(DeclarativeBase):
+        pass
+
+    class Row(Base):
+        __tablename__ = "t"
+        a: Mapped[UUID] = mapped_column(primary_key=True)
+        b: Mapped[datetime] = mapped_column(primary_key=True)
+        c: Mapped[str] = mapped_column(primary_key=True)
+        image: Mapped[StoredImage] = mapped_column(ImageType(UNUSED))
+
     when, which = datetime(2026, 1, 2, tzinfo=UTC), UUID(int=7)
-    table = Table(
-        "t",
-        MetaData(),
-        *(Column("a", Uuid, primary_key=True), Column("b", DateTime(timezone=True), primary_key=True)),
-        Column("c", String, primary_key=True),
-    )
-    rows = FileRows(table, tuple(table.primary_key), table.c.c, {})
+    rows = FileRows.of(Row.image, "test")
     assert rows.parse_key([str(which), when.isoformat(), "x"]) == (which, when, "x")
     for wrong in (["1"], ["1", "2", "3"], [str(which), when.isoformat(), "x", "y"]):
         with pytest.raises(InvalidArgumentException, match=r"is no primary key of t\.a, t\.b, t\.c"):

@@ -318,15 +318,22 @@ class ImageType(FileType):
         )
         self.width = width
         self.height = height
-        self.variants = variants
         self.placeholder = placeholder
         self.variant_links = variant_links
         if variants is not None:
-            check_recipes(variants, has_links=variant_links is not None)
-            self.storage_ref.variants = variants
+            self.declare_variants(variants)
         if variant_links is not None:
             self.storage_ref.variant_links = variant_links
             variant_links.add_column(self.storage_ref, upload_options)
+
+    def declare_variants(self, variants: Variants) -> None:
+        """Let the images of this column have variants.
+
+        Raises:
+            InvalidArgumentException: A recipe cannot be that of a column.
+        """
+        check_recipes(variants, has_links=self.variant_links is not None)
+        self.variants = self.storage_ref.variants = variants
 
 
 def _refuse_variant(file: FileId) -> None:

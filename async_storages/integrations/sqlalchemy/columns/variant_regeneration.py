@@ -12,7 +12,6 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from async_storages._tasks import map_bounded
 from async_storages.errors import (
-    FileNotFoundException,
     ImageProcessingException,
     InvalidArgumentException,
     InvalidFileTypeException,
@@ -20,18 +19,19 @@ from async_storages.errors import (
 )
 from async_storages.images.recipes import Variants
 from async_storages.imaging.pool import ImagePool
-from async_storages.integrations.sqlalchemy.columns.file_rows import FileRows
+from async_storages.integrations.sqlalchemy.columns.fields import file_type
+from async_storages.integrations.sqlalchemy.columns.file_rows import FileRows, NamedFile
+from async_storages.integrations.sqlalchemy.columns.types import FileType
+from async_storages.integrations.sqlalchemy.columns.walk_results import WalkedRows, with_reason
 from async_storages.variants.keys import variant_id
 from async_storages.variants.making import shared_pool
 from async_storages.variants.missing import make_missing
 
 __all__ = ["RegeneratedVariants", "regenerate_variants", "variants_of_column"]
 
-_MOST_IDS = 1000
 
-
-@dataclass(frozen=True, slots=True)
-class RegeneratedVariants:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegeneratedVariants(WalkedRows):
     """The result of `regenerate_variants` so far.
 
     Attributes:
@@ -44,11 +44,8 @@ class RegeneratedVariants:
         after: The primary key of the last row of the last whole batch; None before the first.
     """
 
-    rows: int = 0
     made: int = 0
-    missing: tuple[str, ...] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
     after: tuple[Any, ...] | None = None
 
     @property
@@ -77,7 +74,7 @@ async def regenerate_variants(
 
     Args:
         engine: The database.
-        attribute: The attribute of the image, such as ``Photo.image``, with ``variants=`` on its column type.
+        attribute: The attribute of the image or list, such as ``Photo.image``, with ``variants=`` on its column type.
         every: True also makes the variants that are there, and overwrites them.
         after: The primary key of a row: begin behind it, as with the `after` of an earlier result.
         batch: Rows at a time, 1 or more.
@@ -93,68 +90,54 @@ async def regenerate_variants(
         InvalidArgumentException: The attribute is no column of images that declares variants.
         ImportError: Pillow is missing; it names the extra.
     """
-    rows, recipes = FileRows.of(attribute, "regenerate_variants"), variants_of_column(attribute, "regenerate_variants")
-    used = pool or shared_pool()
+    type_, recipes = variants_of_column(attribute, "regenerate_variants")
+    rows, used = FileRows.of(attribute, "regenerate_variants"), pool or shared_pool()
 
-    async def make(row: Row[Any]) -> int | StorageException:
+    async def make(asked: tuple[Row[Any], NamedFile]) -> int | StorageException:
+        row, file = asked[0], asked[1].file
         try:
-            return await _make(engine, rows, row, recipes, used, every=every)
+            storage = file.storage
+            original = storage.identify(file.file_id)
+            stored = await make_missing(storage, original, recipes, used, options=type_.upload_options, every=every)
         except StorageException as error:
-            return error if await rows.still_names(engine, row) else 0
+            return error if await rows.still_names(engine, row, file.file_id) else 0
+        # Whoever removes the image begins when no row names it any more, and then finds what was stored before: so
+        # the row is asked, and not the storage, in which the image may still be.
+        if stored and not await rows.still_names(engine, row, file.file_id):
+            await storage.delete_many([str(variant_id(original, name, recipes[name])) for name in stored])
+            return 0
+        return len(stored)
 
     done = RegeneratedVariants(after=after)
     async with aclosing(rows.batches(engine, batch, after=after)) as batches:
         async for found in batches:
-            mixed = sample(found, len(found))
-            answers = await map_bounded(make, mixed, limit=concurrency)
-            for row, answer in zip(mixed, answers, strict=True):
-                done = _with(done, row.file_id, answer)
+            asked = [(row, named) for row in sample(found, len(found)) for named in rows.files_of(row)]
+            answers = await map_bounded(make, asked, limit=concurrency)
+            for (_, named), answer in zip(asked, answers, strict=True):
+                done = _with(done, named.file.file_id, answer)
             done = replace(done, rows=done.rows + len(found), after=rows.key_of(found[-1]))
             if on_progress is not None:
                 on_progress(done)
     return done
 
 
-def variants_of_column(attribute: InstrumentedAttribute[Any], operation: str) -> Variants:
-    """The variants that a column declares.
+def variants_of_column(attribute: InstrumentedAttribute[Any], operation: str) -> tuple[FileType, Variants]:
+    """The type of a column's images, and the variants that it declares.
 
     Raises:
         InvalidArgumentException: It declares none.
     """
-    type_: Any = FileRows.of(attribute, operation).file.type  # a FileType
-    variants: Variants | None = type_.variants
-    if variants is None:
+    type_ = file_type(FileRows.of(attribute, operation).column.type)
+    if type_ is None or type_.variants is None:
         raise InvalidArgumentException(
             f"{attribute} declares no variants: give its ImageType variants=Variants(…)", operation=operation
         )
-    return variants
-
-
-async def _make(
-    engine: AsyncEngine, rows: FileRows, row: Row[Any], recipes: Variants, pool: ImagePool, *, every: bool
-) -> int:
-    type_: Any = rows.file.type
-    file = rows.file_of(row)
-    storage = file.storage
-    original = storage.identify(file.file_id)
-    stored = await make_missing(storage, original, recipes, pool, options=type_.upload_options, every=every)
-    # Whoever removes the image begins when no row names it any more, and then finds what was stored before: so the
-    # row is asked, and not the storage, in which the image may still be.
-    if stored and not await rows.still_names(engine, row):
-        await storage.delete_many([str(variant_id(original, name, recipes[name])) for name in stored])
-        return 0
-    return len(stored)
+    return type_, type_.variants
 
 
 def _with(done: RegeneratedVariants, file_id: str, answer: int | StorageException) -> RegeneratedVariants:
     if isinstance(answer, int):
         return replace(done, made=done.made + answer)
-    if isinstance(answer, FileNotFoundException):
-        return replace(done, missing=(*done.missing, file_id)[:_MOST_IDS])
     if isinstance(answer, InvalidFileTypeException | ImageProcessingException):
-        return replace(done, damaged=_added(done.damaged, file_id, answer))
-    return replace(done, failed=_added(done.failed, file_id, answer))
-
-
-def _added(told: Mapping[str, str], file_id: str, error: StorageException) -> Mapping[str, str]:
-    return {**told, file_id: error.reason} if len(told) < _MOST_IDS else told
+        return replace(done, damaged=with_reason(done.damaged, file_id, answer.reason))
+    return done.with_error(file_id, answer)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -15,8 +16,11 @@ from async_storages.errors import InvalidArgumentException, OperationNotSupporte
 from async_storages.ids import FileId
 from async_storages.images.recipes import Variants
 from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
-from async_storages.integrations.sqlalchemy.columns.file_rows import FileRows
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.columns.types import FileType
 from async_storages.integrations.sqlalchemy.columns.variant_regeneration import variants_of_column
+from async_storages.integrations.sqlalchemy.references.column_locations import locate_columns
+from async_storages.integrations.sqlalchemy.references.lookup import find_named_ids
 from async_storages.models import FileBasicInfo
 from async_storages.storage.base import Storage
 from async_storages.storage.capabilities import SupportsList
@@ -70,7 +74,7 @@ async def clean_variants(
 
     Args:
         engine: The database.
-        attribute: The attribute of the image, such as ``Photo.image``, with ``variants=`` on its column type.
+        attribute: The attribute of the image or list, such as ``Photo.image``, with ``variants=`` on its column type.
         prefix: The prefix of the keys that are listed; None for the folder of the column, or for all keys if it has
             `upload_to`.
         older_than: Variants that were written later stay: processes that run another version may still use them.
@@ -82,12 +86,12 @@ async def clean_variants(
         OperationNotSupportedException: The storage cannot list its files.
         StorageException: It could not be listed.
     """
-    own = variants_of_column(attribute, "clean_variants")
-    rows = FileRows.of(attribute, "clean_variants")
+    type_, own = variants_of_column(attribute, "clean_variants")
+    column = FileField(attribute.key, attribute.property.columns[0], type_)
     before = datetime.now(UTC) - older_than
-    cleaning = _Cleaning(engine, rows, own, _storage_of(attribute), before, dry_run=dry_run)
+    cleaning = _Cleaning(engine, column, own, _storage_of(type_), before, dry_run=dry_run)
     done = CleanedVariants()
-    async with aclosing(cleaning.batches(_prefix_of(attribute) if prefix is None else prefix)) as batches:
+    async with aclosing(cleaning.batches(_prefix_of(type_) if prefix is None else prefix)) as batches:
         async for batch in batches:
             done = await cleaning.clean(done, batch)
             if on_progress is not None:
@@ -95,9 +99,8 @@ async def clean_variants(
     return done
 
 
-def _storage_of(attribute: InstrumentedAttribute[Any]) -> Storage:
-    type_: Any = attribute.type  # a FileType
-    storage: Storage = type_.storage_ref.resolve_for_new()
+def _storage_of(type_: FileType) -> Storage:
+    storage = type_.storage_ref.resolve_for_new()
     if storage.chooses_ids or not isinstance(storage, SupportsList):
         raise OperationNotSupportedException(
             f"{type(storage).__name__} cannot list its files, so nobody can find variants of earlier recipes in it: "
@@ -107,9 +110,8 @@ def _storage_of(attribute: InstrumentedAttribute[Any]) -> Storage:
     return storage
 
 
-def _prefix_of(attribute: InstrumentedAttribute[Any]) -> str:
+def _prefix_of(type_: FileType) -> str:
     """The prefix of the variants of all files that the column has put there itself."""
-    type_: Any = attribute.type
     if type_.upload_to is not None:
         return ""
     folder = naming.clean_folder(type_.folder)
@@ -125,10 +127,17 @@ class _Cleaning:
     """Removal of variants from one storage."""
 
     def __init__(
-        self, engine: AsyncEngine, rows: FileRows, own: Variants, storage: Storage, before: datetime, *, dry_run: bool
+        self,
+        engine: AsyncEngine,
+        column: FileField,
+        own: Variants,
+        storage: Storage,
+        before: datetime,
+        *,
+        dry_run: bool,
     ) -> None:
         self._engine = engine
-        self._rows = rows
+        self._column = column
         self._own = own
         self._storage = storage
         self._before = before
@@ -161,10 +170,11 @@ class _Cleaning:
 
     async def clean(self, done: CleanedVariants, found: _Found) -> CleanedVariants:
         """Remove those of a batch that nobody needs."""
-        named = await self._rows.find_named(self._engine, [str(original) for original in found])
+        async with self._engine.connect() as connection:
+            named = await connection.run_sync(self._find_named, [str(original) for original in found])
         unnamed = [original for original in found if str(original) not in named]
         there = dict(zip(unnamed, await map_bounded(self._is_there, unnamed, limit=_AT_ONCE), strict=True))
-        failed = {str(original): error.reason for original, error in there.items() if isinstance(error, Exception)}
+        failed = {str(original): str(error) for original, error in there.items() if isinstance(error, Exception)}
         outdated, orphaned = list[str](), list[str]()
         for original, variants in found.items():
             declared = self._declared(original)
@@ -175,7 +185,7 @@ class _Cleaning:
         try:
             await self._delete([*outdated, *orphaned])
         except StorageException as error:
-            failed[error.file_id or self._storage.scheme] = error.reason
+            failed[error.file_id or self._storage.scheme] = str(error)
             outdated, orphaned = [], []
         return CleanedVariants(
             done.variants + sum(map(len, found.values())),
@@ -184,6 +194,9 @@ class _Cleaning:
             (*done.ids, *outdated, *orphaned)[:_MOST_IDS],
             dict(list({**done.failed, **failed}.items())[:_MOST_IDS]),
         )
+
+    def _find_named(self, connection: Connection, ids: list[str]) -> set[str]:
+        return find_named_ids(connection, locate_columns(connection, [self._column]), ids)
 
     async def _is_there(self, original: FileId) -> bool | StorageException:
         try:
