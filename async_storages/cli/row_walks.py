@@ -1,13 +1,8 @@
 """``async-storages facts`` and ``verify``, which walk over the rows of a file column with a progress display."""
 
-import asyncio
 import json
-import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from importlib import import_module
-from operator import attrgetter
-from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -16,6 +11,8 @@ from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import InstrumentedAttribute
 
+from async_storages.cli.apps import imported
+from async_storages.cli.running import run
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FilledFacts, VerifiedFiles, fill_facts, verify_files
 
@@ -58,7 +55,7 @@ def walk[Result: (FilledFacts, VerifiedFiles)](
     Raises:
         InvalidArgumentException: There is no such attribute, or no such database.
     """
-    found, engine = _imported(attribute), _engine_of(database)
+    found, engine = imported(attribute), _engine_of(database)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
     is_hidden = not (shows_progress and console.is_terminal)
@@ -68,18 +65,18 @@ def walk[Result: (FilledFacts, VerifiedFiles)](
         def show(done: Result) -> None:
             progress.update(task, description=_summary(done))
 
-        async def run() -> Result:
+        async def over_all() -> Result:
             try:
                 return await over(engine, found, batch=batch, concurrency=concurrency, on_progress=show)
             finally:
                 await engine.dispose()
 
-        return asyncio.run(run())
+        return run(over_all(), "run it again: what is done stays done")
 
 
 def _engine_of(database: str) -> AsyncEngine:
     if "://" not in database:
-        engine = _imported(database)
+        engine = imported(database)
         if not isinstance(engine, AsyncEngine):
             raise InvalidArgumentException(f"{database!r} is a {type(engine).__name__}, not an AsyncEngine")
         return engine
@@ -87,19 +84,6 @@ def _engine_of(database: str) -> AsyncEngine:
         return create_async_engine(database)
     except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:
         raise InvalidArgumentException(f"the URL of the database cannot be used: {error}") from None
-
-
-def _imported(path: str) -> Any:
-    """The object at ``module:name.name``, which may be in the current folder."""
-    module, separator, names = path.partition(":")
-    if not (separator and module and names):
-        raise InvalidArgumentException(f"{path!r} is not of the form module:name, such as shop.models:Product.photo")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return attrgetter(names)(import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise InvalidArgumentException(f"{path!r} cannot be imported: {error}") from error
 
 
 def as_json(done: FilledFacts | VerifiedFiles) -> str:
