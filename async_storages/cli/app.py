@@ -5,12 +5,26 @@ from typing import Annotated
 import typer
 
 from async_storages._version import __version__
-from async_storages.cli import alembic_commands, doctor_commands, row_commands
+from async_storages.cli import (
+    alembic_commands,
+    doctor_commands,
+    file_commands,
+    removal_commands,
+    row_commands,
+    transfer_commands,
+)
 
 __all__ = ["app"]
 
 _GROUPS: dict[str | None, list[typer.Typer]] = {
-    None: [doctor_commands.commands, row_commands.commands, alembic_commands.commands],
+    None: [
+        file_commands.commands,
+        transfer_commands.commands,
+        removal_commands.commands,
+        doctor_commands.commands,
+        row_commands.commands,
+        alembic_commands.commands,
+    ],
 }
 """Commands, by the word that stands before their names; None for none."""
 

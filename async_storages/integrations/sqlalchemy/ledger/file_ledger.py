@@ -238,6 +238,22 @@ class FileLedger:
         tracked = TrackedFile.of(_stored(file, storage))
         await self._connections.main.run(entries.unpin, tracked.file_id)
 
+    async def find_named(self, files: Iterable[FileName]) -> set[str]:
+        """Find the files, among some, that rows name now; nothing is changed.
+
+        Args:
+            files: Fusion ids, or file objects.
+
+        Returns:
+            Their fusion ids.
+
+        Raises:
+            SweepRefusedException: A table of file columns is missing, or another process writes files into a column
+                that this one does not know.
+        """
+        ids = [str(each) for each in files]
+        return await self._connections.reading.run(lambda connection, _: self._references.find_named(connection, ids))
+
     async def forget_columns(self, table: str, column: str | None = None) -> int:
         """Forget a column that names files no more: it was renamed or dropped, or its rows are gone for good.
 
