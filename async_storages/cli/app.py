@@ -9,6 +9,7 @@ from async_storages.cli import (
     alembic_commands,
     doctor_commands,
     file_commands,
+    ledger_commands,
     removal_commands,
     row_commands,
     transfer_commands,
@@ -16,22 +17,20 @@ from async_storages.cli import (
 
 __all__ = ["app"]
 
-_GROUPS: dict[str | None, list[typer.Typer]] = {
-    None: [
-        file_commands.commands,
-        transfer_commands.commands,
-        removal_commands.commands,
-        doctor_commands.commands,
-        row_commands.commands,
-        alembic_commands.commands,
-    ],
-}
-"""Commands, by the word that stands before their names; None for none."""
+_GROUPS: tuple[tuple[typer.Typer, str | None], ...] = (
+    (file_commands.commands, None),
+    (transfer_commands.commands, None),
+    (removal_commands.commands, None),
+    (doctor_commands.commands, None),
+    (ledger_commands.commands, "ledger"),
+    (row_commands.commands, None),
+    (alembic_commands.commands, None),
+)
+"""Groups of commands, and the word that stands before their names; None for none."""
 
 app = typer.Typer(name="async-storages", pretty_exceptions_show_locals=False)
-for _word, _groups in _GROUPS.items():
-    for _commands in _groups:
-        app.add_typer(_commands, name=_word)
+for _commands, _word in _GROUPS:
+    app.add_typer(_commands, name=_word)
 
 
 def _print_version(wanted: bool) -> None:

@@ -73,7 +73,7 @@ async def made[Kind](found: Any, kind: type[Kind] | tuple[type[Kind], ...], path
     Raises:
         InvalidArgumentException: It is, or gives, something else.
     """
-    if not isinstance(found, kind) and callable(found):
+    if not isinstance(found, kind) and callable(found) and not inspect.isclass(found):
         try:
             found = found()
         except Exception as error:  # it is the user's
@@ -82,6 +82,6 @@ async def made[Kind](found: Any, kind: type[Kind] | tuple[type[Kind], ...], path
         found = await found
     if not isinstance(found, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        wanted = " or ".join(each.__name__ for each in kinds)
+        wanted = " or ".join(each.__name__.lstrip("_") for each in kinds)
         raise InvalidArgumentException(f"{path!r} is a {type(found).__name__}; this command needs a {wanted}")
     return found

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from async_storages._tasks import beside
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, SweepRefusedException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import adoption, entries, journal, statistics
@@ -355,6 +355,14 @@ class FileLedger:
         them would delete files that the other one needs.
         """
         await self._marks.take_ownership(find_storages(self._references.fields()))
+
+    async def check_ownership(self) -> dict[Storage, SweepRefusedException | None]:
+        """The storages of all file columns, each with the reason for which nothing is deleted from it; None for none.
+
+        Raises:
+            StorageException: A storage cannot be asked.
+        """
+        return await self._marks.check_ownership(find_storages(self._references.fields()))
 
 
 def _metadata_of(given: Any) -> tuple[MetaData, ...] | None:
