@@ -28,6 +28,10 @@ _BATCH = 500
 """Files of a folder that are looked for in one pass through a thread."""
 
 
+_HOPELESS = 20
+"""Files that may fail before any is copied: then nothing works, and the rest is not tried."""
+
+
 @dataclass(slots=True)
 class Summary:
     """The outcome of a copy of a folder.
@@ -111,6 +115,8 @@ class _Walk:
                 await self.after(done)
         except StorageException as error:
             self.summary.failed += 1
+            if self.summary.failed > _HOPELESS and not (self.summary.copied or self.summary.present):
+                raise
             note(f"failed: {error}")
             return
         self.summary.copied += 1

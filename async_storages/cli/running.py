@@ -42,14 +42,17 @@ class _Stopped(Exception):
         self.code = code
 
 
+class _NobodyReads(Exception):
+    """The pipe of standard output is closed; Typer would end with 1."""
+
+
 def run_app(app: typer.Typer) -> NoReturn:
     """Run the command of ``sys.argv``, and end the process with its exit code."""
     try:
         code = _run(app)
         sys.stdout.flush()
-    except BrokenPipeError:
-        with suppress(OSError):  # else Python complains when it flushes at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, _NobodyReads):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at its end
         code = _NOBODY_READS
     sys.exit(code)
 
@@ -104,8 +107,10 @@ def run[Result](work: Coroutine[Any, Any, Result], how_to_go_on: str = "nothing 
         return asyncio.run(_terminable(work))
     except KeyboardInterrupt:
         raise _Stopped(_STOPPED, how_to_go_on) from None
-    except asyncio.CancelledError:
+    except asyncio.CancelledError:  # by SIGTERM
         raise _Stopped(_TERMINATED, how_to_go_on) from None
+    except BrokenPipeError:
+        raise _NobodyReads from None
 
 
 async def _terminable[Result](work: Coroutine[Any, Any, Result]) -> Result:
