@@ -52,7 +52,9 @@ def run_app(app: typer.Typer) -> NoReturn:
         code = _run(app)
         sys.stdout.flush()
     except (BrokenPipeError, _NobodyReads):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # else Python complains when it flushes at its end
         code = _NOBODY_READS
     sys.exit(code)
 
