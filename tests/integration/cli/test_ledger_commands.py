@@ -145,3 +145,19 @@ def test_a_wrong_variable_is_one_line_without_its_value(home, variables, problem
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert problem in done.stderr
     assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["ledger status", "ledger drain", "ledger sweep", "rm --yes file:x"])
+def test_a_database_that_is_not_there_is_one_line_without_the_password(home, command):
+    ledger_app(home, "sqlite+aiosqlite:///app.sqlite")
+    program = (
+        (home / "shop.py")
+        .read_text()
+        .replace("sqlite+aiosqlite:///app.sqlite", "postgresql+asyncpg://u:hush@127.0.0.1:1/x")
+    )
+    (home / "lost.py").write_text(program)
+    (home / "files" / "x").write_text("x")
+    done = run(*command.split(" "), "--app", "lost:ledger", cwd=home)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "hush" not in done.stderr
+    assert (home / "files" / "x").read_text() == "x"

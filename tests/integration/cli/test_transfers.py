@@ -10,8 +10,10 @@ import urllib.request
 
 import pytest
 
-from async_storages import S3Storage, UploadOptions
+from async_storages import LocalStorage, S3Storage, UploadOptions
 from async_storages._tasks import map_bounded
+from async_storages.cli.copying import copy_file, version_of
+from async_storages.cli.places import LocalPath, StoredPlace
 from tests.support.command_line import COMMAND, environment, run
 from tests.support.patience import HANGS
 
@@ -287,6 +289,21 @@ def test_wrong_input_is_one_line_and_changes_nothing(command, problem, home, fol
     assert problem in done.stderr
     assert done.stderr.count("\n") == 1
     assert contents(tmp_path) == before
+
+
+async def test_a_file_that_changes_while_it_is_moved_stays(home, tmp_path, no_blocking_calls):
+    """What has come since the copy is copied nowhere, so it is not removed."""
+    no_blocking_calls.deactivate()
+    file = home / "log.txt"
+    file.write_text("one")
+    async with LocalStorage(tmp_path / "store") as storage:
+        done = await copy_file(LocalPath(file, is_folder=False), StoredPlace(storage, "log.txt"), force=False)
+        assert done.version == await version_of(LocalPath(file, is_folder=False))
+        file.write_text("two")
+        assert done.version != await version_of(LocalPath(file, is_folder=False))
+        back = await copy_file(StoredPlace(storage, "log.txt"), LocalPath(home / "back", is_folder=False), force=False)
+        await storage.upload(b"three", "log.txt")
+        assert back.version != await version_of(StoredPlace(storage, "log.txt"))
 
 
 # ---- stopped
