@@ -106,7 +106,7 @@ class AppSource:
         application = await self._open()
         try:
             for storage in application.storages:
-                await storage.__aenter__()  # a no-op for open ones, and they are closed below
+                await storage.__aenter__()  # of no effect on open ones; all are closed below
             yield application
         finally:
             await application.aclose()
@@ -150,8 +150,11 @@ def _storages_of_columns() -> list[Storage]:
 
 def _storages_in(routers: Iterable[Any]) -> list[Storage]:
     """The storages of routers, each once."""
-    found = [storage for router in routers for storage in getattr(router, "storages", [router])]
-    return list({id(each): each for each in found if isinstance(each, Storage)}.values())
+    found: dict[int, Storage] = {}
+    for router in routers:
+        several = router.storages if isinstance(router, StorageManager) else [router]
+        found |= {id(each): each for each in several if isinstance(each, Storage)}
+    return list(found.values())
 
 
 async def _dispose(engine: Any) -> None:

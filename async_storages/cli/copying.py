@@ -27,7 +27,7 @@ from async_storages.storage.base import Storage
 from async_storages.storage.capabilities import SupportsCopy
 from async_storages.upload_options import SERVED, UploadOptions
 
-__all__ = ["Copied", "OnBytes", "check_local_file", "complete_target", "copy_file"]
+__all__ = ["Copied", "OnBytes", "check_local_file", "complete_target", "copy_file", "version_of"]
 
 type OnBytes = Callable[[int], object]
 """Told of the bytes that have passed since the last time."""
@@ -41,11 +41,13 @@ class Copied:
         source: Its id or path.
         target: The id or path of the copy.
         size: Bytes.
+        version: The version of the file that was copied, as `version_of` tells it; None if that cannot be told.
     """
 
     source: str
     target: str
     size: int
+    version: str | None = None
 
 
 async def copy_file(source: Place, target: Place, *, force: bool, on_bytes: OnBytes = lambda _: None) -> Copied:
@@ -72,7 +74,7 @@ async def copy_file(source: Place, target: Place, *, force: bool, on_bytes: OnBy
         case LocalPath(), StoredPlace():
             found = await offload(check_local_file, source.path)
             content = Content(source.path, filename=source.path.name, size=found.st_size, **_counted(on_bytes))
-            return await _upload(str(source), content, target, force=force)
+            return replace(await _upload(str(source), content, target, force=force), version=_local_version(found))
         case Stream(), StoredPlace():
             name = PurePosixPath(target.key).name or "file"
             return await _upload("-", Content(read_chunks(), filename=name, **_counted(on_bytes)), target, force=force)
@@ -130,6 +132,21 @@ def check_local_file(path: Path) -> os.stat_result:
     return found
 
 
+async def version_of(place: LocalPath | StoredPlace) -> str | None:
+    """The version of a file, which another one replaces when its content does; None if that cannot be told.
+
+    Raises:
+        FileNotFoundException: There is no such file.
+    """
+    if isinstance(place, StoredPlace):
+        return (await place.storage.stat(place.file())).etag
+    return _local_version(await offload(check_local_file, place.path))
+
+
+def _local_version(found: os.stat_result) -> str:
+    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
+
 # ---- the ways
 
 
@@ -166,7 +183,7 @@ async def _between(source: StoredPlace, target: StoredPlace, *, force: bool, on_
         except FileExistsException as error:
             raise _taken(str(target)) from error
         on_bytes(info.file_size)
-        return await _verified(str(source), storage, written, info.file_size)
+        return replace(await _verified(str(source), storage, written, info.file_size), version=info.etag)
     content = Content(
         storage.stream(source.file()),
         filename=info.file_name,
@@ -176,7 +193,7 @@ async def _between(source: StoredPlace, target: StoredPlace, *, force: bool, on_
         options=_options_of(info, target.storage),
         **_counted(on_bytes),
     )
-    return await _upload(str(source), content, target, force=force)
+    return replace(await _upload(str(source), content, target, force=force), version=info.etag)
 
 
 def _options_of(info: FileBasicInfo, target: Storage) -> UploadOptions:
@@ -186,18 +203,18 @@ def _options_of(info: FileBasicInfo, target: Storage) -> UploadOptions:
 
 
 async def _download(source: StoredPlace, path: Path, *, force: bool, on_bytes: OnBytes) -> Copied:
-    size = (await source.storage.stat(source.file())).file_size
+    info = await source.storage.stat(source.file())
     passed = 0
     async with new_file(path, force=force) as part, aclosing(source.storage.stream(source.file())) as chunks:
         async for chunk in chunks:
             await offload(part.write, chunk)
             passed += len(chunk)
             on_bytes(len(chunk))
-        if passed != size:
+        if passed != info.file_size:
             raise ChecksumMismatchException(
-                f"{passed} bytes came, and the file has {size}", operation="copy", file_id=str(source)
+                f"{passed} bytes came, and the file has {info.file_size}", operation="copy", file_id=str(source)
             )
-    return Copied(str(source), str(path), passed)
+    return Copied(str(source), str(path), passed, info.etag)
 
 
 async def _print(source: StoredPlace, on_bytes: OnBytes) -> Copied:

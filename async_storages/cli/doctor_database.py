@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["examine_database"]
 
 _PREPARED = re.compile(r"prepared statement .* (already exists|does not exist)", re.IGNORECASE)
-_CACHELESS = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
 _SHARED = (
     "sessions and the ledger then wait for the same server connections: give FileLedger an engine with the direct "
     "address, or a user with a pool of its own"
@@ -67,7 +66,7 @@ def _connected_here(engine: Engine, work: Callable[[Connection, Connection], lis
 
 
 def _failure(error: Exception) -> Finding:
-    reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+    reason = next(iter(str(getattr(error, "orig", None) or error).splitlines()), "no answer in time")
     if _PREPARED.search(str(error)):
         return Finding("prepared statements", reason, Level.PROBLEM, _WITHOUT_CACHE)
     remedy = "is the URL right, does the server run, and may this user connect from here?"
@@ -106,26 +105,18 @@ def _bouncer(one: Connection, other: Connection, *, has_ledger: bool) -> list[Fi
     one.commit()
     if not is_shared:
         return [Finding("pooler", "none that shares server connections between transactions")]
-    findings = [
-        Finding("pooler", "PgBouncer or the like, in transaction mode", Level.NOTE, _SHARED if has_ledger else None)
-    ]
-    given = {**one.engine.url.query}
-    caches = _caches_of(one)
-    if (
-        one.dialect.driver == "asyncpg"
-        and caches
-        and not any(name in given and given[name] == "0" for name in _CACHELESS)
-    ):
-        findings.append(Finding("prepared statements", "asyncpg keeps them", Level.PROBLEM, _WITHOUT_CACHE))
-    return findings
+    found = Finding("pooler", "PgBouncer or the like, in transaction mode", Level.NOTE, _SHARED if has_ledger else None)
+    if one.dialect.driver == "asyncpg" and _keeps_statements(one):
+        return [found, Finding("prepared statements", "asyncpg keeps them", Level.PROBLEM, _WITHOUT_CACHE)]
+    return [found]
 
 
 def _process(connection: Connection) -> int:
     return int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
 
 
-def _caches_of(connection: Connection) -> bool:
-    """True if asyncpg keeps prepared statements."""
+def _keeps_statements(connection: Connection) -> bool:
+    """True if asyncpg keeps prepared statements for the next time."""
     driver: Any = connection.connection.driver_connection
     config = getattr(driver, "_config", None)
     return bool(getattr(config, "statement_cache_size", 0))
@@ -189,7 +180,8 @@ def _connections(engine: Any, connection: Connection, processes: int, has_ledger
     limit = _limit(connection)
     if limit is None:
         return Finding("connections", shown)
-    shown = f"{shown}; {processes} processes: {most * processes} of the server's {limit}"
+    of_all = f"of {processes} {'process' if processes == 1 else 'processes'}: {most * processes}"
+    shown = f"{shown}; {of_all} of the server's {limit}"
     if most * processes <= limit:
         return Finding("connections", shown)
     return Finding(

@@ -52,9 +52,8 @@ def run_app(app: typer.Typer) -> NoReturn:
         code = _run(app)
         sys.stdout.flush()
     except (BrokenPipeError, _NobodyReads):
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # else Python complains when it flushes at its end
+        # Python would complain when it flushes the pipe at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _NOBODY_READS
     sys.exit(code)
 
@@ -74,7 +73,19 @@ def _run(app: typer.Typer) -> int:
     except _USAGE_ERRORS as error:
         typer.echo(_one_line(_text_of(error)), err=True)
         return REFUSED
+    except Exception as error:
+        if not _is_from_outside(error):
+            raise
+        reason = next(iter(str(getattr(error, "orig", None) or error).splitlines()), "no answer in time")
+        typer.echo(f"{type(error).__name__}: {reason}", err=True)
+        return REFUSED
     return returned if isinstance(returned, int) else 0
+
+
+def _is_from_outside(error: Exception) -> bool:
+    """True for errors of databases and of the system, which are no errors of the program."""
+    databases = sys.modules.get("sqlalchemy.exc")  # who has not imported it has no such errors
+    return isinstance(error, OSError) or (databases is not None and isinstance(error, databases.SQLAlchemyError))
 
 
 def _text_of(error: Any) -> str:

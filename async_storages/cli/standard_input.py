@@ -53,7 +53,7 @@ async def ask(question: str, *, yes: bool) -> None:
 
 async def _read() -> bytes:
     number = sys.stdin.fileno()
-    if stat.S_ISREG(os.fstat(number).st_mode):
+    if os.name == "nt" or stat.S_ISREG(os.fstat(number).st_mode):  # which cannot be waited for
         return await offload(os.read, number, CHUNK_SIZE)
     await _readable(number)
     return os.read(number, CHUNK_SIZE)

@@ -1,6 +1,6 @@
 """``async-storages cp`` and ``mv``."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 
 from async_storages._tasks import offload
 from async_storages.cli.application import AppSource
-from async_storages.cli.copying import Copied, check_local_file, complete_target, copy_file
+from async_storages.cli.copying import Copied, check_local_file, complete_target, copy_file, version_of
 from async_storages.cli.folder_copying import AfterCopy, Summary, copy_folder
 from async_storages.cli.options import AppOption, JsonOption, QuietOption
 from async_storages.cli.part_files import path_errors
@@ -17,7 +17,7 @@ from async_storages.cli.printing import Counter, counting, note, print_json, pri
 from async_storages.cli.removal import Removal, Removed
 from async_storages.cli.running import SOMETHING_WRONG, run
 from async_storages.cli.units import size_text
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException
 from async_storages.ids import FileId
 
 __all__ = ["commands"]
@@ -125,7 +125,11 @@ async def _copy(app: AppSource, source_text: str, target_text: str, wishes: _Wis
                     source, target, counter, force=wishes.force, concurrency=wishes.concurrency, after=after
                 )
         if isinstance(done, Copied) and after is not None:
-            await after(done)
+            try:
+                await after(done)
+            except StorageException as error:
+                note(f"failed: {error}; the copy {done.target} is there")
+                return False
     if isinstance(done, Copied):
         _print_copied(done, target, wishes)
     else:
@@ -147,7 +151,7 @@ def _print_copied(done: Copied, target: Place, wishes: _Wishes) -> None:
     if isinstance(target, Stream):
         return
     if wishes.as_json:
-        print_json(asdict(done))
+        print_json({"source": done.source, "target": done.target, "size": done.size})
     elif isinstance(target, StoredPlace) and target.storage.chooses_ids:
         print_line(done.target)
     else:
@@ -173,19 +177,21 @@ def _removing(source: Place, removal: Removal) -> AfterCopy:
 
     async def remove(done: Copied) -> None:
         if isinstance(source, StoredPlace):
+            await _require_unchanged(replace(source, key=FileId.parse(done.source).key), done)
             await removal.remove(source.storage, [FileId.parse(done.source)])
-        else:
-            await offload(_unlink, done)
+            return
+        path = Path(done.source)
+        await _require_unchanged(LocalPath(path, is_folder=False), done)
+        with path_errors(path):
+            await offload(path.unlink)
 
     return remove
 
 
-def _unlink(done: Copied) -> None:
-    path = Path(done.source)
-    with path_errors(path):
-        if path.stat().st_size != done.size:
-            raise InvalidArgumentException("it has changed since it was copied, and stays", file_id=done.source)
-        path.unlink()
+async def _require_unchanged(place: LocalPath | StoredPlace, done: Copied) -> None:
+    """Require that a file is still the one that was copied: what has come since is copied nowhere."""
+    if await version_of(place) != done.version:
+        raise StorageOperationException("it has changed since it was copied, and stays", file_id=done.source)
 
 
 async def _require_unnamed(removal: Removal, source: Place, *, is_recursive: bool) -> None:

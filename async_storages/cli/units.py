@@ -7,9 +7,9 @@ from async_storages.errors import InvalidArgumentException
 
 __all__ = ["byte_range_of", "duration", "escaped", "size_text", "time_text"]
 
-_DURATION = re.compile(r"(\d{1,9})([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_RANGE = re.compile(r"(\d{1,18})?-(\d{1,18})?")
+_RANGE = re.compile(r"([0-9]{1,18})?-([0-9]{1,18})?")
 _KIBI = 1024
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 

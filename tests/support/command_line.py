@@ -1,8 +1,12 @@
 """The command line as a process: what it prints, and how it ends."""
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.patience import HANGS
@@ -80,22 +84,46 @@ def environment(**more: str) -> dict[str, str]:
     return own | {"COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": path, "AWS_EC2_METADATA_DISABLED": "true"} | more
 
 
+class Forked:
+    """The process that forks for commands."""
+
+    process: subprocess.Popen[str] | None = None
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Let `run` fork a process that has imported everything: a second is saved for each command."""
+    script = Path(__file__).with_name("command_line_processes.py")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", script], env=environment(), encoding="utf-8", **pipes
+    ) as process:
+        Forked.process = process
+        try:
+            yield
+        finally:
+            Forked.process = None
+            process.stdin.close()
+
+
 def run(
     *arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=env or environment(),
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        timeout=HANGS,
-        check=False,
-    )
-    shown = [each.decode(errors="surrogateescape") for each in (done.stdout, done.stderr)]
-    return subprocess.CompletedProcess(done.args, done.returncode, *shown)
+    """Run a command to its end, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: Path(folder, name) for name in ("stdin", "stdout", "stderr")}
+        files["stdin"].write_bytes(stdin or b"")
+        command = {
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "env": env or environment(),
+            **{k: str(v) for k, v in files.items()},
+        }
+        Forked.process.stdin.write(json.dumps(command) + "\n")
+        Forked.process.stdin.flush()
+        code = int(Forked.process.stdout.readline())
+        shown = [files[name].read_bytes().decode(errors="surrogateescape") for name in ("stdout", "stderr")]
+    return subprocess.CompletedProcess(arguments, code, *shown)
 
 
 def ledger_app(folder: Path, url: str) -> None:

@@ -7,9 +7,15 @@ from functools import partial
 
 import pytest
 
-from tests.support.command_line import environment, ledger_app, run
+from tests.support.command_line import environment, forking, ledger_app, run
 from tests.support.gcs import gate_to
 from tests.support.gcs_accounts import service_account
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fast_commands():
+    with forking():
+        yield
 
 
 @pytest.fixture
@@ -22,12 +28,8 @@ def storage_env(request, tmp_path):
             server, bucket = request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket")
             return s3_environment(server), f"s3:{bucket}/"
         case "gcs":
-            bucket = request.getfixturevalue("gcs_bucket")
-            gate, account = request.getfixturevalue("gate_url"), tmp_path / "account.json"
-            account.write_text(json.dumps(service_account(token_uri=f"{gate}/token")))
-            return environment(
-                ASYNC_STORAGES_GCS_ENDPOINT=gate, ASYNC_STORAGES_GCS_SERVICE_FILE=str(account)
-            ), f"gs:{bucket}/"
+            env, bucket = gcs_environment(request, tmp_path)
+            return env, f"gs:{bucket}/"
     raise AssertionError(request.param)
 
 
@@ -51,6 +53,14 @@ def gate_url(gcs_server):
     yield found[0]
     stopped[0]()
     thread.join()
+
+
+def gcs_environment(request, tmp_path):
+    """Variables that name the gate and an account, and a bucket."""
+    gate, account = request.getfixturevalue("gate_url"), tmp_path / "account.json"
+    account.write_text(json.dumps(service_account(token_uri=f"{gate}/token")))
+    env = environment(ASYNC_STORAGES_GCS_ENDPOINT=gate, ASYNC_STORAGES_GCS_SERVICE_FILE=str(account))
+    return env, request.getfixturevalue("gcs_bucket")
 
 
 def s3_environment(server):
