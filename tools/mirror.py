@@ -45,6 +45,7 @@ RUN_BY = {
     "_checksums": "unit/test_content.py",
     "storage": "unit/test_moved.py",
     "integrations.admin_files": "integration/admin",
+    "integrations.admin_uploads": "integration/admin",
     "integrations.sqladmin.*": "integration/admin",
     "integrations.starlette_admin.*": "integration/admin",
     "storage.contract": "unit/storage/test_base.py",

@@ -36,7 +36,7 @@ class Photo(PhotoBase):
     )
     width: Mapped[int | None]
     height: Mapped[int | None]
-    placeholder: Mapped[str | None] = mapped_column(String(64))
+    placeholder: Mapped[str | None] = mapped_column(String(100))
     document: FileMapped[StoredFile | None] = mapped_column(FileType(UNUSED))
 
 

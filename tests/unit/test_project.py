@@ -133,6 +133,7 @@ FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
 KNOW_A_FRAMEWORK = {
     "integrations.fastapi*": {"fastapi", "starlette"},
     "integrations.litestar*": {"litestar"},
+    "integrations.admin_uploads": {"starlette"},
     "integrations.sqladmin*": {"starlette"},
     "integrations.starlette*": {"starlette"},
 }
