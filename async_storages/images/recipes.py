@@ -260,7 +260,7 @@ class Variants(Mapping[str, Variant]):
                 self._named[own_name] = own_recipe
 
     def made_at(self, moment: Moment) -> "Variants":
-        """Those recipes that are made at a moment."""
+        """The recipes that are made at a moment."""
         return Variants(**{name: recipe for name, recipe in self._named.items() if recipe.when == moment})
 
     def family(self, name: str) -> Mapping[str, Variant]:

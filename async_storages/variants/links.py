@@ -75,6 +75,10 @@ class VariantLinks:
         self._signer = LastingSigner(secret_key, "variant")
         self._columns: WeakKeyDictionary[StorageRef, UploadOptions | None] = WeakKeyDictionary()
 
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Pickled as None, as by types of columns: the secret stays here."""
+        return type(None), ()
+
     def add_column(self, ref: StorageRef, options: UploadOptions | None) -> None:
         """Let the variants of a column be made.
 

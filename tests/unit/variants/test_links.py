@@ -194,5 +194,8 @@ def test_a_variant_that_nobody_would_make_is_refused():
     assert ImageType("photos", variants=Variants(card=Variant(8, when="worker"))).variants
 
 
-def test_nothing_shows_the_secret(links):
+def test_nothing_shows_the_secret(links, column):
     assert SECRET not in repr(vars(links))
+    pickled = pickle.dumps(column)
+    assert SECRET.encode() not in pickled
+    assert pickle.loads(pickled).variant_links is None

@@ -1,4 +1,4 @@
-"""Variants that columns declare: whoever removes a file must know if there may be some of it, who makes them when."""
+"""Variants that columns declare: for those who make them, and for whoever removes a file that may have some."""
 
 from async_storages.errors import StorageException
 from async_storages.images.recipes import Moment, Variants

@@ -350,7 +350,7 @@ class FileLedger:
         *,
         sweep_every: timedelta | None = timedelta(days=1),
     ) -> None:
-        """Drain, sweep now and then, and make variants, until the task is cancelled; failures are logged and repeated.
+        """Drain, sweep now and then, and make variants, until the task is cancelled; what fails is tried again.
 
         Any number of workers may run on any number of machines, and be killed at any moment.
 
