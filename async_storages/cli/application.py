@@ -125,7 +125,8 @@ class AppSource:
         if isinstance(found, engines):
             return Application(_storages_in(map(registry.get, registry.names())), engine=found)
         storages = _storages_in([found.source, found.target])
-        return Application(storages, getattr(found, "ledger", None), found.engine)
+        given = getattr(found, "ledger", None) or getattr(found, "_ledger", None)  # who removes files must know it
+        return Application(storages, given, found.engine)
 
 
 def _database_kinds() -> tuple[tuple[type[Any], ...], tuple[type[Any], ...]]:
