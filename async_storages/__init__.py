@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from async_storages import events, fastdfs_ids, registry
+    from async_storages.backends.fallback.storage import FallbackStorage
     from async_storages.backends.fastdfs.cluster import FastDFSCluster
     from async_storages.backends.fastdfs.pool import FastDFSOptions
     from async_storages.backends.fastdfs.storage import FastDFSStorage
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from async_storages.backends.gcs.storage import GCSStorage
     from async_storages.backends.local.storage import LocalStorage
     from async_storages.backends.memory import MemoryStorage
+    from async_storages.backends.mirrored.resync import Resynced
+    from async_storages.backends.mirrored.storage import MirroredStorage
     from async_storages.backends.s3.bucket import S3BucketAdmin
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
     from async_storages.backends.s3.storage import S3Storage
@@ -121,6 +124,7 @@ __all__ = [
     "DeleteService",
     "DownloadService",
     "FFmpegPreviewer",
+    "FallbackStorage",
     "FastDFSClient",
     "FastDFSCluster",
     "FastDFSDetails",
@@ -163,6 +167,7 @@ __all__ = [
     "LocalStorage",
     "MadeImage",
     "MemoryStorage",
+    "MirroredStorage",
     "OperationNotSupportedException",
     "Original",
     "PartUploads",
@@ -176,6 +181,7 @@ __all__ = [
     "PresigningStorage",
     "Previewer",
     "QuarantineReview",
+    "Resynced",
     "Retries",
     "RouteNotSupportedException",
     "S3BucketAdmin",
@@ -240,6 +246,7 @@ _MODULES = {"events", "fastdfs_ids", "registry"}
 _POWERS = [name for name in __all__ if name.startswith("Supports") and name != "SupportsPartUploads"]
 
 _HOMES = {
+    "backends.fallback.storage": ["FallbackStorage"],
     "backends.fastdfs.cluster": ["FastDFSCluster"],
     "backends.fastdfs.pool": ["FastDFSOptions"],
     "backends.fastdfs.storage": ["FastDFSStorage"],
@@ -247,6 +254,8 @@ _HOMES = {
     "backends.gcs.storage": ["GCSStorage"],
     "backends.local.storage": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
+    "backends.mirrored.resync": ["Resynced"],
+    "backends.mirrored.storage": ["MirroredStorage"],
     "backends.s3.bucket": ["S3BucketAdmin"],
     "backends.s3.cloudfront": ["CloudFrontSigner"],
     "backends.s3.storage": ["S3Storage"],

@@ -203,7 +203,11 @@ def _local_names(root: Path, summary: Summary) -> AsyncGenerator[str]:
 
 async def _in_thread(names: Iterator[str]) -> AsyncGenerator[str]:
     batches = batched(names, _BATCH)
-    while batch := await offload(next, batches, ()):
+
+    def read() -> tuple[str, ...]:
+        return next(batches, ())
+
+    while batch := await offload(read):
         for name in batch:
             yield name
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AppOption", "DatabaseOption", "ForceOption", "JsonOption", "QuietOption", "YesOption"]
+__all__ = ["AppOption", "DatabaseOption", "JsonOption", "QuietOption", "YesOption"]
 
 AppOption = Annotated[
     str | None,
@@ -26,4 +26,3 @@ DatabaseOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Do it although something speaks against it.")]
