@@ -18,6 +18,8 @@ RUN_BY = {
     "integrations.sqlalchemy.columns.walk_results": "integration/sqlalchemy/test_list_walks.py",
     "integrations.sqlalchemy.columns.verification": "integration/sqlalchemy/test_verification.py",
     "integrations.sqlalchemy.columns.fact_filling": "integration/sqlalchemy/test_fact_filling.py",
+    "integrations.sqlalchemy.references.variant_cleaning": "integration/sqlalchemy/test_variant_cleaning.py",
+    "integrations.sqlalchemy.columns.variant_regeneration": "integration/sqlalchemy/test_variant_regeneration.py",
     "integrations.sqlalchemy.columns.declared_variants": "integration/transactions/test_variants.py",
     "integrations.sqlalchemy.tracking.upload_variants": "integration/transactions/test_variants.py",
     # Pure tables and formats behind one function each.

@@ -13,6 +13,7 @@ from async_storages.cli import (
     removal_commands,
     row_commands,
     transfer_commands,
+    variants_commands,
 )
 
 __all__ = ["app"]
@@ -24,6 +25,7 @@ _GROUPS: tuple[tuple[typer.Typer, str | None], ...] = (
     (doctor_commands.commands, None),
     (ledger_commands.commands, "ledger"),
     (row_commands.commands, None),
+    (variants_commands.commands, "variants"),
     (alembic_commands.commands, None),
 )
 """Groups of commands, and the word that stands before their names; None for none."""

@@ -33,8 +33,8 @@ def facts(  # noqa: PLR0917 - each is an option of the command
     It can be stopped and run again. Exit code 1: files are missing, or could not be asked for.
     """
     walks = _row_walks()
-    over = partial(walks.fill_facts, every=every)
-    _walk(walks, over, attribute, database, batch=batch, concurrency=concurrency, as_json=as_json)
+    over = partial(walks.fill_facts, every=every, batch=batch, concurrency=concurrency)
+    _walk(walks, over, attribute, database, as_json=as_json)
 
 
 @commands.command()
@@ -51,8 +51,8 @@ def verify(  # noqa: PLR0917 - each is an option of the command
     Exit code 1: files are missing, wrong, or could not be asked for.
     """
     walks = _row_walks()
-    over = partial(walks.verify_files, content=content)
-    _walk(walks, over, attribute, database, batch=batch, concurrency=concurrency, as_json=as_json)
+    over = partial(walks.verify_files, content=content, batch=batch, concurrency=concurrency)
+    _walk(walks, over, attribute, database, as_json=as_json)
 
 
 def _row_walks() -> Any:
@@ -63,9 +63,7 @@ def _row_walks() -> Any:
     return row_walks
 
 
-def _walk(
-    walks: Any, over: Any, attribute: str, database: str, *, batch: int, concurrency: int, as_json: bool
-) -> NoReturn:
-    done = walks.walk(over, attribute, database, batch=batch, concurrency=concurrency, shows_progress=not as_json)
+def _walk(walks: Any, over: Any, attribute: str, database: str, *, as_json: bool) -> NoReturn:
+    done = walks.walk(over, attribute, database, summary=walks.summary, shows_progress=not as_json)
     typer.echo(walks.as_json(done) if as_json else walks.as_text(done))
     raise typer.Exit(0 if done.is_right else SOMETHING_WRONG)

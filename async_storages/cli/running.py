@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -109,21 +109,24 @@ def fail(reason: str, code: int = REFUSED) -> NoReturn:
     raise typer.Exit(code)
 
 
-def run[Result](work: Coroutine[Any, Any, Result], how_to_go_on: str = "nothing was changed") -> Result:
+def run[Result](
+    work: Coroutine[Any, Any, Result], how_to_go_on: Callable[[], str] | str = "nothing was changed"
+) -> Result:
     """Run a coroutine to its end; Ctrl-C and SIGTERM cancel it, so that it cleans up.
 
     Args:
         work: The work of a command.
-        how_to_go_on: A sentence that somebody reads who has stopped it.
+        how_to_go_on: A sentence that somebody reads who has stopped it, or a function that says it then.
     """
     try:
         return asyncio.run(_terminable(work))
     except KeyboardInterrupt:
-        raise _Stopped(_STOPPED, how_to_go_on) from None
+        code = _STOPPED
     except asyncio.CancelledError:  # by SIGTERM
-        raise _Stopped(_TERMINATED, how_to_go_on) from None
+        code = _TERMINATED
     except BrokenPipeError:
         raise _NobodyReads from None
+    raise _Stopped(code, how_to_go_on if isinstance(how_to_go_on, str) else how_to_go_on())
 
 
 async def _terminable[Result](work: Coroutine[Any, Any, Result]) -> Result:

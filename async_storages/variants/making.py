@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 AT_ONCE = 4
-"""Variants of one original that are made, or stored, at the same time."""
+"""Variants of one original that are stored at the same time."""
 
 _PREFIX = "async-storages-variants-"
 
@@ -150,12 +150,11 @@ class NewVariants:
         """
         if self._with_placeholder:
             self.placeholder = await self._pool.placeholder(self._original)
-        await map_bounded(self._make, self._recipes, limit=AT_ONCE)
-
-    async def _make(self, name: str) -> None:
-        recipe, target = self._recipes[name], self._folder / f"{name}.made"
-        made = await self._pool.make(self._original, target, complete_recipe(recipe, self._original_name))
-        self._made[name] = _Made(target, recipe, made.content_type)
+        targets = {name: self._folder / f"{name}.made" for name in self._recipes}
+        wanted = {targets[name]: complete_recipe(each, self._original_name) for name, each in self._recipes.items()}
+        made = await self._pool.make_many(self._original, wanted)
+        for (name, recipe), image in zip(self._recipes.items(), made, strict=True):
+            self._made[name] = _Made(targets[name], recipe, image.content_type)
 
     async def store(self, storage: Storage, original: FileName, options: UploadOptions | None = None) -> None:
         """Store what was made, all or nothing.
@@ -182,24 +181,32 @@ class NewVariants:
             raise
 
     async def store_one(
-        self, name: str, storage: Storage, original: FileId, options: UploadOptions | None = None
+        self,
+        name: str,
+        storage: Storage,
+        original: FileId,
+        options: UploadOptions | None = None,
+        *,
+        overwrite: bool = False,
     ) -> str:
         """Store one of those that were made; returns its id. Arguments as for `store`.
 
         Raises:
-            FileExistsException: It is there already.
+            FileExistsException: It is there already, and is not to be overwritten.
             StorageException: It could not be stored.
         """
         made = self._made[name]
         served = replace(options or NO_OPTIONS, content_disposition=None)
         described: ContentOptions = {"content_type": made.content_type, "options": served}
+        target = variant_id(original, name, made.recipe)
         if isinstance(storage, KeepsSlaves):
+            if overwrite:
+                await storage.delete(target)
             filename = f"{name}.{variant_extension(made.recipe, original.key)}"
             prefix = slave_prefix(name, made.recipe)
             return (await storage.save_slave(made.path, original, prefix, filename, **described)).file_id
-        target = variant_id(original, name, made.recipe)
         async with as_content(made.path, target.key.rpartition("/")[2], described) as content:
-            return await storage.write(content, target, overwrite=False)
+            return await storage.write(content, target, overwrite=overwrite)
 
 
 @asynccontextmanager

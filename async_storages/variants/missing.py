@@ -28,6 +28,7 @@ async def make_missing(
     pool: ImagePool,
     *,
     options: UploadOptions | None = None,
+    every: bool = False,
 ) -> list[str]:
     """Make and store those variants of an original that are missing; any number of callers may do so at once.
 
@@ -37,6 +38,7 @@ async def make_missing(
         recipes: The recipes by name.
         pool: Makes the images.
         options: The options of the original.
+        every: True also makes the variants that are there, and overwrites them.
 
     Returns:
         The names of the variants that this call has stored, in the order of the recipes.
@@ -51,7 +53,7 @@ async def make_missing(
     require_room(storage, storage.bare_key(file), recipes)
 
     async def is_there(name: str) -> bool:
-        return await storage.exists(variant_id(file, name, recipes[name]))
+        return not every and await storage.exists(variant_id(file, name, recipes[name]))
 
     found = await map_bounded(is_there, recipes, limit=AT_ONCE)
     missing = {name: recipes[name] for name, is_found in zip(recipes, found, strict=True) if not is_found}
@@ -63,7 +65,7 @@ async def make_missing(
 
         async def store(name: str) -> None:
             try:
-                stored[name] = await variants.store_one(name, storage, file, options)
+                stored[name] = await variants.store_one(name, storage, file, options, overwrite=every)
             except FileExistsException:  # somebody else was faster, and looks after it
                 return
 

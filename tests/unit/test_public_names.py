@@ -145,6 +145,7 @@ PUBLIC_NAMES = {
         "zip_size",
     ],
     "async_storages.integrations.sqlalchemy": [
+        "CleanedVariants",
         "Drained",
         "FileLedger",
         "FileList",
@@ -156,11 +157,14 @@ PUBLIC_NAMES = {
         "ImageListType",
         "ImageType",
         "LedgerStats",
+        "RegeneratedVariants",
         "VerifiedFiles",
         "add_ledger_tables",
+        "clean_variants",
         "enable_file_tracking",
         "fill_facts",
         "normalise_file_ids",
+        "regenerate_variants",
         "verify_files",
     ],
     "async_storages.integrations.fastapi": [

@@ -22,13 +22,19 @@ from async_storages.integrations.sqlalchemy.columns.list_types import FileListTy
 from async_storages.integrations.sqlalchemy.columns.mapped import FileListMapped, FileMapped
 from async_storages.integrations.sqlalchemy.columns.queries import normalise_file_ids
 from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType
+from async_storages.integrations.sqlalchemy.columns.variant_regeneration import (
+    RegeneratedVariants,
+    regenerate_variants,
+)
 from async_storages.integrations.sqlalchemy.columns.verification import VerifiedFiles, verify_files
 from async_storages.integrations.sqlalchemy.ledger.file_ledger import Drained, FileLedger
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
+from async_storages.integrations.sqlalchemy.references.variant_cleaning import CleanedVariants, clean_variants
 from async_storages.integrations.sqlalchemy.tracking.session_events import enable_file_tracking
 
 __all__ = [
+    "CleanedVariants",
     "Drained",
     "FileLedger",
     "FileList",
@@ -40,11 +46,14 @@ __all__ = [
     "ImageListType",
     "ImageType",
     "LedgerStats",
+    "RegeneratedVariants",
     "VerifiedFiles",
     "add_ledger_tables",
+    "clean_variants",
     "enable_file_tracking",
     "fill_facts",
     "normalise_file_ids",
+    "regenerate_variants",
     "verify_files",
 ]
 

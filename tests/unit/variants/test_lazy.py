@@ -120,7 +120,7 @@ async def test_an_image_that_takes_too_long_is_remembered_too(storage, told):
         async def too_slow(*_arguments):
             raise ImageProcessingException("it took too long")
 
-        pool.make = too_slow
+        pool.make_many = too_slow
         lazy = LazyVariants(pool)
         for _ in range(2):
             with pytest.raises(ImageProcessingException):
