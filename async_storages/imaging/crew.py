@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from async_storages._tasks import offload, wait_out
 from async_storages.errors import StorageClosedException, StorageException
-from async_storages.imaging.worker_process import WorkerProcess
+from async_storages.imaging.worker_handle import WorkerHandle
 
 __all__ = ["Crew"]
 
@@ -26,10 +26,10 @@ class _Job:
     def __init__(self, told: dict[str, Any], targets: Collection[Path]) -> None:
         self.told = told
         self._targets = targets
-        self._worker: WorkerProcess | None = None
+        self._worker: WorkerHandle | None = None
         self._is_given_up = False
 
-    def done_by(self, worker: WorkerProcess) -> dict[str, Any]:
+    def done_by(self, worker: WorkerHandle) -> dict[str, Any]:
         """The answer of a worker; files that were written half are removed."""
         self._worker = worker
         try:
@@ -67,10 +67,10 @@ class Crew:
         size: The most workers.
     """
 
-    def __init__(self, start: Callable[[], WorkerProcess], size: int) -> None:
+    def __init__(self, start: Callable[[], WorkerHandle], size: int) -> None:
         self._start = start
         self._threads = ThreadPoolExecutor(size, "async-storages-images")
-        self._idle: list[WorkerProcess] = []
+        self._idle: list[WorkerHandle] = []
         self._jobs: set[_Job] = set()
         self._is_closed = False
 
@@ -127,7 +127,7 @@ class Crew:
             if not worker.has_ended:
                 self._idle.append(worker)
 
-    def _take_idle(self) -> WorkerProcess | None:
+    def _take_idle(self) -> WorkerHandle | None:
         with suppress(IndexError):  # no more than there are threads take and give back
             while not (worker := self._idle.pop()).is_alive():
                 pass

@@ -14,7 +14,7 @@ from async_storages.imaging.crew import Crew
 from async_storages.imaging.engines import ImageEngine, Previewer
 from async_storages.imaging.limits import ImageLimits
 from async_storages.imaging.specifications import specified
-from async_storages.imaging.worker_process import WorkerProcess
+from async_storages.imaging.worker_handle import WorkerHandle
 
 __all__ = ["ImagePool", "MadeImage"]
 
@@ -66,7 +66,7 @@ class ImagePool:
             raise InvalidArgumentException(f"workers is at least 1, not {workers!r}")
         specification = ["async_storages.imaging.pillow", "PillowEngine", {}] if engine is None else specified(engine)
         self.limits = limits or ImageLimits()
-        self._crews = PerLoop(lambda: Crew(lambda: WorkerProcess(specification, self.limits), size))
+        self._crews = PerLoop(lambda: Crew(lambda: WorkerHandle(specification, self.limits), size))
 
     async def __aenter__(self) -> Self:
         return self

@@ -103,6 +103,7 @@ LAYERS = {
             "scanning.verdicts",
             "served_by",
             "sinks",
+            "size_limits",
             "sources",
             "storage",
             "storage.*",
