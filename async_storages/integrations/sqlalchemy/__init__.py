@@ -26,6 +26,14 @@ from async_storages.integrations.sqlalchemy.columns.verification import Verified
 from async_storages.integrations.sqlalchemy.ledger.file_ledger import Drained, FileLedger
 from async_storages.integrations.sqlalchemy.ledger.statistics import LedgerStats
 from async_storages.integrations.sqlalchemy.ledger.tables import add_ledger_tables
+from async_storages.integrations.sqlalchemy.migration.finish import Finished
+from async_storages.integrations.sqlalchemy.migration.migration import Migration
+from async_storages.integrations.sqlalchemy.migration.mover import Moved
+from async_storages.integrations.sqlalchemy.migration.plan import Planned
+from async_storages.integrations.sqlalchemy.migration.rollback import RolledBack
+from async_storages.integrations.sqlalchemy.migration.route import MovingFile
+from async_storages.integrations.sqlalchemy.migration.statistics import MigrationStatus, MoveFailure
+from async_storages.integrations.sqlalchemy.migration.tables import add_move_table
 from async_storages.integrations.sqlalchemy.tracking.session_events import enable_file_tracking
 
 __all__ = [
@@ -37,11 +45,20 @@ __all__ = [
     "FileMapped",
     "FileType",
     "FilledFacts",
+    "Finished",
     "ImageListType",
     "ImageType",
     "LedgerStats",
+    "Migration",
+    "MigrationStatus",
+    "MoveFailure",
+    "Moved",
+    "MovingFile",
+    "Planned",
+    "RolledBack",
     "VerifiedFiles",
     "add_ledger_tables",
+    "add_move_table",
     "enable_file_tracking",
     "fill_facts",
     "normalise_file_ids",
