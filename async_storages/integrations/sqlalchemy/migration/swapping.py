@@ -1,6 +1,5 @@
 """Swaps: the rows that name one id name another one, in one transaction with the entry that says so."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table
@@ -12,7 +11,7 @@ from async_storages.integrations.sqlalchemy.migration import entries
 from async_storages.integrations.sqlalchemy.migration.copying import Copied
 from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep, reached
 from async_storages.integrations.sqlalchemy.migration.route import Route
-from async_storages.integrations.sqlalchemy.migration.rows import FoundRow, Rows
+from async_storages.integrations.sqlalchemy.migration.rows import Rows
 from async_storages.integrations.sqlalchemy.migration.tables import MoveState
 from async_storages.storage.base import Storage
 
@@ -42,17 +41,17 @@ class Swaps:
         """Let the rows of a file name its copy; False if none names it any more, so that the copy is left.
 
         Raises:
-            FileGoneException: Another mover has taken the file over, or the ledger is deleting it.
+            FileGoneException: Another mover has taken the file over.
             DBAPIError: Somebody has one of the rows: see `is_conflict`.
         """
         entry = entries.lock(connection, self.table, source, mover)
         old = [source] if entry.target in {None, new_id} else [source, str(entry.target)]
-        self._claim(connection, {**dict.fromkeys([new_id, *old[1:]], self.route.target), source: self.route.source})
         found = self.rows.find(connection, old, is_locking=True)
         if not found:
             entries.settle(connection, self.table, entry, entry.settled)
             return False
-        self._pin(connection, found, new_id)
+        is_pinned = not all(row.column.field.can_delete_files for row in found)
+        self._claim(connection, new_id, self.route.target, is_pinned=is_pinned)
         self.rows.change(connection, found, old, new_id)
         entries.settle(
             connection,
@@ -74,21 +73,18 @@ class Swaps:
             return False
         [entry] = locked
         target = str(entry.target)
-        self._claim(connection, {source: self.route.source, target: self.route.target})
+        self._claim(connection, source, self.route.source)
         found = self.rows.find(connection, [target], is_locking=True)
         self.rows.change(connection, found, [target], source)
         entries.settle(connection, self.table, entry, MoveState.UNDONE, target=None)
         reached(MoveStep.UNDOING)
         return True
 
-    def _claim(self, connection: Connection, files: dict[str, Storage]) -> None:
-        """Lock the ledger's entries: no worker decides on these files before it sees the rows of this transaction."""
-        if self.ledger is not None:
-            wanted = [ledger_entries.Entry(file_id, label_of(storage)) for file_id, storage in files.items()]
-            ledger_entries.claim(connection, self.ledger.table, wanted)
+    def _claim(self, connection: Connection, file_id: str, storage: Storage, *, is_pinned: bool = False) -> None:
+        """Let the ledger know a file that rows are about to name; pinned, it stays when no row names it any more.
 
-    def _pin(self, connection: Connection, found: Sequence[FoundRow], file_id: str) -> None:
-        """Pin a file that is to stay when no row names it, by the column of one that does."""
-        if self.ledger is not None and not all(row.column.field.can_delete_files for row in found):
-            pinned = ledger_entries.Entry(file_id, label_of(self.route.target), is_pinned=True)
-            ledger_entries.claim(connection, self.ledger.table, [pinned])
+        The file that they named is retained, or left to `finish`: it needs no claim.
+        """
+        if self.ledger is not None:
+            wanted = ledger_entries.Entry(file_id, label_of(storage), is_pinned)
+            ledger_entries.claim(connection, self.ledger.table, [wanted])
