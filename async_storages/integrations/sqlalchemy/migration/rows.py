@@ -116,7 +116,9 @@ class FileColumn:
     def select(self, dialect: Dialect) -> Select[Any]:
         """The query for primary keys, values, and facts."""
         columns: Any = [*self.keys, self.raw(dialect).label("value"), *self._facts.values()]
-        return select(*columns).execution_options(**{OWN_STATEMENT: True})
+        query: Any = select(*columns)
+        own: Select[Any] = query.execution_options(**{OWN_STATEMENT: True})
+        return own
 
     def is_sound(self, dialect: Dialect) -> ColumnElement[bool]:
         """The condition that a value is NULL or can be read."""
