@@ -36,6 +36,8 @@ def killed_at(place, step, passage=2):
     role = ROLES.get(step, MOVER)
     if role != MOVER:
         Process(place, MOVER).run()
+    if role == FINISHER:
+        Process(place, BACK).run()  # so that there are old files which rows name
     return Process(place, role, Moment(str(step), passage if step in _OFTEN else 1)).run()
 
 
