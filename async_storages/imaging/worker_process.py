@@ -87,7 +87,7 @@ class WorkerProcess:
         Raises:
             StorageException: It failed, took too long, or died.
         """
-        return self._answer(job, self._timeout)
+        return self._answer(job, self._timeout * len(job.get("wanted", [""])))
 
     def is_alive(self) -> bool:
         """Look whether the system has ended it meanwhile."""

@@ -69,7 +69,7 @@ def files_in(value: object) -> list[StoredFile]:
 
 def dimension_names(mapper: Mapper[Any]) -> set[str]:
     """The attributes that hold the dimensions of images: they follow the image, so that no form asks for them."""
-    images = [each.type for each in fields_of(mapper) if isinstance(each.type, ImageType)]
+    images = [each.column.type for each in fields_of(mapper) if isinstance(each.column.type, ImageType)]
     return {name for image in images for name in (image.width, image.height) if name is not None}
 
 

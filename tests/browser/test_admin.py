@@ -1,92 +1,14 @@
 """Files in the pages of admin panels, as an administrator sees them in a browser."""
 
-import gc
-import re
-
 import pytest
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from async_storages import registry
-from async_storages.integrations.sqlalchemy import enable_file_tracking
-from tests.support.admin import PANELS, STORAGE, Base, files_of, held_by, panel_site, row_of
+from tests.support.admin import files_of, held_by, row_of
 from tests.support.images import SIZE, encode
 
 # Starlette-Admin reads a form once more, for its token, and leaves the files of that to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 
 CLEAR, REMOVE = "Clear", "Remove"
-
-
-@pytest.fixture
-async def engine(tmp_path):
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'rows.sqlite'}")
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    yield engine
-    await engine.dispose()
-
-
-@pytest.fixture(params=PANELS, ids=lambda panel: panel.kind)
-async def panel(request, engine, page, tmp_path):
-    """The panel, its storage, and its pages in the browser."""
-    sessions = enable_file_tracking(async_sessionmaker(engine, expire_on_commit=False))
-    async with panel_site(request.param, sessions, tmp_path / "files") as (url, storage):
-        yield Pages(page, request.param(None), url, storage)
-        await page.goto("about:blank")  # its connections are closed before the server is
-    registry.unregister(STORAGE)
-    gc.collect()
-
-
-class Pages:
-    """The pages of a panel."""
-
-    def __init__(self, page, panel, url, storage):
-        self.page, self.panel, self.url, self.storage = page, panel, url, storage
-
-    async def open(self, path):
-        await self.page.goto(f"{self.url}{path}")
-
-    async def save(self):
-        """Send the form; the list comes, or the form again."""
-        async with self.page.expect_navigation():
-            await self.page.locator('input[value="Save"], button[type="submit"]:has-text("Save")').first.click()
-
-    async def create(self, title, photo, pages):
-        await self.open(self.panel.create_path())
-        await self.page.fill("#title", title)
-        await self.page.set_input_files("#photo", photo)
-        await self.page.set_input_files("#pages", pages)
-        await self.save()
-
-    async def edit(self):
-        await self.open(self.panel.edit_path())
-
-    async def delete(self):
-        await self.open(self.panel.details_path())
-        await self.page.get_by_text("Delete", exact=True).first.click()
-        async with self.page.expect_navigation():
-            await self.page.locator(".modal.show").get_by_role("button", name=re.compile("Delete|Yes")).click()
-
-    async def thumbnails(self):
-        """The sizes of the pictures that the page shows, once they have come."""
-        await self.page.wait_for_function("() => [...document.images].every(image => image.complete)")
-        return await self.page.evaluate(
-            "() => [...document.querySelectorAll('a img')].filter(image => image.src.includes('/signed/'))"
-            ".map(image => [image.naturalWidth, image.naturalHeight])"
-        )
-
-
-@pytest.fixture
-def picked(tmp_path):
-    """Makes files that the browser can choose."""
-
-    def picked(name, content):
-        (tmp_path / "picked").mkdir(exist_ok=True)
-        path = tmp_path / "picked" / name
-        path.write_bytes(content)
-        return path
-
-    return picked
 
 
 @pytest.fixture
@@ -150,9 +72,9 @@ async def test_a_refused_file_is_a_message_in_the_form(panel, stored, engine, pi
     before = files_of(await row_of(engine))
     await panel.edit()
     await panel.page.set_input_files("#photo", picked("page.png", b"<html>"))
-    await panel.save()
+    await panel.press_save()
     message = panel.page.get_by_text("page.png: the content is text/html, which is not allowed").last
-    assert await message.is_visible()
+    await message.wait_for()
     assert await panel.thumbnails() == [list(SIZE)]  # of the photo that stays
     assert files_of(await row_of(engine)) == before == await held_by(panel.storage)
 

@@ -67,7 +67,9 @@ class PictureUpdate(SQLModel):
 
 class Gallery(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
-    photos: list[StoredImage] = Field(default_factory=list, sa_type=ImageListType("photos"))
+    photos: list[StoredImage] = Field(
+        default_factory=list, sa_type=ImageListType("photos", facts=("size", "width", "height"))
+    )
 
 
 class Scan(PictureBase, table=True):

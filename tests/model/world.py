@@ -193,8 +193,8 @@ def make_tables(url):
 
 def _parsed(row):
     place, id_, named = row
-    ids = (json.loads(named) or ()) if place.startswith("albums") else (named,)
-    return (place, id_), tuple(ids)
+    items = (json.loads(named) or ()) if place.startswith("albums") else (named,)
+    return (place, id_), tuple(each for each in items if isinstance(each, str))  # after them are the facts of lists
 
 
 def _engine(url):

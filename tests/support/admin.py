@@ -38,7 +38,7 @@ class Item(Base):
     )
     photo_width: Mapped[int | None]
     photo_height: Mapped[int | None]
-    pages: Mapped[FileList[StoredFile]] = mapped_column(FileListType(STORAGE))
+    pages: Mapped[FileList[StoredFile]] = mapped_column(FileListType(STORAGE, facts=("size", "filename")))
 
 
 class Contract(Base):

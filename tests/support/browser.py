@@ -29,8 +29,8 @@ FLAGS = (  # without the network ones it calls home, many times at a start
 
 
 @asynccontextmanager
-async def browser_page() -> AsyncIterator[Any]:
-    """A page of a headless Chromium; the test is skipped where there is none, which fails in CI."""
+async def browser_page(**options: Any) -> AsyncIterator[Any]:
+    """A page of a headless Chromium, with Playwright's options; the test is skipped without one, which fails in CI."""
     playwright = pytest.importorskip("playwright.async_api")
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
@@ -38,7 +38,7 @@ async def browser_page() -> AsyncIterator[Any]:
     async with playwright.async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=program, args=FLAGS, timeout=HANGS * 1000)
         try:
-            page = await browser.new_page()
+            page = await browser.new_page(**options)
             page.set_default_timeout(HANGS * 1000)
             yield page
         finally:

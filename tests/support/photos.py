@@ -1,9 +1,17 @@
 """Rows with an image that has variants, in a declarative base of their own, and images for them."""
 
+from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from async_storages import MemoryStorage, PendingFile, StoredFile, StoredImage, Variant, Variants
-from async_storages.integrations.sqlalchemy import FileMapped, FileType, ImageType
+from async_storages.integrations.sqlalchemy import (
+    FileList,
+    FileListMapped,
+    FileMapped,
+    FileType,
+    ImageListType,
+    ImageType,
+)
 from tests.support.images import encode
 from tests.support.tracked import TroubledStorage
 
@@ -28,14 +36,23 @@ class Photo(PhotoBase):
     )
     width: Mapped[int | None]
     height: Mapped[int | None]
-    placeholder: Mapped[str | None]
+    placeholder: Mapped[str | None] = mapped_column(String(100))
     document: FileMapped[StoredFile | None] = mapped_column(FileType(UNUSED))
+
+
+class Gallery(PhotoBase):
+    __tablename__ = "galleries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    images: FileListMapped[FileList[StoredImage]] = mapped_column(
+        ImageListType(UNUSED, facts=("width", "height", "placeholder"), variants=RECIPES)
+    )
 
 
 def keep_in(storage):
     """Let the columns use a storage."""
-    for name in ("image", "document"):
-        Photo.__table__.c[name].type.storage = storage
+    columns = Photo.__table__.c
+    for column in (columns.image, columns.document, Gallery.__table__.c.images):
+        column.type.storage = storage
 
 
 def photo(name="cat.png", size=SIZE):
@@ -50,3 +67,9 @@ class PickyStorage(TroubledStorage):
         text = str(key)
         variant = text.rpartition("/")[2].partition("-")[0]
         await super()._meet(operation, f"_{variant}" if "variants/" in text else key)
+
+
+def declare(variants):
+    """Let the columns of images declare other variants."""
+    for type_ in (Photo.__table__.c.image.type, Gallery.__table__.c.images.type.item_type):
+        type_.variants = type_.storage_ref.variants = variants

@@ -42,13 +42,24 @@ class Loan(Base):
     __table_args__ = (Index("ix_loans_shared", "shared", mysql_length=255),)
 
 
+def indexes_json(_ddl, _target, bind, **_):
+    """False for MySQL, whose JSON is no text."""
+    return getattr(bind.dialect, "is_mariadb", True)
+
+
 class Album(Base):
     __tablename__ = "albums"
     id: Mapped[int] = mapped_column(primary_key=True)
-    pages: FileListMapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
-    kept: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", on_delete="keep"))
+    pages: FileListMapped[FileList[StoredFile] | None] = mapped_column(
+        FileListType("documents", facts=("size", "filename", "sha256", "uploaded_at"))
+    )
+    kept: Mapped[FileList[StoredFile] | None] = mapped_column(
+        FileListType("documents", on_delete="keep", facts=("size",))
+    )
     shared: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents", shared=True))
-    __table_args__ = (Index("ix_albums_shared", "shared", postgresql_using="gin", mysql_length=255),)
+    __table_args__ = (
+        Index("ix_albums_shared", "shared", postgresql_using="gin", mysql_length=255).ddl_if(callable_=indexes_json),
+    )
 
 
 class Signal:

@@ -9,13 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 from starlette.datastructures import UploadFile
 
-from async_storages import FileValidator, MemoryStorage, PendingFile, StorageManager, StoredFile, StoredImage
+from async_storages import (
+    FileValidator,
+    MemoryStorage,
+    PendingFile,
+    StorageManager,
+    StoredFile,
+    StoredImage,
+    Variant,
+    Variants,
+)
 from async_storages.integrations.sqlalchemy import (
     FileList,
     FileListMapped,
     FileListType,
     FileMapped,
     FileType,
+    ImageListType,
     ImageType,
     enable_file_tracking,
     normalise_file_ids,
@@ -48,6 +58,10 @@ files = Table("files", MetaData(), Column("file", FileType(None, length=None)))
 FileType(storage=7)  # type: ignore[arg-type]
 FileType(on_delete="forget")  # type: ignore[arg-type]
 FileType(width="photo_width")  # type: ignore[call-arg]  # a file has no width
+FileListType(facts=["size", "filename"])
+ImageListType(facts=("width", "height"), variants=Variants(thumb=Variant(20)))
+FileListType(facts=["width", "height"])  # type: ignore[list-item]
+ImageListType(facts=["etag"])  # type: ignore[list-item]
 
 
 def attributes(document: Document) -> None:
@@ -77,7 +91,7 @@ class Report(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     file: FileMapped[StoredFile] = mapped_column(FileType(storage))
     photo: FileMapped[StoredImage | None] = mapped_column(ImageType(manager))
-    pages: FileListMapped[FileList[StoredFile]] = mapped_column(FileListType(manager))
+    pages: FileListMapped[FileList[StoredFile]] = mapped_column(FileListType(manager, facts=("size", "sha256")))
 
 
 def any_assignments(report: Report, stored: StoredFile, upload: UploadFile) -> None:

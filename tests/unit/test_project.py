@@ -90,6 +90,7 @@ LAYERS = {
             "_cleanup",
             "_file_facts",
             "_deadlines",
+            "_single_flight",
             "_tasks",
             "content",
             "events",
@@ -108,13 +109,13 @@ LAYERS = {
             "synchronous",
             "synchronous.*",
         ),
-        *("validation", "variants.removal", "zipping"),
+        *("validation", "variants.links", "variants.removal", "zipping"),
     ),
     "backends": ("backends", "backends.*", "scanning.clamd"),
     "manager": (
         *("direct_uploads", "direct_uploads.*", "file_tokens", "imaging", "imaging.*", "manager", "manager.*"),
         *("receiving", "receiving.*"),
-        *("scanning.quarantine", "serving", "serving.*", "variants.making"),
+        *("scanning.quarantine", "serving", "serving.*", "variants.lazy", "variants.making", "variants.missing"),
     ),
     "public": ("async_storages",),
     "integrations": ("compat", "compat.*", "integrations", "integrations.*", "quarantine", "services"),
@@ -132,6 +133,7 @@ FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
 KNOW_A_FRAMEWORK = {
     "integrations.fastapi*": {"fastapi", "starlette"},
     "integrations.litestar*": {"litestar"},
+    "integrations.admin_uploads": {"starlette"},
     "integrations.sqladmin*": {"starlette"},
     "integrations.starlette*": {"starlette"},
 }

@@ -73,7 +73,7 @@ class Answer:
         body: The whole body.
     """
 
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes
 
 

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from async_storages.files import StoredFile
 from async_storages.integrations.admin_files import FileLink, files_in, link_to
+from async_storages.integrations.admin_uploads import upload_script
 
 __all__ = ["FileWidget", "linked_files"]
 
@@ -16,7 +17,7 @@ _CHECKBOX = Markup(
     '<input class="form-check-input" type="checkbox" name="{}" value="{}">'
     '<span class="form-check-label">{}</span></label>'
 )
-_INPUT = Markup('<input type="file" id="{}" name="{}" class="{}"{}{}>')
+_INPUT = Markup('<input type="file" id="{}" name="{}" class="{}"{}{} data-stored-files>')
 _MULTIPLE, _REQUIRED = Markup(" multiple"), Markup(" required")
 
 
@@ -42,7 +43,8 @@ class FileWidget:
         rows = [await self._row(field, each) for each in field.current]
         if field.is_read_only:
             return Markup("").join(rows)
-        return Markup("").join([*rows, _clear(field), _input(field, kwargs.get("class_") or kwargs.get("class", ""))])
+        css_class = kwargs.get("class_") or kwargs.get("class", "")
+        return Markup("").join([*rows, _clear(field), _input(field, css_class), upload_script()])
 
     @staticmethod
     async def _row(field: Any, file: StoredFile) -> Markup:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from sqladmin import ModelView
 from sqladmin.forms import ModelConverterBase
 from starlette.datastructures import FormData
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from wtforms import ValidationError
 
@@ -19,6 +20,7 @@ from async_storages.integrations.admin_files import (
     files_in,
     values_of,
 )
+from async_storages.integrations.admin_uploads import AdminUploads, has_admin_uploads
 from async_storages.integrations.sqladmin.converter import FileModelConverter
 from async_storages.integrations.sqladmin.fields import current_name
 from async_storages.integrations.sqladmin.pages import linked_files
@@ -39,6 +41,12 @@ class FileModelView(ModelView):
     """
 
     form_converter: ClassVar[type[ModelConverterBase]] = FileModelConverter
+
+    def __init__(self) -> None:
+        super().__init__()
+        panel = getattr(self, "_admin_ref", None)  # set as soon as the view is added
+        if panel is not None and not has_admin_uploads(panel.admin.user_middleware):
+            panel.admin.user_middleware.insert(0, Middleware(AdminUploads))  # too late once it serves; forms work then
 
     # ---- pages that show files
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from markupsafe import Markup
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette_admin import RequestAction
@@ -12,6 +13,7 @@ from starlette_admin.fields import FileField
 
 from async_storages.files import StoredFile
 from async_storages.integrations.admin_files import REQUIRED, FileColumn, SubmittedFiles, chosen_in, files_in, link_to
+from async_storages.integrations.admin_uploads import upload_script
 from async_storages.integrations.starlette_admin.pages import FORM, SHOWN
 
 __all__ = ["FileColumnField", "ParsedFiles"]
@@ -58,6 +60,11 @@ class FileColumnField(FileField):
     list_template: str = SHOWN
     detail_template: str = SHOWN
     form_template: str = FORM
+
+    @property
+    def upload_script(self) -> Markup:
+        """The element that loads the script of forms, for their template."""
+        return upload_script()
 
     @property
     def _column(self) -> FileColumn:

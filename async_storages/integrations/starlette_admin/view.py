@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette_admin.contrib.sqla import ModelView
 from starlette_admin.contrib.sqla.converters import BaseSQLAModelConverter
@@ -9,6 +10,7 @@ from starlette_admin.exceptions import FormValidationError
 
 from async_storages.errors import StorageException
 from async_storages.integrations.admin_files import close_uploads
+from async_storages.integrations.admin_uploads import AdminUploads, has_admin_uploads
 from async_storages.integrations.starlette_admin.converter import FileModelConverter
 from async_storages.integrations.starlette_admin.fields import FileColumnField, ParsedFiles
 
@@ -45,6 +47,17 @@ class FileModelView(ModelView):
         converter: BaseSQLAModelConverter | None = None,
     ) -> None:
         super().__init__(model, icon, display_name, menu_label, key, converter or FileModelConverter())
+
+    @property  # the panel sets it on its views, which get to know it in no other way
+    def _admin(self) -> Any:
+        """The panel; one that has not begun to serve gets the middleware that shows the progress of uploads."""
+        return self._panel
+
+    @_admin.setter
+    def _admin(self, panel: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._panel = panel
+        if not has_admin_uploads(panel.middlewares):
+            panel.middlewares.append(Middleware(AdminUploads))
 
     async def validate_fields(self, request: Request, data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Look at all fields, and close the uploads of a form that is refused."""

@@ -1,12 +1,14 @@
 """JSON lists of file ids: JSONB on PostgreSQL."""
 
 import pytest
-from sqlalchemy import JSON, Column, Index, literal, null, or_, select, type_coerce
+from sqlalchemy import JSON, Column, Index, literal, null, or_, select, type_coerce, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from async_storages import InvalidArgumentException, StoredFile, registry
 from async_storages.integrations.sqlalchemy import FileListType, FileType, normalise_file_ids
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.documents import row_class
 
 ODD = 'it\'s "odd" 😀 100%.txt'
@@ -14,13 +16,24 @@ ODD = 'it\'s "odd" 😀 100%.txt'
 Album = row_class(
     files=Column(FileListType("documents")),
     cover=Column(FileType("documents")),
-    __table_args__=(Index("ix_rows_files", "files", postgresql_using="gin"),),
+    __table_args__=(Index("ix_rows_files", "files", postgresql_using="gin", mysql_length=255),),
 )
 A, B = StoredFile("mem:a.txt"), StoredFile("mem:b.txt")
 
 
+LISTS = {1: ["mem:a.txt", "mem:b.txt", "mem:a.txt"], 2: ["mem:b.txt", f"mem:{ODD}"], 3: [], 4: None}
+FACTS = {1: {"mem:b.txt": {"size": 7, "filename": "mem:c.txt"}, "mem:c.txt": {}}, 2: {f"mem:{ODD}": {"size": 1}}, 3: {}}
+"""Also of a file that another program has taken out of the list."""
+
+
+@pytest.fixture(params=["ids", "facts"])
+def form(request):
+    """The JSON of the rows: ids alone, or with facts after them."""
+    return request.param
+
+
 @pytest.fixture
-async def session(engine, create):
+async def session(engine, create, form):
     await create(Album)
     async with AsyncSession(engine) as session:
         session.add_all(
@@ -31,14 +44,23 @@ async def session(engine, create):
                 Album(id=4, files=None),
             ]
         )
+        for id_, facts in FACTS.items() if form == "facts" else ():
+            written = literal([*LISTS[id_], facts], JSON().with_variant(JSONB(), "postgresql"))
+            await session.execute(update(Album).where(Album.id == id_).values(files=written))
         await session.commit()
         session.expunge_all()
         yield session
 
 
-async def test_ids_are_stored_and_files_loaded(session, storage):
+async def test_ids_are_stored_and_files_loaded(session, storage, form):
     raw = (await session.scalars(select(type_coerce(Album.files, JSON)).order_by(Album.id))).all()
-    assert raw == [["mem:a.txt", "mem:b.txt", "mem:a.txt"], ["mem:b.txt", f"mem:{ODD}"], [], None]
+    if form == "ids":
+        assert raw == [*LISTS.values()]
+    else:
+        assert raw == [[*LISTS[id_], facts] for id_, facts in FACTS.items()] + [None]
+    files = (await session.scalars(select(Album.files).order_by(Album.id))).all()
+    assert [each and [str(file) for file in each] for each in files] == [*LISTS.values()]
+    assert [files[1][1].known_size, files[0][1].known_size] == ([None, None] if form == "ids" else [1, 7])
     album = await session.get(Album, 1)
     assert album.files == [A, B, A]
     assert album.files[0].storage is storage
@@ -80,6 +102,18 @@ async def test_rows_that_share_files(session):
     other = aliased(Album)
     pairs = select(Album.id, other.id).join(other, other.files.contains(Album.cover)).order_by(Album.id, other.id)
     assert (await session.execute(pairs)).all() == [(1, 1), (1, 2), (3, 1)]
+
+
+async def test_rows_that_have_the_same_files(session, form):
+    session.add(Album(id=5, files=["a.txt", "b.txt", "a.txt"]))
+    await session.flush()
+    other = aliased(Album)
+    pairs = select(Album.id, other.id).join(other, (other.files == Album.files) & (other.id > Album.id))
+    assert (await session.execute(pairs)).all() == [(1, 5)]
+    statement = update(Album).where(Album.files == ["a.txt", "b.txt", "a.txt"]).values(cover="d.txt")
+    row = await session.get(Album, 1)
+    await session.execute(statement, execution_options={"synchronize_session": "evaluate"})
+    assert str(row.cover) == "mem:d.txt"
 
 
 async def test_a_statement_looks_for_the_storage_when_it_runs(session, archive):

@@ -9,6 +9,7 @@ from async_storages.integrations.sqlalchemy.columns.fields import fields_of_tabl
 from async_storages.integrations.sqlalchemy.references.column_locations import locate_columns
 from async_storages.integrations.sqlalchemy.references.lookup import find_named_ids
 from async_storages.integrations.sqlalchemy.references.lookup_sql import build_lookup
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.documents import row_class
 
 A, B, C, GONE = "mem:a.txt", "mem:Ä 'b' 😀.txt", "bare.txt", "mem:gone.txt"
@@ -16,9 +17,17 @@ ASKED = [A, B, C, GONE]
 
 NESTED = [[[A, "mem:x"], [B, A]], [[C, None]], [], None]
 LISTS = [[A, "mem:x", B, A], [C], [A], [], None]
+NO_FACTS = JSONB(none_as_null=True).with_variant(JSON(), "sqlite", "mysql")
+FACTS = {A: {"size": 1, "filename": C}, GONE: {"filename": GONE}, "mem:x": {}}  # GONE is not in its list any more
 COLUMNS = {  # the column's type, what it is to the database, and values
-    "single ids": (FileType("documents"), Unicode(), ["mem:x", A, A, B, C, None]),
-    "lists": (FileListType("documents"), JSONB(none_as_null=True).with_variant(JSON(), "sqlite"), LISTS),
+    "single ids": (FileType("documents"), Unicode(1024), ["mem:x", A, A, B, C, None]),
+    "lists": (FileListType("documents"), NO_FACTS, LISTS),
+    "lists with facts": (
+        FileListType("documents", facts=["size", "filename"]),
+        NO_FACTS,
+        [[A, "mem:x", B, FACTS], [C, {}], [{A: {"size": 1}, GONE: {}}], [], None],
+    ),
+    "lists that had facts": (FileListType("documents"), NO_FACTS, [[B, {B: {"size": 1}}], [A, {}], [C], [{GONE: {}}]]),
     "arrays": (ARRAY(FileType("documents")), ARRAY(Unicode()), LISTS),
     "arrays of arrays": (ARRAY(FileType("documents"), dimensions=2), ARRAY(Unicode(), dimensions=2), NESTED),
 }
@@ -31,13 +40,17 @@ def fill(engine):
     async def fill(type_, raw, values, *, index=True):
         table = row_class(file=Column(type_)).__table__
         if index:
-            Index("ix_file", table.c.file, postgresql_using="btree" if isinstance(type_, FileType) else "gin")
+            using = "btree" if isinstance(type_, FileType) else "gin"
+            Index("ix_file", table.c.file, postgresql_using=using, mysql_length=255)
         async with engine.begin() as connection:
             await connection.run_sync(table.metadata.create_all)
             await connection.execute(table.insert().values([{"file": literal(value, raw)} for value in values]))
         return table
 
     return fill
+
+
+DATABASES = ("sqlite", "postgresql", "mariadb")
 
 
 def ask(connection, table, ids):
@@ -55,7 +68,7 @@ def found(engine):
 
 @pytest.mark.parametrize(
     ("database_url", "kind"),
-    [(name, kind) for kind in COLUMNS for name in ("sqlite", "postgresql") if name != "sqlite" or "array" not in kind],
+    [(name, kind) for kind in COLUMNS for name in DATABASES if name == "postgresql" or "array" not in kind],
     indirect=["database_url"],
 )
 @pytest.mark.parametrize("index", [True, False], ids=["an index", "no index"])
@@ -66,12 +79,23 @@ async def test_each_id_is_found_once(fill, found, kind, index):
     assert await found(table, [A, *(f"mem:{number}" for number in range(1000))]) == [A]
 
 
-@pytest.mark.parametrize("broken", ["null", '{"mem:a.txt": "mem:a.txt"}', "7", '["mem:x", null, 7, ["mem:a.txt"], {}]'])
+BROKEN = [
+    "null",
+    '{"mem:a.txt": "mem:a.txt"}',
+    "7",
+    '["mem:x", null, 7, ["mem:a.txt"], {}]',
+    '[{"mem:a.txt": 7}, "mem:x"]',
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 @pytest.mark.parametrize("index", [True, False], ids=["an index", "no index"])
 async def test_what_others_wrote_does_not_break_it(fill, found, engine, broken, index):
     table = await fill(*COLUMNS["lists"][:2], [[A]], index=index)
     async with engine.begin() as connection:
-        await connection.exec_driver_sql(f"INSERT INTO rows (file) VALUES ('{broken}')")
+        await connection.exec_driver_sql(
+            f"INSERT INTO {connection.dialect.identifier_preparer.quote('rows')} (file) VALUES ('{broken}')"
+        )
     assert await found(table) == [A]
 
 

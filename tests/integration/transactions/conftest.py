@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from async_storages import registry
 from async_storages.integrations.sqlalchemy import FileLedger, add_ledger_tables, enable_file_tracking
-from tests.integration.conftest import POSTGRES_DRIVER
+from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import forget_ledgers, settle
 from tests.support.tracked import Base, Book, TroubledStorage, files
 
@@ -72,6 +72,8 @@ def clear_mariadb(connection):
     there = set(inspect(connection).get_table_names())
     connection.exec_driver_sql("SET lock_wait_timeout = 20")
     connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
+    for trigger in connection.exec_driver_sql("SHOW TRIGGERS").scalars().all():
+        connection.exec_driver_sql(f"DROP TRIGGER `{trigger}`")
     for name in there:
         connection.exec_driver_sql(f"{'TRUNCATE' if name in ours else 'DROP'} TABLE `{name}`")
     connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 1")
@@ -100,13 +102,6 @@ def mariadb_database(mariadb_with_tables):
 @pytest.fixture
 def sqlite_url(sqlite_template, tmp_path):
     return f"sqlite+aiosqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'test.sqlite')}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request):
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
-    return request.getfixturevalue("sqlite_url")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import select
 
 from async_storages.testing.contract.cancellation import every_cancellation
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.tracked import Book, files, pending
 
 

@@ -36,7 +36,6 @@ from async_storages import (
     StoredFile,
 )
 from async_storages.integrations.sqlalchemy import FileType, ImageType, enable_file_tracking
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.documents import row_class
 from tests.support.images import encode
 from tests.support.ledgers import only_level_1

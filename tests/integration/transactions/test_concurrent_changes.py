@@ -11,7 +11,6 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from async_storages import FileGoneException, StoredFile
 from async_storages.integrations.sqlalchemy import FileMapped, FileType
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import forget_ledgers, only_level_1
 from tests.support.named import named, saved
 from tests.support.tracked import Album, Base, Book, Loan, pending

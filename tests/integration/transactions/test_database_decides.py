@@ -28,6 +28,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from async_storages import InvalidArgumentException, StoredFile, events
 from async_storages.integrations.sqlalchemy import FileList, FileListMapped, FileListType, FileMapped, FileType
+from tests.integration.conftest import POSTGRES_DRIVER
 from tests.integration.transactions.conftest import begin_with_begin
 from tests.support.documents import row_class
 from tests.support.ledgers import forget_ledgers, only_level_1, only_level_2
@@ -63,6 +64,15 @@ history = Table(
     Column("paper_id", Integer),
     Column("file", FileType("documents"), index=True),
 )
+
+
+@pytest.fixture(name="database_url", params=["sqlite", "postgresql"])
+def two_databases(request):
+    """MariaDB has no deferred constraints, row-level security or search_path, of which most of this is."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
+    return request.getfixturevalue("sqlite_url")
+
 
 only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 

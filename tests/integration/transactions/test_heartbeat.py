@@ -52,8 +52,13 @@ async def made(engine):
 NUMBERS = {
     "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < {0} - 1) SELECT n FROM s)",
     "postgresql": "(SELECT n FROM generate_series(0, {0} - 1) AS n)",
+    "mysql": "(SELECT seq AS n FROM seq_0_to_{0} WHERE seq < {0})",
 }
-IDS = {"sqlite": "printf('mem:%016x_file.txt', n)", "postgresql": "'mem:' || lpad(to_hex(n), 16, '0') || '_file.txt'"}
+IDS = {
+    "sqlite": "printf('mem:%016x_file.txt', n)",
+    "postgresql": "'mem:' || lpad(to_hex(n), 16, '0') || '_file.txt'",
+    "mysql": "concat('mem:', lpad(lower(hex(n)), 16, '0'), '_file.txt')",
+}
 
 
 async def fill_in(engine, ledger, unnamed=20):
@@ -65,12 +70,13 @@ async def fill_in(engine, ledger, unnamed=20):
         live = f"SELECT {id_}, 'documents', 'live', 0, 0, false FROM {numbers}"
         await connection.execute(text(f"INSERT INTO stored_files ({names}) {live}"))
         for number in range(TABLES):
-            theirs = f"n % {TABLES} = {number} AND (n / {TABLES}) % {unnamed} <> 0"
+            theirs = f"n % {TABLES} = {number} AND ((n - {number}) / {TABLES}) % {unnamed} <> 0"
             rows = f"SELECT n, {id_} FROM {numbers} WHERE {theirs}"
             await connection.execute(text(f"INSERT INTO table{number} (id, file) {rows}"))
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.exec_driver_sql("ANALYZE")
+        tables = [f"table{number}" for number in range(TABLES)]
+        await connection.exec_driver_sql(f"ANALYZE TABLE {', '.join(tables)}" if name == "mysql" else "ANALYZE")
 
 
 async def test_an_idle_drain_of_200_tables(made):
@@ -139,7 +145,7 @@ class TestSessions:
     @pytest.mark.timeout(300)
     async def test_a_bulk_delete_of_50000_rows(self, engine, sessions, level):
         document, name = sessions.kw["info"]["class"], engine.dialect.name
-        rows = f"SELECT n, {IDS[name]} FROM {NUMBERS[name].format(50_000)} AS s"
+        rows = f"SELECT n + 1, {IDS[name]} FROM {NUMBERS[name].format(50_000)} AS s"
         for _ in range(4):
             async with engine.begin() as connection:
                 await connection.execute(text(f"INSERT INTO table0 (id, file) {rows}"))

@@ -44,7 +44,6 @@ from async_storages.integrations.sqlalchemy import FileLedger, FileListType, Fil
 from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from tests.support.chosen_ids import ChosenIdsStorage
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import in_journal, pass_time, settle
 from tests.support.tracked import Base, Book, Loan, TroubledStorage, files, pending
 

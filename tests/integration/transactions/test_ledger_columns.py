@@ -11,7 +11,6 @@ from sqlalchemy.orm import registry as mappers
 
 from async_storages import StorageException, SweepRefusedException
 from async_storages.integrations.sqlalchemy import FileLedger, FileListType, FileType, enable_file_tracking
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import pass_time, settle
 from tests.support.tracked import files, pending
 

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from async_storages import SweepRefusedException
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import pass_time
 from tests.support.tracked import Base, Book, files, pending
 

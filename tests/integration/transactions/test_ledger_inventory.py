@@ -8,7 +8,6 @@ from sqlalchemy import Column, Integer, MetaData, Table, text
 from async_storages import InvalidArgumentException, SweepRefusedException, registry
 from async_storages.integrations.sqlalchemy import FileLedger, FileType
 from tests.support.chosen_ids import ChosenIdsStorage
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import in_journal, settle
 from tests.support.tracked import Base, Book, files, pending
 

@@ -5,7 +5,6 @@ import json
 import pytest
 from sqlalchemy import text
 
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import settle
 from tests.support.tracked import Book, files, pending
 

@@ -16,7 +16,6 @@ from async_storages import FileExistsException, FileGoneException, InvalidFileTy
 from async_storages import _deadlines as deadlines
 from async_storages.integrations.sqlalchemy import FileLedger, FileType, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger import journal
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import pass_time, settle
 from tests.support.tracked import Base, Book, files, pending
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.ledgers import only_level_2, pass_time
 
 UPLOAD = "pending/6921c0de.x/cat.png"

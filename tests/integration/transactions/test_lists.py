@@ -13,7 +13,6 @@ from async_storages import (
     StorageUnavailableException,
 )
 from async_storages.integrations.sqlalchemy import FileListType
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.documents import row_class
 from tests.support.fastdfs import leaving
 from tests.support.ledgers import only_level_1

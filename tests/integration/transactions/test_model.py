@@ -10,7 +10,7 @@ from async_storages.integrations.sqlalchemy.references.lookup import LookupResul
 from async_storages.integrations.sqlalchemy.tracking import after_transaction, files_in_use, flush, reference_writer
 from tests.model.machine import Lost
 from tests.model.runs import replay, run_programs
-from tests.model.world import DATABASES, LEDGER, TIERS, TRACKING, make_tables, world
+from tests.model.world import DATABASES, LEDGER, MARIADB, POSTGRESQL, SQLITE, TIERS, TRACKING, make_tables, world
 
 SEED = 7
 PROGRAMS = 20
@@ -19,15 +19,15 @@ STEPS = 12
 
 @pytest.fixture
 def model_url(request, tmp_path):
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgres_database")
+    if request.param != SQLITE:
+        return request.getfixturevalue({POSTGRESQL: "postgres_database", MARIADB: "mariadb_database"}[request.param])
     url = f"sqlite+aiosqlite:///{tmp_path / 'model.sqlite'}"
     make_tables(url)
     return url
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("model_url", DATABASES, indirect=True)
+@pytest.mark.parametrize("model_url", [*DATABASES, MARIADB], indirect=True)
 def test_nothing_is_lost_or_left(model_url, tier):
     with world(model_url, tier) as place:
         result = run_programs(place, SEED, PROGRAMS, STEPS)

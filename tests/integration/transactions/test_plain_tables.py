@@ -1,5 +1,6 @@
 """A commit that only adds files to plain tables asks nothing; whatever may disturb its rows makes it ask."""
 
+import re
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,6 +16,7 @@ from tests.support.tracked import Album, Base, Book, Loan, Shelf, pending
 pytestmark = pytest.mark.matrix
 
 only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+not_mariadb = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)  # which always asks
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -58,12 +60,17 @@ def counted(engine):
         event.remove(engine.sync_engine, "before_cursor_execute", note)
 
 
+def lookups_among(statements):
+    return [each for each in statements if re.search("json_each|unnest|json_table", each, re.IGNORECASE)]
+
+
 async def add_books(sessions, *ids):
     async with sessions.begin() as session:
         session.add_all(Book(id=id_, file=pending(str(id_))) for id_ in ids)
 
 
 class TestNothingIsAsked:
+    @not_mariadb
     async def test_a_new_row_costs_no_further_statement(self, engine, sessions, storage, names):
         await add_books(sessions, 1)
         with counted(engine) as tracked:
@@ -74,6 +81,7 @@ class TestNothingIsAsked:
         assert tracked == untracked
         assert await names() == ["1", "2", "3"]
 
+    @not_mariadb
     async def test_queries_between_flush_and_commit(self, engine, sessions, names):
         await add_books(sessions, 1)
         with counted(engine) as sent:
@@ -82,9 +90,10 @@ class TestNothingIsAsked:
                 await session.flush()
                 assert await session.scalar(select(func.count()).select_from(Book)) == 2
                 assert await session.scalar(select(Book.id).where(Book.title == "b")) == 2
-        assert not [sql for sql in sent if "json_each" in sql or "unnest" in sql]
+        assert not lookups_among(sent)
         assert await names() == ["1", "2"]
 
+    @not_mariadb
     async def test_two_flushes(self, engine, sessions, names):
         await add_books(sessions, 1)
         with counted(engine) as sent:
@@ -94,7 +103,7 @@ class TestNothingIsAsked:
                 session.add(Shelf(id=1))
                 await session.flush()
                 session.add(Loan(id=3, file=pending("3")))
-        assert not [sql for sql in sent if "json_each" in sql or "unnest" in sql]
+        assert not lookups_among(sent)
         assert await names() == ["1", "2", "3"]
 
     async def test_a_rollback_after_a_flush(self, sessions, left):
@@ -246,6 +255,10 @@ TRIGGERS = {
         "drops": ["CREATE TRIGGER drops AFTER INSERT ON {} BEGIN DELETE FROM books WHERE id = 2; END"],
         "clears": ["CREATE TRIGGER clears AFTER INSERT ON {} BEGIN UPDATE books SET file = NULL WHERE id = 2; END"],
     },
+    "mysql": {
+        "drops": ["CREATE TRIGGER drops AFTER INSERT ON {} FOR EACH ROW DELETE FROM books WHERE id = 2"],
+        "clears": ["CREATE TRIGGER clears AFTER INSERT ON {} FOR EACH ROW UPDATE books SET file = NULL WHERE id = 2"],
+    },
     "postgresql": {
         "drops": [
             "CREATE SCHEMA helpers",
@@ -262,6 +275,15 @@ TRIGGERS = {
     },
 }
 
+OF_ITS_OWN_ROW = "CREATE TRIGGER own BEFORE INSERT ON books FOR EACH ROW SET NEW.file = IF(NEW.id = 2, NULL, NEW.file)"
+"""For MariaDB, whose triggers change no table that the statement writes."""
+
+
+def create_trigger(engine, name, table):
+    if engine.dialect.name == "mysql" and table == "books":
+        return [OF_ITS_OWN_ROW]
+    return [each.format(table) for each in TRIGGERS[engine.dialect.name][name]]
+
 
 class TestTriggers:
     """Changes by the database itself are seen as soon as there is a trigger or a rule."""
@@ -271,7 +293,7 @@ class TestTriggers:
     async def test_on_the_table_of_the_file(self, engine, sessions, server, names, left, trigger, is_known):
         if is_known:
             await add_books(sessions, 1)
-        await server(*(each.format("books") for each in TRIGGERS[engine.dialect.name][trigger]))
+        await server(*create_trigger(engine, trigger, "books"))
         await add_books(sessions, 2)
         assert await names() == ["1"][: int(is_known)]
         assert await left() == {"1"} & set(await names())
@@ -280,7 +302,7 @@ class TestTriggers:
     @pytest.mark.parametrize("flushes", [1, 2])
     async def test_on_another_table_of_the_transaction(self, engine, sessions, server, names, left, trigger, flushes):
         await add_books(sessions, 1)
-        await server(*(each.format("shelves") for each in TRIGGERS[engine.dialect.name][trigger]))
+        await server(*create_trigger(engine, trigger, "shelves"))
         async with sessions.begin() as session:
             session.add(Book(id=2, file=pending("2")))
             if flushes == 2:
@@ -293,7 +315,7 @@ class TestTriggers:
     async def test_of_another_process(self, engine, database_url, sessions, server, names, left):
         await add_books(sessions, 1)
         other = create_async_engine(database_url)
-        await server(*(each.format("books") for each in TRIGGERS[engine.dialect.name]["drops"]), engine=other)
+        await server(*create_trigger(engine, "drops", "books"), engine=other)
         await other.dispose()
         forget_plain_tables(engine.sync_engine)  # as this process does when its knowledge is ten seconds old
         await add_books(sessions, 2)

@@ -21,7 +21,7 @@ from async_storages import (
     registry,
 )
 from async_storages.integrations.sqlalchemy import enable_file_tracking
-from tests.support.databases import cut_connection, every_database  # noqa: F401 - the fixture `database_url`
+from tests.support.databases import cut_connection
 from tests.support.ledgers import only_level_1, only_level_2
 from tests.support.tracked import Album, Book, Loan, Shelf, files, pending
 

@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 
 from async_storages import InvalidArgumentException, PendingFile, StorageUnavailableException
 from async_storages.testing.contract.cancellation import cancelled_at
-from tests.support.databases import cut_connection, every_database  # noqa: F401 - the fixture `database_url`
+from tests.support.databases import cut_connection
 from tests.support.streams import Closing, empty_input
 from tests.support.tracked import Album, Book
 

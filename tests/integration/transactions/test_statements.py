@@ -2,10 +2,11 @@
 
 import asyncio
 from functools import partial
+from itertools import product
 
 import pytest
-from sqlalchemy import bindparam, delete, event, func, insert, literal, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Index, String, bindparam, delete, event, func, insert, literal, select, text, update
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, with_loader_criteria
 from sqlalchemy.sql import Delete, Insert, Update
@@ -29,19 +30,23 @@ class Job(Own):
     __tablename__ = "jobs"
     __mapper_args__ = {"confirm_deleted_rows": False}  # noqa: RUF012 - the database may keep them
     id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str | None]
+    title: Mapped[str | None] = mapped_column(String(100))
     is_deleted: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"), index=True)
+    file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
+    __table_args__ = (Index("ix_jobs_file", "file", mysql_length=255),)
 
 
 class Pair(Own):
     __tablename__ = "pairs"
     one: Mapped[int] = mapped_column(primary_key=True)
-    two: Mapped[str] = mapped_column(primary_key=True)
-    file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"), index=True)
+    two: Mapped[str] = mapped_column(String(20), primary_key=True)
+    file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
+    __table_args__ = (Index("ix_pairs_file", "file", mysql_length=255),)
 
 
 only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+only_mariadb = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+only_servers = pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 COUNT = 6
 ALL = [f"file {number}" for number in range(1, COUNT + 1)]
@@ -68,6 +73,11 @@ def names(engine):
 
 
 @pytest.fixture
+def database(engine):
+    return engine.dialect.name
+
+
+@pytest.fixture
 async def server(engine):
     """Runs SQL as somebody else would; what it makes in the schema "helpers" goes again."""
 
@@ -89,18 +99,27 @@ def skip_locked(count=1):
     return select(Job.id).order_by(Job.id).with_for_update(skip_locked=True).limit(count)
 
 
-def one_of_two(is_sqlite):
-    return func.random() < (0 if is_sqlite else 0.5)
+def one_of_two(database):
+    return func.random() < (0 if database == "sqlite" else 0.5)
 
 
-first_two = chosen(Job.id).cte("first_two")
+def found_by(database, query):
+    """A query within criteria; MySQL and MariaDB read the table that they write in a derived table only."""
+    return select(query.subquery().c.id) if database == "mysql" else query
+
+
+def in_a_cte(database):
+    query = chosen(Job.id)
+    return Job.id.in_(select((query.subquery() if database == "mysql" else query.cte("first_two")).c.id))
+
+
 CRITERIA = {  # and how many rows they find
-    "SKIP LOCKED": (lambda _: Job.id == skip_locked().scalar_subquery(), 1),
-    "SKIP LOCKED, two": (lambda _: Job.id.in_(skip_locked(2)), 2),
-    "min()": (lambda _: Job.id == select(func.min(Job.id)).scalar_subquery(), 1),
-    "random() in a subquery": (lambda _: Job.id.in_(chosen(func.random())), 2),
+    "SKIP LOCKED": (lambda database: Job.id == found_by(database, skip_locked()).scalar_subquery(), 1),
+    "SKIP LOCKED, two": (lambda database: Job.id.in_(found_by(database, skip_locked(2))), 2),
+    "min()": (lambda database: Job.id == found_by(database, select(func.min(Job.id).label("id"))).scalar_subquery(), 1),
+    "random() in a subquery": (lambda database: Job.id.in_(found_by(database, chosen(func.random()))), 2),
     "random()": (one_of_two, None),
-    "LIMIT in a CTE": (lambda _: Job.id.in_(select(first_two.c.id)), 2),
+    "LIMIT in a CTE": (in_a_cte, 2),
     "all": (lambda _: Job.id > 0, COUNT),
     "none": (lambda _: Job.id < 0, 0),
 }
@@ -114,6 +133,7 @@ STATEMENTS = {
 
 
 TWO_STATEMENTS = ["delete", "update to a file"]
+RETURNING = [*product(["sqlite", "postgresql"], TWO_STATEMENTS), ("mariadb", "delete")]
 
 
 @pytest.mark.parametrize(("criteria", "count"), CRITERIA.values(), ids=CRITERIA.keys())
@@ -121,11 +141,11 @@ class TestCriteria:
     """They may find other rows each time they are asked: the rows that were locked are those that go."""
 
     @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-    async def test_commit(self, jobs, names, storage, is_sqlite, statement, criteria, count):
+    async def test_commit(self, jobs, names, storage, database, statement, criteria, count):
         sessions, left = jobs
         new = await saved(storage, "new")
         async with sessions.begin() as session:
-            result = await session.execute(statement(new).where(criteria(is_sqlite)))
+            result = await session.execute(statement(new).where(criteria(database)))
         found = await names()
         gone = COUNT - len([name for name in found if name != "new"])
         assert count in {None, gone}
@@ -134,20 +154,20 @@ class TestCriteria:
         assert found.count("new") in {0, gone}
 
     @pytest.mark.parametrize("kind", TWO_STATEMENTS)
-    async def test_rollback(self, jobs, names, storage, is_sqlite, kind, criteria, count):
+    async def test_rollback(self, jobs, names, storage, database, kind, criteria, count):
         sessions, left = jobs
         new = await saved(storage, "new")
         async with sessions() as session:
-            await session.execute(STATEMENTS[kind](new).where(criteria(is_sqlite)))
+            await session.execute(STATEMENTS[kind](new).where(criteria(database)))
         assert await names() == ALL
         assert await left() - {"new"} == set(ALL)
 
-    @pytest.mark.parametrize("kind", TWO_STATEMENTS)
-    async def test_returning(self, jobs, names, storage, is_sqlite, kind, criteria, count):
+    @pytest.mark.parametrize(("database_url", "kind"), RETURNING, indirect=["database_url"])
+    async def test_returning(self, jobs, names, storage, database, kind, criteria, count):
         sessions, left = jobs
         new = await saved(storage, "new")
         async with sessions.begin() as session:
-            statement = STATEMENTS[kind](new).where(criteria(is_sqlite))
+            statement = STATEMENTS[kind](new).where(criteria(database))
             result = await session.execute(statement.returning(Job.id, Job.title))
             gone = {f"file {number}": title for number, title in result}
         assert count is None or len(gone) == count
@@ -160,17 +180,23 @@ class TestQueue:
     """Workers take jobs from a table, with a statement that no two of them can use for one job."""
 
     STATEMENTS = {  # noqa: RUF012 - nobody changes it
-        "delete": delete(Job).where(Job.id == skip_locked().scalar_subquery()),
-        "delete of two": delete(Job).where(Job.id.in_(skip_locked(2))),
-        "delete of a random one": delete(Job).where(
-            Job.id == skip_locked().order_by(None).order_by(func.random()).scalar_subquery()
+        "delete": lambda _: delete(Job).where(Job.id == skip_locked().scalar_subquery()),
+        "delete of two": lambda database: delete(Job).where(Job.id.in_(found_by(database, skip_locked(2)))),
+        "delete of a random one": lambda database: delete(Job).where(
+            Job.id == found_by(database, skip_locked().order_by(None).order_by(func.random())).scalar_subquery()
         ),
-        "update": update(Job)
-        .where(
-            Job.id
-            == select(Job.id).where(Job.file.is_not(None)).with_for_update(skip_locked=True).limit(1).scalar_subquery()
-        )
-        .values(file=None),
+        "update": lambda _: (
+            update(Job)
+            .where(
+                Job.id
+                == select(Job.id)
+                .where(Job.file.is_not(None))
+                .with_for_update(skip_locked=True)
+                .limit(1)
+                .scalar_subquery()
+            )
+            .values(file=None)
+        ),
     }
 
     async def work(self, sessions, statement, times):
@@ -180,40 +206,48 @@ class TestQueue:
                 taken += await session.scalars(statement.returning(Job.id))
         return taken
 
-    @only_postgresql
-    @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-    async def test_eight_workers_at_once(self, engine, jobs, names, storage, statement):
+    @pytest.mark.parametrize(
+        ("database_url", "kind"),
+        [*product(["postgresql"], STATEMENTS), *product(["mariadb"], list(STATEMENTS)[:-1])],
+        indirect=["database_url"],
+    )
+    async def test_eight_workers_at_once(self, database, jobs, names, storage, kind):
         sessions, left = jobs
         async with sessions.begin() as session:
             session.add_all([Job(id=number, file=pending(f"file {number}")) for number in range(COUNT + 1, 31)])
-        done = await asyncio.gather(*(self.work(sessions, statement, 2) for _ in range(8)))
+        done = await asyncio.gather(*(self.work(sessions, self.STATEMENTS[kind](database), 2) for _ in range(8)))
         taken = [number for each in done for number in each]
-        assert len(taken) == len(set(taken)) >= 8
+        is_all_locked = database == "mysql" and "random" in kind  # rows that are sorted are locked, all of them
+        assert len(taken) == len(set(taken)) >= (1 if is_all_locked else 8)
         kept = {f"file {number}" for number in range(1, 31) if number not in taken}
         assert set(await names()) == kept
         assert await left() == kept
 
-    @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS.keys())
-    async def test_one_after_the_other(self, jobs, names, statement):
+    @pytest.mark.parametrize(
+        ("database_url", "kind"),
+        [*product(["sqlite", "postgresql"], STATEMENTS), *product(["mariadb"], list(STATEMENTS)[:-1])],
+        indirect=["database_url"],
+    )
+    async def test_one_after_the_other(self, database, jobs, names, kind):
         sessions, left = jobs
         taken = []
         for _ in range(2):
-            taken += await self.work(sessions, statement, 1)
+            taken += await self.work(sessions, self.STATEMENTS[kind](database), 1)
             kept = {f"file {number}" for number in range(1, COUNT + 1) if number not in taken}
             assert set(await names()) == await left() == kept
 
-    @only_postgresql
+    @only_servers
     async def test_a_job_that_another_worker_has_locked(self, engine, jobs, names):
         """The report that began this: one row was deleted, and another row's file."""
         sessions, left = jobs
         async with engine.connect() as other:
             await other.execute(select(Job.id).where(Job.id == 1).with_for_update())
             async with sessions.begin() as session:
-                taken = list(await session.scalars(self.STATEMENTS["delete"].returning(Job.id)))
+                taken = list(await session.scalars(self.STATEMENTS["delete"](None).returning(Job.id)))
         assert taken == [2]
         assert set(await names()) == await left() == set(ALL) - {"file 2"}
 
-    @only_postgresql
+    @only_servers
     async def test_a_lock_that_is_let_go_on_the_way(self, engine, jobs, names):
         """Between the look at the rows and the statement, what SKIP LOCKED finds changes."""
         sessions, left = jobs
@@ -226,12 +260,12 @@ class TestQueue:
                     await_only(other.rollback())
 
             async with sessions.begin() as session:
-                taken = list(await session.scalars(self.STATEMENTS["delete"].returning(Job.id)))
+                taken = list(await session.scalars(self.STATEMENTS["delete"](None).returning(Job.id)))
             event.remove(engine.sync_engine, "before_cursor_execute", let_go)
         [number] = taken
         assert set(await names()) == await left() == set(ALL) - {f"file {number}"}
 
-    @only_postgresql
+    @only_servers
     @pytest.mark.parametrize("kind", ["delete", "update"])
     async def test_a_row_that_is_inserted_on_the_way(self, engine, jobs, names, storage, kind):
         sessions, left = jobs
@@ -248,7 +282,8 @@ class TestQueue:
             async with engine.begin() as connection:
                 await connection.execute(insert(Job.__table__).values(id=99, file=late))
 
-        async with sessions.begin() as session:
+        reader = engine.execution_options(isolation_level="READ COMMITTED")  # without locks of gaps
+        async with sessions(bind=reader) as session, session.begin():
             await session.execute(delete(Job) if kind == "delete" else update(Job).values(file=None))
         event.remove(engine.sync_engine, "before_cursor_execute", insert_one)
         assert inserted
@@ -332,10 +367,12 @@ class TestKeptByTheDatabase:
             assert await left() == set(found)
 
     @pytest.mark.parametrize("by", ["ORM", "statement"])
-    async def test_an_update_that_the_database_undoes(self, jobs, server, names, storage, is_sqlite, by):
+    async def test_an_update_that_the_database_undoes(self, jobs, server, names, storage, database, by):
         """The row names the old file still, and the new one was never wanted."""
         sessions, left = jobs
-        if is_sqlite:
+        if database == "mysql":
+            await server("CREATE TRIGGER back BEFORE UPDATE ON jobs FOR EACH ROW SET NEW.file = OLD.file")
+        elif database == "sqlite":
             await server(
                 "CREATE TRIGGER back AFTER UPDATE OF file ON jobs FOR EACH ROW WHEN NEW.file IS NOT OLD.file"
                 " BEGIN UPDATE jobs SET file = OLD.file WHERE id = OLD.id; END"
@@ -355,6 +392,27 @@ class TestKeptByTheDatabase:
                 await session.execute(update(Job).where(Job.id == 1).values(file=new))
         assert await names() == ALL
         assert await left() == set(ALL)
+
+    @only_mariadb
+    @pytest.mark.parametrize("how", ["delete", "Core delete", "update"])
+    async def test_rows_that_a_statement_ignores(self, jobs, server, names, storage, how):
+        """The database refuses some of the rows, and the statement is told to go on with the others."""
+        sessions, left = jobs
+        await server(
+            "CREATE TABLE keepers (job INTEGER, title VARCHAR(100), FOREIGN KEY (job) REFERENCES jobs (id))",
+            "INSERT INTO keepers (job) VALUES (1), (2)",
+            "CREATE UNIQUE INDEX titles ON jobs (title)",
+        )
+        statement = {
+            "delete": delete(Job).prefix_with("IGNORE"),
+            "Core delete": delete(Job.__table__).prefix_with("IGNORE"),
+            "update": update(Job).values(title="file 1", file=None).where(Job.id <= 4).prefix_with("IGNORE"),
+        }[how]
+        async with sessions.begin() as session:
+            await session.execute(statement, execution_options={"synchronize_session": False})
+        found = await names()
+        assert found == (ALL[1:] if how == "update" else ALL[:2])
+        assert await left() == set(found)
 
     @only_postgresql
     @pytest.mark.parametrize("by", ["ORM", "statement"])
@@ -543,6 +601,8 @@ class TestAnswers:
             "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 40999)"
             if engine.dialect.name == "sqlite"
             else "WITH n(i) AS (SELECT generate_series(1000, 40999))"
+            if engine.dialect.name == "postgresql"
+            else "WITH n(i) AS (SELECT seq FROM seq_1000_to_40999)"
         )
         async with engine.begin() as connection:
             await connection.execute(text(f"INSERT INTO jobs (id) {numbers} SELECT i FROM n".replace("()", "")))
@@ -620,13 +680,14 @@ class TestAnswers:
             assert await file.read() == b"file 1"
         assert await left() == set(ALL[1:])
 
-    @only_postgresql
+    @only_servers
     async def test_rows_found_by_another_table(self, jobs, names):
         sessions, left = jobs
         async with sessions.begin() as session:
             session.add_all([Pair(one=1, two="x"), Pair(one=3, two="x")])
             await session.flush()
-            await session.execute(delete(Job).where(Job.id == Pair.one))
+            using = {"is_delete_using": True}  # as SQLAlchemy wants it for MariaDB
+            await session.execute(delete(Job).where(Job.id == Pair.one), execution_options=using)
         assert await names() == [name for name in ALL if name not in {"file 1", "file 3"}]
         assert await left() == set(await names())
 
@@ -644,8 +705,21 @@ class TestAnswers:
 # ---- statements whose files were stored, or were not
 
 
-def upsert(engine, table):
-    return (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(table)
+DIALECTS = {"mysql": mysql, "postgresql": postgresql, "sqlite": sqlite}
+
+
+def insert_or_ignore(engine, table):
+    """An INSERT that leaves a row that is there."""
+    statement = DIALECTS[engine.dialect.name].insert(table)
+    return statement.prefix_with("IGNORE") if engine.dialect.name == "mysql" else statement.on_conflict_do_nothing()
+
+
+def insert_or_update(engine, key, values, file=None):
+    """An INSERT of a book that gives one that is there the file; by default the one of `values`."""
+    statement = DIALECTS[engine.dialect.name].insert(Book).values(values)
+    if engine.dialect.name == "mysql":
+        return statement.on_duplicate_key_update(file=file or statement.inserted.file)
+    return statement.on_conflict_do_update(index_elements=[key], set_={"file": file or statement.excluded.file})
 
 
 class TestUpserts:
@@ -677,7 +751,7 @@ class TestUpserts:
     async def test_do_nothing(self, engine, sessions, keep, names, left, level, table, title):
         new = await keep("new")
         async with kept_or_refused(level) as attempt, sessions.begin() as session:
-            await session.execute(upsert(engine, table).values(title=title, id=9, file=new).on_conflict_do_nothing())
+            await session.execute(insert_or_ignore(engine, table).values(title=title, id=9, file=new))
         expected = ["new", "old"] if title == "free" and not attempt.is_refused else ["old"]
         assert await names() == expected
         assert await left() == set(expected)
@@ -687,7 +761,7 @@ class TestUpserts:
         rows = [{"id": 5 + number, "title": title, "file": await keep(title)} for number, title in enumerate("ab")]
         rows.append({"id": 8, "title": "taken", "file": await keep("lost")})
         async with kept_or_refused(level) as attempt, sessions.begin() as session:
-            await session.execute(upsert(engine, Book).on_conflict_do_nothing(), rows)
+            await session.execute(insert_or_ignore(engine, Book), rows)
         expected = ["old"] if attempt.is_refused else ["a", "b", "old"]
         assert await names() == expected
         assert await left() == set(expected)
@@ -698,10 +772,8 @@ class TestUpserts:
     @pytest.mark.parametrize("value", ["excluded", "value"])
     async def test_do_update(self, engine, sessions, keep, names, left, level, title, value, is_committed):
         new = await keep("new")
-        statement = upsert(engine, Book).values(title=title, id=9, file=new)
-        statement = statement.on_conflict_do_update(
-            index_elements=["title"], set_={"file": statement.excluded.file if value == "excluded" else new}
-        )
+        values = {"title": title, "id": 9, "file": new}
+        statement = insert_or_update(engine, "title", values, None if value == "excluded" else new)
         async with kept_or_refused(level) as attempt, sessions() as session:
             await session.execute(statement)
             await (session.commit() if is_committed else session.rollback())
@@ -810,16 +882,11 @@ async def update_by_primary_key(session, file):
 
 
 async def on_conflict_do_update(session, file):
-    statement = (
-        upsert(session.bind, Book).values(id=1).on_conflict_do_update(index_elements=["id"], set_={"file": file})
-    )
-    await session.execute(statement)
+    await session.execute(insert_or_update(session.bind, "id", {"id": 1}, file))
 
 
 async def on_conflict_do_update_excluded(session, file):
-    statement = upsert(session.bind, Book).values(id=1, file=file)
-    excluded = {"file": statement.excluded.file}
-    await session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=excluded))
+    await session.execute(insert_or_update(session.bind, "id", {"id": 1, "file": file}))
 
 
 async def dml_in_a_cte(session, file):
@@ -898,7 +965,9 @@ UNCLAIMED = [
     update_on_the_connection,
 ]
 POSTGRESQL_ONLY = {dml_in_a_cte, update_in_a_cte, dml_in_a_cte_of_an_update}
-ON_BOTH = [each for each in UNCLAIMED if each not in POSTGRESQL_ONLY]
+ON_ALL = [each for each in UNCLAIMED if each not in POSTGRESQL_ONLY]
+ON_SERVERS = [*product(["postgresql"], UNCLAIMED), *product(["mariadb"], ON_ALL)]
+EVERYWHERE = [*product(["sqlite"], ON_ALL), *ON_SERVERS]
 
 
 async def condemned(sessions, ledger):
@@ -921,14 +990,13 @@ async def state_of(engine, ledger, file_id):
 class TestClaimedOrRefused:
     """A ledger knows of every file that a statement names, or the statement is refused; none is ignored."""
 
-    @only_postgresql
-    @pytest.mark.parametrize("write", UNCLAIMED)
+    @pytest.mark.parametrize(("database_url", "write"), ON_SERVERS, indirect=["database_url"])
     async def test_a_worker_in_the_middle(self, engine, sessions, ledger, left, write):
         """The worker asks which rows name the file while ours is not committed yet."""
         await self.check(engine, sessions, ledger, left, write, drain=True)
 
     @only_sqlite
-    @pytest.mark.parametrize("write", ON_BOTH)
+    @pytest.mark.parametrize("write", ON_ALL)
     async def test_a_worker_afterwards(self, engine, sessions, ledger, left, write):
         await self.check(engine, sessions, ledger, left, write, drain=False)
 
@@ -946,17 +1014,8 @@ class TestClaimedOrRefused:
             assert await state_of(engine, ledger, file_id) == "live"
             assert await left() == {"wanted"}
 
-    @only_postgresql
-    @pytest.mark.parametrize("write", UNCLAIMED)
+    @pytest.mark.parametrize(("database_url", "write"), EVERYWHERE, indirect=["database_url"])
     async def test_a_file_that_is_gone(self, engine, sessions, ledger, write):
-        await self.check_gone(engine, sessions, ledger, write)
-
-    @only_sqlite
-    @pytest.mark.parametrize("write", ON_BOTH)
-    async def test_a_file_that_is_gone_on_sqlite(self, engine, sessions, ledger, write):
-        await self.check_gone(engine, sessions, ledger, write)
-
-    async def check_gone(self, engine, sessions, ledger, write):
         file_id = await condemned(sessions, ledger)
         await settle(ledger)
 
@@ -968,8 +1027,7 @@ class TestClaimedOrRefused:
             await work()
         assert await named(engine, Base.metadata) == []
 
-    @only_postgresql
-    @pytest.mark.parametrize("write", UNCLAIMED)
+    @pytest.mark.parametrize(("database_url", "write"), ON_SERVERS, indirect=["database_url"])
     async def test_rolled_back(self, engine, sessions, ledger, left, write):
         """A file that was claimed for nothing is swept."""
         file_id = await condemned(sessions, ledger)

@@ -20,7 +20,6 @@ from sqlalchemy.orm import (
 
 from async_storages import InvalidArgumentException, StoredFile
 from async_storages.integrations.sqlalchemy import FileList, FileListMapped, FileListType, FileMapped, FileType
-from tests.support.databases import every_database  # noqa: F401 - the fixture `database_url`
 from tests.support.tracked import pending
 
 pytestmark = pytest.mark.matrix

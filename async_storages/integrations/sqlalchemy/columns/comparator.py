@@ -7,10 +7,11 @@ with lists and searched for a file; for all other operators it is JSON.
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ColumnElement, String, Unicode, bindparam, type_coerce
+from sqlalchemy import JSON, BinaryExpression, Boolean, ColumnElement, Null, String, Unicode, bindparam, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, operators
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import CollectionAggregate, Grouping
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -93,7 +94,7 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
         if op is operators.contains_op:
             return _ListContains(self.expr, *(self._value(value, type_.item_type) for value in other))
         if op in _EQUALITIES:
-            other = tuple(self._value(value, type_) for value in other)
+            return _SameFiles.of(super().operate(op, *(self._value(value, type_) for value in other), **kwargs))
         if op in _ITEM_ACCESS:
             kwargs["result_type"] = JSON()  # an item is no list
         return super().operate(op, *other, **kwargs)
@@ -102,6 +103,69 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
         if value is None or is_sql(value):
             return value
         return _parameter(self.expr, type_, lambda: type_.coerce(value))
+
+
+class _SameFiles(BinaryExpression[bool]):
+    """A comparison of two lists by their ids, without the facts after these.
+
+    Python sees the lists themselves: a session that evaluates criteria, and every dictionary of columns.
+    """
+
+    inherit_cache = True
+
+    @classmethod
+    def of(cls, compared: Any) -> Any:
+        """The same comparison by ids; one with NULL, or with several lists, stays as it is."""
+        if not isinstance(compared, BinaryExpression) or isinstance(compared.right, Null | CollectionAggregate):
+            return compared
+        return cls(*_parts_of(compared, lambda side: side))
+
+    def _negate(self) -> Any:
+        return self.of(super()._negate())  # type: ignore[no-untyped-call] # SQLAlchemy does not type it
+
+
+def _parts_of(compared: BinaryExpression[Any], of_side: Callable[[Any], Any]) -> tuple[Any, ...]:
+    sides = of_side(compared.left), of_side(compared.right)
+    return *sides, compared.operator, compared.type, compared.negate, compared.modifiers
+
+
+@compiles(_SameFiles)
+def _compare_ids(compared: _SameFiles, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return compiler.process(BinaryExpression(*_parts_of(compared, _IdsOnly)), **kwargs)
+
+
+class _IdsOnly(Grouping[Any]):
+    """A list without the facts after its ids."""
+
+    inherit_cache = True
+
+
+@compiles(_IdsOnly)
+def _list_itself(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return compiler.process(ids.element, **kwargs)
+
+
+@compiles(_IdsOnly, "postgresql")
+def _ids_of_jsonb(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    files = f"CAST({compiler.process(ids.element, **kwargs)} AS JSONB)"
+    return f"CASE WHEN jsonb_typeof({files} -> -1) = 'object' THEN {files} - -1 ELSE {files} END"
+
+
+@compiles(_IdsOnly, "sqlite")
+def _ids_of_json(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """Write JSON without spaces, which json_remove() leaves out; malformed JSON stays as it is."""
+    files = compiler.process(ids.element, **kwargs)
+    shorter = f"WHEN json_type({files}, '$[#-1]') = 'object' THEN json_remove({files}, '$[#-1]')"
+    return f"CASE WHEN NOT json_valid({files}) THEN {files} {shorter} ELSE json({files}) END"
+
+
+@compiles(_IdsOnly, "mysql")
+@compiles(_IdsOnly, "mariadb")
+def _ids_of_json_in_mysql(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
+    files = compiler.process(ids.element, **kwargs)
+    last = f"CONCAT('$[', GREATEST(JSON_LENGTH({files}), 1) - 1, ']')"
+    has_facts = f"JSON_TYPE(JSON_EXTRACT({files}, {last})) = 'OBJECT'"
+    return f"CASE WHEN {has_facts} THEN JSON_REMOVE({files}, {last}) ELSE JSON_EXTRACT({files}, '$') END"
 
 
 class _ListContains(FunctionElement[bool]):

@@ -1,6 +1,6 @@
 """Facts of files in sibling columns: set when a file is assigned, known to the files of rows that are loaded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,16 @@ from async_storages.files import StoredFile, StoredImage
 from async_storages.images.size import ImageSize
 from async_storages.integrations.sqlalchemy.columns.types import FileType
 
-__all__ = ["check_fact_columns", "fact_columns_of", "fact_value", "give_facts", "known_fact", "set_facts"]
+__all__ = [
+    "check_fact_columns",
+    "fact_columns_of",
+    "fact_value",
+    "give_facts",
+    "known_fact",
+    "known_facts",
+    "set_facts",
+    "tell_facts",
+]
 
 _KNOWN: Mapping[str, Callable[[StoredFile], object]] = {
     "size": lambda file: file.known_size,
@@ -46,6 +55,12 @@ def fact_columns_of(type_: TypeEngine[Any]) -> dict[str, str]:
 def known_fact(file: object, fact: str) -> object:
     """A fact that a file knows without asking its storage; None if it does not, or for what is no file."""
     return _KNOWN[fact](file) if isinstance(file, StoredFile) else None
+
+
+def known_facts(file: object, facts: Iterable[str]) -> dict[str, Any]:
+    """The facts that a file knows, of some."""
+    known = {fact: known_fact(file, fact) for fact in facts}
+    return {fact: value for fact, value in known.items() if value is not None}
 
 
 def check_fact_columns(class_: type[Any], type_: TypeEngine[Any]) -> None:
@@ -98,7 +113,11 @@ def give_facts(values: Mapping[str, Any], key: str, names: Mapping[str, str]) ->
     file = values.get(key)
     if not isinstance(file, StoredFile):
         return
-    told = {fact: value for fact, name in names.items() if (value := values.get(name)) is not None}
+    tell_facts(file, {fact: value for fact, name in names.items() if (value := values.get(name)) is not None})
+
+
+def tell_facts(file: StoredFile, told: Mapping[str, Any]) -> None:
+    """Let a file know facts of it."""
     width, height, uploaded_at = told.get("width"), told.get("height"), told.get("uploaded_at")
     file.remember(
         size=told.get("size"),

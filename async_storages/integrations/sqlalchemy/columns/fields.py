@@ -49,6 +49,12 @@ class FileField:
     type: FileType
 
     @property
+    def list_facts(self) -> tuple[str, ...]:
+        """The facts that a column of lists keeps of its files; none for other columns."""
+        type_ = self.column.type
+        return type_.facts if isinstance(type_, FileListType) else ()
+
+    @property
     def can_delete_files(self) -> bool:
         """True if files of this column are removed once no row names them."""
         return self.type.on_delete == "delete"

@@ -1,26 +1,38 @@
 """The types of columns with several files: a JSON list of ids, in PostgreSQL as JSONB."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import JSON, Dialect
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import memoized_property
 
+from async_storages.errors import InvalidArgumentException
+from async_storages.files import StoredFile
+from async_storages.images.recipes import Variants
 from async_storages.integrations.sqlalchemy.columns.comparator import FileListComparator
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList, coerce_list
+from async_storages.integrations.sqlalchemy.columns.list_json import list_as_json, split_list, tell_listed_facts
 from async_storages.integrations.sqlalchemy.columns.types import FileType, ImageType, OnDelete, UploadTo, Validator
 from async_storages.registry import StorageRouter
+from async_storages.upload_options import UploadOptions
 
 __all__ = ["FileListType", "ImageListType"]
+
+type FileFact = Literal["size", "content_type", "filename", "sha256", "uploaded_at"]
+type ImageFact = FileFact | Literal["width", "height", "placeholder"]
+
+_FILE_FACTS = ("size", "content_type", "filename", "sha256", "uploaded_at")
+_IMAGE_FACTS = (*_FILE_FACTS, "width", "height", "placeholder")
 
 
 class FileListType(TypeDecorator[FileList[Any]]):
     """A column that holds a list of file ids and loads as a `FileList`.
 
     Assign a list or tuple of values that a `FileType` takes; None is NULL, and ``[]`` is an empty list. The database
-    holds the fusion ids as JSON; on PostgreSQL as JSONB, where a GIN index finds rows by the files in them.
+    holds the fusion ids as JSON, with `facts` and one object with these after them; on PostgreSQL as JSONB, where a GIN
+    index finds rows by the files in them.
 
     Args:
         storage: As for `FileType`.
@@ -31,6 +43,12 @@ class FileListType(TypeDecorator[FileList[Any]]):
         upload_to: Called for every file of the list.
         validators: Check every file of the list.
         exclusive: As for `FileType`, for every file of the list.
+        upload_options: As for `FileType`.
+        facts: Names of facts that the column keeps of each file, and that the files of loaded rows know: ``"size"``,
+            ``"content_type"``, ``"filename"``, ``"sha256"``, which uploads to this column compute, ``"uploaded_at"``.
+
+    Raises:
+        InvalidArgumentException: An option makes no sense, or a fact is unknown.
 
     Example:
         >>> files: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
@@ -41,6 +59,7 @@ class FileListType(TypeDecorator[FileList[Any]]):
     cache_ok = True
     hashable = False
     item_class: ClassVar[type[FileType]] = FileType
+    _possible_facts: ClassVar[tuple[str, ...]] = _FILE_FACTS
     comparator_factory = FileListComparator  # pyright: ignore[reportAssignmentType] # documented to be set so
 
     def __init__(  # noqa: PLR0917 - as for `FileType`
@@ -53,8 +72,13 @@ class FileListType(TypeDecorator[FileList[Any]]):
         upload_to: UploadTo | None = None,
         validators: Iterable[Validator] = (),
         exclusive: bool = False,
+        upload_options: UploadOptions | None = None,
+        facts: Iterable[FileFact] = (),
     ) -> None:
         super().__init__(none_as_null=True)
+        self.facts = _checked_facts(facts, self._possible_facts)
+        # an upload sees by its type which facts are wanted; in a list their names are those in the JSON
+        names: dict[str, Any] = {fact: fact for fact in self.facts}
         self.item_type = self.item_class(
             storage,
             length,
@@ -64,6 +88,8 @@ class FileListType(TypeDecorator[FileList[Any]]):
             upload_to=upload_to,
             validators=validators,
             exclusive=exclusive,
+            upload_options=upload_options,
+            **names,
         )
 
     def __repr__(self) -> str:
@@ -100,23 +126,30 @@ class FileListType(TypeDecorator[FileList[Any]]):
             return dialect.type_descriptor(JSONB(none_as_null=True))
         return super().load_dialect_impl(dialect)
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> list[str | None] | None:
-        """The ids for the database.
+    def process_bind_param(self, value: Any, dialect: Dialect) -> list[Any] | None:
+        """The ids for the database, and the known facts.
 
         Raises:
             InvalidArgumentException: The value is no list of files, an id is too long, or content is still pending.
             RouteNotSupportedException: The storage does not serve an id.
         """
         files = self.coerce(value)
-        return None if files is None else [self.item_type.process_bind_param(file, dialect) for file in files]
+        if files is None:
+            return None
+        ids = [self.item_type.process_bind_param(file, dialect) for file in files]
+        return list_as_json(ids, files, self.facts)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> FileList[Any] | None:
         """The file objects of loaded ids; other values, such as null, stay as they are and do not break the query."""
         if value is None:
             return None
+        ids, facts = split_list(value) if isinstance(value, list) else ([value], {})
         file = self.item_type.process_result_value
-        loaded = value if isinstance(value, list) else [value]
-        return FileList([file(each, dialect) if isinstance(each, str) else each for each in loaded], self.item_type)
+        files = [file(each, dialect) if isinstance(each, str) else each for each in ids]
+        for each in files if facts else ():
+            if isinstance(each, StoredFile):
+                tell_listed_facts(each, facts)
+        return FileList(files, self.item_type)
 
     def coerce(self, value: Any) -> FileList[Any] | None:
         """Make a `FileList` of a value that is assigned to an attribute.
@@ -129,6 +162,55 @@ class FileListType(TypeDecorator[FileList[Any]]):
 
 
 class ImageListType(FileListType):
-    """A column that holds a list of images; as `FileListType`, but it loads `StoredImage` objects."""
+    """A column that holds a list of images; as `FileListType`, but it loads `StoredImage` objects.
+
+    Args:
+        storage: As for `FileListType`, like the options up to `upload_options`.
+        facts: As for `FileListType`; also ``"width"`` and ``"height"``, which go together, and ``"placeholder"``, the
+            ThumbHash that the flush makes.
+        variants: The variants of each image, which the flush makes and stores with it, and which are removed with it:
+            see docs/variants.md.
+
+    Raises:
+        InvalidArgumentException: As for `FileListType`.
+
+    Example:
+        >>> photos: Mapped[FileList[StoredImage]] = mapped_column(ImageListType("photos", facts=("width", "height")))
+    """
 
     item_class = ImageType
+    _possible_facts = _IMAGE_FACTS
+
+    def __init__(  # noqa: PLR0917 - as for `FileType`
+        self,
+        storage: StorageRouter | str | None = "default",
+        length: int | None = 1024,
+        on_delete: OnDelete = "delete",
+        shared: bool = False,
+        folder: str = "",
+        upload_to: UploadTo | None = None,
+        validators: Iterable[Validator] = (),
+        exclusive: bool = False,
+        upload_options: UploadOptions | None = None,
+        facts: Iterable[ImageFact] = (),
+        variants: Variants | None = None,
+    ) -> None:
+        names: Any = facts
+        super().__init__(
+            storage, length, on_delete, shared, folder, upload_to, validators, exclusive, upload_options, names
+        )
+        if variants is not None:
+            image_type: Any = self.item_type  # an ImageType
+            image_type.declare_variants(variants)
+
+
+def _checked_facts(facts: Iterable[str], possible: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(facts, str):
+        raise InvalidArgumentException(f"facts= takes several names, such as ({facts!r},), not a string")
+    names = tuple(dict.fromkeys(facts))
+    for name in names:
+        if name not in possible:
+            raise InvalidArgumentException(f"facts= names {', '.join(possible)}, not {name!r}")
+    if ("width" in names) != ("height" in names):
+        raise InvalidArgumentException("facts= has 'width' and 'height' together, or neither")
+    return names

@@ -117,10 +117,15 @@ def _select(journal: Table, ids: Collection[str]) -> Select[str]:
 
 
 def take(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
-    """Delete intents, on PostgreSQL; returns the ids of those there were."""
+    """Delete intents; returns the ids of those there were."""
     taken = set[str]()
     for batch in batched(sorted(ids), BATCH):
-        taken |= {*connection.scalars(delete(journal).where(journal.c.id.in_(batch)).returning(journal.c.id))}
+        if connection.dialect.delete_returning:
+            taken |= {*connection.scalars(delete(journal).where(journal.c.id.in_(batch)).returning(journal.c.id))}
+        else:  # MySQL
+            found = connection.scalars(_select(journal, batch).with_for_update()).all()
+            delete_ids(connection, journal, found)
+            taken |= {*found}
     return taken
 
 

@@ -96,6 +96,7 @@ class State(StrEnum):
         GONE: Deleted by a worker that took over. The first one may still send its request, so that the id stays taken
             until `until`.
         MARK: No file, but the object by which a ledger knows a storage as its own.
+        WANTED: No file, but variants of one that a worker is to make: see `variant_queue`.
     """
 
     LIVE = "live"
@@ -103,6 +104,7 @@ class State(StrEnum):
     DELETING = "deleting"
     GONE = "gone"
     MARK = "mark"
+    WANTED = "wanted"
 
 
 class now(FunctionElement[float]):  # noqa: N801 - a function of SQL

@@ -33,16 +33,21 @@ def is_searchable(location: ColumnLocation, dialect: str) -> bool:
 @lru_cache(maxsize=256)
 def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect, *, is_locking: bool = False) -> TextClause:
     """Build the query for ``:ids`` in some columns; in PostgreSQL a row without an id has the isolation."""
-    found = [branch for location in locations for branch in _branches(location, dialect)]
-    if is_locking and is_mysql(dialect.name):
-        found = [f"({branch} LOCK IN SHARE MODE)" for branch in found]
-    branches = " UNION ALL ".join(found)
+    found = [(location, branch) for location in locations for branch in _branches(location, dialect)]
+    is_locked = is_locking and is_mysql(dialect.name)
+    branches = " UNION ALL ".join(f"({each} {_lock(of, dialect)})" if is_locked else each for of, each in found)
     if dialect.name != "postgresql":
         return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
     named = f"SELECT id, CAST(NULL AS TEXT) FROM ({branches}) AS found(id)"  # noqa: S608
     statement = text(f"{named} UNION ALL {ISOLATION_QUERY}")
     names = [name for name in ("ids", "escaped") if f":{name}" in branches]
     return statement.bindparams(*(bindparam(name, type_=postgresql.ARRAY(Unicode())) for name in names))
+
+
+def _lock(location: ColumnLocation, dialect: Dialect) -> str:
+    """The clause that locks the rows of a table, and not those of JSON_TABLE, which MySQL refuses to lock."""
+    table = _quoted(location.field.column.table.name, dialect)
+    return "LOCK IN SHARE MODE" if getattr(dialect, "is_mariadb", False) else f"FOR SHARE OF {table}"
 
 
 def _branches(location: ColumnLocation, dialect: Dialect) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""The files that rows lose in a flush: those that they name right before it, and not after it."""
+"""The files that rows lose in a flush: those that they name right before it, and not after it.
+
+Files that stay in their list keep the facts that it has of them.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,6 +13,7 @@ from async_storages.errors import FileGoneException
 from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, fields_of, stored_files_in
 from async_storages.integrations.sqlalchemy.columns.list_attributes import loaded_ids
+from async_storages.integrations.sqlalchemy.columns.list_json import keep_facts
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.tracking.flushed_objects import ChangedObject, FlushedObjects, identity_of
 from async_storages.integrations.sqlalchemy.tracking.previous_files import lock_and_read_rows
@@ -67,14 +71,14 @@ class ReplacedFiles:
         self.dropped.setdefault(connection, []).extend((field, file) for file in files)
 
     def _unread(self, state: _State, fields: Iterable[FileField]) -> list[FileField]:
-        return [field for field in _deletable(fields) if (state, field) not in self._read]
+        return [field for field in _to_compare(fields) if (state, field) not in self._read]
 
     def _to_read(self, changes: Iterable[ChangedObject]) -> Iterator[tuple[Mapper[Any], _Fields]]:
         """The attributes to read, by class and object."""
         chosen: dict[Mapper[Any], _Fields] = {}
         for change in changes:
             if change.state.key is not None:
-                chosen.setdefault(change.state.mapper, {})[change.state] = _deletable(change.fields)
+                chosen.setdefault(change.state.mapper, {})[change.state] = _to_compare(change.fields)
         deleted = self._objects.deleted()
         successors = self._objects.new_by_identity() if deleted else {}
         for state in deleted:
@@ -94,7 +98,9 @@ class ReplacedFiles:
             self._read.update((state, field) for field in fields)
             for field, value in rows.get(identity_of(state), {}).items():
                 held, now = self._held_by(state, field), stored_files_in(value)
-                _refuse_outdated_list(state, field, now, held)
+                keep_facts(held, now, field.list_facts)
+                if field.can_delete_files:
+                    _refuse_outdated_list(state, field, now, held)
                 dropped = [each for each in now if each not in held and field.can_delete(each)]
                 replacements += [each for each in held if dropped and each not in now and not _is_new(each)]
                 self.add(connection, field, map(TrackedFile.of, dropped))
@@ -104,6 +110,10 @@ class ReplacedFiles:
 
     def _held_by(self, state: _State, field: FileField) -> list[StoredFile]:
         return [] if state in self.deleted else stored_files_in(state.dict.get(field.key))
+
+
+def _to_compare(fields: Iterable[FileField]) -> list[FileField]:
+    return [field for field in fields if field.can_delete_files or field.list_facts]
 
 
 def _deletable(fields: Iterable[FileField]) -> list[FileField]:

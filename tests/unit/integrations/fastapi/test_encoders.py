@@ -21,7 +21,7 @@ class Page(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     file: Mapped[StoredFile | None] = mapped_column(FileType(MemoryStorage()))
     photo: Mapped[StoredImage | None] = mapped_column(ImageType(MemoryStorage()))
-    files: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType(MemoryStorage()))
+    files: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType(MemoryStorage(), facts=["size"]))
 
 
 ENCODED = {"id": 1, "file": "mem:a.txt", "photo": "mem:b.png", "files": ["mem:c.txt"]}

@@ -47,6 +47,22 @@ def test_a_list_is_searched_by_containment_or_by_its_items():
     assert "JSON_TABLE(" in str(holds.compile(dialect=mysql.dialect()))
 
 
+def test_lists_are_equal_by_their_ids():
+    equal = PAGES == ["a"]
+    assert "jsonb_typeof(" in str(equal.compile(dialect=postgresql.dialect()))
+    assert "json_remove(" in str(equal.compile(dialect=sqlite.dialect()))
+    assert "JSON_REMOVE(" in str(equal.compile(dialect=mysql.dialect()))
+    assert "pages = :pages_1" in str(equal.compile(dialect=oracle.dialect()))
+    assert str((~equal).compile(dialect=postgresql.dialect())).count("jsonb_typeof(") == 2
+    assert str((PAGES != None).compile(dialect=postgresql.dialect())).endswith("IS NOT NULL")  # noqa: E711 - SQL
+
+
+def test_a_column_of_lists_is_found_in_dictionaries():
+    annotated = PAGES._annotate({"of": "a query"})
+    assert {PAGES: 1}[annotated] == 1
+    assert {PAGES, annotated, FILE} == {PAGES, FILE}
+
+
 def test_contains_needs_a_database_that_it_knows():
     with pytest.raises(UnsupportedCompilationError):
         PAGES.contains("a").compile(dialect=mssql.dialect())

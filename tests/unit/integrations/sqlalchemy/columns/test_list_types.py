@@ -7,7 +7,7 @@ from sqlalchemy import Column, MetaData, Table, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
-from async_storages import InvalidArgumentException, MemoryStorage
+from async_storages import InvalidArgumentException, MemoryStorage, UploadOptions, Variant, Variants
 from async_storages.integrations.sqlalchemy import FileListType, ImageListType
 from tests.support.documents import row_class
 
@@ -40,7 +40,8 @@ def test_each_column_is_cached_by_itself():
 
     one, other = FileListType("documents"), FileListType("documents")
     assert key(one) == key(one)
-    assert len({key(each) for each in (one, other, OwnType("documents"), FileListType("documents", 9))}) == 4
+    others = OwnType("documents"), FileListType("documents", 9), FileListType("documents", facts=["size"])
+    assert len({key(each) for each in (one, other, *others)}) == 5
 
 
 def test_its_repr_makes_it_again():
@@ -51,3 +52,30 @@ def test_its_repr_makes_it_again():
 def test_options_are_those_of_a_file_column():
     with pytest.raises(InvalidArgumentException, match="on_delete"):
         FileListType(on_delete="remove")
+    with pytest.raises(InvalidArgumentException, match="looks like the key of an upload"):
+        ImageListType(variants=Variants(**{"a" * 16 + "_x": Variant(20)}))
+    options = UploadOptions(cache_control="no-store")
+    assert ImageListType(upload_options=options).item_type.upload_options is options
+
+
+@pytest.mark.parametrize(
+    ("type_", "facts", "error"),
+    [
+        (FileListType, "size", r"such as \('size',\), not a string"),
+        (FileListType, ["width", "height"], "facts= names size, .*, not 'width'"),
+        (ImageListType, ["etag"], "facts= names size, .*, not 'etag'"),
+        (ImageListType, ["width"], "together, or neither"),
+        (ImageListType, [7], "not 7"),
+    ],
+)
+def test_facts_that_make_no_sense(type_, facts, error):
+    with pytest.raises(InvalidArgumentException, match=error):
+        type_(facts=facts)
+
+
+def test_variants_are_those_of_its_images():
+    recipes = Variants(thumb=Variant(20))
+    type_ = ImageListType(MemoryStorage(), variants=recipes)
+    assert type_.coerce(["a.png"])[0].variant("thumb").file_id.startswith("mem:variants/a.png/thumb-")
+    with pytest.raises(InvalidArgumentException, match="belongs to its original"):
+        type_.coerce([type_.coerce(["a.png"])[0].variant("thumb")])
