@@ -1,6 +1,6 @@
 """Removal of variants, with their original and before it: what a crash leaves then still has its original's name."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +13,7 @@ from async_storages.storage.base import FileName, Storage
 from async_storages.storage.capabilities import SupportsList
 from async_storages.variants.keys import folder_of, is_variant, variant_id
 
-__all__ = ["KeepsSlaves", "delete_orphans", "delete_variants", "delete_with_variants"]
+__all__ = ["KeepsSlaves", "delete_orphans", "delete_variants", "delete_with_variants", "list_variants"]
 
 type Recipes = Mapping[str, Variant]
 
@@ -83,7 +83,7 @@ async def delete_orphans(storage: Storage, original: FileName, declared: Iterabl
 async def _find(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> list[str]:
     file = storage.identify(original)
     if isinstance(storage, SupportsList) and not storage.chooses_ids:
-        return [each async for each in _list(storage, file)]
+        return [each async for each in list_variants(storage, file)]
     if storage.chooses_ids and not isinstance(storage, KeepsSlaves):
         return []
     return list(_computed(file, declared))
@@ -95,7 +95,8 @@ async def _delete(storage: Storage, found: list[str]) -> None:
             await storage.delete_many(found)
 
 
-async def _list(storage: Any, original: FileId) -> AsyncIterator[str]:
+async def list_variants(storage: Any, original: FileId) -> AsyncGenerator[str]:
+    """The ids of the variants of an original, of whatever recipe, in a storage that can list its files."""
     folder = folder_of(original.key)
     if folder is None:
         return

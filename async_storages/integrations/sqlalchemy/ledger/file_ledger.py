@@ -31,7 +31,7 @@ from async_storages.sources import Source, Upload, is_empty_input
 from async_storages.storage.base import FileName, Storage
 from async_storages.storage.operation import IdentifiedKey
 
-__all__ = ["Drained", "FileLedger"]
+__all__ = ["Drained", "FileLedger", "metadata_of"]
 
 
 class FileLedger:
@@ -92,7 +92,7 @@ class FileLedger:
             raise InvalidArgumentException(
                 "grace, lease and wait are above 0, retain is not below, concurrency at least 1"
             )
-        chosen = _metadata_of(metadata)
+        chosen = metadata_of(metadata)
         self.engine = engine
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
         self._references = References(chosen, references, columns_of(self.table))
@@ -221,7 +221,7 @@ class FileLedger:
         Returns:
             The number of files that were adopted.
         """
-        chosen = _metadata_of(metadata)
+        chosen = metadata_of(metadata)
         known = self._references if chosen is None else References(chosen, ())
         return await self._connections.main.run(adoption.adopt, known)
 
@@ -385,7 +385,7 @@ class FileLedger:
         return await self._marks.check_ownership(find_storages(self._references.fields()))
 
 
-def _metadata_of(given: Any) -> tuple[MetaData, ...] | None:
+def metadata_of(given: Any) -> tuple[MetaData, ...] | None:
     """One MetaData, a declarative base, or several of them."""
     if given is None:
         return None
