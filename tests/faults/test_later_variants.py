@@ -131,7 +131,7 @@ def _main(task, parent):
 def listen(moments):
     processes.crash_points.hooks.append(moments.step)
     events.hooks.append(lambda event: moments.step(event.operation))
-    for name in processes._SQL_EVENTS:
+    for name in processes.SQL_EVENTS:
         processes.event.listen(processes.Engine, name, moments.statement)
 
 

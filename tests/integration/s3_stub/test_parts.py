@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from async_storages.backends.s3 import multipart
+from async_storages.backends.s3 import part_sizes
 from async_storages.errors import FileTooLargeException
 from async_storages.sources import CHUNK_SIZE
 from async_storages.testing.s3_stub import PRESETS
@@ -26,7 +26,7 @@ def pieces(count):
 @pytest.fixture
 def _four_parts(monkeypatch):
     """As many parts as an upload may have; to send 10,000 would take minutes."""
-    monkeypatch.setattr(multipart, "MAX_PARTS", 4)
+    monkeypatch.setattr(part_sizes, "MAX_PARTS", 4)
 
 
 @pytest.mark.usefixtures("_four_parts")
