@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST = -m pytest $(if $(ARGS),$(ARGS),-n 3)
 PYTHON_WORKS = $(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3, 12)' 2>/dev/null
 
-.PHONY: help setup demo api test faults model kill lint bench docs lowest clean
+.PHONY: help setup demo api gallery test faults model kill lint bench docs lowest clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -21,6 +21,9 @@ demo: $(VENV)/.stamp ## Store a file behind a column, end to end (ARGS="photo.jp
 
 api: $(VENV)/.stamp ## Serve the example application of examples/api (PORT=8000 ARGS=--s3)
 	@PYTHONPATH=examples $(BIN)/python -m api --port $(or $(PORT),8000) $(ARGS)
+
+gallery: $(VENV)/.stamp ## Serve the gallery of photographs of examples/gallery (PORT=8000 ARGS=--s3)
+	@PYTHONPATH=examples $(BIN)/python -m gallery --port $(or $(PORT),8000) $(ARGS)
 
 test: $(VENV)/.stamp ## Run the whole suite (ARGS="-k upload")
 	$(BIN)/python $(PYTEST)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from async_storages import events, fastdfs_ids, registry
+    from async_storages.backends.fallback.storage import FallbackStorage
     from async_storages.backends.fastdfs.cluster import FastDFSCluster
     from async_storages.backends.fastdfs.pool import FastDFSOptions
     from async_storages.backends.fastdfs.storage import FastDFSStorage
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from async_storages.backends.gcs.storage import GCSStorage
     from async_storages.backends.local.storage import LocalStorage
     from async_storages.backends.memory import MemoryStorage
+    from async_storages.backends.mirrored.resync import Resynced
+    from async_storages.backends.mirrored.storage import MirroredStorage
     from async_storages.backends.s3.bucket import S3BucketAdmin
     from async_storages.backends.s3.cloudfront import CloudFrontSigner
     from async_storages.backends.s3.storage import S3Storage
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from async_storages.image_rules import ImageRules
     from async_storages.images.recipes import Variant, Variants
     from async_storages.images.size import ImageSize
+    from async_storages.images.srcset import SrcSet
     from async_storages.imaging.engines import ImageEngine, Pixels, Previewer
     from async_storages.imaging.ffmpeg import FFmpegPreviewer
     from async_storages.imaging.limits import ImageLimits
@@ -102,6 +106,7 @@ if TYPE_CHECKING:
     from async_storages.synchronous.background_loop import allow_in_event_loop, run_sync
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
+    from async_storages.variants.links import VariantLinks
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
 __all__ = [
@@ -119,6 +124,7 @@ __all__ = [
     "DeleteService",
     "DownloadService",
     "FFmpegPreviewer",
+    "FallbackStorage",
     "FastDFSClient",
     "FastDFSCluster",
     "FastDFSDetails",
@@ -161,6 +167,7 @@ __all__ = [
     "LocalStorage",
     "MadeImage",
     "MemoryStorage",
+    "MirroredStorage",
     "OperationNotSupportedException",
     "Original",
     "PartUploads",
@@ -174,6 +181,7 @@ __all__ = [
     "PresigningStorage",
     "Previewer",
     "QuarantineReview",
+    "Resynced",
     "Retries",
     "RouteNotSupportedException",
     "S3BucketAdmin",
@@ -182,6 +190,7 @@ __all__ = [
     "S3Storage",
     "Scanner",
     "ServedBy",
+    "SrcSet",
     "Storage",
     "StorageClosedException",
     "StorageException",
@@ -208,6 +217,7 @@ __all__ = [
     "UploadOptions",
     "UploadService",
     "Variant",
+    "VariantLinks",
     "Variants",
     "Verdict",
     "VipsEngine",
@@ -236,6 +246,7 @@ _MODULES = {"events", "fastdfs_ids", "registry"}
 _POWERS = [name for name in __all__ if name.startswith("Supports") and name != "SupportsPartUploads"]
 
 _HOMES = {
+    "backends.fallback.storage": ["FallbackStorage"],
     "backends.fastdfs.cluster": ["FastDFSCluster"],
     "backends.fastdfs.pool": ["FastDFSOptions"],
     "backends.fastdfs.storage": ["FastDFSStorage"],
@@ -243,6 +254,8 @@ _HOMES = {
     "backends.gcs.storage": ["GCSStorage"],
     "backends.local.storage": ["LocalStorage"],
     "backends.memory": ["MemoryStorage"],
+    "backends.mirrored.resync": ["Resynced"],
+    "backends.mirrored.storage": ["MirroredStorage"],
     "backends.s3.bucket": ["S3BucketAdmin"],
     "backends.s3.cloudfront": ["CloudFrontSigner"],
     "backends.s3.storage": ["S3Storage"],
@@ -261,6 +274,7 @@ _HOMES = {
     "image_rules": ["ImageRules"],
     "images.recipes": ["Variant", "Variants"],
     "images.size": ["ImageSize"],
+    "images.srcset": ["SrcSet"],
     "imaging.engines": ["ImageEngine", "Pixels", "Previewer"],
     "imaging.ffmpeg": ["FFmpegPreviewer"],
     "imaging.limits": ["ImageLimits"],
@@ -286,6 +300,7 @@ _HOMES = {
     "synchronous.background_loop": ["allow_in_event_loop", "run_sync"],
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],
+    "variants.links": ["VariantLinks"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
 }
 _NAMES = __all__

@@ -1,5 +1,6 @@
 """Facts that a `StoredFile` remembers, so that nobody has to ask its storage."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,7 +30,11 @@ class NewFileState:
 
 @dataclass(slots=True)
 class FileFacts:
-    """Facts of one file; None where nothing is known."""
+    """Facts of one file; None where nothing is known.
+
+    Attributes:
+        link: Makes the URL at which an application gives the file, whether the storage has it yet or not.
+    """
 
     info: "FileBasicInfo | None" = None
     size: int | None = None
@@ -41,3 +46,4 @@ class FileFacts:
     upload_time: datetime | None = None
     placeholder: str | None = None
     new_file_state: NewFileState | None = None
+    link: Callable[[], str] | None = None

@@ -18,12 +18,12 @@ from async_storages._checksums import new_checksum
 from async_storages._media_types.well_formed import check_content_type
 from async_storages.errors import (
     ChecksumMismatchException,
-    FileTooLargeException,
     InvalidArgumentException,
 )
 from async_storages.images.headers import HEAD, may_begin_image
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.read_once import rememberable
+from async_storages.size_limits import check_size
 from async_storages.sources import CHUNK_SIZE, ByteSource, Source, is_empty_input, open_source
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
 
@@ -168,7 +168,8 @@ class Content:
         """
         if self.size is None:
             self.size = await self._source.size()
-        self._check_limit(self.size or 0)
+        if self.max_size is not None:
+            check_size(self.size or 0, self.max_size)
         return self.size
 
     async def head(self) -> bytes:
@@ -237,7 +238,8 @@ class Content:
 
     def _account(self, chunk: bytes) -> None:
         self._passed += len(chunk)
-        self._check_limit(self._passed)
+        if self.max_size is not None:
+            check_size(self._passed, self.max_size)
         if self.size is not None and self._passed > self.size:
             self._refuse_more()
         for checksum in self._checksums.values():
@@ -251,10 +253,6 @@ class Content:
 
     def _refuse_more(self) -> NoReturn:
         raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
-
-    def _check_limit(self, size: int) -> None:
-        if self.max_size is not None and size > self.max_size:
-            raise FileTooLargeException(f"larger than the {self.max_size} bytes allowed")
 
     def _finish(self) -> None:
         if self.size is not None and self._passed < self.size:

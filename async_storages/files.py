@@ -1,7 +1,8 @@
 """Files as columns load them: small inert objects that ask their storage only when awaited."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -15,6 +16,7 @@ from async_storages.errors import (
 )
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.images.probe import ImageSize, probe_image
+from async_storages.images.srcset import SrcSet
 from async_storages.registry import DeletionPolicy, StorageAddress, StorageRef, StorageRouter
 from async_storages.sources import CHUNK_SIZE
 from async_storages.variants.keys import complete_recipe, variant_id
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from async_storages.storage.capabilities import PresignMethod
     from async_storages.synchronous.files import SyncStoredFile, SyncStoredImage
 
-__all__ = ["StoredFile", "StoredImage", "new_file_state_of", "storage_ref_of"]
+__all__ = ["StoredFile", "StoredImage", "link_of", "new_file_state_of", "storage_ref_of"]
 
 type _StorageRef = StorageRef | StorageRouter | str | StorageAddress | None
 
@@ -206,7 +208,10 @@ class StoredFile:
         return SyncStoredFile(self)
 
     async def get_path(self) -> str:
-        """The file's URL, percent-encoded."""
+        """The file's URL, percent-encoded; of a variant that is made later, that of the route that makes it."""
+        link = self._facts.link if self._facts else None
+        if link is not None:
+            return link()
         return await self.storage.url(self.file_id)
 
     async def get_info(self) -> "FileBasicInfo":
@@ -307,6 +312,7 @@ class StoredFile:
         sha256: str | None = None,
         upload_time: datetime | None = None,
         placeholder: str | None = None,
+        link: Callable[[], str] | None = None,
         is_new: bool = False,
     ) -> None:
         """Note facts learnt elsewhere for the `known_…` attributes; `is_new`: the upload gave the file a fresh key."""
@@ -321,6 +327,7 @@ class StoredFile:
         facts.sha256 = sha256 or facts.sha256
         facts.upload_time = upload_time or facts.upload_time
         facts.placeholder = placeholder or facts.placeholder
+        facts.link = link or facts.link
 
     # ---- pydantic
 
@@ -389,14 +396,69 @@ class StoredImage(StoredFile):
         Raises:
             InvalidArgumentException: The image was not loaded by a column that declares such a variant.
         """
-        recipe, file = self._recipes().recipe(name), self._id
-        found = StoredImage(variant_id(file, name, recipe), self._storage_ref)
+        recipe, file, ref = self._recipes().recipe(name), self._id, self._storage_ref
+        found = StoredImage(variant_id(file, name, recipe), ref)
         size = self._facts.image_size if self._facts else None
         found.remember(
             content_type=complete_recipe(recipe, file.key).format_for("").content_type,
             image_size=recipe.size_of(size) if size else None,
         )
+        links = ref.variant_links if isinstance(ref, StorageRef) else None
+        if links is not None and recipe.when != "flush":
+            found.remember(link=partial(links.url, self, name, recipe))
         return found
+
+    async def srcset(
+        self,
+        name: str,
+        *,
+        widths: Iterable[int] | None = None,
+        sizes: str = "100vw",
+        alt: str = "",
+        presign: bool = False,
+        expires_in: float = 3600,
+        stable: timedelta | None = None,
+    ) -> SrcSet:
+        """A variant in all its widths, for ``<img srcset>``; it asks as little as `get_path` and `file_urls`.
+
+        Where the dimensions of this image are known, the widths are those that the variants have: of several that
+        would be equal, as an image is not enlarged, one is listed.
+
+        Args:
+            name: The variant's name.
+            widths: The widths that are listed, in pixels: that of the recipe or of its `widths`; None for all of them.
+            sizes: The width in which the page shows it, by CSS's words, such as ``"(max-width: 600px) 100vw, 600px"``.
+            alt: The text in the place of the image.
+            presign: True for URLs that expire, as of `get_presigned_url`, in place of those of `get_path`.
+            expires_in: Seconds until they do, 1 to 604,800.
+            stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
+
+        Raises:
+            InvalidArgumentException: The image was not loaded by a column that declares such a variant, or not in one
+                of the widths.
+            OperationNotSupportedException: ``presign=True``, and the storage cannot presign.
+        """
+        from async_storages.many_files import file_urls  # noqa: PLC0415 - it imports this module
+
+        family = [(recipe.width, self.variant(each)) for each, recipe in self._recipes().family(name).items()]
+        offered = {width: variant for width, variant in family if width is not None}
+        wanted = offered.keys() if widths is None else set(widths)
+        if unknown := wanted - offered.keys():
+            raise InvalidArgumentException(
+                f"the variant {name!r} has no width {next(iter(unknown))!r}, but {sorted(offered)}: declare it",
+                operation="srcset",
+                file_id=self.file_id,
+            )
+        variants = [variant for _, variant in family]
+        urls = await file_urls(variants, presign=presign, expires_in=expires_in, stable=stable)
+        listed: dict[int, str] = {}
+        for width, variant in offered.items():
+            if width in wanted:
+                known = variant.known_dimensions
+                listed.setdefault(known[0] if known else width, urls[variant])
+        shown = ", ".join(f"{listed[width]} {width}w" for width in sorted(listed))
+        across, down = variants[0].known_dimensions or (None, None)
+        return SrcSet(urls[variants[0]], shown, sizes, across, down, alt)
 
     def _recipes(self) -> "Variants":
         ref = self._storage_ref
@@ -412,9 +474,11 @@ class StoredImage(StoredFile):
         """Delete the image and its variants: as `StoredFile.delete`."""
         ref = self._storage_ref
         if isinstance(ref, StorageRef) and ref.variants is not None and ref.deletion_policy is None:
-            from async_storages.variants.removal import delete_variants  # noqa: PLC0415 - it imports this module
+            from async_storages.variants.removal import delete_with_variants  # noqa: PLC0415 - it imports this module
 
-            await delete_variants(self.storage, self.file_id, [ref.variants])
+            await delete_with_variants(self.storage, self.file_id, [ref.variants])
+            self._facts = None
+            return
         await super().delete()
 
     @property
@@ -461,6 +525,11 @@ def storage_ref_of(stored: StoredFile) -> "_StorageRef":
 def new_file_state_of(stored: StoredFile) -> NewFileState | None:
     """The state of a file that `save` made in this process; None for all others."""
     return stored._facts.new_file_state if stored._facts else None  # noqa: SLF001
+
+
+def link_of(stored: StoredFile) -> "Callable[[], str] | None":
+    """Makes the URL at which an application gives the file; None where its storage has the URL."""
+    return stored._facts.link if stored._facts else None  # noqa: SLF001
 
 
 def _text_of(file_id: object) -> str:

@@ -105,7 +105,8 @@ def _decode(file: IO[bytes], formats: Collection[str]) -> bool:
             image.load()
             return bool(getattr(image, "is_animated", False))
     except Exception as error:
-        raise InvalidFileTypeException(f"the image cannot be decoded as {', '.join(known)}: {error}") from error
+        reason = "" if isinstance(error, pillow.UnidentifiedImageError) else f": {error}"  # that one names our own file
+        raise InvalidFileTypeException(f"the image cannot be decoded as {', '.join(known)}{reason}") from error
 
 
 def _import_pillow() -> Any:

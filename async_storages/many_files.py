@@ -14,7 +14,7 @@ from async_storages.errors import (
     RouteNotSupportedException,
     during,
 )
-from async_storages.files import StoredFile, StoredImage, storage_ref_of
+from async_storages.files import StoredFile, StoredImage, link_of, storage_ref_of
 from async_storages.registry import StorageAddress
 from async_storages.storage.base import Storage
 from async_storages.storage.capabilities import SupportsPresign
@@ -63,7 +63,8 @@ async def file_urls(
 
     Files are looked for in collections, values of mappings, and what mapped objects, pydantic models and dataclasses
     hold, however deep. That loads nothing: deferred and expired attributes are passed over, properties not called. All
-    files of a storage are presigned at once; on S3 no request is made.
+    files of a storage are presigned at once; on S3 no request is made. Variants that are made later than the upload
+    have the URL of the route that makes them, which does not end.
 
     Args:
         objects: A file object, one of these, or an iterable of them; an iterator is used up.
@@ -84,9 +85,12 @@ async def file_urls(
     """
     urls = FileUrls()
     with during("file_urls", None):
-        for storage, file_ids in _by_storage(_files_in(objects), strict=strict).items():
-            made = await (_presigned(storage, file_ids, expires_in, stable) if presign else _public(storage, file_ids))
-            urls.update(zip(file_ids, made, strict=True))
+        for storage, files in _by_storage(_files_in(objects), strict=strict).items():
+            links = {file_id: link for file_id, file in files.items() if (link := link_of(file)) is not None}
+            urls.update((file_id, link()) for file_id, link in links.items())
+            if file_ids := [file_id for file_id in files if file_id not in links]:
+                signed = _presigned(storage, file_ids, expires_in, stable) if presign else _public(storage, file_ids)
+                urls.update(zip(file_ids, await signed, strict=True))
     return urls
 
 
@@ -102,8 +106,9 @@ async def _public(storage: Storage, file_ids: list[str]) -> list[str]:
     return [await storage.url(file_id) for file_id in file_ids]
 
 
-def _by_storage(files: Iterable[StoredFile], *, strict: bool) -> dict[Storage, list[str]]:
+def _by_storage(files: Iterable[StoredFile], *, strict: bool) -> dict[Storage, dict[str, StoredFile]]:
     holders: dict[str, Storage] = {}
+    grouped: dict[Storage, dict[str, StoredFile]] = {}
     for file in {(file.file_id, id(storage_ref_of(file))): file for file in files}.values():
         try:
             storage = file.storage
@@ -117,9 +122,7 @@ def _by_storage(files: Iterable[StoredFile], *, strict: bool) -> dict[Storage, l
             raise InvalidArgumentException(
                 "files of two storages have this id: ask for the URLs of each storage by itself", file_id=file.file_id
             )
-    grouped: dict[Storage, list[str]] = {}
-    for file_id, storage in holders.items():
-        grouped.setdefault(storage, []).append(file_id)
+        grouped.setdefault(holder, {})[file.file_id] = file
     return grouped
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from async_storages.ids import FileId
     from async_storages.images.recipes import Variants
     from async_storages.storage.base import FileName, Storage
+    from async_storages.variants.links import VariantLinks
 
 __all__ = [
     "DEFAULT",
@@ -220,14 +221,16 @@ class StorageRef:
         value: A storage or manager, a registered name, or None: the registry's default, or set later.
         deletion_policy: Who deletes its files; None for whoever asks for it.
         variants: The recipes of its images' variants; None if it has none.
+        variant_links: The URLs of those variants that are made later than the upload; None if they have no others.
     """
 
-    __slots__ = ("deletion_policy", "value", "variants")
+    __slots__ = ("__weakref__", "deletion_policy", "value", "variant_links", "variants")
 
     def __init__(self, value: StorageRouter | str | None) -> None:
         self.value = value
         self.deletion_policy: DeletionPolicy | None = None
         self.variants: Variants | None = None
+        self.variant_links: VariantLinks | None = None
 
     def resolve(self) -> StorageRouter:
         """The storage meant: the value itself, else the one of that name, else the default.

@@ -24,8 +24,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from async_storages import naming, sniff
 from async_storages._moved import moved_names
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
-from async_storages.errors import FileTooLargeException, InvalidArgumentException, InvalidFileTypeException, during
+from async_storages.errors import InvalidArgumentException, InvalidFileTypeException, during
 from async_storages.image_rules import ImageRules
+from async_storages.size_limits import check_size
 from async_storages.sources import ByteSource, Source
 
 __all__ = ["FileTypeConfig", "FileValidator"]
@@ -139,9 +140,8 @@ class FileValidator:
         Raises:
             FileTooLargeException: It is above the limit.
         """
-        if self.max_file_size is not None and size > self.max_file_size:
-            reason = f"{size} bytes are more than the {self.max_file_size} allowed"
-            raise FileTooLargeException(reason, operation="validate", file_id=file_name)
+        with during("validate", file_name):
+            check_size(size, self.max_file_size)
 
     def check_type(self, head: bytes, file_name: str) -> None:
         """Refuse content by its first bytes.

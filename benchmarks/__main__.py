@@ -22,6 +22,7 @@ from benchmarks import (
     s3,
     slow_readers,
     tracking,
+    variants,
     zipping,
 )
 from benchmarks.reliability.report import report as reliability
@@ -31,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "orm_load": orm_load.measure,
     "dimensions": dimensions.measure,
     "imaging": imaging.measure,
+    "variants": variants.measure,
     "memory": memory.measure,
     "presigning": presigning.measure,
     "listing": listing.measure,

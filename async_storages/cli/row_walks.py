@@ -1,13 +1,8 @@
 """``async-storages facts`` and ``verify``, which walk over the rows of a file column with a progress display."""
 
-import asyncio
 import json
-import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from importlib import import_module
-from operator import attrgetter
-from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -16,17 +11,19 @@ from sqlalchemy.exc import ArgumentError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import InstrumentedAttribute
 
+from async_storages.cli.apps import imported
+from async_storages.cli.running import run
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FilledFacts, VerifiedFiles, fill_facts, verify_files
 
-__all__ = ["as_json", "as_text", "fill_facts", "verify_files", "walk"]
+__all__ = ["as_json", "as_text", "fill_facts", "summary", "verify_files", "walk"]
 
 _SHOWN = 10
 """Ids of each kind that the text lists."""
 
 
-class Walk[Result: (FilledFacts, VerifiedFiles)](Protocol):
-    """`fill_facts` or `verify_files`, with its options."""
+class Walk[Result](Protocol):
+    """A walk over the rows of a file column, with its options."""
 
     def __call__(
         self,
@@ -34,16 +31,20 @@ class Walk[Result: (FilledFacts, VerifiedFiles)](Protocol):
         attribute: InstrumentedAttribute[Any],
         /,
         *,
-        batch: int,
-        concurrency: int,
         on_progress: Callable[[Result], object],
     ) -> Coroutine[Any, Any, Result]:
         """Walk over the rows of an attribute."""
         ...
 
 
-def walk[Result: (FilledFacts, VerifiedFiles)](
-    over: Walk[Result], attribute: str, database: str, *, batch: int, concurrency: int, shows_progress: bool
+def walk[Result](
+    over: Walk[Result],
+    attribute: str,
+    database: str,
+    *,
+    summary: Callable[[Result], str],
+    shows_progress: bool,
+    how_to_go_on: Callable[[], str] | str = "run it again: what is done stays done",
 ) -> Result:
     """Walk over the rows of a file column.
 
@@ -51,14 +52,14 @@ def walk[Result: (FilledFacts, VerifiedFiles)](
         over: Does it.
         attribute: ``module:Class.attribute``.
         database: A URL, or ``module:engine``.
-        batch: Rows at a time.
-        concurrency: Files that are asked for at once.
-        shows_progress: Show the number of rows on stderr, meanwhile.
+        summary: The result in one line.
+        shows_progress: Show the summary so far on stderr, meanwhile.
+        how_to_go_on: A sentence for whoever has stopped it.
 
     Raises:
         InvalidArgumentException: There is no such attribute, or no such database.
     """
-    found, engine = _imported(attribute), _engine_of(database)
+    found, engine = imported(attribute), _engine_of(database)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
     is_hidden = not (shows_progress and console.is_terminal)
@@ -66,20 +67,20 @@ def walk[Result: (FilledFacts, VerifiedFiles)](
         task = progress.add_task("0 rows")
 
         def show(done: Result) -> None:
-            progress.update(task, description=_summary(done))
+            progress.update(task, description=summary(done))
 
-        async def run() -> Result:
+        async def over_all() -> Result:
             try:
-                return await over(engine, found, batch=batch, concurrency=concurrency, on_progress=show)
+                return await over(engine, found, on_progress=show)
             finally:
                 await engine.dispose()
 
-        return asyncio.run(run())
+        return run(over_all(), how_to_go_on)
 
 
 def _engine_of(database: str) -> AsyncEngine:
     if "://" not in database:
-        engine = _imported(database)
+        engine = imported(database)
         if not isinstance(engine, AsyncEngine):
             raise InvalidArgumentException(f"{database!r} is a {type(engine).__name__}, not an AsyncEngine")
         return engine
@@ -87,19 +88,6 @@ def _engine_of(database: str) -> AsyncEngine:
         return create_async_engine(database)
     except (ArgumentError, InvalidRequestError, ModuleNotFoundError) as error:
         raise InvalidArgumentException(f"the URL of the database cannot be used: {error}") from None
-
-
-def _imported(path: str) -> Any:
-    """The object at ``module:name.name``, which may be in the current folder."""
-    module, separator, names = path.partition(":")
-    if not (separator and module and names):
-        raise InvalidArgumentException(f"{path!r} is not of the form module:name, such as shop.models:Product.photo")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return attrgetter(names)(import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise InvalidArgumentException(f"{path!r} cannot be imported: {error}") from error
 
 
 def as_json(done: FilledFacts | VerifiedFiles) -> str:
@@ -112,10 +100,11 @@ def as_text(done: FilledFacts | VerifiedFiles) -> str:
     missing = [f"missing: {file_id}" for file_id in done.missing]
     different = done.wrong if isinstance(done, VerifiedFiles) else {}
     wrong = [f"wrong: {file_id}: {what}" for file_id, what in different.items()]
-    return "\n".join([_summary(done), *missing[:_SHOWN], *wrong[:_SHOWN], *list(done.failed.values())[:_SHOWN]])
+    return "\n".join([summary(done), *missing[:_SHOWN], *wrong[:_SHOWN], *list(done.failed.values())[:_SHOWN]])
 
 
-def _summary(done: FilledFacts | VerifiedFiles) -> str:
+def summary(done: FilledFacts | VerifiedFiles) -> str:
+    """The result in one line."""
     if isinstance(done, VerifiedFiles):
         counts = f"{done.right} right, {len(done.wrong)} wrong"
     else:

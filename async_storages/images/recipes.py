@@ -8,8 +8,9 @@ recipes["card"].size_of(ImageSize(4000, 3000))     # ImageSize(width=800, height
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ _COLOUR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _STAYING = frozenset({"jpeg", "png", "webp"})
 _SHARPEST = 5.0
+_NOT_IN_BYTES = frozenset({"when", "widths"})
+"""Options that change nothing about the bytes of a variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Variant:
         page: The frame or page that is taken, from 0.
         animated: Keeps all frames, if the format has animations.
         when: The moment in which it is made: with the upload, by a worker, or when it is first asked for.
+        widths: Further widths of the same image, for ``srcset``, each 1 to 16,383 pixels. `Variants` makes a variant of
+            its own of each: ``card=Variant(width=800, widths=(400,))`` is ``card`` and ``card_400``.
 
     Raises:
         InvalidArgumentException: An option that cannot be, or not with another one.
@@ -71,6 +76,7 @@ class Variant:
     page: int = 0
     animated: bool = False
     when: Moment = "flush"
+    widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_size()
@@ -86,6 +92,9 @@ class Variant:
                 raise InvalidArgumentException(f"{name} is 1 to {MAX_SIDE} pixels, not {side!r}")
         if self.fit != "inside" and (self.width is None or self.height is None):
             raise InvalidArgumentException(f"fit={self.fit!r} needs a width and a height")
+        widths = self.widths
+        if not isinstance(widths, list | tuple) or not all(_is_whole(each, 1, MAX_SIDE) for each in widths):
+            raise InvalidArgumentException(f"widths are numbers of 1 to {MAX_SIDE} pixels, not {widths!r}")
 
     def _check_choices(self) -> None:
         _check_one_of("fit", self.fit, _FITS)
@@ -121,6 +130,7 @@ class Variant:
     def _normalise(self) -> None:
         """Give equal recipes equal values, as their digests are made of them."""
         object.__setattr__(self, "sharpen", self.sharpen + 0.0)  # also -0.0 becomes 0.0
+        object.__setattr__(self, "widths", tuple(sorted({*self.widths} - {self.width})))
         if self.background is not None:
             digits = self.background[1:].lower()
             object.__setattr__(
@@ -135,16 +145,16 @@ class Variant:
 
         Options at their defaults are no part of it, so options that are yet to come change no digest.
         """
-        return blake2b(self.to_json(without="when").encode(), digest_size=8).hexdigest()
+        return _digest(self)
 
-    def to_json(self, *, without: str | None = None) -> str:
+    def to_json(self, *, without: Collection[str] = ()) -> str:
         """The options that are not at their defaults, as JSON with sorted names.
 
         Args:
-            without: An option that is left out.
+            without: Options that are left out.
         """
         named = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        told = {name: value for name, (value, default) in named.items() if value != default and name != without}
+        told = {name: value for name, (value, default) in named.items() if value != default and name not in without}
         return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
     @classmethod
@@ -210,38 +220,56 @@ class Variant:
 
     def _at_width(self, width: int) -> "Variant":
         if self.width is None or self.height is None:
-            return replace(self, width=width)
+            return replace(self, width=width, widths=())
         if not _is_whole(width, 1, MAX_SIDE):
             raise InvalidArgumentException(f"width is 1 to {MAX_SIDE} pixels, not {width!r}")
         height = max(1, (2 * width * self.height + self.width) // (2 * self.width))
-        return replace(self, width=width, height=height)
+        return replace(self, width=width, height=height, widths=())
 
 
 class Variants(Mapping[str, Variant]):
-    """Recipes by name.
+    """Recipes by name; a recipe with further `widths` is followed by a recipe of each of them.
 
     Args:
         named: The recipes; a name has up to 32 lower-case letters, digits and underscores, and begins with a letter.
 
     Raises:
-        InvalidArgumentException: A name or a recipe that is none.
+        InvalidArgumentException: A name or a recipe that is none, or a name that is the one of another recipe's width.
 
     Example:
-        >>> Variants(thumb=Variant(200, 200, fit="cover"))["thumb"].width
-        200
+        >>> list(Variants(thumb=Variant(200, 200, fit="cover"), card=Variant(width=800, widths=(400, 1600))))
+        ['thumb', 'card', 'card_400', 'card_1600']
     """
 
-    __slots__ = ("_named",)
+    __slots__ = ("_families", "_given", "_named")
 
     def __init__(self, **named: Variant) -> None:
+        self._given = named
+        self._named: dict[str, Variant] = {}
+        self._families: dict[str, dict[str, Variant]] = {}
         for name, recipe in named.items():
-            if not _NAME.fullmatch(name):
-                raise InvalidArgumentException(
-                    f"the name of a variant has up to 32 of a-z, 0-9 and _, a letter first: {name!r} is none"
-                )
             if not isinstance(recipe, Variant):
                 raise InvalidArgumentException(f"{name} must be a Variant, not {recipe!r}")
-        self._named = named
+            self._families[name] = _family(name, recipe)
+            for own_name, own_recipe in self._families[name].items():
+                _check_name(own_name)
+                if any(each.get(own_name, own_recipe) != own_recipe for each in (named, self._named)):
+                    raise InvalidArgumentException(
+                        f"{own_name!r} is the name of a further width, and of another recipe: rename one of the two"
+                    )
+                self._named[own_name] = own_recipe
+
+    def made_at(self, moment: Moment) -> "Variants":
+        """The recipes that are made at a moment."""
+        return Variants(**{name: recipe for name, recipe in self._named.items() if recipe.when == moment})
+
+    def family(self, name: str) -> Mapping[str, Variant]:
+        """The recipe of a name, and those of its further widths, by their names.
+
+        Raises:
+            InvalidArgumentException: There is none.
+        """
+        return self._families.get(name) or {name: self.recipe(name)}
 
     def recipe(self, name: str) -> Variant:
         """The recipe of a name.
@@ -268,7 +296,24 @@ class Variants(Mapping[str, Variant]):
         return hash(frozenset(self._named.items()))
 
     def __repr__(self) -> str:
-        return f"Variants({', '.join(f'{name}={recipe!r}' for name, recipe in self._named.items())})"
+        return f"Variants({', '.join(f'{name}={recipe!r}' for name, recipe in self._given.items())})"
+
+
+@lru_cache(maxsize=1024)
+def _digest(recipe: Variant) -> str:
+    return blake2b(recipe.to_json(without=_NOT_IN_BYTES).encode(), digest_size=8).hexdigest()
+
+
+def _family(name: str, recipe: Variant) -> dict[str, Variant]:
+    further = recipe.at_widths(recipe.widths)
+    return {name: recipe} | {f"{name}_{width}": each for width, each in zip(recipe.widths, further, strict=True)}
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidArgumentException(
+            f"the name of a variant has up to 32 of a-z, 0-9 and _, a letter first: {name!r} is none"
+        )
 
 
 def _is_whole(value: object, least: int, most: int) -> bool:

@@ -1,7 +1,7 @@
 """The workers of one event loop, and the threads that wait for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from async_storages._tasks import offload, wait_out
 from async_storages.errors import StorageClosedException, StorageException
-from async_storages.imaging.worker_process import WorkerProcess
+from async_storages.imaging.worker_handle import WorkerHandle
 
 __all__ = ["Crew"]
 
@@ -20,17 +20,17 @@ class _Job:
 
     Args:
         told: What the worker is told.
-        target: The file that it writes, if it writes one.
+        targets: The files that it writes.
     """
 
-    def __init__(self, told: dict[str, Any], target: Path | None) -> None:
+    def __init__(self, told: dict[str, Any], targets: Collection[Path]) -> None:
         self.told = told
-        self._target = target
-        self._worker: WorkerProcess | None = None
+        self._targets = targets
+        self._worker: WorkerHandle | None = None
         self._is_given_up = False
 
-    def done_by(self, worker: WorkerProcess) -> dict[str, Any]:
-        """The answer of a worker; a file that was written half is removed."""
+    def done_by(self, worker: WorkerHandle) -> dict[str, Any]:
+        """The answer of a worker; files that were written half are removed."""
         self._worker = worker
         try:
             if self._is_given_up:  # before the worker was there to be killed
@@ -39,18 +39,18 @@ class _Job:
         except BaseException as error:
             if not isinstance(error, StorageException):  # nobody knows what it says next
                 worker.end()
-            self.remove_target()
+            self.remove_targets()
             raise
         finally:
             self._worker = None
             if self._is_given_up:
                 worker.end()
 
-    def remove_target(self) -> None:
-        """Remove the file that was to be written."""
-        if self._target is not None:
+    def remove_targets(self) -> None:
+        """Remove the files that were to be written."""
+        for target in self._targets:
             with suppress(OSError):
-                self._target.unlink(missing_ok=True)
+                target.unlink(missing_ok=True)
 
     def give_up(self) -> None:
         """End the work on it. Does not block."""
@@ -67,10 +67,10 @@ class Crew:
         size: The most workers.
     """
 
-    def __init__(self, start: Callable[[], WorkerProcess], size: int) -> None:
+    def __init__(self, start: Callable[[], WorkerHandle], size: int) -> None:
         self._start = start
         self._threads = ThreadPoolExecutor(size, "async-storages-images")
-        self._idle: list[WorkerProcess] = []
+        self._idle: list[WorkerHandle] = []
         self._jobs: set[_Job] = set()
         self._is_closed = False
 
@@ -91,13 +91,13 @@ class Crew:
         while self._idle:
             self._idle.pop().end()
 
-    async def do(self, told: dict[str, Any], target: Path | None = None) -> dict[str, Any]:
+    async def do(self, told: dict[str, Any], targets: Collection[Path] = ()) -> dict[str, Any]:
         """Let a worker do something, when one is free; cancelled meanwhile, it is ended first.
 
         Raises:
             StorageException: The worker failed or died, or the crew was closed.
         """
-        job = _Job(told, target)
+        job = _Job(told, targets)
         future = self._threads.submit(self._run, job)
         waiting = asyncio.wrap_future(future)
         self._jobs.add(job)
@@ -110,7 +110,7 @@ class Crew:
             if self._is_closed and waiting.cancelled() and not _is_being_cancelled():
                 raise StorageClosedException("the pool was closed before the image was made") from None
             if not waiting.cancelled() and waiting.exception() is None:
-                await offload(job.remove_target)  # it was made too late for the caller to know
+                await offload(job.remove_targets)  # it was made too late for the caller to know
             raise
         finally:
             self._jobs.discard(job)
@@ -127,7 +127,7 @@ class Crew:
             if not worker.has_ended:
                 self._idle.append(worker)
 
-    def _take_idle(self) -> WorkerProcess | None:
+    def _take_idle(self) -> WorkerHandle | None:
         with suppress(IndexError):  # no more than there are threads take and give back
             while not (worker := self._idle.pop()).is_alive():
                 pass

@@ -4,15 +4,16 @@ Both run in the workers of a pool and may block. They are dataclasses whose fiel
 workers can import: a worker makes its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from async_storages.images.recipes import Variant
 from async_storages.imaging.limits import ImageLimits
 from async_storages.imaging.originals import Original
 
-__all__ = ["ImageEngine", "Pixels", "Previewer"]
+__all__ = ["ImageEngine", "MakesMany", "Pixels", "Previewer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,21 @@ class ImageEngine(Protocol):
 
     def shrink(self, original: Original, side: int, limits: ImageLimits) -> Pixels:
         """The pixels of an image no larger than `side` in both directions; errors are those of `make`."""
+        ...
+
+
+@runtime_checkable
+class MakesMany(Protocol):
+    """A power that an engine may have: it decodes an original once for several variants of it."""
+
+    def make_many(self, original: Original, wanted: Sequence[tuple[Path, Variant]], limits: ImageLimits) -> None:
+        """Make several variants, each as `ImageEngine.make` would; pixels may differ a little from its.
+
+        Args:
+            original: The image that they are made of.
+            wanted: The file that is written, and the variant, for each.
+            limits: What the pixels and the frames must keep to.
+        """
         ...
 
 

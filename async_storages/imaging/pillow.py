@@ -1,5 +1,6 @@
 """The engine that uses Pillow. It needs the extra `images`, in the workers: nothing is loaded here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,12 @@ class PillowEngine:
         from async_storages.imaging import pillow_images  # noqa: PLC0415 - only workers load the library
 
         pillow_images.make(original, target, recipe, limits)
+
+    def make_many(self, original: Original, wanted: Sequence[tuple[Path, Variant]], limits: ImageLimits) -> None:
+        """Make several variants: see `MakesMany.make_many`."""
+        from async_storages.imaging import pillow_images  # noqa: PLC0415 - only workers load the library
+
+        pillow_images.make_many(original, wanted, limits)
 
     def shrink(self, original: Original, side: int, limits: ImageLimits) -> Pixels:
         """The pixels of a small image: see `ImageEngine.shrink`."""

@@ -2,8 +2,9 @@
 
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ try:
 except ImportError as error:
     raise ImportError('PillowEngine needs Pillow: run  pip install "sqlalchemy-async-storages[images]"') from error
 
-__all__ = ["make", "shrink"]
+__all__ = ["make", "make_many", "shrink"]
 
 _PLUGINS = {
     "avif": "AvifImagePlugin",
@@ -52,21 +53,56 @@ _DEFAULT_DURATION = 100  # milliseconds, as browsers take for frames that have n
 
 def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits) -> None:
     """Make a variant: see `ImageEngine.make`."""
+    image_format = _format_for(original, recipe)
+    if not (recipe.animated and image_format.has_frames and original.may_be_animated):
+        make_many(original, [(target, recipe)], limits)
+        return
+    original = _as_decoded(original)
+    with _decoding(original) as image:
+        maker, frames, durations = _Maker(original, recipe, image_format), [], []
+        for frame in _all_frames(image, limits):
+            frames.append(maker.made(_decoded(frame, original, [recipe])))
+            durations.append(int(frame.info.get("duration", 0)) or _DEFAULT_DURATION)  # known once it is decoded
+        options = _options(image, recipe, image_format)
+    if len(frames) > 1:
+        options |= {"save_all": True, "append_images": frames[1:], "duration": durations}
+    _save(frames[0], target, image_format, options)
+
+
+def make_many(original: Original, wanted: Sequence[tuple[Path, Variant]], limits: ImageLimits) -> None:
+    """Make several variants of what is decoded once: see `MakesMany.make_many`."""
+    still: dict[int, list[tuple[Path, Variant]]] = {}
+    for target, recipe in wanted:
+        if recipe.animated and original.may_be_animated:
+            make(original, target, recipe, limits)
+        else:
+            still.setdefault(recipe.page, []).append((target, recipe))
+    for page, group in still.items():
+        _make_of_page(_as_decoded(original), page, group, limits)
+
+
+def _make_of_page(original: Original, page: int, wanted: list[tuple[Path, Variant]], limits: ImageLimits) -> None:
+    formats = [_format_for(original, recipe) for _, recipe in wanted]
+    with _decoding(original) as image:
+        _seek(image, page, limits)
+        decoded = _decoded(image, original, [recipe for _, recipe in wanted])
+        options = [_options(image, recipe, each) for (_, recipe), each in zip(wanted, formats, strict=True)]
+    for (target, recipe), image_format, told in zip(wanted, formats, options, strict=True):
+        with _damaged(original):
+            made = _Maker(original, recipe, image_format).made(decoded)
+        _save(made, target, image_format, told)
+
+
+def _format_for(original: Original, recipe: Variant) -> ImageFormat:
     image_format = recipe.format_for(original.content_type)
     if not _can(image_format.name):
         raise ImageProcessingException(f"the installed Pillow writes no {image_format.name}: install a newer one")
-    original = _as_decoded(original)
-    with _decoding(original) as image:
-        keeps_frames = recipe.animated and image_format.has_frames and original.may_be_animated
-        frames = _all_frames(image, limits) if keeps_frames else _page(image, recipe.page, limits)
-        made = list(_Maker(original, recipe, image_format).made(image, frames))
-        options = _options(image, recipe, image_format)
-    first, durations = made[0][0], [duration for _, duration in made]
-    if len(made) > 1:
-        more = [frame for frame, _ in made[1:]]
-        options |= {"save_all": True, "append_images": more, "duration": durations}
+    return image_format
+
+
+def _save(image: Image.Image, target: Path, image_format: ImageFormat, options: dict[str, Any]) -> None:
     try:
-        first.save(target, image_format.name, **options)
+        image.save(target, image_format.name, **options)
     except (OSError, ValueError) as error:
         raise ImageProcessingException(f"the variant cannot be written as {image_format.name}: {error}") from error
 
@@ -76,8 +112,8 @@ def shrink(original: Original, side: int, limits: ImageLimits) -> Pixels:
     recipe = Variant(side, side, format="png")
     original = _as_decoded(original)
     with _decoding(original) as image:
-        maker = _Maker(original, recipe, recipe.format_for(""))
-        [(small, _)] = maker.made(image, _page(image, 0, limits))
+        _seek(image, 0, limits)
+        small = _Maker(original, recipe, recipe.format_for("")).made(_decoded(image, original, [recipe]))
     return Pixels(*small.size, small.convert("RGBA").tobytes())
 
 
@@ -87,14 +123,24 @@ def _as_decoded(original: Original) -> Original:
 
 @contextmanager
 def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
-    """Open an original, as the format that it was found to be; whatever decoders raise, it is damaged."""
+    """Open an original, as the format that it was found to be."""
     name = original.format.upper()
     if not _can(original.format):
         raise InvalidFileTypeException(f"the installed Pillow reads no {original.format}: install a newer one")
+    # an image has too many pixels when the limits say so; of damaged EXIF blocks Pillow warns, and goes on
+    with (
+        _damaged(original),
+        warnings.catch_warnings(action="ignore"),
+        Image.open(original.path, formats=[name]) as image,
+    ):
+        yield image
+
+
+@contextmanager
+def _damaged(original: Original) -> Iterator[None]:
+    """Errors that decoders raise say that the original is damaged."""
     try:
-        # an image has too many pixels when the limits say so; of damaged EXIF blocks Pillow warns, and goes on
-        with warnings.catch_warnings(action="ignore"), Image.open(original.path, formats=[name]) as image:
-            yield image
+        yield
     except (StorageException, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -111,8 +157,8 @@ def _can(name: str) -> bool:
     return True
 
 
-def _page(image: Any, page: int, limits: ImageLimits) -> Iterator[Any]:
-    """One frame; a camera's JPEG may have more, but is no document."""
+def _seek(image: Any, page: int, limits: ImageLimits) -> None:
+    """Go to one frame; a camera's JPEG may have more, but is no document."""
     limits.check_frames(page + 1, image.size)
     if page:
         try:
@@ -120,7 +166,6 @@ def _page(image: Any, page: int, limits: ImageLimits) -> Iterator[Any]:
         except EOFError as error:
             raise InvalidFileTypeException(f"the image has no page {page}, counted from 0") from error
         limits.check_pixels(image.size, f"page {page}")
-    yield image
 
 
 def _all_frames(image: Any, limits: ImageLimits) -> Iterator[Any]:
@@ -129,6 +174,47 @@ def _all_frames(image: Any, limits: ImageLimits) -> Iterator[Any]:
     for number in range(count):
         image.seek(number)
         yield image
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A frame that is decoded, and can be scaled.
+
+    Attributes:
+        image: Its pixels, which nobody changes.
+        whole: The box of the whole frame in them: a draft may be smaller than what is stored, and not by whole pixels.
+        profile: Its ICC profile.
+    """
+
+    image: Image.Image
+    whole: Box
+    profile: bytes | None
+
+
+def _decoded(image: Any, original: Original, recipes: Iterable[Variant]) -> _Decoded:
+    """Decode a frame, no larger than all recipes need it."""
+    size = image.size
+    whole: Box = (0.0, 0.0, float(size[0]), float(size[1]))
+    if size != original.size.raw_dimensions:
+        raise InvalidFileTypeException(f"the first page has {original.size.raw_dimensions} pixels, not {size}")
+    profile = image.info.get("icc_profile")
+    if image.format in {"JPEG", "MPO"}:
+        scale = max(_scale(original, recipe) for recipe in recipes) * _GAP
+        if drafted := image.draft(None, (size[0] * scale, size[1] * scale)):
+            whole = drafted[1]
+    image.load()
+    return _Decoded(resizable(image), whole, profile)
+
+
+def _scale(original: Original, recipe: Variant) -> float:
+    """The size of a variant by that of the part of the original that it shows, in the direction where it is larger."""
+    plan = recipe.plan(original.size)
+    box = lying(plan.box, original.size.dimensions, original.size.orientation)
+    return max(a / b for a, b in zip(_lying_size(original, plan), (box[2] - box[0], box[3] - box[1]), strict=True))
+
+
+def _lying_size(original: Original, plan: Plan) -> tuple[int, int]:
+    return (plan.size[1], plan.size[0]) if original.size.orientation >= 5 else plan.size
 
 
 class _Maker:
@@ -140,26 +226,10 @@ class _Maker:
         self._format = image_format
         self._plan: Plan | None = None
 
-    def made(self, image: Any, frames: Iterator[Any]) -> Iterator[tuple[Image.Image, int]]:
-        """Each frame of the variant, and the milliseconds that it is shown."""
-        profile = image.info.get("icc_profile")
-        for frame in frames:
-            made = self._frame(frame, profile)
-            yield made, int(frame.info.get("duration", 0)) or _DEFAULT_DURATION  # known once it is decoded
-
-    def _frame(self, image: Any, profile: bytes | None) -> Image.Image:
-        size = image.size
-        whole: Box = (0.0, 0.0, float(size[0]), float(size[1]))
-        if size != self._original.size.raw_dimensions:
-            raise InvalidFileTypeException(
-                f"the first page has {self._original.size.raw_dimensions} pixels, not {size}"
-            )
-        if image.format in {"JPEG", "MPO"} and (drafted := image.draft(None, self._least_size(size))):
-            whole = drafted[1]
-        image.load()
-        ready = resizable(image)
-        plan = self._plan = self._plan or self._planned(ready)
-        made = self._upright(to_srgb(self._resized(ready, plan, whole), profile))
+    def made(self, frame: _Decoded) -> Image.Image:
+        """A frame of the variant."""
+        plan = self._plan = self._plan or self._planned(frame.image)
+        made = self._upright(to_srgb(self._resized(frame.image, plan, frame.whole), frame.profile))
         if self._recipe.sharpen:
             made = made.filter(ImageFilter.UnsharpMask(1.0, round(100 * self._recipe.sharpen), 1))
         return self._on_canvas(made, plan)
@@ -167,16 +237,6 @@ class _Maker:
     def _upright(self, image: Image.Image) -> Image.Image:
         turn = _TURNS.get(self._original.size.orientation)
         return image if turn is None else image.transpose(turn)
-
-    def _least_size(self, size: tuple[int, int]) -> tuple[float, float]:
-        """The size that a decoder may make the whole image of, before it is scaled."""
-        plan = self._recipe.plan(self._original.size)
-        box = lying(plan.box, self._original.size.dimensions, self._original.size.orientation)
-        scale = max(a / b for a, b in zip(self._lying_size(plan), (box[2] - box[0], box[3] - box[1]), strict=True))
-        return size[0] * scale * _GAP, size[1] * scale * _GAP
-
-    def _lying_size(self, plan: Plan) -> tuple[int, int]:
-        return (plan.size[1], plan.size[0]) if self._original.size.orientation >= 5 else plan.size
 
     def _planned(self, image: Image.Image) -> Plan:
         if self._recipe.crop != "entropy":
@@ -198,7 +258,7 @@ class _Maker:
             min(box[2] * drafted[0], image.width),
             min(box[3] * drafted[1], image.height),
         )
-        size = self._lying_size(plan)
+        size = _lying_size(self._original, plan)
         if scaled == (0.0, 0.0, *size) and image.size == size:
             return image
         if image.mode != "RGBA":

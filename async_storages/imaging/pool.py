@@ -1,6 +1,7 @@
 """The pool that makes images in processes of its own."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from async_storages.imaging.crew import Crew
 from async_storages.imaging.engines import ImageEngine, Previewer
 from async_storages.imaging.limits import ImageLimits
 from async_storages.imaging.specifications import specified
-from async_storages.imaging.worker_process import WorkerProcess
+from async_storages.imaging.worker_handle import WorkerHandle
 
 __all__ = ["ImagePool", "MadeImage"]
 
@@ -65,7 +66,7 @@ class ImagePool:
             raise InvalidArgumentException(f"workers is at least 1, not {workers!r}")
         specification = ["async_storages.imaging.pillow", "PillowEngine", {}] if engine is None else specified(engine)
         self.limits = limits or ImageLimits()
-        self._crews = PerLoop(lambda: Crew(lambda: WorkerProcess(specification, self.limits), size))
+        self._crews = PerLoop(lambda: Crew(lambda: WorkerHandle(specification, self.limits), size))
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,9 +96,29 @@ class ImagePool:
             StorageClosedException: The pool was closed meanwhile.
             ImportError: The engine's library is missing; it names the extra.
         """
+        [made] = await self.make_many(source, {target: recipe})
+        return made
+
+    async def make_many(self, source: Path, wanted: Mapping[Path, Variant]) -> list[MadeImage]:
+        """Make several variants in one process, which may decode the original once; all or none.
+
+        Args:
+            source: The original.
+            wanted: The variant of each file that is written. After an error there is none of them.
+
+        Returns:
+            The images that were made, in the same order. Each may take the time of one.
+
+        Raises:
+            StorageException: As for `make`.
+            ImportError: The engine's library is missing; it names the extra.
+        """
+        if not wanted:
+            return []
+        told = [[_whole(target), recipe.to_json()] for target, recipe in wanted.items()]
         crew = await self._crews.get()
-        told = {"job": "make", "source": _whole(source), "target": _whole(target), "recipe": recipe.to_json()}
-        return MadeImage(**await crew.do(told, target))
+        answer = await crew.do({"job": "make", "source": _whole(source), "wanted": told}, list(wanted))
+        return [MadeImage(**made) for made in answer["made"]]
 
     async def placeholder(self, source: Path) -> str:
         """The ThumbHash of an image, some 32 characters of base64; errors are those of `make`.
@@ -123,7 +144,7 @@ class ImagePool:
         previews = specified(previewer)
         told = {"job": "preview", "source": _whole(source), "target": _whole(target), "previewer": previews}
         crew = await self._crews.get()
-        await crew.do(told, target)
+        await crew.do(told, [target])
 
 
 def _whole(path: Path) -> str:

@@ -24,9 +24,9 @@ from typing import Any, BinaryIO
 from async_storages.errors import ImageProcessingException, InvalidFileTypeException, StorageException
 from async_storages.images import thumbhash
 from async_storages.images.recipes import Variant
-from async_storages.imaging.engines import ImageEngine
+from async_storages.imaging.engines import ImageEngine, MakesMany
 from async_storages.imaging.limits import ImageLimits
-from async_storages.imaging.originals import inspected, size_in
+from async_storages.imaging.originals import Original, inspected, size_in
 from async_storages.imaging.specifications import loaded
 
 __all__ = ["main"]
@@ -46,7 +46,7 @@ def main() -> None:
     for engine in engines:  # one, or none if it cannot be had
         while True:
             job = json.loads(jobs.get())
-            _limit_seconds(limits.timeout)
+            _limit_seconds(limits.timeout * len(job.get("wanted", [""])))
             answer = _answered(partial(_JOBS[job.pop("job")], engine, limits, **job))
             _send(answers, answer)
             if answer.get("is_last"):
@@ -135,14 +135,23 @@ def _answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": ImageProcessingException.__name__, "reason": reason}
 
 
-def _make(engine: ImageEngine, limits: ImageLimits, source: str, target: str, recipe: str) -> dict[str, Any]:
-    """Make a variant, and see that it is what was promised."""
-    wanted = Variant.from_json(recipe)
+def _make(engine: ImageEngine, limits: ImageLimits, source: str, wanted: list[list[str]]) -> dict[str, Any]:
+    """Make variants, and see that each is what was promised."""
     original = inspected(Path(source), limits)
-    promised = wanted.size_of(original.size)
-    limits.check_pixels(promised.dimensions, "the variant")
-    engine.make(original, Path(target), wanted, limits)
-    with open(target, "rb") as file:  # noqa: PTH123 - the path is a str
+    variants = [(Path(target), Variant.from_json(recipe)) for target, recipe in wanted]
+    for _, recipe in variants:
+        limits.check_pixels(recipe.size_of(original.size).dimensions, "the variant")
+    if isinstance(engine, MakesMany):
+        engine.make_many(original, variants, limits)
+    else:
+        for target, recipe in variants:
+            engine.make(original, target, recipe, limits)
+    return {"made": [_checked(original, target, recipe) for target, recipe in variants]}
+
+
+def _checked(original: Original, target: Path, recipe: Variant) -> dict[str, Any]:
+    promised = recipe.size_of(original.size)
+    with target.open("rb") as file:
         made = size_in(file)
         file_size = file.seek(0, os.SEEK_END)
     if made is None or made != promised:
@@ -150,7 +159,7 @@ def _make(engine: ImageEngine, limits: ImageLimits, source: str, target: str, re
     return {
         "width": made.width,
         "height": made.height,
-        "content_type": wanted.format_for(original.content_type).content_type,
+        "content_type": recipe.format_for(original.content_type).content_type,
         "file_size": file_size,
     }
 

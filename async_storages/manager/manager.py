@@ -104,7 +104,8 @@ class StorageManager:
             taken = self._routes.setdefault((storage.scheme, storage.bucket), storage)
             if taken is not storage:
                 raise InvalidArgumentException(
-                    f"two storages serve the same ids: {taken!r} and {storage!r}; leave one out"
+                    f"two storages serve the same ids: {taken!r} and {storage!r}; leave one out, or make them one "
+                    "with FallbackStorage or MirroredStorage"
                 )
         self.upload_service = UploadService(self, validator, concurrency=concurrency)
         self.download_service = DownloadService(self)

@@ -27,7 +27,7 @@ from async_storages.serving.stored_headers import cache_control, representation,
 from async_storages.serving.streaming import send_stream
 from async_storages.signing import check_expires_in
 
-__all__ = ["INLINE_TYPES", "DeliveryMode", "DeliveryOptions", "FileDelivery"]
+__all__ = ["HARMLESS", "INLINE_TYPES", "DeliveryMode", "DeliveryOptions", "FileDelivery", "check_delivery"]
 
 type DeliveryMode = Literal["redirect", "proxy"]
 """The way of a file to a client: from its storage, by a presigned URL, or through the application."""
@@ -42,7 +42,8 @@ INLINE_TYPES = frozenset(
 )
 """The types that a browser may show in its window: none of them runs scripts in the page that shows it."""
 
-_HARMLESS = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
+HARMLESS = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
+"""Headers by which nothing that is given runs in the page of whoever opens it."""
 
 
 class DeliveryOptions(TypedDict, total=False):
@@ -108,7 +109,7 @@ class FileDelivery:
         front_server: FrontServer | None = None,
         content_type: str | None = None,
     ) -> None:
-        _check(mode, disposition, max_age)
+        check_delivery(mode, disposition, max_age)
         check_expires_in(expires_in, stable)
         if file is None:
             raise FileNotFoundException("there is no file", operation="serve")
@@ -182,7 +183,7 @@ class FileDelivery:
         info = await self._file.get_info()
         ours = {
             "cache-control": cache_control(info, self._max_age, self._fresh_for),
-            **_HARMLESS,
+            **HARMLESS,
             **self._about_body(info),
         }
         await send_empty(200, merged_headers(own, ours, {header[0]: header[1], "content-length": "0"}), send)
@@ -206,7 +207,7 @@ class FileDelivery:
             "accept-ranges": "bytes",
             "cache-control": cache_control(info, self._max_age, self._fresh_for),
             **Validators.of(info.etag, info.last_modify_time).headers(datetime.now(UTC)),
-            **_HARMLESS,
+            **HARMLESS,
             **(self._about_body(info) if status in {200, 206} else {}),
         }
         fixed = {} if status == 304 else {"content-length": str(len(part))}
@@ -246,7 +247,12 @@ def _select(method: str, headers: Mapping[str, str], current: Validators, size: 
     return (206, part) if part else (416, nothing)
 
 
-def _check(mode: object, disposition: object, max_age: object) -> None:
+def check_delivery(mode: object, disposition: object = "inline", max_age: object = None) -> None:
+    """Refuse options of a delivery that cannot be.
+
+    Raises:
+        InvalidArgumentException: One of them.
+    """
     if mode not in (None, "redirect", "proxy"):
         raise InvalidArgumentException(f"the mode is 'redirect', 'proxy' or None, not {mode!r}")
     if disposition not in ("inline", "attachment"):

@@ -66,6 +66,8 @@ class Storage(AbstractStorage):
             extension: each write makes a new file, nothing is ever replaced; `upload` refuses `overwrite=False`.
         able_options: The fields of `UploadOptions` that `write` heeds; others are refused.
         upload_options: What new files have, unless a column or a call says otherwise.
+        is_part: Whether its operations are parts of those of another storage, which emits their event; errors of a
+            server then say which storage has failed.
     """
 
     scheme: ClassVar[str]
@@ -77,6 +79,7 @@ class Storage(AbstractStorage):
     name: str | None = None
     read_only: bool = False
     prefix: str = ""
+    is_part: bool = False
     _closed = False
 
     def __init__(self, *, name: str | None = None, read_only: bool = False) -> None:

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from async_storages import naming
-from async_storages.errors import InvalidArgumentException, StorageException
+from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException
 from async_storages.events import Operation
 from async_storages.files import StoredFile
 from async_storages.ids import FileId
@@ -82,8 +82,11 @@ class StorageOperation(Operation):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, StorageException):
+            if self._storage.is_part and error.operation is None and isinstance(error, StorageOperationException):
+                error.reason = f"{error.reason}, in {self._storage!r}"
             error.complete(self._name, None if self._subject is None else str(self._subject))
-        super().__exit__(kind, error, traceback)
+        if not self._storage.is_part:
+            super().__exit__(kind, error, traceback)
 
 
 def text_of(name: "FileName") -> str:

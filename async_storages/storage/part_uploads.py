@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from async_storages.errors import FileTooLargeException, InvalidArgumentException
 from async_storages.ids import FileId
+from async_storages.size_limits import check_size
 from async_storages.storage.base import FileName
 
 __all__ = [
@@ -136,6 +137,5 @@ def chosen_parts(there: Iterable[StoredPart], etags: Mapping[int, str], max_size
             f"part {small[0].number} has {small[0].size} bytes: each part but the last has at least 5 MiB"
         )
     size = sum(part.size for part in parts)
-    if max_size is not None and size > max_size:
-        raise FileTooLargeException(f"{size} bytes are more than the {max_size} allowed")
+    check_size(size, max_size)
     return parts

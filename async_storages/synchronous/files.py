@@ -39,3 +39,4 @@ class SyncStoredImage(SyncStoredFile):
 
     get_dimensions = Method(StoredImage.get_dimensions)
     get_image_size = Method(StoredImage.get_image_size)
+    srcset = Method(StoredImage.srcset)

@@ -12,6 +12,7 @@ group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654_thumb-3c5a09d1.png    its varian
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 
 from async_storages import sniff
@@ -42,20 +43,24 @@ _HASHED = re.compile(r"~[0-9a-f]{32}")
 _SLAVE = re.compile(r"_[a-z][a-z0-9_]{0,5}-[0-9a-f]{8}\.(?:avif|jpg|png|webp)\Z")
 
 
-def check_recipes(recipes: Mapping[str, Variant]) -> None:
+def check_recipes(recipes: Mapping[str, Variant], *, has_links: bool) -> None:
     """Refuse recipes that no column can have.
 
+    Args:
+        recipes: The recipes by name.
+        has_links: True if the column has URLs at which variants are made.
+
     Raises:
-        InvalidArgumentException: One is made at another moment than the flush, or has the name of an upload.
+        InvalidArgumentException: A name is that of an upload, or nobody would ever make the variant.
     """
     for name, recipe in recipes.items():
-        if recipe.when != "flush":
-            raise InvalidArgumentException(
-                f"the variant {name!r} has when={recipe.when!r}, but variants of columns are made with the upload for "
-                "now: leave `when` out"
-            )
         if re.match(_OF_UPLOADS, name):
             raise InvalidArgumentException(f"{name!r} looks like the key of an upload: give the variant another name")
+        if recipe.when == "request" and not has_links:
+            raise InvalidArgumentException(
+                f"the variant {name!r} has when='request', but the column has no URLs at which it is asked for: add "
+                "variant_links=VariantLinks(…)"
+            )
 
 
 def complete_recipe(recipe: Variant, original_name: str) -> Variant:
@@ -69,9 +74,12 @@ def complete_recipe(recipe: Variant, original_name: str) -> Variant:
         >>> complete_recipe(Variant(width=800), "scan.tiff").format
         'webp'
     """
-    chosen = recipe.format_for(sniff.guess_by_name(original_name))
-    if recipe.format is not None:
-        return recipe
+    return recipe if recipe.format is not None else _completed(recipe, sniff.guess_by_name(original_name))
+
+
+@lru_cache(maxsize=1024)
+def _completed(recipe: Variant, content_type: str) -> Variant:
+    chosen = recipe.format_for(content_type)
     has_quality, is_animated = chosen.quality is not None, recipe.animated and chosen.has_frames
     return replace(recipe, format=chosen.name, quality=recipe.quality if has_quality else None, animated=is_animated)
 

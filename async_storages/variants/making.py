@@ -12,6 +12,7 @@ from async_storages._cleanup import UNDO_WITHIN, clean_up
 from async_storages._tasks import map_bounded, offload
 from async_storages.content import Content, ContentOptions, as_content
 from async_storages.errors import OperationNotSupportedException
+from async_storages.ids import FileId
 from async_storages.images.recipes import Variant
 from async_storages.imaging.pool import ImagePool
 from async_storages.sinks import write_to
@@ -21,11 +22,18 @@ from async_storages.upload_options import NO_OPTIONS, UploadOptions
 from async_storages.variants.keys import complete_recipe, slave_prefix, variant_extension, variant_id
 from async_storages.variants.removal import KeepsSlaves
 
-__all__ = ["NewVariants", "close_shared_pool", "make_variants", "new_variants", "require_room", "shared_pool"]
+__all__ = [
+    "AT_ONCE",
+    "NewVariants",
+    "close_shared_pool",
+    "make_variants",
+    "new_variants",
+    "require_room",
+    "shared_pool",
+]
 
-_AT_ONCE = 4
-"""Variants of one original that are made, or stored, at the same time."""
-
+AT_ONCE = 4
+"""Variants of one original that are stored at the same time."""
 
 _PREFIX = "async-storages-variants-"
 
@@ -125,6 +133,14 @@ class NewVariants:
                 await write_to(aiter(body), self._original)
         return self._original
 
+    async def fetch(self, storage: Storage, original: FileName) -> None:
+        """Read the original from its storage.
+
+        Raises:
+            FileNotFoundException: It is missing.
+        """
+        await storage.download_to(original, self._original)
+
     async def make(self) -> None:
         """Make all variants, and the placeholder if it is wanted.
 
@@ -134,12 +150,11 @@ class NewVariants:
         """
         if self._with_placeholder:
             self.placeholder = await self._pool.placeholder(self._original)
-        await map_bounded(self._make, self._recipes, limit=_AT_ONCE)
-
-    async def _make(self, name: str) -> None:
-        recipe, target = self._recipes[name], self._folder / name
-        made = await self._pool.make(self._original, target, complete_recipe(recipe, self._original_name))
-        self._made[name] = _Made(target, recipe, made.content_type)
+        targets = {name: self._folder / f"{name}.made" for name in self._recipes}
+        wanted = {targets[name]: complete_recipe(each, self._original_name) for name, each in self._recipes.items()}
+        made = await self._pool.make_many(self._original, wanted)
+        for (name, recipe), image in zip(self._recipes.items(), made, strict=True):
+            self._made[name] = _Made(targets[name], recipe, image.content_type)
 
     async def store(self, storage: Storage, original: FileName, options: UploadOptions | None = None) -> None:
         """Store what was made, all or nothing.
@@ -154,26 +169,44 @@ class NewVariants:
         """
         stored: list[str] = []
         file = storage.identify(original)
-        served = replace(options or NO_OPTIONS, content_disposition=None)
 
         async def put(name: str) -> None:
-            made = self._made[name]
-            described: ContentOptions = {"content_type": made.content_type, "options": served}
-            if isinstance(storage, KeepsSlaves):
-                filename = f"{name}.{variant_extension(made.recipe, file.key)}"
-                prefix = slave_prefix(name, made.recipe)
-                stored.append((await storage.save_slave(made.path, file, prefix, filename, **described)).file_id)
-                return
-            target = variant_id(file, name, made.recipe)
-            async with as_content(made.path, target.key.rpartition("/")[2], described) as content:
-                stored.append(await storage.write(content, target, overwrite=False))
+            stored.append(await self.store_one(name, storage, file, options))
 
         try:
-            await map_bounded(put, self._made, limit=_AT_ONCE)
+            await map_bounded(put, self._made, limit=AT_ONCE)
         except BaseException as error:
             if stored:
                 await clean_up(storage.delete_many(stored), error, within=UNDO_WITHIN, what="variants that were stored")
             raise
+
+    async def store_one(
+        self,
+        name: str,
+        storage: Storage,
+        original: FileId,
+        options: UploadOptions | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> str:
+        """Store one of those that were made; returns its id. Arguments as for `store`.
+
+        Raises:
+            FileExistsException: It is there already, and is not to be overwritten.
+            StorageException: It could not be stored.
+        """
+        made = self._made[name]
+        served = replace(options or NO_OPTIONS, content_disposition=None)
+        described: ContentOptions = {"content_type": made.content_type, "options": served}
+        target = variant_id(original, name, made.recipe)
+        if isinstance(storage, KeepsSlaves):
+            if overwrite:
+                await storage.delete(target)
+            filename = f"{name}.{variant_extension(made.recipe, original.key)}"
+            prefix = slave_prefix(name, made.recipe)
+            return (await storage.save_slave(made.path, original, prefix, filename, **described)).file_id
+        async with as_content(made.path, target.key.rpartition("/")[2], described) as content:
+            return await storage.write(content, target, overwrite=overwrite)
 
 
 @asynccontextmanager

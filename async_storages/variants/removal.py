@@ -1,6 +1,6 @@
 """Removal of variants, with their original and before it: what a crash leaves then still has its original's name."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +13,7 @@ from async_storages.storage.base import FileName, Storage
 from async_storages.storage.capabilities import SupportsList
 from async_storages.variants.keys import folder_of, is_variant, variant_id
 
-__all__ = ["KeepsSlaves", "delete_variants", "delete_with_variants"]
+__all__ = ["KeepsSlaves", "delete_orphans", "delete_variants", "delete_with_variants", "list_variants"]
 
 type Recipes = Mapping[str, Variant]
 
@@ -32,6 +32,9 @@ class KeepsSlaves(Protocol):
 async def delete_with_variants(storage: Storage, file_id: FileName, declared: Collection[Recipes]) -> None:
     """Delete a file, and before it its variants; missing ones are no error.
 
+    Variants that are made later than the upload may be stored in this very moment: they are looked for again
+    afterwards. Whoever stores one after that finds that its original has gone.
+
     Args:
         storage: The storage of both.
         file_id: The original.
@@ -43,6 +46,8 @@ async def delete_with_variants(storage: Storage, file_id: FileName, declared: Co
     if declared:
         await delete_variants(storage, file_id, declared)
     await storage.delete(file_id)
+    if any(recipe.when != "flush" for recipes in declared for recipe in recipes.values()):
+        await delete_orphans(storage, file_id, declared)
 
 
 async def delete_variants(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> None:
@@ -56,19 +61,42 @@ async def delete_variants(storage: Storage, original: FileName, declared: Iterab
     Raises:
         StorageException: A variant could not be deleted; all have been tried.
     """
+    await _delete(storage, await _find(storage, original, declared))
+
+
+async def delete_orphans(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> None:
+    """Delete the variants of an original that was deleted, unless another file has its key by now.
+
+    Args:
+        storage: The storage of both.
+        original: The original.
+        declared: As for `delete_variants`.
+
+    Raises:
+        StorageException: A variant could not be deleted; all have been tried.
+    """
+    found = await _find(storage, original, declared)
+    if found and not await storage.exists(original):
+        await _delete(storage, found)
+
+
+async def _find(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> list[str]:
     file = storage.identify(original)
     if isinstance(storage, SupportsList) and not storage.chooses_ids:
-        found = [each async for each in _list(storage, file)]
-    elif storage.chooses_ids and not isinstance(storage, KeepsSlaves):
-        return
-    else:
-        found = list(_computed(file, declared))
+        return [each async for each in list_variants(storage, file)]
+    if storage.chooses_ids and not isinstance(storage, KeepsSlaves):
+        return []
+    return list(_computed(file, declared))
+
+
+async def _delete(storage: Storage, found: list[str]) -> None:
     if found:
         with suppress(FileNotFoundException):
             await storage.delete_many(found)
 
 
-async def _list(storage: Any, original: FileId) -> AsyncIterator[str]:
+async def list_variants(storage: Any, original: FileId) -> AsyncGenerator[str]:
+    """The ids of the variants of an original, of whatever recipe, in a storage that can list its files."""
     folder = folder_of(original.key)
     if folder is None:
         return

@@ -48,8 +48,8 @@ def s3_place(request):
     return made(request, "s3")
 
 
-def made(request, kind):
-    """A Place: "postgresql", "mariadb" or "sqlite" and a folder, or PostgreSQL and "s3"."""
+def made(request, kind, whole=None):
+    """A Place: "postgresql", "mariadb" or "sqlite" and a folder, or PostgreSQL and "s3"; `whole` as for a Place."""
     folder = request.getfixturevalue("tmp_path")
     database = f"sqlite+aiosqlite:///{folder / 'test.sqlite'}"
     if kind != "sqlite":
@@ -57,7 +57,7 @@ def made(request, kind):
     storage = str(folder / "files")
     if kind == "s3":
         storage = s3_options(request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket"))
-    place = Place(database, storage)
+    place = Place(database, storage, whole)
     asyncio.run(prepare(place))
     return place
 

@@ -1,7 +1,14 @@
 """Protocols with something wrong: the harness must notice each."""
 
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.ledger import condemning, deletion, entries, journal, storage_lookup, sweep
+from async_storages.integrations.sqlalchemy.ledger import (
+    deletion,
+    deletion_decisions,
+    entries,
+    journal,
+    storage_lookup,
+    sweep,
+)
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.deletion import Deletion
 from async_storages.integrations.sqlalchemy.ledger.references import References
@@ -33,7 +40,7 @@ def no_journal():
 
 
 def deleted_before_it_is_committed():
-    decide = condemning.condemn
+    decide = deletion_decisions.condemn
 
     def condemn(connection, table, references, chosen, lease):
         condemned = decide(connection, table, references, chosen, lease)
@@ -44,7 +51,7 @@ def deleted_before_it_is_committed():
         reached(Step.OBJECT_DELETED)
         return condemned
 
-    _change(condemning, "condemn", condemn)
+    _change(deletion_decisions, "condemn", condemn)
 
 
 def forgotten_before_it_is_deleted():
@@ -59,7 +66,7 @@ def forgotten_before_it_is_deleted():
 
 def small_batches():
     """Nothing is wrong with this one: it lets workers meet."""
-    for module in (condemning, deletion, entries, journal, sweep):
+    for module in (deletion_decisions, deletion, entries, journal, sweep):
         module.BATCH = 3
 
 

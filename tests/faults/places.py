@@ -1,7 +1,7 @@
 """A database and a storage that processes share and are killed over, and what is missing or left in them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,12 +32,14 @@ class Place:
     Attributes:
         database: SQLAlchemy's URL.
         storage: The arguments of S3Storage, or the folder of a LocalStorage.
+        whole: The class of a storage that is made of two folders there; None for one folder.
         isolation: Of the application's transactions; None for the database's default.
         seconds: Of the ledger's grace and leases; None for as long as ever.
     """
 
     database: str
     storage: dict[str, Any] | str
+    whole: Callable[[Storage, Storage], Storage] | None = None
     isolation: str | None = None
     seconds: float | None = None
 
@@ -59,6 +61,8 @@ class Place:
     def open_storage(self):
         if isinstance(self.storage, dict):
             return S3Storage(**self.storage, options=HttpOptions(retries=Retries(attempts=4)))
+        if self.whole is not None:
+            return self.whole(LocalStorage(f"{self.storage}/one"), LocalStorage(f"{self.storage}/two"))
         return LocalStorage(self.storage)
 
 

@@ -27,6 +27,7 @@ FORKS = get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
         "tests.faults.processes",
+        "tests.faults.moves.processes",
         *("asyncpg", "psycopg", "aiosqlite", "asyncmy", "aiomysql"),
         "async_storages.backends.s3.storage",
     ]
@@ -37,7 +38,7 @@ ANY = "any moment"
 """Steps of the protocol, and beginnings and ends of SQL statements and transactions."""
 
 _SERIALIZATION_FAILURE = "40001"
-_SQL_EVENTS = ("before_cursor_execute", "after_cursor_execute", "commit", "rollback", "begin", "rollback_savepoint")
+SQL_EVENTS = ("before_cursor_execute", "after_cursor_execute", "commit", "rollback", "begin", "rollback_savepoint")
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _main(task: Task, parent: Connection):
     mutants.apply(task.mutant)
     moments = _Moments(task, parent)
     crash_points.hooks.append(moments.step)
-    for name in _SQL_EVENTS:
+    for name in SQL_EVENTS:
         event.listen(Engine, name, moments.statement)
     asyncio.run(_operate(task) if task.lanes else _work(task, parent))
 

@@ -1,4 +1,4 @@
-"""Processes are killed while they make, store and remove variants: rows have all of theirs, and no others are left."""
+"""Processes are killed while they make, store, make again and remove variants: rows have all, and none is left over."""
 
 import asyncio
 import logging
@@ -14,7 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from async_storages import ImagePool, events
-from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from async_storages.integrations.sqlalchemy import (
+    FileLedger,
+    clean_variants,
+    enable_file_tracking,
+    regenerate_variants,
+)
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from tests.faults import places, processes
@@ -25,7 +30,7 @@ from tests.faults.processes import ANY, FORKS, Moment, Task
 from tests.support.ledgers import pass_time, settle
 from tests.support.photos import RECIPES, Photo, PhotoBase, keep_in, photo
 
-OF_A_STORAGE = ("write", "list", "delete")
+OF_A_STORAGE = ("write", "list", "delete", "stat")
 AT_ONCE = timedelta(0)
 
 
@@ -40,9 +45,9 @@ class PhotoPlace(Place):
     temporary: str = ""
 
 
-@pytest.fixture(params=["sqlite", "s3"])
+@pytest.fixture(params=["sqlite", "s3", "mariadb"])
 def photo_place(request, tmp_path):
-    """SQLite and a folder, or PostgreSQL and SeaweedFS."""
+    """SQLite and a folder, PostgreSQL and SeaweedFS, or MariaDB and a folder."""
     place = made(request, request.param)
     asyncio.run(prepare(made_here := PhotoPlace(place.database, place.storage, temporary=str(tmp_path))))
     return made_here
@@ -98,7 +103,18 @@ async def work(app):
     await app.ledger.drain()
 
 
-WORK = {each.__name__: each for each in (upload, replace_image, delete_row, roll_back, work)}
+async def regenerate(app):
+    async with ImagePool(workers=1) as pool:
+        done = await regenerate_variants(app.engine, Photo.image, pool=pool, batch=3)
+    assert done.is_right, done
+
+
+async def clean(app):
+    assert (await clean_variants(app.engine, Photo.image, older_than=AT_ONCE)).is_right
+
+
+WORK = {each.__name__: each for each in (upload, replace_image, delete_row, roll_back, work, regenerate, clean)}
+SESSIONS = ("upload", "replace_image", "delete_row", "roll_back")
 
 
 class PhotoTask(Task):
@@ -189,7 +205,7 @@ def test_killed_at_random(photo_place, seed):
     random = Random(seed)
     kills = 0
     for _ in range(int(os.environ.get("ASYNC_STORAGES_VARIANT_KILLS", "3"))):
-        names = random.choices([name for name in WORK if name != "work"], k=3)
+        names = random.choices(SESSIONS, k=3)
         name = random.choice([ANY, *OF_A_STORAGE])
         kills += run(photo_place, *names, moment=Moment(name, random.randint(1, 60 if name == ANY else 8)))
         asyncio.run(let_time_pass(photo_place))
@@ -197,6 +213,48 @@ def test_killed_at_random(photo_place, seed):
     assert asyncio.run(judge(photo_place)) == (set(), set())
     assert kills
     logging.getLogger(__name__).info("%d kills", kills)
+
+
+# ---- kills while variants are made again
+
+
+async def lose_variants(place):
+    """Leave the images alone, as if the column had declared nothing when they were uploaded."""
+    async with at_work(place) as app:
+        for file_id in await _present(app):
+            if "variants/" in file_id:
+                await app.storage.delete(file_id)
+
+
+@pytest.mark.parametrize(("operation", "passage"), [("write", 1), ("write", 5), ("stat", 4), ("stream", 2)])
+def test_killed_while_regenerating(photo_place, operation, passage):
+    run(photo_place, "upload", "upload", "upload")
+    asyncio.run(lose_variants(photo_place))
+    assert run(photo_place, "regenerate", moment=Moment(operation, passage))
+    assert not run(photo_place, "regenerate")
+    assert asyncio.run(judge(photo_place)) == (set(), set())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_regenerators_are_killed_beside_sessions(photo_place, seed):
+    """Who is killed between a variant and a look at its row, which goes just then, leaves it to `clean`."""
+    random = Random(seed)
+    kills = 0
+    for _ in range(int(os.environ.get("ASYNC_STORAGES_VARIANT_KILLS", "2"))):
+        run(photo_place, "upload", "upload")
+        asyncio.run(lose_variants(photo_place))
+        moment = Moment(random.choice(["write", "stat", "stream"]), random.randint(1, 8))
+        tasks = [
+            PhotoTask(photo_place, (("regenerate",),), moment).start(),
+            PhotoTask(photo_place, (("regenerate",),)).start(),
+            PhotoTask(photo_place, (("replace_image",), ("delete_row",))).start(),
+        ]
+        kills += sum(task.end() for task in tasks)
+        asyncio.run(let_time_pass(photo_place))
+        run(photo_place, "work")
+    assert not run(photo_place, "regenerate", "clean")
+    assert asyncio.run(judge(photo_place)) == (set(), set())
+    assert kills
 
 
 def test_without_a_kill(photo_place):

@@ -57,6 +57,7 @@ def test_there_is_something_to_run():
         "ledger",
         "litestar",
         "manager",
+        "moving",
         "recipes",
         "s3",
         "starlette",

@@ -67,3 +67,9 @@ class PickyStorage(TroubledStorage):
         text = str(key)
         variant = text.rpartition("/")[2].partition("-")[0]
         await super()._meet(operation, f"_{variant}" if "variants/" in text else key)
+
+
+def declare(variants):
+    """Let the columns of images declare other variants."""
+    for type_ in (Photo.__table__.c.image.type, Gallery.__table__.c.images.type.item_type):
+        type_.variants = type_.storage_ref.variants = variants

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
 from async_storages.errors import AccessDeniedException, InvalidArgumentException
-from async_storages.signing import LONGEST_EXPIRY, TokenSigner, check_expires_in, signing_time
+from async_storages.signing import LONGEST_EXPIRY, LastingSigner, TokenSigner, check_expires_in, signing_time
 
 NOW = 1_800_000_000.75
 PAYLOAD = {"key": "a/照片.txt", "max_size": 10}
@@ -196,3 +196,39 @@ def test_without_a_window_the_time_stays_as_it_is():
 def test_a_window_that_cannot_be_is_refused(stable):
     with pytest.raises(InvalidArgumentException, match="stable must be a timedelta"):
         signing_time(datetime.now(UTC), 60, stable)
+
+
+# ---- texts that are signed for good
+
+
+def test_a_lasting_signature_is_the_same_each_time_and_of_one_text():
+    signer = LastingSigner("a secret", "tests")
+    signature = signer.sign("a/照片.png")
+    assert signature == LastingSigner(["an old one", "a secret"], "tests").sign("a/照片.png")
+    assert set(signature) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert len(signature) == 43
+    assert signer.is_signed("a/照片.png", signature)
+    assert LastingSigner(["a secret", "a new one"], "tests").is_signed("a/照片.png", signature)
+    for other in (LastingSigner("another", "tests"), LastingSigner("a secret", "other tests")):
+        assert not other.is_signed("a/照片.png", signature)
+    assert not signer.is_signed("a/照片.pnG", signature)
+
+
+@pytest.mark.parametrize("signature", ["", "x", "ä", "\udc80", ".", "=" * 43, "A" * 43, "A" * 10_000, "\0"])
+def test_what_is_no_signature_is_none(signature):
+    assert not LastingSigner("a secret", "tests").is_signed("text", signature)
+
+
+def test_a_signature_has_one_spelling():
+    signer = LastingSigner("a secret", "tests")
+    signature = signer.sign("text")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    same = [signature[:-1] + letter for letter in letters if signer.is_signed("text", signature[:-1] + letter)]
+    assert same == [signature]
+    assert not signer.is_signed("text", signature + "=")
+
+
+@pytest.mark.parametrize("secret", ["", [], [""], None, 7])
+def test_a_lasting_signature_needs_a_secret(secret):
+    with pytest.raises((InvalidArgumentException, TypeError)):
+        LastingSigner(secret, "tests")

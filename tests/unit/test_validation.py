@@ -155,7 +155,7 @@ async def test_a_file_of_just_the_limit_is_stored_under_its_clean_name():
 def test_a_size_alone_can_be_checked():
     FileValidator().check_size(10**18)
     FileValidator(max_file_size=10).check_size(10)
-    with pytest.raises(FileTooLargeException, match=r"validate 'a.bin': 11 bytes are more than the 10 allowed"):
+    with pytest.raises(FileTooLargeException, match=r"validate 'a.bin': larger than the 10 bytes allowed"):
         FileValidator(max_file_size=10).check_size(11, "a.bin")
 
 

@@ -1,62 +1,30 @@
 """Large uploads in parts: a few in flight, bounded memory, nothing left open when they fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from itertools import count, repeat
+from itertools import count
 
 from async_storages._cleanup import begun
 from async_storages._tasks import map_bounded
-from async_storages.backends.buckets.part_splitter import PART_SIZE, PartSplitter
+from async_storages.backends.buckets.part_splitter import PartSplitter
 from async_storages.backends.s3.api_client import S3ApiClient
 from async_storages.backends.s3.conditional_writes import Creation
 from async_storages.backends.s3.copy_source import CopySource
+from async_storages.backends.s3.part_sizes import part_sizes
 from async_storages.backends.s3.xml_messages import UploadedPart
-from async_storages.errors import FileTooLargeException, StorageException
-from async_storages.storage.part_uploads import MAX_PARTS
+from async_storages.errors import StorageException
 from async_storages.upload_options import CustomerKey
 
-__all__ = ["IN_FLIGHT", "Multipart", "part_sizes"]
+__all__ = ["IN_FLIGHT", "Multipart"]
 
 IN_FLIGHT = 3
 """Parts in memory at once: those that are being sent, and the one that is being filled."""
 
-_LARGEST_PART = 5 << 30
 _COPIED_AT_ONCE = 1 << 30
 
 _ABORTS = 5
 """Attempts to abort an upload at the most."""
-
-
-def part_sizes(size: int | None, max_size: int | None = None, part_size: int = PART_SIZE) -> Iterator[int]:
-    """Bytes of each part of an upload: all alike, as R2 demands, and whole MiB.
-
-    Args:
-        size: Bytes of the content; None while unknown.
-        max_size: The limit for content of unknown size, in bytes. None stands for `MAX_PARTS` of
-            `part_size`, 78 GiB by default.
-        part_size: Bytes of a part, unless there would be too many parts.
-
-    Raises:
-        FileTooLargeException: The content exceeds `MAX_PARTS` of 5 GiB: at once if the size is known, else with the
-            last part.
-    """
-    largest = max_size if size is None else size
-    alike = part_size if largest is None else max(part_size, -(-largest // (MAX_PARTS << 20)) << 20)
-    if alike <= _LARGEST_PART and size is not None:
-        return repeat(alike)
-    if size is not None:
-        raise FileTooLargeException(f"larger than the {MAX_PARTS} parts of 5 GiB that S3 stores")
-    return _limited(min(alike, _LARGEST_PART))
-
-
-def _limited(part_size: int) -> Iterator[int]:
-    """The sizes of as many parts as there may be; raises for more."""
-    yield from repeat(part_size, MAX_PARTS)
-    raise FileTooLargeException(
-        f"more than {MAX_PARTS} parts of {part_size} bytes came, the limit of an upload of unknown size: "
-        "give its size, or a max_size from which the parts are made larger"
-    )
 
 
 class Multipart:

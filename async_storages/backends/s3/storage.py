@@ -19,7 +19,7 @@ from async_storages.backends.s3.conditional_writes import ConditionalWrites
 from async_storages.backends.s3.config_options import storage_options
 from async_storages.backends.s3.credentials import credential_source
 from async_storages.backends.s3.endpoint import AddressingStyle
-from async_storages.backends.s3.multipart import part_sizes
+from async_storages.backends.s3.part_sizes import part_sizes
 from async_storages.backends.s3.part_uploads import S3PartUploads
 from async_storages.backends.s3.urls import S3Urls
 from async_storages.backends.s3.xml_messages import ListedObject, Listing

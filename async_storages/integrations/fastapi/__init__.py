@@ -38,6 +38,7 @@ from async_storages.integrations.fastapi.exception_handlers import register_exce
 from async_storages.integrations.fastapi.files_router import files_router
 from async_storages.integrations.fastapi.openapi import file_responses, problem_responses
 from async_storages.integrations.fastapi.signed_files import signed_downloads, signed_uploads
+from async_storages.integrations.fastapi.variants_router import variants_router
 from async_storages.integrations.lifespan import storage_lifespan
 from async_storages.integrations.starlette.listings import response_with_urls
 from async_storages.integrations.starlette.responses import ClosingStreamingResponse, StoredFileResponse, ZipResponse
@@ -80,6 +81,7 @@ __all__ = [
     "signed_uploads",
     "storage_lifespan",
     "stream_upload",
+    "variants_router",
 ]
 
 register_encoders()

@@ -34,6 +34,7 @@ from async_storages.integrations.starlette.listings import response_with_urls
 from async_storages.integrations.starlette.responses import ClosingStreamingResponse, StoredFileResponse, ZipResponse
 from async_storages.integrations.starlette.signed_files import signed_downloads, signed_uploads
 from async_storages.integrations.starlette.streamed_forms import get_manager, stream_upload
+from async_storages.integrations.starlette.variant_routes import variant_routes
 from async_storages.receiving.form_upload import FormOptions, StreamedForm, UploadProgress
 from async_storages.serving.front_server import XAccelRedirect, XSendfile
 from async_storages.serving.problems import Problem
@@ -62,4 +63,5 @@ __all__ = [
     "signed_uploads",
     "storage_lifespan",
     "stream_upload",
+    "variant_routes",
 ]

@@ -48,13 +48,13 @@ class FileModelView(ModelView):
     ) -> None:
         super().__init__(model, icon, display_name, menu_label, key, converter or FileModelConverter())
 
-    @property
+    @property  # the panel sets it on its views, which get to know it in no other way
     def _admin(self) -> Any:
         """The panel; one that has not begun to serve gets the middleware that shows the progress of uploads."""
         return self._panel
 
     @_admin.setter
-    def _admin(self, panel: Any) -> None:
+    def _admin(self, panel: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._panel = panel
         if not has_admin_uploads(panel.middlewares):
             panel.middlewares.append(Middleware(AdminUploads))

@@ -3,15 +3,9 @@
 import asyncio
 import io
 import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import zipfile
-from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -27,12 +21,12 @@ from sqlalchemy import select, text
 
 from async_storages import S3Config, registry
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER as MARKS
+from tests.integration.examples.conftest import EXAMPLES, running
 from tests.support.corpus import HOSTILE_NAMES, image
 from tests.support.ledgers import pass_time
-from tests.support.patience import HANGS, TIME_OUT
+from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import served
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
 PNG = image("PNG")
 HTML = b"<!DOCTYPE html><script>alert(1)</script>"
 JSON = {"Content-Type": "application/json"}
@@ -335,39 +329,12 @@ def test_migrations_make_what_the_models_say(database_url):
     command.upgrade(config, "head")
 
 
-@pytest.fixture
-def port():
-    """One that nobody else is given: on Linux a server may listen where a socket is merely bound."""
-    with socket.socket() as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        yield reserved.getsockname()[1]
-
-
-@contextmanager
-def running(folder, port, *arguments):
-    """The program of `make api`, told to stop at the end; yields its URL, and then what it said."""
-    command_line = [sys.executable, "-W", "error", "-m", "api", "--port", str(port), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
-    with subprocess.Popen(command_line, cwd=folder, env=environment, **pipes) as process:
-        said = []
-        try:
-            for line in process.stdout:
-                said.append(line)
-                if "Uvicorn running" in line:
-                    break
-            yield f"http://127.0.0.1:{port}", said
-            process.send_signal(signal.SIGINT)
-            said.append(process.communicate(timeout=HANGS)[0])
-            assert process.returncode == 0, "".join(said)
-        finally:
-            process.kill()
-
-
 @pytest.mark.parametrize(("arguments", "stays"), [((), 1), (("--s3",), 0)], ids=["local", "s3"])
 def test_the_program_starts_stops_on_ctrl_c_and_starts_again(tmp_path, port, arguments, stays):
-    with running(tmp_path, port, *arguments) as (url, said), httpx.Client(base_url=url, timeout=TIME_OUT) as client:
+    with (
+        running("api", tmp_path, port, *arguments) as (url, said),
+        httpx.Client(base_url=url, timeout=TIME_OUT) as client,
+    ):
         assert f"Try it out: {url}/docs\n" in said
         assert client.get("/docs").status_code == 200
         created = client.post("/documents", data={"title": "A"}, files={"file": ("a.txt", b"content")})
@@ -378,7 +345,7 @@ def test_the_program_starts_stops_on_ctrl_c_and_starts_again(tmp_path, port, arg
     assert "Application shutdown complete" in whole
     assert not [word for word in ("Traceback", "Warning", "WARN", "ERROR") if word in whole], whole
 
-    with running(tmp_path, port, *arguments) as (url, _):
+    with running("api", tmp_path, port, *arguments) as (url, _):
         assert len(httpx.get(f"{url}/documents", timeout=TIME_OUT).json()) == stays
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from async_storages.backends.s3.capabilities import capabilities
-from async_storages.cli import doctor
 from tests.support.s3_kinds import SERVERS, storage_on
 
 PAGE = Path(__file__).parents[3] / "docs" / "s3.md"
@@ -36,12 +35,3 @@ async def test_the_page_says_what_each_server_does(server, kind):
         assert [each for each in found if each.is_failure] == []
         assert [info async for info in storage.list()] == []
         assert await storage._client.list_multipart_uploads(storage.bucket) == []
-
-
-async def test_the_command_tries_a_server(s3_server, s3_bucket, monkeypatch, no_blocking_calls):
-    no_blocking_calls.deactivate()  # boto3 reads files
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key_id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_access_key)
-    found = await doctor.try_s3(s3_bucket, s3_server.endpoint_url, None)
-    table = doctor.capabilities_table(s3_bucket, found)
-    assert (table.row_count, table.title) == (12, f"s3:{s3_bucket}")

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from async_storages import PendingFile
 from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
-from async_storages.integrations.sqlalchemy.ledger import condemning, entries, journal
+from async_storages.integrations.sqlalchemy.ledger import deletion_decisions, entries, journal
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.row_locks import delete_ids
@@ -89,7 +89,7 @@ OF_SESSIONS = {
     "doom": lambda c, t, j, ids: entries.doom(c, t, dict.fromkeys(ids, "documents"), 0),
 }
 OF_WORKERS = {
-    "postpone": lambda c, t, j, ids: condemning.postpone(c, t, ids, 60),
+    "postpone": lambda c, t, j, ids: deletion_decisions.postpone(c, t, ids, 60),
     "delete": lambda c, t, j, ids: delete_ids(c, t, ids),
     "announce": lambda c, t, j, ids: journal.announce(c, j, [Intent(each, "documents") for each in ids], 60),
     "expire": lambda c, t, j, ids: journal.expire(c, j, [Intent(each, "documents") for each in ids]),

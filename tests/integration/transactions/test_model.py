@@ -7,7 +7,12 @@ import pytest
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.references.lookup import LookupResult
-from async_storages.integrations.sqlalchemy.tracking import after_transaction, files_in_use, flush, reference_writer
+from async_storages.integrations.sqlalchemy.tracking import (
+    files_in_use,
+    flush,
+    reference_writer,
+    removal_after_transaction,
+)
 from tests.model.machine import Lost
 from tests.model.runs import replay, run_programs
 from tests.model.world import DATABASES, LEDGER, MARIADB, POSTGRESQL, SQLITE, TIERS, TRACKING, make_tables, world
@@ -40,7 +45,7 @@ def test_nothing_is_lost_or_left(model_url, tier):
 
 def nothing_is_asked(monkeypatch):
     monkeypatch.setattr(
-        after_transaction,
+        removal_after_transaction,
         "look_up_files",
         lambda connection, locations, files: LookupResult(engines=[connection.engine]),
     )
@@ -57,7 +62,7 @@ def ids_are_not_looked_for(monkeypatch):
 
 
 def new_files_are_forgotten(monkeypatch):
-    monkeypatch.setattr(after_transaction, "remove_files", lambda files, **options: sleep(0))
+    monkeypatch.setattr(removal_after_transaction, "remove_files", lambda files, **options: sleep(0))
 
 
 def no_claims(monkeypatch):

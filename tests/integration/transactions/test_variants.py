@@ -25,7 +25,12 @@ from async_storages import (
     events,
     file_urls,
 )
-from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
+from async_storages.integrations.sqlalchemy import (
+    FileLedger,
+    clean_variants,
+    enable_file_tracking,
+    regenerate_variants,
+)
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.variants.making import close_shared_pool
 from tests.support.fastdfs import fastdfs_storage
@@ -327,6 +332,16 @@ class TestColumns:
         assert isinstance(row.image, StoredImage)
         assert not await row.image.variant("thumb").exists()
         assert await left() == ["original"]
+
+
+async def test_made_again_and_cleaned(engine, sessions, photos, left):
+    await add(sessions, id=1)
+    await add(sessions, id=2, image=await photos.save(encode("PNG", SIZE), "cat.png"))
+    assert (await regenerate_variants(engine, Photo.image, batch=1)).made == 3
+    assert (await clean_variants(engine, Photo.image, older_than=AT_ONCE)).ids == ()
+    async with sessions.begin() as session:
+        await session.delete(await session.get(Photo, 2))
+    assert await left() == sorted(ALL)
 
 
 @only_level_2

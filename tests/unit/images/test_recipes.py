@@ -41,6 +41,7 @@ def test_a_digest_is_the_same_in_another_process():
 
 SAME = {
     "when": (Variant(width=8, when="flush"), Variant(width=8, when="request")),
+    "widths": (Variant(width=8), Variant(width=8, widths=(4,))),
     "short colours": (Variant(background="#FFF"), Variant(background="#ffffff")),
     "whole numbers": (Variant(sharpen=1), Variant(sharpen=1.0)),
     "points": (Variant(2, 2, "cover", crop=(0, 1)), Variant(2, 2, "cover", crop=(-0.0, 1.0))),
@@ -85,6 +86,8 @@ REFUSED = {
     "a quality of PNG": ({"quality": 80, "format": "png"}, "quality has no meaning for format='png'"),
     "a colour by name": ({"background": "white"}, "a colour such as '#ffffff', not 'white'"),
     "a colour that is none": ({"background": "#12345\n"}, "a colour"),
+    "widths that are one": ({"widths": 400}, "widths are numbers of 1 to 16383 pixels, not 400"),
+    "a further width of nothing": ({"widths": [400, 0]}, "widths are numbers of 1 to 16383 pixels, not [400, 0]"),
     "too sharp": ({"sharpen": 6}, "sharpen is 0 to 5, not 6"),
     "no number": ({"sharpen": float("nan")}, "sharpen is 0 to 5"),
     "a page before the first": ({"page": -1}, "page is a number from 0 on"),
@@ -179,3 +182,33 @@ def test_a_name_that_no_key_should_have_is_refused(name):
 def test_what_is_no_recipe_has_no_name():
     with pytest.raises(InvalidArgumentException, match="thumb must be a Variant, not 200"):
         Variants(thumb=200)
+
+
+def test_further_widths_are_recipes_of_their_own():
+    recipes = Variants(
+        card=Variant(800, 600, fit="cover", widths=[1600, 400, 800, 400], when="request"), thumb=Variant(8)
+    )
+    assert list(recipes) == ["card", "card_400", "card_1600", "thumb"]
+    assert recipes["card"].widths == (400, 1600)
+    assert recipes["card_400"] == Variant(400, 300, fit="cover", when="request")
+    assert recipes["card"].digest == Variant(800, 600, fit="cover").digest
+    assert list(recipes.family("card")) == ["card", "card_400", "card_1600"]
+    assert eval(repr(recipes), {"Variants": Variants, "Variant": TheVariant}) == recipes == Variants(**recipes)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"card": Variant(8, widths=(400,)), "card_400": Variant(9)},
+        {"card_400": Variant(9), "card": Variant(8, widths=(400,))},
+        {"a": Variant(8, widths=(4,)), "a_4": Variant(4, widths=(3,))},
+    ],
+)
+def test_a_name_that_two_recipes_would_have_is_refused(named):
+    with pytest.raises(InvalidArgumentException, match="is the name of a further width"):
+        Variants(**named)
+
+
+def test_a_name_without_room_for_its_widths_is_refused():
+    with pytest.raises(InvalidArgumentException, match="up to 32"):
+        Variants(**{"a" * 30: Variant(8, widths=(400,))})

@@ -426,3 +426,49 @@ def test_a_small_image_for_placeholders(engine, tmp_path):
     assert pixels.rgba[:4] == bytes([255, 0, 0, 255])
     path.write_bytes(encode("PNG", (20, 10), "LA"))
     assert len(engine.shrink(inspected(path, LIMITS), 12, LIMITS).rgba) == 4 * 12 * 6
+
+
+# ---- several variants of one original
+
+
+def test_variants_that_are_made_together_are_those_that_are_made_alone(tmp_path):
+    pillow = import_module("async_storages.imaging.pillow").PillowEngine()
+    recipes = [
+        Variant(40, 40, fit="cover", format="png"),
+        Variant(width=300, format="png"),
+        Variant(height=700, format="png", page=0),
+        Variant(width=100, format="png", sharpen=1.0),
+    ]
+    photograph = Image.effect_noise((500, 400), 60).convert("RGB").resize((2000, 1600), Image.Resampling.BICUBIC)
+    for image_format, options in (("JPEG", {"exif": pillow_exif(6)}), ("PNG", {}), ("WEBP", {"lossless": True})):
+        (tmp_path / "original").write_bytes(encoded(photograph, image_format, **options))
+        original = inspected(tmp_path / "original", LIMITS)
+        wanted = [(tmp_path / f"{number}", recipe) for number, recipe in enumerate(recipes)]
+        pillow.make_many(original, wanted, LIMITS)
+        for target, recipe in wanted:
+            pillow.make(original, tmp_path / "alone", recipe, LIMITS)
+            with Image.open(target) as together, Image.open(tmp_path / "alone") as alone:
+                assert together.size == recipe.size_of(original.size).dimensions
+                error = ImageStat.Stat(ImageChops.difference(together.convert("RGB"), alone.convert("RGB"))).mean
+                assert max(error) < 3, (image_format, recipe)
+
+
+def test_pages_and_animations_that_are_made_together(tmp_path):
+    pillow = import_module("async_storages.imaging.pillow").PillowEngine()
+    colours = ["#ff0000", "#00ff00", "#0000ff"]
+    first, *more = [Image.new("RGB", (30, 20), colour) for colour in colours]
+    (tmp_path / "original").write_bytes(encoded(first, "GIF", save_all=True, append_images=more, duration=50))
+    wanted = {
+        "last": Variant(10, format="png", page=2),
+        "moving": Variant(10, animated=True),
+        "first": Variant(10, format="png"),
+    }
+    original = inspected(tmp_path / "original", LIMITS)
+    pillow.make_many(original, [(tmp_path / name, recipe) for name, recipe in wanted.items()], LIMITS)
+    seen = {}
+    for name in wanted:
+        with Image.open(tmp_path / name) as made:
+            seen[name] = getattr(made, "n_frames", 1), made.convert("RGB").getpixel((5, 3))
+    assert seen["last"] == (1, (0, 0, 255))
+    assert seen["first"] == (1, (255, 0, 0))
+    assert seen["moving"][0] == 3

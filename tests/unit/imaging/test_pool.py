@@ -90,6 +90,35 @@ async def test_paths_may_be_relative_and_the_folder_may_change(pool, folder, mon
     assert (folder / "other").exists()
 
 
+async def test_variants_of_one_original_are_made_in_one_process(pool, folder):
+    wanted = {folder / "a": SMALL, folder / "b": Variant(10, format="webp"), folder / "c": Variant(30, format="png")}
+    made = await pool.make_many(folder / "work.png", wanted)
+    assert [(image.width, image.content_type) for image in made] == [
+        (20, "image/png"),
+        (10, "image/webp"),
+        (30, "image/png"),
+    ]
+    assert [path.stat().st_size for path in wanted] == [image.file_size for image in made]
+    assert len(set((folder / "workers").read_text().split())) == 1
+    assert await pool.make_many(folder / "work.png", {}) == []
+
+
+async def test_of_several_variants_all_are_made_or_none(pool, folder):
+    wanted = {folder / "a": SMALL, folder / "b": Variant(10_000, 10_000, fit="fill")}
+    with pytest.raises(InvalidFileTypeException, match="the variant has 10000 by 10000 pixels"):
+        await pool.make_many(folder / "work.png", wanted)
+    with pytest.raises(ImageProcessingException, match="status 3"):
+        await pool.make_many(folder / "leave.png", {folder / "a": SMALL, folder / "b": SMALL})
+    assert not [path for path in wanted if path.exists()]
+
+
+async def test_several_variants_have_the_time_of_several(folder):
+    async with ImagePool(workers=1, engine=TellingEngine(), limits=ImageLimits(timeout=0.6)) as pool:
+        with pytest.raises(ImageProcessingException, match=r"longer than the 1\.2 seconds allowed"):
+            await pool.make_many(folder / "spin.png", {folder / "a": SMALL, folder / "b": SMALL})
+        assert not (folder / "a").exists()
+
+
 # ---- failures are those of one image
 
 FAILURES = {

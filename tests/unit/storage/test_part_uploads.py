@@ -26,7 +26,7 @@ def test_a_small_part_is_allowed_at_the_end_only():
 
 
 def test_a_file_above_its_limit_is_refused():
-    with pytest.raises(FileTooLargeException, match="are more than the 5242880 allowed"):
+    with pytest.raises(FileTooLargeException, match="larger than the 5242880 bytes allowed"):
         chosen_parts(THERE, {1: "a", 3: "c"}, 5 * MIB)
 
 

@@ -97,12 +97,13 @@ def test_fastdfs():
     assert not is_variant(FileId.parse(FASTDFS.replace(".png", "_small.png")))
 
 
-@pytest.mark.parametrize("when", ["worker", "request"])
-def test_other_moments_are_refused(when):
-    with pytest.raises(InvalidArgumentException, match="with the upload for now"):
-        check_recipes(Variants(thumb=Variant(width=9, when=when)))
+def test_what_nobody_would_make_is_refused():
+    with pytest.raises(InvalidArgumentException, match="'thumb' has when='request', but the column has no URLs"):
+        check_recipes(Variants(thumb=Variant(width=9, when="request")), has_links=False)
+    check_recipes(Variants(thumb=Variant(width=9, when="request")), has_links=True)
+    check_recipes(Variants(thumb=Variant(width=9, when="worker")), has_links=False)
 
 
 def test_names_like_keys_of_uploads_are_refused():
     with pytest.raises(InvalidArgumentException, match="another name"):
-        check_recipes(Variants(abcdefabcdefabcd_x=Variant(width=9)))
+        check_recipes(Variants(abcdefabcdefabcd_x=Variant(width=9)), has_links=True)

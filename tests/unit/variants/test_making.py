@@ -63,6 +63,17 @@ async def test_they_are_stored_beside_it_and_deleted(storage, path, pool):
     assert path.exists()
 
 
+async def test_a_variant_may_have_any_name(storage, path, pool):
+    original = (await storage.save(path)).file_id
+    content = path.read_bytes()
+    recipes = {"original": Variant(width=9), "thumb": Variant(width=8)}
+    async with new_variants(recipes, pool, "cat.png") as variants:
+        taken = await variants.take(content, open_source(content))
+        await variants.make()
+        assert taken.read_bytes() == content
+        await variants.store(storage, original)
+
+
 async def test_all_or_nothing(storage, path, pool):
     original = (await storage.save(path)).file_id
     storage.refused = {"large"}

@@ -1,13 +1,20 @@
-"""Variants that columns declare: whoever removes a file must know if there may be some of it."""
+"""Variants that columns declare: for those who make them, and for whoever removes a file that may have some."""
+
+from collections.abc import Mapping
 
 from async_storages.errors import StorageException
-from async_storages.images.recipes import Variants
+from async_storages.images.recipes import Moment, Variant, Variants
 from async_storages.integrations.sqlalchemy.columns.fields import all_file_fields
 from async_storages.integrations.sqlalchemy.columns.types import FileType
 from async_storages.registry import StorageAddress
 from async_storages.storage.base import Storage
 
-__all__ = ["variants_declared_for"]
+__all__ = ["recipes_made_at", "variants_declared_for"]
+
+
+def recipes_made_at(type_: FileType, moment: Moment) -> Mapping[str, Variant]:
+    """The recipes of a column that are made at a moment; none where it has no variants."""
+    return {} if type_.variants is None else type_.variants.made_at(moment)
 
 
 def variants_declared_for(storage: Storage, file_id: str) -> list[Variants]:

@@ -121,7 +121,7 @@ class FileRows(ABC):
         return self.facts - named.told.keys()
 
     async def batches(
-        self, engine: AsyncEngine, size: int, *, lacking_facts: bool = False
+        self, engine: AsyncEngine, size: int, *, lacking_facts: bool = False, after: tuple[Any, ...] | None = None
     ) -> AsyncGenerator[Sequence[Row[Any]]]:
         """Yield rows; no transaction is open meanwhile.
 
@@ -129,8 +129,9 @@ class FileRows(ABC):
             engine: The database.
             size: Rows at a time.
             lacking_facts: Pass over rows that have all their facts.
+            after: The primary key of a row: begin behind it.
         """
-        last: tuple[Any, ...] | None = None
+        last = after
         while True:
             async with engine.connect() as connection:
                 rows = (await connection.execute(self._page(last, size, lacking_facts=lacking_facts))).all()
@@ -139,7 +140,7 @@ class FileRows(ABC):
             chosen = [row for row in rows if any(map(self.lacking, self.files_of(row)))] if lacking_facts else rows
             if chosen:
                 yield chosen
-            last = self._key_of(rows[-1])
+            last = self.key_of(rows[-1])
 
     def _page(self, last: tuple[Any, ...] | None, limit: int, *, lacking_facts: bool) -> Executable:
         query = self._query(lacking_facts=lacking_facts).where(self.column.is_not(None))
@@ -148,11 +149,24 @@ class FileRows(ABC):
         page: Executable = query.order_by(*self.keys).limit(limit)
         return page
 
-    def _key_of(self, row: Row[Any]) -> tuple[Any, ...]:
+    def key_of(self, row: Row[Any]) -> tuple[Any, ...]:
+        """The primary key of a row."""
         return tuple(row._mapping[key] for key in self.keys)  # noqa: SLF001 - public in spite of its name
 
     def _has_key_of(self, row: Row[Any]) -> ColumnElement[bool]:
-        return and_(*(key == value for key, value in zip(self.keys, self._key_of(row), strict=True)))
+        return and_(*(key == value for key, value in zip(self.keys, self.key_of(row), strict=True)))
+
+    def parse_key(self, values: Sequence[str]) -> tuple[Any, ...]:
+        """The primary key that texts stand for, as `key_of` gives it.
+
+        Raises:
+            InvalidArgumentException: They are too many, too few, or of another type.
+        """
+        try:
+            return tuple(_value_of(key, value) for key, value in zip(self.keys, values, strict=True))
+        except (ArithmeticError, NotImplementedError, TypeError, ValueError):
+            names = ", ".join(str(key) for key in self.keys)
+            raise InvalidArgumentException(f"{', '.join(values)!r} is no primary key of {names}") from None
 
     async def still_names(self, engine: AsyncEngine, row: Row[Any], file_id: str) -> bool:
         """True if the row still names a file."""
@@ -174,7 +188,7 @@ class _RowsWithSiblings(FileRows):
     def files_of(self, row: Row[Any]) -> list[NamedFile]:
         if row.file_id is None:
             return []
-        told = {fact: row._mapping[column] for fact, column in self.siblings.items()}  # noqa: SLF001 - see `_key_of`
+        told = {fact: row._mapping[column] for fact, column in self.siblings.items()}  # noqa: SLF001 - see `key_of`
         return [_named(self.column.type, row.file_id, {fact: each for fact, each in told.items() if each is not None})]
 
     def change(self, row: Row[Any], learnt: _LearntFacts) -> Update | None:
@@ -207,3 +221,8 @@ class _RowsWithLists(FileRows):
 
 def _named(type_: Any, file_id: str, told: Mapping[str, Any]) -> NamedFile:
     return NamedFile(type_.file_class(file_id, type_.storage_ref), told)
+
+
+def _value_of(column: ColumnElement[Any], text: str) -> Any:
+    kind: Any = column.type.python_type
+    return getattr(kind, "fromisoformat", kind)(text)

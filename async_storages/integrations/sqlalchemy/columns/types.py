@@ -17,6 +17,7 @@ from async_storages.integrations.sqlalchemy.columns.comparator import FileCompar
 from async_storages.registry import StorageRef, StorageRouter
 from async_storages.upload_options import CustomerKey, UploadOptions
 from async_storages.variants.keys import check_recipes, is_variant
+from async_storages.variants.links import VariantLinks
 
 __all__ = ["FileType", "ImageType", "Validator"]
 
@@ -268,6 +269,7 @@ class ImageType(FileType):
         variants: The variants of each image, which the flush makes and stores with it, and which are removed with it:
             see docs/variants.md.
         placeholder: The name of a sibling attribute for the image's ThumbHash, which the flush makes.
+        variant_links: The URLs of the variants with ``when="request"`` and ``when="worker"``, at which they are made.
 
     Example:
         >>> photo: Mapped[StoredImage | None] = mapped_column(ImageType("photos", width="photo_width"))
@@ -296,6 +298,7 @@ class ImageType(FileType):
         uploaded_at: str | None = None,
         variants: Variants | None = None,
         placeholder: str | None = None,
+        variant_links: VariantLinks | None = None,
     ) -> None:
         super().__init__(
             storage,
@@ -316,8 +319,12 @@ class ImageType(FileType):
         self.width = width
         self.height = height
         self.placeholder = placeholder
+        self.variant_links = variant_links
         if variants is not None:
             self.declare_variants(variants)
+        if variant_links is not None:
+            self.storage_ref.variant_links = variant_links
+            variant_links.add_column(self.storage_ref, upload_options)
 
     def declare_variants(self, variants: Variants) -> None:
         """Let the images of this column have variants.
@@ -325,7 +332,7 @@ class ImageType(FileType):
         Raises:
             InvalidArgumentException: A recipe cannot be that of a column.
         """
-        check_recipes(variants)
+        check_recipes(variants, has_links=self.variant_links is not None)
         self.variants = self.storage_ref.variants = variants
 
 

@@ -10,9 +10,10 @@ from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup
+from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup, variant_queue
 from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
@@ -23,6 +24,7 @@ from async_storages.integrations.sqlalchemy.ledger.placement import Placement
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.integrations.sqlalchemy.ledger.tables import label_of
+from async_storages.integrations.sqlalchemy.ledger.variant_queue import QueuedVariants
 from async_storages.registry import StorageAddress
 from async_storages.storage.base import Storage
 
@@ -133,6 +135,17 @@ class Claims:
             _greenlet.wait_anywhere(map_bounded(_require_existing, asked, limit=_AT_ONCE))
         reached(Step.CLAIMED)
         return saved
+
+    def queue_variants(self, connection: Connection, files: Iterable[tuple[FileField, StoredFile]]) -> None:
+        """Queue the variants that a worker is to make of files that rows are about to name; gone with the transaction.
+
+        Raises:
+            InvalidArgumentException: An id is so long that the queue has no room for it.
+        """
+        chosen = [(field, TrackedFile.of(stored)) for field, stored in files if recipes_made_at(field.type, "worker")]
+        if chosen:
+            queued = [QueuedVariants.of(field, file.file_id, label_of(file.storage)) for field, file in chosen]
+            variant_queue.enqueue(connection, self._connections.main.table, queued)
 
     def _find_announced(self, connection: Connection, ids: set[str]) -> set[str]:
         """Find the ids that are in the journal; on PostgreSQL they leave it with the transaction.

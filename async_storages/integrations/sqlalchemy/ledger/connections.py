@@ -25,7 +25,15 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.ledger.tables import journal_of, missing_table, require_supported
 
-__all__ = ["AnyEngine", "Connections", "LedgerTransactions", "is_autocommitting", "is_conflict", "take_write_lock"]
+__all__ = [
+    "AnyEngine",
+    "Connections",
+    "LedgerTransactions",
+    "is_about_missing",
+    "is_autocommitting",
+    "is_conflict",
+    "take_write_lock",
+]
 
 _CONFLICTS = {1205, 1213, 3572}
 """MySQL's errors after a wait for a lock, for a deadlock, and for a lock that was not to be waited for."""
@@ -188,7 +196,7 @@ class LedgerTransactions:
                 with self.begin() as connection:
                     return work(connection, self.table, *args, **kwargs)
             except DBAPIError as error:
-                if isinstance(error, OperationalError | ProgrammingError) and _is_about_missing(self.table, error):
+                if isinstance(error, OperationalError | ProgrammingError) and is_about_missing(self.table, error):
                     raise missing_table(self.table) from error
                 if not (left and self._connections.is_mysql and is_conflict(error)):
                     raise
@@ -224,7 +232,8 @@ class LedgerTransactions:
             ) from error
 
 
-def _is_about_missing(table: Table, error: DBAPIError) -> bool:
+def is_about_missing(table: Table, error: DBAPIError) -> bool:
+    """True if an error says that a table is not in the database."""
     said = str(error.orig)
     return _MISSING.search(said) is not None and table.name in said
 

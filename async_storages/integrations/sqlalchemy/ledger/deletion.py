@@ -10,10 +10,10 @@ from async_storages._tasks import map_bounded
 from async_storages.errors import FileNotFoundException, SweepRefusedException
 from async_storages.events import Operation
 from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
-from async_storages.integrations.sqlalchemy.ledger import condemning, journal
-from async_storages.integrations.sqlalchemy.ledger.condemning import Condemned, Position
+from async_storages.integrations.sqlalchemy.ledger import deletion_decisions, journal
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
+from async_storages.integrations.sqlalchemy.ledger.deletion_decisions import Condemned, Position
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.references import References
@@ -84,10 +84,10 @@ class Deletion:
         """
         main, reading, intents = self._connections.main, self._connections.reading, self._connections.journal
         if await intents.run(journal.has_expired):
-            while await main.run(condemning.doom_expired, intents, self._lease, self._retain) == BATCH:
+            while await main.run(deletion_decisions.doom_expired, intents, self._lease, self._retain) == BATCH:
                 continue
-        if await reading.run(condemning.has_gone):
-            while await main.run(condemning.forget_gone) == BATCH:
+        if await reading.run(deletion_decisions.has_gone):
+            while await main.run(deletion_decisions.forget_gone) == BATCH:
                 continue
         total, refusals = Drained(), list[SweepRefusedException]()
         files, after = await self._find_due(None)
@@ -99,12 +99,12 @@ class Deletion:
         return total
 
     async def _find_due(self, after: Position | None) -> tuple[list[Entry], Position | None]:
-        return await self._connections.reading.run(condemning.find_due, after, BATCH)
+        return await self._connections.reading.run(deletion_decisions.find_due, after, BATCH)
 
     async def is_busy(self, failed: set[str]) -> bool:
         """True if files are due, or are being deleted by another worker; but for those that have failed here."""
         has_expired = await self._connections.journal.run(journal.has_expired)
-        return has_expired or await self._connections.reading.run(condemning.is_busy, failed)
+        return has_expired or await self._connections.reading.run(deletion_decisions.is_busy, failed)
 
     async def _delete_batch(
         self, files: list[Entry], refusals: list[SweepRefusedException], failed: set[str]
@@ -114,9 +114,9 @@ class Deletion:
         refusals += refused
         unreachable = [file.id for file in files if file not in storages]
         if unreachable:
-            await main.run(condemning.postpone, unreachable, self._lease)
+            await main.run(deletion_decisions.postpone, unreachable, self._lease)
         deadline = Deadline(self._lease / 2)
-        condemned = await main.run(condemning.condemn, self._references, list(storages), self._lease)
+        condemned = await main.run(deletion_decisions.condemn, self._references, list(storages), self._lease)
         reached(Step.DELETING)
         deleted = await self._delete(condemned, storages, deadline)
         if condemned.kept:
@@ -149,7 +149,7 @@ class Deletion:
         ids = list(deleted)
         if ids:
             await self._connections.main.run(
-                condemning.forget, self._connections.journal, condemned, ids, lease=self._lease
+                deletion_decisions.forget, self._connections.journal, condemned, ids, lease=self._lease
             )
             reached(Step.FORGOTTEN)
 

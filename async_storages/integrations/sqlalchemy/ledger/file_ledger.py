@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from async_storages._tasks import beside
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, SweepRefusedException
 from async_storages.files import StoredFile
+from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger import adoption, entries, journal, statistics
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
@@ -30,7 +31,7 @@ from async_storages.sources import Source, Upload, is_empty_input
 from async_storages.storage.base import FileName, Storage
 from async_storages.storage.operation import IdentifiedKey
 
-__all__ = ["Drained", "FileLedger"]
+__all__ = ["Drained", "FileLedger", "metadata_of"]
 
 
 class FileLedger:
@@ -54,6 +55,7 @@ class FileLedger:
             address. See `take_ownership`.
         concurrency: Deletions at once, at least 1.
         wait: The time that a session waits for a transaction of the ledger's own, on a connection beside its own.
+        image_pool: Makes the variants with ``when="worker"``; None for the shared one.
 
     Attributes:
         engine: The application's engine.
@@ -84,12 +86,13 @@ class FileLedger:
         owner: str | None = None,
         concurrency: int = 8,
         wait: timedelta = timedelta(seconds=30),
+        image_pool: ImagePool | None = None,
     ) -> None:
         if min(grace, lease, wait) <= timedelta(0) or retain < timedelta(0) or concurrency < 1:
             raise InvalidArgumentException(
                 "grace, lease and wait are above 0, retain is not below, concurrency at least 1"
             )
-        chosen = _metadata_of(metadata)
+        chosen = metadata_of(metadata)
         self.engine = engine
         self.table = add_ledger_tables(chosen[0] if chosen else MetaData(), name)
         self._references = References(chosen, references, columns_of(self.table))
@@ -98,7 +101,9 @@ class FileLedger:
         self._marks = StorageMarks(self._connections, owner)
         keep = retain.total_seconds()
         parts = self._connections, self._references, self._columns, self._marks
-        self._worker = Worker(*parts, lease=lease.total_seconds(), retain=keep, concurrency=concurrency)
+        self._worker = Worker(
+            *parts, lease=lease.total_seconds(), retain=keep, concurrency=concurrency, image_pool=image_pool
+        )
         self.claims = Claims(*parts, grace=grace.total_seconds(), retain=keep)
         self.claims.watch_all()
 
@@ -216,7 +221,7 @@ class FileLedger:
         Returns:
             The number of files that were adopted.
         """
-        chosen = _metadata_of(metadata)
+        chosen = metadata_of(metadata)
         known = self._references if chosen is None else References(chosen, ())
         return await self._connections.main.run(adoption.adopt, known)
 
@@ -237,6 +242,22 @@ class FileLedger:
         """Let a pinned file go when no row names it."""
         tracked = TrackedFile.of(_stored(file, storage))
         await self._connections.main.run(entries.unpin, tracked.file_id)
+
+    async def find_named(self, files: Iterable[FileName]) -> set[str]:
+        """Find the files, among some, that rows name now; nothing is changed.
+
+        Args:
+            files: Fusion ids, or file objects.
+
+        Returns:
+            Their fusion ids.
+
+        Raises:
+            SweepRefusedException: A table of file columns is missing, or another process writes files into a column
+                that this one does not know.
+        """
+        ids = [str(each) for each in files]
+        return await self._connections.reading.run(lambda connection, _: self._references.find_named(connection, ids))
 
     async def forget_columns(self, table: str, column: str | None = None) -> int:
         """Forget a column that names files no more: it was renamed or dropped, or its rows are gone for good.
@@ -308,13 +329,28 @@ class FileLedger:
         """
         return await self._worker.sweep(older_than, force=force, inventory=inventory, prefix=prefix)
 
+    async def make_variants(self) -> int:
+        """Make the variants with ``when="worker"`` that sessions have queued, as far as they are due.
+
+        A failure is logged, and tried again by a later call, at growing intervals for a day; then the variants are
+        given up, which is an event ``give_up``. So are at once those of what is no image, or is damaged.
+
+        Returns:
+            The number of variants that were made.
+
+        Raises:
+            SweepRefusedException: A table of file columns is missing, or another process writes files into a column
+                that this one does not know.
+        """
+        return await self._worker.make_variants()
+
     async def run(
         self,
         interval: timedelta = timedelta(seconds=30),
         *,
         sweep_every: timedelta | None = timedelta(days=1),
     ) -> None:
-        """Drain, and sweep now and then, until the task is cancelled; failures are logged, and the work tried again.
+        """Drain, sweep now and then, and make variants, until the task is cancelled; what fails is tried again.
 
         Any number of workers may run on any number of machines, and be killed at any moment.
 
@@ -322,7 +358,7 @@ class FileLedger:
             interval: The time between two passes.
             sweep_every: The time between two sweeps, the first of which is at the beginning; None for no sweeps.
         """
-        await run_forever(self.drain, self.sweep, interval, sweep_every)
+        await run_forever(self.drain, self.sweep, self.make_variants, interval, sweep_every)
 
     @asynccontextmanager
     async def running(
@@ -340,8 +376,16 @@ class FileLedger:
         """
         await self._marks.take_ownership(find_storages(self._references.fields()))
 
+    async def check_ownership(self) -> dict[Storage, SweepRefusedException | None]:
+        """The storages of all file columns, each with the reason for which nothing is deleted from it; None for none.
 
-def _metadata_of(given: Any) -> tuple[MetaData, ...] | None:
+        Raises:
+            StorageException: A storage cannot be asked.
+        """
+        return await self._marks.check_ownership(find_storages(self._references.fields()))
+
+
+def metadata_of(given: Any) -> tuple[MetaData, ...] | None:
     """One MetaData, a declarative base, or several of them."""
     if given is None:
         return None

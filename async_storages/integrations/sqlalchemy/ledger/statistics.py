@@ -25,6 +25,7 @@ class LedgerStats:
         pinned: Of the live files, those that stay although no row names them.
         overdue: Seconds that the oldest work has been waiting for a worker: it grows if none runs.
         unindexed: Columns without an index, as ``table.column``: looking for a file reads the whole table.
+        variants: Images whose variants wait for a worker.
     """
 
     uploading: int
@@ -34,6 +35,7 @@ class LedgerStats:
     pinned: int
     overdue: float
     unindexed: tuple[str, ...]
+    variants: int = 0
 
 
 def collect(connection: Connection, table: Table, intents: LedgerTransactions, references: References) -> LedgerStats:
@@ -54,4 +56,5 @@ def collect(connection: Connection, table: Table, intents: LedgerTransactions, r
         pinned=connection.scalar(pinned) or 0,
         overdue=max(0.0, *waiting) if waiting else 0.0,
         unindexed=tuple(references.find_unindexed(connection, table)),
+        variants=rows.get(State.WANTED, (0,))[0],
     )

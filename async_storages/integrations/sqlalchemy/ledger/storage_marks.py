@@ -79,6 +79,17 @@ class StorageMarks:
                     await self._check(storage, mark)
                 self._owned.add(part)
 
+    async def check_ownership(self, chosen: Iterable[Storage]) -> dict[Storage, SweepRefusedException | None]:
+        """Each of some storages with the refusal of `require_own`; None for those that are this ledger's."""
+        found: dict[Storage, SweepRefusedException | None] = {}
+        for storage in chosen:
+            try:
+                await self.require_own([storage])
+                found[storage] = None
+            except SweepRefusedException as refusal:
+                found[storage] = refusal
+        return found
+
     async def find_own_storages(
         self, files: Iterable[Entry], fields: Iterable[FileField]
     ) -> tuple[dict[Entry, Storage], list[SweepRefusedException]]:

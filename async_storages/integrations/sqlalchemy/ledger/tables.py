@@ -45,8 +45,10 @@ from async_storages.integrations.sqlalchemy.references.column_locations import O
 from async_storages.storage.base import Storage
 
 __all__ = [
+    "ENGINE",
     "SUPPORTED",
     "ColumnName",
+    "ExactText",
     "State",
     "add_ledger_tables",
     "columns_of",
@@ -94,6 +96,7 @@ class State(StrEnum):
         GONE: Deleted by a worker that took over. The first one may still send its request, so that the id stays taken
             until `until`.
         MARK: No file, but the object by which a ledger knows a storage as its own.
+        WANTED: No file, but variants of one that a worker is to make: see `variant_queue`.
     """
 
     LIVE = "live"
@@ -101,6 +104,7 @@ class State(StrEnum):
     DELETING = "deleting"
     GONE = "gone"
     MARK = "mark"
+    WANTED = "wanted"
 
 
 class now(FunctionElement[float]):  # noqa: N801 - a function of SQL
@@ -128,7 +132,7 @@ def _mysql_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
     return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000e0)"
 
 
-class _Exact(TypeDecorator[str]):
+class ExactText(TypeDecorator[str]):
     """Text that is compared character by character; on MySQL its bytes, of which InnoDB can index 3072.
 
     The collations of MySQL, also ``utf8mb4_bin``, ignore spaces at the end.
@@ -168,7 +172,7 @@ class _Exact(TypeDecorator[str]):
         return value.decode() if isinstance(value, bytes) else value
 
 
-_ENGINE: dict[str, Any] = {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB"}
+ENGINE: dict[str, Any] = {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB"}
 """The engine of MySQL that has transactions."""
 
 
@@ -188,31 +192,31 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
     Table(
         f"{name}_journal",
         metadata,
-        Column("id", _Exact(1024), primary_key=True),
-        Column("storage", _Exact(_LONGEST_LABEL), nullable=False),
+        Column("id", ExactText(1024), primary_key=True),
+        Column("storage", ExactText(_LONGEST_LABEL), nullable=False),
         Column("until", Double, nullable=False),
         Index(f"ix_{name}_journal_until", "until"),
-        **_ENGINE,
+        **ENGINE,
     )
     Table(
         f"{name}_columns",
         metadata,
-        Column("table_name", _Exact(255), primary_key=True),
-        Column("column_name", _Exact(255), primary_key=True),
+        Column("table_name", ExactText(255), primary_key=True),
+        Column("column_name", ExactText(255), primary_key=True),
         Column("since", Double, nullable=False),
-        **_ENGINE,
+        **ENGINE,
     )
     return Table(
         name,
         metadata,
-        Column("id", _Exact(1024), primary_key=True),
-        Column("storage", _Exact(_LONGEST_LABEL), nullable=False),
+        Column("id", ExactText(1024), primary_key=True),
+        Column("storage", ExactText(_LONGEST_LABEL), nullable=False),
         Column("state", String(8), nullable=False),
         Column("until", Double, nullable=False),
         Column("since", Double, nullable=False),
         Column("pinned", Boolean, nullable=False),
         Index(f"ix_{name}_state_until", "state", "until"),
-        **_ENGINE,
+        **ENGINE,
     )
 
 

@@ -1,4 +1,4 @@
-"""The worker of a ledger: it drains, that is, deletes the files that no row names, and sweeps now and then."""
+"""The worker of a ledger: it deletes the files that no row names, sweeps now and then, and makes variants."""
 
 import asyncio
 import logging
@@ -9,7 +9,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from async_storages._tasks import beside
 from async_storages.errors import InvalidArgumentException, StorageException
+from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.deletion import Deletion, Drained
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
@@ -17,6 +19,7 @@ from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import find_storages
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.integrations.sqlalchemy.ledger.sweep import Sweep
+from async_storages.integrations.sqlalchemy.ledger.variant_making import VariantMaking
 
 __all__ = ["Worker", "run_forever"]
 
@@ -34,6 +37,7 @@ class Worker:
         lease: Seconds after which another worker takes over what this one has not finished.
         retain: Seconds that a file stays after the last row that named it.
         concurrency: Deletions at once, at least 1.
+        image_pool: Makes variants; None for the shared one.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Worker:
         lease: float,
         retain: float,
         concurrency: int,
+        image_pool: ImagePool | None = None,
     ) -> None:
         self._connections = connections
         self._references = references
@@ -53,6 +58,7 @@ class Worker:
         self._marks = marks
         self._deletion = Deletion(connections, references, marks, lease=lease, retain=retain, concurrency=concurrency)
         self._sweep = Sweep(connections, references, marks, retain=retain)
+        self._variants = VariantMaking(connections, references, marks, lease=lease, pool=image_pool)
         self._has_warned = False
         self._malformed: set[str] = set()
 
@@ -75,6 +81,10 @@ class Worker:
             await self._warn_malformed()
             self._has_warned = True
         return await self._deletion.run(failed)
+
+    async def make_variants(self) -> int:
+        """Make the variants that sessions have queued, as far as they are due; returns how many."""
+        return await self._variants.run()
 
     async def mark_storages(self) -> None:
         """Mark the storages of all columns, as early as may be."""
@@ -111,16 +121,27 @@ class Worker:
 async def run_forever(
     drain: Callable[[], Coroutine[Any, Any, object]],
     sweep: Callable[[], Coroutine[Any, Any, object]],
+    make_variants: Callable[[], Coroutine[Any, Any, object]],
     interval: timedelta,
     sweep_every: timedelta | None,
 ) -> None:
-    """Drain at intervals, and sweep at others, until the task is cancelled; what fails is logged, and tried again."""
-    swept = float("-inf")
+    """Drain at intervals, sweep at others, and make variants beside it, until the task is cancelled.
+
+    What fails is logged, and tried again.
+    """
+    async with beside(_repeat("make variants", make_variants, interval), "FileLedger.run: variants"):
+        swept = float("-inf")
+        while True:
+            if sweep_every is not None and time.monotonic() - swept >= sweep_every.total_seconds():
+                swept = time.monotonic()
+                await _log_failure("sweep", sweep)
+            await _log_failure("drain", drain)
+            await asyncio.sleep(interval.total_seconds())
+
+
+async def _repeat(step: str, work: Callable[[], Coroutine[Any, Any, object]], interval: timedelta) -> None:
     while True:
-        if sweep_every is not None and time.monotonic() - swept >= sweep_every.total_seconds():
-            swept = time.monotonic()
-            await _log_failure("sweep", sweep)
-        await _log_failure("drain", drain)
+        await _log_failure(step, work)
         await asyncio.sleep(interval.total_seconds())
 
 

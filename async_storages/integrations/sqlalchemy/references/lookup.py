@@ -28,7 +28,7 @@ from async_storages.integrations.sqlalchemy.references.column_locations import (
 from async_storages.integrations.sqlalchemy.references.lookup_sql import ISOLATION_QUERY, build_lookup, is_searchable
 from async_storages.registry import StorageAddress, StorageRouter
 
-__all__ = ["LookupResult", "find_named_ids", "is_indexed", "look_up_files"]
+__all__ = ["LookupResult", "bare_spelling", "find_named_ids", "is_indexed", "look_up_files"]
 
 logger = logging.getLogger("async_storages")
 
@@ -135,14 +135,14 @@ def _spelled(router: StorageRouter | None, ids: Iterable[str]) -> dict[str, list
     spelled: dict[str, list[str]] = {}
     for batch in batched(ids, _AT_A_TIME):
         for file_id in batch:
-            for each in {file_id, _bare_key(router, file_id)}:
+            for each in {file_id, bare_spelling(router, file_id)}:
                 spelled.setdefault(each, []).append(file_id)
         if len(batch) == _AT_A_TIME:
             _greenlet.give_way()
     return spelled
 
 
-def _bare_key(router: StorageRouter | None, file_id: str) -> str:
+def bare_spelling(router: StorageRouter | None, file_id: str) -> str:
     """The spelling of an id in old rows of a storage's columns; the id itself if there is no other."""
     if not is_fusion_id(file_id):
         return file_id

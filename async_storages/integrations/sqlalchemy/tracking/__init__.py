@@ -6,8 +6,8 @@ content (`upload_to_objects` prepares them for `upload_to`), and `replaced_files
 rows. `session_statements` and `bulk_statements` do the same for statements. All of them check, claim and record files
 by the `reference_writer`.
 
-Right before the COMMIT, `before_commit` has `after_transaction` look up in the database which new and dropped files a
-row names; new rows of `plain_tables` need no lookup. After the end it has `removal` remove the files that no row names,
-unless another transaction of this process holds them in `files_in_use`. `lost_commits` waits for a server whose answer
-was lost.
+Right before the COMMIT, `before_commit` has `removal_after_transaction` look up in the database which new and dropped
+files a row names; new rows of `plain_tables` need no lookup. After the end it has `removal` remove the files that no
+row names, unless another transaction of this process holds them in `files_in_use`. `lost_commits` waits for a server
+whose answer was lost.
 """

@@ -10,7 +10,10 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 from sqlalchemy import Connection, Engine, Pool, SingletonThreadPool, StaticPool, event
 
-from async_storages.integrations.sqlalchemy.tracking.after_transaction import finish_transactions, look_up_before_commit
+from async_storages.integrations.sqlalchemy.tracking.removal_after_transaction import (
+    finish_transactions,
+    look_up_before_commit,
+)
 from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions, TransactionScope
 
 __all__ = ["defer_to_enclosing", "watch_commits"]

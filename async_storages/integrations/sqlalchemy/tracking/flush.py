@@ -29,6 +29,7 @@ from async_storages.integrations.sqlalchemy.tracking.flushed_objects import (
 from async_storages.integrations.sqlalchemy.tracking.reference_writer import ReferenceWriter, require_available
 from async_storages.integrations.sqlalchemy.tracking.replaced_files import ReplacedFiles
 from async_storages.integrations.sqlalchemy.tracking.session_transactions import SessionTransactions
+from async_storages.integrations.sqlalchemy.tracking.upload_variants import require_ledger
 from async_storages.integrations.sqlalchemy.tracking.uploads import upload_content
 from async_storages.integrations.sqlalchemy.tracking.written_files import refusal
 
@@ -96,6 +97,8 @@ class Flush:
         self._refuse_expressions(changes)
         named = [item for change in changes for _, value in change.values for item in iterate_files(value)]
         require_available(item for item in named if isinstance(item, StoredFile))
+        if self._options.claims is None:
+            require_ledger(field for change in changes for field, value in change.values if value)
         upload_content(changes, self._scope, self._options)
         if self._options.claims is not None:
             added: dict[Connection, list[tuple[FileField, StoredFile]]] = {}

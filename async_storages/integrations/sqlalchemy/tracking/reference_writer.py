@@ -66,6 +66,8 @@ class ReferenceWriter:
             scope = self._transactions.scope
             scope.intents |= claims.claim(connection, wanted)
             scope.claimed_ids.update(file.file_id for file in wanted)
+            if with_variants := [each for each in added if each[0].type.variants is not None]:
+                claims.queue_variants(connection, with_variants)
 
     def check_dropped(
         self,

@@ -1,7 +1,7 @@
 """Events of sessions, handed to `SessionTransactions`: this module is `enable_file_tracking`.
 
 The comments in `_listen` tell the order of SQLAlchemy's events, and which ones it does not fire. The decisions at the
-end of a transaction are in `async_storages.integrations.sqlalchemy.tracking.after_transaction`.
+end of a transaction are in `async_storages.integrations.sqlalchemy.tracking.removal_after_transaction`.
 """
 
 from collections.abc import Callable

@@ -21,9 +21,9 @@ from async_storages.integrations.sqlalchemy.columns.fields import (
 )
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.references.column_locations import fields_for_files, locate_columns
-from async_storages.integrations.sqlalchemy.tracking.after_transaction import finish_transactions
 from async_storages.integrations.sqlalchemy.tracking.before_commit import defer_to_enclosing, watch_commits
 from async_storages.integrations.sqlalchemy.tracking.plain_tables import find_plain_tables
+from async_storages.integrations.sqlalchemy.tracking.removal_after_transaction import finish_transactions
 from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions, TransactionScope
 
 if TYPE_CHECKING:

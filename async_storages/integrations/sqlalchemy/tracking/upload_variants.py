@@ -1,17 +1,18 @@
 """Variants and placeholders that the flush makes with an upload, as its column declares them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from async_storages.errors import InvalidArgumentException
-from async_storages.images.recipes import Variants
 from async_storages.imaging.pool import ImagePool
+from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.types import FileType
 from async_storages.storage.base import Storage
 from async_storages.variants.keys import is_variant
 from async_storages.variants.making import NewVariants, new_variants, require_room, shared_pool
 
-__all__ = ["check_key_for_variants", "making_variants"]
+__all__ = ["check_key_for_variants", "making_variants", "require_ledger"]
 
 
 @asynccontextmanager
@@ -23,10 +24,25 @@ async def making_variants(type_: FileType, key: str, pool: ImagePool | None) -> 
         key: The key of the upload, or one that ends as the id that its storage chooses.
         pool: Makes the images; None for the shared one.
     """
-    recipes = type_.variants or Variants()
+    recipes = recipes_made_at(type_, "flush")
     wants_placeholder = type_.placeholder is not None
     async with new_variants(recipes, pool or shared_pool(), key, with_placeholder=wants_placeholder) as variants:
         yield variants
+
+
+def require_ledger(fields: Iterable[FileField]) -> None:
+    """Refuse columns with variants that the worker of a ledger makes, where there is no ledger.
+
+    Raises:
+        InvalidArgumentException: One of them is such a column.
+    """
+    for field in fields:
+        for name in recipes_made_at(field.type, "worker"):
+            raise InvalidArgumentException(
+                f"{field.column}: the variant {name!r} has when='worker', and is made by the worker of a ledger, but "
+                "the sessions have none: enable_file_tracking(…, ledger=FileLedger(…))",
+                operation="flush",
+            )
 
 
 def check_key_for_variants(type_: FileType, storage: Storage, key: str, *, is_exact: bool) -> None:

@@ -13,6 +13,7 @@ from async_storages.content import ContentOptions, PendingFile, as_content
 from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
+from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.columns.fields import has_pending_content, iterate_files
 from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
 from async_storages.integrations.sqlalchemy.columns.types import FileType, UploadTo
@@ -87,8 +88,9 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
     async def upload(group: list[_Upload]) -> None:
         for each in group:
             try:
-                has_variants = each.type.variants or each.type.placeholder
-                making = making_variants(each.type, each.key, options.image_pool) if has_variants else nullcontext()
+                has_variants = each.type.variants is not None and recipes_made_at(each.type, "flush")
+                is_image = has_variants or each.type.placeholder
+                making = making_variants(each.type, each.key, options.image_pool) if is_image else nullcontext()
                 async with making as variants:
                     with nullcontext() if announcement is None else announcement.writing(each.intent):
                         each.stored = await _store(each, variants)

@@ -22,7 +22,7 @@ from async_storages.errors import (
 )
 from async_storages.imaging.limits import ImageLimits
 
-__all__ = ["WorkerProcess"]
+__all__ = ["WorkerHandle"]
 
 logger = logging.getLogger("async_storages")
 
@@ -46,7 +46,7 @@ _ERRORS: dict[str, type[StorageException]] = {
 _SHORT_OF_MEMORY = -getattr(signal, "SIGKILL", 9)
 
 
-class WorkerProcess:
+class WorkerHandle:
     """One process that makes images.
 
     Args:
@@ -87,7 +87,7 @@ class WorkerProcess:
         Raises:
             StorageException: It failed, took too long, or died.
         """
-        return self._answer(job, self._timeout)
+        return self._answer(job, self._timeout * len(job.get("wanted", [""])))
 
     def is_alive(self) -> bool:
         """Look whether the system has ended it meanwhile."""

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from async_storages.backends.buckets.part_splitter import PART_SIZE
-from async_storages.backends.s3.multipart import part_sizes
+from async_storages.backends.s3.part_sizes import part_sizes
 from async_storages.errors import FileTooLargeException
 from async_storages.storage.part_uploads import MAX_PARTS
 

@@ -1,0 +1,121 @@
+"""A whole mirror that is brought up to the primary, in one pass over both listings."""
+
+import logging
+import re
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from async_storages._checksums import new_checksum
+from async_storages._tasks import map_bounded
+from async_storages.backends.combined.listings import paired
+from async_storages.backends.mirrored.following import find, follow
+from async_storages.errors import StorageException
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo
+from async_storages.storage.base import Storage
+
+__all__ = ["Resynced", "resync"]
+
+logger = logging.getLogger("async_storages")
+
+_BATCH = 256
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Resynced:
+    """The outcome of a pass over a primary and its mirrors.
+
+    Attributes:
+        unchanged: The number of files that the mirror had as the primary has them.
+        copied: The number of files that it has got.
+        deleted: The number of files that it had and the primary has not, and that were deleted.
+        extra: The number of such files that it still has.
+        failed: The number of files that could not be copied or deleted; the log says why.
+    """
+
+    unchanged: int = 0
+    copied: int = 0
+    deleted: int = 0
+    extra: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Resynced") -> "Resynced":
+        return Resynced(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+async def resync(primary: Any, mirror: Any, prefix: str, *, delete: bool, verify: bool, concurrency: int) -> Resynced:
+    """Bring a mirror up to the primary.
+
+    Files are the same if their sizes are, and their ETags where these are checksums of the content; else if the mirror
+    has got the file later than the primary. To be sure, `verify` compares the content.
+
+    Args:
+        primary: A storage that can list its files.
+        mirror: Another one.
+        prefix: The beginning of the keys.
+        delete: Whether files that the primary does not have are deleted in the mirror.
+        verify: Whether the content of each file is read in both, and compared.
+        concurrency: Files at a time.
+
+    Raises:
+        StorageException: A listing failed.
+    """
+    total, differing = Resynced(), list[FileId]()
+
+    async def settle(file: FileId) -> Resynced:
+        return await _settle(primary, mirror, file, delete=delete, verify=verify)
+
+    async def settle_all() -> Resynced:
+        done = sum(await map_bounded(settle, differing, limit=concurrency), Resynced())
+        differing.clear()
+        return done
+
+    async with aclosing(paired(primary.list(prefix), mirror.list(prefix))) as pairs:
+        async for theirs, ours in pairs:
+            if not verify and theirs is not None and ours is not None and _is_same(theirs, ours):
+                total += Resynced(unchanged=1)
+            elif (info := theirs or ours) is not None:
+                differing.append(FileId.parse(info.file_id))
+            if len(differing) == _BATCH:
+                total += await settle_all()
+    return total + await settle_all()
+
+
+async def _settle(primary: Storage, mirror: Storage, file: FileId, *, delete: bool, verify: bool) -> Resynced:
+    """Look at a file again, as the listings are of different moments, and bring the mirror up to it."""
+    try:
+        theirs, ours = await find(primary, file), await find(mirror, file)
+        if theirs is None and (ours is None or not delete):
+            return Resynced(extra=1) if ours else Resynced()
+        is_same = (
+            theirs is not None and ours is not None and _is_same(theirs, ours) and theirs.metadata == ours.metadata
+        )
+        if is_same and not (verify and await _checksum(primary, file) != await _checksum(mirror, file)):
+            return Resynced(unchanged=1)
+        await follow(primary, mirror, file)
+    except StorageException as error:
+        logger.warning("%r could not be mirrored in %r: %s", str(file), mirror, error)
+        return Resynced(failed=1)
+    return Resynced(deleted=1) if theirs is None else Resynced(copied=1)
+
+
+async def _checksum(storage: Storage, file: FileId) -> bytes:
+    checksum = new_checksum("sha256")
+    async with aclosing(storage.stream(file)) as chunks:
+        async for chunk in chunks:
+            checksum.update(chunk)
+    return checksum.digest()
+
+
+def _is_same(theirs: FileBasicInfo, ours: FileBasicInfo) -> bool:
+    """True if the mirror's file is the primary's, as far as listings tell."""
+    if theirs.file_size != ours.file_size:
+        return False
+    etags = theirs.etag or "", ours.etag or ""
+    if all(map(_MD5.fullmatch, etags)) and etags[0] != etags[1]:
+        return False
+    if theirs.last_modify_time is None or ours.last_modify_time is None:
+        return etags[0] == etags[1] != ""
+    return theirs.last_modify_time <= ours.last_modify_time

@@ -1,0 +1,87 @@
+"""The user's objects that a command works with: ``--app``, else pyproject.toml says where they are."""
+
+import inspect
+import sys
+import tomllib
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["AppPath", "configured_app", "imported", "made"]
+
+type AppPath = str
+"""``module:object``."""
+
+
+def configured_app(said: AppPath | None) -> AppPath | None:
+    """The object of ``--app``, else that of ``[tool.async_storages]`` in the nearest pyproject.toml; None if none is.
+
+    Raises:
+        InvalidArgumentException: That file, or what it says, cannot be read.
+    """
+    if said is not None:
+        return said
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file() and (section := _section(file)) is not None:
+            app = section.get("app")
+            if not isinstance(app, str):
+                raise InvalidArgumentException(f'{file}: [tool.async_storages] needs a line  app = "module:object"')
+            if str(folder) not in sys.path:
+                sys.path.insert(0, str(folder))
+            return app
+    return None
+
+
+def _section(file: Path) -> dict[str, Any] | None:
+    try:
+        section = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("async_storages")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InvalidArgumentException(f"{file} cannot be read: {error}") from None
+    return section if section is None or isinstance(section, dict) else {}
+
+
+def imported(path: AppPath) -> Any:
+    """The object at ``module:name.name``; the module may be in the current folder.
+
+    Raises:
+        InvalidArgumentException: There is no such module or object.
+    """
+    module, separator, names = path.partition(":")
+    if not (separator and module and names):
+        raise InvalidArgumentException(f"{path!r} is not of the form module:name, such as shop.models:Product.photo")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return attrgetter(names)(import_module(module))
+    except Exception as error:  # the user's module may raise anything
+        raise InvalidArgumentException(f"{path!r} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+async def made[Kind](found: Any, kind: type[Kind] | tuple[type[Kind], ...], path: AppPath) -> Kind:
+    """The object that was imported, or that the function makes which was.
+
+    Args:
+        found: The object, or a function without arguments that returns or awaits it.
+        kind: Its class, or one of several.
+        path: ``module:object``, for the error.
+
+    Raises:
+        InvalidArgumentException: It is, or gives, something else.
+    """
+    if not isinstance(found, kind) and callable(found) and not inspect.isclass(found):
+        try:
+            found = found()
+        except Exception as error:  # it is the user's
+            raise InvalidArgumentException(f"{path!r} cannot be called: {type(error).__name__}: {error}") from error
+    if inspect.isawaitable(found):
+        found = await found
+    if not isinstance(found, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join(each.__name__.lstrip("_") for each in kinds)
+        raise InvalidArgumentException(f"{path!r} is a {type(found).__name__}; this command needs a {wanted}")
+    return found

@@ -1,0 +1,242 @@
+"""``async-storages migrate``: files go to another storage, and their rows with them, by hand or from a job."""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from async_storages.cli.apps import configured_app, imported, made
+from async_storages.cli.options import JsonOption, QuietOption, YesOption
+from async_storages.cli.printing import note, print_json, print_line
+from async_storages.cli.running import SOMETHING_WRONG, fail, run
+from async_storages.cli.standard_input import ask, require_answer
+from async_storages.cli.units import duration
+from async_storages.errors import InvalidArgumentException
+
+if TYPE_CHECKING:
+    from async_storages.integrations.sqlalchemy import Migration
+
+__all__ = ["commands"]
+
+commands = typer.Typer(help="Moves of files to another storage, with the rows that name them.")
+
+_AGAIN = "run it again: it goes on where it was"
+
+_AppOption = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="MODULE:MIGRATION",
+        help="Your Migration, or a function that makes it, such as shop.files:migration. "
+        "By default `app` of [tool.async_storages] in pyproject.toml.",
+        show_default=False,
+    ),
+]
+_WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Files at once.")]
+_LimitOption = Annotated[int | None, typer.Option(min=1, help="Files at the most.", show_default=False)]
+
+
+@commands.command("plan")
+def plan_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the rows, and write nothing.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Plan those again that are missing or have failed.")] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    app: _AppOption = None,
+) -> None:
+    """Enter the files that rows name in the source; again whenever the application has stored others there."""
+
+    async def plan(migration: "Migration", show: "_Show") -> Any:
+        if not dry_run:
+            await migration.create()
+        return await migration.plan(retry=retry, dry_run=dry_run, on_progress=show)
+
+    _report(_run(app, plan, shows=not (quiet or as_json)), quiet=quiet, as_json=as_json)
+
+
+@commands.command("run")
+def run_command(
+    workers: _WorkersOption = 8,
+    limit: _LimitOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    app: _AppOption = None,
+) -> None:
+    """Move the planned files. Exit code 1: some could not be moved; status names them.
+
+    Any number of processes may run it, on any number of machines; it may be stopped at any moment.
+    """
+    moved = _run(
+        app,
+        lambda migration, show: migration.run(concurrency=workers, limit=limit, on_progress=show),
+        shows=not (quiet or as_json),
+    )
+    _report(moved, quiet=quiet, as_json=as_json, is_wrong=bool(moved.missing or moved.failed))
+
+
+@commands.command("status")
+def status_command(
+    failures: Annotated[int, typer.Option(min=0, help="Files that could not be moved, at the most.")] = 20,
+    as_json: JsonOption = False,
+    app: _AppOption = None,
+) -> None:
+    """Print the numbers of files by their state, the time that is left, and the files that could not be moved."""
+
+    async def status(migration: "Migration", _show: "_Show") -> tuple[Any, list[Any]]:
+        found: list[Any] = []
+        async with aclosing(migration.failures()) as listed:
+            async for each in listed:
+                if len(found) == failures:
+                    break
+                found.append(each)
+        return await migration.status(), found
+
+    counts, failed = _run(app, status)
+    if as_json:
+        print_json({**asdict(counts), "failures": [asdict(each) for each in failed]})
+        return
+    for name, value in asdict(counts).items():
+        print_line(f"{name}: {_shown(value)}")
+    for each in failed:
+        print_line(f"{each.file_id}: {each.reason}")
+
+
+@commands.command("verify")
+def verify_command(  # noqa: PLR0917 - each is an option of the command
+    content: Annotated[bool, typer.Option("--content", help="Read the files, and compare their checksums.")] = False,
+    objects: Annotated[bool, typer.Option(help="List the target, too, for files that no row names.")] = True,
+    workers: _WorkersOption = 16,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    app: _AppOption = None,
+) -> None:
+    """Compare each row with its file in the target; nothing is changed. Exit code 1: something is missing or wrong."""
+    verified = _run(
+        app,
+        lambda migration, show: migration.verify(
+            content=content, objects=objects, concurrency=workers, on_progress=show
+        ),
+        shows=not (quiet or as_json),
+    )
+    _report(verified, quiet=quiet, as_json=as_json, is_wrong=not verified.is_right)
+
+
+@commands.command("rollback")
+def rollback_command(
+    workers: _WorkersOption = 8,
+    limit: _LimitOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    app: _AppOption = None,
+) -> None:
+    """Let rows name their old files again. Exit code 1: some could not be moved back."""
+    done = _run(
+        app,
+        lambda migration, show: migration.rollback(limit=limit, concurrency=workers, on_progress=show),
+        shows=not (quiet or as_json),
+    )
+    _report(done, quiet=quiet, as_json=as_json, is_wrong=bool(done.failed))
+
+
+@commands.command("finish")
+def finish_command(  # noqa: PLR0917 - each is an option of the command
+    older_than: Annotated[
+        str, typer.Option(metavar="TIME", help="The time since a file was moved, at least, such as 7d.")
+    ] = "0s",
+    workers: _WorkersOption = 8,
+    yes: YesOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+    app: _AppOption = None,
+) -> None:
+    """Delete the old files: there is no way back. Exit code 1: some could not be deleted, or their copy is missing."""
+    age = duration(older_than)
+    require_answer(yes=yes)
+
+    async def finish(migration: "Migration", show: "_Show") -> Any:
+        await ask(f"delete the old files in {migration.source!r}?", yes=yes)
+        return await migration.finish(older_than=age, concurrency=workers, on_progress=show)
+
+    done = _run(app, finish)
+    _report(done, quiet=quiet, as_json=as_json, is_wrong=bool(done.failed))
+
+
+@commands.command("export-map")
+def export_map_command(
+    prefix: Annotated[str, typer.Option(help="The beginning of the old paths, before the key.")] = "/",
+    app: _AppOption = None,
+) -> None:
+    """Print a line for each moved file, for nginx's  map $uri $moved { include …; }."""
+
+    async def export(migration: "Migration", _show: "_Show") -> None:
+        async with aclosing(migration.nginx_map(prefix)) as lines:
+            async for line in lines:
+                print_line(line)
+
+    _run(app, export)
+
+
+# ---- what they share
+
+type _Show = Callable[[Any], object]
+
+
+def _run[Result](
+    app: str | None, work: Callable[["Migration", _Show], Coroutine[Any, Any, Result]], *, shows: bool = False
+) -> Result:
+    """Run the work of a command with the migration of ``--app``, and show its progress on a terminal meanwhile."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not (shows and console.is_terminal), transient=True) as progress:
+        task = progress.add_task("…")
+
+        async def with_migration() -> Result:
+            async with _opened(app) as migration:
+                return await work(migration, lambda done: progress.update(task, description=_text(done)))
+
+        return run(with_migration(), _AGAIN)
+
+
+@asynccontextmanager
+async def _opened(said: str | None) -> AsyncGenerator["Migration"]:
+    try:
+        from async_storages.integrations.sqlalchemy import Migration  # noqa: PLC0415 - other commands work without it
+    except ImportError as error:
+        fail(f"{error}")
+    path = configured_app(said)
+    if path is None:
+        raise InvalidArgumentException("this command needs a Migration, and there is none: say --app module:migration")
+    migration = await made(imported(path), Migration, path)
+    try:
+        async with migration.source, migration.target:
+            yield migration
+    finally:
+        await migration.engine.dispose()
+
+
+def _report(done: Any, *, quiet: bool, as_json: bool, is_wrong: bool = False) -> None:
+    if as_json:
+        print_json(asdict(done))
+    else:
+        note(_text(done), quiet=quiet)
+        for name in (
+            ("missing", "wrong", "failed", "unnamed") if not isinstance(getattr(done, "missing", 0), int) else ()
+        ):
+            for file_id in getattr(done, name):
+                note(f"{name}: {file_id}", quiet=quiet)
+    if is_wrong:
+        raise typer.Exit(SOMETHING_WRONG)
+
+
+def _text(done: Any) -> str:
+    return ", ".join(f"{_shown(value)} {name}" for name, value in asdict(done).items())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple | dict):
+        return str(len(value))
+    return "unknown" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)

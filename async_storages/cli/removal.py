@@ -1,0 +1,120 @@
+"""Removal of stored files; where there is a ledger, the database has the last word about each."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from async_storages._tasks import map_bounded
+from async_storages.cli.application import Application
+from async_storages.cli.folder_copying import list_files
+from async_storages.cli.places import StoredPlace
+from async_storages.cli.printing import note
+from async_storages.errors import InvalidArgumentException, StorageException
+from async_storages.ids import FileId
+from async_storages.models import FileBasicInfo
+from async_storages.storage.base import Storage
+
+__all__ = ["Removal", "Removed", "batches_in"]
+
+_AT_ONCE = 16
+_BATCH = 500
+_SHOWN = 3
+
+
+@dataclass(slots=True)
+class Removed:
+    """The outcome of a removal.
+
+    Attributes:
+        removed: Files that were removed.
+        kept: Files that the ledger keeps: rows name them, or its `retain` is not over.
+        failed: Files that could not be removed.
+    """
+
+    removed: int = 0
+    kept: int = 0
+    failed: int = 0
+
+
+class Removal:
+    """Removes files.
+
+    Args:
+        application: Has the storages, and perhaps a ledger.
+        force: True to remove files although rows name them.
+    """
+
+    def __init__(self, application: Application, *, force: bool) -> None:
+        self._application = application
+        self._force = force
+        self.done = Removed()
+
+    async def require_unnamed(self, ids: Sequence[FileId], advice: str) -> None:
+        """Require that no row names some files.
+
+        Raises:
+            InvalidArgumentException: Rows do, and `force` is False.
+        """
+        ledger = self._application.ledger
+        if ledger is None or self._force:
+            return
+        if named := sorted(await ledger.find_named(ids)):
+            shown = ", ".join(named[:_SHOWN]) + (", …" if len(named) > _SHOWN else "")
+            raise InvalidArgumentException(
+                f"rows of the database name {len(named)} of the files ({shown}): {advice}; --force does it all the same"
+            )
+
+    async def count(self, folder: StoredPlace, advice: str) -> tuple[int, int]:
+        """The number of files in a folder, and of their bytes; none of them may be named by a row.
+
+        Raises:
+            InvalidArgumentException: As for `require_unnamed`.
+        """
+        files = size = 0
+        async with aclosing(batches_in(folder)) as batches:
+            async for infos in batches:
+                files += len(infos)
+                size += sum(info.file_size for info in infos)
+                await self.require_unnamed([folder.storage.identify(info.file_id) for info in infos], advice)
+        return files, size
+
+    async def remove(self, storage: Storage, ids: Sequence[FileId]) -> None:
+        """Remove files of one storage, and count them; failures are told on stderr."""
+        ledger = self._application.ledger
+        if ledger is None or self._force:
+            await map_bounded(lambda each: self._remove(storage, each), ids, limit=_AT_ONCE)
+            return
+        for each in ids:
+            await ledger.claims.request_deletion(storage.file(each))
+        await ledger.drain()
+        left = await map_bounded(storage.exists, ids, limit=_AT_ONCE)
+        for each in _chosen(ids, left):
+            note(f"kept: the ledger keeps {each}: a row names it, or its time to be kept is not over")
+        self.done.kept += sum(left)
+        self.done.removed += len(left) - sum(left)
+
+    async def _remove(self, storage: Storage, file: FileId) -> None:
+        try:
+            await storage.delete(file)
+        except StorageException as error:
+            self.done.failed += 1
+            note(f"failed: {error}")
+        else:
+            self.done.removed += 1
+
+
+async def batches_in(folder: StoredPlace) -> AsyncGenerator[list[FileBasicInfo]]:
+    """The facts of the files in a folder, some at a time."""
+    batch: list[FileBasicInfo] = []
+    async with aclosing(list_files(folder)) as found:
+        async for info in found:
+            batch.append(info)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def _chosen(ids: Iterable[FileId], are_chosen: Iterable[bool]) -> list[FileId]:
+    return [each for each, is_chosen in zip(ids, are_chosen, strict=True) if is_chosen]

@@ -1,0 +1,121 @@
+"""The worker's part in variants: it makes those that sessions have queued."""
+
+import logging
+
+from sqlalchemy import Connection, Table
+
+from async_storages._tasks import map_bounded
+from async_storages.errors import InvalidFileTypeException, StorageException
+from async_storages.events import Operation
+from async_storages.imaging.pool import ImagePool
+from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
+from async_storages.integrations.sqlalchemy.columns.fields import FileField
+from async_storages.integrations.sqlalchemy.ledger import variant_queue
+from async_storages.integrations.sqlalchemy.ledger.connections import Connections
+from async_storages.integrations.sqlalchemy.ledger.entries import Entry
+from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
+from async_storages.integrations.sqlalchemy.ledger.variant_queue import QueuedVariants
+from async_storages.storage.base import Storage
+from async_storages.variants.making import AT_ONCE, shared_pool
+from async_storages.variants.missing import make_missing
+
+__all__ = ["VariantMaking"]
+
+logger = logging.getLogger("async_storages")
+
+_FIRST_PAUSE = 30.0
+"""Seconds before the second attempt; each later pause is as long as all before it together."""
+
+_TRIED_FOR = 86_400.0
+"""Seconds from the first attempt, after which the next one is the last."""
+
+
+class VariantMaking:
+    """Makes the variants that sessions have queued; any number of workers may do so at once.
+
+    Args:
+        connections: The ledger's.
+        references: The columns that may name files.
+        marks: The marks by which storages are this ledger's.
+        lease: Seconds after which another worker takes over what this one has not finished.
+        pool: Makes the images; None for the shared one.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        references: References,
+        marks: StorageMarks,
+        *,
+        lease: float,
+        pool: ImagePool | None,
+    ) -> None:
+        self._connections = connections
+        self._references = references
+        self._marks = marks
+        self._lease = lease
+        self._pool = pool
+
+    async def run(self) -> int:
+        """Make all variants that are due now; returns how many.
+
+        What fails is logged, and tried again later, at growing intervals for a day; then it is given up.
+        """
+        count = 0
+        while queued := await self._take():
+            count += await self._make_all(queued)
+        return count
+
+    async def _take(self) -> list[QueuedVariants]:
+        if not any(recipes_made_at(field.type, "worker") for field in self._references.fields()):
+            return []
+        if not await self._connections.reading.run(variant_queue.has_due):
+            return []
+        return await self._connections.main.run(variant_queue.lease, AT_ONCE, self._lease)
+
+    async def _make_all(self, queued: list[QueuedVariants]) -> int:
+        columns = {variant_queue.mark_of(field): field for field in self._references.fields()}
+        entries = {each: Entry(each.file_id, each.storage) for each in queued}
+        storages, refusals = await self._marks.find_own_storages({*entries.values()}, columns.values())
+        for refusal in refusals:
+            logger.warning("variants in a storage are not made: %s", refusal)
+        named = await self._connections.reading.run(self._find_named, [each.file_id for each in queued])
+
+        async def make(each: QueuedVariants) -> int:
+            if each.file_id not in named:  # its row has gone meanwhile
+                await self._connections.main.run(variant_queue.drop, each)
+                return 0
+            return await self._make(each, columns.get(each.column), storages.get(entries[each]))
+
+        return sum(await map_bounded(make, queued, limit=AT_ONCE))
+
+    def _find_named(self, connection: Connection, _table: Table, ids: list[str]) -> set[str]:
+        return self._references.find_named(connection, ids)
+
+    async def _make(self, queued: QueuedVariants, field: FileField | None, storage: Storage | None) -> int:
+        if field is None or storage is None:
+            unknown = StorageException("its column, or its storage, is not known here, or another ledger's")
+            await self._note_failure(queued, storage, unknown)
+            return 0
+        recipes, options = recipes_made_at(field.type, "worker"), field.type.upload_options
+        try:
+            with Operation("make_variants", storage.scheme, storage.bucket):
+                pool = self._pool or shared_pool()
+                made = await make_missing(storage, queued.file_id, recipes, pool, options=options)
+        except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the others are to be made
+            await self._note_failure(queued, storage, error)
+            return 0
+        await self._connections.main.run(variant_queue.drop, queued)
+        return len(made)
+
+    async def _note_failure(self, queued: QueuedVariants, storage: Storage | None, error: Exception) -> None:
+        said = f"the variants of {queued.file_id!r} could not be made: {error} ({type(error).__name__})"
+        if isinstance(error, InvalidFileTypeException) or queued.tried_for >= _TRIED_FOR:
+            with Operation("give_up", *((storage.scheme, storage.bucket) if storage else ("unknown", None))):
+                logger.warning("%s; they are given up", said)
+            await self._connections.main.run(variant_queue.drop, queued)
+            return
+        pause = max(_FIRST_PAUSE, queued.tried_for)
+        logger.warning("%s; they are tried again in %.0f s", said, pause)
+        await self._connections.main.run(variant_queue.postpone, queued, pause)

@@ -1,0 +1,209 @@
+"""The copy of one file with all that goes with it: streamed, and checked by what the target gives back."""
+
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from async_storages import sniff
+from async_storages._checksums import new_checksum
+from async_storages.content import Content, check_metadata
+from async_storages.errors import (
+    ChecksumMismatchException,
+    FileExistsException,
+    FileNotFoundException,
+    InvalidArgumentException,
+)
+from async_storages.ids import FileId
+from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
+from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep, reached
+from async_storages.integrations.sqlalchemy.migration.route import MovingFile, NewKey, Route, serves
+from async_storages.integrations.sqlalchemy.migration.throttle import Throttle
+from async_storages.models import FileBasicInfo
+from async_storages.sources import ByteSource
+from async_storages.storage.base import Storage
+from async_storages.storage.capabilities import SupportsCopy, SupportsList
+from async_storages.upload_options import SERVED, UploadOptions
+from async_storages.variants.keys import folder_of, variant_id
+from async_storages.variants.removal import list_variants
+
+__all__ = ["Copied", "Copier"]
+
+_NO_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A copy that is what its source is.
+
+    Attributes:
+        bytes: Its size.
+        checksum: The algorithm and the checksum in hex.
+    """
+
+    bytes: int
+    checksum: str
+
+
+class _Streamed(ByteSource):
+    """The bytes of a stored file, again from the beginning whenever a write is tried again."""
+
+    replayable = True
+
+    def __init__(self, storage: Storage, file_id: str, size: int, throttle: Throttle) -> None:
+        self._storage = storage
+        self._file_id = file_id
+        self._size = size
+        self._throttle = throttle
+
+    async def size(self) -> int:
+        return self._size
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        async with aclosing(self._storage.stream(self._file_id)) as chunks:
+            async for chunk in chunks:
+                await self._throttle.take_bytes(len(chunk))
+                yield chunk
+
+
+class Copier:
+    """Copies files along a route.
+
+    Args:
+        route: The route.
+        throttle: The speed.
+    """
+
+    def __init__(self, route: Route, throttle: Throttle) -> None:
+        self._source = route.source
+        self._target = route.target
+        self._throttle = throttle
+
+    async def copy(self, file: MovingFile, new: NewKey, facts: Mapping[str, Any], *, was_ours: bool) -> Copied:
+        """Copy a file and its variants, and check them.
+
+        Args:
+            file: The file.
+            new: Its new key.
+            facts: Facts of a row that names it: ``content_type``.
+            was_ours: True if an earlier attempt may have written it.
+
+        Raises:
+            FileNotFoundException: The source does not have it.
+            FileExistsException: Another file has the key.
+            ChecksumMismatchException: The copy is not the same.
+            StorageException: One of the two storages failed.
+        """
+        copied = await self._copy(file.file_id, file.info, new, facts, was_ours=was_ours)
+        async with aclosing(self._variants(file.file_id, new.file_id)) as variants:
+            async for one, other in variants:
+                with suppress(FileNotFoundException):  # a declared variant that was never made
+                    info = await self._source.stat(one)
+                    key = NewKey(FileId.parse(other).key, other, is_exact=True)
+                    await self._copy(one, info, key, {}, was_ours=True)
+        return copied
+
+    async def _copy(
+        self, file_id: str, info: FileBasicInfo, new: NewKey, facts: Mapping[str, Any], *, was_ours: bool
+    ) -> Copied:
+        key = self._target.identify(new.file_id) if new.is_exact else new.key
+        passed: Content | None = None
+        is_new = True
+        try:
+            if (with_both := next(self._with_both(file_id, new.file_id), None)) is not None:
+                await with_both.copy(file_id, new.file_id, overwrite=False)
+            else:
+                async with self._content(file_id, info, facts) as content:
+                    await self._target.write(content, key, overwrite=False)
+                    passed = content
+        except FileExistsException:
+            if not was_ours:
+                raise
+            is_new = False
+        reached(MoveStep.COPIED)
+        checksum = await self._find_checksum(file_id, info, new.file_id, passed)
+        if checksum is None and is_new:
+            raise ChecksumMismatchException(
+                "the copy is not what the source is", operation="migrate", file_id=new.file_id
+            )
+        if checksum is None:
+            raise FileExistsException("another file has the new key", operation="migrate", file_id=new.file_id)
+        reached(MoveStep.VERIFIED)
+        return Copied(info.file_size, f"sha256:{checksum}")
+
+    def _with_both(self, file_id: str, new_id: str) -> Iterator[Any]:
+        """The storages that serve both ids, and copy by themselves."""
+        for storage in (self._source, self._target):
+            serves_both = serves(storage, file_id) and serves(storage, new_id)
+            if serves_both and isinstance(storage, SupportsCopy) and not storage.read_only:
+                yield storage
+
+    def _content(self, file_id: str, info: FileBasicInfo, facts: Mapping[str, Any]) -> Content:
+        said = facts.get("content_type") or info.content_type
+        guessed = {_NO_TYPE, sniff.guess_by_name(file_id)} if self._source.chooses_ids else {_NO_TYPE}
+        options = {name: getattr(info, name) for name in SERVED if name in self._target.able_options}
+        return Content(
+            _Streamed(self._source, file_id, info.file_size, self._throttle),
+            filename=info.file_name,
+            content_type=None if said in guessed else said,
+            metadata=_sound_metadata(info.metadata),
+            size=info.file_size,
+            checksums=("sha256", "md5") if self._target.scheme == "s3" else ("sha256",),
+            options=UploadOptions(**options),
+        )
+
+    async def _find_checksum(
+        self, file_id: str, info: FileBasicInfo, new_id: str, passed: Content | None
+    ) -> str | None:
+        """The SHA-256 of both files, by the target's own checksum or by reading the copy; None if they differ.
+
+        Args:
+            file_id: The old id.
+            info: All that the source knows of it.
+            new_id: The new id.
+            passed: The content that has passed through here; None if the target has copied by itself.
+        """
+        found = await self._target.stat(new_id)
+        if found.file_size != info.file_size:
+            return None
+        expected = await self._sha256(self._source, file_id) if passed is None else passed.hexdigest("sha256")
+        if passed is not None and passed.computes("md5") and found.etag == passed.hexdigest("md5"):
+            return expected  # the ETag of a file that was sent in one piece
+        return expected if await self._sha256(self._target, new_id) == expected else None
+
+    async def _sha256(self, storage: Storage, file_id: str) -> str:
+        checksum = new_checksum("sha256")
+        async with aclosing(storage.stream(file_id)) as chunks:
+            async for chunk in chunks:
+                await self._throttle.take_bytes(len(chunk))
+                checksum.update(chunk)
+        return checksum.digest().hex()
+
+    # ---- variants
+
+    async def _variants(self, original: str, new: str) -> AsyncGenerator[tuple[str, str]]:
+        """Variants that may be there, by their old and new ids: the declared ones, and those of earlier recipes."""
+        declared = variants_declared_for(self._source, original)
+        if not declared:
+            return
+        source, target = FileId.parse(original), FileId.parse(new)
+        if isinstance(self._source, SupportsList) and not self._source.chooses_ids:
+            folder = folder_of(target.key)
+            async with aclosing(list_variants(self._source, source)) as listed:
+                async for one in listed:
+                    if folder is not None:
+                        yield one, str(replace(target, key=folder + one.rpartition("/")[2]))
+            return
+        for recipes in declared:
+            for name, recipe in recipes.items():
+                with suppress(InvalidArgumentException):  # the key has no room for variants
+                    yield str(variant_id(source, name, recipe)), str(variant_id(target, name, recipe))
+
+
+def _sound_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The pairs that every storage can keep: other tools may have written others."""
+    sound: dict[str, str] = {}
+    for key, value in metadata.items():
+        with suppress(InvalidArgumentException):
+            sound |= check_metadata({key: value})
+    return sound

@@ -1,0 +1,34 @@
+"""Crash points: the steps of a move by name. The movers' own code reaches them, and tests kill it there."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+__all__ = ["MoveStep", "hooks", "reached"]
+
+
+class MoveStep(StrEnum):
+    """A moment in which everything may stop, in the order of a move, a rollback and a finish."""
+
+    PLANNED = "some planned"
+    TAKEN = "taken"
+    ANNOUNCED = "announced"
+    COPIED = "copied"
+    VERIFIED = "verified"
+    SWAPPING = "swapped, not committed"
+    SWAPPED = "swapped"
+    UNDOING = "swapped back, not committed"
+    UNDONE = "swapped back"
+    RELEASING = "released, not committed"
+    RELEASED = "released"
+    OLD_DELETED = "old file deleted"
+    FINISHED = "finished"
+
+
+hooks: list[Callable[[MoveStep], None]] = []
+"""Functions that are called with each step; for tests of the state that a crash leaves behind."""
+
+
+def reached(step: MoveStep) -> None:
+    """Tell the hooks that a step has been reached."""
+    for hook in hooks:
+        hook(step)

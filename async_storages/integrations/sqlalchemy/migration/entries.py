@@ -1,0 +1,307 @@
+"""The rows of `file_moves`: written before and after each step, in the transaction of that step."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, Unicode, delete, literal, or_, select, type_coerce, update
+
+from async_storages.errors import FileGoneException
+from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key
+from async_storages.integrations.sqlalchemy.ledger.tables import insert, now, unless_known
+from async_storages.integrations.sqlalchemy.migration.tables import LONGEST_ERROR, MoveState
+
+__all__ = [
+    "AGAIN",
+    "BATCH",
+    "FAILURES",
+    "NO_ID",
+    "Entry",
+    "announce",
+    "find_known",
+    "in_seconds",
+    "leave",
+    "lock",
+    "lock_free",
+    "mark",
+    "page",
+    "plan",
+    "postpone",
+    "remove",
+    "renew",
+    "settle",
+    "take",
+]
+
+BATCH = 500
+"""Entries of one statement."""
+
+AGAIN = (MoveState.MOVED, MoveState.UNDONE, MoveState.GONE, MoveState.FINISHED)
+"""States after which a file is planned again if a row names it."""
+
+FAILURES = (MoveState.MISSING, MoveState.FAILED)
+"""States of files that are tried again on demand."""
+
+_COLUMNS = ("source", "target", "state", "bytes", "checksum", "attempts", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that is to be moved, or was.
+
+    Attributes:
+        source: Its old id.
+        target: The new id that rows were given; None before.
+        state: Its state.
+        bytes: Its size, once it was copied.
+        checksum: The algorithm and the checksum in hex, ``sha256:…``.
+        attempts: How often movers have taken it.
+        error: The reason why the last attempt failed.
+        arriving: The id of a copy that is being written.
+        retained: The old id, as long as its file is kept on account of the move.
+    """
+
+    source: str
+    target: str | None
+    state: MoveState
+    bytes: int | None
+    checksum: str | None
+    attempts: int
+    error: str | None
+    arriving: str | None
+    retained: str | None
+
+    @property
+    def settled(self) -> MoveState:
+        """The state without the move that is under way: it had come to an end before, or never will."""
+        return MoveState.GONE if self.target is None else MoveState.MOVED
+
+
+def _select(table: Table) -> Any:
+    ids = (type_coerce(table.c[name], Unicode()).label(name) for name in ("arriving", "retained"))
+    return select(*(table.c[name] for name in _COLUMNS), *ids)
+
+
+def _entry(row: Any) -> Entry:
+    source, target, state, *rest = row
+    return Entry(source, target, MoveState(state), *rest)
+
+
+def _raw(file_id: str | None) -> ColumnElement[Any]:
+    """An id for one of the file columns, whose storage is unknown."""
+    return type_coerce(literal(file_id, Unicode()), Unicode())
+
+
+NO_ID = _raw(None)
+"""No id in a file column."""
+
+
+def _new(source: str, state: MoveState) -> dict[str, Any]:
+    return {"source": source, "state": state, "until": now(), "since": now(), "attempts": 0}
+
+
+# ---- the plan
+
+
+def plan(connection: Connection, table: Table, ids: Iterable[str], *, retry: bool) -> tuple[int, int]:
+    """Enter files that rows name.
+
+    Args:
+        connection: The connection.
+        table: The table.
+        ids: Their ids.
+        retry: True to plan those again that have failed.
+
+    Returns:
+        The numbers of files that are new, and that are planned again.
+    """
+    added = again = 0
+    for batch in batched(sorted(ids), BATCH):
+        before = set(connection.scalars(by_key(select(table.c.source), table).where(table.c.source.in_(batch))))
+        if new := [_new(each, MoveState.PLANNED) for each in batch if each not in before]:
+            added += connection.execute(unless_known(insert(table, connection.dialect).values(new))).rowcount
+        states = AGAIN + (FAILURES if retry else ())
+        known = by_key(update(table), table).where(table.c.source.in_(batch), table.c.state.in_(states))
+        again += connection.execute(known.values(state=MoveState.PLANNED, until=now(), error=None)).rowcount
+    return added, again
+
+
+# ---- movers
+
+
+def take(connection: Connection, table: Table, mover: str, limit: int, lease: float) -> list[Entry]:
+    """Take some files to be moved, which no other mover has until the lease is over.
+
+    Args:
+        connection: The connection.
+        table: The table.
+        mover: A word that tells this take from all others.
+        limit: Files at the most.
+        lease: Seconds.
+    """
+    taken: list[Entry] = []
+    for state in (MoveState.MOVING, MoveState.PLANNED):  # one after the other: an index has both in order
+        due = _select(table).where(table.c.state == state, table.c.until <= now()).order_by(table.c.until)
+        if len(taken) < limit:
+            free = due.limit(limit - len(taken)).with_for_update(skip_locked=True)
+            taken += [_entry(row) for row in connection.execute(free)]
+    if taken:
+        ours = by_key(update(table), table).where(table.c.source.in_([each.source for each in taken]))
+        connection.execute(
+            ours.values(
+                state=MoveState.MOVING, mover=mover, until=now() + lease, attempts=table.c.attempts + 1, error=None
+            )
+        )
+    return taken
+
+
+def renew(connection: Connection, table: Table, mover: str, sources: Sequence[str], lease: float) -> None:
+    """Keep what was taken for another lease."""
+    ours = by_key(update(table), table).where(table.c.source.in_(sources))
+    connection.execute(ours.where(*_is_taken_by(table, mover)).values(until=now() + lease))
+
+
+def announce(connection: Connection, table: Table, entry: Entry, mover: str, new_id: str, *, lease: float) -> bool:
+    """Enter a new id before anything is written there; from now on nobody who asks removes the file, nor the old one.
+
+    Returns:
+        True if an earlier attempt of a mover has had this very id, so that what is there is its copy.
+
+    Raises:
+        FileGoneException: Another mover has taken the file over.
+    """
+    lock(connection, table, entry.source, mover)
+    was_left = delete(table).where(table.c.source == new_id, table.c.state == MoveState.LEFT)
+    was_ours = connection.execute(was_left.execution_options(preserve_rowcount=True)).rowcount > 0
+    if entry.arriving is not None and entry.arriving != new_id:
+        leave(connection, table, entry.arriving)
+    values = {"arriving": _raw(new_id), "retained": _raw(entry.source), "until": now() + lease}
+    connection.execute(by_key(update(table), table).where(table.c.source == entry.source).values(values))
+    return was_ours or entry.arriving == new_id
+
+
+def lock(connection: Connection, table: Table, source: str, mover: str) -> Entry:
+    """Lock an entry that a mover has taken.
+
+    Raises:
+        FileGoneException: Another one has taken it over.
+    """
+    found = by_key(_select(table), table).where(table.c.source == source, *_is_taken_by(table, mover))
+    row = connection.execute(found.with_for_update()).first()
+    if row is None:
+        raise FileGoneException("another mover has taken this file over", operation="migrate", file_id=source)
+    return _entry(row)
+
+
+def settle(
+    connection: Connection,
+    table: Table,
+    entry: Entry,
+    state: MoveState,
+    *,
+    error: str | None = None,
+    is_theirs: bool = False,
+    **values: Any,
+) -> None:
+    """End a move in some way; the copy that was being written, if no row names it, is left to `finish`.
+
+    Args:
+        connection: The connection.
+        table: The table.
+        entry: The entry, locked.
+        state: Its new state.
+        error: The reason of a failure.
+        is_theirs: True if what has the new id is somebody else's, and is not to be deleted.
+        **values: Other columns.
+    """
+    new_target = values.get("target", entry.target)
+    left = {entry.target} if is_theirs else {entry.target, entry.arriving}
+    for each in left - {None, new_target}:
+        leave(connection, table, str(each))
+    said = {"state": state, "mover": None, "arriving": NO_ID, "until": now(), **values}
+    said["error"] = None if error is None else error[:LONGEST_ERROR]
+    connection.execute(by_key(update(table), table).where(table.c.source == entry.source).values(said))
+
+
+def leave(connection: Connection, table: Table, file_id: str) -> None:
+    """Enter a copy that no row names, for `finish` to delete."""
+    connection.execute(unless_known(insert(table, connection.dialect).values(_new(file_id, MoveState.LEFT))))
+
+
+def postpone(connection: Connection, table: Table, mover: str, sources: Sequence[str], seconds: float) -> None:
+    """Give files back, to be taken again after so many seconds; what is being written there is kept in mind."""
+    if sources:
+        ours = by_key(update(table), table).where(table.c.source.in_(sources), *_is_taken_by(table, mover))
+        connection.execute(ours.values(state=MoveState.PLANNED, mover=None, until=now() + seconds))
+
+
+def _is_taken_by(table: Table, mover: str) -> list[ColumnElement[bool]]:
+    return [table.c.state == MoveState.MOVING, table.c.mover == mover]
+
+
+# ---- all others
+
+
+def page(
+    connection: Connection,
+    table: Table,
+    states: Sequence[MoveState],
+    after: str,
+    limit: int,
+    *,
+    older_than: float = 0.0,
+) -> list[Entry]:
+    """Some entries in the order of ids, after one.
+
+    Args:
+        connection: The connection.
+        table: The table.
+        states: Their states.
+        after: The id.
+        limit: Entries at the most.
+        older_than: Seconds since the file was moved, if it was.
+    """
+    found = _select(table).where(table.c.source > after, table.c.state.in_(states), _is_free(table))
+    if older_than:
+        found = found.where(or_(table.c.moved.is_(None), table.c.moved <= now() - older_than))
+    return [_entry(row) for row in connection.execute(found.order_by(table.c.source).limit(limit))]
+
+
+def find_known(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
+    """Find the ids, of those in the target, that moves know: of copies under way, and of those that are left."""
+    if not ids:
+        return set()
+    left = select(table.c.source).where(table.c.source.in_(ids))
+    arriving = type_coerce(table.c.arriving, Unicode())
+    return {*connection.scalars(left), *connection.scalars(select(arriving).where(arriving.in_(ids)))}
+
+
+def lock_free(connection: Connection, table: Table, sources: Sequence[str], states: Sequence[MoveState]) -> list[Entry]:
+    """Lock entries that nobody else has locked, if they are still in one of some states."""
+    chosen = by_key(_select(table), table).where(table.c.source.in_(sources))
+    found = chosen.where(table.c.state.in_(states), _is_free(table))
+    rows = connection.execute(found.order_by(table.c.source).with_for_update(skip_locked=True))
+    return [_entry(row) for row in rows]
+
+
+def _is_free(table: Table) -> ColumnElement[bool]:
+    """The condition that nobody is deleting the file right now."""
+    return or_(table.c.state != MoveState.DELETING, table.c.until <= now())
+
+
+def in_seconds(seconds: float) -> Any:
+    """The time so many seconds from now, by the database's clock."""
+    return now() + seconds
+
+
+def mark(connection: Connection, table: Table, sources: Sequence[str], **values: Any) -> None:
+    """Change locked entries."""
+    if sources:
+        connection.execute(by_key(update(table), table).where(table.c.source.in_(sources)).values(values))
+
+
+def remove(connection: Connection, table: Table, sources: Sequence[str]) -> None:
+    """Delete locked entries."""
+    if sources:
+        connection.execute(delete(table).where(table.c.source.in_(sources)))

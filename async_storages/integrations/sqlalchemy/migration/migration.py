@@ -1,0 +1,346 @@
+"""The migration: files go from one storage to another, and the rows with them, while the application runs."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from async_storages.errors import InvalidArgumentException
+from async_storages.integrations.sqlalchemy.columns.fields import fields_of_table
+from async_storages.integrations.sqlalchemy.ledger.file_ledger import FileLedger, metadata_of
+from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.migration import statistics
+from async_storages.integrations.sqlalchemy.migration.copying import Copier
+from async_storages.integrations.sqlalchemy.migration.finish import Finish, Finished
+from async_storages.integrations.sqlalchemy.migration.moved_files import MovedFiles
+from async_storages.integrations.sqlalchemy.migration.mover import Moved, Mover
+from async_storages.integrations.sqlalchemy.migration.nginx_map import nginx_lines
+from async_storages.integrations.sqlalchemy.migration.plan import Planned, plan_files
+from async_storages.integrations.sqlalchemy.migration.rollback import RolledBack, roll_back
+from async_storages.integrations.sqlalchemy.migration.route import KeyRule, Route
+from async_storages.integrations.sqlalchemy.migration.rows import Rows
+from async_storages.integrations.sqlalchemy.migration.statistics import MigrationStatus, MoveFailure
+from async_storages.integrations.sqlalchemy.migration.swapping import Swaps
+from async_storages.integrations.sqlalchemy.migration.tables import TABLE, add_move_table
+from async_storages.integrations.sqlalchemy.migration.throttle import Throttle
+from async_storages.integrations.sqlalchemy.migration.transactions import Transactions
+from async_storages.integrations.sqlalchemy.migration.verification import Verified, verify_rows, verify_target
+from async_storages.storage.base import Storage
+
+__all__ = ["Migration"]
+
+_LEDGER = "stored_files"
+"""The name of a ledger's table, unless another one is said."""
+
+
+class Migration:
+    """Moves files from one storage to another, and the rows that name them, while the application runs.
+
+    At every moment, also after a crash at any of them, each row names a file that can be read. A row names the copy of
+    a file only after that was checked; the old file stays until `finish`; until then `rollback` takes all of it back.
+    Works on PostgreSQL, MySQL, MariaDB and SQLite.
+
+    Args:
+        engine: The application's, an AsyncEngine.
+        metadata: The metadata of the file columns, such as ``Base.metadata``, or several; the table of moves joins the
+            first. Every process that removes files must have it there: see `add_move_table`.
+        source: The storage that files are moved from, maybe kept to a folder by `within`.
+        target: The storage that they are moved to, which has keys of ours: FastDFS cannot be one.
+        ledger: The application's `FileLedger`, if it has one.
+        folder: The folder of the new keys; None for the folder of the old key, or none if the source is FastDFS.
+        key: A function in its place: called with a `MovingFile`, it returns a folder, with a slash at its end, or an
+            exact key, which must be free.
+        files_per_second: Files that movers of this process begin with in a second, at the most.
+        bytes_per_second: Bytes that they read in a second, at the most: of the source, and of copies to be checked.
+        lease: The time for which a mover takes a file; one that was killed keeps it for as long.
+        name: The name of the table.
+
+    Attributes:
+        engine: The engine.
+        source: The source.
+        target: The target.
+        table: The table of moves.
+
+    Raises:
+        InvalidArgumentException: An option is wrong; the two storages have the same ids; or the ledger does not know
+            the table.
+
+    Example:
+        >>> migration = Migration(engine, Base.metadata, source=fastdfs, target=s3, folder="documents")
+        >>> await migration.create()
+        >>> await migration.plan()
+        >>> await migration.run()
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        metadata: Any,
+        *,
+        source: Storage,
+        target: Storage,
+        ledger: FileLedger | None = None,
+        folder: str | None = None,
+        key: KeyRule | None = None,
+        files_per_second: float | None = None,
+        bytes_per_second: float | None = None,
+        lease: timedelta = timedelta(minutes=5),
+        name: str = TABLE,
+    ) -> None:
+        chosen = metadata_of(metadata)
+        if not chosen:
+            raise InvalidArgumentException("a migration needs the metadata of the file columns", operation="migrate")
+        if lease <= timedelta(0):
+            raise InvalidArgumentException(f"the lease is above 0, not {lease}", operation="migrate")
+        self.table = add_move_table(chosen[0], name)
+        self.engine = engine
+        self.source = source
+        self.target = target
+        self._ledger = ledger
+        self._lease = lease.total_seconds()
+        self._route = Route(source, target, folder, key)
+        self._throttle = Throttle(files_per_second, bytes_per_second)
+        self._transactions = Transactions(engine, self.table)
+        self._rows = Rows(References(chosen, ()))
+        self._rows.columns()  # their tables have primary keys
+        self._swaps = Swaps(self.table, self._rows, self._route, ledger)
+        names = {table for each in chosen for table in each.tables}
+        self._names_of_ledgers = {_LEDGER, *(name for name in names if {f"{name}_journal", f"{name}_columns"} <= names)}
+        self._may_run = asyncio.Event()
+        self._may_run.set()
+        self._is_stopped = False
+        if ledger is not None:
+            for field in fields_of_table(self.table):
+                ledger.claims.watch(field)  # which refuses a ledger that does not know the table
+
+    def _check_ledger(self, connection: Connection) -> None:
+        """Require that the ledger, if there is one in the database, was given."""
+        if self._ledger is None:
+            there = inspect(connection)
+            for name in self._names_of_ledgers:
+                if there.has_table(name, schema=self.table.schema):
+                    raise InvalidArgumentException(
+                        f"the files of this database are in a ledger, {name!r}: give it to the migration, `ledger=`, "
+                        "so that its worker and the movers know of each other",
+                        operation="migrate",
+                    )
+
+    async def create(self) -> None:
+        """Make the table, if it is not there, and let the ledger's workers know of it; where migrations are used, too.
+
+        A worker of the ledger that does not know the table deletes nothing from now on.
+
+        Raises:
+            InvalidArgumentException: There is a ledger in the database, and it was not given.
+        """
+
+        def make(connection: Connection) -> None:
+            self._check_ledger(connection)
+            self.table.create(connection, checkfirst=True)
+
+        try:
+            await self._transactions.read(make)
+        except DBAPIError:  # another process has made it since we looked
+            await self._transactions.read(make)
+        if self._ledger is not None:
+            await self._ledger.create()
+
+    async def plan(
+        self, *, retry: bool = False, dry_run: bool = False, on_progress: Callable[[Planned], object] | None = None
+    ) -> Planned:
+        """Enter the files of the source that rows name; again and again, as the application uploads others.
+
+        Args:
+            retry: True to plan those again that are missing or have failed.
+            dry_run: True to write nothing: only the rows are counted.
+            on_progress: Called with the result so far.
+
+        Raises:
+            RouteNotSupportedException: A column that names some of them has a storage that does not serve the target.
+            SweepRefusedException: A table of file columns is not in the database, or hides rows from this role.
+            InvalidArgumentException: There is a ledger in the database, and it was not given.
+        """
+        await self._transactions.read(self._check_ledger)
+        done = Planned()
+        steps = plan_files(self._transactions, self.table, self._rows, self._route, retry=retry, is_dry=dry_run)
+        async with aclosing(steps):
+            async for some in steps:
+                done += some
+                if on_progress is not None:
+                    on_progress(done)
+        return done
+
+    async def run(
+        self,
+        *,
+        concurrency: int = 8,
+        limit: int | None = None,
+        on_progress: Callable[[Moved], object] | None = None,
+    ) -> Moved:
+        """Move planned files until there are none; any number of processes may run it, and be killed at any moment.
+
+        Args:
+            concurrency: Files at once, at least 1.
+            limit: Files at the most; None for any number.
+            on_progress: Called with the result so far, after each file.
+
+        Returns:
+            The numbers of files that this call has moved, and of those that it could not.
+        """
+        if concurrency < 1 or (limit is not None and limit < 1):
+            raise InvalidArgumentException("concurrency and limit are at least 1", operation="migrate")
+        self._is_stopped = False
+        mover = Mover(
+            transactions=self._transactions,
+            table=self.table,
+            swaps=self._swaps,
+            copier=Copier(self._route, self._throttle),
+            throttle=self._throttle,
+            may_go_on=self._may_go_on,
+            lease=self._lease,
+            concurrency=concurrency,
+            limit=limit,
+            on_progress=on_progress,
+        )
+        return await mover.run()
+
+    async def _may_go_on(self) -> bool:
+        await self._may_run.wait()
+        return not self._is_stopped
+
+    def pause(self) -> None:
+        """Let `run` begin with no further file, until `resume`."""
+        self._may_run.clear()
+
+    def resume(self) -> None:
+        """Let `run` go on."""
+        self._may_run.set()
+
+    def stop(self) -> None:
+        """Let `run` come to its end when the files under way are moved."""
+        self._is_stopped = True
+        self._may_run.set()
+
+    async def status(self) -> MigrationStatus:
+        """The numbers of files by state, the speed, and the time that is left."""
+        return await self._transactions.read(statistics.collect, self.table)
+
+    def failures(self) -> AsyncGenerator[MoveFailure]:
+        """The files that could not be moved, in the order of their ids; ``plan(retry=True)`` plans them again."""
+        return statistics.list_failures(self._transactions, self.table)
+
+    async def verify(
+        self,
+        *,
+        content: bool = False,
+        objects: bool = True,
+        concurrency: int = 16,
+        on_progress: Callable[[Verified], object] | None = None,
+    ) -> Verified:
+        """Compare each row with the file that it names in the target, and each file there with the rows.
+
+        Nothing is changed. Rows and files are read some hundred at a time, so that millions need no memory.
+
+        Args:
+            content: True reads the files, and compares their checksums with those of the old files.
+            objects: True lists the target as well, for files that no row names.
+            concurrency: Files that are asked for at once, at least 1.
+            on_progress: Called with the result so far.
+
+        Raises:
+            OperationNotSupportedException: The target cannot list its files.
+        """
+        done = Verified()
+        steps = verify_rows(self._transactions, self._swaps, content=content, concurrency=concurrency)
+        async with aclosing(steps):
+            async for done in steps:
+                if on_progress is not None:
+                    on_progress(done)
+        if objects:
+            steps = verify_target(self._transactions, self._swaps, done)
+            async with aclosing(steps):
+                async for done in steps:
+                    if on_progress is not None:
+                        on_progress(done)
+        return done
+
+    def moved_files(self) -> MovedFiles:
+        """A storage in the place of the source, once that is gone: it serves its ids, by the files that they became.
+
+        For old ids that live in texts and other systems; a manager takes it like any storage.
+        """
+        return MovedFiles(self.source, self.target, self._transactions, self.table)
+
+    def nginx_map(self, prefix: str = "/") -> AsyncGenerator[str]:
+        """The map from old paths to the URLs of the new files, line by line, for nginx's ``map $uri $moved { … }``.
+
+        Args:
+            prefix: What the old paths begin with, before the key; FastDFS's nginx module has ``"/"``.
+        """
+        return nginx_lines(self._transactions, self._swaps, prefix)
+
+    async def rollback(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        limit: int | None = None,
+        concurrency: int = 8,
+        on_progress: Callable[[RolledBack], object] | None = None,
+    ) -> RolledBack:
+        """Let rows name their old files again, all or some; end `run` before, and files that are planned stay planned.
+
+        Files that were uploaded to the target meanwhile stay there, and those that `finish` has finished.
+
+        Args:
+            ids: Old or new ids; None for all.
+            limit: Files at the most; None for any number.
+            concurrency: Files at once, at least 1.
+            on_progress: Called with the result so far.
+        """
+        done = RolledBack()
+        steps = roll_back(self._transactions, self._swaps, ids=ids, limit=limit, concurrency=concurrency)
+        async with aclosing(steps):
+            async for _, error in steps:
+                done = RolledBack(done.undone + (error is None), done.failed + (error is not None))
+                if on_progress is not None:
+                    on_progress(done)
+        return done
+
+    async def finish(
+        self,
+        *,
+        older_than: timedelta = timedelta(0),
+        concurrency: int = 8,
+        on_progress: Callable[[Finished], object] | None = None,
+    ) -> Finished:
+        """Delete the old files of what was moved, and copies that no row names: there is no way back.
+
+        The database is asked first, and what a row names stays. With a ledger, its worker deletes the files; else they
+        are deleted now. The entries of moved files stay, as the map from old ids to new ones.
+
+        Args:
+            older_than: The time since a file was moved, at least.
+            concurrency: Deletions at once, at least 1.
+            on_progress: Called with the result so far.
+
+        Raises:
+            SweepRefusedException: A table of file columns is not in the database, or hides rows from this role; the
+                ledger's worker refuses to delete.
+        """
+        finish = Finish(
+            self._transactions, self.table, self._swaps, older_than.total_seconds(), self._lease, concurrency
+        )
+        done, after = await finish.next("")
+        while after is not None:
+            if on_progress is not None:
+                on_progress(done)
+            some, after = await finish.next(after)
+            done += some
+        if self._ledger is not None:
+            await self._ledger.drain()
+        return done

@@ -1,0 +1,259 @@
+"""A mover: takes planned files and moves them, one by one, several at once."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.exc import DBAPIError
+
+from async_storages import naming
+from async_storages._tasks import beside, map_bounded
+from async_storages.errors import (
+    FileExistsException,
+    FileGoneException,
+    FileNotFoundException,
+    StorageUnavailableException,
+)
+from async_storages.integrations.sqlalchemy.ledger.tables import now
+from async_storages.integrations.sqlalchemy.migration import entries
+from async_storages.integrations.sqlalchemy.migration.copying import Copier
+from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep, reached
+from async_storages.integrations.sqlalchemy.migration.entries import Entry
+from async_storages.integrations.sqlalchemy.migration.route import MovingFile
+from async_storages.integrations.sqlalchemy.migration.rows import FoundRow
+from async_storages.integrations.sqlalchemy.migration.swapping import Swaps
+from async_storages.integrations.sqlalchemy.migration.tables import MoveState
+from async_storages.integrations.sqlalchemy.migration.throttle import Throttle
+from async_storages.integrations.sqlalchemy.migration.transactions import Transactions, is_conflict
+
+__all__ = ["Moved", "Mover"]
+
+logger = logging.getLogger("async_storages")
+
+_LOCKED_FOR = 1.0
+"""Seconds after which a file is tried again whose rows somebody has locked."""
+
+_UNAVAILABLE_FOR = 5.0
+"""Seconds after which a file is tried again that a storage could not serve; twice as long each time."""
+
+_COUNTED = {
+    MoveState.MOVED: "moved",
+    MoveState.GONE: "gone",
+    MoveState.MISSING: "missing",
+    MoveState.FAILED: "failed",
+}
+
+_MOST_ATTEMPTS = 3
+_SOON = 60.0
+"""Seconds that a mover waits for postponed files."""
+
+
+@dataclass(slots=True)
+class Moved:
+    """The result of a run of movers.
+
+    Attributes:
+        moved: Files that were moved.
+        gone: Files that no row named when their turn came.
+        missing: Files that rows name, and the source does not have.
+        failed: Files that could not be moved; `Migration.failures` tells why.
+        bytes: Bytes of the moved files.
+    """
+
+    moved: int = 0
+    gone: int = 0
+    missing: int = 0
+    failed: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Mover:
+    """Moves planned files until there are none.
+
+    Attributes:
+        transactions: The migration's.
+        table: The table of moves.
+        swaps: The swaps.
+        copier: Copies files.
+        throttle: The speed.
+        may_go_on: Waits while movers are paused; False when they are to stop.
+        lease: Seconds for which a file is taken; renewed while it is being copied.
+        concurrency: Files at once.
+        limit: Files at the most; None for any number.
+        on_progress: Called with the result so far.
+        result: The files so far.
+    """
+
+    transactions: Transactions
+    table: Table
+    swaps: Swaps
+    copier: Copier
+    throttle: Throttle
+    may_go_on: Callable[[], Awaitable[bool]]
+    lease: float
+    concurrency: int
+    limit: int | None
+    on_progress: Callable[[Moved], object] | None = None
+    result: Moved = field(default_factory=Moved)
+    _taken: dict[str, str] = field(default_factory=dict, init=False)
+    """The word by which each file is taken."""
+    _waiting: list[Entry] = field(default_factory=list, init=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    async def run(self) -> Moved:
+        """Move files until none is planned; files that were begun and not finished are given back."""
+        try:
+            async with beside(self._keep(), "Migration: files under way"):
+                await map_bounded(lambda _: self._work(), range(self.concurrency), limit=self.concurrency)
+        finally:
+            for source, mover in self._taken.items():
+                with suppress(DBAPIError):  # else they are free when their lease is over
+                    await self.transactions.run(entries.postpone, self.table, mover, [source], 0.0)
+        return self.result
+
+    async def _keep(self) -> None:
+        """Renew the leases of files under way, for as long as this is awaited."""
+        while True:
+            await asyncio.sleep(self.lease / 3)
+            for mover in set(self._taken.values()):
+                sources = [source for source, each in self._taken.items() if each == mover]
+                try:
+                    await self.transactions.run(entries.renew, self.table, mover, sources, self.lease)
+                except DBAPIError as error:  # the next attempt may be in time
+                    logger.warning("the leases of files under way could not be renewed: %r", error)
+
+    async def _work(self) -> None:
+        while (entry := await self._next()) is not None:
+            await self.throttle.take_file()
+            await self._move(entry, self._taken[entry.source])
+            self._taken.pop(entry.source)
+            if self.on_progress is not None:
+                self.on_progress(self.result)
+
+    async def _next(self) -> Entry | None:
+        async with self._lock:
+            if not await self.may_go_on():
+                return None
+            while not self._waiting:
+                wanted = 2 * self.concurrency if self.limit is None else min(2 * self.concurrency, self.limit)
+                if wanted == 0:
+                    return None
+                mover = uuid4().hex
+                self._waiting = await self.transactions.run(entries.take, self.table, mover, wanted, self.lease)
+                self._taken |= {each.source: mover for each in self._waiting}
+                reached(MoveStep.TAKEN)
+                if self.limit is not None:
+                    self.limit -= len(self._waiting)
+                if not self._waiting and not await self._wait_for_postponed():
+                    return None
+            return self._waiting.pop(0)
+
+    async def _wait_for_postponed(self) -> bool:
+        """Wait until a file that was postponed is due; False if none is soon."""
+        seconds = await self.transactions.read(_due_in, self.table)
+        if seconds is None or seconds > _SOON:
+            return False
+        await asyncio.sleep(max(0.0, seconds))
+        return True
+
+    # ---- one file
+
+    async def _move(self, entry: Entry, mover: str) -> None:
+        try:
+            state = await self._attempt(entry, mover)
+        except (FileGoneException, DBAPIError) as error:
+            if isinstance(error, DBAPIError) and not is_conflict(error):
+                raise
+            # somebody has locked a row, or is deleting the file, or has taken it over, so that it is ours no more
+            await self.transactions.run(entries.postpone, self.table, mover, [entry.source], _LOCKED_FOR)
+            return
+        if state is not None:
+            name = _COUNTED[state]
+            setattr(self.result, name, getattr(self.result, name) + 1)
+
+    async def _attempt(self, entry: Entry, mover: str) -> MoveState | None:
+        """Move a file; None if it is to be tried again later."""
+        found = await self.transactions.read(self.swaps.rows.find, [entry.source])
+        if not found:
+            return await self._settle(entry, mover)
+        try:
+            return await self._copy_and_swap(entry, mover, found)
+        except FileGoneException:
+            raise
+        except Exception as error:  # noqa: BLE001 - a storage or a rule may raise anything, and the others go on
+            return await self._fail(entry, mover, error)
+
+    async def _fail(self, entry: Entry, mover: str, error: Exception) -> MoveState | None:
+        if isinstance(error, DBAPIError) and (is_conflict(error) or error.connection_invalidated):
+            raise error
+        if isinstance(error, StorageUnavailableException) and entry.attempts + 1 < _MOST_ATTEMPTS:
+            seconds = _UNAVAILABLE_FOR * 2**entry.attempts
+            await self.transactions.run(entries.postpone, self.table, mover, [entry.source], seconds)
+            return None
+        is_missing = isinstance(error, FileNotFoundException) and error.file_id == entry.source
+        return await self._settle(entry, mover, MoveState.MISSING if is_missing else MoveState.FAILED, error)
+
+    async def _copy_and_swap(self, entry: Entry, mover: str, found: list[FoundRow]) -> MoveState:
+        route = self.swaps.route
+        info = await route.source.stat(entry.source)
+        facts = {fact: value for row in found for fact, value in row.facts.items()}
+        filename = naming.clean_filename(str(facts.get("filename") or info.file_name))
+        new = route.new_key(MovingFile(entry.source, filename, info))
+        if new.is_exact and entry.arriving != new.file_id:
+            await self._require_free(new.file_id)
+        was_ours = await self.transactions.run(
+            entries.announce, self.table, entry, mover, new.file_id, lease=self.lease
+        )
+        reached(MoveStep.ANNOUNCED)
+        file = MovingFile(entry.source, filename, info.model_copy(update={"file_name": filename}))
+        copied = await self.copier.copy(file, new, facts, was_ours=was_ours)
+        if not await self.transactions.run(self.swaps.swap, entry.source, mover, new.file_id, copied):
+            return MoveState.GONE
+        reached(MoveStep.SWAPPED)
+        self.result.bytes += copied.bytes
+        return MoveState.MOVED
+
+    async def _require_free(self, file_id: str) -> None:
+        """Require that nobody has a key, but for a copy that movers have left there.
+
+        Raises:
+            FileExistsException: Somebody has it.
+        """
+        known = await self.transactions.read(_state_of, self.table, file_id)
+        if known is not MoveState.LEFT and (known is not None or await self.swaps.route.target.exists(file_id)):
+            raise FileExistsException("another file has the new key", operation="migrate", file_id=file_id)
+
+    async def _settle(
+        self, entry: Entry, mover: str, state: MoveState | None = None, error: Exception | None = None
+    ) -> MoveState:
+        """End a move in a state of failure, or without one, as no row names the file any more."""
+
+        def settle(connection: Connection) -> MoveState:
+            locked = entries.lock(connection, self.table, entry.source, mover)
+            if state is None or not self.swaps.rows.find(connection, [entry.source]):
+                entries.settle(connection, self.table, locked, locked.settled)
+                return MoveState.GONE
+            is_theirs = isinstance(error, FileExistsException)
+            reason = f"{error} ({type(error).__name__})"
+            entries.settle(connection, self.table, locked, state, error=reason, is_theirs=is_theirs)
+            return state
+
+        return await self.transactions.run(settle)
+
+
+def _due_in(connection: Connection, table: Table) -> float | None:
+    """Seconds until the next planned file is due."""
+    first = select(func.min(table.c.until) - now()).where(table.c.state == MoveState.PLANNED)
+    seconds: float | None = connection.scalar(first)
+    return seconds
+
+
+def _state_of(connection: Connection, table: Table, source: str) -> MoveState | None:
+    """The state of an entry; None if there is none."""
+    state = connection.scalar(select(table.c.state).where(table.c.source == source))
+    return None if state is None else MoveState(state)

@@ -1,0 +1,43 @@
+"""A throttle: so many files, and so many bytes, in a second at the most."""
+
+import asyncio
+
+from async_storages.errors import InvalidArgumentException
+
+__all__ = ["Throttle"]
+
+
+class Throttle:
+    """The speed that movers of one process keep to, together.
+
+    Args:
+        files: Files in a second, above 0; None for any number.
+        bytes_: Bytes in a second, above 0; None for any number.
+
+    Raises:
+        InvalidArgumentException: A speed that is not above 0.
+    """
+
+    def __init__(self, files: float | None = None, bytes_: float | None = None) -> None:
+        if min(files or 1, bytes_ or 1) <= 0 or 0 in {files, bytes_}:
+            raise InvalidArgumentException("files and bytes per second are above 0, or None", operation="migrate")
+        self._speeds = {"files": files, "bytes": bytes_}
+        self._free_at = dict.fromkeys(self._speeds, 0.0)
+
+    async def take_file(self) -> None:
+        """Wait until another file may be begun."""
+        await self._take("files", 1)
+
+    async def take_bytes(self, count: int) -> None:
+        """Wait until so many bytes may be passed on."""
+        await self._take("bytes", count)
+
+    async def _take(self, what: str, count: int) -> None:
+        speed = self._speeds[what]
+        if speed is None:
+            return
+        now = asyncio.get_running_loop().time()
+        begins = max(now, self._free_at[what])
+        self._free_at[what] = begins + count / speed
+        if begins > now:
+            await asyncio.sleep(begins - now)

@@ -1,0 +1,330 @@
+"""Variants of images: peers, several of one original, `regenerate_variants`, listings, an album."""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+import venv
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from PIL import Image
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from async_storages import (
+    ImageLimits,
+    ImagePool,
+    LocalStorage,
+    PillowEngine,
+    S3Storage,
+    StoredImage,
+    Variant,
+    Variants,
+    events,
+    file_urls,
+)
+from async_storages.ids import FileId
+from async_storages.imaging.originals import inspected
+from async_storages.integrations.sqlalchemy import FileLedger, ImageType, enable_file_tracking, regenerate_variants
+from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
+from async_storages.variants.keys import variant_id
+from benchmarks import Figure
+from benchmarks.imaging import FLAT, QUALITIES, SIZE, children, cpu, peak, photograph
+from benchmarks.presigning import ENDPOINT, KEY_ID, SECRET
+
+PEERS = {"django": "6.1.3", "easy-thumbnails": "2.10.1", "django-imagekit": "6.1.1", "sorl-thumbnail": "13.4.0"}
+RECIPES = Variants(
+    thumb=Variant(200, 200, fit="cover", format="webp"),
+    card=Variant(width=400, format="webp"),
+    large=Variant(width=800, format="webp"),
+)
+PHOTOGRAPHS = 1000
+TURNS = 4
+WORKERS = 2
+BATCH_GOAL = 0.9
+ROWS = 1000
+LISTING_GOAL = 3.0
+ALBUM = 10_000
+ROUNDS = 7
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Photo(Base):
+    __tablename__ = "photos"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image: Mapped[StoredImage] = mapped_column(
+        ImageType("unused", variants=RECIPES, width="width", height="height"), index=True
+    )
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+
+
+@asynccontextmanager
+async def database(folder: Path) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'rows.sqlite'}")
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.drop_all)
+        await connection.run_sync(Base.metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+# ---- peers
+
+
+def peer_python() -> str | None:
+    """The Python of an environment with the peers, built once; None if pip cannot."""
+    folder = Path(".benchmarks", "-".join(["variants", *PEERS.values()])).absolute()
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        packages = [f"{name}=={number}" for name, number in {**PEERS, "pillow": version("pillow")}.items()]
+        if subprocess.run(
+            [python, "-m", "pip", "install", "-q", *packages], check=False, capture_output=True
+        ).returncode:
+            return None
+        (folder / "complete").touch()
+    return str(python)
+
+
+def peers(source: Path, target: Path) -> Iterator[Figure]:
+    python = peer_python()
+    if python is None:
+        yield Figure("Thumbnails for Django", "left out, as pip could not install them")
+        return
+    limits, recipe = ImageLimits(), Variant(*SIZE, format="jpeg")
+    asked = [source, *SIZE, QUALITIES["jpeg"], 5]
+    command = [python, Path(__file__).with_name("variant_peers.py"), *map(str, asked)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    ours = cpu(lambda: PillowEngine().make(inspected(source, limits), target, recipe, limits), 5)
+    for name, made in told.items():
+        assert tuple(made["size"]) == SIZE, name
+        what = f"12 megapixels to jpeg of {SIZE[0]} × {SIZE[1]}: CPU time, {name}"
+        yield Figure(
+            what, f"{made['seconds'] * 1000:.0f} ms, {made['seconds'] / ours:.1f}× of ours, {ours * 1000:.0f} ms"
+        )
+
+
+# ---- several variants of one original
+
+
+def together(source: Path, folder: Path) -> Iterator[Figure]:
+    limits, engine = ImageLimits(), PillowEngine()
+    flat = folder / "photo.png"
+    with Image.open(source) as image:
+        image.save(flat, compress_level=1)
+    for path in (source, flat):
+        original = inspected(path, limits)
+        wanted = [(folder / name, recipe) for name, recipe in RECIPES.items()]
+
+        def each(wanted=wanted, original=original) -> None:
+            for target, recipe in wanted:
+                engine.make(original, target, recipe, limits)
+
+        alone = cpu(each, 5)
+        at_once = cpu(lambda wanted=wanted, original=original: engine.make_many(original, wanted, limits), 5)
+        measured = f"{at_once * 1000:.0f} ms, one by one {alone * 1000:.0f} ms"
+        what = f"three variants of a {path.suffix[1:].upper()} of 12 megapixels: CPU time"
+        yield Figure(what, measured, "less than one by one", at_once < alone)
+
+
+# ---- regenerate
+
+
+def by_pillow(source: str, target: str) -> None:
+    """The variants as one would write them who knows Pillow well: decoded once, without limits and colour profiles."""
+    with Image.open(source, formats=["JPEG"]) as image:
+        image.draft("RGB", (1600, 1600))
+        image.load()
+        for name, recipe in RECIPES.items():
+            smaller = image.copy()
+            smaller.thumbnail((recipe.width or 0, recipe.height or 1 << 14), Image.Resampling.LANCZOS)
+            smaller.save(f"{target}-{name}", "webp", quality=QUALITIES["webp"])
+
+
+async def regenerated(photo: Path, folder: Path) -> Iterator[Figure]:
+    (folder / "files").mkdir()
+    (folder / "bare").mkdir()
+    source = folder / "smaller.jpg"
+    with Image.open(photo) as image:
+        image.resize((2000, 1500)).save(source, "JPEG", quality=90)
+    turn = PHOTOGRAPHS // TURNS
+    rounds, peaks = list[tuple[float, float]](), list[tuple[int, int]]()
+    async with (
+        database(folder) as engine,
+        LocalStorage(folder / "files") as storage,
+        ImagePool(workers=WORKERS) as pool,
+    ):
+        Photo.__table__.c.image.type.storage = storage
+        last = await regenerate_new(engine, pool, source, folder, range(1, 5))
+        workers = children()
+        with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as executor:
+            await asyncio.to_thread(bare, executor, source, folder, range(4))
+            for first in range(last + 1, last + PHOTOGRAPHS, turn):  # in turns, as the machine is not always the same
+                numbers = range(first, first + turn)
+                begun = time.perf_counter()
+                await regenerate_new(engine, pool, source, folder, numbers)
+                between = time.perf_counter()
+                await asyncio.to_thread(bare, executor, source, folder, numbers)
+                rounds.append((turn / (between - begun), turn / (time.perf_counter() - between)))
+                peaks.append((peak(), max(map(peak, workers))))
+    ratio = statistics.median(ours / theirs for ours, theirs in rounds)
+    speeds = [statistics.median(speeds) for speeds in zip(*rounds, strict=True)]
+    measured = f"{speeds[0]:.1f} images/s, {ratio:.2f}× of a bare ProcessPoolExecutor, {speeds[1]:.1f}"
+    what = (
+        f"{PHOTOGRAPHS} photographs of 3 megapixels, three variants each, by regenerate_variants in {WORKERS} processes"
+    )
+    figures = [Figure(what, measured, f"≥ {BATCH_GOAL}×", ratio >= BATCH_GOAL)]
+    for name, early, late in zip(("the event loop's process", "a worker"), peaks[0], peaks[-1], strict=True):
+        grown = f"{late >> 10} MiB, {(late - early) / 1024:.1f} MiB above that after {turn}"
+        figures.append(Figure(f"  peak memory of {name}", grown, "≤ 16 MiB above", late - early <= FLAT))
+    return iter(figures)
+
+
+async def regenerate_new(engine: AsyncEngine, pool: ImagePool, source: Path, folder: Path, numbers: range) -> int:
+    """Make the variants of rows that are new."""
+    for number in numbers:
+        os.link(source, folder / "files" / f"{number:016x}_photo.jpg")
+    async with engine.begin() as connection:
+        rows = [{"id": number, "image": f"file:{number:016x}_photo.jpg"} for number in numbers]
+        await connection.execute(insert(Photo.__table__), rows)
+    done = await regenerate_variants(engine, Photo.image, pool=pool, after=(numbers[0] - 1,))
+    assert (done.made, done.is_right) == (len(numbers) * len(RECIPES), True), done
+    return numbers[-1]
+
+
+def bare(executor: ProcessPoolExecutor, source: Path, folder: Path, numbers: range) -> None:
+    calls = [executor.submit(by_pillow, str(source), str(folder / "bare" / f"{number}")) for number in numbers]
+    for call in calls:
+        call.result()
+
+
+# ---- listings
+
+
+async def images_of(session: AsyncSession) -> list[StoredImage]:
+    return [row.image for row in await session.scalars(select(Photo).order_by(Photo.id))]
+
+
+async def listing(session: AsyncSession, names: tuple[str, ...], *, presign: bool) -> int:
+    """The URLs of all rows, from the SELECT on: of the images, or of their variants."""
+    images = await images_of(session)
+    session.expunge_all()
+    files = [image.variant(name) for image in images for name in names] if names else images
+    return len(await file_urls(files, presign=presign))
+
+
+async def listings(folder: Path) -> Iterator[Figure]:
+    figures = []
+    plain = LocalStorage(folder, base_url="https://example.com/files")
+    signed = S3Storage("photos", endpoint_url=ENDPOINT, aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET)
+    for storage, scheme, presign in ((plain, "file:", False), (signed, "s3:photos/", True)):
+        async with database(folder) as engine, storage, AsyncSession(engine) as session:
+            Photo.__table__.c.image.type.storage = storage
+            async with engine.begin() as connection:
+                rows = [
+                    {"id": number, "image": f"{scheme}{number:016x}_cat.jpg", "width": 4000, "height": 3000}
+                    for number in range(1, ROWS + 1)
+                ]
+                await connection.execute(insert(Photo.__table__), rows)
+            asked, spent = list[str](), list[list[float]]()
+            events.hooks.append(note := lambda event, asked=asked: asked.append(event.operation))
+            for _ in range(ROUNDS):
+                shown = ((), ("card",), tuple(RECIPES))
+                spent.append([await cpu_of(listing(session, names, presign=presign)) for names in shown])
+            events.hooks.remove(note)
+        requests = requests_among(asked)
+        image, one, three = map(min, zip(*spent, strict=True))
+        what = f"{ROWS} rows with three {'presigned ' if presign else ''}URLs of variants each: CPU time"
+        measured = (
+            f"{three * 1000:.0f} ms, {three / one:.2f}× of one variant's URL each, {three / image:.2f}× of the image "
+            f"({image * 1000:.0f} ms); {requests} requests"
+        )
+        is_reached = three <= LISTING_GOAL * one and not requests
+        figures.append(Figure(what, measured, f"≤ {LISTING_GOAL:.0f}×, 0 requests", is_reached))
+    return iter(figures)
+
+
+def requests_among(operations: list[str]) -> int:
+    """URLs are computed."""
+    return sum(operation not in {"url", "presign"} for operation in operations)
+
+
+async def cpu_of(work: Awaitable[object]) -> float:
+    begun = time.process_time()
+    await work
+    return time.process_time() - begun
+
+
+# ---- an album
+
+
+async def album(folder: Path) -> Iterator[Figure]:
+    """Rows, images and variants that are there; listed, and removed by one statement."""
+    files = folder / "album"
+    async with database(folder) as engine, LocalStorage(files, base_url="https://example.com/files") as storage:
+        Photo.__table__.c.image.type.storage = storage
+        ids = [FileId.parse(f"file:{number:016x}_cat.jpg") for number in range(ALBUM)]
+        await asyncio.to_thread(fill, files, ids)
+        async with engine.begin() as connection:
+            rows = [{"id": n, "image": str(each), "width": 64, "height": 48} for n, each in enumerate(ids, 1)]
+            await connection.execute(insert(Photo.__table__), rows)
+        asked: list[str] = []
+        events.hooks.append(note := lambda event: asked.append(event.operation))
+        async with AsyncSession(engine) as session:
+            spent = await cpu_of(listing(session, tuple(RECIPES), presign=False))
+        requests = requests_among(asked)
+        events.hooks.remove(note)
+        ledger = FileLedger(engine, Base.metadata)
+        await ledger.create()
+        await ledger.adopt()
+        sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
+        begun, busy = time.perf_counter(), time.process_time()
+        async with sessions.begin() as session:
+            await session.execute(delete(Photo))
+        drained = await ledger.drain()
+        took, busy = time.perf_counter() - begun, time.process_time() - busy
+        left = len([info async for info in storage.list() if FOLDER not in info.file_id])  # but for the ledger's mark
+    what = f"An album of {ALBUM} images with three variants each, in a folder: the URLs of all variants, CPU time"
+    removed = f"{took:.1f} s, {busy * 1000 / ALBUM:.1f} ms of CPU each; {left} files left"
+    return iter(
+        [
+            Figure(what, f"{spent:.2f} s; {requests} requests", "0 requests", requests == 0),
+            Figure(
+                "  removed with one DELETE, and drained", removed, "0 files left", not left and drained.deleted == ALBUM
+            ),
+        ]
+    )
+
+
+def fill(folder: Path, originals: list[FileId]) -> None:
+    """Write images, which nobody looks at, and their variants."""
+    for original in originals:
+        for each in (original, *(variant_id(original, name, recipe) for name, recipe in RECIPES.items())):
+            path = folder / each.key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"image")
+
+
+def measure() -> Iterator[Figure]:
+    parts: list[Callable[[Path], Awaitable[Iterator[Figure]]]] = [listings, album]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photograph(folder / "photo.jpg")
+        yield from peers(folder / "photo.jpg", folder / "made")
+        yield from together(folder / "photo.jpg", folder)
+        yield from asyncio.run(regenerated(folder / "photo.jpg", folder))
+        for part in parts:
+            yield from asyncio.run(part(folder))

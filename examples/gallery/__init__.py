@@ -1,0 +1,1 @@
+"""A gallery of photographs in the browser: ``make gallery``."""
