@@ -79,5 +79,5 @@ $(VENV)/.stamp-%: $(VENV)/.stamp
 	$(build_venv)
 	@echo 'Installing the lowest versions'
 	@$(BIN)/python tools/lowest.py > .venv-lowest/constraints.txt
-	@$(PIP) install --editable '.[all]' --group test sniffio --constraint .venv-lowest/constraints.txt  # Litestar 2.14 imports sniffio
+	@$(PIP) install --editable '.[all]' --group test sniffio 'aiosqlite<0.22' --constraint .venv-lowest/constraints.txt  # Litestar 2.14 imports sniffio; aiosqlite 0.22 needs SQLAlchemy 2.0.46
 	@touch $@

@@ -32,14 +32,14 @@ async def pass_time(ledger):
 
 async def in_ledger(ledger, work, *args):
     """The result of ``work(connection, the ledger's table, …)``, in a transaction of its own."""
-    return await _in_transaction(_read_committed(ledger.engine), work, ledger.table, *args)
+    return await _in_transaction(ledger.engine, work, ledger.table, *args)
 
 
 async def in_journal(ledger, work, *args):
     """The result of ``work(connection, the journal's table, …)``, in a transaction of its own."""
     journal = ledger.table.metadata.tables[f"{ledger.table.key}_journal"]
     if ledger.engine.dialect.name != "sqlite":
-        return await _in_transaction(_read_committed(ledger.engine), work, journal, *args)
+        return await _in_transaction(ledger.engine, work, journal, *args)
     make = create_async_engine if isinstance(ledger.engine, AsyncEngine) else create_engine
     url = ledger.engine.url.set(database=f"{ledger.engine.url.database}.uploads")
 
@@ -51,17 +51,16 @@ async def in_journal(ledger, work, *args):
     return await _in_transaction(make(url, poolclass=NullPool), make_and_work, journal)
 
 
-def _read_committed(engine):
-    return engine.execution_options(isolation_level="READ COMMITTED") if engine.dialect.name != "sqlite" else engine
-
-
 async def _in_transaction(engine, work, *args):
+    level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "READ COMMITTED"}
     if isinstance(engine, AsyncEngine):
-        async with engine.begin() as connection:
-            return await connection.run_sync(work, *args)
+        async with engine.connect() as connection:
+            await connection.execution_options(**level)
+            async with connection.begin():
+                return await connection.run_sync(work, *args)
 
     def transact():
-        with engine.begin() as connection:
+        with engine.connect().execution_options(**level) as connection, connection.begin():
             return work(connection, *args)
 
     return await asyncio.to_thread(transact)

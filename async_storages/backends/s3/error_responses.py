@@ -181,11 +181,12 @@ def require_etag(headers: Mapping[str, str]) -> Mapping[str, str]:
     Raises:
         StorageOperationException: The ETag is missing, so that the server may have stored nothing.
     """
-    if not headers.get("ETag"):
-        raise StorageOperationException(
-            "the answer has no ETag, so it is not S3's: the endpoint_url may be that of a console or a web server"
-        )
-    return headers
+    if headers.get("ETag"):
+        return headers
+    del headers  # tracebacks would show what the server echoes
+    raise StorageOperationException(
+        "the answer has no ETag, so it is not S3's: the endpoint_url may be that of a console or a web server"
+    )
 
 
 def is_web_page(body: bytes) -> bool:

@@ -4,7 +4,7 @@ Only an object that such a request made itself is undone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from async_storages._cleanup import settled_if_cancelled
 from async_storages.backends.buckets.lost_answers import recover_lost_answer
@@ -32,7 +32,7 @@ class Made:
             else's.
     """
 
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     etag: str
     is_answered: bool = True
 

@@ -61,6 +61,7 @@ ANSWERS = {
     "success": lambda asked: reply(200, FIVE if asked.method == "GET" else b""),
     "quoted": quote,
     "bad header": lambda asked: reply(200, x=f"\0{asked.headers['Authorization']}"),
+    "header that is a token": lambda asked: reply(200, x=asked.headers["Authorization"]),
     "redirect": lambda asked: reply(301, Location=asked.headers["Authorization"]),
     "begun": begun,
     "closed": lambda asked: b"",

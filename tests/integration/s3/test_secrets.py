@@ -55,6 +55,7 @@ ANSWERS = {
     "success": lambda asked: reply(200, FIVE if asked.method == "GET" else b"", ETag='"e"'),
     "wrong signature": quote,
     "bad header": lambda asked: reply(200, x=f"\0{asked.headers['Authorization']}"),
+    "header that is a signature": lambda asked: reply(200, x=asked.headers["Authorization"]),
     "region that is a signature": echo,
     "redirect": lambda asked: reply(301, x_amz_bucket_region="eu-west-1", Location=asked.headers["Authorization"]),
     "wrong clock": lambda asked: reply(403, Date="Sat, 01 Jan 2000 00:00:00 GMT"),

@@ -18,6 +18,7 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    inspect,
     select,
     text,
     update,
@@ -1102,17 +1103,19 @@ class TestTwoBinds:
             return
         postgres = request.getfixturevalue("postgres")
         postgres.create_database("second")
-        yield database_url.replace("/transactions?", "/second?")
+        yield postgres.url("second").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
         postgres.drop_database("second")
 
     @pytest.fixture
-    async def second(self, second_url):
+    async def second(self, engine, second_url):
         """An engine of a second database, with the table of notes."""
         second = create_async_engine(second_url)
         if second.dialect.name == "sqlite":
             begin_with_begin(second.sync_engine)
         async with second.begin() as connection:
             await connection.run_sync(Elsewhere.metadata.create_all)
+        async with engine.connect() as connection:  # or else both are one database
+            assert not await connection.run_sync(lambda connection: inspect(connection).has_table(Note.__tablename__))
         yield second
         await second.dispose()
         forget_ledgers(Elsewhere.metadata)

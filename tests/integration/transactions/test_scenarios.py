@@ -480,6 +480,7 @@ class TestUnseen:
         assert await left() == ({"old"} if level == 1 else set())
 
 
+RETURNING = delete(Book).returning(Book.id)
 BULK = {
     "bulk delete": (delete(Book).where(Book.id == 1), {"old-kept"}),
     "bulk update": (update(Book).where(Book.id == 1).values(file=None), {"old-deferred", "old-kept"}),
@@ -487,7 +488,7 @@ BULK = {
     "Core delete": (delete(Book.__table__).where(Book.__table__.c.id == 1), {"old-kept"}),
     "Core update": (update(Book.__table__).values(file=None), {"old-deferred", "old-kept"}),
     "bulk delete of none": (delete(Book).where(Book.id == 2), OLD),
-    "with RETURNING": (delete(Book).returning(Book.id), {"old-kept"}),
+    "with RETURNING": (RETURNING, {"old-kept"}),
 }
 REFUSED = {
     "an SQL expression": update(Book).values(file=func.lower("mem:X")),
@@ -503,8 +504,10 @@ MANY = {
 class TestBulkStatements:
     @pytest.mark.parametrize(("statement", "expected"), BULK.values(), ids=BULK.keys())
     async def test_kept_after_rollback_and_removed_after_commit(
-        self, sessions, storage, book, rows, statement, expected, left
+        self, engine, sessions, storage, book, rows, statement, expected, left
     ):
+        if statement is RETURNING and not engine.dialect.delete_returning:
+            pytest.skip("MySQL has no RETURNING")
         async with sessions() as session:
             await session.execute(statement)
         assert (await rows(), await left()) == ({1: "old"}, OLD)

@@ -352,10 +352,11 @@ async def test_a_file_deleted_while_it_is_read_is_read_to_its_end(storage):
     assert begun + b"".join([chunk async for chunk in stream]) == b"0123456789" * 1000
 
 
-@pytest.mark.parametrize("rest", [0, 1, 1500, 9999])
+@pytest.mark.parametrize("rest", [0, 1, 1_500_000, 9_999_999])
 async def test_a_file_cut_short_while_it_is_read_is_an_error(storage, root, rest):
-    key = await storage.upload(b"0123456789" * 1000, "a.txt")
-    stream = storage.stream(key, chunk_size=1000)
+    """It is longer than the buffer of Python 3.14, 128 KiB or more, which would hold the end of a short one."""
+    key = await storage.upload(b"0123456789" * 1_000_000, "a.txt")
+    stream = storage.stream(key, chunk_size=1_000_000)
     await anext(stream)
     os.truncate(root / key, rest)
     with pytest.raises(StorageOperationException, match="cut short"):
