@@ -40,7 +40,7 @@ class Settings(BaseModel):
 
     def old_storages(self) -> list[FastDFSStorage]:
         """Where files are that were uploaded before."""
-        return [] if self.fastdfs is None else [FastDFSStorage.from_config(self.fastdfs)]
+        return [] if self.fastdfs is None else [FastDFSStorage(self.fastdfs)]
 
     def storage(self) -> LocalStorage | S3Storage:
         """Where new files go."""
