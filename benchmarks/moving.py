@@ -103,6 +103,8 @@ def moved_with_kills(place: Place) -> list[Cost]:
     while asked(place, LEFT) != [(0,)]:  # what a killed mover had taken, until its lease is over
         time.sleep(LEASE.total_seconds() / 4)
         runs.append(ended("move", place))
+        if runs[-1]["missing"] or runs[-1]["failed"]:
+            raise RuntimeError(f"some files could not be moved: {runs[-1]}")
     return runs
 
 
