@@ -17,6 +17,7 @@ from benchmarks import (
     listing,
     load,
     memory,
+    moving,
     orm_load,
     presigning,
     s3,
@@ -40,6 +41,7 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "fastdfs": fastdfs.measure,
     "gcs": gcs.measure,
     "zipping": zipping.measure,
+    "moving": moving.measure,
     "slow_readers": slow_readers.measure,
 }
 REPORTS: dict[str, Callable[[], Iterator[str]]] = {

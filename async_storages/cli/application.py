@@ -28,6 +28,7 @@ class _Migration(Protocol):
     source: Any
     target: Any
     engine: Any
+    ledger: Any
 
 
 @dataclass(slots=True)
@@ -125,8 +126,7 @@ class AppSource:
         if isinstance(found, engines):
             return Application(_storages_in(map(registry.get, registry.names())), engine=found)
         storages = _storages_in([found.source, found.target])
-        given = getattr(found, "ledger", None) or getattr(found, "_ledger", None)  # who removes files must know it
-        return Application(storages, given, found.engine)
+        return Application(storages, found.ledger, found.engine)
 
 
 def _database_kinds() -> tuple[tuple[type[Any], ...], tuple[type[Any], ...]]:

@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; its settings are those of the environment unless given."""
     settings = settings or Settings.from_environment()
     storage = settings.storage()
-    manager = StorageManager.from_storages(storage, name="documents")
+    manager = StorageManager.from_storages(storage, *settings.old_storages(), name="documents")
     engine = create_async_engine(settings.database_url)
     ledger = FileLedger(engine, Base.metadata)
     enable_file_tracking(sessions, ledger=ledger).configure(bind=engine)

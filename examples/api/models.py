@@ -4,7 +4,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from async_storages import FileTypeConfig, FileValidator, StoredFile
-from async_storages.integrations.sqlalchemy import FileType, add_ledger_tables
+from async_storages.integrations.sqlalchemy import FileType, add_ledger_tables, add_move_table
 
 FOLDER = "documents"
 RULES = FileValidator(
@@ -17,6 +17,7 @@ class Base(DeclarativeBase):
 
 
 add_ledger_tables(Base.metadata)  # for the migrations
+add_move_table(Base.metadata)  # so that whoever removes files knows of those that are being moved
 
 
 class Document(Base):

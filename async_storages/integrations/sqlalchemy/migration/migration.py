@@ -64,6 +64,7 @@ class Migration:
         engine: The engine.
         source: The source.
         target: The target.
+        ledger: The ledger; None if there is none.
         table: The table of moves.
 
     Raises:
@@ -101,7 +102,7 @@ class Migration:
         self.engine = engine
         self.source = source
         self.target = target
-        self._ledger = ledger
+        self.ledger = ledger
         self._lease = lease.total_seconds()
         self._route = Route(source, target, folder, key)
         self._throttle = Throttle(files_per_second, bytes_per_second)
@@ -120,7 +121,7 @@ class Migration:
 
     def _check_ledger(self, connection: Connection) -> None:
         """Require that the ledger, if there is one in the database, was given."""
-        if self._ledger is None:
+        if self.ledger is None:
             there = inspect(connection)
             for name in self._names_of_ledgers:
                 if there.has_table(name, schema=self.table.schema):
@@ -147,8 +148,8 @@ class Migration:
             await self._transactions.read(make)
         except DBAPIError:  # another process has made it since we looked
             await self._transactions.read(make)
-        if self._ledger is not None:
-            await self._ledger.create()
+        if self.ledger is not None:
+            await self.ledger.create()
 
     async def plan(
         self, *, retry: bool = False, dry_run: bool = False, on_progress: Callable[[Planned], object] | None = None
@@ -341,6 +342,6 @@ class Migration:
                 on_progress(done)
             some, after = await finish.next(after)
             done += some
-        if self._ledger is not None:
-            await self._ledger.drain()
+        if self.ledger is not None:
+            await self.ledger.drain()
         return done

@@ -1,0 +1,244 @@
+"""Moving files and the rows that name them: from folder to folder with kills, and to S3, against ``rclone copy``."""
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from async_storages.testing.postgres import PostgresServer, postgres_server
+from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
+from benchmarks import Figure
+from benchmarks.mover import CONCURRENCY, LEASE, Place
+from benchmarks.worker import Cost
+
+ROWS = int(os.environ.get("ROWS", "20000"))
+"""At least 100, at most 1,000,000."""
+
+KILLS = int(os.environ.get("KILLS", "3"))
+SIZE = 10 << 10
+SMALL = 2000
+"""Files of 10 KiB that are moved to S3."""
+
+LARGE, LARGE_SIZE = 4, 64 << 20
+ROUNDS = 3
+
+MEMORY = Path("/dev/shm")  # the disk of a virtual machine would be most of what is measured
+PER_FILE = 40 << 10
+"""Bytes that a file needs there, with its copy."""
+
+TENTHS = """
+    SELECT (count(*) - 1) / (max(moved) - min(moved))
+    FROM (SELECT moved, ntile(10) OVER (ORDER BY moved) AS tenth FROM file_moves WHERE moved IS NOT NULL) AS tenths
+    GROUP BY tenth ORDER BY tenth
+"""
+SIZES = "SELECT pg_relation_size('file_moves'), pg_indexes_size('file_moves')"
+FILL = """
+    INSERT INTO papers (id, file)
+    SELECT n, 'file:old/' || n / 1000 || '/' || n || '.bin' FROM generate_series(1, {}) AS n
+"""
+LEFT = "SELECT count(*) FROM papers WHERE file LIKE 'file:old/%'"
+
+
+def measure() -> Iterator[Figure]:
+    with postgres_server() as server:
+        yield from folder_to_folder(server)
+        yield from folder_to_s3(server)
+
+
+# ---- folder to folder
+
+
+def folder_to_folder(server: PostgresServer) -> Iterator[Figure]:
+    """All rows, with a mover that is killed now and then."""
+    with place_of(server, "folders", ROWS, SIZE) as place:
+        planned = ended("plan", place)
+        yield Figure(f"plan of {ROWS:,} rows", f"{ROWS / planned['wall']:,.0f}/s, {mebibytes(planned)} above idle")
+        began = time.perf_counter()
+        runs = moved_with_kills(place)
+        wall = time.perf_counter() - began
+        tenths = [speed for (speed,) in asked(place, TENTHS)]
+        yield Figure(
+            f"{ROWS:,} files of 10 KiB from folder to folder, {CONCURRENCY} at once, {KILLS} kills",
+            f"{ROWS / wall:,.0f}/s in all, {1000 * runs[0]['cpu'] / runs[0]['files']:.2f} ms CPU a file",
+        )
+        ratio = tenths[-1] / tenths[0]
+        shown = f"{tenths[0]:,.0f}/s, {tenths[-1]:,.0f}/s; × {ratio:.2f}"
+        yield Figure("its first and last tenth", shown, "≥ × 0.9", ratio >= 0.9)
+        yield Figure("its slowest and fastest tenth", f"{min(tenths):,.0f}/s, {max(tenths):,.0f}/s")
+        peak = max(each["peak"] for each in runs) / 1024
+        yield Figure("its mover: peak memory", f"{peak:.1f} MiB above idle", "≤ 16 MiB", peak <= 16)
+        [(table, indexes)] = asked(place, SIZES)
+        yield Figure("file_moves: bytes per row", f"{table / ROWS:,.0f} and {indexes / ROWS:,.0f} of its indexes")
+        [(left,)] = asked(place, LEFT)
+        yield Figure("rows that name an old file", f"{left}", "0", left == 0)
+        verified = ended("verify", place)
+        measured = f"{ROWS / verified['wall']:,.0f}/s, {mebibytes(verified)} above idle"
+        yield Figure("verify with contents", measured, "all right", bool(verified["is_right"]))
+
+
+def moved_with_kills(place: Place) -> list[Cost]:
+    """The costs of the movers that came to their end; others were killed."""
+    for number in range(KILLS):
+        with process("move", place) as mover:
+            share = ROWS * (number + 1) // (KILLS + 1) - ROWS * number // (KILLS + 1)
+            for line in mover.stdout or ():
+                if isinstance(json.loads(line), int) and json.loads(line) >= share:
+                    mover.kill()
+                    break
+    runs = [ended("move", place)]
+    while asked(place, LEFT) != [(0,)]:  # what a killed mover had taken, until its lease is over
+        time.sleep(LEASE.total_seconds() / 4)
+        runs.append(ended("move", place))
+        if runs[-1]["missing"] or runs[-1]["failed"]:
+            raise RuntimeError(f"some files could not be moved: {runs[-1]}")
+    return runs
+
+
+def mebibytes(cost: Cost) -> str:
+    return f"{cost['peak'] / 1024:.1f} MiB"
+
+
+# ---- folder to S3, as rclone does it without rows
+
+
+def folder_to_s3(server: PostgresServer) -> Iterator[Figure]:
+    rclone = shutil.which("rclone")
+    for count, size in ((SMALL, SIZE), (LARGE, LARGE_SIZE)):
+        ours, theirs = list[Cost](), list[Cost]()
+        with seaweedfs_server() as s3:
+            for turn in range(ROUNDS):
+                with place_of(server, f"s3_{size}_{turn}", count, size) as there:
+                    for run in (ours, theirs) if turn % 2 else (theirs, ours):
+                        s3.create_bucket(bucket := f"{'ours' if run is ours else 'theirs'}{turn}")
+                        if run is ours:
+                            ours.append(
+                                ended("plan_and_move", Place(there.database, there.folder, options(s3, bucket)))
+                            )
+                        elif rclone:
+                            theirs.append(copied_by(rclone, there, s3, bucket))
+        what = f"{count:,} files of {'10 KiB' if size == SIZE else '64 MiB'} from a folder to S3, {CONCURRENCY} at once"
+        if not rclone:
+            yield Figure(f"{what}: plan and run", speeds(ours, count, size))
+            yield Figure(f"{what}: rclone copy", "left out, as there is no rclone on PATH")
+            continue
+        ratio = median(theirs, "wall") / median(ours, "wall")
+        yield Figure(f"{what}: plan and run", f"{speeds(ours, count, size)}; × {ratio:.2f}", "≥ × 1", ratio >= 1)
+        yield Figure(f"{what}: rclone copy", speeds(theirs, count, size))
+
+
+def speeds(runs: list[Cost], count: int, size: int) -> str:
+    wall, cpu = median(runs, "wall"), median(runs, "cpu")
+    speed = f"{count / wall:,.0f}/s" if size == SIZE else f"{count * size / wall / (1 << 20):,.0f} MiB/s"
+    return f"{speed}, {cpu / count * 1000:,.2f} ms CPU a file, {max(each['peak'] for each in runs) / 1024:.0f} MiB"
+
+
+def median(runs: list[Cost], what: str) -> float:
+    return statistics.median(each[what] for each in runs)
+
+
+def options(server: S3Server, bucket: str) -> dict[str, Any]:
+    return {
+        "bucket_name": bucket,
+        "endpoint_url": server.endpoint_url,
+        "aws_access_key_id": server.access_key_id,
+        "aws_secret_access_key": server.secret_access_key,
+    }
+
+
+def copied_by(rclone: str, place: Place, server: S3Server, bucket: str) -> Cost:
+    remote = {
+        "TYPE": "s3",
+        "PROVIDER": "Other",
+        "ENDPOINT": server.endpoint_url,
+        "ACCESS_KEY_ID": server.access_key_id,
+        "SECRET_ACCESS_KEY": server.secret_access_key,
+        "NO_CHECK_BUCKET": "true",
+    }
+    known = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}  # it stumbles over that
+    environment = known | {f"RCLONE_CONFIG_THERE_{name}": value for name, value in remote.items()}
+    at_once = ("--transfers", str(CONCURRENCY), "--checkers", str(CONCURRENCY))
+    command = [rclone, "--config", "/dev/null", "copy", *at_once, f"{place.folder}/old", f"there:{bucket}"]
+    began = time.perf_counter()
+    with subprocess.Popen(command, env=environment) as running:
+        _, status, used = os.wait4(running.pid, 0)
+        running.returncode = os.waitstatus_to_exitcode(status)
+    if running.returncode:
+        raise RuntimeError(f"rclone has failed with {running.returncode}, as it says above")
+    return {
+        "wall": time.perf_counter() - began,
+        "cpu": used.ru_utime + used.ru_stime,
+        "peak": used.ru_maxrss,
+    }
+
+
+# ---- places and processes
+
+
+@contextmanager
+def place_of(server: PostgresServer, name: str, count: int, size: int) -> Iterator[Place]:
+    """A database of its own, and a folder with files that its rows name."""
+    is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * count * max(PER_FILE, 2 * size)
+    with tempfile.TemporaryDirectory(prefix="moving-", dir=MEMORY if is_roomy else None) as folder:
+        server.create_database(name)
+        place = Place(server.url(name), folder)
+        ended("create", place)
+        content = bytearray(random.Random(name).randbytes(size))
+        for number in range(1, count + 1):
+            content[:8] = number.to_bytes(8)
+            path = Path(folder, "old", str(number // 1000), f"{number}.bin")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        asked(place, FILL.format(count))
+        asked(place, "ANALYZE papers")
+        yield place
+        server.drop_database(name)
+
+
+@contextmanager
+def process(task: str, place: Place) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "benchmarks.mover", task, json.dumps(asdict(place))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def ended(task: str, place: Place) -> Cost:
+    """The cost of a task that comes to its end."""
+    with process(task, place) as running:
+        assert running.stdout is not None
+        *_, last = running.stdout
+        running.wait()
+    if running.returncode:
+        raise RuntimeError(f"{task} has failed, as it says above")
+    cost: Cost = json.loads(last)
+    return cost
+
+
+def asked(place: Place, statement: str) -> list[tuple[Any, ...]]:
+    """The rows of a statement, if it has any."""
+
+    async def ask() -> list[tuple[Any, ...]]:
+        engine = create_async_engine(place.database)
+        async with engine.begin() as connection:
+            result = await connection.execute(text(statement))
+            rows = [tuple(row) for row in result] if result.returns_rows else []
+        await engine.dispose()
+        return rows
+
+    return asyncio.run(ask())
