@@ -81,7 +81,7 @@ def _find_marks(connection: Connection, table: Table, ids: list[str]) -> set[str
 
 
 def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -> None:
-    """Doom a file, unless a session has claimed it and not yet committed: then it is looked at again later."""
+    """Doom a file, unless a session has entered it and not yet committed: then it is looked at again later."""
     if is_mysql(connection.dialect.name):
         _doom_in_mysql(connection, table, intent, retain)
         return

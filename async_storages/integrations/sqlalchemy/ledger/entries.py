@@ -73,12 +73,15 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
 
 
 def _lock(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[Any]:
-    """Lock the entries of files, and return them; refuse those that a worker is deleting."""
+    """Lock the entries of files, and return them; refuse those that a worker is deleting.
+
+    On PostgreSQL the lock does not wait for sessions that doom the files, and keeps workers off, which lock FOR UPDATE.
+    """
     found = (
         by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
         .where(table.c.id.in_(ids))
         .order_by(table.c.id)
-        .with_for_update(read=True)
+        .with_for_update(read=True, key_share=True)
     )
     rows = connection.execute(found).all()
     if lost := [row.id for row in rows if row.state in _LOST]:
@@ -140,7 +143,8 @@ def unpin(connection: Connection, table: Table, file_id: str) -> None:
 def doom(connection: Connection, table: Table, storages: Mapping[str, str], retain: float) -> int:
     """Let files be deleted after `retain` seconds, if no row names them then; returns how many are doomed by this.
 
-    Files that others have locked are passed over: a sweep finds them, if nobody names them in the end.
+    Files that others have locked are passed over, so that two sessions never wait for each other: a sweep finds those
+    files, if nobody names them in the end. Claims of others do not hinder: a worker waits for their end.
 
     Args:
         connection: The connection of the transaction that names them no longer.
@@ -152,25 +156,31 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
     until = now() + retain
     mysql = is_mysql(connection.dialect.name)
     for batch in batched(_sorted(storages), BATCH):
+        chosen = {each: storages[each] for each in batch}
         if mysql:  # first, as the gap of a missing entry would be locked
-            missing = set(batch).difference(find(connection, table, batch))
-            count += _doom_new(connection, table, {each: storages[each] for each in missing}, until)
+            count += _doom_new(connection, table, chosen, until)
         live = by_key(select(table.c.id), table).where(one_of(table.c.id, batch, connection.dialect))
-        free = free_ids(connection, live.where(table.c.state == State.LIVE, table.c.pinned.is_(False)))
+        live = live.where(table.c.state == State.LIVE, table.c.pinned.is_(False))
+        free = free_ids(connection, live, are_claims_free=True)
         changed = connection.execute(
             by_key(update(table), table).where(table.c.id.in_(free)).values(state=State.DOOMED, until=until)
         ).rowcount
         count += changed
         if changed < len(batch) and not mysql:
-            count += _doom_new(connection, table, {each: storages[each] for each in batch}, until)
+            count += _doom_new(connection, table, chosen, until)
     return count
 
 
 def _doom_new(connection: Connection, table: Table, storages: Mapping[str, str], until: Any) -> int:
-    """Enter those files that have no entry, as doomed; returns how many."""
-    if not storages:
+    """Enter those files that have no entry, as doomed; returns how many.
+
+    The others are left out first: an INSERT waits for a transaction that has changed the entry, which may wait for us.
+    """
+    missing = storages.keys() - set(find(connection, table, storages))
+    if not missing:
         return 0
-    new = insert_entries(table, connection.dialect, sorted(storages.items()), State.DOOMED, until=until)
+    files = [(each, storages[each]) for each in sorted(missing)]
+    new = insert_entries(table, connection.dialect, files, State.DOOMED, until=until)
     return connection.execute(unless_known(new)).rowcount
 
 

@@ -24,12 +24,17 @@ def by_key[Statement](statement: Statement, table: Table) -> Statement:
     return told
 
 
-def free_ids(connection: Connection, found: Select[Any]) -> Any:
+def free_ids(connection: Connection, found: Select[Any], *, are_claims_free: bool = False) -> Any:
     """Lock the rows of a query for ids, but for those that others have locked: what ``IN`` takes.
 
     On MySQL, which cannot change a table that a subquery reads, these are the ids themselves.
+
+    Args:
+        connection: The connection.
+        found: The query.
+        are_claims_free: True to lock on PostgreSQL also the entries that sessions have claimed.
     """
-    free = found.with_for_update(skip_locked=True)
+    free = found.with_for_update(skip_locked=True, key_share=are_claims_free)
     return connection.scalars(free).all() if is_mysql(connection.dialect.name) else free
 
 

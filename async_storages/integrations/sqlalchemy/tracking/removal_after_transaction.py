@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from itertools import batched
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection, inspect
+
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
@@ -187,7 +189,34 @@ def _unnamed_at_commit(scope: TransactionScope, postponed: Iterable[TrackedFile]
     unnamed = [file for file in _greenlet.pace(lookup.files) if not result.should_keep(file)]
     doubtful = lookup.named_meanwhile if result.is_final else unnamed
     again = {*postponed, *(file for file in _greenlet.pace(doubtful) if not result.should_keep(file))}
-    return [*(file for file in _greenlet.pace(unnamed) if file not in again), *_unnamed_now(scope, again)]
+    sure = [file for file in _greenlet.pace(unnamed) if file not in again]
+    return [*sure, *_unnamed_now(scope, again), *_unnamed_since(scope, result)]
+
+
+def _unnamed_since(scope: TransactionScope, result: LookupResult) -> list[TrackedFile]:
+    """The dropped files that rows named before the commit, and that no row names now.
+
+    Two transactions that drop the last two rows of a file see each other's row until both are committed. So each asks
+    again after its commit, and the later one finds no row.
+    """
+    dropped = (result.named - result.unsure).intersection(scope.new_or_dropped).difference(scope.new_files)
+    if dropped and all(_sees_the_same(*each) for each in scope.locations.items()):
+        return _unnamed_now(scope, dropped)
+    return []
+
+
+def _sees_the_same(connection: Connection, locations: Collection[ColumnLocation]) -> bool:
+    """True if new connections find all rows that a session's saw: in the same tables, and none of them a view.
+
+    False on SQLite, which has one writer: others have changed nothing since that one looked.
+    """
+    if connection.dialect.name == "sqlite":
+        return False
+    with connection.engine.connect() as other:
+        tables = {schema: inspect(other).get_table_names(schema) for schema in {each.schema for each in locations}}
+        return set(locate_columns(other, [each.field for each in locations])) == locations and all(
+            each.field.column.table.name in tables[each.schema] for each in locations
+        )
 
 
 def _unnamed_now(scope: TransactionScope, files: set[TrackedFile], *, is_uncertain: bool = False) -> list[TrackedFile]:
