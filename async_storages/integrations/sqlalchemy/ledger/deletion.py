@@ -159,11 +159,10 @@ class Deletion:
 async def _delete_file(storage: Storage, file_id: str) -> bool:
     """Delete a file; returns False, and logs the reason, if it may still be there."""
     try:
-        with Operation("remove", storage.scheme, storage.bucket):
-            declared = variants_declared_for(storage, file_id)
-            with suppress(FileNotFoundException):
-                await delete_with_variants(storage, file_id, declared)
-            await delete_orphans_in_mirrors(storage, file_id, [*declared])
+        declared = [*variants_declared_for(storage, file_id)]
+        with suppress(FileNotFoundException), Operation("remove", storage.scheme, storage.bucket):
+            await delete_with_variants(storage, file_id, declared)
+        await delete_orphans_in_mirrors(storage, file_id, declared)
     except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the other files are to be deleted
         logger.warning("%r, which nothing names, could not be deleted: %s (%s)", file_id, error, type(error).__name__)
         return False
