@@ -72,6 +72,7 @@ def test_killed_at(place, step, passage):
     assert asyncio.run(differences(place)) == set()
 
 
+@pytest.mark.parametrize("place", ["postgresql", "mariadb"], indirect=True)  # who waits may have SQLite's only lock
 @pytest.mark.parametrize("dies", [True, False], ids=["killed", "alive"])
 @pytest.mark.parametrize("step", [CopyStep.TAKEN, MirrorStep.WRITTEN, CopyStep.MADE])
 def test_a_file_that_is_removed_while_it_is_copied_does_not_come_back(place, step, dies):
