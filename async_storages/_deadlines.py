@@ -18,6 +18,10 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.renew(seconds)
+
+    def renew(self, seconds: float) -> None:
+        """Let it be so many seconds from now."""
         self._monotonic = time.monotonic() + seconds
         self._wall = time.time() + seconds
 

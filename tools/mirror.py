@@ -97,6 +97,7 @@ RUN_BY = {
     "integrations.sqlalchemy.columns.list_*": "integration/sqlalchemy/test_lists.py",
     "integrations.sqlalchemy.ledger.inventory": "integration/transactions/test_ledger_inventory.py",
     "integrations.sqlalchemy.ledger.known_columns": "integration/transactions/test_ledger_columns.py",
+    "integrations.sqlalchemy.ledger.mirroring": "integration/transactions/test_mirror_queue.py",
     "integrations.sqlalchemy.ledger.*": "integration/transactions/test_ledger.py",
     "integrations.sqlalchemy.references.*": "integration/transactions/test_database_decides.py",
     "integrations.sqlalchemy.tracking.*_statements": "integration/transactions/test_statements.py",

@@ -13,7 +13,14 @@ from async_storages.storage.base import FileName, Storage
 from async_storages.storage.capabilities import SupportsList
 from async_storages.variants.keys import folder_of, is_variant, variant_id
 
-__all__ = ["KeepsSlaves", "delete_orphans", "delete_variants", "delete_with_variants", "list_variants"]
+__all__ = [
+    "KeepsSlaves",
+    "delete_orphans",
+    "delete_variants",
+    "delete_with_variants",
+    "find_variants",
+    "list_variants",
+]
 
 type Recipes = Mapping[str, Variant]
 
@@ -61,7 +68,7 @@ async def delete_variants(storage: Storage, original: FileName, declared: Iterab
     Raises:
         StorageException: A variant could not be deleted; all have been tried.
     """
-    await _delete(storage, await _find(storage, original, declared))
+    await _delete(storage, await find_variants(storage, original, declared))
 
 
 async def delete_orphans(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> None:
@@ -75,12 +82,19 @@ async def delete_orphans(storage: Storage, original: FileName, declared: Iterabl
     Raises:
         StorageException: A variant could not be deleted; all have been tried.
     """
-    found = await _find(storage, original, declared)
+    found = await find_variants(storage, original, declared)
     if found and not await storage.exists(original):
         await _delete(storage, found)
 
 
-async def _find(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> list[str]:
+async def find_variants(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> list[str]:
+    """Find the ids of the variants of an original, some of which may be missing where the storage cannot list.
+
+    Args:
+        storage: The storage of both.
+        original: The original.
+        declared: As for `delete_variants`.
+    """
     file = storage.identify(original)
     if isinstance(storage, SupportsList) and not storage.chooses_ids:
         return [each async for each in list_variants(storage, file)]

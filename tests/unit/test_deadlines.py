@@ -26,3 +26,10 @@ def test_the_clock_that_is_ahead_counts(monkeypatch, clock):
     deadline, now = Deadline(60), getattr(time, clock)
     monkeypatch.setattr(time, clock, lambda: now() + 100)
     assert deadline.left < 0
+
+
+def test_a_deadline_that_is_over_can_be_renewed():
+    deadline = Deadline(-1)
+    with deadline.bounding():
+        deadline.renew(3600)
+        check_deadline()

@@ -10,7 +10,8 @@ from async_storages._tasks import map_bounded
 from async_storages.backends.combined.members import check_members
 from async_storages.backends.combined.read_so_far import ReadSoFar
 from async_storages.backends.combined.storage import CombinedStorage
-from async_storages.backends.mirrored.following import follow
+from async_storages.backends.mirrored.following import bring_up, follow
+from async_storages.backends.mirrored.later import is_mirrored_later
 from async_storages.backends.mirrored.resync import Resynced, resync
 from async_storages.content import Content
 from async_storages.errors import (
@@ -34,7 +35,11 @@ logger = logging.getLogger("async_storages")
 
 
 class MirroredCore(CombinedStorage):
-    """A primary storage and its mirrors: see `MirroredStorage`."""
+    """A primary storage and its mirrors: see `MirroredStorage`.
+
+    Attributes:
+        has_queue: True if a ledger queues the copies of what its sessions store.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class MirroredCore(CombinedStorage):
         *mirrors: Storage,
         read_mirrors: bool = False,
         strict: bool = False,
+        queue: bool = False,
         name: str | None = None,
         read_only: bool = False,
     ) -> None:
@@ -49,7 +55,12 @@ class MirroredCore(CombinedStorage):
         check_members("MirroredStorage", named)
         if not mirrors:
             raise InvalidArgumentException("a MirroredStorage has a mirror at least: give it after the primary")
+        if strict and queue:
+            raise InvalidArgumentException(
+                "strict=True is for mirrors that are written in the same call, queue=True for later copies: give one"
+            )
         self._reads_mirrors = read_mirrors
+        self.has_queue = queue
         self._is_strict = strict
         super().__init__([primary, *mirrors], name=name, read_only=read_only)
 
@@ -140,7 +151,12 @@ class MirroredCore(CombinedStorage):
             return file_id
 
     async def delete(self, name: FileName) -> None:
-        """Delete a file in the primary, then in the mirrors; a missing one is not an error where that allows it."""
+        """Delete a file in the primary, then in the mirrors; a missing one is not an error where that allows it.
+
+        Raises:
+            StorageException: The primary failed; with ``strict=True`` or ``queue=True`` also if a mirror did. It is
+                tried there again by another call.
+        """
         with self.operation("delete", name) as operation:
             await self._remove(operation.file)
 
@@ -148,18 +164,23 @@ class MirroredCore(CombinedStorage):
         try:
             await self._first.delete(file)
         except FileNotFoundException:  # for some storages an error
-            await self._mirror(file)
+            await self._follow(file, is_strict=self._is_strict or self.has_queue)
             raise
-        await self._mirror(file)
+        await self._follow(file, is_strict=self._is_strict or self.has_queue)
 
     async def _mirror(self, file: FileId) -> None:
-        """Bring all mirrors up to the primary; raises the first failure if `strict`."""
+        """Bring all mirrors up to what was written, unless a ledger does that later."""
+        if not (self.has_queue and is_mirrored_later()):
+            await self._follow(file, is_strict=self._is_strict)
+
+    async def _follow(self, file: FileId, *, is_strict: bool) -> None:
+        """Bring all mirrors up to the primary; raises the first failure if that is asked for."""
         failures = [each for each in await map_bounded(self._try(file), self._mirrors, limit=len(self._parts)) if each]
-        if failures and self._is_strict:
+        if failures and is_strict:
             raise failures[0]
 
     def _try(self, file: FileId) -> Callable[[Any], Awaitable[Exception | None]]:
-        async def bring_up(mirror: Any) -> Exception | None:
+        async def follow_in(mirror: Any) -> Exception | None:
             measured = Operation("mirror", self.scheme, self.bucket)
             try:
                 await follow(self._first, mirror, file)
@@ -169,7 +190,25 @@ class MirroredCore(CombinedStorage):
                 return error
             return None
 
-        return bring_up
+        return follow_in
+
+    async def mirror_file(self, name: FileName, mirror: int) -> bool:
+        """Bring one mirror up to the primary, in one file: a copy that it has already is left, a missing one is made.
+
+        It may be called beside everything else, and again after whatever ended it.
+
+        Args:
+            name: The file.
+            mirror: The index of the mirror in `mirrors`.
+
+        Returns:
+            False if the primary has no such file: then the mirror has none either.
+
+        Raises:
+            StorageException: One of the two failed, or the copy is not the same.
+        """
+        with self.operation("mirror", name) as operation:
+            return await bring_up(self._first, self._mirrors[mirror], operation.file)
 
     async def resync(
         self, prefix: str = "", *, delete: bool = False, verify: bool = False, concurrency: int = 8

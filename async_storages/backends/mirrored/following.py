@@ -1,5 +1,6 @@
 """A mirror that is brought up to the primary, one file at a time."""
 
+import re
 from contextlib import suppress
 
 from async_storages.backends.combined.transfer import transfer
@@ -8,26 +9,55 @@ from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.storage.base import Storage
 
-__all__ = ["find", "follow"]
+__all__ = ["bring_up", "find", "follow", "is_same"]
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 _ATTEMPTS = 5
 
 
-async def follow(primary: Storage, mirror: Storage, file: FileId) -> None:
+async def bring_up(primary: Storage, mirror: Storage, file: FileId) -> bool:
+    """Do what `follow` does, unless the mirror's file is the same already; the copy is compared with the original.
+
+    Returns:
+        True if the primary has the file.
+
+    Raises:
+        StorageOperationException: Others keep changing the file, the copy is not the same, or a storage failed.
+    """
+    theirs, ours = await find(primary, file), await find(mirror, file)
+    if theirs is not None and ours is not None and is_same(theirs, ours) and theirs.metadata == ours.metadata:
+        return True
+    await follow(primary, mirror, file, overwrite=ours is not None)
+    theirs, ours = await find(primary, file), await find(mirror, file)
+    if theirs is not None and (ours is None or not _has_same_content(theirs, ours)):
+        raise StorageOperationException("the copy in the mirror is not the same as the original", file_id=str(file))
+    return theirs is not None
+
+
+async def follow(primary: Storage, mirror: Storage, file: FileId, *, overwrite: bool = True) -> None:
     """Let the mirror have what the primary has under an id, a file or none, whoever changes it meanwhile.
 
     The primary is asked again afterwards: of two callers at once, the one who ends last has seen the last version.
 
+    Args:
+        primary: The storage whose word counts.
+        mirror: The one that follows it.
+        file: The id.
+        overwrite: False for a file that the mirror does not have: what somebody else puts there meanwhile stays.
+
     Raises:
+        FileExistsException: Somebody did, with ``overwrite=False``.
         StorageOperationException: Others keep changing the file, or a storage failed.
     """
     for _ in range(_ATTEMPTS):
         before, failure = await find(primary, file), None
         try:
-            await _bring_up(primary, mirror, file, before)
+            await _copy_or_delete(primary, mirror, file, before, overwrite=overwrite)
         except StorageException as error:  # perhaps only because it was changed meanwhile
             failure = error
-        if not _is_same(before, await find(primary, file)):
+        if not _is_unchanged(before, await find(primary, file)):
+            overwrite = True  # it may be ours that is there
             continue
         if failure is not None:
             raise failure
@@ -35,9 +65,11 @@ async def follow(primary: Storage, mirror: Storage, file: FileId) -> None:
     raise StorageOperationException("others keep changing the file: resync() mirrors it later", file_id=str(file))
 
 
-async def _bring_up(primary: Storage, mirror: Storage, file: FileId, info: FileBasicInfo | None) -> None:
+async def _copy_or_delete(
+    primary: Storage, mirror: Storage, file: FileId, info: FileBasicInfo | None, *, overwrite: bool
+) -> None:
     if info is not None:
-        await transfer(primary, file, mirror, file, overwrite=True, info=info)
+        await transfer(primary, file, mirror, file, overwrite=overwrite, info=info)
         return
     with suppress(FileNotFoundException):  # for some storages an error
         await mirror.delete(file)
@@ -51,7 +83,24 @@ async def find(storage: Storage, file: FileId) -> FileBasicInfo | None:
         return None
 
 
-def _is_same(before: FileBasicInfo | None, now: FileBasicInfo | None) -> bool:
+def is_same(theirs: FileBasicInfo, ours: FileBasicInfo) -> bool:
+    """True if the mirror's file is the primary's, as far as listings tell."""
+    if not _has_same_content(theirs, ours):
+        return False
+    if theirs.last_modify_time is None or ours.last_modify_time is None:
+        return (theirs.etag or "") == (ours.etag or "") != ""
+    return theirs.last_modify_time <= ours.last_modify_time
+
+
+def _has_same_content(theirs: FileBasicInfo, ours: FileBasicInfo) -> bool:
+    """True if the sizes are the same, and the ETags where these are checksums of the content."""
+    if theirs.file_size != ours.file_size:
+        return False
+    etags = theirs.etag or "", ours.etag or ""
+    return etags[0] == etags[1] or not all(map(_MD5.fullmatch, etags))
+
+
+def _is_unchanged(before: FileBasicInfo | None, now: FileBasicInfo | None) -> bool:
     if before is None or now is None:
         return before is now
     facts = ("etag", "last_modify_time", "file_size", "metadata")

@@ -1,7 +1,6 @@
 """A whole mirror that is brought up to the primary, in one pass over both listings."""
 
 import logging
-import re
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +8,9 @@ from typing import Any
 from async_storages._checksums import new_checksum
 from async_storages._tasks import map_bounded
 from async_storages.backends.combined.listings import paired
-from async_storages.backends.mirrored.following import find, follow
+from async_storages.backends.mirrored.following import find, follow, is_same
 from async_storages.errors import StorageException
 from async_storages.ids import FileId
-from async_storages.models import FileBasicInfo
 from async_storages.storage.base import Storage
 
 __all__ = ["Resynced", "resync"]
@@ -20,7 +18,6 @@ __all__ = ["Resynced", "resync"]
 logger = logging.getLogger("async_storages")
 
 _BATCH = 256
-_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ async def resync(primary: Any, mirror: Any, prefix: str, *, delete: bool, verify
 
     async with aclosing(paired(primary.list(prefix), mirror.list(prefix))) as pairs:
         async for theirs, ours in pairs:
-            if not verify and theirs is not None and ours is not None and _is_same(theirs, ours):
+            if not verify and theirs is not None and ours is not None and is_same(theirs, ours):
                 total += Resynced(unchanged=1)
             elif (info := theirs or ours) is not None:
                 differing.append(FileId.parse(info.file_id))
@@ -89,10 +86,8 @@ async def _settle(primary: Storage, mirror: Storage, file: FileId, *, delete: bo
         theirs, ours = await find(primary, file), await find(mirror, file)
         if theirs is None and (ours is None or not delete):
             return Resynced(extra=1) if ours else Resynced()
-        is_same = (
-            theirs is not None and ours is not None and _is_same(theirs, ours) and theirs.metadata == ours.metadata
-        )
-        if is_same and not (verify and await _checksum(primary, file) != await _checksum(mirror, file)):
+        matches = theirs is not None and ours is not None and is_same(theirs, ours) and theirs.metadata == ours.metadata
+        if matches and not (verify and await _checksum(primary, file) != await _checksum(mirror, file)):
             return Resynced(unchanged=1)
         await follow(primary, mirror, file)
     except StorageException as error:
@@ -107,15 +102,3 @@ async def _checksum(storage: Storage, file: FileId) -> bytes:
         async for chunk in chunks:
             checksum.update(chunk)
     return checksum.digest()
-
-
-def _is_same(theirs: FileBasicInfo, ours: FileBasicInfo) -> bool:
-    """True if the mirror's file is the primary's, as far as listings tell."""
-    if theirs.file_size != ours.file_size:
-        return False
-    etags = theirs.etag or "", ours.etag or ""
-    if all(map(_MD5.fullmatch, etags)) and etags[0] != etags[1]:
-        return False
-    if theirs.last_modify_time is None or ours.last_modify_time is None:
-        return etags[0] == etags[1] != ""
-    return theirs.last_modify_time <= ours.last_modify_time

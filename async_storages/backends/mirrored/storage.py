@@ -42,20 +42,23 @@ else:
 class MirroredStorage(_Powers):
     """A primary storage and mirrors of one scheme and bucket, so of the same ids, as one storage.
 
-    Files are written to the primary, then copied from it into the mirrors, in the same call; deletes follow. What a
-    mirror misses while it is away, `resync` brings. It has the powers of its primary, and opens and closes all.
+    Files are written to the primary, then copied from it into the mirrors, in the same call or by a ledger's worker;
+    deletes follow. What a mirror misses while it is away, the worker or `resync` brings. It has the powers of its
+    primary, and opens and closes all.
 
     Args:
         primary: The storage whose word counts: what it does not have is not there.
         *mirrors: Storages that hold what it holds, at least one.
         read_mirrors: Read from a mirror what the primary does not give as it cannot be reached. It may be behind.
         strict: Raise the failure of a mirror. Without it the failure is an event ``"mirror"`` and a warning in the log.
+        queue: Leave the copies of what sessions with a `FileLedger` store to its worker. What is stored by others is
+            copied in the same call. A delete raises the failure of a mirror, so that the worker repeats it.
         name: Registers the storage under this name; its storages have none.
         read_only: Refuse every write and delete.
 
     Raises:
         InvalidArgumentException: There is no mirror; the ids of the storages are not the same, or are chosen by the
-            storage; two are the same place, or one has a registered name.
+            storage; two are the same place, or one has a registered name; `strict` and `queue` are both given.
 
     Example:
         >>> storage = MirroredStorage(LocalStorage("disk"), LocalStorage("other-disk"))

@@ -13,18 +13,20 @@ from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
-from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup, variant_queue
+from async_storages.integrations.sqlalchemy.ledger import entries, journal, storage_lookup, work_queue
 from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
+from async_storages.integrations.sqlalchemy.ledger.mirroring import copies_of
 from async_storages.integrations.sqlalchemy.ledger.placement import Placement
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
-from async_storages.integrations.sqlalchemy.ledger.tables import label_of
-from async_storages.integrations.sqlalchemy.ledger.variant_queue import QueuedVariants
+from async_storages.integrations.sqlalchemy.ledger.tables import State, label_of
+from async_storages.integrations.sqlalchemy.ledger.variant_making import mark_of
+from async_storages.integrations.sqlalchemy.ledger.work_queue import QueuedWork
 from async_storages.registry import StorageAddress
 from async_storages.storage.base import Storage
 
@@ -109,6 +111,8 @@ class Claims:
     def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends: none of them is deleted meanwhile.
 
+        The copies of new ones in mirrors are queued, where these are left to the worker.
+
         Args:
             connection: The session's.
             files: The files; True for those that stay when no row names them any more.
@@ -119,13 +123,16 @@ class Claims:
 
         Raises:
             FileGoneException: A file is being deleted, or is not there.
-            InvalidArgumentException: Another storage holds a file of the same id.
+            InvalidArgumentException: Another storage holds a file of the same id, or the id of a copy is so long that
+                the queue has no room for it.
         """
         by_id = {file.file_id: file for file in files}
         wanted = [Entry(file.file_id, label_of(file.storage), is_pinned) for file, is_pinned in files.items()]
         before, unknown = entries.claim(connection, self._connections.main.table, wanted)
         for entry in before:
             self._check_storage(by_id[entry.id], entry)
+        live = {entry.id for entry in before if not entry.is_doomed}  # whoever entered them has queued their copies
+        self._queue_copies(connection, (file for file in files if file.file_id not in live))
         unseen = unknown - self._find_announced(connection, unknown)
         saved = {each: label_of(by_id[each].storage) for each in unseen if _is_new(by_id[each])}
         if saved:
@@ -144,8 +151,14 @@ class Claims:
         """
         chosen = [(field, TrackedFile.of(stored)) for field, stored in files if recipes_made_at(field.type, "worker")]
         if chosen:
-            queued = [QueuedVariants.of(field, file.file_id, label_of(file.storage)) for field, file in chosen]
-            variant_queue.enqueue(connection, self._connections.main.table, queued)
+            queued = [
+                QueuedWork(State.WANTED, file.file_id, label_of(file.storage), mark_of(field)) for field, file in chosen
+            ]
+            work_queue.enqueue(connection, self._connections.main.table, State.WANTED, queued)
+
+    def _queue_copies(self, connection: Connection, files: Iterable[TrackedFile]) -> None:
+        copies = [copy for file in files for copy in copies_of(file.storage, file.file_id, label_of(file.storage))]
+        work_queue.enqueue(connection, self._connections.main.table, State.COPY, copies)
 
     def _find_announced(self, connection: Connection, ids: set[str]) -> set[str]:
         """Find the ids that are in the journal; on PostgreSQL they leave it with the transaction.

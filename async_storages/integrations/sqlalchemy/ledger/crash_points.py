@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-__all__ = ["Step", "hooks", "reached"]
+__all__ = ["CopyStep", "Step", "hooks", "reached"]
 
 
 class Step(StrEnum):
@@ -34,11 +34,19 @@ class Step(StrEnum):
     SWEPT = "swept"
 
 
-hooks: list[Callable[[Step], None]] = []
+class CopyStep(StrEnum):
+    """A moment in the copying of a file into a mirror, in their order."""
+
+    TAKEN = "copy taken"
+    MADE = "copy made"
+    FORGOTTEN = "copy forgotten"
+
+
+hooks: list[Callable[[Step | CopyStep], None]] = []
 """Functions that are called with each step; for tests of the state that a crash leaves behind."""
 
 
-def reached(step: Step) -> None:
+def reached(step: Step | CopyStep) -> None:
     """Tell the hooks that a step has been reached."""
     for hook in hooks:
         hook(step)

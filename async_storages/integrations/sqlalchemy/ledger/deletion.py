@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from async_storages._deadlines import Deadline
@@ -16,6 +17,7 @@ from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, rea
 from async_storages.integrations.sqlalchemy.ledger.deletion_decisions import Condemned, Position
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
+from async_storages.integrations.sqlalchemy.ledger.mirroring import delete_orphans_in_mirrors
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.storage.base import Storage
@@ -157,10 +159,10 @@ class Deletion:
 async def _delete_file(storage: Storage, file_id: str) -> bool:
     """Delete a file; returns False, and logs the reason, if it may still be there."""
     try:
-        with Operation("remove", storage.scheme, storage.bucket):
-            await delete_with_variants(storage, file_id, variants_declared_for(storage, file_id))
-    except FileNotFoundException:
-        return True
+        declared = [*variants_declared_for(storage, file_id)]
+        with suppress(FileNotFoundException), Operation("remove", storage.scheme, storage.bucket):
+            await delete_with_variants(storage, file_id, declared)
+        await delete_orphans_in_mirrors(storage, file_id, declared)
     except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the other files are to be deleted
         logger.warning("%r, which nothing names, could not be deleted: %s (%s)", file_id, error, type(error).__name__)
         return False

@@ -37,11 +37,13 @@ class Entry:
         id: Its fusion id.
         storage: The label of its storage.
         is_pinned: True if it stays when no row names it.
+        is_doomed: True if a worker is to delete it, unless a row names it then.
     """
 
     id: str
     storage: str
     is_pinned: bool = False
+    is_doomed: bool = False
 
 
 def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tuple[list[Entry], set[str]]:
@@ -62,7 +64,7 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
     for batch in batched(sorted(wanted, key=lambda entry: entry.id), BATCH):
         ids = [entry.id for entry in batch]
         found = _enter_in_mysql(connection, table, batch) if mysql else _lock(connection, table, ids)
-        before += [Entry(row.id, row.storage, row.pinned) for row in found]
+        before += [Entry(row.id, row.storage, row.pinned, row.state == State.DOOMED) for row in found]
         missing = [entry for entry in batch if entry.id not in {row.id for row in found}]
         if missing and not mysql:
             _insert(connection, table, missing)

@@ -10,6 +10,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
 from async_storages._tasks import beside
+from async_storages.backends.mirrored.later import mirrored_later
 from async_storages.content import Content, ContentOptions, PendingFile, as_content
 from async_storages.errors import InvalidArgumentException, SweepRefusedException
 from async_storages.files import StoredFile
@@ -53,7 +54,7 @@ class FileLedger:
             ids, and returns (also as an awaitable) those that are in use.
         owner: A name for this database that its copies do not have, such as the name of the deployment; None for its
             address. See `take_ownership`.
-        concurrency: Deletions at once, at least 1.
+        concurrency: Deletions, and copies for mirrors, at once, at least 1.
         wait: The time that a session waits for a transaction of the ledger's own, on a connection beside its own.
         image_pool: Makes the variants with ``when="worker"``; None for the shared one.
 
@@ -181,7 +182,8 @@ class FileLedger:
             key = IdentifiedKey.fresh(storage, body.filename or "file", folder)
             intent = Intent.of(storage, key)
             async with await self.claims.announce({intent: storage}) as announcement:
-                stored = await storage._save_as(key, body)  # noqa: SLF001 - `save` with a key that is announced
+                with mirrored_later():  # the row that names it queues the copies
+                    stored = await storage._save_as(key, body)  # noqa: SLF001 - `save` with an announced key
                 await announcement.record_written(intent, stored)
         return stored
 
@@ -194,7 +196,8 @@ class FileLedger:
             name: The key.
         """
         async with await self.claims.announce({Intent.of(storage, name): storage}):
-            yield
+            with mirrored_later():  # the row that names it queues the copies
+                yield
 
     async def claim_upload(self, storage: Storage, name: FileName, seconds: float) -> bool:
         """Claim an upload that is being attached, as `DirectUploads.attach` does; False if it is claimed already.
@@ -281,7 +284,9 @@ class FileLedger:
     # ---- the worker
 
     async def drain(self, *, wait: bool = False) -> Drained:
-        """Delete the files that no row names any more, in one pass; a worker makes one again and again.
+        """Delete the files that no row names any more, and make the copies that are due, in one pass.
+
+        A worker makes one again and again.
 
         Args:
             wait: True to go on until no file is due: files that another worker has begun to delete are waited for, and
@@ -295,7 +300,9 @@ class FileLedger:
             SweepRefusedException: A storage is not this ledger's, a table of file columns is missing, or another
                 process writes files into a column that this one does not know.
         """
-        return await self._worker.drain(wait=wait)
+        drained = await self._worker.drain(wait=wait)
+        await self._worker.mirror()
+        return drained
 
     async def sweep(
         self,
@@ -344,13 +351,25 @@ class FileLedger:
         """
         return await self._worker.make_variants()
 
+    async def mirror(self) -> int:
+        """Make the copies that sessions have queued for mirrors (``queue=True``), as far as they are due.
+
+        A failure is logged, and tried again by a later call, at growing intervals of a quarter of an hour at most, for
+        as long as the mirror is away. `stats` tells how many copies wait, and for how long. Only a copy for a mirror
+        that the storage does not have any more is given up, after a day, which is an event ``give_up``.
+
+        Returns:
+            The number of copies that were made, or found made.
+        """
+        return await self._worker.mirror()
+
     async def run(
         self,
         interval: timedelta = timedelta(seconds=30),
         *,
         sweep_every: timedelta | None = timedelta(days=1),
     ) -> None:
-        """Drain, sweep now and then, and make variants, until the task is cancelled; what fails is tried again.
+        """Drain, sweep now and then, make variants and copies, until the task is cancelled; what fails is tried again.
 
         Any number of workers may run on any number of machines, and be killed at any moment.
 
@@ -358,7 +377,12 @@ class FileLedger:
             interval: The time between two passes.
             sweep_every: The time between two sweeps, the first of which is at the beginning; None for no sweeps.
         """
-        await run_forever(self.drain, self.sweep, self.make_variants, interval, sweep_every)
+
+        async def delete() -> None:
+            await self._worker.drain(wait=False)
+
+        others = {"make_variants": self.make_variants, "mirror": self.mirror}
+        await run_forever(delete, self.sweep, interval, sweep_every, **others)
 
     @asynccontextmanager
     async def running(

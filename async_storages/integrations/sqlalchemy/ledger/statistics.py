@@ -26,6 +26,8 @@ class LedgerStats:
         overdue: Seconds that the oldest work has been waiting for a worker: it grows if none runs.
         unindexed: Columns without an index, as ``table.column``: looking for a file reads the whole table.
         variants: Images whose variants wait for a worker.
+        copies: Copies in mirrors that wait for a worker, or for a mirror that is away.
+        copies_overdue: Seconds that the oldest of these copies has been waiting.
     """
 
     uploading: int
@@ -36,6 +38,8 @@ class LedgerStats:
     overdue: float
     unindexed: tuple[str, ...]
     variants: int = 0
+    copies: int = 0
+    copies_overdue: float = 0.0
 
 
 def collect(connection: Connection, table: Table, intents: LedgerTransactions, references: References) -> LedgerStats:
@@ -45,6 +49,9 @@ def collect(connection: Connection, table: Table, intents: LedgerTransactions, r
     pinned = select(func.count()).select_from(table).where(table.c.state == State.LIVE, table.c.pinned)
     with intents.within(connection) as uploads:
         uploading, expires = uploads.execute(select(func.count(), func.min(intents.table.c.until))).one()
+    queued, oldest = connection.execute(
+        select(func.count(), func.min(table.c.since)).where(table.c.state == State.COPY)
+    ).one()
     clock: float = connection.scalar(select(now())) or 0.0
     due: list[float] = [rows[state][1] for state in (State.DOOMED, State.DELETING) if state in rows]
     waiting = [clock - until for until in (*due, expires) if until is not None]
@@ -57,4 +64,6 @@ def collect(connection: Connection, table: Table, intents: LedgerTransactions, r
         overdue=max(0.0, *waiting) if waiting else 0.0,
         unindexed=tuple(references.find_unindexed(connection, table)),
         variants=rows.get(State.WANTED, (0,))[0],
+        copies=queued,
+        copies_overdue=0.0 if oldest is None else max(0.0, clock - oldest),
     )

@@ -96,7 +96,8 @@ class State(StrEnum):
         GONE: Deleted by a worker that took over. The first one may still send its request, so that the id stays taken
             until `until`.
         MARK: No file, but the object by which a ledger knows a storage as its own.
-        WANTED: No file, but variants of one that a worker is to make: see `variant_queue`.
+        WANTED: No file, but variants of one that a worker is to make: see `work_queue`.
+        COPY: No file, but the copy of one in a mirror, which a worker is to make.
     """
 
     LIVE = "live"
@@ -105,6 +106,7 @@ class State(StrEnum):
     GONE = "gone"
     MARK = "mark"
     WANTED = "wanted"
+    COPY = "copy"
 
 
 class now(FunctionElement[float]):  # noqa: N801 - a function of SQL

@@ -5,22 +5,25 @@ import logging
 from sqlalchemy import Connection, Table
 
 from async_storages._tasks import map_bounded
+from async_storages.backends.mirrored.later import mirrored_later
 from async_storages.errors import InvalidFileTypeException, StorageException
 from async_storages.events import Operation
 from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
-from async_storages.integrations.sqlalchemy.ledger import variant_queue
+from async_storages.integrations.sqlalchemy.ledger import work_queue
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.entries import Entry
+from async_storages.integrations.sqlalchemy.ledger.mirroring import copies_of
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
-from async_storages.integrations.sqlalchemy.ledger.variant_queue import QueuedVariants
+from async_storages.integrations.sqlalchemy.ledger.tables import State, name_of
+from async_storages.integrations.sqlalchemy.ledger.work_queue import QueuedWork
 from async_storages.storage.base import Storage
 from async_storages.variants.making import AT_ONCE, shared_pool
 from async_storages.variants.missing import make_missing
 
-__all__ = ["VariantMaking"]
+__all__ = ["VariantMaking", "mark_of"]
 
 logger = logging.getLogger("async_storages")
 
@@ -29,6 +32,11 @@ _FIRST_PAUSE = 30.0
 
 _TRIED_FOR = 86_400.0
 """Seconds from the first attempt, after which the next one is the last."""
+
+
+def mark_of(field: FileField) -> str:
+    """The mark of a column in the queue."""
+    return work_queue.digest(*name_of(field))
 
 
 class VariantMaking:
@@ -67,55 +75,61 @@ class VariantMaking:
             count += await self._make_all(queued)
         return count
 
-    async def _take(self) -> list[QueuedVariants]:
+    async def _take(self) -> list[QueuedWork]:
         if not any(recipes_made_at(field.type, "worker") for field in self._references.fields()):
             return []
-        if not await self._connections.reading.run(variant_queue.has_due):
+        if not await self._connections.reading.run(work_queue.has_due, State.WANTED):
             return []
-        return await self._connections.main.run(variant_queue.lease, AT_ONCE, self._lease)
+        return await self._connections.main.run(work_queue.lease, State.WANTED, AT_ONCE, self._lease)
 
-    async def _make_all(self, queued: list[QueuedVariants]) -> int:
-        columns = {variant_queue.mark_of(field): field for field in self._references.fields()}
+    async def _make_all(self, queued: list[QueuedWork]) -> int:
+        columns = {mark_of(field): field for field in self._references.fields()}
         entries = {each: Entry(each.file_id, each.storage) for each in queued}
         storages, refusals = await self._marks.find_own_storages({*entries.values()}, columns.values())
         for refusal in refusals:
             logger.warning("variants in a storage are not made: %s", refusal)
         named = await self._connections.reading.run(self._find_named, [each.file_id for each in queued])
 
-        async def make(each: QueuedVariants) -> int:
+        async def make(each: QueuedWork) -> int:
             if each.file_id not in named:  # its row has gone meanwhile
-                await self._connections.main.run(variant_queue.drop, each)
+                await self._connections.main.run(work_queue.drop, each)
                 return 0
-            return await self._make(each, columns.get(each.column), storages.get(entries[each]))
+            return await self._make(each, columns.get(each.mark), storages.get(entries[each]))
 
         return sum(await map_bounded(make, queued, limit=AT_ONCE))
 
     def _find_named(self, connection: Connection, _table: Table, ids: list[str]) -> set[str]:
         return self._references.find_named(connection, ids)
 
-    async def _make(self, queued: QueuedVariants, field: FileField | None, storage: Storage | None) -> int:
+    async def _make(self, queued: QueuedWork, field: FileField | None, storage: Storage | None) -> int:
         if field is None or storage is None:
             unknown = StorageException("its column, or its storage, is not known here, or another ledger's")
             await self._note_failure(queued, storage, unknown)
             return 0
         recipes, options = recipes_made_at(field.type, "worker"), field.type.upload_options
         try:
-            with Operation("make_variants", storage.scheme, storage.bucket):
+            with Operation("make_variants", storage.scheme, storage.bucket), mirrored_later():
                 pool = self._pool or shared_pool()
                 made = await make_missing(storage, queued.file_id, recipes, pool, options=options)
         except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the others are to be made
             await self._note_failure(queued, storage, error)
             return 0
-        await self._connections.main.run(variant_queue.drop, queued)
+        await self._connections.main.run(_finish, queued, copies_of(storage, queued.file_id, queued.storage))
         return len(made)
 
-    async def _note_failure(self, queued: QueuedVariants, storage: Storage | None, error: Exception) -> None:
+    async def _note_failure(self, queued: QueuedWork, storage: Storage | None, error: Exception) -> None:
         said = f"the variants of {queued.file_id!r} could not be made: {error} ({type(error).__name__})"
         if isinstance(error, InvalidFileTypeException) or queued.tried_for >= _TRIED_FOR:
             with Operation("give_up", *((storage.scheme, storage.bucket) if storage else ("unknown", None))):
                 logger.warning("%s; they are given up", said)
-            await self._connections.main.run(variant_queue.drop, queued)
+            await self._connections.main.run(work_queue.drop, queued)
             return
         pause = max(_FIRST_PAUSE, queued.tried_for)
         logger.warning("%s; they are tried again in %.0f s", said, pause)
-        await self._connections.main.run(variant_queue.postpone, queued, pause)
+        await self._connections.main.run(work_queue.postpone, queued, pause)
+
+
+def _finish(connection: Connection, table: Table, queued: QueuedWork, copies: list[QueuedWork]) -> None:
+    """Forget variants that are made, and queue their copies, which go with those of the image."""
+    work_queue.drop(connection, table, queued)
+    work_queue.enqueue(connection, table, State.COPY, copies)

@@ -1,10 +1,11 @@
-"""The worker of a ledger: it deletes the files that no row names, sweeps now and then, and makes variants."""
+"""The worker of a ledger: it deletes files that no row names, sweeps now and then, makes variants and copies."""
 
 import asyncio
 import logging
 import random
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -15,6 +16,7 @@ from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
 from async_storages.integrations.sqlalchemy.ledger.deletion import Deletion, Drained
 from async_storages.integrations.sqlalchemy.ledger.known_columns import KnownColumns
+from async_storages.integrations.sqlalchemy.ledger.mirroring import Mirroring
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_lookup import find_storages
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
@@ -36,7 +38,7 @@ class Worker:
         marks: The marks by which storages are this ledger's.
         lease: Seconds after which another worker takes over what this one has not finished.
         retain: Seconds that a file stays after the last row that named it.
-        concurrency: Deletions at once, at least 1.
+        concurrency: Deletions, and copies, at once, at least 1.
         image_pool: Makes variants; None for the shared one.
     """
 
@@ -59,6 +61,7 @@ class Worker:
         self._deletion = Deletion(connections, references, marks, lease=lease, retain=retain, concurrency=concurrency)
         self._sweep = Sweep(connections, references, marks, retain=retain)
         self._variants = VariantMaking(connections, references, marks, lease=lease, pool=image_pool)
+        self._mirroring = Mirroring(connections, references, marks, lease=lease, concurrency=concurrency)
         self._has_warned = False
         self._malformed: set[str] = set()
 
@@ -85,6 +88,10 @@ class Worker:
     async def make_variants(self) -> int:
         """Make the variants that sessions have queued, as far as they are due; returns how many."""
         return await self._variants.run()
+
+    async def mirror(self) -> int:
+        """Make the copies in mirrors that sessions have queued, as far as they are due; returns how many."""
+        return await self._mirroring.run()
 
     async def mark_storages(self) -> None:
         """Mark the storages of all columns, as early as may be."""
@@ -121,15 +128,18 @@ class Worker:
 async def run_forever(
     drain: Callable[[], Coroutine[Any, Any, object]],
     sweep: Callable[[], Coroutine[Any, Any, object]],
-    make_variants: Callable[[], Coroutine[Any, Any, object]],
     interval: timedelta,
     sweep_every: timedelta | None,
+    **others: Callable[[], Coroutine[Any, Any, object]],
 ) -> None:
-    """Drain at intervals, sweep at others, and make variants beside it, until the task is cancelled.
+    """Drain at intervals, sweep at others, and do other work beside it, until the task is cancelled.
 
     What fails is logged, and tried again.
     """
-    async with beside(_repeat("make variants", make_variants, interval), "FileLedger.run: variants"):
+    async with AsyncExitStack() as stack:
+        for name, work in others.items():
+            step = name.replace("_", " ")
+            await stack.enter_async_context(beside(_repeat(step, work, interval), f"FileLedger.run: {step}"))
         swept = float("-inf")
         while True:
             if sweep_every is not None and time.monotonic() - swept >= sweep_every.total_seconds():

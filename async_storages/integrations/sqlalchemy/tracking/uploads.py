@@ -9,6 +9,7 @@ from sqlalchemy.orm import object_session
 
 from async_storages import naming
 from async_storages._tasks import map_bounded
+from async_storages.backends.mirrored.later import mirrored_later
 from async_storages.content import ContentOptions, PendingFile, as_content
 from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
@@ -109,7 +110,8 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
     intents = {each.intent: each.storage for each in uploads}
     async with nullcontext() if claims is None else await claims.announce(intents) as announcement:
         try:
-            await map_bounded(upload, _by_content(uploads), limit=limit)
+            with nullcontext() if announcement is None else mirrored_later():  # the claim queues the copies
+                await map_bounded(upload, _by_content(uploads), limit=limit)
         finally:
             if announcement is not None:
                 scope.intents |= announcement.decided
