@@ -22,7 +22,7 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: The storage is another one, such as a FallbackStorage: its folders are served one by one.
+        InvalidArgumentException: The storage is another one; a FallbackStorage's folders are served one by one.
 
     Example:
         >>> storage = LocalStorage("files", base_url="/files", secret_key=secret)

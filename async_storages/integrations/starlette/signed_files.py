@@ -28,7 +28,7 @@ def signed_downloads(storage: LocalStorage, *, prefix: str, front_server: FrontS
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: The storage is another one, such as a FallbackStorage: its folders are served one by one.
+        InvalidArgumentException: The storage is another one; a FallbackStorage's folders are served one by one.
 
     Example:
         >>> from starlette.applications import Starlette

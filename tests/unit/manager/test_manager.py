@@ -282,7 +282,7 @@ def test_storages_that_are_made_already():
 
 def test_a_bare_key_is_told_what_it_lacks():
     StorageManager.from_storages(MemoryStorage(), name="photos")
-    with pytest.raises(RouteNotSupportedException, match="'cats/x.jpg' has no scheme: .*, such as 'mem:cats/x.jpg'"):
+    with pytest.raises(RouteNotSupportedException, match=r"'cats/x.jpg' has no scheme: .*, such as 'mem:cats/x.jpg'"):
         FileType("photos").coerce("cats/x.jpg")
 
 
