@@ -107,6 +107,8 @@ if TYPE_CHECKING:
     from async_storages.upload_options import CustomerKey, KmsEncryption, UploadOptions
     from async_storages.validation import FileTypeConfig, FileValidator
     from async_storages.variants.links import VariantLinks
+    from async_storages.variants.making import make_variants
+    from async_storages.variants.removal import delete_variants
     from async_storages.zipping import ZipEntry, stream_zip, zip_size
 
 __all__ = [
@@ -229,9 +231,11 @@ __all__ = [
     "check_metadata",
     "check_presign_method",
     "clean_filename",
+    "delete_variants",
     "events",
     "fastdfs_ids",
     "file_urls",
+    "make_variants",
     "original_filename",
     "prefetch",
     "registry",
@@ -301,6 +305,8 @@ _HOMES = {
     "upload_options": ["CustomerKey", "KmsEncryption", "UploadOptions"],
     "validation": ["FileTypeConfig", "FileValidator"],
     "variants.links": ["VariantLinks"],
+    "variants.making": ["make_variants"],
+    "variants.removal": ["delete_variants"],
     "zipping": ["ZipEntry", "stream_zip", "zip_size"],
 }
 _NAMES = __all__

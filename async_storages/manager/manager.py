@@ -176,7 +176,11 @@ class StorageManager:
     def _why_not(self, file_id: FileId) -> str:
         if file_id.bucket is not None and any(scheme == file_id.scheme for scheme, _ in self._routes):
             return _not_allowed(file_id.bucket)
-        return f"{self._shown} has no storage for {file_id.scheme} ids"
+        refused = f"{self._shown} has no storage for {file_id.scheme} ids"
+        if file_id.scheme != FASTDFS or file_id.details is not None or self._default.chooses_ids:
+            return refused
+        example = FileId(self._default.scheme, self._default.bucket, file_id.key)
+        return f"{refused}, and {file_id.key!r} has no scheme: it takes full ids, such as '{example}'"
 
     def storage_for_new(self, bucket: str | None = None) -> Storage:
         """The storage that a new file goes to: the default one, or another bucket of its kind.

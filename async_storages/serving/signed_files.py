@@ -20,9 +20,20 @@ class SignedFiles:
     Args:
         storage: A storage with a `base_url` and a `secret_key`.
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
+
+    Raises:
+        InvalidArgumentException: The storage is another one, such as two folders as one.
     """
 
     def __init__(self, storage: LocalStorage, front_server: FrontServer | None = None) -> None:
+        if not isinstance(storage, LocalStorage):
+            raise InvalidArgumentException(
+                f"signed_downloads and signed_uploads take a LocalStorage, not a {type(storage).__name__}: include "
+                "them once for each of its folders, each with a `base_url` of its own, such as "
+                'include_router(signed_downloads(new), prefix="/signed/new") and the same for the old one; '
+                "of a mirror, signed_downloads(primary)",
+                operation="serve",
+            )
         self._storage = storage
         self._front_server = front_server
 

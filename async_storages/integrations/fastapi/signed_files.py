@@ -21,6 +21,9 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
         storage: A storage with a `base_url` and a `secret_key`.
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
+    Raises:
+        InvalidArgumentException: The storage is another one; a FallbackStorage's folders are served one by one.
+
     Example:
         >>> storage = LocalStorage("files", base_url="/files", secret_key=secret)
         >>> app.include_router(signed_downloads(storage), prefix="/files")

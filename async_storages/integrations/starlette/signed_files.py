@@ -27,6 +27,9 @@ def signed_downloads(storage: LocalStorage, *, prefix: str, front_server: FrontS
         prefix: The routes', such as ``"/signed"``.
         front_server: Sends the files in the application's place: see `DeliveryOptions`.
 
+    Raises:
+        InvalidArgumentException: The storage is another one; a FallbackStorage's folders are served one by one.
+
     Example:
         >>> from starlette.applications import Starlette
         >>> storage = LocalStorage("files", base_url="/signed", secret_key=secret)

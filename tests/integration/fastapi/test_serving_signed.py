@@ -2,12 +2,18 @@
 
 import gzip
 import re
+from itertools import product
 
 import pytest
 from fastapi import FastAPI
 
-from async_storages import LocalStorage, UploadOptions
-from async_storages.integrations.fastapi import StoredFileResponse, register_exception_handlers, signed_downloads
+from async_storages import FallbackStorage, InvalidArgumentException, LocalStorage, MirroredStorage, UploadOptions
+from async_storages.integrations.fastapi import (
+    StoredFileResponse,
+    register_exception_handlers,
+    signed_downloads,
+    signed_uploads,
+)
 from tests.support.uvicorn_server import asking
 
 
@@ -117,3 +123,12 @@ async def test_what_a_storage_says_counts_for_its_presigned_uploads(tmp_path, cl
 
 def _token(storage):
     return storage.presign("a.txt", method="PUT").partition("token=")[2]
+
+
+async def test_two_folders_as_one_are_refused_when_the_routes_are_made(tmp_path):
+    options = {"base_url": "/signed", "secret_key": "a secret of the tests"}
+    new, old = LocalStorage(tmp_path / "new", **options), LocalStorage(tmp_path / "old", **options)
+    for make, routes in product([FallbackStorage, MirroredStorage], [signed_downloads, signed_uploads]):
+        async with make(new, old) as combined:
+            with pytest.raises(InvalidArgumentException, match=f"take a LocalStorage, not a {make.__name__}.*primary"):
+                routes(combined)

@@ -7,7 +7,14 @@ import pytest
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from async_storages import ImagePool, InvalidArgumentException, PendingFile, events
+from async_storages import (
+    FallbackStorage,
+    ImagePool,
+    InvalidArgumentException,
+    MemoryStorage,
+    PendingFile,
+    events,
+)
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.variants.lazy import LazyVariants
@@ -96,6 +103,24 @@ async def test_they_are_queued_with_the_row_and_made_by_the_worker(sessions, led
     assert (await row.image.variant("card").get_dimensions()) == (30, 23)
     assert (await ledger.make_variants(), await queued(ledger)) == (0, 0)
     assert (await row.image.variant("card").get_path()).startswith("/variants/")
+
+
+async def test_those_that_no_worker_makes_are_overdue(sessions, ledger):
+    await add(sessions, 2)
+    await in_ledger(
+        ledger, lambda connection, table: connection.execute(update(table).values(since=table.c.since - 60))
+    )
+    assert 60 <= (await ledger.stats()).overdue < 120
+    await ledger.make_variants()
+    assert (await ledger.stats()).overdue < 60
+
+
+async def test_a_new_storage_is_marked_once_whoever_comes_first(ledger, photos):
+    async with FallbackStorage(MemoryStorage(), photos) as moved:
+        keep_later_in(moved)
+        anew = FileLedger(ledger.engine, LaterBase.metadata)
+        await asyncio.gather(anew.drain(), *(anew.check_ownership() for _ in range(3)))
+        assert len([info async for info in moved.new.list(FOLDER)]) == 1
 
 
 async def test_a_file_that_save_has_stored_gets_them_too(sessions, ledger, photos):

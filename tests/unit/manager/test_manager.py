@@ -280,6 +280,12 @@ def test_storages_that_are_made_already():
         manager.storage_for(OLD_ID)
 
 
+def test_a_bare_key_is_told_what_it_lacks():
+    StorageManager.from_storages(MemoryStorage(), name="photos")
+    with pytest.raises(RouteNotSupportedException, match=r"'cats/x.jpg' has no scheme: .*, such as 'mem:cats/x.jpg'"):
+        FileType("photos").coerce("cats/x.jpg")
+
+
 def test_two_storages_for_the_same_ids_are_refused():
     with pytest.raises(InvalidArgumentException, match="two storages serve the same ids"):
         StorageManager.from_storages(MemoryStorage(), MemoryStorage())

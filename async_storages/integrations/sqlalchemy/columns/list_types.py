@@ -206,7 +206,7 @@ class ImageListType(FileListType):
 
 def _checked_facts(facts: Iterable[str], possible: Iterable[str]) -> tuple[str, ...]:
     if isinstance(facts, str):
-        raise InvalidArgumentException(f"facts= takes several names, such as ({facts!r},), not a string")
+        raise InvalidArgumentException(f"facts= takes several names, such as ('size',), not the string {facts!r}")
     names = tuple(dict.fromkeys(facts))
     for name in names:
         if name not in possible:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, and_, case, func, select
 
+from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
@@ -23,7 +24,7 @@ class LedgerStats:
         doomed: Files that wait for a worker, or for the end of `retain`.
         deleting: Files that are being deleted, or tried again after a failure.
         pinned: Of the live files, those that stay although no row names them.
-        overdue: Seconds that the oldest work has been waiting for a worker: it grows if none runs.
+        overdue: Seconds that the oldest work, variants too, has been waiting for a worker: it grows if none runs.
         unindexed: Columns without an index, as ``table.column``: looking for a file reads the whole table.
         variants: Images whose variants wait for a worker.
         copies: Copies in mirrors that wait for a worker, or for a mirror that is away.
@@ -44,7 +45,9 @@ class LedgerStats:
 
 def collect(connection: Connection, table: Table, intents: LedgerTransactions, references: References) -> LedgerStats:
     """Count the files, and look for columns without an index."""
-    counted = select(table.c.state, func.count(), func.min(table.c.until)).group_by(table.c.state)
+    untried = and_(table.c.state == State.WANTED, table.c.until == 0.0)
+    waits_since = case((untried, table.c.since), else_=table.c.until)
+    counted = select(table.c.state, func.count(), func.min(waits_since)).group_by(table.c.state)
     rows = {state: (count, until) for state, count, until in connection.execute(counted)}
     pinned = select(func.count()).select_from(table).where(table.c.state == State.LIVE, table.c.pinned)
     with intents.within(connection) as uploads:
@@ -53,7 +56,10 @@ def collect(connection: Connection, table: Table, intents: LedgerTransactions, r
         select(func.count(), func.min(table.c.since)).where(table.c.state == State.COPY)
     ).one()
     clock: float = connection.scalar(select(now())) or 0.0
-    due: list[float] = [rows[state][1] for state in (State.DOOMED, State.DELETING) if state in rows]
+    work = [State.DOOMED, State.DELETING]
+    if any(recipes_made_at(field.type, "worker") for field in references.fields()):
+        work.append(State.WANTED)  # else nothing that runs here would ever make them
+    due: list[float] = [rows[state][1] for state in work if state in rows]
     waiting = [clock - until for until in (*due, expires) if until is not None]
     return LedgerStats(
         uploading=uploading,

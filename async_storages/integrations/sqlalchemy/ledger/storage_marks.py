@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from itertools import batched
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,8 @@ from uuid import uuid4
 from sqlalchemy import Connection, Table, delete, select, text
 from sqlalchemy.exc import DBAPIError
 
+from async_storages._single_flight import SingleFlight
+from async_storages.backends.transport.per_loop import PerLoop
 from async_storages.errors import FileNotFoundException, StorageException, SweepRefusedException
 from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
@@ -60,6 +62,7 @@ class StorageMarks:
         self._owner = owner
         self._ids: dict[_MarkedPart, list[str]] = {}
         self._owned: set[_MarkedPart] = set()
+        self._flights = PerLoop(lambda: nullcontext(SingleFlight()))
 
     async def mark(self, chosen: Iterable[Storage]) -> None:
         """Write a mark into the storages that have none of this ledger."""
@@ -143,8 +146,12 @@ class StorageMarks:
     async def _ids_of(self, storage: Storage) -> list[str]:
         """The ids of this ledger's marks in a storage; one is written if there is none."""
         part = _part_of(storage)
-        if part not in self._ids:
+
+        async def find_or_write() -> None:
             self._ids[part] = await self._find(storage) or [await self._write(storage)]
+
+        if part not in self._ids:
+            await (await self._flights.get()).do(repr(part), find_or_write)
         return self._ids[part]
 
     async def _find(self, storage: Storage) -> list[str]:

@@ -61,8 +61,9 @@ def test_options_are_those_of_a_file_column():
 @pytest.mark.parametrize(
     ("type_", "facts", "error"),
     [
-        (FileListType, "size", r"such as \('size',\), not a string"),
+        (FileListType, "size", r"such as \('size',\), not the string 'size'"),
         (FileListType, ["width", "height"], "facts= names size, .*, not 'width'"),
+        (ImageListType, "width", r"such as \('size',\), not the string 'width'"),
         (ImageListType, ["etag"], "facts= names size, .*, not 'etag'"),
         (ImageListType, ["width"], "together, or neither"),
         (ImageListType, [7], "not 7"),
