@@ -50,11 +50,10 @@ def remove_command(  # noqa: PLR0917 - each is an option of the command
     if as_json:
         print_json(asdict(done))
     else:
-        kept = f"; the ledger keeps {done.kept}" if done.kept else ""
-        note(
-            f"removed {counted(done.removed, 'file')}{kept}{f'; {done.failed} failed' if done.failed else ''}",
-            quiet=quiet,
-        )
+        parts = [f"removed {counted(done.removed, 'file')}"]
+        parts += [f"the ledger keeps {done.kept}"] if done.kept else []
+        parts += [f"{done.failed} failed"] if done.failed else []
+        note("; ".join(parts), quiet=quiet)
     if done.failed or done.kept:
         raise typer.Exit(SOMETHING_WRONG)
 
@@ -80,9 +79,8 @@ async def _remove_folders(app: AppSource, texts: Sequence[str], *, yes: bool, fo
         folders = [_folder_at(text, application) for text in texts]
         counts = [await removal.count(folder, _ADVICE) for folder in folders]
         files, size = sum(each for each, _ in counts), sum(each for _, each in counts)
-        await ask(
-            f"remove {counted(files, 'file')}, {size_text(size)}, below {', '.join(texts)}?", yes=yes or not files
-        )
+        found = f"{counted(files, 'file')}, {size_text(size)}"
+        await ask(f"remove {found}, below {', '.join(texts)}?", yes=yes or not files)
         with counting("removed", quiet=quiet) as counter:
             for folder in folders:
                 async with aclosing(batches_in(folder)) as batches:

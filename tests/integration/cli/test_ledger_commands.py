@@ -31,7 +31,7 @@ class Photo(Base):
     __tablename__ = "photos"
     id: Mapped[int] = mapped_column(primary_key=True)
     image: Mapped[StoredImage] = mapped_column(
-        ImageType(storage, variants=Variants(thumb=Variant(20, 20, when="worker")))
+        ImageType(storage, variants=Variants(thumb=Variant(20, 20, when="worker"))), index=True
     )
 
 
