@@ -73,7 +73,7 @@ async def made[Kind](found: Any, kind: type[Kind] | tuple[type[Kind], ...], path
     Raises:
         InvalidArgumentException: It is, or gives, something else.
     """
-    if not isinstance(found, kind) and callable(found) and not inspect.isclass(found):
+    if not isinstance(found, kind) and _is_maker(found):
         try:
             found = found()
         except Exception as error:  # it is the user's
@@ -85,3 +85,16 @@ async def made[Kind](found: Any, kind: type[Kind] | tuple[type[Kind], ...], path
         wanted = " or ".join(each.__name__.lstrip("_") for each in kinds)
         raise InvalidArgumentException(f"{path!r} is a {type(found).__name__}; this command needs a {wanted}")
     return found
+
+
+def _is_maker(found: Any) -> bool:
+    """True for functions, and for other objects that can be called without arguments: an ASGI application cannot."""
+    if inspect.isroutine(found):
+        return True
+    if inspect.isclass(found) or not callable(found):
+        return False
+    try:
+        inspect.signature(found).bind()
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -15,6 +15,7 @@ from async_storages.cli.findings import Finding, Level, document_of, findings_ta
 from async_storages.cli.options import AppOption, JsonOption
 from async_storages.cli.printing import note, print_json
 from async_storages.cli.running import SOMETHING_WRONG, fail, run
+from async_storages.cli.units import counted
 from async_storages.storage.base import Storage
 
 __all__ = ["commands"]
@@ -56,7 +57,7 @@ def doctor(  # noqa: PLR0917 - each is an option of the command
             console.print(findings_table(subject, findings))
     problems = sum(each.level is Level.PROBLEM for findings in examined.values() for each in findings)
     if problems:
-        note(f"{problems} {'problem' if problems == 1 else 'problems'} found")
+        note(f"{counted(problems, 'problem')} found")
         raise typer.Exit(SOMETHING_WRONG)
 
 

@@ -16,7 +16,8 @@ from async_storages.storage.base import Storage
 __all__ = ["EnvironmentStorages"]
 
 _PREFIX = "ASYNC_STORAGES_"
-_ROOT = f"{_PREFIX}LOCAL_ROOT"
+_LOCAL = f"{_PREFIX}LOCAL_"
+_ROOT = f"{_LOCAL}ROOT"
 
 
 class EnvironmentStorages:
@@ -37,7 +38,7 @@ class EnvironmentStorages:
         self._s3 = _settings(environment, "S3", S3Config)
         self._gcs = _settings(environment, "GCS", GCSConfig)
         self._fastdfs = _settings(environment, "FASTDFS", FastdfsConfig)
-        self._root = environment.get(_ROOT) or None
+        self._root = _folder(environment)
         self._made: dict[tuple[str, str | None], Storage] = {}
 
     def configured(self) -> list[Storage]:
@@ -62,11 +63,11 @@ class EnvironmentStorages:
         try:
             match scheme:
                 case "s3":
-                    from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415 - needs an extra
+                    from async_storages import S3Storage  # noqa: PLC0415 - its error names the extra
 
                     return S3Storage.from_config(validated(S3Config, {**self._s3, "default_bucket": bucket}))
                 case "gs":
-                    from async_storages.backends.gcs.storage import GCSStorage  # noqa: PLC0415 - needs an extra
+                    from async_storages import GCSStorage  # noqa: PLC0415 - its error names the extra
 
                     return GCSStorage.from_config(validated(GCSConfig, {**self._gcs, "default_bucket": bucket}))
         except ImportError as error:
@@ -78,6 +79,14 @@ class EnvironmentStorages:
         variable = {FASTDFS: f"{_PREFIX}FASTDFS_TRACKER_SERVERS", "file": _ROOT}.get(scheme)
         how = f"set {variable}, or name your application" if variable else "name your application"
         raise InvalidArgumentException(f"nothing here serves {scheme} ids: {how} by --app module:object")
+
+
+def _folder(environment: Mapping[str, str]) -> str | None:
+    """The folder of the variable for it, the only one of its kind."""
+    for variable, text in environment.items():
+        if variable.startswith(_LOCAL) and variable != _ROOT and text:
+            raise InvalidArgumentException(f"the variable {variable} is unknown; there is {_ROOT}")
+    return environment.get(_ROOT) or None
 
 
 def _settings(environment: Mapping[str, str], system: str, model: type[BaseModel]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from async_storages._tasks import offload
+from async_storages.backends.local.storage import LocalStorage
 from async_storages.cli.application import AppSource
 from async_storages.cli.copying import copy_file
 from async_storages.cli.folder_copying import list_files
@@ -63,6 +65,9 @@ async def _list(source: AppSource, text: str, *, is_recursive: bool, is_long: bo
                 elif inner != folder:
                     folder = inner
                     _print_folder(place.file(f"{place.key}{inner}/"), is_long=is_long, as_json=as_json)
+        storage = place.storage
+        if isinstance(storage, LocalStorage) and not await offload(storage.root.is_dir):
+            note(f"the folder {storage.root} does not exist")
 
 
 def _print_file(info: FileBasicInfo, *, is_long: bool, as_json: bool) -> None:

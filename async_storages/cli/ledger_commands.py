@@ -11,11 +11,11 @@ from async_storages.cli.options import AppOption, JsonOption, QuietOption, YesOp
 from async_storages.cli.printing import note, print_json, print_line
 from async_storages.cli.running import SOMETHING_WRONG, run
 from async_storages.cli.standard_input import ask, require_answer
-from async_storages.cli.units import duration
+from async_storages.cli.units import counted, duration
 from async_storages.errors import InvalidArgumentException
 
 if TYPE_CHECKING:
-    from async_storages.integrations.sqlalchemy import FileLedger
+    from async_storages.integrations.sqlalchemy import Drained, FileLedger
 
 __all__ = ["commands"]
 
@@ -58,11 +58,19 @@ def drain_command(
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Delete the files that no row names any more, in one pass. Exit code 1: some could not be deleted now."""
-    done = _run(app, lambda ledger: ledger.drain(wait=wait), "another pass goes on where this one was")
-    _print(
-        asdict(done), f"{done.deleted} deleted, {done.kept} kept, {done.failed} failed", quiet=quiet, as_json=as_json
-    )
+    """Delete the files that no row names any more, and make the variants that wait, in one pass.
+
+    Exit code 1: some could not be deleted now.
+    """
+
+    async def drain(ledger: "FileLedger") -> tuple["Drained", int]:
+        return await ledger.drain(wait=wait), await ledger.make_variants()
+
+    done, made = _run(app, drain, "another pass goes on where this one was")
+    text = f"{done.deleted} deleted, {done.kept} kept, {done.failed} failed"
+    if made:
+        text += f", {counted(made, 'variant')} made"
+    _print({**asdict(done), "variants_made": made}, text, quiet=quiet, as_json=as_json)
     if done.failed:
         raise typer.Exit(SOMETHING_WRONG)
 

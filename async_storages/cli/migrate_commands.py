@@ -32,7 +32,7 @@ _AppOption = Annotated[
         "--app",
         metavar="MODULE:MIGRATION",
         help="Your Migration, or a function that makes it, such as shop.files:migration. "
-        "By default `app` of [tool.async_storages] in pyproject.toml.",
+        "By default `app` of \\[tool.async_storages] in pyproject.toml.",
         show_default=False,
     ),
 ]

@@ -12,7 +12,8 @@ AppOption = Annotated[
         "--app",
         metavar="MODULE:OBJECT",
         help="Your StorageManager, Storage, FileLedger or engine, or a function that makes it, "
-        "such as shop.files:ledger. By default `app` of [tool.async_storages] in pyproject.toml, else the environment.",
+        "such as shop.files:ledger. By default `app` of \\[tool.async_storages] in pyproject.toml, else the "
+        "environment.",
         show_default=False,
     ),
 ]

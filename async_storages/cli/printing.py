@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from async_storages.cli.units import escaped, size_text
+from async_storages.cli.units import counted, escaped, size_text
 
 __all__ = ["Counter", "counting", "note", "print_json", "print_line", "write_chunk"]
 
@@ -51,7 +51,7 @@ class Counter:
     @property
     def text(self) -> str:
         """The counts, in words."""
-        return f"{self._verb} {self.files} {'file' if self.files == 1 else 'files'}, {size_text(self.bytes)}"
+        return f"{self._verb} {counted(self.files, 'file')}, {size_text(self.bytes)}"
 
 
 @contextmanager

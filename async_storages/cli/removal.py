@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from async_storages._tasks import map_bounded
 from async_storages.cli.application import Application
@@ -13,6 +14,10 @@ from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 from async_storages.storage.base import Storage
+from async_storages.variants.keys import find_original
+
+if TYPE_CHECKING:
+    from async_storages.integrations.sqlalchemy import FileLedger
 
 __all__ = ["Removal", "Removed", "batches_in"]
 
@@ -50,7 +55,7 @@ class Removal:
         self.done = Removed()
 
     async def require_unnamed(self, ids: Sequence[FileId], advice: str) -> None:
-        """Require that no row names some files.
+        """Require that no row names some files, or the images that they are variants of.
 
         Raises:
             InvalidArgumentException: Rows do, and `force` is False.
@@ -58,10 +63,12 @@ class Removal:
         ledger = self._application.ledger
         if ledger is None or self._force:
             return
-        if named := sorted(await ledger.find_named(ids)):
-            shown = ", ".join(named[:_SHOWN]) + (", …" if len(named) > _SHOWN else "")
+        if named := sorted(await _find_named(ledger, ids), key=str):
+            shown = ", ".join(map(str, named[:_SHOWN])) + (", …" if len(named) > _SHOWN else "")
+            why = " (a variant counts as its image)" if any(_image_of(each) != each for each in named) else ""
             raise InvalidArgumentException(
-                f"rows of the database name {len(named)} of the files ({shown}): {advice}; --force does it all the same"
+                f"rows of the database name {len(named)} of the files ({shown}){why}: {advice}; "
+                "--force does it all the same"
             )
 
     async def count(self, folder: StoredPlace, advice: str) -> tuple[int, int]:
@@ -84,8 +91,10 @@ class Removal:
         if ledger is None or self._force:
             await map_bounded(lambda each: self._remove(storage, each), ids, limit=_AT_ONCE)
             return
+        named = await _find_named(ledger, ids)  # the ledger itself asks for no variant's image
         for each in ids:
-            await ledger.claims.request_deletion(storage.file(each))
+            if each not in named:
+                await ledger.claims.request_deletion(storage.file(each))
         await ledger.drain()
         left = await map_bounded(storage.exists, ids, limit=_AT_ONCE)
         for each in _chosen(ids, left):
@@ -114,6 +123,18 @@ async def batches_in(folder: StoredPlace) -> AsyncGenerator[list[FileBasicInfo]]
                 batch = []
     if batch:
         yield batch
+
+
+async def _find_named(ledger: "FileLedger", ids: Iterable[FileId]) -> set[FileId]:
+    """Find the ids that rows name, and those of variants whose images rows name."""
+    images = {each: _image_of(each) for each in ids}
+    named = await ledger.find_named({*images.values()})
+    return {each for each, image in images.items() if str(image) in named}
+
+
+def _image_of(file: FileId) -> FileId:
+    """The image of a variant, as far as the id tells; any other file itself."""
+    return replace(file, key=find_original(file.key) or file.key)
 
 
 def _chosen(ids: Iterable[FileId], are_chosen: Iterable[bool]) -> list[FileId]:

@@ -14,7 +14,7 @@ from async_storages.cli.printing import counting, note, print_json
 from async_storages.cli.removal import Removal, Removed, batches_in
 from async_storages.cli.running import SOMETHING_WRONG, run
 from async_storages.cli.standard_input import ask, require_answer
-from async_storages.cli.units import size_text
+from async_storages.cli.units import counted, size_text
 from async_storages.errors import InvalidArgumentException
 
 __all__ = ["commands"]
@@ -50,8 +50,10 @@ def remove_command(  # noqa: PLR0917 - each is an option of the command
     if as_json:
         print_json(asdict(done))
     else:
-        kept = f"; the ledger keeps {done.kept}" if done.kept else ""
-        note(f"removed {done.removed} files{kept}{f'; {done.failed} failed' if done.failed else ''}", quiet=quiet)
+        parts = [f"removed {counted(done.removed, 'file')}"]
+        parts += [f"the ledger keeps {done.kept}"] if done.kept else []
+        parts += [f"{done.failed} failed"] if done.failed else []
+        note("; ".join(parts), quiet=quiet)
     if done.failed or done.kept:
         raise typer.Exit(SOMETHING_WRONG)
 
@@ -77,7 +79,8 @@ async def _remove_folders(app: AppSource, texts: Sequence[str], *, yes: bool, fo
         folders = [_folder_at(text, application) for text in texts]
         counts = [await removal.count(folder, _ADVICE) for folder in folders]
         files, size = sum(each for each, _ in counts), sum(each for _, each in counts)
-        await ask(f"remove {files} files, {size_text(size)}, below {', '.join(texts)}?", yes=yes or not files)
+        found = f"{counted(files, 'file')}, {size_text(size)}"
+        await ask(f"remove {found}, below {', '.join(texts)}?", yes=yes or not files)
         with counting("removed", quiet=quiet) as counter:
             for folder in folders:
                 async with aclosing(batches_in(folder)) as batches:

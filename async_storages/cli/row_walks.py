@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from async_storages.cli.apps import imported
 from async_storages.cli.running import run
+from async_storages.cli.units import counted
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy import FilledFacts, VerifiedFiles, fill_facts, verify_files
 
@@ -109,4 +110,5 @@ def summary(done: FilledFacts | VerifiedFiles) -> str:
         counts = f"{done.right} right, {len(done.wrong)} wrong"
     else:
         counts = f"{done.filled} filled"
-    return f"{done.rows} rows read, {counts}, {len(done.missing)} files missing, {len(done.failed)} failed"
+    missing = counted(len(done.missing), "file")
+    return f"{counted(done.rows, 'row')} read, {counts}, {missing} missing, {len(done.failed)} failed"

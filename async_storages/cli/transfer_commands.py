@@ -16,7 +16,7 @@ from async_storages.cli.places import LocalPath, Place, StoredPlace, Stream, par
 from async_storages.cli.printing import Counter, counting, note, print_json, print_line
 from async_storages.cli.removal import Removal, Removed
 from async_storages.cli.running import SOMETHING_WRONG, run
-from async_storages.cli.units import size_text
+from async_storages.cli.units import counted, size_text
 from async_storages.errors import InvalidArgumentException, StorageException, StorageOperationException
 from async_storages.ids import FileId
 
@@ -162,10 +162,10 @@ def _print_summary(done: Summary, removed: Removed, wishes: _Wishes) -> None:
     if wishes.as_json:
         print_json({**asdict(done), **({"kept": removed.kept} if wishes.is_move else {})})
         return
-    parts = [f"{wishes.verb} {done.copied} files, {size_text(done.bytes)}"]
+    parts = [f"{wishes.verb} {counted(done.copied, 'file')}, {size_text(done.bytes)}"]
     parts += [f"{done.present} were there already"] if done.present else []
     parts += [f"{done.failed} failed"] if done.failed else []
-    parts += [f"{done.skipped} links to folders left out"] if done.skipped else []
+    parts += [f"{counted(done.skipped, 'link')} to folders left out"] if done.skipped else []
     note("; ".join(parts), quiet=wishes.quiet)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["byte_range_of", "duration", "escaped", "size_text", "time_text"]
+__all__ = ["byte_range_of", "counted", "duration", "escaped", "size_text", "time_text"]
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -46,6 +46,11 @@ def byte_range_of(text: str) -> tuple[int, int | None]:
     if not found[1]:
         return -int(found[2]), int(found[2])
     return int(found[1]), None if not found[2] else int(found[2]) - int(found[1]) + 1
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def size_text(size: int) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
 from async_storages.cli.row_walks import walk
+from async_storages.cli.units import counted
 from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy import (
     CleanedVariants,
@@ -112,7 +113,7 @@ def as_text(done: Result, *, dry_run: bool = False) -> str:
 def summary(done: Result) -> str:
     """The result in one line."""
     if isinstance(done, RegeneratedVariants):
-        wrong = f"{len(done.missing)} images missing, {len(done.damaged)} damaged, {len(done.failed)} failed"
-        return f"{done.rows} rows read, {done.made} variants made, {wrong}"
+        wrong = f"{counted(len(done.missing), 'image')} missing, {len(done.damaged)} damaged, {len(done.failed)} failed"
+        return f"{counted(done.rows, 'row')} read, {counted(done.made, 'variant')} made, {wrong}"
     kinds = f"{done.outdated} of earlier recipes, {done.orphaned} of images that have gone"
-    return f"{done.variants} variants seen, {kinds}, {len(done.failed)} failed"
+    return f"{counted(done.variants, 'variant')} seen, {kinds}, {len(done.failed)} failed"

@@ -46,6 +46,14 @@ async def make_ledger():
     return ledger
 
 
+class Web:
+    async def __call__(self, scope, receive, send):
+        pass
+
+
+serve = Web()
+
+
 def make_nonsense():
     return 7
 
@@ -132,7 +140,7 @@ def ledger_app(folder: Path, url: str) -> None:
     run_app(folder, "setup")
 
 
-def run_app(folder: Path, function: str) -> None:
-    """Run a function of the module `shop`."""
-    command = [sys.executable, "-W", "error", "shop.py", function]
+def run_app(folder: Path, function: str, *, module: str = "shop") -> None:
+    """Run a function of a module, by default `shop`."""
+    command = [sys.executable, "-W", "error", f"{module}.py", function]
     subprocess.run(command, cwd=folder, env=environment(), timeout=HANGS, check=True)

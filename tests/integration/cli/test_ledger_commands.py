@@ -8,6 +8,50 @@ from tests.support.command_line import environment, ledger_app, run, run_app
 
 APP = ("--app", "shop:ledger")
 
+GALLERY = """
+import asyncio
+import sys
+
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from async_storages import LocalStorage, StoredImage, Variant, Variants
+from async_storages.integrations.sqlalchemy import FileLedger, ImageType, enable_file_tracking
+from tests.support.photos import photo
+
+storage = LocalStorage("files")
+engine = create_async_engine("sqlite+aiosqlite:///gallery.sqlite")
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Photo(Base):
+    __tablename__ = "photos"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image: Mapped[StoredImage] = mapped_column(
+        ImageType(storage, variants=Variants(thumb=Variant(20, 20, when="worker"))), index=True
+    )
+
+
+ledger = FileLedger(engine, Base.metadata)
+sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger)
+
+
+async def setup():
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    await ledger.create()
+    async with sessions.begin() as session:
+        session.add(Photo(image=photo()))
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(setup())
+"""
+
 
 @pytest.fixture(scope="module")
 def unchanged_shop(tmp_path_factory):
@@ -37,9 +81,20 @@ def test_the_numbers_and_the_work_of_a_ledger(shop, named, home):
     doomed = shop("ledger", "sweep", "--older-than", "0s", "--inventory", *APP)
     assert (doomed.returncode, doomed.stderr) == (0, "1 doomed\n")
     done = shop("ledger", "drain", "--wait", "--json", *APP)
-    assert json.loads(done.stdout) == {"deleted": 1, "kept": 0, "failed": 0}
+    assert json.loads(done.stdout) == {"deleted": 1, "kept": 0, "failed": 0, "variants_made": 0}
     assert shop("stat", named, *APP).returncode == 2
     assert shop("ledger", "drain", "--quiet", *APP).stderr == ""
+
+
+def test_drain_makes_the_variants_that_wait(home):
+    (home / "gallery.py").write_text(GALLERY)
+    run_app(home, "setup", module="gallery")
+    app = ("--app", "gallery:ledger")
+    assert json.loads(run("ledger", "status", "--json", *app, cwd=home).stdout)["variants"] == 1
+    done = run("ledger", "drain", *app, cwd=home)
+    assert (done.returncode, done.stderr) == (0, "0 deleted, 0 kept, 0 failed, 1 variant made\n")
+    assert json.loads(run("ledger", "status", "--json", *app, cwd=home).stdout)["variants"] == 0
+    assert "/thumb-" in run("ls", "-r", "file:variants/", *app, cwd=home).stdout
 
 
 def test_files_that_rows_name_are_neither_removed_nor_moved(shop, named):
@@ -57,6 +112,29 @@ def test_files_that_rows_name_are_neither_removed_nor_moved(shop, named):
     assert shop("cat", named, *APP).stdout == "named"
     assert shop("mv", "--force", named, "file:elsewhere.txt", *APP).returncode == 0
     assert shop("stat", named, *APP).returncode == 2
+
+
+def test_variants_count_as_the_images_that_they_are_of(shop, named, home):
+    key = named.removeprefix("file:")
+    variant = f"file:variants/{key}/card-0123456789abcdef.webp"
+    lost = "file:variants/lost.png/card-0123456789abcdef.webp"
+    (home / "card").write_text("card")
+    for target in (variant, lost):
+        assert shop("cp", "./card", target, *APP).returncode == 0
+    for words in (
+        f"rm --yes {variant}",
+        "rm --yes --recursive file:variants/",
+        f"mv {variant} file:elsewhere.webp",
+        "mv --recursive file:variants/ ./elsewhere",
+    ):
+        done = shop(*words.split(), *APP)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert done.stderr.splitlines()[-1].startswith(f"rows of the database name 1 of the files ({variant}"), words
+        assert "a variant counts as its image" in done.stderr
+    assert shop("cat", variant, *APP).stdout == "card"
+    assert shop("rm", "--yes", lost, *APP).returncode == 0
+    assert shop("rm", "--yes", "--force", variant, *APP).returncode == 0
+    assert shop("stat", variant, *APP).returncode == 2
 
 
 def test_the_ledger_removes_what_no_row_names(shop, named, home):
@@ -95,6 +173,15 @@ def test_the_application_of_pyproject_is_found_from_a_folder_below(sqlite_shop, 
     assert run("ls", "file:", cwd=home / "below").returncode == 0
 
 
+def test_an_empty_list_says_that_its_folder_does_not_exist(home):
+    done = run("ls", "file:", cwd=home, env=environment(ASYNC_STORAGES_LOCAL_ROOT="nofolder"))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"the folder {home}/nofolder does not exist\n"
+    (home / "nofolder").mkdir()
+    done = run("ls", "file:", cwd=home, env=environment(ASYNC_STORAGES_LOCAL_ROOT="nofolder"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("command", "problem"),
     [
@@ -104,6 +191,7 @@ def test_the_application_of_pyproject_is_found_from_a_folder_below(sqlite_shop, 
         ("ledger status --app shap:ledger", "'shap:ledger' cannot be imported"),
         ("ledger status --app shop:make_nonsense", "'shop:make_nonsense' is a int; this command needs a"),
         ("ledger status --app shop:fail", "'shop:fail' cannot be called: RuntimeError: no settings"),
+        ("ledger status --app shop:serve", "'shop:serve' is a Web; this command needs a Storage"),
         ("ledger status --app shop:Document", "this command needs a Storage"),
         ("ledger status --max-overdue 5 --app shop:ledger", "'5' is no time"),
         ("ledger sweep --older-than x --app shop:ledger", "'x' is no time"),
@@ -138,6 +226,7 @@ def test_a_pyproject_that_says_nonsense_is_one_line(home):
         ({"ASYNC_STORAGES_S3_USE_SSL": "perhaps", "ASYNC_STORAGES_S3_SECRET_ACCESS_KEY": "hush"}, "use_ssl"),
         ({"ASYNC_STORAGES_GCS_SERVICE_ACCOUNT_INFO": "{hush"}, "begins like JSON, and is none"),
         ({"ASYNC_STORAGES_FASTDFS_GROUP": "group1"}, "tracker_servers"),
+        ({"ASYNC_STORAGES_LOCAL_ROOTT": "hush"}, "ASYNC_STORAGES_LOCAL_ROOTT is unknown"),
     ],
 )
 def test_a_wrong_variable_is_one_line_without_its_value(home, variables, problem):

@@ -223,7 +223,7 @@ def test_links_devices_and_names_that_are_no_text(home, folder_env):
     (tree / "tab\t.txt").write_text("tab")
     done = run("cp", "-r", "./tree", "file:t", cwd=home, env=folder_env)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "copied 1 files, 2 B; 4 failed; 1 links to folders left out"
+    assert done.stderr.splitlines()[-1] == "copied 1 file, 2 B; 4 failed; 1 link to folders left out"
     assert done.stderr.count("failed: ") == 4
     assert lines(run("ls", "-r", "file:", cwd=home, env=folder_env)) == ["file:t/ok.txt"]
 

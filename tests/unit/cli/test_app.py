@@ -77,6 +77,24 @@ def test_doctor_says_how_to_install_what_s3_needs():
     assert done.stderr == 'S3 needs its extra: run  pip install "sqlalchemy-async-storages[s3]"\n'
 
 
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("s3:photos", 'S3Storage needs aiohttp: run  pip install "sqlalchemy-async-storages[s3]"'),
+        ("gs:photos", 'GCSStorage needs aiohttp: run  pip install "sqlalchemy-async-storages[gcs]"'),
+    ],
+)
+def test_a_place_says_how_to_install_what_it_needs(place: str, sentence: str):
+    done = run("ls", place, prelude="import sys\nsys.modules['aiohttp'] = None")
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{sentence}\n")
+
+
+@pytest.mark.parametrize("command", ["ls", "migrate plan", "ledger drain"])
+def test_the_help_of_app_names_the_section_of_pyproject(command: str):
+    assert "[tool.async_storages]" in run(*command.split(), "--help").stdout
+
+
 @pytest.mark.parametrize("command", ["ls", "cp", "mv", "rm", "cat", "stat", "presign", "doctor", "facts", "verify"])
 def test_each_command_explains_itself(command: str):
     done = run(command, "--help")

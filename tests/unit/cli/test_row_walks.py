@@ -79,7 +79,7 @@ def test_a_missing_file_gives_exit_code_1(rows):
     (rows / "files" / "a.txt").unlink()
     done = run("facts", "shop:Document.file", "--database", URL)
     assert done.returncode == 1
-    assert done.stdout == "2 rows read, 1 filled, 1 files missing, 0 failed\nmissing: file:a.txt\n"
+    assert done.stdout == "2 rows read, 1 filled, 1 file missing, 0 failed\nmissing: file:a.txt\n"
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_verify_finds_rows_right_wrong_and_without_a_file(rows):
     (rows / "files" / "a.txt").write_bytes(b"FOUR")
     (rows / "files" / "b.txt").unlink()
     assert run("verify", "shop:Document.file", "--database", URL).stdout.splitlines() == [
-        "2 rows read, 1 right, 0 wrong, 1 files missing, 0 failed",
+        "2 rows read, 1 right, 0 wrong, 1 file missing, 0 failed",
         "missing: file:b.txt",
     ]
     done = run("verify", "shop:Document.file", "--database", URL, "--content")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[0] == "2 rows read, 0 right, 1 wrong, 1 files missing, 0 failed"
+    assert done.stdout.splitlines()[0] == "2 rows read, 0 right, 1 wrong, 1 file missing, 0 failed"
     assert "wrong: file:a.txt: SHA-256" in done.stdout
     done = run("verify", "shop:Document.file", "--database", URL, "--content", "--json")
     assert json.loads(done.stdout)["missing"] == ["file:b.txt"]

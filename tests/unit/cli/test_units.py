@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from async_storages.cli.units import byte_range_of, duration, escaped, size_text, time_text
+from async_storages.cli.units import byte_range_of, counted, duration, escaped, size_text, time_text
 from async_storages.errors import InvalidArgumentException
 
 
@@ -67,3 +67,7 @@ def test_moments_have_one_width():
 )
 def test_names_that_a_terminal_would_obey_are_escaped(name, shown):
     assert escaped(name) == shown
+
+
+def test_a_number_of_things():
+    assert [counted(number, "file") for number in (0, 1, 2)] == ["0 files", "1 file", "2 files"]

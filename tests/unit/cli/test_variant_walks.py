@@ -116,7 +116,7 @@ def test_missing_and_damaged_images_give_exit_code_1(fill):
     done = run("variants", "regenerate", *COLUMN)
     assert done.returncode == 1
     summary, missing, damaged = done.stdout.splitlines()
-    assert summary == "3 rows read, 2 variants made, 1 images missing, 1 damaged, 0 failed"
+    assert summary == "3 rows read, 2 variants made, 1 image missing, 1 damaged, 0 failed"
     assert missing == f"missing: file:{first.name}"
     assert damaged.startswith(f"damaged: file:{second.name}: ")
 
