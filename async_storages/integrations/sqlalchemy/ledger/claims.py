@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from async_storages._tasks import map_bounded
+from async_storages.backends.mirrored.core import MirroredCore
 from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile, new_file_state_of
 from async_storages.integrations.sqlalchemy import _greenlet
@@ -132,7 +133,8 @@ class Claims:
         for entry in before:
             self._check_storage(by_id[entry.id], entry)
         live = {entry.id for entry in before if not entry.is_doomed}  # whoever entered them has queued their copies
-        self._queue_copies(connection, (file for file in files if file.file_id not in live))
+        if mirrored := [file for file in files if isinstance(file.storage, MirroredCore) and file.file_id not in live]:
+            self._queue_copies(connection, mirrored)
         unseen = unknown - self._find_announced(connection, unknown)
         saved = {each: label_of(by_id[each].storage) for each in unseen if _is_new(by_id[each])}
         if saved:

@@ -21,7 +21,7 @@ from async_storages.integrations.sqlalchemy.ledger.mirroring import delete_orpha
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import StorageMarks
 from async_storages.storage.base import Storage
-from async_storages.variants.removal import delete_with_variants
+from async_storages.variants.removal import Recipes, delete_with_variants
 
 __all__ = ["Deletion", "Drained"]
 
@@ -159,7 +159,7 @@ class Deletion:
 async def _delete_file(storage: Storage, file_id: str) -> bool:
     """Delete a file; returns False, and logs the reason, if it may still be there."""
     try:
-        declared = [*variants_declared_for(storage, file_id)]
+        declared: list[Recipes] = [*variants_declared_for(storage, file_id)]
         with suppress(FileNotFoundException), Operation("remove", storage.scheme, storage.bucket):
             await delete_with_variants(storage, file_id, declared)
         await delete_orphans_in_mirrors(storage, file_id, declared)

@@ -30,7 +30,7 @@ _LONGEST = 1024
 
 @dataclass(frozen=True, slots=True)
 class QueuedWork:
-    """What is to be made of one file.
+    """Work on one file that is to be done after the commit.
 
     Attributes:
         kind: The state of its entry.

@@ -72,7 +72,8 @@ class Migration:
             the table.
 
     Example:
-        >>> migration = Migration(engine, Base.metadata, source=fastdfs, target=s3, folder="documents")
+        >>> old, new = LocalStorage("old"), MemoryStorage()
+        >>> migration = Migration(engine, Base.metadata, source=old, target=new, folder="documents")
         >>> await migration.create()
         >>> await migration.plan()
         >>> await migration.run()
