@@ -24,6 +24,8 @@ from tests.support.later_photos import RECIPES, LaterBase, LaterPhoto, keep_late
 from tests.support.ledgers import pass_time, settle
 from tests.support.photos import photo
 
+pytestmark = pytest.mark.matrix
+
 AT_ONCE = timedelta(0)
 
 

@@ -17,6 +17,8 @@ from tests.faults.places import CLEAN, at_work, judge
 from tests.faults.processes import ANY, Moment, Task
 from tests.support.tracked import Book, Loan
 
+pytestmark = pytest.mark.matrix
+
 
 class MirrorStep(StrEnum):
     """Moments of the mirror, of which the ledger does not know."""

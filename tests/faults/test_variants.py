@@ -30,6 +30,8 @@ from tests.faults.processes import ANY, FORKS, Moment, Task
 from tests.support.ledgers import pass_time, settle
 from tests.support.photos import RECIPES, Photo, PhotoBase, keep_in, photo
 
+pytestmark = pytest.mark.matrix
+
 OF_A_STORAGE = ("write", "list", "delete", "stat")
 AT_ONCE = timedelta(0)
 

@@ -15,6 +15,8 @@ from async_storages import (
 from async_storages.integrations.sqlalchemy import Migration
 from tests.support.moving import Album, Base, Copy, Paper
 
+pytestmark = pytest.mark.matrix
+
 
 async def file_of(app, id_=1, class_=Paper):
     async with app.sessions() as session:

@@ -12,6 +12,8 @@ from tests.support.databases import every_database  # noqa: F401 - the fixture `
 from tests.support.ledgers import only_level_1, only_level_2, settle
 from tests.support.tracked import Album, Book, pending
 
+pytestmark = pytest.mark.matrix
+
 AS_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 AT_ONCE = timedelta(0)
 FORMS = {  # the list of two files, as the database has it

@@ -22,6 +22,8 @@ from tests.integration.transactions.test_variants import (  # noqa: F401 - fixtu
 from tests.support.ledgers import settle
 from tests.support.photos import RECIPES, SIZE, Gallery, photo
 
+pytestmark = pytest.mark.matrix
+
 ONE = sorted(ALL)
 TWO = sorted([*ALL, *ALL])
 

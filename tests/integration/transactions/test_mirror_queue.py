@@ -16,6 +16,8 @@ from tests.support.ledgers import forget_ledgers, in_ledger, pass_time, settle
 from tests.support.photos import UNUSED, Photo, PhotoBase, keep_in, photo
 from tests.support.tracked import Base, Book, TroubledStorage, files, pending
 
+pytestmark = pytest.mark.matrix
+
 SOON = timedelta(milliseconds=10)
 
 

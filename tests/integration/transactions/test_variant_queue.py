@@ -23,6 +23,8 @@ from tests.support.later_photos import LaterBase, LaterPhoto, keep_later_in, lin
 from tests.support.ledgers import forget_ledgers, in_ledger, pass_time, settle
 from tests.support.photos import UNUSED, PickyStorage, photo
 
+pytestmark = pytest.mark.matrix
+
 WORKER = {"thumb", "card"}
 SOON = timedelta(milliseconds=10)
 

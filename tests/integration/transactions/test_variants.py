@@ -38,6 +38,8 @@ from tests.support.images import encode
 from tests.support.ledgers import forget_ledgers, in_journal, only_level_2, settle
 from tests.support.photos import RECIPES, SIZE, UNUSED, Photo, PhotoBase, PickyStorage, keep_in, photo
 
+pytestmark = pytest.mark.matrix
+
 ALL = {"original", *RECIPES}
 AT_ONCE = timedelta(0)
 
