@@ -421,8 +421,8 @@ class StoredImage(StoredFile):
     ) -> SrcSet:
         """A variant in all its widths, for ``<img srcset>``; it asks as little as `get_path` and `file_urls`.
 
-        Where the dimensions of this image are known, the widths are those that the variants have: of several that
-        would be equal, as an image is not enlarged, one is listed.
+        If the dimensions of this image are known, the widths are those that the variants have: of several that would
+        be equal, as an image is not enlarged, one is listed.
 
         Args:
             name: The variant's name.

@@ -55,7 +55,7 @@ def plan_command(
             await migration.create()
         return await migration.plan(retry=retry, dry_run=dry_run, on_progress=show)
 
-    _report(_run(app, plan, shows=not (quiet or as_json)), quiet=quiet, as_json=as_json)
+    _run_and_report(app, plan, quiet=quiet, as_json=as_json)
 
 
 @commands.command("run")
@@ -70,12 +70,13 @@ def run_command(
 
     Any number of processes may run it, on any number of machines; it may be stopped at any moment.
     """
-    moved = _run(
+    _run_and_report(
         app,
         lambda migration, show: migration.run(concurrency=workers, limit=limit, on_progress=show),
-        shows=not (quiet or as_json),
+        lambda moved: bool(moved.missing or moved.failed),
+        quiet=quiet,
+        as_json=as_json,
     )
-    _report(moved, quiet=quiet, as_json=as_json, is_wrong=bool(moved.missing or moved.failed))
 
 
 @commands.command("status")
@@ -115,14 +116,15 @@ def verify_command(  # noqa: PLR0917 - each is an option of the command
     app: _AppOption = None,
 ) -> None:
     """Compare each row with its file in the target; nothing is changed. Exit code 1: something is missing or wrong."""
-    verified = _run(
+    _run_and_report(
         app,
         lambda migration, show: migration.verify(
             content=content, objects=objects, concurrency=workers, on_progress=show
         ),
-        shows=not (quiet or as_json),
+        lambda verified: not verified.is_right,
+        quiet=quiet,
+        as_json=as_json,
     )
-    _report(verified, quiet=quiet, as_json=as_json, is_wrong=not verified.is_right)
 
 
 @commands.command("rollback")
@@ -134,12 +136,13 @@ def rollback_command(
     app: _AppOption = None,
 ) -> None:
     """Let rows name their old files again. Exit code 1: some could not be moved back."""
-    done = _run(
+    _run_and_report(
         app,
         lambda migration, show: migration.rollback(limit=limit, concurrency=workers, on_progress=show),
-        shows=not (quiet or as_json),
+        lambda done: bool(done.failed),
+        quiet=quiet,
+        as_json=as_json,
     )
-    _report(done, quiet=quiet, as_json=as_json, is_wrong=bool(done.failed))
 
 
 @commands.command("finish")
@@ -161,8 +164,7 @@ def finish_command(  # noqa: PLR0917 - each is an option of the command
         await ask(f"delete the old files in {migration.source!r}?", yes=yes)
         return await migration.finish(older_than=age, concurrency=workers, on_progress=show)
 
-    done = _run(app, finish)
-    _report(done, quiet=quiet, as_json=as_json, is_wrong=bool(done.failed))
+    _run_and_report(app, finish, lambda done: bool(done.failed), quiet=quiet, as_json=as_json, shows=False)
 
 
 @commands.command("export-map")
@@ -218,7 +220,17 @@ async def _opened(said: str | None) -> AsyncGenerator["Migration"]:
         await migration.engine.dispose()
 
 
-def _report(done: Any, *, quiet: bool, as_json: bool, is_wrong: bool = False) -> None:
+def _run_and_report(
+    app: str | None,
+    work: Callable[["Migration", _Show], Coroutine[Any, Any, Any]],
+    is_wrong: Callable[[Any], bool] = lambda _done: False,
+    *,
+    quiet: bool,
+    as_json: bool,
+    shows: bool = True,
+) -> None:
+    """Run the work of a command, print its result, and end with the exit code that it deserves."""
+    done = _run(app, work, shows=shows and not (quiet or as_json))
     if as_json:
         print_json(asdict(done))
     else:
@@ -228,7 +240,7 @@ def _report(done: Any, *, quiet: bool, as_json: bool, is_wrong: bool = False) ->
         ):
             for file_id in getattr(done, name):
                 note(f"{name}: {file_id}", quiet=quiet)
-    if is_wrong:
+    if is_wrong(done):
         raise typer.Exit(SOMETHING_WRONG)
 
 

@@ -15,7 +15,9 @@ def create_migration(settings: Settings | None = None) -> Migration:
         ValueError: The settings name no FastDFS.
     """
     settings = settings or Settings.from_environment()
-    storage, [old] = settings.storage(), settings.old_storages()
+    if not (earlier := settings.old_storages()):
+        raise ValueError("the settings name no FastDFS to move from: set its trackers, see api.settings")
+    storage, [old] = settings.storage(), earlier
     StorageManager.from_storages(storage, old, name="documents")
     engine = create_async_engine(settings.database_url)
     ledger = FileLedger(engine, Base.metadata)

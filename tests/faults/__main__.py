@@ -3,9 +3,7 @@
 python -m tests.faults [--kills 200] [--seed 7] [--only MariaDB]
 """
 
-import argparse
 import asyncio
-import logging
 import sys
 import time
 from collections import Counter
@@ -13,13 +11,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, reduce
 from operator import add
-from random import Random, SystemRandom
+from random import Random
 from tempfile import TemporaryDirectory
 
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
 from async_storages.testing.mariadb import mariadb_server
 from async_storages.testing.postgres import postgres_server
 from async_storages.testing.seaweedfs import seaweedfs_server
+from tests.faults.arguments import parsed
 from tests.faults.conftest import s3_options
 from tests.faults.harness import Tally, killed_at, run_eight, run_rounds, run_stop
 from tests.faults.places import Place, judge, prepare
@@ -30,15 +29,7 @@ _SECONDS = 1.0
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200, help="at least so many, beyond one at each step")
-    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
-    parser.add_argument("--only", default="", help="the kinds of places whose names contain this")
-    options = parser.parse_args()
-    kinds = [name for name in KINDS if options.only in name]
-    if not kinds:
-        parser.error(f"no kind contains {options.only!r}: {', '.join(KINDS)}")
-    logging.getLogger("async_storages").setLevel(logging.ERROR)
+    options, kinds = parsed("python -m tests.faults", __doc__, KINDS)
     _say(f"seed {options.seed}")
     _say(f"{'':<32}{'kills':>6}{'stops':>6}{'lost':>6}{'leaked':>8}{'seconds':>10}")
     with ExitStack() as stack:

@@ -14,7 +14,7 @@ async def paired(
 ) -> AsyncGenerator[tuple[FileBasicInfo | None, FileBasicInfo | None]]:
     """The files of two listings, sorted by key: each once, as the one and the other tell of it, None for not at all.
 
-    Where a server does not keep to the order of keys, a file of both may come twice, each time with one None.
+    If a server does not keep to the order of keys, a file of both may come twice, each time with one None.
     """
     async with aclosing(_generated(first)) as ours, aclosing(_generated(second)) as theirs:
         one, other = await anext(ours, None), await anext(theirs, None)

@@ -79,7 +79,7 @@ class Presigns(PresignsByFirst, MirroredCore):
     ) -> builtins.list[str]:
         """Presigned URLs of the primary: see `Storage.presigned_urls`.
 
-        What is uploaded or deleted by them is mirrored by `resync`.
+        `resync` mirrors the files that they upload or delete.
         """
         with self.operation("presign"):
             files = [self.identify(name) for name in names]

@@ -3,16 +3,14 @@
 python -m tests.faults.moves [--kills 200] [--seed 7] [--only MariaDB]
 """
 
-import argparse
 import asyncio
-import logging
 import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
 from functools import reduce
 from operator import add
-from random import Random, SystemRandom
+from random import Random
 from tempfile import TemporaryDirectory
 
 from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep
@@ -20,6 +18,7 @@ from async_storages.testing.fastdfs_server import fastdfs_process
 from async_storages.testing.mariadb import mariadb_server
 from async_storages.testing.postgres import postgres_server
 from async_storages.testing.seaweedfs import seaweedfs_server
+from tests.faults.arguments import parsed
 from tests.faults.conftest import s3_options
 from tests.faults.moves.harness import Tally, killed_at, reaches, run_rounds
 from tests.faults.moves.places import Place, judge, prepare
@@ -38,15 +37,7 @@ KINDS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.moves", description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=200, help="at least so many, beyond one at each step")
-    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
-    parser.add_argument("--only", default="", help="the kinds of places whose names contain this")
-    options = parser.parse_args()
-    kinds = [name for name in KINDS if options.only in name]
-    if not kinds:
-        parser.error(f"no kind contains {options.only!r}: {', '.join(KINDS)}")
-    logging.getLogger("async_storages").setLevel(logging.ERROR)
+    options, kinds = parsed("python -m tests.faults.moves", __doc__, KINDS)
     _say(f"seed {options.seed}")
     _say(f"{'':<40}{'kills':>6}{'problems':>10}{'seconds':>10}")
     with ExitStack() as stack:

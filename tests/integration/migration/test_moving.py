@@ -10,6 +10,7 @@ from async_storages import (
     InvalidArgumentException,
     PendingFile,
     RouteNotSupportedException,
+    StorageUnavailableException,
     registry,
 )
 from async_storages.integrations.sqlalchemy import Migration
@@ -281,6 +282,21 @@ async def test_paused_stopped_and_limited(app, papers):
     assert (await app.migration.run(concurrency=1, on_progress=stop_after_one)).moved == 1
     assert (await app.migration.status()).planned == 3
     assert (await app.migration.run()).moved == 3
+
+
+async def test_stopped_while_a_file_waits_for_its_storage(app, papers, source, monkeypatch):
+    await papers("a")
+    await app.migration.plan()
+
+    async def be_away(name):
+        raise StorageUnavailableException("the server is away", file_id=str(name))
+
+    monkeypatch.setattr(source, "stat", be_away)
+    await app.migration.run(limit=1)  # the file is tried again in five seconds
+    asyncio.get_running_loop().call_later(0.3, app.migration.stop)
+    await app.migration.run()
+    async with app.engine.connect() as connection:
+        assert list(await connection.scalars(select(app.migration.table.c.attempts))) == [1]
 
 
 async def test_two_movers_share_the_files(app, papers, contents, engine, source, target):

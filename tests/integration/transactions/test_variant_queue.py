@@ -13,6 +13,7 @@ from async_storages import (
     InvalidArgumentException,
     MemoryStorage,
     PendingFile,
+    Variants,
     events,
 )
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
@@ -115,6 +116,17 @@ async def test_those_that_no_worker_makes_are_overdue(sessions, ledger):
     assert 60 <= (await ledger.stats()).overdue < 120
     await ledger.make_variants()
     assert (await ledger.stats()).overdue < 60
+
+
+async def test_those_of_a_recipe_that_is_gone_are_given_up_after_a_day(sessions, ledger, monkeypatch, caplog):
+    await add(sessions)
+    monkeypatch.setattr(LaterPhoto.__table__.c.image.type, "variants", Variants())
+    assert await ledger.make_variants() == 0
+    assert await queued(ledger) == 1  # another process may still have it
+    await in_ledger(ledger, lambda connection, table: due(connection, table, since=0))
+    assert await ledger.make_variants() == 0
+    assert (await queued(ledger), (await ledger.stats()).overdue) == (0, 0.0)
+    assert "they are given up" in caplog.text
 
 
 async def test_a_new_storage_is_marked_once_whoever_comes_first(ledger, photos):
@@ -292,7 +304,7 @@ async def test_a_column_that_no_worker_knows_is_waited_for(sessions, ledger, cap
 
     await in_ledger(ledger, rename)
     assert await ledger.make_variants() == 0
-    assert "is not known here" in caplog.text
+    assert "are not known here" in caplog.text
     assert await queued(ledger) == 1
 
 

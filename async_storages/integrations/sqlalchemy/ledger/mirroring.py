@@ -94,7 +94,7 @@ class Mirroring:
     async def run(self) -> int:
         """Make all copies that are due now; returns how many entries were finished.
 
-        What fails is logged, and tried again, at growing intervals of a quarter of an hour at most.
+        A failure is logged, and tried again, at growing intervals of a quarter of an hour at most.
         """
         taking = asyncio.Lock()
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, and_, case, func, select
 
-from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions
 from async_storages.integrations.sqlalchemy.ledger.references import References
 from async_storages.integrations.sqlalchemy.ledger.tables import State, now
@@ -56,10 +55,7 @@ def collect(connection: Connection, table: Table, intents: LedgerTransactions, r
         select(func.count(), func.min(table.c.since)).where(table.c.state == State.COPY)
     ).one()
     clock: float = connection.scalar(select(now())) or 0.0
-    work = [State.DOOMED, State.DELETING]
-    if any(recipes_made_at(field.type, "worker") for field in references.fields()):
-        work.append(State.WANTED)  # else nothing that runs here would ever make them
-    due: list[float] = [rows[state][1] for state in work if state in rows]
+    due: list[float] = [rows[state][1] for state in (State.DOOMED, State.DELETING, State.WANTED) if state in rows]
     waiting = [clock - until for until in (*due, expires) if until is not None]
     return LedgerStats(
         uploading=uploading,

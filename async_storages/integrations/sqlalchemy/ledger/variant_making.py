@@ -68,7 +68,8 @@ class VariantMaking:
     async def run(self) -> int:
         """Make all variants that are due now; returns how many.
 
-        What fails is logged, and tried again later, at growing intervals for a day; then it is given up.
+        A failure is logged, and tried again later, at growing intervals for a day; then it is given up. So are variants
+        of a column that is not known here, or has no such recipe any more.
         """
         count = 0
         while queued := await self._take():
@@ -76,8 +77,6 @@ class VariantMaking:
         return count
 
     async def _take(self) -> list[QueuedWork]:
-        if not any(recipes_made_at(field.type, "worker") for field in self._references.fields()):
-            return []
         if not await self._connections.reading.run(work_queue.has_due, State.WANTED):
             return []
         return await self._connections.main.run(work_queue.lease, State.WANTED, AT_ONCE, self._lease)
@@ -102,11 +101,12 @@ class VariantMaking:
         return self._references.find_named(connection, ids)
 
     async def _make(self, queued: QueuedWork, field: FileField | None, storage: Storage | None) -> int:
-        if field is None or storage is None:
-            unknown = StorageException("its column, or its storage, is not known here, or another ledger's")
+        recipes = {} if field is None else recipes_made_at(field.type, "worker")
+        if field is None or storage is None or not recipes:
+            unknown = StorageException("its column, recipes or storage are not known here, or another ledger's")
             await self._note_failure(queued, storage, unknown)
             return 0
-        recipes, options = recipes_made_at(field.type, "worker"), field.type.upload_options
+        options = field.type.upload_options
         try:
             with Operation("make_variants", storage.scheme, storage.bucket), mirrored_later():
                 pool = self._pool or shared_pool()

@@ -134,7 +134,7 @@ async def run_forever(
 ) -> None:
     """Drain at intervals, sweep at others, and do other work beside it, until the task is cancelled.
 
-    What fails is logged, and tried again.
+    A failure is logged, and the work is tried again.
     """
     async with AsyncExitStack() as stack:
         for name, work in others.items():

@@ -115,7 +115,7 @@ class Migration:
         self._names_of_ledgers = {_LEDGER, *(name for name in names if {f"{name}_journal", f"{name}_columns"} <= names)}
         self._may_run = asyncio.Event()
         self._may_run.set()
-        self._is_stopped = False
+        self._stopped = asyncio.Event()
         if ledger is not None:
             for field in fields_of_table(self.table):
                 ledger.claims.watch(field)  # which refuses a ledger that does not know the table
@@ -196,7 +196,7 @@ class Migration:
         """
         if concurrency < 1 or (limit is not None and limit < 1):
             raise InvalidArgumentException("concurrency and limit are at least 1", operation="migrate")
-        self._is_stopped = False
+        self._stopped.clear()
         mover = Mover(
             transactions=self._transactions,
             table=self.table,
@@ -204,6 +204,7 @@ class Migration:
             copier=Copier(self._route, self._throttle),
             throttle=self._throttle,
             may_go_on=self._may_go_on,
+            stopped=self._stopped,
             lease=self._lease,
             concurrency=concurrency,
             limit=limit,
@@ -213,7 +214,7 @@ class Migration:
 
     async def _may_go_on(self) -> bool:
         await self._may_run.wait()
-        return not self._is_stopped
+        return not self._stopped.is_set()
 
     def pause(self) -> None:
         """Let `run` begin with no further file, until `resume`."""
@@ -225,7 +226,7 @@ class Migration:
 
     def stop(self) -> None:
         """Let `run` come to its end when the files under way are moved."""
-        self._is_stopped = True
+        self._stopped.set()
         self._may_run.set()
 
     async def status(self) -> MigrationStatus:
@@ -282,7 +283,7 @@ class Migration:
         """The map from old paths to the URLs of the new files, line by line, for nginx's ``map $uri $moved { … }``.
 
         Args:
-            prefix: What the old paths begin with, before the key; FastDFS's nginx module has ``"/"``.
+            prefix: The beginning of the old paths, before the key; FastDFS's nginx module has ``"/"``.
         """
         return nginx_lines(self._transactions, self._swaps, prefix)
 

@@ -82,6 +82,7 @@ class Mover:
         copier: Copies files.
         throttle: The speed.
         may_go_on: Waits while movers are paused; False when they are to stop.
+        stopped: Set when they are to stop.
         lease: Seconds for which a file is taken; renewed while it is being copied.
         concurrency: Files at once.
         limit: Files at the most; None for any number.
@@ -95,6 +96,7 @@ class Mover:
     copier: Copier
     throttle: Throttle
     may_go_on: Callable[[], Awaitable[bool]]
+    stopped: asyncio.Event
     lease: float
     concurrency: int
     limit: int | None
@@ -137,28 +139,33 @@ class Mover:
 
     async def _next(self) -> Entry | None:
         async with self._lock:
-            if not await self.may_go_on():
-                return None
-            while not self._waiting:
-                wanted = 2 * self.concurrency if self.limit is None else min(2 * self.concurrency, self.limit)
-                if wanted == 0:
+            while await self.may_go_on():
+                if not self._waiting:
+                    await self._take()
+                if self._waiting:
+                    return self._waiting.pop(0)
+                if self.limit == 0 or not await self._wait_for_postponed():
                     return None
-                mover = uuid4().hex
-                self._waiting = await self.transactions.run(entries.take, self.table, mover, wanted, self.lease)
-                self._taken |= {each.source: mover for each in self._waiting}
-                reached(MoveStep.TAKEN)
-                if self.limit is not None:
-                    self.limit -= len(self._waiting)
-                if not self._waiting and not await self._wait_for_postponed():
-                    return None
-            return self._waiting.pop(0)
+            return None
+
+    async def _take(self) -> None:
+        wanted = 2 * self.concurrency if self.limit is None else min(2 * self.concurrency, self.limit)
+        if wanted:
+            mover = uuid4().hex
+            self._waiting = await self.transactions.run(entries.take, self.table, mover, wanted, self.lease)
+            self._taken |= {each.source: mover for each in self._waiting}
+            reached(MoveStep.TAKEN)
+        if self.limit is not None:
+            self.limit -= len(self._waiting)
 
     async def _wait_for_postponed(self) -> bool:
-        """Wait until a file that was postponed is due; False if none is soon."""
+        """Wait until a file that was postponed is due, or movers are to stop; False if none is due soon."""
         seconds = await self.transactions.read(_due_in, self.table)
         if seconds is None or seconds > _SOON:
             return False
-        await asyncio.sleep(max(0.0, seconds))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self.stopped.wait()
         return True
 
     # ---- one file
