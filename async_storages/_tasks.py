@@ -9,7 +9,7 @@ from typing import Any
 
 from async_storages.errors import InvalidArgumentException
 
-__all__ = ["beside", "map_bounded", "offload", "wait_out"]
+__all__ = ["beside", "map_bounded", "offload", "pause", "wait_out"]
 
 _TURN = 0.004
 """Seconds that a piece of work may run before others get their turn."""
@@ -63,6 +63,19 @@ async def beside(work: Coroutine[Any, Any, object], name: str) -> AsyncGenerator
         task.cancel()
         if (cancelled := await wait_out(task)) is not None:
             raise cancelled
+
+
+async def pause(seconds: float) -> None:
+    """Sleep between two passes of work that has no end but its cancellation.
+
+    Raises:
+        asyncio.CancelledError: The task is cancelled, or was before: a cancellation that arrives while SQLAlchemy
+            handles another error is lost there.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(seconds)
 
 
 class _Turn:

@@ -1,9 +1,9 @@
 """Uploads that nobody attaches in time are removed."""
 
-import asyncio
 import logging
 from datetime import timedelta
 
+from async_storages._tasks import pause
 from async_storages.direct_uploads.pending_files import PendingFiles
 from async_storages.errors import OperationNotSupportedException
 from async_storages.ids import FileId
@@ -63,4 +63,4 @@ class ExpiredUploads:
                 await self.remove()
             except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the next call may go well
                 logger.warning("expired uploads could not be removed: %s (%s)", error, type(error).__name__)
-            await asyncio.sleep(interval.total_seconds())
+            await pause(interval.total_seconds())

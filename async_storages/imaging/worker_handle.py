@@ -63,6 +63,7 @@ class WorkerHandle:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         self._timeout = limits.timeout
         self._is_late = False
+        self._is_given_up = False
         try:
             self._process = subprocess.Popen(  # noqa: S603 - this Python
                 command,
@@ -104,6 +105,7 @@ class WorkerHandle:
 
     def kill(self) -> None:
         """Kill it and whatever it has started; whoever waits for its answer ends it then. Does not block."""
+        self._is_given_up = True
         group = self._group
         if group is None:
             return
@@ -150,6 +152,7 @@ class WorkerHandle:
         self.kill()
 
     def _death(self, within: float) -> ImageProcessingException:
+        is_given_up = self._is_given_up
         status = self.end()
         if self._is_late:
             return ImageProcessingException(f"the image took longer than the {within:g} seconds allowed")
@@ -158,7 +161,8 @@ class WorkerHandle:
         else:
             why = ", as the system does when memory is short" if status == _SHORT_OF_MEMORY else ""
             how = f"was killed by signal {-status}{why}"
-        logger.warning("a worker for images %s", how)
+        if not is_given_up:
+            logger.warning("a worker for images %s", how)
         return ImageProcessingException(f"the worker that made the image {how}")
 
 

@@ -69,10 +69,8 @@ def _somewhere_new(tmp_path, monkeypatch):
     monkeypatch.setattr(events, "hooks", [*events.hooks])
     (tmp_path / "q3.pdf").write_bytes(b"%PDF-1.7")
     (tmp_path / "photo.jpg").write_bytes(PNG)
-    before = registry.names()
-    yield
-    for name in {*registry.names()} - {*before}:
-        registry.unregister(name)
+    with registry.isolated():
+        yield
 
 
 # ---- servers

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from async_storages._tasks import map_bounded, offload
+from async_storages._tasks import map_bounded, offload, pause
 from async_storages.errors import InvalidArgumentException, StorageOperationException
+from tests.support.patience import HANGS
 
 
 class Thread:
@@ -239,3 +240,17 @@ async def test_a_cancellation_reaches_those_whose_turn_is_over(limit):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_pause_hears_of_a_cancellation_that_was_lost():
+    async def lose_it():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await pause(60)
+
+    task = asyncio.create_task(lose_it())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, HANGS)

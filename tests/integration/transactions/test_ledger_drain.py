@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from async_storages import SweepRefusedException
 from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
 from tests.support.ledgers import pass_time
+from tests.support.patience import HANGS
 from tests.support.tracked import Base, Book, files, pending
 
 AT_ONCE = timedelta(0)
@@ -85,6 +86,17 @@ class TestWait:
         async with asyncio.timeout(20):
             assert (await ledger.drain(wait=True)).deleted == 0
         assert await files(storage) == {"retained", "saved"}
+
+
+class TestRunning:
+    async def test_ends_at_any_moment_though_everything_fails(self, engine, storage):
+        """A cancellation that arrives while SQLAlchemy handles an error is lost there."""
+        without_table = FileLedger(engine, Base.metadata, name="nowhere")
+        async with asyncio.timeout(HANGS):
+            for steps in range(150):
+                async with without_table.running():
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
 
 
 class TestFewFiles:

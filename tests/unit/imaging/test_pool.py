@@ -217,7 +217,7 @@ async def test_a_target_that_cannot_be_written(tmp_path):
 # ---- cancelling and closing
 
 
-async def test_a_cancelled_call_ends_its_process_and_frees_its_place(folder):
+async def test_a_cancelled_call_ends_its_process_and_frees_its_place(folder, caplog):
     os.mkfifo(folder / "pid")
     async with ImagePool(workers=1, engine=TellingEngine()) as pool:
         making = asyncio.create_task(pool.make(folder / "hang.png", folder / "made", SMALL))
@@ -231,6 +231,7 @@ async def test_a_cancelled_call_ends_its_process_and_frees_its_place(folder):
         assert has_gone(pid)
         assert not (folder / "made").exists()
         assert (await waiting).width == 20
+    assert not caplog.records  # nobody else killed it
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_does_nothing(folder):

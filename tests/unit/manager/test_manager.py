@@ -281,9 +281,10 @@ def test_storages_that_are_made_already():
 
 
 def test_a_bare_key_is_told_what_it_lacks():
-    StorageManager.from_storages(MemoryStorage(), name="photos")
-    with pytest.raises(RouteNotSupportedException, match=r"'cats/x.jpg' has no scheme: .*, such as 'mem:cats/x.jpg'"):
-        FileType("photos").coerce("cats/x.jpg")
+    with registry.override("photos", StorageManager.from_storages(MemoryStorage())):
+        column = FileType("photos")
+        with pytest.raises(RouteNotSupportedException, match=r"'cats/x.jpg' has no scheme: .*, such as 'mem:cats/x"):
+            column.coerce("cats/x.jpg")
 
 
 def test_two_storages_for_the_same_ids_are_refused():

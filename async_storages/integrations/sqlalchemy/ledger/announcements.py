@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from async_storages._deadlines import Deadline
-from async_storages._tasks import wait_out
+from async_storages._tasks import pause, wait_out
 from async_storages.errors import (
     AccessDeniedException,
     FileExistsException,
@@ -132,7 +132,7 @@ class Announcement:
     async def _keep_in_force(self) -> None:
         """Renew the intents, for as long as this is awaited."""
         while True:
-            await asyncio.sleep(self._grace / 3)
+            await pause(self._grace / 3)
             try:
                 await self._renew()
             except SQLAlchemyError as error:  # the next attempt may be in time

@@ -6,7 +6,7 @@ import logging
 from sqlalchemy.exc import SQLAlchemyError
 
 from async_storages._deadlines import Deadline
-from async_storages._tasks import beside, map_bounded
+from async_storages._tasks import beside, map_bounded, pause
 from async_storages.backends.mirrored.core import MirroredCore
 from async_storages.errors import StorageException
 from async_storages.events import Operation
@@ -176,7 +176,7 @@ class _Lease:
         """Renew the lease, for as long as this is awaited and the copy is ours."""
         renewed: QueuedWork | None = self.work
         while renewed is not None:
-            await asyncio.sleep(self._seconds / 3)
+            await pause(self._seconds / 3)
             try:
                 renewed = await self._connections.main.run(work_queue.postpone, self.work, self._seconds)
             except (SQLAlchemyError, StorageException) as error:  # the next attempt may be in time

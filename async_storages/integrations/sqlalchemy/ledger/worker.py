@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from async_storages._tasks import beside
+from async_storages._tasks import beside, pause
 from async_storages.errors import InvalidArgumentException, StorageException
 from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy.ledger.connections import Connections
@@ -146,13 +146,13 @@ async def run_forever(
                 swept = time.monotonic()
                 await _log_failure("sweep", sweep)
             await _log_failure("drain", drain)
-            await asyncio.sleep(interval.total_seconds())
+            await pause(interval.total_seconds())
 
 
 async def _repeat(step: str, work: Callable[[], Coroutine[Any, Any, object]], interval: timedelta) -> None:
     while True:
         await _log_failure(step, work)
-        await asyncio.sleep(interval.total_seconds())
+        await pause(interval.total_seconds())
 
 
 async def _log_failure(step: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:

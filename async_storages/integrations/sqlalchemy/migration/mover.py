@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import DBAPIError
 
 from async_storages import naming
-from async_storages._tasks import beside, map_bounded
+from async_storages._tasks import beside, map_bounded, pause
 from async_storages.errors import (
     FileExistsException,
     FileGoneException,
@@ -121,7 +121,7 @@ class Mover:
     async def _keep(self) -> None:
         """Renew the leases of files under way, for as long as this is awaited."""
         while True:
-            await asyncio.sleep(self.lease / 3)
+            await pause(self.lease / 3)
             for mover in set(self._taken.values()):
                 sources = [source for source, each in self._taken.items() if each == mover]
                 try:

@@ -189,14 +189,14 @@ def hour_of(asked):
 
 
 SKEWED = {
-    "by name": error(403, "RequestTimeTooSkewed", Date=at(5)),
-    "of a HEAD": reply(403, Date=at(5)),
+    "by name": lambda: error(403, "RequestTimeTooSkewed", Date=at(5)),
+    "of a HEAD": lambda: reply(403, Date=at(5)),
 }
 
 
 @pytest.mark.parametrize("refusal", SKEWED.values(), ids=SKEWED)
 async def test_the_servers_clock_is_taken_over_once_and_remembered(refusal):
-    async with client_of(refusal, reply(), reply(), attempts=1) as (client, server):
+    async with client_of(refusal(), reply(), reply(), attempts=1) as (client, server):
         await put(client)
         await put(client)
     assert [hour_of(asked) for asked in server.asked] == [0, 5, 5]
