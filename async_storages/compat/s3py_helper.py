@@ -1,7 +1,7 @@
 """The names of s3py-helper, in one flat module: only the import lines of a program change.
 
 ``from s3py_helper.storage… import X`` becomes ``from async_storages.compat.s3py_helper import X``. Aliases, nothing
-else: see `docs/coming-from-s3py-helper.md` for what each of them does better, or differently.
+else: see `docs/how-to/coming-from-s3py-helper.md` for what each of them does better, or differently.
 """
 
 from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig

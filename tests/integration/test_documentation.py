@@ -46,27 +46,15 @@ def programs() -> list[Program]:
 
 def test_there_is_something_to_run():
     pages = {program.name.partition(":")[0] for program in programs()}
-
-    coming_from = {"coming-from-fastapi-async-storages", "coming-from-s3py-helper"}
     expected = {
-        "alembic",
-        "columns",
-        "fastapi",
-        "fastdfs",
-        "gcs",
-        "ledger",
-        "litestar",
-        "manager",
-        "moving",
-        "recipes",
-        "s3",
-        "starlette",
-        "storages",
-        "testing",
-        "transactions",
-        *coming_from,
+        "explanation": ["ledger", "transactions"],
+        "how-to": [
+            *("alembic", "columns", "fastapi", "litestar", "manager", "moving", "recipes", "starlette", "storages"),
+            *("coming-from-fastapi-async-storages", "coming-from-s3py-helper", "testing"),
+        ],
+        "providers": ["fastdfs", "gcs", "s3"],
     }
-    assert {"README.md", *(f"docs/{page}.md" for page in expected)} <= pages
+    assert {"README.md", *(f"docs/{folder}/{page}.md" for folder in expected for page in expected[folder])} <= pages
 
 
 @pytest.mark.parametrize("program", [pytest.param(program, id=program.name) for program in programs()])

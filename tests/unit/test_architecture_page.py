@@ -1,4 +1,4 @@
-"""`docs/architecture.md` shows the folders as they are, and modules import each other as it says."""
+"""`docs/explanation/architecture.md` shows the folders as they are, and modules import each other as it says."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from tools.package import PACKAGE, ROOT
 
-PAGE = (ROOT / "docs" / "architecture.md").read_text()
+PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
 TREES = re.findall(r"^```text\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 ENTRY = re.compile(r"^(?P<indent>(?:  )*)(?P<name>[\w.]+/?)(?:  +(?P<line>.*))?$")
 NAMED = re.compile(r"(?<![\w/.`])[\w]+\.(?:py|sh)\b(?!`)")

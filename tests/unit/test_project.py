@@ -181,7 +181,7 @@ def test_every_place_is_taken(pattern):
 
 
 def test_the_architecture_page_shows_the_layers_in_their_order():
-    page = (ROOT / "docs" / "architecture.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
     rows = dict(re.findall(r"^\| ([\w ]+) \| (`.*?) \|", page.partition("| layer |")[2], re.MULTILINE))
     assert list(rows) == list(LAYERS)
     for layer, cell in rows.items():
@@ -226,7 +226,7 @@ def test_every_public_name_exists_and_is_documented(module, name):
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC_NAMES)
 def test_every_public_name_is_in_the_reference(module, name):
-    reference = (ROOT / "docs" / "reference.md").read_text()
+    reference = (ROOT / "docs" / "reference" / "index.md").read_text()
     whole = "async_storages.errors" if name.endswith(("Exception", "Warning")) else module.__name__
     listed = {f"::: {whole}\n", f"::: {module.__name__}.{name}\n", f"`{name}`"}
     assert any(entry in reference for entry in listed) or name == "__version__"

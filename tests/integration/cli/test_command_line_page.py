@@ -1,4 +1,4 @@
-"""docs/command-line.md: every command of the page, in its order, on a real S3 server."""
+"""docs/reference/command-line.md: every command of the page, in its order, on a real S3 server."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from tests.integration.cli.conftest import s3_environment
 from tests.support.command_line import ledger_app
 from tests.support.patience import HANGS
 
-PAGE = Path(__file__).parents[3] / "docs" / "command-line.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "command-line.md"
 BLOCK = re.compile(r"^```sh\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```)?", re.DOTALL | re.MULTILINE)
 
 

@@ -56,7 +56,7 @@ def projects():
 
 @pytest.fixture
 def alembic_config(database, database_url, projects, tmp_path_factory):
-    """Of an empty database, and migrations that were made once for each kind, as docs/alembic.md says."""
+    """Of an empty database, and migrations that were made once for each kind, as docs/how-to/alembic.md says."""
     if database not in projects:
         projects[database] = tmp_path_factory.mktemp(database)
         begin_migrations(projects[database], KINDS[database].template, database_url)

@@ -1,4 +1,4 @@
-"""The Flask application of docs/plain-sessions.md on a real gunicorn with threads: nothing is lost, left, or hangs."""
+"""The Flask application of docs/how-to/plain-sessions.md on a real gunicorn with threads: nothing is lost, left, or hangs."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from async_storages import LocalStorage
 from tests.support.patience import HANGS, TIME_OUT
 from tests.support.plain_sessions import plain_url
 
-PAGE = Path(__file__).parents[3] / "docs" / "plain-sessions.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "plain-sessions.md"
 CLIENTS, UPLOADS = 8, 50
 GUNICORN = ("--worker-class", "gthread", "--threads", "8", "--workers", "2", "--bind", "127.0.0.1:0")
 

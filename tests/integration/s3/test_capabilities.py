@@ -1,4 +1,4 @@
-"""What `doctor` finds of each server of the suite, which docs/s3.md says as well."""
+"""What `doctor` finds of each server of the suite, which docs/providers/s3.md says as well."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from async_storages.backends.s3.capabilities import capabilities
 from tests.support.s3_kinds import SERVERS, storage_on
 
-PAGE = Path(__file__).parents[3] / "docs" / "s3.md"
+PAGE = Path(__file__).parents[3] / "docs" / "providers" / "s3.md"
 
 
 def documented():

@@ -26,7 +26,7 @@ KNOWN = {
     "minio-gateway": {"put": IGNORED, "copy": IGNORED, "complete": IGNORED, "source": HONOURED},
     "ministack": {"put": HONOURED, "copy": IGNORED, "complete": HONOURED, "source": HONOURED},
 }
-"""What the servers of the suite do; docs/s3.md says it too."""
+"""What the servers of the suite do; docs/providers/s3.md says it too."""
 
 NOT_AT_ONCE = {("seaweedfs", "complete"), ("moto", "put"), ("moto", "complete")}
 """Where the server looks and then writes, so that of two at once both may succeed."""

@@ -169,7 +169,7 @@ class ImageListType(FileListType):
         facts: As for `FileListType`; also ``"width"`` and ``"height"``, which go together, and ``"placeholder"``, the
             ThumbHash that the flush makes.
         variants: The variants of each image, which the flush makes and stores with it, and which are removed with it:
-            see docs/variants.md.
+            see docs/how-to/variants.md.
 
     Raises:
         InvalidArgumentException: As for `FileListType`.

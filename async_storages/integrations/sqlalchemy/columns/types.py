@@ -267,7 +267,7 @@ class ImageType(FileType):
             the result of `save`, sets it; any other sets it to None.
         height: The same for the height.
         variants: The variants of each image, which the flush makes and stores with it, and which are removed with it:
-            see docs/variants.md.
+            see docs/how-to/variants.md.
         placeholder: The name of a sibling attribute for the image's ThumbHash, which the flush makes.
         variant_links: The URLs of the variants with ``when="request"`` and ``when="worker"``, at which they are made.
 
