@@ -1,0 +1,33 @@
+"""Functions that MkDocs calls while it builds the site: the repository's links, and the order of what a search finds."""
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+BOOSTS = {"reference/": 0.3, "explanation/": 0.6}
+TRANSLATED = 0.5
+
+
+def on_config(config: "MkDocsConfig") -> None:
+    """Link the repository, and the source of each page, if pyproject.toml names a repository."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    if "Repository" in urls:
+        config.repo_url = urls["Repository"].rstrip("/")
+        config.repo_name = "/".join(config.repo_url.rsplit("/", 2)[1:])
+        config.edit_uri = "edit/main/docs/"
+    if "Documentation" in urls:
+        config.site_url = urls["Documentation"].rstrip("/") + "/"
+
+
+def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files: "Files") -> None:
+    """Let a search find guides before classes, and English pages before Chinese ones, for words that are in both."""
+    boost = next((boost for folder, boost in BOOSTS.items() if page.file.src_uri.startswith(folder)), 1.0)
+    if page.file.src_uri.endswith(".zh.md"):
+        boost *= TRANSLATED
+    page.meta.setdefault("search", {}).setdefault("boost", boost)
