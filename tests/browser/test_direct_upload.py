@@ -10,7 +10,7 @@ import pytest
 from tests.support.browser import site
 from tests.support.direct import held_by
 
-DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "fastapi.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "direct-uploads.md"
 
 SIZE = 50 << 20
 PAGE = """<!doctype html><title>Films</title><input type="file"><output></output><script>

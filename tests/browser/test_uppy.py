@@ -1,10 +1,5 @@
 """Uppy with its AwsS3 plugin, as npm has it, against the endpoints that it calls; no JavaScript between the two."""
 
-import shutil
-import subprocess
-import sys
-import tempfile
-import zlib
 from pathlib import Path
 
 import pytest
@@ -13,6 +8,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from async_storages.integrations.fastapi import DirectUploads, direct_router
 from tests.support.browser import site
 from tests.support.direct import held_by
+from tests.support.npm import run, script_of
 from tests.support.s3 import open_uploads
 
 PLUGINS = {"6.3.1": "companionEndpoint", "4.3.2": "endpoint"}
@@ -56,31 +52,15 @@ window.giveUp = (option, wanted) => new Promise(resolve => {
 def plugin(request):
     """A script with the plugin, and the option that names the application."""
     pinned = Path(__file__).with_name("uppy") / request.param
-    lock = zlib.crc32((pinned / "package-lock.json").read_bytes())
-    script = Path(sys.prefix, "npm", f"uppy-{request.param}-{lock:08x}.js")
-    if not script.exists():
-        bundle(script, pinned)
-    return script.read_text(), PLUGINS[request.param]
+    return script_of(pinned, f"uppy-{request.param}", bundle), PLUGINS[request.param]
 
 
-def bundle(script, pinned):
-    """Make one script of npm's packages; skipped where that cannot be, which fails in CI."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    script.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=script.parent) as name:
-        folder = shutil.copytree(pinned, Path(name, "uppy"))
-        (folder / "entry.js").write_text(ENTRY)
-        made = folder / "made.js"
-        run("npm", "ci", "--no-audit", "--no-fund", cwd=folder)
-        run("npx", "esbuild", "entry.js", "--bundle", "--format=esm", f"--outfile={made}", cwd=folder)
-        made.replace(script)
-
-
-def run(*command, cwd):
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"{' '.join(command)} failed: {done.stderr[-500:]}")
+def bundle(folder):
+    """Make one script of npm's packages."""
+    (folder / "entry.js").write_text(ENTRY)
+    made = folder / "made.js"
+    run("npx", "esbuild", "entry.js", "--bundle", "--format=esm", f"--outfile={made}", cwd=folder)
+    return made
 
 
 SIZES = {"small.txt": 1000, "film.bin": 12_000_000}

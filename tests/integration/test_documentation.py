@@ -49,8 +49,10 @@ def test_there_is_something_to_run():
     expected = {
         "explanation": ["ledger", "transactions"],
         "how-to": [
-            *("alembic", "columns", "fastapi", "litestar", "manager", "moving", "recipes", "starlette", "storages"),
-            *("coming-from-fastapi-async-storages", "coming-from-s3py-helper", "testing"),
+            *("fastapi", "upload", "serve", "presigned-urls", "list-with-urls", "direct-uploads", "delete", "errors"),
+            *("file-routes", "zip", "exports", "tenants", "scan-uploads", "starlette", "litestar", "admin"),
+            *("alembic", "columns", "manager", "moving", "plain-sessions", "storages", "testing", "variants"),
+            *("coming-from-fastapi-async-storages", "coming-from-s3py-helper"),
         ],
         "providers": ["fastdfs", "gcs", "s3"],
     }

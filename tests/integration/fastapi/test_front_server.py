@@ -20,7 +20,7 @@ from tests.support.nginx import PROGRAM, nginx
 from tests.support.patience import TIME_OUT
 from tests.support.uvicorn_server import asking, served
 
-GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "fastapi.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "serve.md"
 NGINX = XAccelRedirect("/stored-files")
 CONTENT = b"0123456789"
 
