@@ -19,7 +19,8 @@ from tests.support.uvicorn_server import served
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r'^```python(?: title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```)?',
+    r'^```python(?: title="(?P<title>[^"]+)")?(?: hl_lines="[^"]+")?\n(?P<code>.*?)^```\n'
+    r"(?:\n```text\n(?P<output>.*?)^```)?",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -55,6 +56,7 @@ def test_there_is_something_to_run():
             *("coming-from-fastapi-async-storages", "coming-from-s3py-helper"),
         ],
         "providers": ["fastdfs", "gcs", "s3"],
+        "tutorial": ["1-columns", "2-fastapi", "3-images", "4-s3", "5-ledger", "6-alembic"],
     }
     assert {"README.md", *(f"docs/{folder}/{page}.md" for folder in expected for page in expected[folder])} <= pages
 
@@ -72,6 +74,7 @@ def test_program_runs_as_pasted(program: Program, tmp_path: Path):
     done = subprocess.run(
         [sys.executable, *tool, script.name],
         cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
         timeout=HANGS,
