@@ -114,7 +114,7 @@ async def _of_s3(storage: "S3Storage") -> list[Finding]:
         remedy = _BAD_BUT_WORKS.get(each.name) if each.found in _BAD else None
         level = Level.PROBLEM if each.is_failure else Level.NOTE if remedy else Level.OK
         if each.is_failure:
-            remedy = "the server cannot do this, or the credentials may not: see docs/providers/s3-servers.md"
+            remedy = "the server cannot do this, or the credentials may not: see docs/providers/index.md"
         findings.append(Finding(each.name, each.found, level, remedy))
     return findings
 
