@@ -56,7 +56,7 @@ async def test_a_picture_is_added_shown_and_deleted_without_a_reload(page, app, 
         await page.wait_for_function(LISTED.format(0))
         assert await page.evaluate("window.wasLoadedOnce")
         await page.goto("about:blank")  # its connections are closed before the server is
-    assert [path for path in (tmp_path / "files").rglob("*cat.png")] == []
+    assert list((tmp_path / "files").rglob("*cat.png")) == []
 
 
 async def test_an_upload_that_is_refused_adds_nothing(page, app, tmp_path):

@@ -52,7 +52,8 @@ def test_there_is_something_to_run():
         "how-to": [
             *("fastapi", "upload", "serve", "presigned-urls", "list-with-urls", "direct-uploads", "delete", "errors"),
             *("file-routes", "zip", "exports", "tenants", "scan-uploads", "starlette", "litestar", "admin"),
-            *("alembic", "columns", "manager", "moving", "plain-sessions", "storages", "testing", "variants"),
+            *("columns", "list-columns", "facts", "sqlmodel", "variants", "plain-sessions", "alembic", "testing"),
+            *("manager", "moving", "storages"),
             *("coming-from-fastapi-async-storages", "coming-from-s3py-helper"),
         ],
         "providers": ["fastdfs", "gcs", "s3"],
