@@ -102,7 +102,7 @@ class Reference:
         self.pages: dict[str, Page] = {}
         self.entries: dict[str, list[Entry]] = {}
         self.topics: dict[str, list[Page]] = {}
-        self._package = griffe.load(PACKAGE, search_paths=[ROOT], docstring_parser="google")
+        self._package: Any = griffe.load(PACKAGE, search_paths=[ROOT], docstring_parser="google")
         listed = LISTED.findall(text)
         for target in listed:
             self.entries[target] = [self._enter(*named) for named in self._names(target)]
@@ -210,7 +210,7 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
 def on_page_read_source(*, page: "SitePage", **_: object) -> str | None:
     """Give MkDocs the text of a page that is no file."""
     made = reference().by_path.get(page.file.src_uri)
-    return made and made.markdown
+    return made.markdown if made else None
 
 
 def on_page_markdown(markdown: str, *, page: "SitePage", **_: object) -> str:
