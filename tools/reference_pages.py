@@ -35,14 +35,16 @@ class Page:
     Attributes:
         path: Its path below docs/reference.
         target: The dotted name of the class, or of the module whose functions it shows.
-        members: The names of a module that it shows; those that a class inherits from classes without a page.
         is_class: It shows a class.
+        members: The names of a module that it shows; those that a class has from bases without a page.
+        bases: The dotted names of the public classes, and of those of others, that a class inherits from.
     """
 
     path: PurePosixPath
     target: str
     is_class: bool
     members: list[str] = field(default_factory=list)
+    bases: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -50,17 +52,33 @@ class Page:
         return self.target.rpartition(".")[2] if self.is_class else self.target
 
     @property
+    def label(self) -> str:
+        """Its entry in the navigation."""
+        return self.title if self.is_class else f"{self.target.rpartition('.')[2]}: functions"
+
+    @property
     def markdown(self) -> str:
-        """The text of the page: its name, how to import it, and the directive that shows it."""
-        module, _, name = self.target.rpartition(".")
-        imported = f"from {module} import {name}" if self.is_class else f"import {self.target}"
+        """The directive that shows it."""
         option = "inherited_members" if self.is_class else "members"
         lines = (
-            *("---", f"title: {self.title}", "---", "", f"# {self.title}", ""),
-            *("```python", imported, "```", ""),
-            *(f"::: {self.target}", "    options:", f"      {option}: {self.members or False}"),
+            *("---", f"title: {self.title}", "---", ""),
+            *(f"::: {self.target}", "    options:", f"      heading: {self.title}"),
+            f"      {option}: {self.members or False}",
         )
         return "\n".join(lines) + "\n"
+
+    @property
+    def introduction(self) -> str:
+        """HTML below its heading: how to import a class, and what it inherits from."""
+        if not self.is_class:
+            return ""
+        code = f"from {self.target.rpartition('.')[0]} import {self.title}"
+        bases = ", ".join(
+            f'<autoref identifier="{base}" optional><code>{base.rpartition(".")[2]}</code></autoref>'
+            for base in self.bases
+        )
+        inherits = f"<p>Inherits from {bases}.</p>" if bases else ""
+        return f'<div class="language-python highlight"><pre><code>{code}</code></pre></div>{inherits}'
 
 
 @dataclass
@@ -84,14 +102,17 @@ class Reference:
         self.pages: dict[str, Page] = {}
         self.entries: dict[str, list[Entry]] = {}
         self.topics: dict[str, list[Page]] = {}
-        self._package = griffe.load(PACKAGE, search_paths=[ROOT], docstring_parser="google")
+        self._package: Any = griffe.load(PACKAGE, search_paths=[ROOT], docstring_parser="google")
         listed = LISTED.findall(text)
         for target in listed:
             self.entries[target] = [self._enter(*named) for named in self._names(target)]
         for page in self.pages.values():
             if page.is_class:
-                page.members = sorted(self._inherited(self._object(page.target)))
+                found = self._object(page.target)
+                page.members = sorted(self._inherited(found))
+                page.bases = list(dict.fromkeys(self._bases(found)))
         placed: set[Page] = set()
+        self.by_path = {f"reference/{page.path}": page for page in self.pages.values()}
         parts = HEADING.split(text)
         for topic, part in zip(parts[1::2], parts[2::2], strict=True):
             pages = [entry.page for target in LISTED.findall(part) for entry in self.entries[target]]
@@ -116,6 +137,8 @@ class Reference:
     def _enter(self, module: str, name: str) -> Entry:
         """The row of a name, with the page that it is on."""
         found = self._object(f"{module}.{name}")
+        if name in self._package.exports and self._object(f"{PACKAGE}.{name}") is found:
+            module = PACKAGE
         room = "" if module == PACKAGE else module.rpartition(".")[2]
         if found.is_class:
             made = Page(PurePosixPath(room, f"{name}.md"), f"{module}.{name}", is_class=True)
@@ -128,14 +151,26 @@ class Reference:
     def _inherited(self, found: Any) -> Iterator[str]:
         """The members that a class has from bases without a page."""
         for name, member in found.inherited_members.items():
-            if not name.startswith("_") and member.final_target.parent.path not in self.pages:
+            origin = member.final_target
+            if not name.startswith("_") and origin.has_docstring and origin.parent.path not in self.pages:
                 yield name
+
+    def _bases(self, found: Any) -> Iterator[str]:
+        """The nearest classes above a class that have a page or are not of this package."""
+        for base in found.bases:
+            path = base if isinstance(base, str) else base.canonical_path
+            if not path.startswith(f"{PACKAGE}."):
+                yield path
+            elif (above := self._object(path)).path in self.pages:
+                yield self.pages[above.path].target
+            else:
+                yield from self._bases(above)
 
     def table(self, targets: list[str]) -> str:
         """The table of some lines of the list."""
         entries = sorted((entry for target in targets for entry in self.entries[target]), key=lambda entry: entry.name)
         rows = [f"| [`{entry.name}`]({entry.page.path}{entry.anchor}) | {entry.summary} |" for entry in entries]
-        return "\n".join(("| name | |", "| --- | --- |", *rows)) + "\n\n"
+        return "\n".join(('<div class="names" markdown>\n', "| Name | |", "| --- | --- |", *rows, "\n</div>\n\n"))
 
 
 def _first_sentence(found: Any) -> str:
@@ -156,7 +191,10 @@ def on_config(config: "MkDocsConfig") -> None:
     reference.cache_clear()
     [section] = [item for item in config.nav or [] if SECTION in item]
     written = [item for item in section[SECTION] if isinstance(item, str)]  # a build for a second language comes again
-    topics = [{topic: [f"reference/{page.path}" for page in pages]} for topic, pages in reference().topics.items()]
+    topics = [
+        {topic: [{page.label: f"reference/{page.path}"} for page in pages]}
+        for topic, pages in reference().topics.items()
+    ]
     section[SECTION] = written + topics
 
 
@@ -164,19 +202,25 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the pages to the files of the site."""
     from mkdocs.structure.files import File  # noqa: PLC0415 - the tests read the list without MkDocs
 
-    for page in reference().pages.values():
-        files.append(File(f"reference/{page.path}", config.docs_dir, config.site_dir, config.use_directory_urls))
+    for path in reference().by_path:
+        files.append(File(path, config.docs_dir, config.site_dir, config.use_directory_urls))
     return files
 
 
-def on_page_read_source(page: "SitePage", config: "MkDocsConfig") -> str | None:
+def on_page_read_source(*, page: "SitePage", **_: object) -> str | None:
     """Give MkDocs the text of a page that is no file."""
-    texts = {f"reference/{made.path}": made.markdown for made in reference().pages.values()}
-    return texts.get(page.file.src_uri)
+    made = reference().by_path.get(page.file.src_uri)
+    return made.markdown if made else None
 
 
-def on_page_markdown(markdown: str, page: "SitePage", config: "MkDocsConfig", files: "Files") -> str:
+def on_page_markdown(markdown: str, *, page: "SitePage", **_: object) -> str:
     """Turn the list into tables."""
     if page.file.src_uri != INDEX:
         return markdown
     return RUN.sub(lambda found: reference().table(LISTED.findall(found[0])), markdown)
+
+
+def on_page_content(html: str, *, page: "SitePage", **_: object) -> str:
+    """Say below the heading how to import a class."""
+    made = reference().by_path.get(page.file.src_uri)
+    return html.replace("</h1>", f"</h1>{made.introduction}", 1) if made else html

@@ -1,4 +1,4 @@
-"""Functions that MkDocs calls while it builds the site: the repository's links, and the order of what a search finds."""
+"""Functions that MkDocs calls while it builds the site: links to the repository, and the order of search results."""
 
 import tomllib
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
-    from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-BOOSTS = {"reference/": 0.3, "explanation/": 0.6}
+TASKS = ("delete", "testing", "troubleshooting", "variants")
+BOOSTS = {f"how-to/{page}": 3.0 for page in TASKS} | {"how-to/coming-from": 0.5, "reference/": 0.3, "explanation/": 0.6}
 TRANSLATED = 0.5
 
 
@@ -25,7 +25,7 @@ def on_config(config: "MkDocsConfig") -> None:
         config.site_url = urls["Documentation"].rstrip("/") + "/"
 
 
-def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files: "Files") -> None:
+def on_page_markdown(_: str, *, page: "Page", **__: object) -> None:
     """Let a search find guides before classes, and English pages before Chinese ones, for words that are in both."""
     boost = next((boost for folder, boost in BOOSTS.items() if page.file.src_uri.startswith(folder)), 1.0)
     if page.file.src_uri.endswith(".zh.md"):

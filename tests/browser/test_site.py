@@ -1,0 +1,95 @@
+"""The documentation, built and looked at in a browser: its search, its width, and where it loads from."""
+
+import subprocess
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from tools.package import ROOT
+
+pytestmark = pytest.mark.timeout(900)  # for the build, on a busy machine
+
+FIRST_FOUND = {
+    "delete a file": "how-to/delete/",
+    "thumbnail": "how-to/variants/",
+    "presigned url": "how-to/presigned-urls/",
+    "upload from browser": "how-to/direct-uploads/",
+    "test without S3": "how-to/testing/",
+    "MinIO": "providers/minio/",
+    "mysql": "how-to/databases/",
+    "no storage is registered": "how-to/troubleshooting/",
+    "缩略图": "zh/",
+    "迁移": "zh/how-to/migrating-rows/",
+}
+NARROW = ["", "zh/", "tutorial/", "how-to/", "how-to/columns/", "providers/", "explanation/benchmarks/", "reference/"]
+NARROW += ["reference/S3Storage/", "reference/command-line/", "how-to/troubleshooting/"]
+TALLEST = 40_000  # pixels, at 1400 pixels of width
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the site."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def url(site):
+    """The URL of the site, without its last slash."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+async def found(page, url, words):
+    """The paths of the pages that a search finds, in order."""
+    await page.goto("about:blank")
+    await page.goto(f"{url}/?q={words}")
+    results = page.locator(".md-search-result__item > a")
+    await results.first.wait_for(state="attached")
+    links = [await link.get_attribute("href") for link in await results.all()]
+    return [link.partition("?")[0].removeprefix(f"{url}/") for link in links]
+
+
+async def test_the_search_finds_the_right_page_first(page, url):
+    first = {words: (await found(page, url, words))[0] for words in FIRST_FOUND}
+    assert first == FIRST_FOUND
+
+
+async def test_pages_fit_a_telephone_and_load_from_nowhere_else(page, url):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.set_viewport_size({"width": 390, "height": 844})
+    wide = {}
+    for path in NARROW:
+        await page.goto(f"{url}/{path}")
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        if width > 390:
+            wide[path] = width
+    assert wide == {}
+    assert [address for address in asked if not address.startswith((f"{url}/", "data:", "blob:"))] == []
+
+
+async def test_no_page_of_the_reference_is_endless(page, url, site):
+    tall = {}
+    await page.set_viewport_size({"width": 1400, "height": 900})
+    sizes = {path: path.stat().st_size for path in site.glob("reference/**/index.html")}
+    for path in sorted(sizes, key=sizes.__getitem__)[-10:]:  # the largest files
+        name = path.parent.relative_to(site).as_posix()
+        await page.goto(f"{url}/{name}/")
+        height = await page.evaluate("document.documentElement.scrollHeight")
+        if height > TALLEST:
+            tall[name] = height
+    assert tall == {}
