@@ -37,7 +37,8 @@ model: $(VENV)/.stamp ## Run thousands of random programs of sessions, and print
 kill: $(VENV)/.stamp ## Kill one of two FastDFS servers under load, again and again (SECONDS=60)
 	FASTDFS_KILL_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s -p no:xdist tests/integration/fastdfs/test_killed_servers.py
 
-lint: $(VENV)/.stamp-lint ## Check style and types
+lint: $(VENV)/.stamp-lint ## Check style, types and workflows
+	$(BIN)/actionlint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -6,7 +6,6 @@ as ``nobody``. It listens on a Unix socket in its folder, and on a free port of 
 """
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -145,6 +144,8 @@ def _unprivileged() -> dict[str, Any]:
     """The `subprocess` options that run a program as ``nobody`` if this process runs as root."""
     if os.geteuid() != 0:
         return {}
+    import pwd  # noqa: PLC0415 - Windows has none, and the fixtures are imported there, too
+
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 

@@ -1,7 +1,7 @@
 """The tutorial, walked as a reader does: its programs are served, its commands run, its answers compared.
 
-``python`` blocks with a model are the whole ``app.py``. ``sh`` blocks run in their order; ``uvicorn app:app`` starts the
-server again. Blocks with ``pip install`` and ``bash`` blocks do not run. A ``py`` block replaces the line of
+``python`` blocks with a model are the whole ``app.py``. ``sh`` blocks run in their order; ``uvicorn app:app`` starts
+the server again. Blocks with ``pip install`` and ``bash`` blocks do not run. A ``py`` block replaces the line of
 ``env.py`` that the page names before it.
 """
 

@@ -260,6 +260,34 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert {name.partition("/")[0] for name in names} == {"async_storages", f"{about}.dist-info"}
 
 
+def test_pypi_accepts_what_is_built(tmp_path):
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    built = sorted(tmp_path.iterdir())
+    assert [path.suffix for path in built] == [".whl", ".gz"]
+    check = [sys.executable, "-m", "twine", "check", "--strict", *map(str, built)]
+    done = subprocess.run(check, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_uses_actions_of_a_fixed_commit(path):
+    used = re.findall(r"uses: (.*)", path.read_text())
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action)] == []
+
+
+def test_only_the_job_that_publishes_gets_a_token():
+    rights = {path.name: re.findall(r"^ *([\w-]+): write\b", path.read_text(), re.MULTILINE) for path in WORKFLOWS}
+    assert rights == {"release.yml": ["id-token"], "test.yml": []}
+    before, publish = (ROOT / ".github" / "workflows" / "release.yml").read_text().split("  publish:\n")
+    assert "id-token" not in before
+    assert "name: pypi\n" in publish
+
+
 SHIM = "#!/bin/sh\necho 'pyenv: version 3.12 is not installed' >&2\nexit 127\n"
 
 

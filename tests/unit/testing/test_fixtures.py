@@ -5,6 +5,7 @@ import importlib
 import os
 import socket
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -31,6 +32,15 @@ async def scalars(url: str, statement: str) -> list[object]:
             return list(await connection.scalars(text(statement)))
     finally:
         await engine.dispose()
+
+
+def test_the_fixtures_can_be_imported_where_there_is_no_unix():
+    program = """
+import sys
+sys.modules |= dict.fromkeys(["fcntl", "grp", "pwd", "resource"])
+import async_storages.testing.fixtures
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 async def test_postgres_url_reaches_a_real_server(postgres_url):
