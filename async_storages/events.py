@@ -48,6 +48,7 @@ class Event:
 
 
 Hook = Callable[[Event], object]
+"""A function that is called with each event."""
 
 hooks: list[Hook] = []
 """Called with each event, in order. A hook that raises is logged and changes nothing."""

@@ -102,7 +102,11 @@ class Reference:
         self.pages: dict[str, Page] = {}
         self.entries: dict[str, list[Entry]] = {}
         self.topics: dict[str, list[Page]] = {}
-        self._package: Any = griffe.load(PACKAGE, search_paths=[ROOT], docstring_parser="google")
+        self._package: Any = griffe.load(
+            PACKAGE,
+            search_paths=[ROOT],
+            extensions=griffe.load_extensions(str(ROOT / "tools" / "reference_sources.py")),
+        )
         listed = LISTED.findall(text)
         for target in listed:
             self.entries[target] = [self._enter(*named) for named in self._names(target)]

@@ -63,4 +63,5 @@ VERSIONS = {
         ),
     )
 }
+"""The versions of FastDFS that a server can be, by their numbers."""
 NEWEST = "6.16.1"
