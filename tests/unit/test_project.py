@@ -270,6 +270,13 @@ def test_pypi_accepts_what_is_built(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_changelog_begins_with_this_version():
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    headings = re.findall(r"^## \[(.+?)\]", changelog, re.MULTILINE)
+    assert headings[0] == async_storages.__version__
+    assert headings == re.findall(r"^\[(.+?)\]: https://", changelog, re.MULTILINE)
+
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
