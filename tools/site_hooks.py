@@ -21,8 +21,6 @@ def on_config(config: "MkDocsConfig") -> None:
         config.repo_url = urls["Repository"].rstrip("/")
         config.repo_name = "/".join(config.repo_url.rsplit("/", 2)[1:])
         config.edit_uri = "edit/main/docs/"
-    if "Documentation" in urls:
-        config.site_url = urls["Documentation"].rstrip("/") + "/"
 
 
 def on_page_markdown(_: str, *, page: "Page", **__: object) -> None:
