@@ -19,7 +19,7 @@ def on_config(config: "MkDocsConfig") -> None:
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
     if "Repository" in urls:
         config.repo_url = urls["Repository"].rstrip("/")
-        config.repo_name = "/".join(config.repo_url.rsplit("/", 2)[1:])
+        config.repo_name = config.repo_url.rpartition("/")[2]
         config.edit_uri = "edit/main/docs/"
 
 
