@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 TASKS = ("delete", "testing", "variants")
 BOOSTS = {f"how-to/{page}": 3.0 for page in TASKS} | {"how-to/coming-from": 0.5, "reference/": 0.3, "explanation/": 0.6}
 TRANSLATED = 0.5
+HOMES = ("index.md", "index.zh.md")
 
 
 def on_config(config: "MkDocsConfig") -> None:
@@ -28,4 +29,6 @@ def on_page_markdown(_: str, *, page: "Page", **__: object) -> None:
     boost = next((boost for folder, boost in BOOSTS.items() if page.file.src_uri.startswith(folder)), 1.0)
     if page.file.src_uri.endswith(".zh.md"):
         boost *= TRANSLATED
+    if page.file.src_uri in HOMES:
+        page.edit_url = None  # its button takes a column's room
     page.meta.setdefault("search", {}).setdefault("boost", boost)
