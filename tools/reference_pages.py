@@ -227,4 +227,7 @@ def on_page_markdown(markdown: str, *, page: "SitePage", **_: object) -> str:
 def on_page_content(html: str, *, page: "SitePage", **_: object) -> str:
     """Say below the heading how to import a class."""
     made = reference().by_path.get(page.file.src_uri)
-    return html.replace("</h1>", f"</h1>{made.introduction}", 1) if made else html
+    if made is None:
+        return html
+    page.edit_url = None  # there is no file to edit
+    return html.replace("</h1>", f"</h1>{made.introduction}", 1)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 TASKS = ("delete", "testing", "variants")
 BOOSTS = {f"how-to/{page}": 3.0 for page in TASKS} | {"how-to/coming-from": 0.5, "reference/": 0.3, "explanation/": 0.6}
 TRANSLATED = 0.5
+HOMES = ("index.md", "index.zh.md")
 
 
 def on_config(config: "MkDocsConfig") -> None:
@@ -19,10 +20,8 @@ def on_config(config: "MkDocsConfig") -> None:
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
     if "Repository" in urls:
         config.repo_url = urls["Repository"].rstrip("/")
-        config.repo_name = "/".join(config.repo_url.rsplit("/", 2)[1:])
+        config.repo_name = config.repo_url.rpartition("/")[2]
         config.edit_uri = "edit/main/docs/"
-    if "Documentation" in urls:
-        config.site_url = urls["Documentation"].rstrip("/") + "/"
 
 
 def on_page_markdown(_: str, *, page: "Page", **__: object) -> None:
@@ -30,4 +29,6 @@ def on_page_markdown(_: str, *, page: "Page", **__: object) -> None:
     boost = next((boost for folder, boost in BOOSTS.items() if page.file.src_uri.startswith(folder)), 1.0)
     if page.file.src_uri.endswith(".zh.md"):
         boost *= TRANSLATED
+    if page.file.src_uri in HOMES:
+        page.edit_url = None  # its button takes a column's room
     page.meta.setdefault("search", {}).setdefault("boost", boost)

@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
 from tools.package import ROOT
+from tools.site_screenshots import serving
 
 pytestmark = pytest.mark.timeout(900)  # for the build, on a busy machine
 
@@ -29,11 +27,6 @@ NARROW += ["reference/S3Storage/", "reference/command-line/", "how-to/troublesho
 TALLEST = 40_000  # pixels, at 1400 pixels of width
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The folder of the site."""
@@ -47,15 +40,13 @@ def site(tmp_path_factory):
 @pytest.fixture
 def url(site):
     """The URL of the site, without its last slash."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(site) as url:
+        yield url
 
 
 async def found(page, url, words):
     """The paths of the pages that a search finds, in order."""
-    await page.goto("about:blank")
+    await page.goto("about:blank")  # for a search of its own
     await page.goto(f"{url}/?q={words}")
     results = page.locator(".md-search-result__item > a")
     await results.first.wait_for(state="attached")
@@ -80,6 +71,16 @@ async def test_pages_fit_a_telephone_and_load_from_nowhere_else(page, url):
             wide[path] = width
     assert wide == {}
     assert [address for address in asked if not address.startswith((f"{url}/", "data:", "blob:"))] == []
+
+
+async def test_the_switch_of_languages_stays_on_the_page(page, url):
+    await page.goto(f"{url}/how-to/migrating-rows/")
+    await page.locator(".md-select").first.hover()
+    await page.locator("a[hreflang=zh]").click()
+    await page.wait_for_url(f"{url}/zh/how-to/migrating-rows/")
+    assert (await page.locator("h1").inner_text()).startswith("从 FastDFS 迁移到 S3")
+    await page.goto(f"{url}/zh/how-to/delete/")  # without a translation
+    assert (await page.locator("h1").inner_text()).startswith("Delete a file")
 
 
 async def test_no_page_of_the_reference_is_endless(page, url, site):
