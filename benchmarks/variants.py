@@ -1,4 +1,4 @@
-"""Variants of images: peers, several of one original, `regenerate_variants`, listings, an album."""
+"""Variants of images: peers, first requests, several of one original, `regenerate_variants`, listings, an album."""
 
 import asyncio
 import json
@@ -8,7 +8,6 @@ import statistics
 import subprocess
 import tempfile
 import time
-import venv
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
@@ -38,8 +37,10 @@ from async_storages.integrations.sqlalchemy import FileLedger, ImageType, enable
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.variants.keys import variant_id
 from benchmarks import Figure
+from benchmarks.environments import python_with
 from benchmarks.imaging import FLAT, QUALITIES, SIZE, children, cpu, peak, photograph
 from benchmarks.presigning import ENDPOINT, KEY_ID, SECRET
+from benchmarks.variant_requests import first_requests
 
 PEERS = {"django": "6.1.3", "easy-thumbnails": "2.10.1", "django-imagekit": "6.1.1", "sorl-thumbnail": "13.4.0"}
 RECIPES = Variants(
@@ -48,7 +49,7 @@ RECIPES = Variants(
     large=Variant(width=800, format="webp"),
 )
 PHOTOGRAPHS = 1000
-TURNS = 4
+TURNS = 10
 WORKERS = 2
 BATCH_GOAL = 0.9
 ROWS = 1000
@@ -84,23 +85,8 @@ async def database(folder: Path) -> AsyncIterator[AsyncEngine]:
 # ---- peers
 
 
-def peer_python() -> str | None:
-    """The Python of an environment with the peers, built once; None if pip cannot."""
-    folder = Path(".benchmarks", "-".join(["variants", *PEERS.values()])).absolute()
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        packages = [f"{name}=={number}" for name, number in {**PEERS, "pillow": version("pillow")}.items()]
-        if subprocess.run(
-            [python, "-m", "pip", "install", "-q", *packages], check=False, capture_output=True
-        ).returncode:
-            return None
-        (folder / "complete").touch()
-    return str(python)
-
-
 def peers(source: Path, target: Path) -> Iterator[Figure]:
-    python = peer_python()
+    python = python_with("variants", {**PEERS, "pillow": version("pillow")})
     if python is None:
         yield Figure("Thumbnails for Django", "left out, as pip could not install them")
         return
@@ -324,6 +310,7 @@ def measure() -> Iterator[Figure]:
         folder = Path(name)
         photograph(folder / "photo.jpg")
         yield from peers(folder / "photo.jpg", folder / "made")
+        yield from first_requests(folder / "photo.jpg", folder)
         yield from together(folder / "photo.jpg", folder)
         yield from asyncio.run(regenerated(folder / "photo.jpg", folder))
         for part in parts:
