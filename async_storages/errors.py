@@ -28,7 +28,7 @@ status it becomes. None of them ever holds a secret, a signature or a signed URL
 """
 
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 __all__ = [
     "AccessDeniedException",
@@ -55,6 +55,9 @@ __all__ = [
 ]
 
 _LONGEST_ID_SHOWN = 200
+
+type ImageRefusal = Literal["image_format", "image_damaged", "image_too_large", "image_too_small", "image_animated"]
+"""The rule by which an image is refused."""
 
 
 class StorageException(Exception):
@@ -106,9 +109,28 @@ class InvalidArgumentException(StorageException, ValueError):
 
 
 class InvalidFileTypeException(StorageException):
-    """The file's name or content is of a type that is not allowed here."""
+    """The file's name or content is of a type that is not allowed here.
+
+    Args:
+        reason: As for `StorageException`.
+        operation: As for `StorageException`.
+        file_id: As for `StorageException`.
+        rule: The rule that refused an image: its format, damage, too many pixels or frames, too few pixels, or that it
+            is animated; None for names and types.
+    """
 
     http_status = 400
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        operation: str | None = None,
+        file_id: str | None = None,
+        rule: ImageRefusal | None = None,
+    ) -> None:
+        super().__init__(reason, operation=operation, file_id=file_id)
+        self.rule = rule
 
 
 class ImageProcessingException(StorageException):

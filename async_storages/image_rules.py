@@ -8,11 +8,14 @@ from typing import IO, Any
 
 from async_storages._tasks import offload
 from async_storages.content import Content
-from async_storages.errors import InvalidArgumentException, InvalidFileTypeException
+from async_storages.errors import ImageRefusal, InvalidArgumentException, InvalidFileTypeException
+from async_storages.images.formats import READABLE
 from async_storages.images.probe import ImageSize, probe_image
+from async_storages.sniff import sniff
 
 __all__ = ["ImageRules"]
 
+_HEAD = 4096
 _IN_MEMORY = 1 << 20  # bytes; what is larger is decoded from a temporary file
 
 
@@ -66,17 +69,22 @@ class ImageRules:
             self._check_size(await _size_of(file))
             is_animated = await offload(_decode, file, self.formats)
         if is_animated and not self.animated:
-            raise InvalidFileTypeException("the image is animated; only still images are allowed")
+            raise InvalidFileTypeException(
+                "the image is animated; only still images are allowed", rule="image_animated"
+            )
 
     def _check_size(self, size: ImageSize | None) -> None:
         if size is None:
-            raise InvalidFileTypeException("the content is no image whose size is known")
+            raise InvalidFileTypeException("the content is no image whose size is known", rule="image_format")
         if size.width < self.min_width or size.height < self.min_height:
             wanted = f"{self.min_width} by {self.min_height}"
-            raise InvalidFileTypeException(f"{size.width} by {size.height} pixels are less than the {wanted} required")
+            raise InvalidFileTypeException(
+                f"{size.width} by {size.height} pixels are less than the {wanted} required", rule="image_too_small"
+            )
         if size.width * size.height > self.max_pixels:
             raise InvalidFileTypeException(
-                f"{size.width} by {size.height} pixels are more than the {self.max_pixels} allowed"
+                f"{size.width} by {size.height} pixels are more than the {self.max_pixels} allowed",
+                rule="image_too_large",
             )
 
 
@@ -91,7 +99,7 @@ async def _size_of(file: IO[bytes]) -> ImageSize | None:
     try:
         return await probe_image(fetch)
     except InvalidArgumentException as error:
-        raise InvalidFileTypeException(f"the image is damaged: {error.reason}") from error
+        raise InvalidFileTypeException(f"the image is damaged: {error.reason}", rule="image_damaged") from error
 
 
 def _decode(file: IO[bytes], formats: Collection[str]) -> bool:
@@ -105,8 +113,16 @@ def _decode(file: IO[bytes], formats: Collection[str]) -> bool:
             image.load()
             return bool(getattr(image, "is_animated", False))
     except Exception as error:
-        reason = "" if isinstance(error, pillow.UnidentifiedImageError) else f": {error}"  # that one names our own file
-        raise InvalidFileTypeException(f"the image cannot be decoded as {', '.join(known)}{reason}") from error
+        told = "" if isinstance(error, pillow.UnidentifiedImageError) else f": {error}"  # that one names our own file
+        reason = f"the image cannot be decoded as {', '.join(known)}{told}"
+        raise InvalidFileTypeException(reason, rule=_failed_rule(file, known)) from error
+
+
+def _failed_rule(file: IO[bytes], formats: Collection[str]) -> ImageRefusal:
+    """The rule that an image breaks which cannot be decoded as one of these formats."""
+    file.seek(0)
+    allowed = {READABLE.get(name.lower()) for name in formats}
+    return "image_damaged" if sniff(file.read(_HEAD)) in allowed - {None} else "image_format"
 
 
 def _import_pillow() -> Any:

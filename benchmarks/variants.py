@@ -1,4 +1,4 @@
-"""Variants of images: peers, several of one original, `regenerate_variants`, listings, an album."""
+"""Variants of images: peers, first requests, several of one original, `regenerate_variants`, listings, an album."""
 
 import asyncio
 import json
@@ -8,11 +8,12 @@ import statistics
 import subprocess
 import tempfile
 import time
-import venv
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image
@@ -32,14 +33,18 @@ from async_storages import (
     events,
     file_urls,
 )
+from async_storages._tasks import map_bounded
 from async_storages.ids import FileId
 from async_storages.imaging.originals import inspected
 from async_storages.integrations.sqlalchemy import FileLedger, ImageType, enable_file_tracking, regenerate_variants
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
+from async_storages.testing.seaweedfs import seaweedfs_server
 from async_storages.variants.keys import variant_id
 from benchmarks import Figure
+from benchmarks.environments import python_with
 from benchmarks.imaging import FLAT, QUALITIES, SIZE, children, cpu, peak, photograph
 from benchmarks.presigning import ENDPOINT, KEY_ID, SECRET
+from benchmarks.variant_requests import first_requests
 
 PEERS = {"django": "6.1.3", "easy-thumbnails": "2.10.1", "django-imagekit": "6.1.1", "sorl-thumbnail": "13.4.0"}
 RECIPES = Variants(
@@ -48,12 +53,13 @@ RECIPES = Variants(
     large=Variant(width=800, format="webp"),
 )
 PHOTOGRAPHS = 1000
-TURNS = 4
+TURNS = 10
 WORKERS = 2
 BATCH_GOAL = 0.9
 ROWS = 1000
 LISTING_GOAL = 3.0
 ALBUM = 10_000
+FILLED_AT_ONCE = 16
 ROUNDS = 7
 
 
@@ -84,23 +90,8 @@ async def database(folder: Path) -> AsyncIterator[AsyncEngine]:
 # ---- peers
 
 
-def peer_python() -> str | None:
-    """The Python of an environment with the peers, built once; None if pip cannot."""
-    folder = Path(".benchmarks", "-".join(["variants", *PEERS.values()])).absolute()
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        packages = [f"{name}=={number}" for name, number in {**PEERS, "pillow": version("pillow")}.items()]
-        if subprocess.run(
-            [python, "-m", "pip", "install", "-q", *packages], check=False, capture_output=True
-        ).returncode:
-            return None
-        (folder / "complete").touch()
-    return str(python)
-
-
 def peers(source: Path, target: Path) -> Iterator[Figure]:
-    python = peer_python()
+    python = python_with("variants", {**PEERS, "pillow": version("pillow")})
     if python is None:
         yield Figure("Thumbnails for Django", "left out, as pip could not install them")
         return
@@ -271,13 +262,26 @@ async def cpu_of(work: Awaitable[object]) -> float:
 # ---- an album
 
 
-async def album(folder: Path) -> Iterator[Figure]:
-    """Rows, images and variants that are there; listed, and removed by one statement."""
-    files = folder / "album"
-    async with database(folder) as engine, LocalStorage(files, base_url="https://example.com/files") as storage:
+async def albums(folder: Path) -> Iterator[Figure]:
+    """Rows, images and variants that are there, in a folder and in a bucket; listed, and removed by one statement."""
+    in_folder = LocalStorage(folder / "album", base_url="https://example.com/files")
+    figures = [await album(folder, in_folder, "in a folder")]
+    with seaweedfs_server() as server:
+        bucket = S3Storage(
+            server.bucket,
+            endpoint_url=server.endpoint_url,
+            aws_access_key_id=server.access_key_id,
+            aws_secret_access_key=server.secret_access_key,
+        )
+        figures.append(await album(folder, bucket, "in a bucket of SeaweedFS"))
+    return chain.from_iterable(figures)
+
+
+async def album(folder: Path, opened: LocalStorage | S3Storage, where: str) -> list[Figure]:
+    async with database(folder) as engine, opened as storage:
         Photo.__table__.c.image.type.storage = storage
-        ids = [FileId.parse(f"file:{number:016x}_cat.jpg") for number in range(ALBUM)]
-        await asyncio.to_thread(fill, files, ids)
+        ids = [storage.identify(f"{number:016x}_cat.jpg") for number in range(ALBUM)]
+        await map_bounded(partial(fill, storage), ids, limit=FILLED_AT_ONCE)
         async with engine.begin() as connection:
             rows = [{"id": n, "image": str(each), "width": 64, "height": 48} for n, each in enumerate(ids, 1)]
             await connection.execute(insert(Photo.__table__), rows)
@@ -297,33 +301,28 @@ async def album(folder: Path) -> Iterator[Figure]:
         drained = await ledger.drain()
         took, busy = time.perf_counter() - begun, time.process_time() - busy
         left = len([info async for info in storage.list() if FOLDER not in info.file_id])  # but for the ledger's mark
-    what = f"An album of {ALBUM} images with three variants each, in a folder: the URLs of all variants, CPU time"
+    what = f"An album of {ALBUM} images with three variants each, {where}: the URLs of all variants, CPU time"
     removed = f"{took:.1f} s, {busy * 1000 / ALBUM:.1f} ms of CPU each; {left} files left"
-    return iter(
-        [
-            Figure(what, f"{spent:.2f} s; {requests} requests", "0 requests", requests == 0),
-            Figure(
-                "  removed with one DELETE, and drained", removed, "0 files left", not left and drained.deleted == ALBUM
-            ),
-        ]
-    )
+    is_removed = not left and drained.deleted == ALBUM
+    return [
+        Figure(what, f"{spent:.2f} s; {requests} requests", "0 requests", requests == 0),
+        Figure("  removed with one DELETE, and drained", removed, "0 files left", is_removed),
+    ]
 
 
-def fill(folder: Path, originals: list[FileId]) -> None:
-    """Write images, which nobody looks at, and their variants."""
-    for original in originals:
-        for each in (original, *(variant_id(original, name, recipe) for name, recipe in RECIPES.items())):
-            path = folder / each.key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"image")
+async def fill(storage: LocalStorage | S3Storage, original: FileId) -> None:
+    """Store an image, which nobody looks at, and its variants."""
+    for each in (original, *(variant_id(original, name, recipe) for name, recipe in RECIPES.items())):
+        await storage.upload(b"image", each)
 
 
 def measure() -> Iterator[Figure]:
-    parts: list[Callable[[Path], Awaitable[Iterator[Figure]]]] = [listings, album]
+    parts: list[Callable[[Path], Awaitable[Iterator[Figure]]]] = [listings, albums]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photograph(folder / "photo.jpg")
         yield from peers(folder / "photo.jpg", folder / "made")
+        yield from first_requests(folder / "photo.jpg", folder)
         yield from together(folder / "photo.jpg", folder)
         yield from asyncio.run(regenerated(folder / "photo.jpg", folder))
         for part in parts:

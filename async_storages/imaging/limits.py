@@ -58,7 +58,8 @@ class ImageLimits:
         """
         if size[0] * size[1] > self.max_pixels:
             raise InvalidFileTypeException(
-                f"{what} has {size[0]} by {size[1]} pixels, more than the {self.max_pixels} allowed"
+                f"{what} has {size[0]} by {size[1]} pixels, more than the {self.max_pixels} allowed",
+                rule="image_too_large",
             )
 
     def check_frames(self, frames: int, size: tuple[int, int]) -> None:
@@ -72,9 +73,12 @@ class ImageLimits:
             InvalidFileTypeException: They are more than `max_frames`, or four times `max_pixels`.
         """
         if frames > self.max_frames:
-            raise InvalidFileTypeException(f"the image has {frames} frames, more than the {self.max_frames} allowed")
+            raise InvalidFileTypeException(
+                f"the image has {frames} frames, more than the {self.max_frames} allowed", rule="image_too_large"
+            )
         allowed = _FRAMES_FACTOR * self.max_pixels
         if frames > 1 and frames * size[0] * size[1] > allowed:
             raise InvalidFileTypeException(
-                f"{frames} frames of {size[0]} by {size[1]} pixels are more than the {allowed} pixels allowed"
+                f"{frames} frames of {size[0]} by {size[1]} pixels are more than the {allowed} pixels allowed",
+                rule="image_too_large",
             )

@@ -61,7 +61,7 @@ def inspected(path: Path, limits: ImageLimits) -> Original:
     except OSError as error:
         raise FileNotFoundException(f"the original cannot be read: {error.strerror}", file_id=str(path)) from error
     if size is None:
-        raise InvalidFileTypeException("the content is no image whose size is known")
+        raise InvalidFileTypeException("the content is no image whose size is known", rule="image_format")
     limits.check_pixels(size.dimensions)
     return Original(path, image_format, size)
 
@@ -70,7 +70,9 @@ def _format_of(head: bytes, limits: ImageLimits) -> str:
     content_type = sniff(head) or UNKNOWN_TYPE
     name = _NAMES.get(content_type)
     if name is None or name not in limits.formats:
-        raise InvalidFileTypeException(f"{content_type} is not among the formats allowed: {', '.join(limits.formats)}")
+        raise InvalidFileTypeException(
+            f"{content_type} is not among the formats allowed: {', '.join(limits.formats)}", rule="image_format"
+        )
     return name
 
 
@@ -86,5 +88,5 @@ def size_in(file: BinaryIO) -> ImageSize | None:
             file.seek(wanted.offset)
             probe.feed(wanted.offset, file.read(wanted.length))
     except InvalidArgumentException as error:
-        raise InvalidFileTypeException(f"the image is damaged: {error.reason}") from error
+        raise InvalidFileTypeException(f"the image is damaged: {error.reason}", rule="image_damaged") from error
     return probe.result

@@ -126,7 +126,9 @@ def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
     """Open an original, as the format that it was found to be."""
     name = original.format.upper()
     if not _can(original.format):
-        raise InvalidFileTypeException(f"the installed Pillow reads no {original.format}: install a newer one")
+        raise InvalidFileTypeException(
+            f"the installed Pillow reads no {original.format}: install a newer one", rule="image_format"
+        )
     # an image has too many pixels when the limits say so; of damaged EXIF blocks Pillow warns, and goes on
     with (
         _damaged(original),
@@ -143,10 +145,10 @@ def _damaged(original: Original) -> Iterator[None]:
         yield
     except (StorageException, MemoryError):
         raise
-    except UnidentifiedImageError as error:
-        raise InvalidFileTypeException(f"the image cannot be decoded as {original.format}") from error
     except Exception as error:
-        raise InvalidFileTypeException(f"the image cannot be decoded as {original.format}: {error}") from error
+        told = "" if isinstance(error, UnidentifiedImageError) else f": {error}"  # that one names our own file
+        reason = f"the image cannot be decoded as {original.format}{told}"
+        raise InvalidFileTypeException(reason, rule="image_damaged") from error
 
 
 def _can(name: str) -> bool:
@@ -196,7 +198,9 @@ def _decoded(image: Any, original: Original, recipes: Iterable[Variant]) -> _Dec
     size = image.size
     whole: Box = (0.0, 0.0, float(size[0]), float(size[1]))
     if size != original.size.raw_dimensions:
-        raise InvalidFileTypeException(f"the first page has {original.size.raw_dimensions} pixels, not {size}")
+        raise InvalidFileTypeException(
+            f"the first page has {original.size.raw_dimensions} pixels, not {size}", rule="image_damaged"
+        )
     profile = image.info.get("icc_profile")
     if image.format in {"JPEG", "MPO"}:
         scale = max(_scale(original, recipe) for recipe in recipes) * _GAP

@@ -66,7 +66,8 @@ def _decoding(original: Original) -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
-        raise InvalidFileTypeException(f"the image cannot be decoded as {original.format}: {error.detail}") from error
+        reason = f"the image cannot be decoded as {original.format}: {error.detail}"
+        raise InvalidFileTypeException(reason, rule="image_damaged") from error
 
 
 def _made(original: Original, recipe: Variant, image_format: ImageFormat, limits: ImageLimits) -> Any:
@@ -92,7 +93,7 @@ def _loaded(
     """The image, and its frames that are wanted."""
     name = {"avif": "heifload"}.get(original.format, f"{original.format}load")
     if not pyvips.type_find("VipsOperation", name):
-        raise InvalidFileTypeException(f"the installed libvips reads no {original.format}")
+        raise InvalidFileTypeException(f"the installed libvips reads no {original.format}", rule="image_format")
     load = getattr(pyvips.Image, name)
     options: dict[str, Any] = {"fail_on": "error"}
     frames = 1
@@ -135,7 +136,7 @@ def _check_size(original: Original, size: tuple[int, int], shrink: int) -> None:
     """Refuse an image of another size than its header said."""
     stored = original.size.raw_dimensions
     if any(abs(side * shrink - full) >= shrink for side, full in zip(size, stored, strict=True)):
-        raise InvalidFileTypeException(f"the image has {size} pixels, its header {original.size}")
+        raise InvalidFileTypeException(f"the image has {size} pixels, its header {original.size}", rule="image_damaged")
 
 
 class _Maker:

@@ -124,7 +124,8 @@ def _answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return work()
     except StorageException as error:
-        return {"error": type(error).__name__, "reason": error.reason, "file_id": error.file_id}
+        rule = error.rule if isinstance(error, InvalidFileTypeException) else None
+        return {"error": type(error).__name__, "reason": error.reason, "file_id": error.file_id, "rule": rule}
     except ImportError as error:
         return {"error": "ImportError", "reason": str(error)}
     except MemoryError:

@@ -170,4 +170,7 @@ def _error(answer: dict[str, Any]) -> Exception:
     if answer["error"] == ImportError.__name__:
         return ImportError(answer["reason"])
     kind = _ERRORS.get(answer["error"], ImageProcessingException)
-    return kind(answer["reason"], file_id=answer.get("file_id"))
+    error = kind(answer["reason"], file_id=answer.get("file_id"))
+    if isinstance(error, InvalidFileTypeException):
+        error.rule = answer["rule"]
+    return error

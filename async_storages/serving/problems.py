@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pydantic import BaseModel
 
 from async_storages import errors
-from async_storages.errors import StorageException
+from async_storages.errors import ImageProcessingException, ImageRefusal, InvalidFileTypeException, StorageException
 
 __all__ = ["MEDIA_TYPE", "Problem", "problem_of", "reported_problem"]
 
@@ -33,6 +33,14 @@ _TOLD: dict[type[StorageException], tuple[str, str]] = {
     errors.StorageException: ("storage_error", "Something went wrong."),
 }
 
+_REFUSALS: dict[ImageRefusal, str] = {
+    "image_format": "The file is no image of a format that is accepted here.",
+    "image_damaged": "The image is damaged.",
+    "image_too_large": "The image has more pixels or frames than are accepted here.",
+    "image_too_small": "The image has fewer pixels than are accepted here.",
+    "image_animated": "Animated images are not accepted here.",
+}
+
 
 class Problem(BaseModel):
     """A problem as RFC 9457 describes it, with a `code` for programs.
@@ -42,7 +50,8 @@ class Problem(BaseModel):
         title: The status in words.
         status: The HTTP status.
         detail: The problem for people: a sentence that is the same for every file.
-        code: The problem for programs: the exception's name, such as ``file_too_large``.
+        code: The problem for programs: the exception's name, such as ``file_too_large``, or the rule that refused an
+            image, such as ``image_damaged``.
     """
 
     type: str = "about:blank"
@@ -58,11 +67,19 @@ def problem_of(error: StorageException) -> Problem:
     Its reason, id, bucket or endpoint, and what a backend said, stay here.
     """
     code, detail = next(_TOLD[kind] for kind in type(error).__mro__ if kind in _TOLD)
+    if isinstance(error, InvalidFileTypeException) and error.rule is not None:
+        code, detail = error.rule, _REFUSALS[error.rule]
     return Problem(title=HTTPStatus(error.http_status).phrase, status=error.http_status, detail=detail, code=code)
 
 
 def reported_problem(error: StorageException) -> Problem:
-    """The answer to an error, which is logged with all that is known of it unless it is the client's doing."""
+    """The answer to an error, which is logged with all that is known of it unless it is the client's doing.
+
+    Of a file that is refused, the operation and the reason are logged in one line.
+    """
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("a request failed: %s", error, exc_info=error)  # its path may hold a token
+    elif isinstance(error, InvalidFileTypeException | ImageProcessingException):
+        told = ": ".join(filter(None, (error.operation, error.reason)))
+        logger.info("a file was refused: %s", " ".join(told.split()))  # decoders' reasons may have several lines
     return problem_of(error)

@@ -6,7 +6,6 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from async_storages._cleanup import UNDO_WITHIN, clean_up
 from async_storages._tasks import map_bounded, offload
@@ -21,6 +20,7 @@ from async_storages.storage.base import FileName, Storage
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
 from async_storages.variants.keys import complete_recipe, slave_prefix, variant_extension, variant_id
 from async_storages.variants.removal import KeepsSlaves
+from async_storages.variants.temporary import temporary_folder
 
 __all__ = [
     "AT_ONCE",
@@ -34,8 +34,6 @@ __all__ = [
 
 AT_ONCE = 4
 """Variants of one original that are stored at the same time."""
-
-_PREFIX = "async-storages-variants-"
 
 
 @cache
@@ -216,7 +214,7 @@ async def new_variants(
     """Yield `NewVariants` with a temporary folder, which is removed afterwards; arguments as for the class."""
     opened = ExitStack()
     try:
-        folder = await offload(lambda: Path(opened.enter_context(TemporaryDirectory(prefix=_PREFIX))))
+        folder = await offload(lambda: Path(opened.enter_context(temporary_folder())))
         yield NewVariants(folder, recipes, pool, original_name, with_placeholder=with_placeholder)
     finally:
         await offload(opened.close)

@@ -1,67 +1,32 @@
 """Processes are killed while they make variants later than the upload: none stays whose original has gone."""
 
 import asyncio
-import tempfile
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from random import Random
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from async_storages import ImagePool, events
-from async_storages.integrations.sqlalchemy import FileLedger, enable_file_tracking
-from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
+from async_storages import ImagePool
 from async_storages.variants.lazy import LazyVariants
-from tests.faults import places, processes
-from tests.faults.conftest import made
 from tests.faults.leftovers import wait_for_the_dead
-from tests.faults.places import Place
-from tests.faults.processes import ANY, FORKS, Moment, Task
+from tests.faults.processes import ANY, Moment
+from tests.faults.variant_processes import AT_ONCE, PhotoTask, files_there, photos_at_work, prepared
 from tests.support.later_photos import RECIPES, LaterBase, LaterPhoto, keep_later_in, linked
 from tests.support.ledgers import pass_time, settle
 from tests.support.photos import photo
 
 pytestmark = pytest.mark.matrix
 
-AT_ONCE = timedelta(0)
-
-
-@dataclass(frozen=True)
-class LaterPlace(Place):
-    """A place for rows with photos.
-
-    Attributes:
-        temporary: The folder for what killed processes leave on their own disk.
-    """
-
-    temporary: str = ""
-
 
 @pytest.fixture(params=["sqlite", "s3"])
 def later_place(request, tmp_path):
     """SQLite and a folder, or PostgreSQL and SeaweedFS."""
-    place = made(request, request.param)
-    asyncio.run(prepare(made_here := LaterPlace(place.database, place.storage, temporary=str(tmp_path))))
-    return made_here
+    return prepared(request, tmp_path, LaterBase, keep_later_in)
 
 
-async def prepare(place):
-    async with at_work(place) as app, app.engine.begin() as connection:
-        await connection.run_sync(LaterBase.metadata.create_all)
-
-
-@asynccontextmanager
-async def at_work(place):
+def at_work(place):
     """The place, with a ledger and sessions for photos."""
-    async with places.at_work(place) as app, ImagePool(workers=1) as pool:
-        keep_later_in(app.storage)
-        ledger = FileLedger(app.engine, LaterBase.metadata, image_pool=pool)
-        sessions = async_sessionmaker(app.engine, expire_on_commit=False)
-        tracked = enable_file_tracking(sessions, ledger=ledger, image_pool=pool)
-        yield replace(app, ledger=ledger, sessions=tracked)
+    return photos_at_work(place, LaterBase, keep_later_in)
 
 
 # ---- what the processes do
@@ -102,50 +67,15 @@ async def work(app):
 WORK = {each.__name__: each for each in (upload, ask, make, delete_rows, work)}
 
 
-class LaterTask(Task):
-    """A process at work, which may wait at a moment, and be killed at another one.
-
-    Attributes:
-        last: The moment at which it is killed; None for `moment`.
-    """
-
-    def __init__(self, place, *names, moment=None, last=None):
-        super().__init__(place, tuple((name,) for name in names), moment)
-        self.last = last
-
-    def start(self):
-        self._ours, theirs = FORKS.Pipe()
-        self._process = FORKS.Process(target=_main, args=(self, theirs))
-        self._process.start()
-        theirs.close()
-        processes._running.append(self)
-        return self
-
-
-def _main(task, parent):
-    tempfile.tempdir = task.place.temporary
-    both = [task.moment, task.last]
-    for moments in [processes._Moments(Task(task.place, moment=each), parent) for each in both if each]:
-        listen(moments)
-    asyncio.run(_operate(task))
-
-
-def listen(moments):
-    processes.crash_points.hooks.append(moments.step)
-    events.hooks.append(lambda event: moments.step(event.operation))
-    for name in processes.SQL_EVENTS:
-        processes.event.listen(processes.Engine, name, moments.statement)
-
-
-async def _operate(task):
-    async with at_work(task.place) as app:
-        for [name] in task.lanes:
+async def operate(place, names):
+    async with at_work(place) as app:
+        for name in names:
             await WORK[name](app)
 
 
 def run(place, *names, moment=None):
     """Run a process to its end; returns whether it was killed."""
-    return LaterTask(place, *names, moment=moment).run()
+    return PhotoTask(place, operate, *names, moment=moment).run()
 
 
 # ---- what is there
@@ -156,7 +86,7 @@ async def judge(place, *, inventory=False):
     async with at_work(place) as app:
         await wait_for_the_dead(app.engine)
         originals, _ = await _named(app)
-        lost = originals - await _present(app)
+        lost = originals - await files_there(app)
         await pass_time(app.ledger)
         await app.ledger.make_variants()
         await settle(app.ledger)
@@ -164,7 +94,7 @@ async def judge(place, *, inventory=False):
             await app.ledger.sweep(AT_ONCE, force=True, inventory=True)
             await settle(app.ledger)
         originals, variants = await _named(app)
-        present = await _present(app)
+        present = await files_there(app)
         return lost | (originals - present), present - originals - variants
 
 
@@ -174,15 +104,11 @@ async def _named(app):
     return {image.file_id for image in images}, {image.variant(name).file_id for image in images for name in RECIPES}
 
 
-async def _present(app):
-    return {info.file_id async for info in app.storage.list() if FOLDER not in info.file_id}
-
-
 async def unmade(place):
     """The worker's variants that are missing in the end."""
     async with at_work(place) as app:
         _, variants = await _named(app)
-        return {each for each in variants - await _present(app) if "/large-" not in each}
+        return {each for each in variants - await files_there(app) if "/large-" not in each}
 
 
 # ---- kills
@@ -203,7 +129,9 @@ def test_a_maker_that_is_killed_leaves_nothing_strange(later_place, name, operat
 def test_killed_between_store_and_check_while_the_original_went(later_place, name, passage):
     """Nobody is left who could know of the variant: the inventory finds it."""
     run(later_place, "upload", "work", "upload")
-    maker = LaterTask(later_place, name, moment=Moment("stream", passage, waits=True), last=Moment("write")).start()
+    maker = PhotoTask(
+        later_place, operate, name, moment=Moment("stream", passage, waits=True), last=Moment("write")
+    ).start()
     maker.wait()
     run(later_place, "delete_rows")
     run(later_place, "work")

@@ -3,72 +3,34 @@
 import asyncio
 import logging
 import os
-import tempfile
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from random import Random
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import async_sessionmaker
 
-from async_storages import ImagePool, events
-from async_storages.integrations.sqlalchemy import (
-    FileLedger,
-    clean_variants,
-    enable_file_tracking,
-    regenerate_variants,
-)
+from async_storages import ImagePool
+from async_storages.integrations.sqlalchemy import clean_variants, regenerate_variants
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step
-from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
-from tests.faults import places, processes
-from tests.faults.conftest import made
 from tests.faults.leftovers import wait_for_the_dead
-from tests.faults.places import Place
-from tests.faults.processes import ANY, FORKS, Moment, Task
+from tests.faults.processes import ANY, Moment
+from tests.faults.variant_processes import AT_ONCE, PhotoTask, files_there, photos_at_work, prepared
 from tests.support.ledgers import pass_time, settle
 from tests.support.photos import RECIPES, Photo, PhotoBase, keep_in, photo
 
 pytestmark = pytest.mark.matrix
 
 OF_A_STORAGE = ("write", "list", "delete", "stat")
-AT_ONCE = timedelta(0)
-
-
-@dataclass(frozen=True)
-class PhotoPlace(Place):
-    """A place for rows with photos.
-
-    Attributes:
-        temporary: The folder for what killed processes leave on their own disk.
-    """
-
-    temporary: str = ""
 
 
 @pytest.fixture(params=["sqlite", "s3", "mariadb"])
 def photo_place(request, tmp_path):
     """SQLite and a folder, PostgreSQL and SeaweedFS, or MariaDB and a folder."""
-    place = made(request, request.param)
-    asyncio.run(prepare(made_here := PhotoPlace(place.database, place.storage, temporary=str(tmp_path))))
-    return made_here
+    return prepared(request, tmp_path, PhotoBase, keep_in)
 
 
-async def prepare(place):
-    async with at_work(place) as app, app.engine.begin() as connection:
-        await connection.run_sync(PhotoBase.metadata.create_all)
-
-
-@asynccontextmanager
-async def at_work(place):
+def at_work(place):
     """The place, with a ledger and sessions for photos."""
-    async with places.at_work(place) as app, ImagePool(workers=1) as pool:
-        keep_in(app.storage)
-        ledger = FileLedger(app.engine, PhotoBase.metadata)
-        sessions = async_sessionmaker(app.engine, expire_on_commit=False)
-        tracked = enable_file_tracking(sessions, ledger=ledger, image_pool=pool)
-        yield replace(app, ledger=ledger, sessions=tracked)
+    return photos_at_work(place, PhotoBase, keep_in)
 
 
 # ---- what the processes do
@@ -119,37 +81,15 @@ WORK = {each.__name__: each for each in (upload, replace_image, delete_row, roll
 SESSIONS = ("upload", "replace_image", "delete_row", "roll_back")
 
 
-class PhotoTask(Task):
-    """A process at work on photos, which may be killed after an operation of its storage, too."""
-
-    def start(self):
-        self._ours, theirs = FORKS.Pipe()
-        self._process = FORKS.Process(target=_main, args=(self, theirs))
-        self._process.start()
-        theirs.close()
-        processes._running.append(self)
-        return self
-
-
-def _main(task, parent):
-    tempfile.tempdir = task.place.temporary
-    moments = processes._Moments(task, parent)
-    processes.crash_points.hooks.append(moments.step)
-    events.hooks.append(lambda event: moments.step(event.operation))
-    for name in processes.SQL_EVENTS:
-        processes.event.listen(processes.Engine, name, moments.statement)
-    asyncio.run(_operate(task))
-
-
-async def _operate(task):
-    async with at_work(task.place) as app:
-        for [name] in task.lanes:
+async def operate(place, names):
+    async with at_work(place) as app:
+        for name in names:
             await WORK[name](app)
 
 
 def run(place, *names, moment=None):
     """Run a process to its end; returns whether it was killed."""
-    return PhotoTask(place, tuple((name,) for name in names), moment).run()
+    return PhotoTask(place, operate, *names, moment=moment).run()
 
 
 # ---- what is there
@@ -159,9 +99,9 @@ async def judge(place):
     """What rows name and is missing, as the killed have left it, and what is there for no row after a worker."""
     async with at_work(place) as app:
         await wait_for_the_dead(app.engine)
-        lost = await _named(app) - await _present(app)
+        lost = await _named(app) - await files_there(app)
         await settle(app.ledger)
-        named, present = await _named(app), await _present(app)
+        named, present = await _named(app), await files_there(app)
         return lost | (named - present), present - named
 
 
@@ -175,10 +115,6 @@ async def _named(app):
     async with app.sessions() as session:
         images = [image for image in await session.scalars(select(Photo.image)) if image is not None]
     return {each.file_id for image in images for each in (image, *map(image.variant, RECIPES))}
-
-
-async def _present(app):
-    return {info.file_id async for info in app.storage.list() if FOLDER not in info.file_id}
 
 
 # ---- kills
@@ -223,7 +159,7 @@ def test_killed_at_random(photo_place, seed):
 async def lose_variants(place):
     """Leave the images alone, as if the column had declared nothing when they were uploaded."""
     async with at_work(place) as app:
-        for file_id in await _present(app):
+        for file_id in await files_there(app):
             if "variants/" in file_id:
                 await app.storage.delete(file_id)
 
@@ -247,9 +183,9 @@ def test_regenerators_are_killed_beside_sessions(photo_place, seed):
         asyncio.run(lose_variants(photo_place))
         moment = Moment(random.choice(["write", "stat", "stream"]), random.randint(1, 8))
         tasks = [
-            PhotoTask(photo_place, (("regenerate",),), moment).start(),
-            PhotoTask(photo_place, (("regenerate",),)).start(),
-            PhotoTask(photo_place, (("replace_image",), ("delete_row",))).start(),
+            PhotoTask(photo_place, operate, "regenerate", moment=moment).start(),
+            PhotoTask(photo_place, operate, "regenerate").start(),
+            PhotoTask(photo_place, operate, "replace_image", "delete_row").start(),
         ]
         kills += sum(task.end() for task in tasks)
         asyncio.run(let_time_pass(photo_place))

@@ -54,25 +54,38 @@ REFUSED = {
         encode("PNG", (99, 200)),
         {"min_width": 100},
         "99 by 200 pixels are less than the 100 by 1 required",
+        "image_too_small",
     ),
-    "too low": (encode("PNG", (200, 99)), {"min_height": 100}, "less than the 1 by 100 required"),
-    "too narrow as it is displayed": (camera_jpeg(), {"min_width": 22}, "21 by 37"),
-    "too many pixels": (encode("PNG", (100, 100)), {"max_pixels": 9999}, "more than the 9999 allowed"),
-    "a bomb": (huge_png(), {}, "more than the 50000000 allowed"),
-    "an animation": (encode("GIF", frames=2), {"animated": False}, "the image is animated; only still images"),
-    "an animated WebP": (encode("WEBP", frames=2), {"animated": False}, "the image is animated"),
-    "no image": (b"<html>", {}, "no image whose size is known"),
-    "an SVG": (b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"/>', {}, "no image"),
-    "cut in its header": (encode("PNG")[:20], {}, "damaged"),
-    "cut in its pixels": (encode("PNG", (200, 200))[:-60], {}, "cannot be decoded"),
-    "another format": (encode("BMP"), {}, "cannot be decoded as JPEG, PNG[A-Z, ]*$"),
+    "too low": (encode("PNG", (200, 99)), {"min_height": 100}, "less than the 1 by 100 required", "image_too_small"),
+    "too narrow as it is displayed": (camera_jpeg(), {"min_width": 22}, "21 by 37", "image_too_small"),
+    "too many pixels": (
+        encode("PNG", (100, 100)),
+        {"max_pixels": 9999},
+        "more than the 9999 allowed",
+        "image_too_large",
+    ),
+    "a bomb": (huge_png(), {}, "more than the 50000000 allowed", "image_too_large"),
+    "an animation": (
+        encode("GIF", frames=2),
+        {"animated": False},
+        "the image is animated; only still images",
+        "image_animated",
+    ),
+    "an animated WebP": (encode("WEBP", frames=2), {"animated": False}, "the image is animated", "image_animated"),
+    "no image": (b"<html>", {}, "no image whose size is known", "image_format"),
+    "an SVG": (b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"/>', {}, "no image", "image_format"),
+    "cut in its header": (encode("PNG")[:20], {}, "damaged", "image_damaged"),
+    "cut in its pixels": (encode("PNG", (200, 200))[:-60], {}, "cannot be decoded", "image_damaged"),
+    "damaged in its header": (camera_jpeg()[:3] + bytes(2000), {}, "damaged", "image_damaged"),
+    "another format": (encode("BMP"), {}, "cannot be decoded as JPEG, PNG[A-Z, ]*$", "image_format"),
 }
 
 
-@pytest.mark.parametrize(("content", "rules", "reason"), REFUSED.values(), ids=REFUSED)
-async def test_what_does_not_keep_the_rules_is_refused(content, rules, reason):
-    with pytest.raises(InvalidFileTypeException, match=reason):
+@pytest.mark.parametrize(("content", "rules", "reason", "rule"), REFUSED.values(), ids=REFUSED)
+async def test_what_does_not_keep_the_rules_is_refused(content, rules, reason, rule):
+    with pytest.raises(InvalidFileTypeException, match=reason) as caught:
         await save(content, **rules)
+    assert caught.value.rule == rule
 
 
 async def test_a_stream_is_refused_with_the_remedy():

@@ -62,7 +62,7 @@ def test_a_picture_is_shown_and_replaced(client: TestClient, files: Path) -> Non
 
 def test_a_page_is_no_picture(client: TestClient, files: Path) -> None:
     answer = client.post("/profiles", data={"name": "Ada"}, files={"picture": ("ada.png", b"<html>")})
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_file_type")
+    assert (answer.status_code, answer.json()["code"]) == (400, "image_format")
     assert client.get("/profiles/1").status_code == 404
     assert stored(client, files) == []
 

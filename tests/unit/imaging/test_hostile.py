@@ -27,6 +27,11 @@ RECIPES = [
     Variant(64, page=1, format="png"),
 ]
 ERRORS = (InvalidFileTypeException, ImageProcessingException)
+RULES = {
+    "image_format": ("an SVG", "a compressed SVG", "PostScript", "a page", "another program's image"),
+    "image_too_large": ("a declared bomb", "a real bomb", "a bomb of a JPEG", "a bomb of a GIF"),
+}
+"""The rules that refuse images of these names; all others are damaged."""
 
 
 @pytest.fixture(params=[PillowEngine, VipsEngine])
@@ -48,12 +53,15 @@ def original(tmp_path):
 async def test_what_is_no_good_image_is_refused(pool, original, name):
     original.write_bytes(REFUSED[name]())
     target = original.with_name("made")
+    rule = next((rule for rule, names in RULES.items() if name in names), "image_damaged")
     for recipe in RECIPES:
-        with pytest.raises(InvalidFileTypeException):
+        with pytest.raises(InvalidFileTypeException) as caught:
             await pool.make(original, target, recipe)
+        assert caught.value.rule == rule or (recipe.page and "no page" in caught.value.reason)
         assert not target.exists()
-    with pytest.raises(InvalidFileTypeException):
+    with pytest.raises(InvalidFileTypeException) as caught:
         await pool.placeholder(original)
+    assert caught.value.rule == rule
     assert list(original.parent.iterdir()) == [original]
 
 

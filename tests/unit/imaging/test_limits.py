@@ -35,5 +35,6 @@ def test_pixels_and_frames():
         lambda: limits.check_frames(5, (10, 10)),
         lambda: limits.check_frames(11, (1, 1)),
     ):
-        with pytest.raises(InvalidFileTypeException, match="allowed"):
+        with pytest.raises(InvalidFileTypeException, match="allowed") as caught:
             check()
+        assert caught.value.rule == "image_too_large"

@@ -7,7 +7,7 @@ from itertools import batched
 from operator import is_
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, Table, select
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, SweepRefusedException
@@ -24,7 +24,7 @@ from async_storages.integrations.sqlalchemy.columns.types import FileType
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.tables import ColumnName, name_of
 from async_storages.integrations.sqlalchemy.references.column_locations import ColumnLocation, locate_columns
-from async_storages.integrations.sqlalchemy.references.lookup import find_named_ids, is_indexed
+from async_storages.integrations.sqlalchemy.references.lookup import find_named_ids, find_unindexed, warn_unindexed
 
 __all__ = ["OtherReferences", "References"]
 
@@ -197,12 +197,11 @@ class References:
 
     def find_unindexed(self, connection: Connection, _table: Table) -> list[str]:
         """Find the columns without an index: their tables are read whole each time a file is to be deleted."""
-        inspector = inspect(connection)
-        return [
-            f"{each.field.column.table.fullname}.{each.field.column.name}"
-            for each in self.locate(connection)
-            if not is_indexed(inspector, each.field, each.schema)
-        ]
+        return find_unindexed(connection, self.locate(connection))
+
+    def warn_unindexed(self, connection: Connection, _table: Table) -> None:
+        """Warn of the columns without an index, as sessions do."""
+        warn_unindexed(connection, self.locate(connection))
 
 
 def _unknowable(field: FileField, problem: str) -> SweepRefusedException:

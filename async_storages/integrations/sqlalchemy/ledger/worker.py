@@ -80,7 +80,7 @@ class Worker:
         await self._columns.register()
         await self.mark_storages()
         if not self._has_warned:
-            await self._warn_unindexed()
+            await self._connections.reading.run(self._references.warn_unindexed)
             await self._warn_malformed()
             self._has_warned = True
         return await self._deletion.run(failed)
@@ -100,10 +100,6 @@ class Worker:
                 await self._marks.mark([storage])
             except StorageException as error:  # it is tried again
                 logger.warning("a storage could not be marked as this ledger's: %s", error)
-
-    async def _warn_unindexed(self) -> None:
-        for column in await self._connections.reading.run(self._references.find_unindexed):
-            logger.warning("%s has no index: its table is read whole for each file that may be deleted", column)
 
     async def _warn_malformed(self) -> None:
         """Warn once for each row that holds no list: no file that its text names is deleted."""

@@ -28,7 +28,15 @@ from async_storages.integrations.sqlalchemy.references.column_locations import (
 from async_storages.integrations.sqlalchemy.references.lookup_sql import ISOLATION_QUERY, build_lookup, is_searchable
 from async_storages.registry import StorageAddress, StorageRouter
 
-__all__ = ["LookupResult", "bare_spelling", "find_named_ids", "is_indexed", "look_up_files"]
+__all__ = [
+    "LookupResult",
+    "bare_spelling",
+    "find_named_ids",
+    "find_unindexed",
+    "is_indexed",
+    "look_up_files",
+    "warn_unindexed",
+]
 
 logger = logging.getLogger("async_storages")
 
@@ -177,8 +185,8 @@ def _find(
                     _record_isolation(result, connection, row)
                 else:
                     yield from spelled.get(row[0].decode() if isinstance(row[0], bytes) else row[0], ())
-    for location in locations if ids else ():
-        _warn_unindexed(connection, location)
+    if ids:
+        warn_unindexed(connection, locations)
 
 
 def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
@@ -210,17 +218,23 @@ def _record_isolation(result: LookupResult, connection: Connection, row: Any = N
 _warned: "WeakKeyDictionary[Engine, set[ColumnLocation]]" = WeakKeyDictionary()
 
 
-def _warn_unindexed(connection: Connection, location: ColumnLocation) -> None:
-    """Warn once of a column without an index."""
-    table, column = location.field.column.table, location.field.column
+def warn_unindexed(connection: Connection, locations: Iterable[ColumnLocation]) -> None:
+    """Warn of columns without an index, of each once for an engine."""
     warned = _warned.setdefault(connection.engine, set())
-    if location in warned:
-        return
-    warned.add(location)
-    if not is_indexed(inspect(connection), location.field, location.schema):
-        logger.warning(
-            "%s.%s has no index: its table is read whole to see whether rows name a file", table, column.name
-        )
+    unwarned = [each for each in locations if each not in warned]
+    warned.update(unwarned)
+    for name in find_unindexed(connection, unwarned) if unwarned else ():
+        logger.warning("%s has no index: its table is read whole to see whether rows name a file", name)
+
+
+def find_unindexed(connection: Connection, locations: Iterable[ColumnLocation]) -> list[str]:
+    """The names of the columns without an index."""
+    inspector = inspect(connection)
+    return [
+        f"{each.field.column.table.fullname}.{each.field.column.name}"
+        for each in locations
+        if not is_indexed(inspector, each.field, each.schema)
+    ]
 
 
 def is_indexed(inspector: Inspector, file_field: FileField, schema: str | None) -> bool:

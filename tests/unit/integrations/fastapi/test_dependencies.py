@@ -1,5 +1,6 @@
 """Sessions for requests, and uploads that were looked at."""
 
+import logging
 from typing import Annotated
 
 import pydantic
@@ -10,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.responses import StreamingResponse
 
-from async_storages import FileTypeConfig, FileValidator, InvalidArgumentException
+from async_storages import FileTypeConfig, FileValidator, ImageRules, InvalidArgumentException
 from async_storages.integrations.fastapi import UploadDep, register_exception_handlers, session_dependency
 from async_storages.integrations.sqlalchemy import enable_file_tracking
 from async_storages.registry import override
 from tests.support.corpus import image
+from tests.support.images import encode
 from tests.support.tracked import Base, Book, TroubledStorage, files, pending
 from tests.support.uvicorn_server import asking
 
@@ -148,6 +150,34 @@ async def test_an_upload_keeps_to_the_rules(uploading, upload, status, code):
         assert answer.json() == [upload[0], len(upload[1])]
     else:
         assert answer.json()["code"] == code
+
+
+IMAGES = {
+    "no image": (b"<html>", "image_format"),
+    "another format": (encode("BMP"), "image_format"),
+    "a damaged one": (encode("PNG", (90, 90))[:-60], "image_damaged"),
+    "too many pixels": (encode("PNG", (101, 100)), "image_too_large"),
+    "too few pixels": (encode("PNG", (1, 1)), "image_too_small"),
+    "frames": (encode("GIF", frames=2), "image_animated"),
+}
+
+
+@pytest.mark.parametrize(("content", "code"), IMAGES.values(), ids=IMAGES)
+async def test_the_answer_says_which_rule_of_images_refused_an_upload(content, code, caplog):
+    app = FastAPI()
+    register_exception_handlers(app)
+    rules = ImageRules(min_width=2, max_pixels=10_000, animated=False)
+
+    @app.post("/")
+    async def upload(picture: Annotated[UploadFile, UploadDep(image=rules)]):
+        return picture.filename
+
+    with caplog.at_level(logging.INFO, "async_storages"):
+        async with asking(app) as client:
+            answer = await client.post("/", files={"picture": ("a.png", content)})
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    [line] = [each.getMessage() for each in caplog.records if each.name == "async_storages"]
+    assert line.startswith("a file was refused: validate: ")
 
 
 NOT_CHOSEN = (

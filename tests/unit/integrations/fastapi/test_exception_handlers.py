@@ -3,6 +3,7 @@
 import logging
 from typing import Annotated
 
+import pytest
 from fastapi import Body, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import PlainTextResponse
@@ -52,6 +53,51 @@ async def test_each_error_is_a_problem_of_its_own(caplog):
     logged = [record.getMessage() for record in caplog.records if record.name == "async_storages"]
     assert len(logged) == len([kind for kind in KINDS if kind.http_status >= 500])
     assert all("minio.internal:9000" in line for line in logged)
+
+
+REFUSALS = {
+    None: ("invalid_file_type", "Files of this type are not accepted here."),
+    "image_format": ("image_format", "The file is no image of a format that is accepted here."),
+    "image_damaged": ("image_damaged", "The image is damaged."),
+    "image_too_large": ("image_too_large", "The image has more pixels or frames than are accepted here."),
+    "image_too_small": ("image_too_small", "The image has fewer pixels than are accepted here."),
+    "image_animated": ("image_animated", "Animated images are not accepted here."),
+}
+
+
+@pytest.mark.parametrize("rule", REFUSALS)
+async def test_a_refused_file_is_told_the_rule_and_logged_in_one_line(rule, caplog):
+    app = FastAPI()
+    register_exception_handlers(app)
+
+    @app.get("/")
+    async def refuse():
+        reason = "the image cannot be decoded\nas PNG"
+        raise errors.InvalidFileTypeException(reason, operation="validate", file_id="key.pdf", rule=rule)
+
+    with caplog.at_level(logging.INFO, "async_storages"):
+        async with asking(app) as client:
+            answer = await client.get("/")
+    assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (400, *REFUSALS[rule])
+    assert [(each.levelname, each.getMessage()) for each in caplog.records if each.name == "async_storages"] == [
+        ("INFO", "a file was refused: validate: the image cannot be decoded as PNG")
+    ]
+
+
+async def test_an_image_that_cannot_be_made_is_logged(caplog):
+    app = FastAPI()
+    register_exception_handlers(app)
+
+    @app.get("/")
+    async def refuse():
+        raise errors.ImageProcessingException("the image took longer than the 30 seconds allowed")
+
+    with caplog.at_level(logging.INFO, "async_storages"):
+        async with asking(app) as client:
+            answer = await client.get("/")
+    assert (answer.status_code, answer.json()["code"]) == (422, "image_processing")
+    logged = [each.getMessage() for each in caplog.records if each.name == "async_storages"]
+    assert logged == ["a file was refused: the image took longer than the 30 seconds allowed"]
 
 
 def test_the_schema_tells_of_problems():
