@@ -12,10 +12,11 @@ class Doubling:
 
     def __init__(self):
         self.calls = []
-        self.may_go_on = asyncio.Event()
+        self.was_called, self.may_go_on = asyncio.Event(), asyncio.Event()
 
     async def __call__(self, numbers):
         self.calls.append(list(numbers))
+        self.was_called.set()
         await self.may_go_on.wait()
         if max(numbers) > 10:
             raise ValueError(max(numbers))
@@ -71,8 +72,7 @@ async def test_whoever_was_cancelled_is_left_out(doubling):
 async def test_with_the_one_who_works_the_others_are_cancelled(doubling):
     joined = Joined(doubling, pause=0.001)
     tasks = await begin(joined, 1, 2)
-    while not doubling.calls:
-        await asyncio.sleep(0)
+    await doubling.was_called.wait()
     tasks[0].cancel()
     for task in tasks:
         with pytest.raises(asyncio.CancelledError):
