@@ -35,7 +35,7 @@ class Joined[Item, Result]:
             Exception: Whatever the function raises for this item alone.
             asyncio.CancelledError: The caller was cancelled, or the task that worked for it.
         """
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         try:
             async with self._lock:
