@@ -26,6 +26,7 @@ from pathlib import Path
 
 from async_storages.backends.local.folder_errors import link_in_the_way, translated, without_path
 from async_storages.backends.local.mounts import copy_beside, is_reserved, name_beside, sweep_beside
+from async_storages.backends.local.paths import own_path
 from async_storages.backends.local.sidecars import Description, Descriptions, describe
 from async_storages.errors import (
     FileExistsException,
@@ -78,11 +79,11 @@ class Folder:
     """
 
     def __init__(self, root: Path, *, fsync: bool) -> None:
-        self._root = root
+        self._root = own_path(root)
         self._fsync = fsync
-        self._drafts = root / PRIVATE / "drafts"
-        self._meta = root / PRIVATE / "meta"
-        self._lock = root / PRIVATE / "lock"
+        self._drafts = self._root / PRIVATE / "drafts"
+        self._meta = self._root / PRIVATE / "meta"
+        self._lock = self._root / PRIVATE / "lock"
         self._descriptions = Descriptions(self._meta, self._drafts, self._flush)
         self._is_swept = False
         self._thread_lock = threading.Lock()
