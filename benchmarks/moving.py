@@ -22,11 +22,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from async_storages.testing.postgres import PostgresServer, postgres_server
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
 from benchmarks import Figure
-from benchmarks.mover import CONCURRENCY, LEASE, Place
+from benchmarks.mover import CONCURRENCY, EVERY, LEASE, Place
 from benchmarks.worker import Cost
 
 ROWS = int(os.environ.get("ROWS", "20000"))
-"""At least 100, at most 1,000,000."""
+"""At least 200 for each kill and 200 more."""
 
 KILLS = int(os.environ.get("KILLS", "3"))
 SIZE = 10 << 10
@@ -98,9 +98,9 @@ def folder_to_folder(server: PostgresServer) -> Iterator[Figure]:
 
 def moved_with_kills(place: Place) -> list[Cost]:
     """The costs of the movers that came to their end; others were killed."""
-    for number in range(KILLS):
+    share = ROWS // (KILLS + 1) - EVERY  # so that some are left for the last one
+    for _ in range(KILLS):
         with process("move", place) as mover:
-            share = ROWS * (number + 1) // (KILLS + 1) - ROWS * number // (KILLS + 1)
             for said in said_by(mover):
                 if isinstance(said, list) and said[0] >= share:
                     tell(f"killed after {said[0]:,} files")

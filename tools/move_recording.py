@@ -1,4 +1,4 @@
-"""Takes the picture of ``async-storages migrate`` for the docs: python -m tools.move_recording
+"""The picture of ``async-storages migrate run`` for the documentation: ``python -m tools.move_recording``.
 
 It runs the real commands in a terminal of its own, on PostgreSQL and two folders, and draws what they print when a part
 of the files is moved.
@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
@@ -63,13 +64,14 @@ if __name__ == "__main__":
 
 
 def main() -> None:
+    """Take it."""
     with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
         server.create_database("shop")
         os.environ |= {"DATABASE": server.url("shop"), "COLUMNS": str(WIDTH), "TERM": "xterm-256color"}
         os.chdir(folder)
         Path("shop.py").write_text(APP)
         run([sys.executable, "shop.py"])
-        console = Console(record=True, width=WIDTH, file=Path(os.devnull).open("w"), force_terminal=True)
+        console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
         for command in ("plan", "run"):
             console.print(f"[bold green]$[/] async-storages migrate {command} --app shop:migration")
             frames = run([sys.executable, "-m", "async_storages", "migrate", command, "--app", "shop:migration"])
@@ -85,9 +87,10 @@ def run(command: list[str]) -> list[bytes]:
 
 
 def output(command: list[str]) -> Iterator[bytes]:
+    """All that a command writes to its terminal."""
     process, terminal = pty.fork()
     if process == 0:
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - its own terminal is what it is for
     with suppress(OSError):  # it has ended
         while chunk := os.read(terminal, 1 << 16):
             yield chunk
@@ -97,6 +100,7 @@ def output(command: list[str]) -> Iterator[bytes]:
 
 
 def part_of(frame: bytes) -> int:
+    """The percentage that a state of the line shows; 0 if it shows none."""
     found = PART.search(re.sub(rb"\x1b\[[\d;?]*[a-zA-Z]", b"", frame))
     return int(found[1]) if found else 0
 

@@ -115,5 +115,5 @@ def test_a_run_shows_on_a_terminal_how_much_is_done_and_left(command, tmp_path):
     assert os.waitpid(process, 0)[1] == 0
     text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown.decode())
     assert "100 %" in text
-    assert "left 3 moved, 0 gone, 0 missing, 0 failed, 3 B" in text
-    assert text.rstrip().endswith("\n3 moved, 0 gone, 0 missing, 0 failed, 3 B")
+    assert re.search("left +3 moved, 0 gone, 0 missing, 0 failed, 3 B", text)
+    assert text.split("\r")[-2:] == ["3 moved, 0 gone, 0 missing, 0 failed, 3 B", "\n"]

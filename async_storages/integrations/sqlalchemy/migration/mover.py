@@ -126,7 +126,7 @@ class Mover:
                 await map_bounded(lambda _: self._work(), range(self.concurrency), limit=self.concurrency)
         finally:
             for source, mover in self._taken.items():
-                with suppress(DBAPIError):  # else they are free when their lease is over
+                with suppress(DBAPIError, OSError):  # else they are free when their lease is over
                     await self.transactions.run(entries.postpone, self.table, mover, [source], 0.0)
         return self.result
 
