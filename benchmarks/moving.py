@@ -22,11 +22,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from async_storages.testing.postgres import PostgresServer, postgres_server
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
 from benchmarks import Figure
-from benchmarks.mover import CONCURRENCY, LEASE, Place
+from benchmarks.mover import CONCURRENCY, EVERY, LEASE, Place
 from benchmarks.worker import Cost
 
 ROWS = int(os.environ.get("ROWS", "20000"))
-"""At least 100, at most 1,000,000."""
+"""At least 200 for each kill and 200 more."""
 
 KILLS = int(os.environ.get("KILLS", "3"))
 SIZE = 10 << 10
@@ -35,6 +35,9 @@ SMALL = 2000
 
 LARGE, LARGE_SIZE = 4, 64 << 20
 ROUNDS = 3
+
+FOLDER = os.environ.get("FOLDER")
+"""Where the files are; by default in memory, if there is room."""
 
 MEMORY = Path("/dev/shm")  # the disk of a virtual machine would be most of what is measured
 PER_FILE = 40 << 10
@@ -55,8 +58,10 @@ LEFT = "SELECT count(*) FROM papers WHERE file LIKE 'file:old/%'"
 
 def measure() -> Iterator[Figure]:
     with postgres_server() as server:
-        yield from folder_to_folder(server)
-        yield from folder_to_s3(server)
+        for part in (folder_to_folder, folder_to_s3):
+            for figure in part(server):
+                tell(f"{figure.what}: {figure.measured}")
+                yield figure
 
 
 # ---- folder to folder
@@ -65,6 +70,7 @@ def measure() -> Iterator[Figure]:
 def folder_to_folder(server: PostgresServer) -> Iterator[Figure]:
     """All rows, with a mover that is killed now and then."""
     with place_of(server, "folders", ROWS, SIZE) as place:
+        tell(f"{ROWS:,} files are there")
         planned = ended("plan", place)
         yield Figure(f"plan of {ROWS:,} rows", f"{ROWS / planned['wall']:,.0f}/s, {mebibytes(planned)} above idle")
         began = time.perf_counter()
@@ -92,20 +98,50 @@ def folder_to_folder(server: PostgresServer) -> Iterator[Figure]:
 
 def moved_with_kills(place: Place) -> list[Cost]:
     """The costs of the movers that came to their end; others were killed."""
-    for number in range(KILLS):
+    share = ROWS // (KILLS + 1) - EVERY  # so that some are left for the last one
+    for _ in range(KILLS):
         with process("move", place) as mover:
-            share = ROWS * (number + 1) // (KILLS + 1) - ROWS * number // (KILLS + 1)
-            for line in mover.stdout or ():
-                if isinstance(json.loads(line), int) and json.loads(line) >= share:
+            for said in said_by(mover):
+                if isinstance(said, list) and said[0] >= share:
+                    tell(f"killed after {said[0]:,} files")
                     mover.kill()
                     break
-    runs = [ended("move", place)]
+    runs = [last_run(place)]
     while asked(place, LEFT) != [(0,)]:  # what a killed mover had taken, until its lease is over
         time.sleep(LEASE.total_seconds() / 4)
         runs.append(ended("move", place))
         if runs[-1]["missing"] or runs[-1]["failed"]:
             raise RuntimeError(f"some files could not be moved: {runs[-1]}")
     return runs
+
+
+def last_run(place: Place) -> Cost:
+    """A mover that is not killed; it tells its speed and CPU time at each tenth, as another program may slow it."""
+    cost: Cost = {}
+    with process("move", place) as mover:
+        began, cpu, before = time.perf_counter(), 0.0, 0
+        for said in said_by(mover):
+            if isinstance(said, dict):
+                cost = said
+            elif said[0] - before >= ROWS / (KILLS + 1) / 10:
+                moved, used = said
+                speed = (moved - before) / (time.perf_counter() - began)
+                share = 1000 * (used - cpu) / (moved - before)
+                tell(f"{moved:,} files; {speed:,.0f}/s, {share:.2f} ms CPU a file since the last")
+                began, cpu, before = time.perf_counter(), used, moved
+    if not cost:
+        raise RuntimeError("the mover has failed, as it says above")
+    return cost
+
+
+def said_by(mover: "subprocess.Popen[str]") -> Iterator[Any]:
+    for line in mover.stdout or ():
+        yield json.loads(line)
+
+
+def tell(what: str) -> None:
+    """Say how far it is: a large run takes an hour, and may be stopped before the table is printed."""
+    print(time.strftime("%H:%M:%S"), what, file=sys.stderr, flush=True)
 
 
 def mebibytes(cost: Cost) -> str:
@@ -192,7 +228,7 @@ def copied_by(rclone: str, place: Place, server: S3Server, bucket: str) -> Cost:
 def place_of(server: PostgresServer, name: str, count: int, size: int) -> Iterator[Place]:
     """A database of its own, and a folder with files that its rows name."""
     is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * count * max(PER_FILE, 2 * size)
-    with tempfile.TemporaryDirectory(prefix="moving-", dir=MEMORY if is_roomy else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="moving-", dir=FOLDER or (MEMORY if is_roomy else None)) as folder:
         server.create_database(name)
         place = Place(server.url(name), folder)
         ended("create", place)

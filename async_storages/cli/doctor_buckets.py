@@ -1,10 +1,12 @@
 """Examination of what only buckets have: credentials, the server's clock, CORS, lifecycle, abilities of the server."""
 
 import time
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from async_storages.cli.expiry_rules import expiry_findings, expiry_rules_of_gcs, expiry_rules_of_s3
 from async_storages.cli.findings import Finding, Level
 from async_storages.cli.http_requests import request
 from async_storages.cli.remedies import S3_CORS, S3_LIFECYCLE
@@ -89,7 +91,7 @@ def clock_finding(date: str | None, now: float) -> list[Finding]:
 
 
 async def examine_settings(storage: Storage) -> list[Finding]:
-    """CORS, lifecycle and abilities of the server of a bucket, as far as the credentials may know them."""
+    """CORS, lifecycle, and abilities of a bucket's server, as far as the credentials may know them."""
     if storage.scheme == "s3":
         return await _of_s3(cast("S3Storage", storage))
     if storage.scheme == "gs":
@@ -102,6 +104,9 @@ async def _of_s3(storage: "S3Storage") -> list[Finding]:
         await _setting(storage, "CORS", "cors", "CORSRule", S3_CORS),
         await _setting(storage, "lifecycle", "lifecycle", "AbortIncompleteMultipartUpload", S3_LIFECYCLE),
     ]
+    with suppress(StorageException):  # the finding about the lifecycle says why it cannot be read
+        rules = await storage.bucket_admin._rules()  # noqa: SLF001 - of the same house
+        findings += expiry_findings(expiry_rules_of_s3(xml for _, xml in rules), storage.prefix)
     if storage.read_only:
         return findings
     from async_storages.backends.s3.capabilities import capabilities  # noqa: PLC0415 - needs an extra
@@ -145,4 +150,5 @@ async def _of_gcs(storage: "GCSStorage") -> list[Finding]:
     except StorageException as error:
         return [Finding("CORS", f"cannot be read: {error.reason}", Level.NOTE, f"look yourself: {S3_CORS}")]
     has_cors = bool(settings.get("cors"))
-    return [Finding("CORS", "ok") if has_cors else Finding("CORS", "none", Level.NOTE, S3_CORS)]
+    cors = Finding("CORS", "ok") if has_cors else Finding("CORS", "none", Level.NOTE, S3_CORS)
+    return [cors, *expiry_findings(expiry_rules_of_gcs(settings), storage.prefix)]

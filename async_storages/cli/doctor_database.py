@@ -13,6 +13,7 @@ from async_storages._tasks import offload
 from async_storages.cli.findings import Finding, Level
 from async_storages.errors import StorageException
 from async_storages.integrations.sqlalchemy.columns.fields import all_file_fields
+from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 from async_storages.integrations.sqlalchemy.references.column_locations import locate_columns
 from async_storages.integrations.sqlalchemy.references.lookup import is_indexed
 
@@ -31,6 +32,11 @@ _WITHOUT_CACHE = (
     "make the engine with connect_args={'statement_cache_size': 0, 'prepared_statement_cache_size': 0, "
     "'prepared_statement_name_func': lambda: f'__asyncpg_{uuid4()}__'}, or use PgBouncer 1.21 with "
     "max_prepared_statements"
+)
+
+
+_LISTS = (
+    "each removal of a file reads these tables whole: keep files of large tables in rows of their own, or on PostgreSQL"
 )
 
 
@@ -128,18 +134,25 @@ def _indexes(connection: Connection) -> list[Finding]:
         return []
     inspector = inspect(connection)
     located = locate_columns(connection, fields)
-    lacking = [
-        f"{each.field.column.table.fullname}.{each.field.column.name}"
-        for each in located
-        if not is_indexed(inspector, each.field, each.schema)
-    ]
+    lacking, unservable = list[str](), list[str]()
+    for each in located:
+        if not is_indexed(inspector, each.field, each.schema):
+            is_servable = connection.dialect.name == "postgresql" or not isinstance(
+                each.field.column.type, FileListType
+            )
+            names = lacking if is_servable else unservable
+            names.append(f"{each.field.column.table.fullname}.{each.field.column.name}")
     missing = sorted({f.column.table.fullname for f in fields} - {each.field.column.table.fullname for each in located})
     findings = [
         Finding("tables", f"{name} is not in the database", Level.PROBLEM, "run the migrations, or make the tables")
         for name in missing
     ]
+    if unservable:
+        shown = f"{connection.dialect.name} has none for lists: {', '.join(unservable)}"
+        findings.append(Finding("lists", shown, Level.NOTE, _LISTS))
     if not lacking:
-        return [*findings, Finding("indexes", f"all of {len(located)} file columns have one")]
+        count = len(located) - len(unservable)
+        return [*findings, Finding("indexes", f"all of {count} file columns have one")]
     remedy = "add index=True to these columns (lists: a GIN index) and migrate: each removal reads their tables whole"
     return [*findings, Finding("indexes", f"none on {', '.join(lacking)}", Level.PROBLEM, remedy)]
 

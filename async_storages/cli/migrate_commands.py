@@ -6,10 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from async_storages.cli.apps import configured_app, imported, made
+from async_storages.cli.move_progress import MoveProgress, shown_counts, shown_progress
 from async_storages.cli.options import JsonOption, QuietOption, YesOption
 from async_storages.cli.printing import note, print_json, print_line
 from async_storages.cli.running import SOMETHING_WRONG, fail, run
@@ -50,7 +49,7 @@ def plan_command(
 ) -> None:
     """Enter the files that rows name in the source; again whenever the application has stored others there."""
 
-    async def plan(migration: "Migration", show: "_Show") -> Any:
+    async def plan(migration: "Migration", show: MoveProgress) -> Any:
         if not dry_run:
             await migration.create()
         return await migration.plan(retry=retry, dry_run=dry_run, on_progress=show)
@@ -70,9 +69,16 @@ def run_command(
 
     Any number of processes may run it, on any number of machines; it may be stopped at any moment.
     """
+
+    async def move(migration: "Migration", show: MoveProgress) -> Any:
+        status = await migration.status()
+        planned = status.planned + status.moving
+        show.expect(planned if limit is None else min(limit, planned))
+        return await migration.run(concurrency=workers, limit=limit, on_progress=show)
+
     _run_and_report(
         app,
-        lambda migration, show: migration.run(concurrency=workers, limit=limit, on_progress=show),
+        move,
         lambda moved: bool(moved.missing or moved.failed),
         quiet=quiet,
         as_json=as_json,
@@ -87,7 +93,7 @@ def status_command(
 ) -> None:
     """Print the numbers of files by their state, the time that is left, and the files that could not be moved."""
 
-    async def status(migration: "Migration", _show: "_Show") -> tuple[Any, list[Any]]:
+    async def status(migration: "Migration", _show: MoveProgress) -> tuple[Any, list[Any]]:
         found: list[Any] = []
         async with aclosing(migration.failures()) as listed:
             async for each in listed:
@@ -160,7 +166,7 @@ def finish_command(  # noqa: PLR0917 - each is an option of the command
     age = duration(older_than)
     require_answer(yes=yes)
 
-    async def finish(migration: "Migration", show: "_Show") -> Any:
+    async def finish(migration: "Migration", show: MoveProgress) -> Any:
         await ask(f"delete the old files in {migration.source!r}?", yes=yes)
         return await migration.finish(older_than=age, concurrency=workers, on_progress=show)
 
@@ -174,7 +180,7 @@ def export_map_command(
 ) -> None:
     """Print a line for each moved file, for nginx's  map $uri $moved { include …; }."""
 
-    async def export(migration: "Migration", _show: "_Show") -> None:
+    async def export(migration: "Migration", _show: MoveProgress) -> None:
         async with aclosing(migration.nginx_map(prefix)) as lines:
             async for line in lines:
                 print_line(line)
@@ -184,21 +190,16 @@ def export_map_command(
 
 # ---- what they share
 
-type _Show = Callable[[Any], object]
-
 
 def _run[Result](
-    app: str | None, work: Callable[["Migration", _Show], Coroutine[Any, Any, Result]], *, shows: bool = False
+    app: str | None, work: Callable[["Migration", MoveProgress], Coroutine[Any, Any, Result]], *, shows: bool = False
 ) -> Result:
     """Run the work of a command with the migration of ``--app``, and show its progress on a terminal meanwhile."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not (shows and console.is_terminal), transient=True) as progress:
-        task = progress.add_task("…")
+    with shown_progress(is_shown=shows) as progress:
 
         async def with_migration() -> Result:
             async with _opened(app) as migration:
-                return await work(migration, lambda done: progress.update(task, description=_text(done)))
+                return await work(migration, progress)
 
         return run(with_migration(), _AGAIN)
 
@@ -222,7 +223,7 @@ async def _opened(said: str | None) -> AsyncGenerator["Migration"]:
 
 def _run_and_report(
     app: str | None,
-    work: Callable[["Migration", _Show], Coroutine[Any, Any, Any]],
+    work: Callable[["Migration", MoveProgress], Coroutine[Any, Any, Any]],
     is_wrong: Callable[[Any], bool] = lambda _done: False,
     *,
     quiet: bool,
@@ -234,7 +235,7 @@ def _run_and_report(
     if as_json:
         print_json(asdict(done))
     else:
-        note(_text(done), quiet=quiet)
+        note(shown_counts(done), quiet=quiet)
         for name in (
             ("missing", "wrong", "failed", "unnamed") if not isinstance(getattr(done, "missing", 0), int) else ()
         ):
@@ -244,11 +245,5 @@ def _run_and_report(
         raise typer.Exit(SOMETHING_WRONG)
 
 
-def _text(done: Any) -> str:
-    return ", ".join(f"{_shown(value)} {name}" for name, value in asdict(done).items())
-
-
 def _shown(value: Any) -> str:
-    if isinstance(value, tuple | dict):
-        return str(len(value))
     return "unknown" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)

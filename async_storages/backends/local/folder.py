@@ -26,6 +26,7 @@ from pathlib import Path
 
 from async_storages.backends.local.folder_errors import link_in_the_way, translated, without_path
 from async_storages.backends.local.mounts import copy_beside, is_reserved, name_beside, sweep_beside
+from async_storages.backends.local.paths import own_path
 from async_storages.backends.local.sidecars import Description, Descriptions, describe
 from async_storages.errors import (
     FileExistsException,
@@ -78,11 +79,11 @@ class Folder:
     """
 
     def __init__(self, root: Path, *, fsync: bool) -> None:
-        self._root = root
+        self._root = own_path(root)
         self._fsync = fsync
-        self._drafts = root / PRIVATE / "drafts"
-        self._meta = root / PRIVATE / "meta"
-        self._lock = root / PRIVATE / "lock"
+        self._drafts = self._root / PRIVATE / "drafts"
+        self._meta = self._root / PRIVATE / "meta"
+        self._lock = self._root / PRIVATE / "lock"
         self._descriptions = Descriptions(self._meta, self._drafts, self._flush)
         self._is_swept = False
         self._thread_lock = threading.Lock()
@@ -117,24 +118,33 @@ class Folder:
             found = self._existing(key)[1]
             return found, self._descriptions.find(key, found)
 
-    def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with `prefix`, sorted."""
-        with translated():
-            return sorted(self._walk(prefix))
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys that begin with `prefix`, sorted; no more of them are in memory than the folders on the way hold.
 
-    def _walk(self, prefix: str) -> Iterator[str]:
-        """The keys with a prefix; begins in its folder, as the ones above may hold very many others."""
+        It begins in the prefix's folder, as the ones above may hold very many others.
+        """
         first = self._folder_of(prefix)
-        folders = [] if first is None else [first]
-        while folders:
-            folder = folders.pop()
-            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
-                for entry in entries:
-                    key = folder + entry.name
-                    if key.startswith(prefix) and entry.is_file(follow_symlinks=False) and not is_reserved(entry.name):
-                        yield key
-                    if entry.is_dir(follow_symlinks=False) and key != PRIVATE and _agree(f"{key}/", prefix):
-                        folders.append(f"{key}/")
+        waiting = [] if first is None else [iter([first])]
+        while waiting:
+            name = next(waiting[-1], None)
+            if name is None:
+                waiting.pop()
+            elif name == first or name.endswith("/"):
+                waiting.append(iter(self._sorted_names(name, prefix)))
+            else:
+                yield name
+
+    def _sorted_names(self, folder: str, prefix: str) -> list[str]:
+        """The keys in one folder, and its folders with a slash at their end, which is how their keys are sorted."""
+        found = []
+        with translated(), suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
+            for entry in entries:
+                key = folder + entry.name
+                if key.startswith(prefix) and entry.is_file(follow_symlinks=False) and not is_reserved(entry.name):
+                    found.append(key)
+                if entry.is_dir(follow_symlinks=False) and key != PRIVATE and _agree(f"{key}/", prefix):
+                    found.append(f"{key}/")
+        return sorted(found)
 
     def _folder_of(self, prefix: str) -> str | None:
         """The folder of a prefix; None for one that leads through links, out of the root, or to what is private."""

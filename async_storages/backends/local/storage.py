@@ -1,10 +1,10 @@
 """Files in a local folder: the default for development, and for single servers."""
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -156,19 +156,21 @@ class LocalStorage(PresigningStorage, FolderStorage):
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
         """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
         with self.operation("list"):
-            for keys in batched(await offload(self._folder.keys, self.prefix + prefix), _LIST_BATCH):
-                for info in await offload(self._stat_all, keys):
+            keys = self._folder.keys(self.prefix + prefix)
+            while (found := await offload(self._stat_next, keys)) is not None:
+                for info in found:
                     yield info
 
-    def _stat_all(self, keys: Iterable[str]) -> Sequence[FileBasicInfo]:
-        found = []
-        for key in keys:
+    def _stat_next(self, keys: Iterator[str]) -> Sequence[FileBasicInfo] | None:
+        """The files of the next keys; None if there is none."""
+        batch, found = list(islice(keys, _LIST_BATCH)), []
+        for key in batch:
             try:
                 file_id = self.identify(FileId(self.scheme, None, key))
                 found.append(_info(file_id, *self._folder.stat(key)))
             except (FileNotFoundException, InvalidArgumentException):
                 continue  # deleted meanwhile, or put there by hand under a name that cannot be a key
-        return found
+        return found if batch else None
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file with its type and metadata: see `SupportsCopy`."""

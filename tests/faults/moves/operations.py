@@ -4,6 +4,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import InvalidRequestError
 
 from async_storages import FileGoneException, PendingFile
 from tests.faults.moves.places import Bundle, Copy, Paper
@@ -52,11 +53,14 @@ async def create_bundle(app):
 
 @operation
 async def replace(app):
-    """Loaded without a lock, so that a mover may come between."""
+    """Loaded without a lock, so that a mover may come between; another request is noticed by the content."""
     async with app.sessions.begin() as session:
         if (paper := await _any(session, Paper, locked=False)) is not None:
-            await session.refresh(paper, with_for_update=True, attribute_names=["content"])
-            paper.content, paper.file = _new()
+            loaded = paper.content
+            with suppress(InvalidRequestError):  # the row was deleted meanwhile
+                await session.refresh(paper, with_for_update=True, attribute_names=["content"])
+                if paper.content == loaded:
+                    paper.content, paper.file = _new()
 
 
 @operation

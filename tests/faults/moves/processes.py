@@ -10,14 +10,20 @@ from random import Random
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 
 from async_storages.integrations.sqlalchemy.ledger import crash_points as ledger_points
 from async_storages.integrations.sqlalchemy.migration import crash_points
+from async_storages.integrations.sqlalchemy.migration.transactions import is_conflict
 from tests.faults.moves.operations import OPERATIONS
 from tests.faults.moves.places import Place, at_work
 from tests.faults.processes import ANY, FORKS, SQL_EVENTS, Moment
 
 MOVER, BACK, FINISHER, WORKER, APP = "mover", "back", "finisher", "worker", "application"
+LANES = 2
+"""Requests of an application at once; on SQLite one, as sessions wait there for each other."""
+
+_ATTEMPTS = 5
 
 
 @dataclass(eq=False)
@@ -29,7 +35,7 @@ class Process:
         role: One of the roles.
         moment: When it is killed.
         seed: Of its random choices.
-        operations: Of an application; None for random ones.
+        operations: Of an application, one after the other; None for random ones, in two lanes at once.
         count: Operations, or passes of the others.
     """
 
@@ -130,11 +136,22 @@ async def _work(process):
 
 
 async def _operate(process):
-    random = Random(process.seed)
-    names = process.operations or random.choices(list(OPERATIONS), k=process.count)
-    async with at_work(process.place) as app:
-        for name in names:  # one by one: two of them could end up in a deadlock without any mover
-            await OPERATIONS[name](app)
+    random, count = Random(process.seed), 1 if process.place.is_sqlite else LANES
+    lanes = [random.choices(list(OPERATIONS), k=process.count // count) for _ in range(count)]
+    async with at_work(process.place) as app, asyncio.TaskGroup() as group:
+        for names in [process.operations] if process.operations else lanes:
+            group.create_task(_operate_in_turn(app, names))
+
+
+async def _operate_in_turn(app, names):
+    for name in names:
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                await OPERATIONS[name](app)
+                break
+            except DBAPIError as error:  # a deadlock of two requests, which an application tries again
+                if not (left and is_conflict(error)):
+                    raise
 
 
 _ROLES = {MOVER: _move, BACK: _go_back, FINISHER: _finish, WORKER: _work, APP: _operate}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from async_storages import S3Storage
+from async_storages import GCSStorage, S3Storage
 from async_storages.cli.doctor_buckets import clock_finding
 from async_storages.cli.findings import Level
 from tests.integration.cli.conftest import gcs_environment, s3_environment
@@ -71,6 +71,7 @@ async def test_settings_of_a_bucket_are_seen(s3_server, s3_bucket, home, no_bloc
     env = s3_environment(s3_server)
     done = run("doctor", "--json", cwd=home, env={**env, "ASYNC_STORAGES_S3_DEFAULT_BUCKET": s3_bucket})
     assert findings(done)["CORS"]["level"] == "ok"
+    assert findings(done)["expiry"]["level"] == "ok"
 
 
 def test_credentials_that_may_only_read(s3_server, home):
@@ -116,6 +117,18 @@ def test_a_bucket_of_gcs(home, request, tmp_path):
     found = findings(done)
     assert all(found[step]["level"] == "ok" for step in [*STEPS, "presigned GET", "presigned PUT", "multipart upload"])
     assert run("ls", "-r", f"gs:{bucket}", cwd=home, env=env).stdout == ""
+
+
+async def test_rules_of_gcs_that_delete_files_are_told(home, request, tmp_path, no_blocking_calls):
+    no_blocking_calls.deactivate()
+    env, bucket = gcs_environment(request, tmp_path)
+    account = env["ASYNC_STORAGES_GCS_SERVICE_FILE"]
+    async with GCSStorage(bucket, endpoint_url=env["ASYNC_STORAGES_GCS_ENDPOINT"], service_file=account) as storage:
+        await storage.bucket_admin.expire("tmp/", days=30)
+        done = run("doctor", "--json", cwd=home, env={**env, "ASYNC_STORAGES_GCS_DEFAULT_BUCKET": bucket})
+    assert done.returncode == 0, done.stdout
+    assert findings(done)["expiry"]["found"] == "a lifecycle rule deletes files below 'tmp/' after 30 days"
+    assert findings(done)["expiry"]["level"] == "note"
 
 
 async def test_a_cluster_of_fastdfs(fastdfs_server, home, no_blocking_calls):
@@ -196,6 +209,42 @@ def test_a_database_that_lacks_an_index_and_a_ledger(shop, home):
     lacking = database(shop("doctor", "--app", "third:engine", "--json"))["indexes"]
     assert (lacking["level"], lacking["found"]) == ("problem", "none on sheets.file")
     assert "index=True" in lacking["remedy"]
+
+
+LISTS = """
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from async_storages import StoredFile
+from async_storages.integrations.sqlalchemy import FileList, FileListType
+
+class Base(DeclarativeBase):
+    pass
+
+class Album(Base):
+    __tablename__ = "albums"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    files: Mapped[FileList[StoredFile]] = mapped_column(FileListType("albums"))
+
+engine = create_async_engine("URL")
+
+async def setup():
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    await engine.dispose()
+"""
+
+
+def test_an_index_of_lists_is_asked_for_where_there_can_be_one(database_url, home):
+    (home / "albums.py").write_text(LISTS.replace("URL", database_url))
+    command = [COMMAND[0], "-c", "import asyncio, albums; asyncio.run(albums.setup())"]
+    subprocess.run(command, cwd=home, env=environment(), check=True, timeout=HANGS)
+    done = run("doctor", "--app", "albums:engine", "--json", cwd=home)
+    found = database(done)
+    if database_url.startswith("postgresql"):
+        assert (found["indexes"]["level"], found["indexes"]["found"]) == ("problem", "none on albums.files")
+    else:
+        assert (done.returncode, found["lists"]["level"], found["indexes"]["level"]) == (0, "note", "ok")
+        assert found["lists"]["found"].endswith("has none for lists: albums.files")
 
 
 def test_more_connections_than_the_server_has(postgres_database, home):

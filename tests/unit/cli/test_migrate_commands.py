@@ -2,8 +2,11 @@
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -94,3 +97,23 @@ def test_what_is_no_migration(command, tmp_path):
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=HANGS, check=False)
     assert done.returncode == 2
     assert "needs a Migration" in done.stderr
+
+
+def test_a_run_shows_on_a_terminal_how_much_is_done_and_left(command, tmp_path):
+    told(command("plan", "--json"))
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(tmp_path)
+        os.environ |= {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "xterm"}
+        line = [sys.executable, "-m", "async_storages", "migrate", "run", "--app", "shop:migration"]
+        os.execv(sys.executable, line)
+    shown = b""
+    with suppress(OSError):  # it has ended
+        while chunk := os.read(terminal, 1 << 16):
+            shown += chunk
+    os.close(terminal)
+    assert os.waitpid(process, 0)[1] == 0
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown.decode())
+    assert "100 %" in text
+    assert re.search("left +3 moved, 0 gone, 0 missing, 0 failed, 3 B", text)
+    assert text.split("\r")[-2:] == ["3 moved, 0 gone, 0 missing, 0 failed, 3 B", "\n"]

@@ -163,11 +163,14 @@ class Copier:
             new_id: The new id.
             passed: The content that has passed through here; None if the target has copied by itself.
         """
-        found = await self._target.stat(new_id)
-        if found.file_size != info.file_size:
-            return None
+        etag = None
+        if passed is None or passed.computes("md5"):  # else the copy is read in any case
+            found = await self._target.stat(new_id)
+            if found.file_size != info.file_size:
+                return None
+            etag = found.etag
         expected = await self._sha256(self._source, file_id) if passed is None else passed.hexdigest("sha256")
-        if passed is not None and passed.computes("md5") and found.etag == passed.hexdigest("md5"):
+        if passed is not None and passed.computes("md5") and etag == passed.hexdigest("md5"):
             return expected  # the ETag of a file that was sent in one piece
         return expected if await self._sha256(self._target, new_id) == expected else None
 

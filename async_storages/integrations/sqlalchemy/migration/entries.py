@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Unicode, delete, literal, or_, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Unicode,
+    bindparam,
+    delete,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key
@@ -17,12 +29,14 @@ __all__ = [
     "BATCH",
     "FAILURES",
     "NO_ID",
+    "Arrival",
     "Entry",
     "announce",
     "find_known",
     "in_seconds",
     "leave",
     "lock",
+    "lock_all",
     "lock_free",
     "mark",
     "page",
@@ -31,6 +45,7 @@ __all__ = [
     "remove",
     "renew",
     "settle",
+    "settle_moved",
     "take",
 ]
 
@@ -76,6 +91,21 @@ class Entry:
     def settled(self) -> MoveState:
         """The state without the move that is under way: it had come to an end before, or never will."""
         return MoveState.GONE if self.target is None else MoveState.MOVED
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A copy that a mover is about to write, or has written.
+
+    Attributes:
+        source: The old id.
+        mover: The word by which it was taken.
+        new_id: The new id.
+    """
+
+    source: str
+    mover: str
+    new_id: str
 
 
 def _select(table: Table) -> Any:
@@ -162,23 +192,47 @@ def renew(connection: Connection, table: Table, mover: str, sources: Sequence[st
     connection.execute(ours.where(*_is_taken_by(table, mover)).values(until=now() + lease))
 
 
-def announce(connection: Connection, table: Table, entry: Entry, mover: str, new_id: str, *, lease: float) -> bool:
-    """Enter a new id before anything is written there; from now on nobody who asks removes the file, nor the old one.
+def announce(connection: Connection, table: Table, arrivals: Sequence[Arrival], *, lease: float) -> list[bool]:
+    """Enter new ids before anything is written there; from now on nobody who asks removes the files, nor the old ones.
 
     Returns:
-        True if an earlier attempt of a mover has had this very id, so that what is there is its copy.
+        For each, True if an earlier attempt of a mover has had this very id, so that what is there is its copy.
 
     Raises:
-        FileGoneException: Another mover has taken the file over.
+        FileGoneException: Another mover has taken one of the files over.
     """
-    lock(connection, table, entry.source, mover)
-    was_left = delete(table).where(table.c.source == new_id, table.c.state == MoveState.LEFT)
-    was_ours = connection.execute(was_left.execution_options(preserve_rowcount=True)).rowcount > 0
-    if entry.arriving is not None and entry.arriving != new_id:
-        leave(connection, table, entry.arriving)
-    values = {"arriving": _raw(new_id), "retained": _raw(entry.source), "until": now() + lease}
-    connection.execute(by_key(update(table), table).where(table.c.source == entry.source).values(values))
-    return was_ours or entry.arriving == new_id
+    before = lock_all(connection, table, arrivals)
+    left = _unleave(connection, table, [each.new_id for each in arrivals])
+    were_ours = []
+    for entry, each in zip(before, arrivals, strict=True):
+        if entry.arriving is not None and entry.arriving != each.new_id:
+            leave(connection, table, entry.arriving)
+        were_ours.append(each.new_id in left or entry.arriving == each.new_id)
+    values = {"arriving": _bound("new_id"), "retained": _bound("old_id"), "until": now() + lease}
+    connection.execute(_one_by_one(table).values(values), [_parameters(each) for each in arrivals])
+    return were_ours
+
+
+def _unleave(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
+    """Take those of some ids that were left to `finish` from it, as they are to be written again."""
+    left = select(table.c.source).where(table.c.source.in_(ids), table.c.state == MoveState.LEFT)
+    found = set(connection.scalars(by_key(left, table).with_for_update()))
+    remove(connection, table, sorted(found))
+    return found
+
+
+def _one_by_one(table: Table) -> Any:
+    """An UPDATE of entries by `_parameters`."""
+    return by_key(update(table), table).where(table.c.source == bindparam("entry", type_=table.c.source.type))
+
+
+def _parameters(arrival: Arrival) -> dict[str, Any]:
+    return {"entry": arrival.source, "old_id": arrival.source, "new_id": arrival.new_id}
+
+
+def _bound(name: str) -> ColumnElement[Any]:
+    """A parameter for one of the file columns, whose storage is unknown."""
+    return type_coerce(bindparam(name, type_=Unicode()), Unicode())
 
 
 def lock(connection: Connection, table: Table, source: str, mover: str) -> Entry:
@@ -187,11 +241,54 @@ def lock(connection: Connection, table: Table, source: str, mover: str) -> Entry
     Raises:
         FileGoneException: Another one has taken it over.
     """
-    found = by_key(_select(table), table).where(table.c.source == source, *_is_taken_by(table, mover))
-    row = connection.execute(found.with_for_update()).first()
-    if row is None:
-        raise FileGoneException("another mover has taken this file over", operation="migrate", file_id=source)
-    return _entry(row)
+    return lock_all(connection, table, [Arrival(source, mover, "")])[0]
+
+
+def lock_all(connection: Connection, table: Table, arrivals: Sequence[Arrival]) -> list[Entry]:
+    """Lock entries that movers of this process have taken.
+
+    Raises:
+        FileGoneException: Another one has taken one of them over.
+    """
+    movers = {each.source: each.mover for each in arrivals}
+    query = _select(table).add_columns(table.c.mover)
+    chosen = by_key(query, table).where(table.c.source.in_(movers), table.c.state == MoveState.MOVING)
+    locked = connection.execute(chosen.order_by(table.c.source).with_for_update())
+    found = {row.source: _entry(row[:-1]) for row in locked if row.mover == movers[row.source]}
+    for source in movers:
+        if source not in found:
+            raise FileGoneException("another mover has taken this file over", operation="migrate", file_id=source)
+    return [found[source] for source in movers]
+
+
+def settle_moved(connection: Connection, table: Table, moved: Sequence[tuple[Entry, Arrival, int, str]]) -> None:
+    """End moves whose rows name the copies.
+
+    Args:
+        connection: The connection.
+        table: The table.
+        moved: The locked entries, with their new ids, sizes and checksums.
+    """
+    for entry, arrival, *_ in moved:
+        _leave_others(connection, table, entry, arrival.new_id)
+    texts = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in ("bytes", "checksum")}
+    target = bindparam("new_id", type_=table.c.target.type)
+    said = {"state": MoveState.MOVED, "mover": None, "arriving": NO_ID, "until": now(), "error": None}
+    connection.execute(
+        _one_by_one(table).values(said | texts | {"target": target, "moved": now()}),
+        [
+            {"entry": entry.source, "new_id": arrival.new_id, "new_bytes": size, "new_checksum": checksum}
+            for entry, arrival, size, checksum in moved
+        ],
+    )
+
+
+def _leave_others(
+    connection: Connection, table: Table, entry: Entry, target: str | None, *, is_theirs: bool = False
+) -> None:
+    left = {entry.target} if is_theirs else {entry.target, entry.arriving}
+    for each in left - {None, target}:
+        leave(connection, table, str(each))
 
 
 def settle(
@@ -215,10 +312,7 @@ def settle(
         is_theirs: True if what has the new id is somebody else's, and is not to be deleted.
         **values: Other columns.
     """
-    new_target = values.get("target", entry.target)
-    left = {entry.target} if is_theirs else {entry.target, entry.arriving}
-    for each in left - {None, new_target}:
-        leave(connection, table, str(each))
+    _leave_others(connection, table, entry, values.get("target", entry.target), is_theirs=is_theirs)
     said = {"state": state, "mover": None, "arriving": NO_ID, "until": now(), **values}
     said["error"] = None if error is None else error[:LONGEST_ERROR]
     connection.execute(by_key(update(table), table).where(table.c.source == entry.source).values(said))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -22,10 +22,11 @@ from async_storages.integrations.sqlalchemy.ledger.tables import now
 from async_storages.integrations.sqlalchemy.migration import entries
 from async_storages.integrations.sqlalchemy.migration.copying import Copier
 from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep, reached
-from async_storages.integrations.sqlalchemy.migration.entries import Entry
+from async_storages.integrations.sqlalchemy.migration.entries import Arrival, Entry
+from async_storages.integrations.sqlalchemy.migration.joining import Joined
 from async_storages.integrations.sqlalchemy.migration.route import MovingFile
-from async_storages.integrations.sqlalchemy.migration.rows import FoundRow
-from async_storages.integrations.sqlalchemy.migration.swapping import Swaps
+from async_storages.integrations.sqlalchemy.migration.rows import FoundRow, group_by_id
+from async_storages.integrations.sqlalchemy.migration.swapping import Copy, Swaps
 from async_storages.integrations.sqlalchemy.migration.tables import MoveState
 from async_storages.integrations.sqlalchemy.migration.throttle import Throttle
 from async_storages.integrations.sqlalchemy.migration.transactions import Transactions, is_conflict
@@ -46,6 +47,9 @@ _COUNTED = {
     MoveState.MISSING: "missing",
     MoveState.FAILED: "failed",
 }
+
+_JOINING = 0.005
+"""Seconds that a file waits for others, to be entered in one transaction with them."""
 
 _MOST_ATTEMPTS = 3
 _SOON = 60.0
@@ -104,8 +108,16 @@ class Mover:
     result: Moved = field(default_factory=Moved)
     _taken: dict[str, str] = field(default_factory=dict, init=False)
     """The word by which each file is taken."""
-    _waiting: list[Entry] = field(default_factory=list, init=False)
+    _waiting: list[tuple[Entry, list[FoundRow]]] = field(default_factory=list, init=False)
+    """Those that nobody has begun with, and the rows that named them."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _announce: Joined[Arrival, bool] = field(init=False)
+    _swap: Joined[Copy, bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        pause = _JOINING if self.concurrency > 1 else 0.0
+        self._announce = Joined(self._announce_all, pause)
+        self._swap = Joined(self._swap_all, pause)
 
     async def run(self) -> Moved:
         """Move files until none is planned; files that were begun and not finished are given back."""
@@ -114,7 +126,7 @@ class Mover:
                 await map_bounded(lambda _: self._work(), range(self.concurrency), limit=self.concurrency)
         finally:
             for source, mover in self._taken.items():
-                with suppress(DBAPIError):  # else they are free when their lease is over
+                with suppress(DBAPIError, OSError):  # else they are free when their lease is over
                     await self.transactions.run(entries.postpone, self.table, mover, [source], 0.0)
         return self.result
 
@@ -130,14 +142,15 @@ class Mover:
                     logger.warning("the leases of files under way could not be renewed: %r", error)
 
     async def _work(self) -> None:
-        while (entry := await self._next()) is not None:
+        while (taken := await self._next()) is not None:
+            entry, found = taken
             await self.throttle.take_file()
-            await self._move(entry, self._taken[entry.source])
+            await self._move(entry, self._taken[entry.source], found)
             self._taken.pop(entry.source)
             if self.on_progress is not None:
                 self.on_progress(self.result)
 
-    async def _next(self) -> Entry | None:
+    async def _next(self) -> tuple[Entry, list[FoundRow]] | None:
         async with self._lock:
             while await self.may_go_on():
                 if not self._waiting:
@@ -152,9 +165,13 @@ class Mover:
         wanted = 2 * self.concurrency if self.limit is None else min(2 * self.concurrency, self.limit)
         if wanted:
             mover = uuid4().hex
-            self._waiting = await self.transactions.run(entries.take, self.table, mover, wanted, self.lease)
-            self._taken |= {each.source: mover for each in self._waiting}
+            taken = await self.transactions.run(entries.take, self.table, mover, wanted, self.lease)
+            self._taken |= {each.source: mover for each in taken}
             reached(MoveStep.TAKEN)
+            sources = [each.source for each in taken]
+            found = await self.transactions.read(self.swaps.rows.find, sources) if sources else []
+            grouped = group_by_id(found, sources)
+            self._waiting = [(each, grouped.get(each.source, [])) for each in taken]
         if self.limit is not None:
             self.limit -= len(self._waiting)
 
@@ -170,9 +187,9 @@ class Mover:
 
     # ---- one file
 
-    async def _move(self, entry: Entry, mover: str) -> None:
+    async def _move(self, entry: Entry, mover: str, found: list[FoundRow]) -> None:
         try:
-            state = await self._attempt(entry, mover)
+            state = await self._attempt(entry, mover, found)
         except (FileGoneException, DBAPIError) as error:
             if isinstance(error, DBAPIError) and not is_conflict(error):
                 raise
@@ -183,9 +200,8 @@ class Mover:
             name = _COUNTED[state]
             setattr(self.result, name, getattr(self.result, name) + 1)
 
-    async def _attempt(self, entry: Entry, mover: str) -> MoveState | None:
+    async def _attempt(self, entry: Entry, mover: str, found: list[FoundRow]) -> MoveState | None:
         """Move a file; None if it is to be tried again later."""
-        found = await self.transactions.read(self.swaps.rows.find, [entry.source])
         if not found:
             return await self._settle(entry, mover)
         try:
@@ -213,17 +229,24 @@ class Mover:
         new = route.new_key(MovingFile(entry.source, filename, info))
         if new.is_exact and entry.arriving != new.file_id:
             await self._require_free(new.file_id)
-        was_ours = await self.transactions.run(
-            entries.announce, self.table, entry, mover, new.file_id, lease=self.lease
-        )
+        arrival = Arrival(entry.source, mover, new.file_id)
+        was_ours = await self._announce(arrival)
         reached(MoveStep.ANNOUNCED)
         file = MovingFile(entry.source, filename, info.model_copy(update={"file_name": filename}))
         copied = await self.copier.copy(file, new, facts, was_ours=was_ours)
-        if not await self.transactions.run(self.swaps.swap, entry.source, mover, new.file_id, copied):
+        if not await self._swap(Copy(arrival, copied)):
             return MoveState.GONE
         reached(MoveStep.SWAPPED)
         self.result.bytes += copied.bytes
         return MoveState.MOVED
+
+    async def _announce_all(self, arrivals: Sequence[Arrival]) -> list[bool]:
+        run = self.transactions.run if len(arrivals) == 1 else self.transactions.run_once
+        return await run(entries.announce, self.table, arrivals, lease=self.lease)
+
+    async def _swap_all(self, copies: Sequence[Copy]) -> list[bool]:
+        run = self.transactions.run if len(copies) == 1 else self.transactions.run_once
+        return await run(self.swaps.swap, copies)
 
     async def _require_free(self, file_id: str) -> None:
         """Require that nobody has a key, but for a copy that movers have left there.

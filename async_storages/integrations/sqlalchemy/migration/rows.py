@@ -1,6 +1,7 @@
 """Rows that name ids, in all file columns: found, locked, and made to name other ids."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ from async_storages.integrations.sqlalchemy.migration.tables import is_move_tabl
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT, router_of
 from async_storages.integrations.sqlalchemy.references.lookup import bare_spelling, find_named_ids
 
-__all__ = ["FileColumn", "FoundRow", "Rows", "spellings", "texts_in"]
+__all__ = ["FileColumn", "FoundRow", "Rows", "group_by_id", "spellings", "texts_in"]
 
 _FACTS = ("filename", "content_type")
 """Facts of rows that go with a file."""
@@ -240,8 +241,13 @@ class Rows:
         chosen = [each for each in locations if not is_move_table(each.field.column.table)]
         return find_named_ids(connection, chosen, ids) if ids else set()
 
-    def change(self, connection: Connection, rows: Iterable[FoundRow], old: Iterable[str], new: str) -> None:
-        """Let locked rows name `new` in the place of the old ids.
+    def change(self, connection: Connection, rows: Iterable[FoundRow], new_ids: Mapping[str, str]) -> None:
+        """Let locked rows name other ids.
+
+        Args:
+            connection: The connection.
+            rows: The rows.
+            new_ids: The new ids by the old ones.
 
         Raises:
             InvalidArgumentException: The new id is too long for a column.
@@ -251,11 +257,26 @@ class Rows:
             by_column.setdefault(row.column, []).append(row)
         for column, chosen in by_column.items():
             length = column.field.type.length
-            if length is not None and len(new) > length:
-                raise InvalidArgumentException(
-                    f"the new id has {len(new)} characters, the column {column.name} has {length}", file_id=new
-                )
-            column.change(connection, chosen, dict.fromkeys(spellings(column.field, old), new))
+            texts = {text: new_ids[old] for text, old in spellings(column.field, new_ids).items()}
+            for new in {texts[text] for row in chosen for text in texts_in(row.value) if text in texts}:
+                if length is not None and len(new) > length:
+                    raise InvalidArgumentException(
+                        f"the new id has {len(new)} characters, the column {column.name} has {length}", file_id=new
+                    )
+            column.change(connection, chosen, texts)
+
+
+def group_by_id(rows: Iterable[FoundRow], ids: Collection[str]) -> dict[str, list[FoundRow]]:
+    """Group rows by those of some ids that they name; a row that names several is there several times."""
+    ids_by_text: dict[FileColumn, dict[str, str]] = {}
+    grouped = defaultdict[str, list[FoundRow]](list)
+    for row in rows:
+        if row.column not in ids_by_text:
+            ids_by_text[row.column] = spellings(row.column.field, ids)
+        known = ids_by_text[row.column]
+        for each in {known[text] for text in texts_in(row.value) if text in known}:
+            grouped[each].append(row)
+    return grouped
 
 
 def spellings(field: FileField, ids: Iterable[str]) -> dict[str, str]:

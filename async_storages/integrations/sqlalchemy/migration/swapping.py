@@ -1,24 +1,43 @@
 """Swaps: the rows that name one id name another one, in one transaction with the entry that says so."""
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table
 
 from async_storages.integrations.sqlalchemy.ledger import entries as ledger_entries
 from async_storages.integrations.sqlalchemy.ledger.file_ledger import FileLedger
-from async_storages.integrations.sqlalchemy.ledger.tables import label_of, now
+from async_storages.integrations.sqlalchemy.ledger.tables import label_of
 from async_storages.integrations.sqlalchemy.migration import entries
 from async_storages.integrations.sqlalchemy.migration.copying import Copied
 from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep, reached
 from async_storages.integrations.sqlalchemy.migration.route import Route
-from async_storages.integrations.sqlalchemy.migration.rows import Rows
+from async_storages.integrations.sqlalchemy.migration.rows import Rows, group_by_id
 from async_storages.integrations.sqlalchemy.migration.tables import MoveState
 from async_storages.storage.base import Storage
 
-__all__ = ["UNDOABLE", "Swaps"]
+__all__ = ["UNDOABLE", "Copy", "Swaps"]
 
 UNDOABLE = (MoveState.MOVED, MoveState.PLANNED, MoveState.MISSING, MoveState.FAILED)
 """States of entries whose rows may name the copy, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy that is to take the place of its file.
+
+    Attributes:
+        arrival: The file, and the new id.
+        copied: The size and the checksum of both.
+    """
+
+    arrival: entries.Arrival
+    copied: Copied
+
+    @property
+    def new_id(self) -> str:
+        """The new id."""
+        return self.arrival.new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +56,38 @@ class Swaps:
     route: Route
     ledger: FileLedger | None
 
-    def swap(self, connection: Connection, source: str, mover: str, new_id: str, copied: Copied) -> bool:
-        """Let the rows of a file name its copy; False if none names it any more, so that the copy is left.
+    def swap(self, connection: Connection, copies: Sequence[Copy]) -> list[bool]:
+        """Let the rows of files name their copies.
+
+        Returns:
+            For each, False if no row names the file any more, so that the copy is left.
 
         Raises:
-            FileGoneException: Another mover has taken the file over.
+            FileGoneException: Another mover has taken one of the files over.
             DBAPIError: Somebody has one of the rows: see `is_conflict`.
         """
-        entry = entries.lock(connection, self.table, source, mover)
-        old = [source] if entry.target in {None, new_id} else [source, str(entry.target)]
-        found = self.rows.find(connection, old, is_locking=True)
-        if not found:
-            entries.settle(connection, self.table, entry, entry.settled)
-            return False
-        is_pinned = not all(row.column.field.can_delete_files for row in found)
-        self._claim(connection, new_id, self.route.target, is_pinned=is_pinned)
-        self.rows.change(connection, found, old, new_id)
-        entries.settle(
-            connection,
-            self.table,
-            entry,
-            MoveState.MOVED,
-            target=new_id,
-            bytes=copied.bytes,
-            checksum=copied.checksum,
-            moved=now(),
-        )
-        reached(MoveStep.SWAPPING)
-        return True
+        locked = entries.lock_all(connection, self.table, [each.arrival for each in copies])
+        new_ids: dict[str, str] = {}
+        for entry, each in zip(locked, copies, strict=True):
+            new_ids |= dict.fromkeys({entry.source, entry.target or entry.source} - {each.new_id}, each.new_id)
+        found = self.rows.find(connection, new_ids, is_locking=True)
+        named, pinned = set[str](), set[str]()
+        for old, rows in group_by_id(found, new_ids).items():
+            named.add(new_ids[old])
+            if not all(row.column.field.can_delete_files for row in rows):
+                pinned.add(new_ids[old])
+        self._claim(connection, named, self.route.target, pinned=pinned)
+        self.rows.change(connection, found, new_ids)
+        moved = []
+        for entry, each in zip(locked, copies, strict=True):
+            if each.new_id in named:
+                moved.append((entry, each.arrival, each.copied.bytes, each.copied.checksum))
+            else:
+                entries.settle(connection, self.table, entry, entry.settled)
+        if moved:
+            entries.settle_moved(connection, self.table, moved)
+            reached(MoveStep.SWAPPING)
+        return [each.new_id in named for each in copies]
 
     def undo(self, connection: Connection, source: str) -> bool:
         """Let the rows of a copy name the old file again; False if it has no copy by now."""
@@ -73,18 +96,21 @@ class Swaps:
             return False
         [entry] = locked
         target = str(entry.target)
-        self._claim(connection, source, self.route.source)
+        self._claim(connection, [source], self.route.source)
         found = self.rows.find(connection, [target], is_locking=True)
-        self.rows.change(connection, found, [target], source)
+        self.rows.change(connection, found, {target: source})
         entries.settle(connection, self.table, entry, MoveState.UNDONE, target=None)
         reached(MoveStep.UNDOING)
         return True
 
-    def _claim(self, connection: Connection, file_id: str, storage: Storage, *, is_pinned: bool = False) -> None:
-        """Let the ledger know a file that rows are about to name; pinned, it stays when no row names it any more.
+    def _claim(
+        self, connection: Connection, ids: Iterable[str], storage: Storage, *, pinned: Collection[str] = ()
+    ) -> None:
+        """Let the ledger know files that rows are about to name; pinned, one stays when no row names it any more.
 
-        The file that they named is retained, or left to `finish`: it needs no claim.
+        The files that they named are retained, or left to `finish`: they need no claim.
         """
         if self.ledger is not None:
-            wanted = ledger_entries.Entry(file_id, label_of(storage), is_pinned)
-            ledger_entries.claim(connection, self.ledger.table, [wanted])
+            label = label_of(storage)
+            wanted = [ledger_entries.Entry(each, label, each in pinned) for each in ids]
+            ledger_entries.claim(connection, self.ledger.table, wanted)

@@ -60,20 +60,26 @@ class Transactions:
             InvalidArgumentException: The table of moves is not in the database.
             DBAPIError: Whatever the database says; `is_conflict`, if others had the rows at each attempt.
         """
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return await self.run_once(work, *args, **kwargs)
+            except DBAPIError as error:
+                if not (left and is_conflict(error)):
+                    raise
+            await asyncio.sleep(uniform(0.5, 1) * _PAUSE * 2 ** (_ATTEMPTS - 1 - left))  # noqa: S311 - no secret
+        raise AssertionError("the last attempt returns or raises")
+
+    async def run_once[**Args, Result](
+        self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Result:
+        """Do what `run` does, without a second attempt."""
 
         def locked(connection: Connection) -> Result:
             if self.is_sqlite:
                 connections.take_write_lock(connection, self._table)
             return work(connection, *args, **kwargs)
 
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                return await self.read(locked)
-            except DBAPIError as error:
-                if not (left and is_conflict(error)):
-                    raise
-            await asyncio.sleep(uniform(0.5, 1) * _PAUSE * 2 ** (_ATTEMPTS - 1 - left))  # noqa: S311 - no secret
-        raise AssertionError("the last attempt returns or raises")
+        return await self.read(locked)
 
     async def read[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
         """Do what `run` does, once, and without SQLite's lock."""

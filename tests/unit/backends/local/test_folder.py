@@ -333,5 +333,17 @@ def test_a_missing_file_is_missing_whatever_is_asked(root):
         with pytest.raises(FileNotFoundException):
             ask("a.txt")
     folder.remove("a.txt")
-    assert folder.keys("") == []
+    assert list(folder.keys("")) == []
     assert not root.exists()
+
+
+def test_keys_are_sorted_like_texts_and_a_folder_is_read_when_its_turn_comes(root):
+    folder = Folder(root, fsync=False)
+    for key in ("a/2.txt", "a-b.txt", "a.txt", "a/1/x.txt", "a0/1.txt", "b/1.txt"):
+        (root / key).parent.mkdir(parents=True, exist_ok=True)
+        (root / key).touch()
+    keys = folder.keys("")
+    assert next(keys) == "a-b.txt"
+    (root / "b/2.txt").touch()
+    rest = list(keys)
+    assert rest == sorted(rest) == ["a.txt", "a/1/x.txt", "a/2.txt", "a0/1.txt", "b/1.txt", "b/2.txt"]
