@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -86,10 +87,12 @@ def postgres_database(postgres: PostgresServer) -> Iterator[str]:
 def mariadb() -> Iterator[MariaDBServer]:
     """A real MariaDB, started for this session; its data are removed after it. Without the package, tests skip.
 
-    With pytest-xdist each worker has its own server.
+    With pytest-xdist each worker has its own server. If the environment variable ``MARIADB_PROGRAM`` names the
+    program of another one, such as MySQL's `mysqld`, that one is started instead.
     """
+    program = os.environ.get("MARIADB_PROGRAM")
     try:
-        with mariadb_server() as server:
+        with mariadb_server(Path(program) if program else None) as server:
             yield server
     except FileNotFoundError as missing:
         pytest.skip(str(missing))

@@ -9,6 +9,9 @@ from tests.integration.conftest import POSTGRES_DRIVER
 
 MARIADB_DRIVER = os.environ.get("ASYNC_STORAGES_MARIADB_DRIVER", "asyncmy")
 
+only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+only_servers = pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+
 
 @pytest.fixture(name="database_url", params=["sqlite", "postgresql", "mariadb"])
 def every_database(request):

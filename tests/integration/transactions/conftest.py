@@ -156,13 +156,14 @@ def sessions(engine, track):
 
 @pytest.fixture
 def track_metadata(engine, storage, level):
-    """A function that makes the tables of other classes, and their own sessions and `left`."""
+    """A function that makes the tables of other classes, and their own tracked sessions and `left`."""
 
-    async def track_metadata(metadata):
+    async def track_metadata(metadata, **options):
         ledger = FileLedger(engine, metadata) if level == 2 else None
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
-        return enable_file_tracking(async_sessionmaker(engine), ledger=ledger), partial(_left, storage, ledger)
+        sessions = enable_file_tracking(async_sessionmaker(engine), ledger=ledger, **options)
+        return sessions, partial(_left, storage, ledger)
 
     return track_metadata
 

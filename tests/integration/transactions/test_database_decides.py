@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import (
     ARRAY,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
+    String,
     Table,
     delete,
     event,
@@ -31,12 +32,19 @@ from async_storages import InvalidArgumentException, StoredFile, events
 from async_storages.integrations.sqlalchemy import FileList, FileListMapped, FileListType, FileMapped, FileType
 from tests.integration.conftest import POSTGRES_DRIVER
 from tests.integration.transactions.conftest import begin_with_begin
+from tests.support.databases import MARIADB_DRIVER, cut_connection, only_postgresql, only_servers
 from tests.support.documents import row_class
 from tests.support.ledgers import forget_ledgers, only_level_1, only_level_2
 from tests.support.named import kept_or_refused, named, saved
-from tests.support.tracked import Album, Base, Book, Loan, pending
+from tests.support.tracked import Album, Base, Book, Loan, indexes_json, pending
 
 pytestmark = pytest.mark.matrix
+
+
+def checked_at_commit(column, other):
+    """A foreign key that the database checks at the COMMIT; MariaDB has none of these."""
+    constraint = ForeignKeyConstraint([column], [other], deferrable=True, initially="DEFERRED")
+    return constraint.ddl_if(dialect=("sqlite", "postgresql"))
 
 
 class Own(DeclarativeBase):
@@ -46,16 +54,24 @@ class Own(DeclarativeBase):
 class Paper(Own):
     __tablename__ = "papers"
     id: Mapped[int] = mapped_column(primary_key=True)
-    parent_id: Mapped[int | None] = mapped_column(ForeignKey("papers.id", deferrable=True, initially="DEFERRED"))
-    tenant: Mapped[str | None]
-    file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"), index=True)
+    parent_id: Mapped[int | None]
+    tenant: Mapped[str | None] = mapped_column(String(20))
+    file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
+    __table_args__ = (
+        checked_at_commit("parent_id", "papers.id"),
+        Index("ix_papers_file", "file", mysql_length=255),
+    )
 
 
 class Folder(Own):
     __tablename__ = "paper_folders"
     id: Mapped[int] = mapped_column(primary_key=True)
     files: FileListMapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
-    __table_args__ = (Index("ix_paper_folders_files", "files", postgresql_using="gin"),)
+    __table_args__ = (
+        Index("ix_paper_folders_files", "files", postgresql_using="gin", mysql_length=255).ddl_if(
+            callable_=indexes_json
+        ),
+    )
 
 
 history = Table(
@@ -63,19 +79,11 @@ history = Table(
     Own.metadata,
     Column("number", Integer, primary_key=True),
     Column("paper_id", Integer),
-    Column("file", FileType("documents"), index=True),
+    Column("file", FileType("documents")),
+    Index("ix_paper_history_file", "file", mysql_length=255),
 )
 
-
-@pytest.fixture(name="database_url", params=["sqlite", "postgresql"])
-def two_databases(request):
-    """MariaDB has no deferred constraints, row-level security or search_path, of which most of this is."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgres_database").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
-    return request.getfixturevalue("sqlite_url")
-
-
-only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+checks_at_commit = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +105,7 @@ def names(engine):
 
 @pytest.fixture
 async def server(engine):
-    """Runs SQL as somebody else would; what it makes in the schemas "tenant", "other" and "helpers" goes again."""
+    """Runs SQL as somebody else would; the schemas "tenant", "other" and "helpers" are removed in the end."""
 
     async def server(*statements):
         async with engine.begin() as connection:
@@ -111,6 +119,17 @@ async def server(engine):
             for gid in list(await connection.scalars(text(prepared))):
                 await connection.execute(text(f"ROLLBACK PREPARED '{gid}'"))
         await server("DROP SCHEMA IF EXISTS tenant, other, helpers CASCADE")
+    if engine.dialect.name == "mysql":
+        async with autocommit(engine) as connection:
+            for xid in await prepared_on_mariadb(connection):
+                await connection.exec_driver_sql(f"XA ROLLBACK {xid}")
+        await server("DROP SCHEMA IF EXISTS tenant", "DROP SCHEMA IF EXISTS other")
+
+
+async def prepared_on_mariadb(connection):
+    """The quoted ids of its prepared transactions."""
+    found = await connection.exec_driver_sql("XA RECOVER")
+    return [f"'{row.data.decode() if isinstance(row.data, bytes) else row.data}'" for row in found]
 
 
 def autocommit(engine):
@@ -301,7 +320,7 @@ class TestOptions:
 
         @event.listens_for(engine.sync_engine, "before_cursor_execute")
         def see(connection, cursor, statement, *_):
-            if statement.startswith("SELECT") and '"other"' in statement:
+            if statement.startswith("SELECT") and '"other"' in statement.replace("`", '"'):
                 asked.append(statement)
 
         for number, is_asked in ((1, False), (2, True)):
@@ -365,6 +384,11 @@ TRIGGERS = {
         $$ BEGIN INSERT INTO paper_history (paper_id, file) VALUES (OLD.id, OLD.file); RETURN NULL; END $$""",
         """CREATE TRIGGER remember AFTER UPDATE OR DELETE ON papers FOR EACH ROW
         WHEN (OLD.file IS NOT NULL) EXECUTE FUNCTION helpers.remember()""",
+    ],
+    "mysql": [
+        f"CREATE TRIGGER h{name} {event_} ON papers FOR EACH ROW INSERT INTO paper_history (paper_id, file)"
+        " SELECT OLD.id, OLD.file FROM DUAL WHERE OLD.file IS NOT NULL"
+        for name, event_ in (("delete", "BEFORE DELETE"), ("update", "AFTER UPDATE"))
     ],
 }
 
@@ -563,19 +587,44 @@ async def of_the_search_path_of_the_connection(engine, sessions, schema):
         await connection.commit()
 
 
-WHERE = [
+@asynccontextmanager
+async def of_the_current_database(engine, sessions, schema):
+    """That of MariaDB, whose schemas are databases."""
+    async with engine.connect() as connection:
+        await connection.execute(text(f"USE {schema}"))
+        await connection.commit()
+        try:
+            async with sessions(bind=connection) as session:
+                yield session
+                await session.commit()
+        finally:
+            await connection.invalidate()
+
+
+def on_servers(*where):
+    """Ways to name a schema, each on the servers that have it."""
+    only = {
+        of_the_search_path: ["postgresql"],
+        of_the_search_path_of_the_connection: ["postgresql"],
+        of_the_current_database: ["mariadb"],
+    }
+    cases = [(database, each) for each in where for database in only.get(each, ["postgresql", "mariadb"])]
+    return pytest.mark.parametrize(("database_url", "where"), cases, indirect=["database_url"])
+
+
+everywhere = on_servers(
     of_the_engine,
     of_the_session,
     of_the_connection,
     of_an_outer_transaction,
     of_the_search_path,
     of_the_search_path_of_the_connection,
-]
+    of_the_current_database,
+)
 
 
-@only_postgresql
 class TestSchemas:
-    """Each tenant has the tables in a schema of its own; those in `public` are empty."""
+    """Each tenant has the tables in a schema of its own; those of the default schema are empty."""
 
     @pytest.fixture(autouse=True)
     async def _schemas(self, engine, server, papers):
@@ -587,7 +636,7 @@ class TestSchemas:
                 await connection.run_sync(Own.metadata.create_all, tables=tables)
 
     @pytest.mark.parametrize("go", FIRST_GOES.values(), ids=FIRST_GOES.keys())
-    @pytest.mark.parametrize("where", WHERE)
+    @everywhere
     async def test_kept_until_the_last_row_goes(self, engine, papers, storage, level, names, where, go):
         sessions, left = papers
         async with kept_or_refused(level):
@@ -603,7 +652,7 @@ class TestSchemas:
             assert await left() == ({"new"} if go is replace_by_content else set())
         await names(schema_translate_map={None: "tenant"})
 
-    @pytest.mark.parametrize("where", WHERE)
+    @everywhere
     async def test_a_list_and_a_history(self, engine, papers, storage, level, names, where):
         sessions, left = papers
         async with kept_or_refused(level):
@@ -622,7 +671,7 @@ class TestSchemas:
             assert await left() == set()
         await names(schema_translate_map={None: "tenant"})
 
-    @pytest.mark.parametrize("where", WHERE)
+    @everywhere
     async def test_rollback(self, engine, papers, storage, level, names, where):
         """A file that a committed row there names is not new, whatever the session thinks."""
         sessions, left = papers
@@ -638,6 +687,7 @@ class TestSchemas:
         assert await names(schema_translate_map={None: "tenant"}) == ["one"]
         assert level == 2 or await left() == {"one"}  # a ledger has refused to know of it
 
+    @only_postgresql
     async def test_two_schemas_in_one_transaction_by_search_path(self, engine, papers, storage, level, names):
         sessions, left = papers
         one, two = await saved(storage, "one"), await saved(storage, "two")
@@ -658,6 +708,7 @@ class TestSchemas:
         await names(schema_translate_map={None: "tenant"})
         await names(schema_translate_map={None: "other"})
 
+    @only_servers
     async def test_two_schemas_in_one_transaction_by_statement(self, engine, papers, storage, level, names):
         sessions, left = papers
         one, two = await saved(storage, "one"), await saved(storage, "two")
@@ -675,7 +726,7 @@ class TestSchemas:
         await names(schema_translate_map={None: "tenant"})
         await names(schema_translate_map={None: "other"})
 
-    @pytest.mark.parametrize("where", [of_the_engine, of_the_session, of_the_search_path])
+    @on_servers(of_the_engine, of_the_session, of_the_search_path, of_the_current_database)
     @pytest.mark.parametrize("go", [delete_object, replace_by_content])
     async def test_the_answer_lost_at_commit(self, engine, papers, storage, level, names, where, go):
         """The database has committed; nothing that its rows name may go, wherever they are."""
@@ -694,6 +745,7 @@ class TestSchemas:
             assert set(found) <= await left()
         await names(schema_translate_map={None: "tenant"})
 
+    @only_postgresql
     @pytest.mark.parametrize("where", [of_the_engine, of_the_session])
     async def test_a_commit_that_failed(self, engine, papers, storage, level, names, where):
         sessions, left = papers
@@ -769,6 +821,13 @@ POLICY = "tenant = current_setting('app.tenant', true)"
 @pytest.fixture
 async def clerk(engine, server, database_url):
     """An engine whose connections are of a role that owns nothing and bypasses nothing."""
+    if engine.dialect.name == "mysql":
+        await server(f"CREATE USER {ROLE}")
+        clerk = create_async_engine(engine.url.set(username=ROLE))
+        yield clerk
+        await clerk.dispose()
+        await server(f"DROP USER {ROLE}")
+        return
     await server(f"CREATE ROLE {ROLE} NOLOGIN", f"GRANT USAGE ON SCHEMA public TO {ROLE}")
     clerk = create_async_engine(database_url)
 
@@ -883,7 +942,7 @@ class TestUnasked:
             assert "one" in caplog.text
 
     @only_level_1
-    @only_postgresql
+    @only_servers
     async def test_a_table_that_the_role_may_not_read(self, engine, clerk, papers, server, storage, names, caplog):
         sessions, left = papers
         await server(f"GRANT SELECT, INSERT, UPDATE, DELETE ON papers TO {ROLE}")
@@ -964,7 +1023,7 @@ class TestAutocommit:
         assert set(await names()) <= await left()
 
     @only_level_2
-    @only_postgresql
+    @only_servers
     async def test_a_ledger_refuses_it(self, autocommitting):
         """On SQLite it begins a transaction of its own accord."""
         async with autocommitting() as session:
@@ -1002,6 +1061,7 @@ async def violate(session):
 class TestLateFailures:
     """A deferred constraint: every statement succeeds, and COMMIT fails."""
 
+    @checks_at_commit
     @pytest.mark.parametrize("go", FIRST_GOES.values(), ids=FIRST_GOES.keys())
     async def test_a_session_of_its_own(self, engine, papers, names, go):
         sessions, left = papers
@@ -1016,6 +1076,7 @@ class TestLateFailures:
         assert await names() == ["one"]
         assert await left() == {"one"}
 
+    @checks_at_commit
     @pytest.mark.parametrize("mode", ["conditional_savepoint", "create_savepoint", "rollback_only"])
     @pytest.mark.parametrize("go", FIRST_GOES.values(), ids=FIRST_GOES.keys())
     async def test_a_session_inside_the_begin_of_an_engine(self, engine, papers, names, go, mode):
@@ -1056,6 +1117,7 @@ class TestLateFailures:
         assert "one" in found
         assert set(found) <= await left()
 
+    @checks_at_commit
     async def test_two_sessions_inside_one_transaction(self, engine, papers, names):
         sessions, left = papers
         await add(sessions, Paper(id=1, file=pending("one")))
@@ -1091,8 +1153,9 @@ class Elsewhere(DeclarativeBase):
 class Note(Elsewhere):
     __tablename__ = "notes"
     id: Mapped[int] = mapped_column(primary_key=True)
-    parent_id: Mapped[int | None] = mapped_column(ForeignKey("notes.id", deferrable=True, initially="DEFERRED"))
+    parent_id: Mapped[int | None]
     file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
+    __table_args__ = (checked_at_commit("parent_id", "notes.id"),)
 
 
 class TestTwoBinds:
@@ -1101,10 +1164,11 @@ class TestTwoBinds:
         if database_url.startswith("sqlite"):
             yield f"sqlite+aiosqlite:///{tmp_path / 'second.sqlite'}"
             return
-        postgres = request.getfixturevalue("postgres")
-        postgres.create_database("second")
-        yield postgres.url("second").replace("+asyncpg", f"+{POSTGRES_DRIVER}")
-        postgres.drop_database("second")
+        server = request.getfixturevalue("mariadb" if database_url.startswith("mysql") else "postgres")
+        server.create_database("second")
+        url = server.url("second").replace("+asyncmy", f"+{MARIADB_DRIVER}")
+        yield url.replace("+asyncpg", f"+{POSTGRES_DRIVER}")
+        server.drop_database("second")
 
     @pytest.fixture
     async def second(self, engine, second_url):
@@ -1139,7 +1203,10 @@ class TestTwoBinds:
                 paper = await session.get(Paper, 1)
                 note = await session.get(Note, 1)
                 paper.file, note.file, note.parent_id = pending("two"), pending("new note"), 99
-                with pytest.raises(IntegrityError):
+                await session.flush()
+                if second.dialect.name == "mysql":  # which has checked all constraints by now
+                    await cut_connection(second, await session.connection(bind_arguments={"mapper": Note}))
+                with pytest.raises(DBAPIError):
                     await session.commit()
         await engine.dispose()
         await second.dispose()
@@ -1165,68 +1232,88 @@ class TestTwoBinds:
         assert set(await names() + await notes()) <= (await left() if level == 1 else {"one"})
 
 
-@only_postgresql
+@only_servers
 class TestServerStillCommitting:
     """The connection breaks while the server has not answered COMMIT, which then succeeds."""
 
     LOCK = 4711
 
-    @pytest.fixture(autouse=True)
-    async def _slow(self, papers, server):
+    async def wait_at_commit(self, server):
+        """Let PostgreSQL wait for a lock at the COMMIT; MariaDB has such a lock."""
         await server(
             "CREATE SCHEMA helpers",
             "CREATE FUNCTION helpers.wait() RETURNS trigger LANGUAGE plpgsql AS"
             f" $$ BEGIN PERFORM pg_advisory_xact_lock({self.LOCK}); RETURN NULL; END $$",
+            "CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE OR DELETE ON papers"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION helpers.wait()",
         )
 
-    async def wait_at_commit(self, server):
-        await server(
-            "CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE OR DELETE ON papers"
-            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION helpers.wait()"
-        )
+    @asynccontextmanager
+    async def held_up(self, engine):
+        """Each COMMIT of changed rows waits meanwhile."""
+        is_mysql = engine.dialect.name == "mysql"
+        stages = ["BACKUP STAGE START", "BACKUP STAGE BLOCK_COMMIT"]
+        begin = stages if is_mysql else [f"SELECT pg_advisory_lock({self.LOCK})"]
+        end = "BACKUP STAGE END" if is_mysql else f"SELECT pg_advisory_unlock({self.LOCK})"
+        async with autocommit(engine) as holder:
+            for statement in begin:
+                await holder.exec_driver_sql(statement)
+            try:
+                yield
+            finally:
+                await holder.exec_driver_sql(end)
 
     @pytest.mark.parametrize("how", ["cut", "cut and cancelled"])
     @pytest.mark.parametrize("go", FIRST_GOES.values(), ids=FIRST_GOES.keys())
     async def test_then_it_commits(self, engine, papers, server, names, go, how):
         sessions, left = papers
         await add(sessions, Paper(id=1, file=pending("one")))
-        await self.wait_at_commit(server)
-        async with engine.connect() as holder:
-            await holder.execute(select(func.pg_advisory_lock(self.LOCK)))
-            await holder.commit()
-            connected = asyncio.get_running_loop().create_future()
+        if engine.dialect.name == "postgresql":
+            await self.wait_at_commit(server)
+        connected, flushed = asyncio.get_running_loop().create_future(), asyncio.Event()
 
-            async def work():
-                async with sessions() as session:
-                    session.add(Paper(id=2, file=pending("two")))
-                    await go(session, Paper)
-                    await session.flush()
-                    raw = await (await session.connection()).get_raw_connection()
-                    pid = await session.scalar(select(func.pg_backend_pid()))
-                    connected.set_result((pid, raw.driver_connection))
-                    await session.commit()
+        async def work():
+            async with sessions() as session:
+                session.add(Paper(id=2, file=pending("two")))
+                await go(session, Paper)
+                await session.flush()
+                raw = await (await session.connection()).get_raw_connection()
+                connected.set_result((await server_process(session), raw.driver_connection))
+                await flushed.wait()
+                await session.commit()
 
-            task = asyncio.create_task(work())
-            pid, driver_connection = await connected
-            await self.until(engine, pid, "wait_event_type = 'Lock'")
+        task = asyncio.create_task(work())
+        number, driver_connection = await connected
+        async with self.held_up(engine):
+            flushed.set()
+            await until(engine, number, IS_WAITING[engine.dialect.name])
             cut(driver_connection)
             if how == "cut and cancelled":
                 task.cancel()
             await asyncio.wait({task}, timeout=0.5)  # those who ask too early have asked by then
-            await holder.execute(select(func.pg_advisory_unlock(self.LOCK)))
-            await holder.commit()
-            assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], BaseException)
-            await self.until(engine, pid, None)
+        assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], BaseException)
+        await until(engine, number, None)
         found = await names()
         assert "two" in found or how == "cut and cancelled"  # asyncpg asks the server to stop, which may be in time
         assert set(found) <= await left()
 
-    async def until(self, engine, pid, condition):
-        """Until the server's process is like that, or has gone."""
-        query = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND {condition or 'true'}"
-        async with engine.connect() as watcher:
-            while bool(await watcher.scalar(text(query))) is not (condition is not None):
-                await watcher.rollback()
+
+IS_WAITING = {"postgresql": "wait_event_type = 'Lock'", "mysql": "state LIKE 'Waiting%'"}
+
+
+async def server_process(session):
+    """The number of the server's process, or thread, for the connection of a session."""
+    is_mysql = (await session.connection()).dialect.name == "mysql"
+    return await session.scalar(select(func.connection_id() if is_mysql else func.pg_backend_pid()))
+
+
+async def until(engine, number, condition):
+    """Wait until a process of the server is like that; with None until it has gone."""
+    of = {"postgresql": "pg_stat_activity WHERE pid", "mysql": "information_schema.processlist WHERE id"}
+    query = f"SELECT count(*) FROM {of[engine.dialect.name]} = {number} AND {condition or 'true'}"
+    async with engine.connect() as watcher:
+        while bool(await watcher.scalar(text(query))) is not (condition is not None):
+            await watcher.rollback()
 
 
 def cut(driver_connection):
@@ -1237,10 +1324,12 @@ def cut(driver_connection):
         same.shutdown(socket.SHUT_RDWR)
 
 
+@only_servers  # the test server's max_prepared_transactions is above 0
 class TestTwoPhaseLater:
     @pytest.fixture
-    def database_url(self, postgres_database):
-        return postgres_database  # the test server's max_prepared_transactions is above 0
+    async def papers(self, track_metadata):
+        """Rows of MariaDB are looked up with locks, which a prepared transaction keeps: nobody waits for long."""
+        return await track_metadata(Own.metadata, removal_timeout=1)
 
     @pytest.mark.parametrize("leave", ["invalidated", "cut"])
     @pytest.mark.parametrize("is_committed", [True, False], ids=["committed later", "rolled back later"])
@@ -1252,6 +1341,7 @@ class TestTwoPhaseLater:
         await go(session, Paper)
         session.add(Paper(id=2, file=pending("two")))
         raw = await (await session.connection()).get_raw_connection()
+        number = await server_process(session)
         await session.run_sync(lambda sync: sync.prepare())
         if leave == "cut":
             cut(raw.driver_connection)
@@ -1259,9 +1349,15 @@ class TestTwoPhaseLater:
             await session.invalidate()
         with suppress(DBAPIError):
             await session.close()
+        await until(engine, number, None)
+        verb = "COMMIT" if is_committed else "ROLLBACK"
         async with autocommit(engine) as connection:
-            gid = await connection.scalar(text("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"))
-            await connection.execute(text(f"{'COMMIT' if is_committed else 'ROLLBACK'} PREPARED '{gid}'"))
+            if engine.dialect.name == "mysql":
+                [xid] = await prepared_on_mariadb(connection)
+                await connection.exec_driver_sql(f"XA {verb} {xid}")
+            else:
+                query = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+                await connection.execute(text(f"{verb} PREPARED '{await connection.scalar(text(query))}'"))
         found = await names()
         assert "two" in found if is_committed else found == ["one"]
         assert set(found) <= await left()

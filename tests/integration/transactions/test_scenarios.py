@@ -21,7 +21,7 @@ from async_storages import (
     registry,
 )
 from async_storages.integrations.sqlalchemy import enable_file_tracking
-from tests.support.databases import cut_connection
+from tests.support.databases import cut_connection, only_servers
 from tests.support.ledgers import only_level_1, only_level_2
 from tests.support.tracked import Album, Book, Loan, Shelf, files, pending
 
@@ -724,11 +724,8 @@ class TestOuterTransaction:
         assert (await rows(), await left()) == ({1: "old"}, OLD)
 
 
+@only_servers  # the test server's max_prepared_transactions is above 0
 class TestTwoPhase:
-    @pytest.fixture
-    def database_url(self, postgres_database):
-        return postgres_database  # the test server's max_prepared_transactions is above 0
-
     @pytest.mark.parametrize("is_committed", [True, False], ids=["commit", "rollback after prepare"])
     async def test_as_commit_and_rollback(self, engine, track, book, rows, is_committed, left):
         sessions = track(async_sessionmaker(engine, twophase=True))

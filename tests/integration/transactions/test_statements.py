@@ -15,6 +15,7 @@ from sqlalchemy.util import await_only
 from async_storages import FileGoneException, InvalidArgumentException, StoredFile
 from async_storages.integrations.sqlalchemy import FileMapped, FileType, enable_file_tracking
 from tests.integration.transactions.conftest import begin_with_begin
+from tests.support.databases import only_postgresql, only_servers
 from tests.support.ledgers import forget_ledgers, only_level_1, only_level_2, settle
 from tests.support.named import kept_or_refused, named, saved
 from tests.support.tracked import Base, Book, Loan, pending
@@ -44,9 +45,7 @@ class Pair(Own):
     __table_args__ = (Index("ix_pairs_file", "file", mysql_length=255),)
 
 
-only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 only_mariadb = pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
-only_servers = pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 COUNT = 6
 ALL = [f"file {number}" for number in range(1, COUNT + 1)]

