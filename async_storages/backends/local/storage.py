@@ -103,7 +103,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
                 async for chunk in content:
                     await offload(self._folder.append, draft, chunk)
                     operation.bytes += len(chunk)
-                served = _served(options)
+                served = _served(options) if options.said else {}
                 description = _description(target, await content.content_type(), content.metadata, served)
                 await offload(self._folder.commit, draft, description)
             return str(operation.file)
