@@ -22,7 +22,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from async_storages._tasks import offload
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.ledger.tables import journal_of, missing_table, require_supported
 
 __all__ = [
@@ -75,7 +75,7 @@ class Connections:
         self.is_async = isinstance(engine, AsyncEngine)
         require_supported(self.engine.dialect)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self.is_mysql = is_mysql(self.engine.dialect.name)
+        self.is_mysql = self.engine.dialect.name in MYSQL_DIALECTS
         self._journal_url = _journal_url(self.engine) if self.is_sqlite else None
         self._engines: dict[str, Engine] = {}
         self._has_journal = False
@@ -133,7 +133,10 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close all connections as `dispose` does, from a coroutine."""
-        await (_greenlet.wait_uninterrupted(_greenlet.spawn(self.dispose)) if self.is_async else offload(self.dispose))
+        if self.is_async:
+            await _greenlet.wait_uninterrupted(_greenlet.greenlet_spawn(self.dispose))
+        else:
+            await offload(self.dispose)
 
 
 class LedgerTransactions:
@@ -220,7 +223,7 @@ class LedgerTransactions:
         try:
             if not self._connections.is_async:
                 return await offload(transact)
-            return await _greenlet.wait_uninterrupted(asyncio.wait_for(_greenlet.spawn(transact), wait))
+            return await _greenlet.wait_uninterrupted(asyncio.wait_for(_greenlet.greenlet_spawn(transact), wait))
         except (TimeoutError, PoolTimeout) as error:
             if not is_bounded:
                 raise
@@ -244,7 +247,7 @@ def _sync_engine(engine: AnyEngine) -> Engine:
 
 def is_autocommitting(connection: Connection) -> bool:
     """True if each statement is a transaction of its own."""
-    if is_mysql(connection.dialect.name):
+    if connection.dialect.name in MYSQL_DIALECTS:
         driver: Any = connection.connection.driver_connection  # that of SQLAlchemy 2.0.37 cannot be asked
         return bool(driver.get_autocommit())
     return getattr(connection.connection.dbapi_connection, "autocommit", False) is True

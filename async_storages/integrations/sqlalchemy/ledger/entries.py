@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, free_ids
@@ -60,7 +60,7 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
     """
     take_write_lock(connection, table)
     before, unknown = [], set[str]()
-    mysql = is_mysql(connection.dialect.name)
+    mysql = connection.dialect.name in MYSQL_DIALECTS
     for batch in batched(sorted(wanted, key=lambda entry: entry.id), BATCH):
         ids = [entry.id for entry in batch]
         found = _enter_in_mysql(connection, table, batch) if mysql else _lock(connection, table, ids)
@@ -156,7 +156,7 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
     """
     count = 0
     until = now() + retain
-    mysql = is_mysql(connection.dialect.name)
+    mysql = connection.dialect.name in MYSQL_DIALECTS
     for batch in batched(_sorted(storages), BATCH):
         chosen = {each: storages[each] for each in batch}
         if mysql:  # first, as the gap of a missing entry would be locked
