@@ -13,7 +13,7 @@ from async_storages.integrations.sqlalchemy.columns.fields import iterate_files
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 
-__all__ = ["coerce_for_attribute", "loaded_ids", "mark_written", "set_files", "watch_lists"]
+__all__ = ["coerce_for_attribute", "loaded_ids", "set_files", "watch_lists"]
 
 _PICKLED = "async_storages.file_lists"
 
@@ -40,13 +40,6 @@ def set_files(target: Any, key: str, value: Any) -> Any:
         return list(before)
     set_attribute(target, key, value)
     return inspect_object(target).dict[key]
-
-
-def mark_written(state: InstanceState[Any], key: str) -> None:
-    """Remember that the row names the files of an attribute."""
-    value = state.dict.get(key)
-    if isinstance(value, FileList):
-        value.remember_loaded()
 
 
 def loaded_ids(state: InstanceState[Any], key: str) -> frozenset[str]:
@@ -85,8 +78,10 @@ class _ListLinks:
 
     def load(self, state: InstanceState[Any], _context: Any, names: Iterable[str] | None = None) -> None:
         for key in self._types.keys() & state.dict & (self._types.keys() if names is None else set(names)):
-            state.dict[key] = coerce_for_attribute(state, key, state.dict[key], self._types[key].coerce)
-            mark_written(state, key)
+            value = coerce_for_attribute(state, key, state.dict[key], self._types[key].coerce)
+            state.dict[key] = value
+            if isinstance(value, FileList):
+                value.remember_loaded()
 
     def pickle(self, state: InstanceState[Any], pickled: dict[str, Any]) -> None:
         lists = pickled.setdefault(_PICKLED, {})  # a superclass may have its own in it

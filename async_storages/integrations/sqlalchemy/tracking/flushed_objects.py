@@ -109,14 +109,15 @@ class FlushedObjects:
 
 def assigned_since(state: _State, seen: Mapping[FileField, Any]) -> list[FileField]:
     """The file attributes of an object that hold something else than when the flush saw them."""
-    return [field for field in fields_of(state.mapper) if _is_new(state, field, seen)]
-
-
-def _is_new(state: _State, field: FileField, seen: Mapping[FileField, Any]) -> bool:
-    if field not in seen:
-        return _has_changed(state, field)
-    value = copy_value(state.dict.get(field.key))
-    return value is not seen[field] and value != seen[field]
+    found = []
+    for field in fields_of(state.mapper):
+        if field in seen:
+            value = copy_value(state.dict.get(field.key))
+            is_new = value is not seen[field] and value != seen[field]
+        else:
+            is_new = _has_changed(state, field)
+        found += [field] if is_new else []
+    return found
 
 
 def _has_changed(state: _State, field: FileField) -> bool:

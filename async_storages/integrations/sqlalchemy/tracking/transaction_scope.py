@@ -154,9 +154,10 @@ class TransactionScope:
     def release_files(self) -> list[TrackedFile]:
         """Release the held files after the end; returns those that others wanted to remove meanwhile."""
         free: list[TrackedFile] = []
-        for batch in batched(self.held_files, _AT_A_TIME):
+        for number, batch in enumerate(batched(self.held_files, _AT_A_TIME)):
+            if number:
+                _greenlet.give_way()
             free += files_in_use.release(batch)
-            _greenlet.give_way()
         self.held_files.clear()
         if self.is_holding_all_files:
             self.is_holding_all_files = False
