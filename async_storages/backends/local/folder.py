@@ -170,14 +170,16 @@ class Folder:
         with translated(StorageOperationException):
             draft.file.write(chunk)
 
-    def commit(self, draft: Draft, description: Description) -> None:
+    def commit(self, draft: Draft, description: Description, last: bytes = b"") -> None:
         """Turn the draft into the file of its key, in one step.
 
         Args:
             draft: The draft.
             description: The description that is kept beside the file; empty for none.
+            last: The end of its content, if `append` has not written it.
         """
         with translated(StorageOperationException):
+            draft.file.write(last)
             self._flush(draft.file)
             draft.opened.close()
             # the kernel's time stamps stand still for milliseconds, in which a file can be replaced twice

@@ -24,6 +24,7 @@ from async_storages.errors import InvalidArgumentException, StorageUnavailableEx
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.ledger.tables import journal_of, missing_table, require_supported
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
 __all__ = [
     "AnyEngine",
@@ -266,7 +267,7 @@ def take_write_lock(connection: Connection, table: Table) -> None:
     if driver.in_transaction:
         connection.execute(table.delete().where(false()))
     else:  # a driver without transactions of its own would end this one with its first statement
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE", execution_options={OWN_STATEMENT: True})
 
 
 def _engine_beside(engine: Engine) -> Engine:
