@@ -92,7 +92,7 @@ def _locking(table: Table) -> Select[Any]:
     """The query of `_lock`, made once, as each session locks."""
     return (
         by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
-        .where(table.c.id.in_(bindparam("ids", expanding=True)))
+        .where(table.c.id.in_(bindparam("ids", type_=table.c.id.type, expanding=True)))
         .order_by(table.c.id)
         .with_for_update(read=True, key_share=True)
         .execution_options(**{OWN_STATEMENT: True})

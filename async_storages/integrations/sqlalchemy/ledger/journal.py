@@ -119,7 +119,7 @@ def find(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]
 @lru_cache(maxsize=16)
 def _finding(journal: Table) -> Select[str]:
     """The query of `find`, made once, as each claim asks it."""
-    return _select(journal, bindparam("ids", expanding=True))
+    return _select(journal, bindparam("ids", type_=journal.c.id.type, expanding=True))
 
 
 def _select(journal: Table, ids: Any) -> Select[str]:

@@ -158,14 +158,15 @@ class ExactText(TypeDecorator[str]):
 
     def bind_processor(self, dialect: Dialect) -> Any:
         """Make bytes on MySQL; elsewhere text is written as it is."""
-        is_text = dialect.name not in MYSQL_DIALECTS
-        return self.impl_instance.bind_processor(dialect) if is_text else super().bind_processor(dialect)
+        if dialect.name in MYSQL_DIALECTS:
+            return super().bind_processor(dialect)
+        return self.impl_instance.bind_processor(dialect)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Make text of bytes on MySQL."""
-        is_text = dialect.name not in MYSQL_DIALECTS
-        own = super().result_processor
-        return self.impl_instance.result_processor(dialect, coltype) if is_text else own(dialect, coltype)
+        """Make text of bytes on MySQL; elsewhere it is text."""
+        if dialect.name in MYSQL_DIALECTS:
+            return super().result_processor(dialect, coltype)
+        return self.impl_instance.result_processor(dialect, coltype)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
         """The bytes for MySQL.
@@ -173,8 +174,8 @@ class ExactText(TypeDecorator[str]):
         Raises:
             InvalidArgumentException: They are too many; an INSERT IGNORE would cut them.
         """
-        if value is None:
-            return None
+        if value is None or dialect.name not in MYSQL_DIALECTS:  # a literal
+            return value
         written = value.encode()
         if len(written) > 3 * self.length:
             raise InvalidArgumentException(f"the ledger has no room for {len(written)} bytes", file_id=value)

@@ -71,7 +71,7 @@ def _executing(
         if transactions.has_flushed_rows_only and not is_plain_write(connection, statement):
             transactions.expect_other_changes()
         return
-    if (transactions.has_flushed_rows_only or transactions.is_flushing) and not is_harmless_query(statement):
+    if (transactions.is_flushing or transactions.has_flushed_rows_only) and not is_harmless_query(statement):
         transactions.expect_other_changes()
     if isinstance(statement, Insert | Update):
         _write_files(connection, statement, multiparams or [params], options, transactions)
