@@ -17,8 +17,10 @@ PACKAGE = Path(async_storages.__file__).parent
 TOOL = 4
 """An id of `sys.monitoring` that neither coverage nor a debugger uses."""
 
-MOST_WRITTEN = (177, 47)
-MOST_READ = (99, 99)
+MOST_WRITTEN = {"functions": 178, "modules": 46}
+"""Bounds that are kept; the goal is 160 and 35. It was 272 and 53 before, when a module held more than one job."""
+
+MOST_READ = {"functions": 50, "modules": 17}
 
 COUNTED = {
     "identifications": {"storage/base.py:Storage.identify"},
@@ -115,7 +117,7 @@ async def test_one_write_enters_few_functions_and_finds_out_nothing_twice(sessio
     with counted_calls() as calls:
         await write(sessions)
     found = shown("write through a ledger", calls)
-    assert (found["functions"], found["modules"]) <= MOST_WRITTEN
+    assert all(found[each] <= most for each, most in MOST_WRITTEN.items())
     assert [found[each] for each in COUNTED] == [1, 0, 1]  # an id that the storage has made needs no parsing
 
 
@@ -125,4 +127,4 @@ async def test_one_read_enters_few_functions_and_finds_out_nothing_twice(session
     with counted_calls() as calls:
         await read(sessions)
     found = shown("read of a row, its URL and its file", calls)
-    assert (found["functions"], found["modules"]) <= MOST_READ
+    assert all(found[each] <= most for each, most in MOST_READ.items())

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState
-from sqlalchemy.orm.attributes import set_attribute
 
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.fields import iterate_files
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 
-__all__ = ["coerce_for_attribute", "loaded_ids", "set_files", "watch_lists"]
+__all__ = ["coerce_for_attribute", "loaded_ids", "watch_lists"]
 
 _PICKLED = "async_storages.file_lists"
 
@@ -26,20 +24,6 @@ def coerce_for_attribute(state: InstanceState[Any], key: str, value: Any, coerce
     if isinstance(files, FileList) and files.item_type is not None:
         files.attach_to(state, key, files.item_type)
     return files
-
-
-def set_files(target: Any, key: str, value: Any) -> Any:
-    """Set an attribute; if it holds a list, replace the items of that list, which the user may have in a variable.
-
-    Returns:
-        The value that it holds then; of a list a copy.
-    """
-    before = inspect_object(target).dict.get(key)
-    if isinstance(before, FileList):
-        before[:] = value
-        return list(before)
-    set_attribute(target, key, value)
-    return inspect_object(target).dict[key]
 
 
 def loaded_ids(state: InstanceState[Any], key: str) -> frozenset[str]:

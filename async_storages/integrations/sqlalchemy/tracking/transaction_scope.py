@@ -19,7 +19,6 @@ from async_storages.files import StoredFile, new_file_state_of
 from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files, replace_files
-from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.references.column_locations import ColumnLocation, locate_columns
@@ -270,4 +269,4 @@ class TransactionScope:
             pairs = zip(iterate_files(each.after), iterate_files(each.before), strict=False)
             contents = {id(after): before for after, before in pairs if before is not after}
             if any(id(item) in contents for item in iterate_files(value)):
-                set_files(each.target, each.field.key, replace_files(value, contents))
+                each.set(replace_files(value, contents))

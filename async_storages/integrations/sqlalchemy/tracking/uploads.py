@@ -16,7 +16,6 @@ from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.columns.fields import has_pending_content, iterate_files
-from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
 from async_storages.integrations.sqlalchemy.columns.types import FileType, UploadTo
 from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
@@ -81,7 +80,7 @@ def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, op
     _greenlet.wait_for(_upload_all(uploads, scope, options))
     stored = (each.stored for each in uploads)
     for each in assigned:
-        each.after = set_files(each.target, each.field.key, _filled(each.before, stored))
+        each.after = each.set(_filled(each.before, stored))
     scope.uploads += assigned
 
 
