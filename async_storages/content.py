@@ -7,6 +7,7 @@ never finishes a write that is wrong.
 """
 
 import re
+import zlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from async_storages.errors import (
     ChecksumMismatchException,
     InvalidArgumentException,
 )
-from async_storages.images.headers import HEAD, may_begin_image
+from async_storages.images.headers import HEAD, IMAGE_BEGINNINGS
 from async_storages.images.probe import ImageSize, StreamProbe
 from async_storages.read_once import rememberable
 from async_storages.size_limits import check_size
@@ -133,11 +134,13 @@ class Content:
         if content_type is not None:
             check_content_type(content_type)
         self._content_type = content_type
-        self._declared = _check_size("size", size)
-        self._min_size = _check_size("min_size", min_size) or 0
-        self.max_size = _check_size("max_size", max_size)
+        if (size, min_size, max_size) != (None, 0, None):
+            _check_sizes(size=size, min_size=min_size, max_size=max_size)
+        self._declared = size
+        self._min_size = min_size or 0
+        self.max_size = max_size
         self._expected = _check_expected(expected) if expected else {}
-        self._algorithms = dict.fromkeys(("crc32", *self._expected, *checksums))
+        self._algorithms = {*self._expected, *checksums} - {"crc32"}
         self._restart()
 
     def _restart(self) -> None:
@@ -148,6 +151,7 @@ class Content:
         self._is_spent = False
         self._is_complete = False
         self._passed = 0
+        self._crc32 = 0
         self._checksums = {name: new_checksum(name) for name in self._algorithms}
         self._probe: StreamProbe | None = None
 
@@ -179,7 +183,8 @@ class Content:
             InvalidArgumentException: The content can be read only once, and was.
         """
         if self._head is None:
-            await self._rewind()
+            if self._is_spent:
+                await self._rewind()
             self._is_spent = True  # unless this succeeds
             self._head = await anext(self._chunks, b"")
             self._is_spent = False
@@ -193,23 +198,24 @@ class Content:
 
     def computes(self, algorithm: str) -> bool:
         """True if a checksum is computed as the content passes."""
-        return algorithm in self._algorithms
+        return algorithm == "crc32" or algorithm in self._algorithms
 
     def digest(self, algorithm: str) -> bytes:
         """The checksum of the bytes that have passed."""
-        return self._checksums[algorithm].digest()
+        return self._crc32.to_bytes(4) if algorithm == "crc32" else self._checksums[algorithm].digest()
 
     @property
     def crc32(self) -> int | None:
         """The CRC-32 of the content, once all of it has passed; None before."""
-        return int.from_bytes(self.digest("crc32")) if self._is_complete else None
+        return self._crc32 if self._is_complete else None
 
     def hexdigest(self, algorithm: str) -> str:
         """The checksum of the bytes that have passed, in lower-case hex."""
         return self.digest(algorithm).hex()
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
-        await self._rewind()
+        if self._is_spent:
+            await self._rewind()
         await self.measure()
         following = await self.head()
         self._is_spent = True
@@ -228,9 +234,7 @@ class Content:
             self._finish()
 
     async def _rewind(self) -> None:
-        """Start again, unless nothing but the head was read: what is left of a pass is never taken for the whole."""
-        if not self._is_spent:
-            return
+        """Start again: what is left of a pass is never taken for the whole."""
         if not self.replayable:
             raise InvalidArgumentException("this content can be read only once")
         await self.aclose()
@@ -242,12 +246,15 @@ class Content:
             check_size(self._passed, self.max_size)
         if self.size is not None and self._passed > self.size:
             self._refuse_more()
+        self._crc32 = zlib.crc32(chunk, self._crc32)
         for checksum in self._checksums.values():
             checksum.update(chunk)
         if self._content_type is None:
             self._content_type = sniff.content_type(chunk, self.filename)
-        if self._passed == len(chunk) and (may_begin_image(chunk) or (len(chunk) < HEAD and self._whole is None)):
-            self._probe = StreamProbe()
+        if self._passed == len(chunk):
+            is_cut_short = len(chunk) < HEAD and self._whole is None
+            if is_cut_short or IMAGE_BEGINNINGS.match(chunk):
+                self._probe = StreamProbe()
         if self._probe is not None:
             self._probe.feed(chunk)
 
@@ -323,8 +330,9 @@ class PendingFile:
     options: UploadOptions | None = None
 
     def __post_init__(self) -> None:
-        """Hold what knows whether it was read."""
-        object.__setattr__(self, "content", rememberable(self.content))
+        """Hold what knows whether it was read, as bytes need not."""
+        if not isinstance(self.content, bytes):
+            object.__setattr__(self, "content", rememberable(self.content))
 
 
 def is_no_file(value: Any) -> bool:
@@ -381,7 +389,7 @@ def _check_expected(expected: Mapping[str, str]) -> dict[str, str]:
     return checked
 
 
-def _check_size(name: str, value: Any) -> int | None:
-    if value is not None and (not isinstance(value, int) or value < 0):
-        raise InvalidArgumentException(f"{name} must be a number of bytes, not {value!r}")
-    return value
+def _check_sizes(**sizes: Any) -> None:
+    for name, value in sizes.items():
+        if value is not None and (not isinstance(value, int) or value < 0):
+            raise InvalidArgumentException(f"{name} must be a number of bytes, not {value!r}")

@@ -42,6 +42,8 @@ _STRUCTURAL = re.compile(r"[A-Za-z0-9./\\]")
 _SEPARATOR = re.compile(r"[/\\]")
 # What rules 1 to 3 leave as it is, quickly told: most names are that.
 _PLAIN = re.compile(r"[\w ./!#$%&'()+,;=@\[\]^`{}~-]*", re.ASCII)
+# A name that is clean already, unless it is a device's.
+_CLEAN = re.compile(r"(?![ .])[\w .!#$%&'()+,;=@\[\]^`{}~-]+(?<![ .])", re.ASCII)
 _EDGE = " ."
 _RESERVED = frozenset(':*?"<>|')
 # Letters and symbols to Unicode, blanks to the eye: the Hangul fillers and the empty Braille cell.
@@ -74,6 +76,8 @@ def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: st
             f"max_bytes is {_SHORTEST_LIMIT} to {_LONGEST_SEGMENT}, not {max_bytes!r}",
             operation="clean_filename",
         )
+    if type(name) is str and len(name) <= max_bytes and _CLEAN.fullmatch(name) and not _DEVICE.match(name):
+        return name
     for text in (name, fallback):
         if segment := _segment(_split(text)[-1], max_bytes):
             return segment

@@ -16,11 +16,10 @@ Sources: WHATWG MIME Sniffing (openings of HTML), the IANA media type registry, 
 import codecs
 import posixpath
 import re
-from collections.abc import Callable
 
-from async_storages._media_types.active_text import active_text, is_fragment
+from async_storages._media_types.active_text import FIRST_BYTES, active_text, is_fragment
 from async_storages._media_types.extensions import BINARY_FAMILIES, BY_EXTENSION, FAMILIES, OFTEN_TEXT
-from async_storages._media_types.signatures import BRANDED_TYPES, SIGNED_TYPES, by_brand, by_frames, by_signature
+from async_storages._media_types.signatures import BRANDED_TYPES, SIGNED_TYPES, binary_type
 
 __all__ = ["ACTIVE_TYPES", "UNKNOWN_TYPE", "content_type", "guess_by_name", "sniff"]
 
@@ -28,6 +27,9 @@ UNKNOWN_TYPE = "application/octet-stream"
 """The type of content that nothing is known about."""
 
 _LONGEST_HEAD = 4096
+
+_LATEST_PDF = 1024
+"""Bytes of anything before a PDF, which readers accept (Adobe's implementation note to ISO 32000 7.5.2)."""
 
 ACTIVE_TYPES: frozenset[str] = frozenset(
     {
@@ -80,10 +82,10 @@ def sniff(head: bytes) -> str | None:
         'image/svg+xml'
     """
     head = bytes(head[:_LONGEST_HEAD])
-    for look in _LOOKS:
-        if (found := look(head)) is not None:
-            return found
-    return None
+    found = (active_text(head) if head[:1] in FIRST_BYTES else None) or binary_type(head)
+    if found is None and b"%PDF-" in head[:_LATEST_PDF]:
+        return "application/pdf"
+    return found
 
 
 def content_type(head: bytes, filename: str | None) -> str:
@@ -144,11 +146,6 @@ def _is_kind(claimed: str, sniffed: str, head: bytes) -> bool:
     return sniffed in _FRAGMENTS and claimed in _KINDS_OF_FRAGMENTS and is_fragment(head)
 
 
-def _late_pdf(head: bytes) -> str | None:
-    """PDF behind up to 1 KiB of anything, which readers accept (Adobe's implementation note to ISO 32000 7.5.2)."""
-    return "application/pdf" if b"%PDF-" in head[:1024] else None
-
-
 def _is_text(head: bytes) -> bool:
     """True for UTF-8 without control characters; a character cut off at the end is no fault."""
     try:
@@ -156,12 +153,3 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return bool(text) and not _CONTROL.search(text)
-
-
-_LOOKS: tuple[Callable[[bytes], str | None], ...] = (
-    active_text,
-    by_signature,
-    by_brand,
-    by_frames,
-    _late_pdf,
-)

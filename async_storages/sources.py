@@ -292,7 +292,8 @@ def open_source(source: Any) -> ByteSource:
 
 def is_empty_input(source: Any) -> bool:
     """True for the upload without a name and bytes that a form sends where no file was chosen."""
-    return _is_upload(source) and source.filename == "" and _size_of(source) == 0
+    has_file = getattr(source, "file", None) is not None
+    return has_file and _is_upload(source) and source.filename == "" and _size_of(source) == 0
 
 
 def _is_upload(source: Any) -> bool:

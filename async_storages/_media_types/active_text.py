@@ -6,7 +6,7 @@ Sources: WHATWG MIME Sniffing, 7.1 (openings of HTML); XML 1.0, 2.8 (prolog) and
 import codecs
 import re
 
-__all__ = ["active_text", "is_fragment"]
+__all__ = ["FIRST_BYTES", "active_text", "is_fragment"]
 
 _BLANKS = " \t\n\v\f\r\0\ufeff"
 _COMMENTS = r"(?:\s|<!--.*?-->)*+"
@@ -71,20 +71,18 @@ _BY_ZEROS = {
 }
 
 
-# The bytes that text may begin with which, after marks and blanks, begins with one of those signs, in each encoding.
-_FIRST_BYTES = frozenset(
+FIRST_BYTES = frozenset(
     bytes([code])
     for code in range(256)
     if chr(code) in _FIRST_SIGNS + _BLANKS
     or chr(code).isspace()
     or any(mark[0] == code for mark, _ in _BYTE_ORDER_MARKS)
 )
+"""The bytes that active text begins with, in each encoding: `active_text` finds none behind any other."""
 
 
 def active_text(head: bytes) -> str | None:
     """The type of executable text, or of XML, that these first bytes begin; None for anything else."""
-    if head[:1] not in _FIRST_BYTES:
-        return None
     text = _text(head)
     if text[:1] not in _FIRST_SIGNS and not text[:1].isspace():  # there are blanks beside _BLANKS
         return None

@@ -1,8 +1,9 @@
 """Content types of binary files by their first bytes: a signature, the brand of an ISO file, or frames in a row."""
 
 import re
+from collections.abc import Callable
 
-__all__ = ["BRANDED_TYPES", "SIGNED_TYPES", "by_brand", "by_frames", "by_signature"]
+__all__ = ["BRANDED_TYPES", "SIGNED_TYPES", "binary_type"]
 
 # Matched at the first byte; signatures of two or three letters carry on to something that no text holds.
 _SIGNATURES = (
@@ -66,17 +67,9 @@ _SIGNATURES = (
     ("application/x-shockwave-flash", rb"[FCZ]WS[\x01-\x40].{0,3}\0"),
     ("application/x-tar", rb".{257}ustar[\0 ]"),
 )
-# All in one, which a regular expression looks through by first bytes; the empty group behind each counts which it was.
-_ANY_SIGNATURE = re.compile(b"|".join(b"(?:%b)()" % signature for _kind, signature in _SIGNATURES), re.DOTALL)
 
 SIGNED_TYPES = frozenset(kind for kind, _signature in _SIGNATURES)
-"""Every type that `by_signature` tells."""
-
-
-def by_signature(head: bytes) -> str | None:
-    """The type whose signature these first bytes begin with."""
-    found = _ANY_SIGNATURE.match(head)
-    return _SIGNATURES[found.lastindex - 1][0] if found and found.lastindex else None
+"""Every type that a signature tells."""
 
 
 # ---- MP4, QuickTime, HEIF and their kin, told apart by brands: ISO/IEC 14496-12, and the registry at mp4ra.org
@@ -114,13 +107,11 @@ BRANDED_TYPES = frozenset(_BRANDS.values())
 """Every type that a brand tells."""
 
 
-def by_brand(head: bytes) -> str | None:
+def _by_brand(head: bytes) -> str:
     """The type of a file that begins with a `ftyp` box: that of its major brand.
 
     A compatible brand decides if the major one only says "an image", or is unknown beside the brand of images.
     """
-    if head[:1] != b"\0" or head[4:8] != b"ftyp":
-        return None
     end = min(int.from_bytes(head[:4]), len(head))
     major, *compatible = [head[at : at + 4] for at in (8, *range(16, end, 4))]
     kind = _BRANDS.get(major)
@@ -147,7 +138,7 @@ _PACKETS = 3
 _PACKET_SYNC = 0x47
 
 
-def by_frames(head: bytes) -> str | None:
+def _by_frames(head: bytes) -> str | None:
     """The type of a file that these first bytes begin, from whole frames of it."""
     if head[:2] == _AC3_SYNC:
         return _dolby(head)
@@ -204,3 +195,23 @@ def _has_packets(head: bytes, start: int, size: int) -> bool:
         and syncs.count(_PACKET_SYNC) == len(syncs)
         and all(control & 0x30 for control in head[start + 3 :: size])
     )
+
+
+# ---- all of them
+
+_BEGINNINGS: tuple[tuple[str | Callable[[bytes], str | None], bytes], ...] = (
+    *_SIGNATURES,
+    (_by_brand, rb"\0.{3}ftyp"),
+    (_by_frames, rb"\x0b\x77|\xff[\xe2\xe3\xea\xeb\xf2\xf3\xfa\xfb]|(?:.{4})?G"),
+)
+# All in one, which a regular expression looks through by first bytes; the empty group behind each counts which it was.
+_ANY_BEGINNING = re.compile(b"|".join(b"(?:%b)()" % beginning for _kind, beginning in _BEGINNINGS), re.DOTALL)
+
+
+def binary_type(head: bytes) -> str | None:
+    """The type that these first bytes show by a signature, a brand or frames."""
+    found = _ANY_BEGINNING.match(head)
+    if found is None or found.lastindex is None:
+        return None
+    kind = _BEGINNINGS[found.lastindex - 1][0]
+    return kind if isinstance(kind, str) else kind(head)

@@ -16,7 +16,7 @@ from async_storages.images.size import ImageSize, image_size
 from async_storages.images.tiff_and_exif import exif_orientation, tiff
 from async_storages.images.window import Walk, Window, broken
 
-__all__ = ["HEAD", "may_begin_image", "walk"]
+__all__ = ["HEAD", "IMAGE_BEGINNINGS", "walk"]
 
 HEAD = 32
 """Bytes that tell the format."""
@@ -207,9 +207,5 @@ _FORMATS: dict[re.Pattern[bytes], Callable[[Window], Walk[ImageSize] | Walk[Imag
     re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL): _bmp,
 }
 
-_ANY_FORMAT = re.compile(b"|".join(b"(?:%b)" % magic.pattern for magic in _FORMATS), re.DOTALL)
-
-
-def may_begin_image(head: bytes) -> bool:
-    """True if a file that begins with these bytes, `HEAD` of them or all, may be an image of a known format."""
-    return _ANY_FORMAT.match(head) is not None
+IMAGE_BEGINNINGS = re.compile(b"|".join(b"(?:%b)" % magic.pattern for magic in _FORMATS), re.DOTALL)
+"""Matches a file that may be an image of a known format, by `HEAD` of its bytes or all."""

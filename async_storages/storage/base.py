@@ -219,7 +219,8 @@ class Storage(AbstractStorage):
             OperationNotSupportedException: The storage cannot do one of them; names it.
         """
         options = content.options.over(self.upload_options)
-        self._check_options(options)
+        if options.said:
+            self._check_options(options)
         return options
 
     def _check_options(self, options: UploadOptions) -> None:

@@ -23,9 +23,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
+from typing import Literal
 
 from async_storages.backends.local.folder_errors import link_in_the_way, translated, without_path
-from async_storages.backends.local.mounts import copy_beside, is_reserved, name_beside, sweep_beside
+from async_storages.backends.local.mounts import RESERVED_NAME, copy_beside, name_beside, sweep_beside
 from async_storages.backends.local.paths import own_path
 from async_storages.backends.local.sidecars import Description, Descriptions, describe
 from async_storages.errors import (
@@ -140,7 +141,7 @@ class Folder:
         with translated(), suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
             for entry in entries:
                 key = folder + entry.name
-                if key.startswith(prefix) and entry.is_file(follow_symlinks=False) and not is_reserved(entry.name):
+                if key.startswith(prefix) and entry.is_file(follow_symlinks=False) and not RESERVED_NAME.fullmatch(entry.name):
                     found.append(key)
                 if entry.is_dir(follow_symlinks=False) and key != PRIVATE and _agree(f"{key}/", prefix):
                     found.append(f"{key}/")
@@ -170,23 +171,24 @@ class Folder:
     def start(self, draft: Draft) -> None:
         """Open a draft, or refuse at once a key that could not be committed later."""
         with translated(StorageOperationException):
-            self._make_private()
-            self._is_taken(draft)
-            draft.file = draft.opened.enter_context(draft.path.open("xb"))
+            draft.file = draft.opened.enter_context(self._open_private(draft.path, "xb"))
+            self._is_taken(self._path(draft.key), overwrite=draft.overwrite)
 
     def append(self, draft: Draft, chunk: bytes) -> None:
         """Write the next bytes of a draft."""
         with translated(StorageOperationException):
             draft.file.write(chunk)
 
-    def commit(self, draft: Draft, description: Description) -> None:
+    def commit(self, draft: Draft, description: Description, last: bytes = b"") -> None:
         """Turn the draft into the file of its key, in one step.
 
         Args:
             draft: The draft.
             description: The description that is kept beside the file; empty for none.
+            last: The end of its content, if `append` has not written it.
         """
         with translated(StorageOperationException):
+            draft.file.write(last)
             self._flush(draft.file)
             draft.opened.close()
             # the kernel's time stamps stand still for milliseconds, in which a file can be replaced twice
@@ -203,10 +205,10 @@ class Folder:
 
     def _appear(self, draft: Draft, description: Description) -> None:
         with self._locked():
-            written = draft.path.stat()
-            if not self._is_taken(draft):
+            path, written = self._path(draft.key), draft.path.stat()
+            if not self._is_taken(path, overwrite=draft.overwrite):
                 draft.created = version(written)
-            self._publish(draft, describe(written, description), keep=bool(description))
+            self._publish(draft, path, written, description)
 
     def _bring_over(self, draft: Draft) -> None:
         """Copy a draft to the file system of its target; the copy takes its place."""
@@ -231,10 +233,11 @@ class Folder:
             path.unlink()
         self._prune(path)
 
-    def _publish(self, draft: Draft, entry: Description, *, keep: bool) -> None:
-        path, before = self._path(draft.key), self._descriptions.read(draft.key)
-        if keep or before:
-            self._descriptions.write(draft.key, [*before, entry])
+    def _publish(self, draft: Draft, path: Path, written: os.stat_result, description: Description) -> None:
+        before = self._descriptions.read(draft.key)
+        entries = [describe(written, description)] if description or before else []
+        if entries:
+            self._descriptions.write(draft.key, [*before, *entries])
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.path.replace(path)
@@ -245,7 +248,7 @@ class Folder:
             raise
         with suppress(OSError):  # the file is there: the rest only tidies up
             if before:
-                self._descriptions.write(draft.key, [entry] if keep else [])
+                self._descriptions.write(draft.key, entries if description else [])
 
     def discard(self, draft: Draft) -> None:
         """Undo a draft whose writing failed or was cancelled, at any point."""
@@ -293,7 +296,7 @@ class Folder:
         parts = key.split("/")
         if parts[0].casefold() == PRIVATE or _is_same(self._root / parts[0], self._root / PRIVATE):
             raise InvalidArgumentException(f"the folder {PRIVATE!r} holds no files: give another key")
-        if is_reserved(parts[-1]):
+        if RESERVED_NAME.fullmatch(parts[-1]):
             raise InvalidArgumentException(f"{parts[-1]!r} is a name of unfinished files: give another key")
         if os.name == "nt" and ":" in key:
             raise InvalidArgumentException("a colon leads out of the folder on Windows: give another key")
@@ -314,10 +317,10 @@ class Folder:
             raise FileNotFoundException("no such file")
         return path, found
 
-    def _is_taken(self, draft: Draft) -> bool:
-        """True if there is a file that the draft may replace; raises if the key cannot be taken."""
+    def _is_taken(self, path: Path, *, overwrite: bool) -> bool:
+        """True if there is a file that a draft may replace; raises if the key cannot be taken."""
         try:
-            mode = self._path(draft.key).lstat().st_mode
+            mode = path.lstat().st_mode
         except FileNotFoundError:
             return False
         except NotADirectoryError as error:
@@ -326,7 +329,7 @@ class Folder:
             raise link_in_the_way()
         if stat.S_ISDIR(mode):
             raise FileExistsException("the key is a folder of other files")
-        if not (draft.overwrite and stat.S_ISREG(mode)):
+        if not (overwrite and stat.S_ISREG(mode)):
             raise FileExistsException("the key is taken")
         return True
 
@@ -354,6 +357,14 @@ class Folder:
             finally:
                 os.close(descriptor)
 
+    def _open_private(self, path: Path, mode: Literal["xb", "ab"]) -> BufferedWriter:
+        """Open a file of ours; its folders are made if they are missing."""
+        if self._is_swept:
+            with suppress(FileNotFoundError):
+                return path.open(mode)
+        self._make_private()
+        return path.open(mode)
+
     def _make_private(self) -> None:
         self._drafts.mkdir(parents=True, exist_ok=True)
         self._meta.mkdir(exist_ok=True)
@@ -378,11 +389,10 @@ class Folder:
                 yield
             return
         with ExitStack() as opened:
-            if not shared:
-                self._make_private()
             # a folder that was never written to has no lock, and needs none
             with suppress(FileNotFoundError):
-                lock = opened.enter_context(self._lock.open("rb" if shared else "ab"))
+                file = self._lock.open("rb") if shared else self._open_private(self._lock, "ab")
+                lock = opened.enter_context(file)
                 fcntl.flock(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
                 # a forked child may have the file open as well, so that closing it here would not unlock it
                 opened.callback(fcntl.flock, lock, fcntl.LOCK_UN)

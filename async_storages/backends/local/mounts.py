@@ -13,14 +13,10 @@ from contextlib import suppress
 from io import BufferedWriter
 from pathlib import Path
 
-__all__ = ["copy_beside", "is_reserved", "name_beside", "sweep_beside"]
+__all__ = ["RESERVED_NAME", "copy_beside", "name_beside", "sweep_beside"]
 
-_RESERVED = re.compile(r"\.async_storages-[0-9a-f]{32}", re.IGNORECASE)
-
-
-def is_reserved(name: str) -> bool:
-    """True for the name of a draft, which no user's file has."""
-    return _RESERVED.fullmatch(name) is not None
+RESERVED_NAME = re.compile(r"\.async_storages-[0-9a-f]{32}", re.IGNORECASE)
+"""The name of a draft, which no user's file has."""
 
 
 def name_beside(target: Path) -> Path:
@@ -49,4 +45,4 @@ def sweep_beside(folder: Path, older_than: float) -> None:
 
 
 def _drafts_in(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if is_reserved(path.name))
+    return (path for path in folder.iterdir() if RESERVED_NAME.fullmatch(path.name))

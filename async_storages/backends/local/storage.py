@@ -100,12 +100,15 @@ class LocalStorage(PresigningStorage, FolderStorage):
         with self.operation("write", key) as operation:
             target, options = operation.file.key, self.options_for(content)
             async with self._draft(target, overwrite=overwrite) as draft:
+                last = b""  # is written with the commit, which spares most files a pass through a thread
                 async for chunk in content:
-                    await offload(self._folder.append, draft, chunk)
+                    if last:
+                        await offload(self._folder.append, draft, last)
+                    last = chunk
                     operation.bytes += len(chunk)
-                served = _served(options)
+                served = _served(options) if options.said else {}
                 description = _description(target, await content.content_type(), content.metadata, served)
-                await offload(self._folder.commit, draft, description)
+                await offload(self._folder.commit, draft, description, last)
             return str(operation.file)
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """Waiting for coroutines inside of SQLAlchemy's events, below an AsyncSession or in a plain Session.
 
-No other module uses SQLAlchemy's semi-private greenlet functions. The coroutines of a plain Session run on the
+No other module imports SQLAlchemy's semi-private greenlet functions. The coroutines of a plain Session run on the
 background event loop; its database is used by its own thread only.
 """
 
@@ -19,6 +19,7 @@ __all__ = [
     "IN_EVENT_LOOP",
     "can_wait",
     "give_way",
+    "greenlet_spawn",
     "is_in_async_session",
     "pace",
     "run_uninterrupted",

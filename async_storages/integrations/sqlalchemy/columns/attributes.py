@@ -8,8 +8,9 @@ from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState, Mapper
 from sqlalchemy.types import TypeEngine
 
-from async_storages.content import is_no_file
+from async_storages.content import PendingFile, is_no_file
 from async_storages.errors import InvalidArgumentException
+from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns import fields
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
 from async_storages.integrations.sqlalchemy.columns.fact_columns import (
@@ -83,7 +84,10 @@ def _watch_assignment(attribute: Any, facts: Mapping[str, str], coerce: _Coerce)
     key = attribute.key
 
     def assign(target: Any, value: Any, before: Any, _initiator: Any) -> Any:
-        file = value if is_sql(value) else coerce_for_attribute(inspect_object(target), key, value, coerce)
+        if isinstance(value, StoredFile | PendingFile):  # no SQL, and no list
+            file: Any = coerce(value)
+        else:
+            file = value if is_sql(value) else coerce_for_attribute(inspect_object(target), key, value, coerce)
         if facts:
             set_facts(target, facts, file, before)
         return file

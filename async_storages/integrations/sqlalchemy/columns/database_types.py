@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["MYSQL_DIALECTS", "has_gin_index", "is_mysql", "items_in_mysql", "type_in_database", "variants_of"]
+__all__ = ["MYSQL_DIALECTS", "has_gin_index", "items_in_mysql", "type_in_database", "variants_of"]
 
 MYSQL_DIALECTS = ("mysql", "mariadb")
 """The names of SQLAlchemy's dialects for MySQL and MariaDB: the first one, as in most URLs, serves both."""
@@ -32,11 +32,6 @@ def has_gin_index(column: Column[Any]) -> bool:
         index.columns.contains_column(column) and index.dialect_options["postgresql"]["using"] == "gin"
         for index in column.table.indexes
     )
-
-
-def is_mysql(dialect_name: str) -> bool:
-    """True for MySQL and MariaDB."""
-    return dialect_name in MYSQL_DIALECTS
 
 
 def items_in_mysql(lists: str) -> str:

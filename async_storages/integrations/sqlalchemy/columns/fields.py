@@ -61,7 +61,9 @@ class FileField:
 
     def can_delete(self, stored: StoredFile) -> bool:
         """True if a file is removed once no row names it; a default of the column is not."""
-        return self.can_delete_files and stored not in _defaults(self.column, self.type)
+        has_defaults = self.column.default is not None or self.column.server_default is not None
+        is_default = has_defaults and stored in _defaults(self.column, self.type)
+        return self.can_delete_files and not is_default
 
 
 def _defaults(column: Column[Any], type_: FileType) -> list[object]:

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState
-from sqlalchemy.orm.attributes import set_attribute
 
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy.columns.fields import iterate_files
 from async_storages.integrations.sqlalchemy.columns.file_list import FileList
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 
-__all__ = ["coerce_for_attribute", "loaded_ids", "mark_written", "set_files", "watch_lists"]
+__all__ = ["coerce_for_attribute", "loaded_ids", "watch_lists"]
 
 _PICKLED = "async_storages.file_lists"
 
@@ -26,27 +24,6 @@ def coerce_for_attribute(state: InstanceState[Any], key: str, value: Any, coerce
     if isinstance(files, FileList) and files.item_type is not None:
         files.attach_to(state, key, files.item_type)
     return files
-
-
-def set_files(target: Any, key: str, value: Any) -> Any:
-    """Set an attribute; if it holds a list, replace the items of that list, which the user may have in a variable.
-
-    Returns:
-        The value that it holds then; of a list a copy.
-    """
-    before = inspect_object(target).dict.get(key)
-    if isinstance(before, FileList):
-        before[:] = value
-        return list(before)
-    set_attribute(target, key, value)
-    return inspect_object(target).dict[key]
-
-
-def mark_written(state: InstanceState[Any], key: str) -> None:
-    """Remember that the row names the files of an attribute."""
-    value = state.dict.get(key)
-    if isinstance(value, FileList):
-        value.remember_loaded()
 
 
 def loaded_ids(state: InstanceState[Any], key: str) -> frozenset[str]:
@@ -85,8 +62,10 @@ class _ListLinks:
 
     def load(self, state: InstanceState[Any], _context: Any, names: Iterable[str] | None = None) -> None:
         for key in self._types.keys() & state.dict & (self._types.keys() if names is None else set(names)):
-            state.dict[key] = coerce_for_attribute(state, key, state.dict[key], self._types[key].coerce)
-            mark_written(state, key)
+            value = coerce_for_attribute(state, key, state.dict[key], self._types[key].coerce)
+            state.dict[key] = value
+            if isinstance(value, FileList):
+                value.remember_loaded()
 
     def pickle(self, state: InstanceState[Any], pickled: dict[str, Any]) -> None:
         lists = pickled.setdefault(_PICKLED, {})  # a superclass may have its own in it

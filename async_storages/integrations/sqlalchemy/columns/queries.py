@@ -23,7 +23,11 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from async_storages.errors import InvalidArgumentException, during
 from async_storages.ids import is_fusion_id
-from async_storages.integrations.sqlalchemy.columns.database_types import has_gin_index, is_mysql, type_in_database
+from async_storages.integrations.sqlalchemy.columns.database_types import (
+    MYSQL_DIALECTS,
+    has_gin_index,
+    type_in_database,
+)
 from async_storages.registry import StorageRouter
 
 __all__ = ["is_malformed", "malformed_rows", "normalise_file_ids"]
@@ -86,7 +90,7 @@ def _identify(key: str, column: Column[Any], storage: StorageRouter) -> str:
 def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None:
     """The query for primary keys of rows with malformed JSON; None for a column without lists, or of JSONB."""
     is_json = isinstance(type_in_database(column.type, dialect_name), JSON)
-    is_known = dialect_name in {"sqlite", "postgresql"} or is_mysql(dialect_name)
+    is_known = dialect_name in {"sqlite", "postgresql"} or dialect_name in MYSQL_DIALECTS
     if not (is_known and is_json) or has_gin_index(column):
         return None
     key: list[Any] = list(column.table.primary_key) or [literal("?")]

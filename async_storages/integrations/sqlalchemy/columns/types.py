@@ -8,13 +8,14 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import memoized_property
 
-from async_storages.content import Content, PendingFile, is_no_file
+from async_storages.content import Content, PendingFile
 from async_storages.errors import InvalidArgumentException, RouteNotSupportedException, StorageException, during
 from async_storages.files import StoredFile, StoredImage, storage_ref_of
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.images.recipes import Variants
 from async_storages.integrations.sqlalchemy.columns.comparator import FileComparator
 from async_storages.registry import StorageRef, StorageRouter
+from async_storages.sources import is_empty_input
 from async_storages.upload_options import CustomerKey, UploadOptions
 from async_storages.variants.keys import check_recipes, is_variant
 from async_storages.variants.links import VariantLinks
@@ -195,12 +196,13 @@ class FileType(TypeDecorator[StoredFile]):
             InvalidArgumentException: The value can be no file, or its id is too long for the column.
             RouteNotSupportedException: The storage does not serve the id.
         """
-        if value is None or is_no_file(value):
-            return None
-        if isinstance(value, PendingFile):
-            return value
         if isinstance(value, StoredFile):
-            return self._adopt(value)
+            is_own = isinstance(value, self.file_class) and value._storage_ref is self.storage_ref  # noqa: SLF001
+            return value if is_own and self.storage_ref.variants is None else self._adopt(value)
+        if isinstance(value, PendingFile):
+            return None if is_empty_input(value.content) else value
+        if value is None or is_empty_input(value):
+            return None
         named = getattr(value, "fusion_id", None) or getattr(value, "file_id", value)
         if isinstance(named, str | FileId):
             return self.file_class(self._identify(named), self.storage_ref)

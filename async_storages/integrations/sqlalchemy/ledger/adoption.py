@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, Table, select
 
 from async_storages.files import StoredFile
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
@@ -22,7 +22,7 @@ def adopt(connection: Connection, table: Table, references: References) -> int:
 
 def _adopt(connection: Connection, table: Table, field: FileField) -> int:
     found = select(field.column).where(field.column.is_not(None))
-    if not is_mysql(connection.dialect.name):  # whose connections do nothing else while they yield rows
+    if connection.dialect.name not in MYSQL_DIALECTS:  # whose connections do nothing else while they yield rows
         found = found.execution_options(yield_per=BATCH)
     count = 0
     for rows in connection.execute(found).scalars().partitions(BATCH):

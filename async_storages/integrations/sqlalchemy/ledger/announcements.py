@@ -65,7 +65,7 @@ class Announcement:
         FileGoneException: This process has stood still for longer than the grace.
     """
 
-    _renewal: asyncio.Task[None]
+    _first_renewal: asyncio.TimerHandle
 
     def __init__(self, connections: Connections, intents: Mapping[Intent, Storage], grace: float) -> None:
         self.storages = {each.id: each.storage for each in intents}
@@ -76,11 +76,12 @@ class Announcement:
         self._unknown: set[str] = set()
         self._in_force = Deadline(grace)
         self._is_gone = False
+        self._renewals: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._connections.journal.run(_announce, self._connections.reading, self._intents, self._grace)
         reached(Step.INTENT_WRITTEN)
-        self._renewal = asyncio.create_task(self._keep_in_force(), name="FileLedger: uploads under way")
+        self._first_renewal = asyncio.get_running_loop().call_later(self._grace / 3, self._begin_renewals)
         return self
 
     async def __aexit__(
@@ -89,11 +90,14 @@ class Announcement:
         try:
             if error is None:
                 reached(Step.UPLOADED)
-                await self._require_in_force()
+                if self._is_gone or self._in_force.left <= 0:
+                    await self._require_in_force()
         finally:
-            self._renewal.cancel()
-            if (cancelled := await wait_out(self._renewal)) is not None:
-                raise cancelled
+            self._first_renewal.cancel()
+            if self._renewals is not None:
+                self._renewals.cancel()
+                if (cancelled := await wait_out(self._renewals)) is not None:
+                    raise cancelled
 
     @property
     def decided(self) -> dict[str, str]:
@@ -129,14 +133,18 @@ class Announcement:
         self.storages[file_id] = self.storages.pop(intent.id)
         self._removable[file_id] = self._removable.pop(intent.id)
 
+    def _begin_renewals(self) -> None:
+        """Start the task that renews the intents; most uploads have ended before."""
+        self._renewals = asyncio.create_task(self._keep_in_force(), name="FileLedger: uploads under way")
+
     async def _keep_in_force(self) -> None:
         """Renew the intents, for as long as this is awaited."""
         while True:
-            await pause(self._grace / 3)
             try:
                 await self._renew()
             except SQLAlchemyError as error:  # the next attempt may be in time
                 logger.warning("the intents of uploads could not be renewed: %r", error)
+            await pause(self._grace / 3)
 
     async def _renew(self) -> None:
         was_over, in_force = self._in_force.left <= 0, Deadline(self._grace)

@@ -22,8 +22,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from async_storages._tasks import offload
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.ledger.tables import journal_of, missing_table, require_supported
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
 __all__ = [
     "AnyEngine",
@@ -75,7 +76,7 @@ class Connections:
         self.is_async = isinstance(engine, AsyncEngine)
         require_supported(self.engine.dialect)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self.is_mysql = is_mysql(self.engine.dialect.name)
+        self.is_mysql = self.engine.dialect.name in MYSQL_DIALECTS
         self._journal_url = _journal_url(self.engine) if self.is_sqlite else None
         self._engines: dict[str, Engine] = {}
         self._has_journal = False
@@ -133,7 +134,10 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close all connections as `dispose` does, from a coroutine."""
-        await (_greenlet.wait_uninterrupted(_greenlet.spawn(self.dispose)) if self.is_async else offload(self.dispose))
+        if self.is_async:
+            await _greenlet.wait_uninterrupted(_greenlet.greenlet_spawn(self.dispose))
+        else:
+            await offload(self.dispose)
 
 
 class LedgerTransactions:
@@ -220,7 +224,7 @@ class LedgerTransactions:
         try:
             if not self._connections.is_async:
                 return await offload(transact)
-            return await _greenlet.wait_uninterrupted(asyncio.wait_for(_greenlet.spawn(transact), wait))
+            return await _greenlet.wait_uninterrupted(asyncio.wait_for(_greenlet.greenlet_spawn(transact), wait))
         except (TimeoutError, PoolTimeout) as error:
             if not is_bounded:
                 raise
@@ -244,7 +248,7 @@ def _sync_engine(engine: AnyEngine) -> Engine:
 
 def is_autocommitting(connection: Connection) -> bool:
     """True if each statement is a transaction of its own."""
-    if is_mysql(connection.dialect.name):
+    if connection.dialect.name in MYSQL_DIALECTS:
         driver: Any = connection.connection.driver_connection  # that of SQLAlchemy 2.0.37 cannot be asked
         return bool(driver.get_autocommit())
     return getattr(connection.connection.dbapi_connection, "autocommit", False) is True
@@ -263,7 +267,7 @@ def take_write_lock(connection: Connection, table: Table) -> None:
     if driver.in_transaction:
         connection.execute(table.delete().where(false()))
     else:  # a driver without transactions of its own would end this one with its first statement
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE", execution_options={OWN_STATEMENT: True})
 
 
 def _engine_beside(engine: Engine) -> Engine:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, and_, or_, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.ledger import journal
 from async_storages.integrations.sqlalchemy.ledger.connections import LedgerTransactions, is_conflict
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
@@ -82,7 +82,7 @@ def _find_marks(connection: Connection, table: Table, ids: list[str]) -> set[str
 
 def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -> None:
     """Doom a file, unless a session has entered it and not yet committed: then it is looked at again later."""
-    if is_mysql(connection.dialect.name):
+    if connection.dialect.name in MYSQL_DIALECTS:
         _doom_in_mysql(connection, table, intent, retain)
         return
     new = insert_entries(table, connection.dialect, [(intent.id, intent.storage)], State.DOOMED)

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import merge
 from itertools import batched
 from random import random
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, select, update
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.ledger.connections import take_write_lock
 from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, free_ids
@@ -22,6 +23,7 @@ from async_storages.integrations.sqlalchemy.ledger.tables import (
     one_of,
     unless_known,
 )
+from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
 __all__ = ["Entry", "claim", "doom", "find", "unpin"]
 
@@ -60,7 +62,7 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
     """
     take_write_lock(connection, table)
     before, unknown = [], set[str]()
-    mysql = is_mysql(connection.dialect.name)
+    mysql = connection.dialect.name in MYSQL_DIALECTS
     for batch in batched(sorted(wanted, key=lambda entry: entry.id), BATCH):
         ids = [entry.id for entry in batch]
         found = _enter_in_mysql(connection, table, batch) if mysql else _lock(connection, table, ids)
@@ -79,16 +81,22 @@ def _lock(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[
 
     On PostgreSQL the lock does not wait for sessions that doom the files, and keeps workers off, which lock FOR UPDATE.
     """
-    found = (
-        by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
-        .where(table.c.id.in_(ids))
-        .order_by(table.c.id)
-        .with_for_update(read=True, key_share=True)
-    )
-    rows = connection.execute(found).all()
+    rows = connection.execute(_locking(table), {"ids": ids}).all()
     if lost := [row.id for row in rows if row.state in _LOST]:
         _refuse(lost)
     return rows
+
+
+@lru_cache(maxsize=16)
+def _locking(table: Table) -> Select[Any]:
+    """The query of `_lock`, made once, as each session locks."""
+    return (
+        by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
+        .where(table.c.id.in_(bindparam("ids", type_=table.c.id.type, expanding=True)))
+        .order_by(table.c.id)
+        .with_for_update(read=True, key_share=True)
+        .execution_options(**{OWN_STATEMENT: True})
+    )
 
 
 def _enter_in_mysql(connection: Connection, table: Table, entries: Sequence[Entry]) -> Sequence[Any]:
@@ -156,7 +164,7 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
     """
     count = 0
     until = now() + retain
-    mysql = is_mysql(connection.dialect.name)
+    mysql = connection.dialect.name in MYSQL_DIALECTS
     for batch in batched(_sorted(storages), BATCH):
         chosen = {each: storages[each] for each in batch}
         if mysql:  # first, as the gap of a missing entry would be locked

@@ -1,11 +1,13 @@
 """The rows of `stored_files_journal`: intents, each written before its file is."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import batched
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, Table, delete, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import mysql
 
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, delete_ids, free_ids
@@ -109,10 +111,18 @@ def renew(connection: Connection, journal: Table, ids: Iterable[str], grace: flo
 
 def find(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
     """Find the ids that the journal knows."""
-    return {found for batch in batched(sorted(ids), BATCH) for found in connection.scalars(_select(journal, batch))}
+    asked = _finding(journal)
+    batches = batched(sorted(ids), BATCH)
+    return {found for batch in batches for found in connection.scalars(asked, {"ids": list(batch)})}
 
 
-def _select(journal: Table, ids: Collection[str]) -> Select[str]:
+@lru_cache(maxsize=16)
+def _finding(journal: Table) -> Select[str]:
+    """The query of `find`, made once, as each claim asks it."""
+    return _select(journal, bindparam("ids", type_=journal.c.id.type, expanding=True))
+
+
+def _select(journal: Table, ids: Any) -> Select[str]:
     return by_key(select(journal.c.id), journal).where(journal.c.id.in_(ids))
 
 

@@ -74,7 +74,8 @@ class Placement:
         translated = options.get("schema_translate_map") or {}
         schemas = [translated.get(table.schema, table.schema) for table in tables]
         if self._connections.is_sqlite:
-            file = self._file_of(connection)
+            ours = str(self._connections.engine.url.database)
+            file = ours if connection.engine.url.database == ours else self._file_of(connection, ours)
             return [(file, schema or "main") for schema in schemas]
         if self._connections.is_mysql:
             current = str(connection.exec_driver_sql("SELECT DATABASE()").scalar())
@@ -87,11 +88,8 @@ class Placement:
         database, *found = connection.exec_driver_sql(f"SELECT current_database(), {', '.join(asked)}").one()
         return [(database, schema) for schema in found]
 
-    def _file_of(self, connection: Connection) -> str:
+    def _file_of(self, connection: Connection, ours: str) -> str:
         """The file of a SQLite database; the ledger's own name for it, if it is the same under another name."""
-        ours = str(self._connections.engine.url.database)
-        if connection.engine.url.database == ours:
-            return ours
         self._file = self._file or self._connections.reading.run_in_event(lambda own, _: _opened(own))
         found = _opened(connection)
         return ours if found == self._file else found or ":memory:"

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, bindparam, delete
 
-from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS, is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 
 __all__ = ["by_key", "delete_ids", "free_ids"]
 
@@ -35,7 +35,7 @@ def free_ids(connection: Connection, found: Select[Any], *, are_claims_free: boo
         are_claims_free: True to lock on PostgreSQL also the entries that sessions have claimed.
     """
     free = found.with_for_update(skip_locked=True, key_share=are_claims_free)
-    return connection.scalars(free).all() if is_mysql(connection.dialect.name) else free
+    return connection.scalars(free).all() if connection.dialect.name in MYSQL_DIALECTS else free
 
 
 def delete_ids(connection: Connection, table: Table, ids: Any) -> int:
@@ -46,7 +46,7 @@ def delete_ids(connection: Connection, table: Table, ids: Any) -> int:
         table: One of the ledger's.
         ids: A list, or the result of `free_ids`.
     """
-    if not is_mysql(connection.dialect.name):
+    if connection.dialect.name not in MYSQL_DIALECTS:
         return connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount
     if not ids:
         return 0

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from async_storages._single_flight import SingleFlight
 from async_storages.backends.transport.per_loop import PerLoop
 from async_storages.errors import FileNotFoundException, StorageException, SweepRefusedException
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.ledger import journal, storage_lookup
 from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
@@ -220,7 +220,7 @@ def _address_of(connection: Connection, _table: Table) -> str:
     if connection.dialect.name == "sqlite":
         return str(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])  # the path as it is, in full
     url = connection.engine.url
-    if is_mysql(connection.dialect.name):
+    if connection.dialect.name in MYSQL_DIALECTS:
         database = connection.scalar(text("SELECT DATABASE()"))
         return repr([url.host, url.port, url.query.get("unix_socket"), database])
     found = [*connection.execute(text("SELECT current_database(), current_schema()")).one()]

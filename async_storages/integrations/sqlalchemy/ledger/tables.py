@@ -39,7 +39,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, StorageException
-from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS, is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 from async_storages.storage.base import Storage
@@ -152,9 +152,21 @@ class ExactText(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Use bytes on MySQL."""
-        if is_mysql(dialect.name):
+        if dialect.name in MYSQL_DIALECTS:
             return dialect.type_descriptor(mysql.VARBINARY(3 * self.length))
         return super().load_dialect_impl(dialect)
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """Make bytes on MySQL; elsewhere text is written as it is."""
+        if dialect.name in MYSQL_DIALECTS:
+            return super().bind_processor(dialect)
+        return self.impl_instance.bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Make text of bytes on MySQL; elsewhere it is text."""
+        if dialect.name in MYSQL_DIALECTS:
+            return super().result_processor(dialect, coltype)
+        return self.impl_instance.result_processor(dialect, coltype)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
         """The bytes for MySQL.
@@ -162,7 +174,7 @@ class ExactText(TypeDecorator[str]):
         Raises:
             InvalidArgumentException: They are too many; an INSERT IGNORE would cut them.
         """
-        if value is None or not is_mysql(dialect.name):
+        if value is None or dialect.name not in MYSQL_DIALECTS:  # a literal
             return value
         written = value.encode()
         if len(written) > 3 * self.length:
@@ -275,7 +287,7 @@ def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> 
     """A condition that a column holds one of some ids, where possible by one parameter: as `insert_files`."""
     if dialect.name == "postgresql":
         return column == any_(cast(list(ids), postgresql.ARRAY(Unicode())))
-    if is_mysql(dialect.name):
+    if dialect.name in MYSQL_DIALECTS:
         return column.in_(list(ids))
     return column.in_(select(func.json_each(json.dumps(list(ids))).table_valued("value").c.value))
 
@@ -290,7 +302,7 @@ def insert_files(table: Table, dialect: Dialect, files: Iterable[tuple[str, str]
         **same: The values of the other columns, the same in each row.
     """
     chosen = list(files)
-    if is_mysql(dialect.name):
+    if dialect.name in MYSQL_DIALECTS:
         return insert(table, dialect).values([{"id": id_, "storage": label, **same} for id_, label in chosen])
     others = [
         literal(value, table.c[name].type) if not isinstance(value, ColumnElement) else value

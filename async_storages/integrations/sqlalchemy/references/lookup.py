@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Inspector, inspect
 from async_storages.errors import StorageException
 from async_storages.ids import FileId, is_fusion_id
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.references.column_locations import (
@@ -194,7 +194,7 @@ def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
     escaped = [json.dumps(each)[1:-1] for each in ids]
     if dialect == "sqlite":
         return {"ids": json.dumps(dict(zip(escaped, ids, strict=True)))}
-    if is_mysql(dialect):
+    if dialect in MYSQL_DIALECTS:
         return {"ids": ids, "asked": json.dumps(list(zip(escaped, ids, strict=True)))}
     return {"ids": ids, "escaped": escaped}
 

@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql
 
 from async_storages.errors import InvalidArgumentException
 from async_storages.integrations.sqlalchemy.columns.database_types import (
+    MYSQL_DIALECTS,
     has_gin_index,
-    is_mysql,
     items_in_mysql,
     type_in_database,
 )
@@ -27,14 +27,14 @@ ISOLATION_QUERY = "SELECT NULL, current_setting('transaction_isolation')"
 
 def is_searchable(location: ColumnLocation, dialect: str) -> bool:
     """True if the values of a column can be searched for ids."""
-    return dialect in {"postgresql", "sqlite"} or is_mysql(dialect) or _kind(location, dialect) == "text"
+    return dialect in {"postgresql", "sqlite"} or dialect in MYSQL_DIALECTS or _kind(location, dialect) == "text"
 
 
 @lru_cache(maxsize=256)
 def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect, *, is_locking: bool = False) -> TextClause:
     """Build the query for ``:ids`` in some columns; in PostgreSQL a row without an id has the isolation."""
     found = [(location, branch) for location in locations for branch in _branches(location, dialect)]
-    is_locked = is_locking and is_mysql(dialect.name)
+    is_locked = is_locking and dialect.name in MYSQL_DIALECTS
     branches = " UNION ALL ".join(f"({each} {_lock(of, dialect)})" if is_locked else each for of, each in found)
     if dialect.name != "postgresql":
         return text(branches).bindparams(bindparam("ids", expanding=dialect.name != "sqlite"))
@@ -57,7 +57,7 @@ def _branches(location: ColumnLocation, dialect: Dialect) -> Iterator[str]:
     kind, column = _kind(location, dialect.name), f"{table}.{name}"
     if dialect.name == "postgresql":
         yield from _in_postgresql(table, column, kind, dialect, is_indexed=has_gin_index(location.field.column))
-    elif is_mysql(dialect.name):
+    elif dialect.name in MYSQL_DIALECTS:
         yield from _in_mysql(table, column, kind)
     elif kind == "text":
         chosen = "(SELECT value FROM json_each(:ids))" if dialect.name == "sqlite" else ":ids"
@@ -134,7 +134,7 @@ def _malformed(column: str, dialect: Dialect) -> str:
 
 
 def _quoted(name: str, dialect: Dialect) -> str:
-    quote = "`" if is_mysql(dialect.name) else '"'
+    quote = "`" if dialect.name in MYSQL_DIALECTS else '"'
     escaped = str(name).replace(quote, 2 * quote).replace(":", "\\:")
     return f"{quote}{escaped}{quote}"
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import InstanceState, Session
 from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 from sqlalchemy.sql import Delete, Insert, Update
 
+from async_storages.content import PendingFile
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.comparator import is_sql
@@ -18,7 +19,7 @@ from async_storages.integrations.sqlalchemy.columns.fields import (
     iterate_files,
     stored_files_in,
 )
-from async_storages.integrations.sqlalchemy.columns.list_attributes import mark_written
+from async_storages.integrations.sqlalchemy.columns.file_list import FileList
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.tracking.flushed_objects import (
     ChangedObject,
@@ -117,7 +118,7 @@ class Flush:
         """Refuse SQL expressions with a ledger, as their files are unknown; without one, hold all files."""
         for change in changes:
             for field, value in change.values:
-                if not is_sql(value) or isinstance(value, Null):
+                if isinstance(value, StoredFile | PendingFile | Null) or not is_sql(value):
                     continue
                 self._scope.hold_all_files()
                 if self._options.claims is not None:
@@ -142,7 +143,8 @@ class Flush:
         before = [
             (change.state, field, self._files_before(change.state, field)) for change in late for field in change.fields
         ]
-        self._prepare(late)
+        if late:
+            self._prepare(late)
         for state, field, files in before:
             self._replaced.add(self._objects.connection(state.mapper), field, files)
         self._record()
@@ -162,16 +164,17 @@ class Flush:
         for connection, dropped in self._replaced.dropped.items():
             self._writer.record_dropped(connection, dropped, still_named)
             changed += dropped
-        only_adds = not (self._replaced.dropped or self.has_other_changes)
-        self._transactions.record_locations(
-            [file for field, file in changed if not field.type.exclusive], written=self._written if only_adds else ()
-        )
+        if self._options.claims is None:
+            shared = [file for field, file in changed if not field.type.exclusive]
+            only_adds = not (self._replaced.dropped or self.has_other_changes)
+            self._transactions.record_locations(shared, written=self._written if only_adds else ())
 
     def _record_added(self) -> list[tuple[FileField, TrackedFile]]:
         added: list[tuple[FileField, TrackedFile]] = []
         for state, values in _greenlet.pace(self._seen.items()):
             for field in values if state not in self._replaced.deleted else ():
-                mark_written(state, field.key)
-                files = stored_files_in(state.dict.get(field.key, values[field]))
-                added += [(field, self._scope.record_added(field, stored)) for stored in files]
+                value = state.dict.get(field.key, values[field])
+                if isinstance(value, FileList):
+                    value.remember_loaded()
+                added += [(field, self._scope.record_added(field, stored)) for stored in stored_files_in(value)]
         return added

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.orm.attributes import set_attribute
 from sqlalchemy.orm.base import PASSIVE_NO_INITIALIZE
 
 from async_storages.files import StoredFile
@@ -15,6 +16,7 @@ from async_storages.integrations.sqlalchemy.columns.fields import (
     fields_of,
     iterate_files,
 )
+from async_storages.integrations.sqlalchemy.columns.file_list import FileList
 from async_storages.integrations.sqlalchemy.tracking.previous_files import Identity
 
 __all__ = ["AssignedContent", "ChangedObject", "FlushedObjects", "assigned_since", "copy_value", "identity_of"]
@@ -63,6 +65,20 @@ class AssignedContent:
         if isinstance(self.before, list):
             self.before = list(self.before)
 
+    def set(self, value: Any) -> Any:
+        """Set the attribute; if it holds a list, replace the items of that list, which the user may have in a variable.
+
+        Returns:
+            The value that it holds then; of a list a copy.
+        """
+        held = inspect_object(self.target).dict
+        before = held.get(self.field.key)
+        if isinstance(before, FileList):
+            before[:] = value
+            return list(before)
+        set_attribute(self.target, self.field.key, value)
+        return held[self.field.key]
+
 
 class FlushedObjects:
     """The objects of a session that one flush writes.
@@ -109,14 +125,15 @@ class FlushedObjects:
 
 def assigned_since(state: _State, seen: Mapping[FileField, Any]) -> list[FileField]:
     """The file attributes of an object that hold something else than when the flush saw them."""
-    return [field for field in fields_of(state.mapper) if _is_new(state, field, seen)]
-
-
-def _is_new(state: _State, field: FileField, seen: Mapping[FileField, Any]) -> bool:
-    if field not in seen:
-        return _has_changed(state, field)
-    value = copy_value(state.dict.get(field.key))
-    return value is not seen[field] and value != seen[field]
+    found = []
+    for field in fields_of(state.mapper):
+        if field in seen:
+            value = copy_value(state.dict.get(field.key))
+            is_new = value is not seen[field] and value != seen[field]
+        else:
+            is_new = _has_changed(state, field)
+        found += [field] if is_new else []
+    return found
 
 
 def _has_changed(state: _State, field: FileField) -> bool:

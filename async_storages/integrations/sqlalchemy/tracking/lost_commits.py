@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, TextClause, text
 
 from async_storages.integrations.sqlalchemy import _greenlet
-from async_storages.integrations.sqlalchemy.columns.database_types import is_mysql
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.references.lookup import LookupResult
 
 __all__ = ["wait_for_outcome"]
@@ -34,7 +34,7 @@ async def wait_for_outcome(result: LookupResult) -> None:
     for engine in result.engines:
         if engine.dialect.name == "postgresql":
             await _wait_for_postgresql(engine)
-        elif engine.dialect.name != "sqlite" and not is_mysql(engine.dialect.name):  # both wait for locks afterwards
+        elif engine.dialect.name not in {"sqlite", *MYSQL_DIALECTS}:  # both wait for locks afterwards
             raise _UnknownOutcome
 
 

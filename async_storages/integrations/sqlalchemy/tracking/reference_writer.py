@@ -136,7 +136,8 @@ def require_available(files: Iterable[StoredFile]) -> None:
             raise _gone(stored, "the file is being removed")
         if files_in_use.has_been_removed(file):
             doubtful.append(stored)
-    require_existing(doubtful)
+    if doubtful:
+        require_existing(doubtful)
 
 
 def require_existing(files: Sequence[StoredFile]) -> None:

@@ -3,7 +3,7 @@
 Files that stay in their list keep the facts that it has of them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -51,7 +51,13 @@ class ReplacedFiles:
             FileGoneException: A file was removed meanwhile, by another transaction.
             InvalidArgumentException: A plain Session would have to remove a file.
         """
-        for mapper, fields in self._to_read(changes):
+        chosen: dict[Mapper[Any], _Fields] = {}
+        for change in changes:
+            if change.state.key is not None:
+                chosen.setdefault(change.state.mapper, {})[change.state] = _to_compare(change.fields)
+        if deleted := self._objects.deleted():
+            self._choose_deleted(deleted, chosen)
+        for mapper, fields in sorted(chosen.items(), key=lambda item: item[0].class_.__qualname__):
             self._read_rows(mapper, fields, self._objects.connection(mapper))
 
     def read_late(self, state: _State, fields: Iterable[FileField]) -> None:
@@ -73,14 +79,9 @@ class ReplacedFiles:
     def _unread(self, state: _State, fields: Iterable[FileField]) -> list[FileField]:
         return [field for field in _to_compare(fields) if (state, field) not in self._read]
 
-    def _to_read(self, changes: Iterable[ChangedObject]) -> Iterator[tuple[Mapper[Any], _Fields]]:
-        """The attributes to read, by class and object."""
-        chosen: dict[Mapper[Any], _Fields] = {}
-        for change in changes:
-            if change.state.key is not None:
-                chosen.setdefault(change.state.mapper, {})[change.state] = _to_compare(change.fields)
-        deleted = self._objects.deleted()
-        successors = self._objects.new_by_identity() if deleted else {}
+    def _choose_deleted(self, deleted: Iterable[_State], chosen: dict[Mapper[Any], _Fields]) -> None:
+        """Choose the attributes of deleted objects to read, beside those that are chosen by class and object."""
+        successors = self._objects.new_by_identity()
         for state in deleted:
             if fields := fields_of(state.mapper):
                 self.deleted.add(state)
@@ -88,7 +89,6 @@ class ReplacedFiles:
                 successor = successors.get((state.mapper.base_mapper, identity_of(state)))
                 lost = [each for each in _deletable(fields) if successor is None or each.key in successor.dict]
                 chosen.setdefault(state.mapper, {})[state] = lost
-        return iter(sorted(chosen.items(), key=lambda item: item[0].class_.__qualname__))
 
     def _read_rows(self, mapper: Mapper[Any], wanted: Mapping[_State, list[FileField]], connection: Connection) -> None:
         identities = {identity_of(state): fields for state, fields in wanted.items()}

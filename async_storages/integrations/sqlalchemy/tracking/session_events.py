@@ -187,7 +187,7 @@ def _flushed(session: Session, context: UOWTransaction) -> None:
 
 
 def _executing(state: ORMExecuteState) -> Any:
-    return bulk_statements.execute(state, _transactions(state.session))
+    return None if state.is_select else bulk_statements.execute(state, _transactions(state.session))
 
 
 def _writing(mapper: Mapper[Any], _connection: Connection, state: InstanceState[Any]) -> None:

@@ -71,7 +71,7 @@ def _executing(
         if transactions.has_flushed_rows_only and not is_plain_write(connection, statement):
             transactions.expect_other_changes()
         return
-    if (transactions.has_flushed_rows_only or transactions.is_flushing) and not is_harmless_query(statement):
+    if (transactions.is_flushing or transactions.has_flushed_rows_only) and not is_harmless_query(statement):
         transactions.expect_other_changes()
     if isinstance(statement, Insert | Update):
         _write_files(connection, statement, multiparams or [params], options, transactions)
@@ -107,7 +107,7 @@ def _hold_or_refuse(transactions: SessionTransactions, reason: str) -> None:
 def _sending(connection: Connection, _cursor: object, sql: str, _parameters: object, context: Any, _: bool) -> None:
     if _CHANGES_SCHEMA.match(sql):
         forget_plain_tables(connection.engine)
-    if context.compiled is None:
+    if context.compiled is None and OWN_STATEMENT not in context.execution_options:
         transactions = _transactions_on(connection)
         if transactions is not None:
             transactions.expect_other_changes()

@@ -207,7 +207,7 @@ class SessionTransactions:
 
     def _end_innermost(self) -> TransactionScope:
         ended = self._scopes.pop()
-        if not ended.is_committed:
+        if ended.uploads and not ended.is_committed:
             ended.restore_content()
         if not self._scopes:
             ended.find_columns = self._find_columns
@@ -221,5 +221,6 @@ class SessionTransactions:
 
     def _finish(self) -> None:
         """Remove the files that ended transactions leave, unless a transaction around them decides later."""
-        ended, self._ended = self._ended, []
-        finish_transactions([scope for scope in ended if not defer_to_enclosing(scope, self.options)], self.options)
+        ended, self._ended = [scope for scope in self._ended if not scope.is_idle], []
+        if left := [scope for scope in ended if not defer_to_enclosing(scope, self.options)]:
+            finish_transactions(left, self.options)

@@ -19,7 +19,6 @@ from async_storages.files import StoredFile, new_file_state_of
 from async_storages.imaging.pool import ImagePool
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.fields import FileField, iterate_files, replace_files
-from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
 from async_storages.integrations.sqlalchemy.columns.tracked_file import TrackedFile
 from async_storages.integrations.sqlalchemy.ledger.claims import Claims
 from async_storages.integrations.sqlalchemy.references.column_locations import ColumnLocation, locate_columns
@@ -154,9 +153,10 @@ class TransactionScope:
     def release_files(self) -> list[TrackedFile]:
         """Release the held files after the end; returns those that others wanted to remove meanwhile."""
         free: list[TrackedFile] = []
-        for batch in batched(self.held_files, _AT_A_TIME):
+        for number, batch in enumerate(batched(self.held_files, _AT_A_TIME)):
+            if number:
+                _greenlet.give_way()
             free += files_in_use.release(batch)
-            _greenlet.give_way()
         self.held_files.clear()
         if self.is_holding_all_files:
             self.is_holding_all_files = False
@@ -269,4 +269,4 @@ class TransactionScope:
             pairs = zip(iterate_files(each.after), iterate_files(each.before), strict=False)
             contents = {id(after): before for after, before in pairs if before is not after}
             if any(id(item) in contents for item in iterate_files(value)):
-                set_files(each.target, each.field.key, replace_files(value, contents))
+                each.set(replace_files(value, contents))

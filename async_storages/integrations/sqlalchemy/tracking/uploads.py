@@ -10,13 +10,12 @@ from sqlalchemy.orm import object_session
 from async_storages import naming
 from async_storages._tasks import map_bounded
 from async_storages.backends.mirrored.later import mirrored_later
-from async_storages.content import ContentOptions, PendingFile, as_content
+from async_storages.content import Content, PendingFile
 from async_storages.errors import FileExistsException, InvalidArgumentException
 from async_storages.files import StoredFile
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.declared_variants import recipes_made_at
 from async_storages.integrations.sqlalchemy.columns.fields import has_pending_content, iterate_files
-from async_storages.integrations.sqlalchemy.columns.list_attributes import set_files
 from async_storages.integrations.sqlalchemy.columns.types import FileType, UploadTo
 from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
 from async_storages.integrations.sqlalchemy.ledger.journal import Intent
@@ -24,7 +23,7 @@ from async_storages.integrations.sqlalchemy.tracking.flushed_objects import Assi
 from async_storages.integrations.sqlalchemy.tracking.transaction_scope import TrackingOptions, TransactionScope
 from async_storages.integrations.sqlalchemy.tracking.upload_to_objects import make_stand_in
 from async_storages.integrations.sqlalchemy.tracking.upload_variants import check_key_for_variants, making_variants
-from async_storages.sources import ByteSource, open_source
+from async_storages.sources import ByteSource, Source, open_source
 from async_storages.storage.base import Storage
 from async_storages.storage.operation import IdentifiedKey
 from async_storages.upload_options import NO_OPTIONS, UploadOptions
@@ -81,7 +80,7 @@ def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, op
     _greenlet.wait_for(_upload_all(uploads, scope, options))
     stored = (each.stored for each in uploads)
     for each in assigned:
-        each.after = set_files(each.target, each.field.key, _filled(each.before, stored))
+        each.after = each.set(_filled(each.before, stored))
     scope.uploads += assigned
 
 
@@ -194,15 +193,20 @@ def _folder_or_key(chosen: str, storage: Storage) -> tuple[str, str | None]:
 
 
 async def _store(upload: _Upload, variants: NewVariants | None) -> StoredFile:
+    pending = upload.pending
+    source: Source | ByteSource = upload.source
     limits = [limit for each in upload.type.validators if (limit := each.max_file_size) is not None]
-    options: ContentOptions = {"max_size": min(limits)} if limits else {}
-    if upload.type.sha256 is not None:
-        options["checksums"] = ("sha256",)
-    source: Any = upload.source
+    max_size = min(limits) if limits else None
     if variants is not None:
-        source = await variants.take(upload.pending.content, upload.source, options.get("max_size"))
-    async with as_content(
-        replace(upload.pending, content=source, options=upload.options), upload.name, options
+        source = await variants.take(pending.content, upload.source, max_size)
+    async with Content(
+        source,
+        filename=upload.name,
+        content_type=pending.content_type,
+        metadata=pending.metadata,
+        max_size=max_size,
+        checksums=() if upload.type.sha256 is None else ("sha256",),
+        options=upload.options,
     ) as content:
         for validator in upload.type.validators:
             await validator.check(content)

@@ -111,7 +111,7 @@ async def test_whichever_system_call_fails_a_failed_change_is_none(root, storage
             assert everything(root) == files
         if not failed:
             break
-    assert number > 1
+    assert number > 0  # calls have failed, each in its turn
 
 
 @each_change
