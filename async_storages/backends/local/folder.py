@@ -141,7 +141,8 @@ class Folder:
         with translated(), suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
             for entry in entries:
                 key = folder + entry.name
-                if key.startswith(prefix) and entry.is_file(follow_symlinks=False) and not RESERVED_NAME.fullmatch(entry.name):
+                is_file = key.startswith(prefix) and entry.is_file(follow_symlinks=False)
+                if is_file and not RESERVED_NAME.fullmatch(entry.name):
                     found.append(key)
                 if entry.is_dir(follow_symlinks=False) and key != PRIVATE and _agree(f"{key}/", prefix):
                     found.append(f"{key}/")
