@@ -68,7 +68,8 @@ def problem_of(error: StorageException) -> Problem:
     """
     code, detail = next(_TOLD[kind] for kind in type(error).__mro__ if kind in _TOLD)
     if isinstance(error, InvalidFileTypeException) and error.rule is not None:
-        code, detail = error.rule, _REFUSALS[error.rule]
+        detail = _REFUSALS[error.rule]
+        code = error.rule
     return Problem(title=HTTPStatus(error.http_status).phrase, status=error.http_status, detail=detail, code=code)
 
 

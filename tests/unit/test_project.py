@@ -117,6 +117,7 @@ LAYERS = {
         *("direct_uploads", "direct_uploads.*", "file_tokens", "imaging", "imaging.*", "manager", "manager.*"),
         *("receiving", "receiving.*"),
         *("scanning.quarantine", "serving", "serving.*", "variants.lazy", "variants.making", "variants.missing"),
+        "variants.temporary",
     ),
     "public": ("async_storages",),
     "integrations": ("compat", "compat.*", "integrations", "integrations.*", "quarantine", "services"),

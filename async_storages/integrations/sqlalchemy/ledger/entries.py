@@ -8,7 +8,7 @@ from itertools import batched
 from random import random
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, select, update
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
@@ -88,7 +88,7 @@ def _lock(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[
 
 
 @lru_cache(maxsize=16)
-def _locking(table: Table) -> Select[Any]:
+def _locking(table: Table) -> Executable:
     """The query of `_lock`, made once, as each session locks."""
     return (
         by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
