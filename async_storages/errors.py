@@ -130,7 +130,7 @@ class InvalidFileTypeException(StorageException):
         rule: ImageRefusal | None = None,
     ) -> None:
         super().__init__(reason, operation=operation, file_id=file_id)
-        self.rule = rule
+        self.rule: ImageRefusal | None = rule
 
 
 class ImageProcessingException(StorageException):
