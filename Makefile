@@ -48,7 +48,7 @@ bench: $(VENV)/.stamp-bench ## Measure speed and memory (ARGS=…)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.stamp-docs ## Build the documentation into site/ (ARGS=--serve serves it, and follows your changes)
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(filter --serve,$(ARGS)),serve $(filter-out --serve,$(ARGS)),build --strict --quiet $(ARGS))
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(filter --serve,$(ARGS)),serve $(filter-out --serve,$(ARGS)),build --strict $(ARGS))
 	@$(if $(filter --serve,$(ARGS)),:,echo "Built $(CURDIR)/site. To look at it:  make docs ARGS=--serve  and open http://127.0.0.1:8000")
 
 lowest: .venv-lowest/.stamp ## Run the suite with the lowest versions that pyproject.toml allows
