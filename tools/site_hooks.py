@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-TASKS = ("delete", "testing", "variants")
+TASKS = ("delete", "direct-uploads", "testing", "variants")
 BOOSTS = {f"how-to/{page}": 3.0 for page in TASKS} | {"how-to/coming-from": 0.5, "reference/": 0.3, "explanation/": 0.6}
 TRANSLATED = 0.5
 HOMES = ("index.md", "index.zh.md")
