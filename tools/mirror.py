@@ -114,6 +114,7 @@ RUN_BY = {
     "cli.environment": "integration/cli/test_ledger_commands.py",
     "cli.row_commands": "unit/cli/test_row_walks.py",
     "cli.alembic_commands": "unit/cli/test_alembic_templates.py",
+    "cli.move_progress": "unit/cli/test_migrate_commands.py",
     "cli.*": "integration/cli/test_transfers.py",
     "cli": "unit/cli/test_app.py",
     "testing.contract*": "unit/testing/test_contract_sabotage.py",
