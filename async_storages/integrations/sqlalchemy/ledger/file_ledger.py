@@ -272,7 +272,7 @@ class FileLedger:
         return await self._connections.reading.run(lambda connection, _: self._references.find_named(connection, ids))
 
     async def forget_columns(self, table: str, column: str | None = None) -> int:
-        """Forget a column that names no files any more, because you renamed it, dropped it, or deleted its rows for good.
+        """Forget a column that no longer names files: you renamed it, dropped it, or deleted its rows for good.
 
         The database knows every column into which any process has written files. A worker whose models lack such a
         column deletes nothing. If this process still uses the column, its next flush or pass registers the column
