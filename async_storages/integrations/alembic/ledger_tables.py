@@ -59,7 +59,13 @@ class CreateFileLedgerOp(_LedgerOp):
 
     @classmethod
     def create_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
-        """Create the missing tables of `FileLedger`: see `add_ledger_tables`."""
+        """Create the missing tables of `FileLedger`: see `add_ledger_tables`.
+
+        Args:
+            operations: Alembic's object for operations.
+            name: The name of the ledger's table, as for `add_ledger_tables`.
+            schema: The tables' schema.
+        """
         operations.invoke(cls(name, schema))
 
     def reverse(self) -> "DropFileLedgerOp":
@@ -76,7 +82,13 @@ class DropFileLedgerOp(_LedgerOp):
 
     @classmethod
     def drop_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
-        """Drop the ledger's tables. All files stay, and the ledger forgets which of them it was about to delete."""
+        """Drop the ledger's tables. All files stay, and no worker deletes the files that were due for deletion.
+
+        Args:
+            operations: Alembic's object for operations.
+            name: The name of the ledger's table, as for `add_ledger_tables`.
+            schema: The tables' schema.
+        """
         operations.invoke(cls(name, schema))
 
     def reverse(self) -> CreateFileLedgerOp:
@@ -119,7 +131,7 @@ class ForgetFileColumnsOp(MigrateOperation):
         name: str = _NAME,
         schema: str | None = None,
     ) -> None:
-        """Forget a column that you renamed or dropped. No file may be named in it: see `FileLedger.forget_columns`.
+        """Forget a column that you renamed or dropped. It must name no files: see `FileLedger.forget_columns`.
 
         Args:
             operations: Alembic's object for operations.

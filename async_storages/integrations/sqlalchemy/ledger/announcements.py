@@ -101,7 +101,7 @@ class Announcement:
 
     @property
     def decided(self) -> dict[str, str]:
-        """Those of `storages` whose outcome is known. A slow storage may still finish writing the others.
+        """The part of `storages` with a known outcome. A slow storage may still finish writing the others.
 
         The grace of the others stays as it is. A worker looks for them when it ends.
         """

@@ -43,17 +43,17 @@ class FileLedger:
     SQLite in a file.
 
     Args:
-        engine: The application's engine. Its sessions are AsyncSessions for an AsyncEngine, and plain ones for an
-            Engine.
+        engine: The application's engine. With an AsyncEngine use AsyncSessions, with an Engine plain Sessions.
         metadata: The metadata of the file columns, such as ``Base.metadata``, or several of them. The first one gets
             the ledger's tables. None uses the metadata of all classes that this process has mapped.
         name: The name of the ledger's table.
-        grace: How long a file may exist before a transaction names it, above 0. An upload that goes on has longer.
-        retain: How long a file stays after the last row that named it is gone, 0 or more. Set it to the time over which
-            you may restore the database.
+        grace: How long a file may exist before a transaction names it, above 0. The ledger extends this time while an
+            upload goes on.
+        retain: How long a file stays after the last row that named it is gone, 0 or more. Set it to the longest time by
+            which you may set the database back in a restore.
         lease: How long a worker may take for files it has condemned, above 0. Then another worker takes over.
-        references: Functions that know ids which are stored elsewhere. The worker calls each with a connection and ids.
-            It returns, directly or as an awaitable, those ids that are in use.
+        references: Functions that know ids which are stored elsewhere. The worker calls each function with a connection
+            and ids. The function returns the ids that are in use, directly or as an awaitable.
         owner: A name for this database that none of its copies has, such as the name of the deployment. None uses its
             address. See `take_ownership`.
         concurrency: Deletions at once, and copies for mirrors at once, at least 1.
@@ -67,7 +67,7 @@ class FileLedger:
 
     Raises:
         InvalidArgumentException: An option is out of its range, the ledger cannot search a column, or the database is
-            none of PostgreSQL, MySQL, MariaDB and SQLite in a file.
+            not PostgreSQL, MySQL, MariaDB, or SQLite in a file.
 
     Example:
         >>> ledger = FileLedger(engine, Base.metadata)
@@ -181,6 +181,16 @@ class FileLedger:
 
         In contrast, the ledger knows a file of `storage.save` only from the flush on. A crash before the flush leaves
         that file in the storage.
+
+        Args:
+            storage: The storage that gets the file.
+            content: The content, as for `Storage.save`.
+            filename: The file's name. None uses the name of the content.
+            folder: The folder of the key.
+            **options: As for `Storage.save`.
+
+        Returns:
+            The stored file. None if a form was sent without a chosen file.
         """
         if is_empty_input(content):
             return None
@@ -294,9 +304,9 @@ class FileLedger:
     # ---- the worker
 
     async def drain(self, *, wait: bool = False) -> Drained:
-        """Delete the files that no row names any more and that are due, in one pass. A worker repeats this.
+        """Delete the due files that no row names any more, and make the copies for mirrors that are due.
 
-        You may cancel it at any moment.
+        This is one pass. A worker repeats it. You may cancel it at any moment.
 
         Args:
             wait: True continues until no file is due. It waits for files that another worker is deleting, and takes
@@ -329,7 +339,8 @@ class FileLedger:
         Args:
             older_than: Ignore files that the ledger has known for a shorter time. In an inventory, ignore younger
                 files.
-            force: True also dooms more than ten files and a tenth of all.
+            force: True dooms any number of files. Otherwise the sweep refuses more than ten files if they are also more
+                than a tenth of all.
             inventory: True also lists the storages, for files that neither a row nor the ledger knows. Such files exist
                 after you restored the database to an earlier day. The inventory only looks at keys that `save` and
                 flushes generate, in the folders of the columns.
@@ -342,8 +353,8 @@ class FileLedger:
         Raises:
             InvalidArgumentException: A prefix without an inventory.
             SweepRefusedException: A storage belongs to another ledger, a table of file columns is missing, another
-                process writes files into a column that this process does not know, or more than ten files and a tenth
-                of all are unreferenced.
+                process writes files into a column that this process does not know, or more than ten files, and more
+                than a tenth of all, are unreferenced.
         """
         return await self._worker.sweep(older_than, force=force, inventory=inventory, prefix=prefix)
 

@@ -18,8 +18,11 @@ class Joined[Item, Result]:
         pause: Seconds that the first item waits for others.
 
     Example:
-        >>> swap = Joined(swap_all)
-        >>> is_swapped = await swap(item)
+        >>> async def double_all(numbers):
+        ...     return [2 * number for number in numbers]
+        >>> double = Joined(double_all)
+        >>> await double(21)
+        42
     """
 
     def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], pause: float = 0.0) -> None:

@@ -53,7 +53,8 @@ class Migration:
         source: The storage that files leave. `within` can limit it to a folder.
         target: The storage that gets the files. It must have exact keys, so FastDFS cannot be the target.
         ledger: The application's `FileLedger`, if it has one.
-        folder: The folder of the new keys. None keeps the folder of the old key. For FastDFS, None means no folder.
+        folder: The folder of the new keys. None keeps the folder of the old key. If the source is FastDFS, None means
+            no folder.
         key: A function that replaces `folder`. It is called with a `MovingFile`, and returns a folder, with a slash at
             its end, or an exact key, which must be free.
         files_per_second: The largest number of files that the movers of this process begin per second.
