@@ -95,7 +95,8 @@ def look_up_files(
         is_locking: True waits, on MySQL, for transactions that have changed the rows.
 
     Returns:
-        The result. All files are unsure if a column is hidden, or holds lists that this database cannot search.
+        The result. A file is unsure if a column that can name it is hidden, or holds lists that this database cannot
+        search.
     """
     result = LookupResult()
     for router, columns in _by_router(locations):

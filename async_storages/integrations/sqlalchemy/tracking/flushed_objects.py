@@ -51,7 +51,7 @@ class AssignedContent:
     Attributes:
         target: The object.
         field: Its attribute.
-        before: The value with the content: a PendingFile, or a list with several.
+        before: The value with the content: a PendingFile, or a list that contains some.
         after: The value with stored files, after the upload.
     """
 

@@ -41,7 +41,7 @@ class ReferenceWriter:
     def claim(
         self, connection: Connection, added: Sequence[tuple[FileField, StoredFile]], *, skip_claimed: bool = False
     ) -> None:
-        """Claim the files that rows are about to name from a ledger, if there is one.
+        """If there is a ledger, claim from it the files that rows are about to name.
 
         Args:
             connection: The session's connection.

@@ -1,4 +1,4 @@
-"""The end of transactions: look files up before a commit, and remove those that no row names after it.
+"""The end of transactions: look files up before a commit, and afterwards remove those that no row names.
 
 A file is removed only after a lookup found no row that names it. If the lookup fails, the file stays. After the end of
 a transaction no error is raised, because no caller could handle it.
@@ -206,7 +206,7 @@ def _unnamed_since(scope: TransactionScope, result: LookupResult) -> list[Tracke
 
 
 def _sees_the_same(connection: Connection, locations: Collection[ColumnLocation]) -> bool:
-    """Return True if new connections find all rows that a session's found: in the same tables, none of them a view.
+    """Return True if new connections find all rows that the session's found: the same tables, and no views.
 
     On SQLite it returns False: SQLite has one writer, so no other transaction has changed anything since the lookup.
     """
