@@ -1,6 +1,6 @@
 """File columns and the ledger's tables in Alembic's migrations.
 
-Alembic 1.18 and newer find `plugin` by its entry point. For older ones, env.py has two lines:
+Alembic 1.18 and newer load `plugin` by its entry point. For an older Alembic, add two lines to env.py:
 
 ```python
 from async_storages.integrations import alembic as file_columns
@@ -19,12 +19,12 @@ __all__ = ["enable", "render_item"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is used: Alembic imports this package at each start, for `plugin` alone."""
+    """Import a public name at its first use: Alembic imports this package at each start and needs only `plugin`."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.rendering"), name)
 
 
 def __dir__() -> list[str]:
-    """The public names, imported or not."""
+    """Return the public names, imported or not."""
     return __all__

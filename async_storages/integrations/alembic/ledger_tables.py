@@ -1,7 +1,7 @@
-"""Operations on the ledger's tables, which importing this module adds to Alembic's ``op``.
+"""Operations on the ledger's tables. Importing this module adds them to Alembic's ``op``.
 
-Autogenerate writes them only with ``async_storages_render="class"``: such a migration needs this package, and creates
-the tables of the version that it runs with.
+Autogenerate writes these operations only with ``async_storages_render="class"``. Such a migration needs this package.
+It creates the tables of the installed version.
 """
 
 from typing import Any
@@ -40,11 +40,11 @@ class _LedgerOp(MigrateOperation):
         return table, journal_of(table), columns_of(table)
 
     def to_diff_tuple(self) -> tuple[str, str]:
-        """The operation as ``alembic check`` prints it."""
+        """Return the operation as ``alembic check`` prints it."""
         return self.diff, self.name
 
     def render(self, prefix: str) -> str:
-        """The call of the operation in a migration."""
+        """Return the call that a migration contains."""
         name = [] if self.name == _NAME else [repr(self.name)]
         schema = [f"schema={self.schema!r}"] if self.schema else []
         return f"{prefix}{self.called}({', '.join(name + schema)})"
@@ -52,35 +52,47 @@ class _LedgerOp(MigrateOperation):
 
 @Operations.register_operation("create_file_ledger")
 class CreateFileLedgerOp(_LedgerOp):
-    """Create the tables."""
+    """The operation that creates the ledger's tables."""
 
     called = "create_file_ledger"
     diff = "add_file_ledger"
 
     @classmethod
     def create_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
-        """Create the tables of `FileLedger` that are missing: see `add_ledger_tables`."""
+        """Create the missing tables of `FileLedger`: see `add_ledger_tables`.
+
+        Args:
+            operations: Alembic's object for operations.
+            name: The name of the ledger's table, as for `add_ledger_tables`.
+            schema: The tables' schema.
+        """
         operations.invoke(cls(name, schema))
 
     def reverse(self) -> "DropFileLedgerOp":
-        """The operation that undoes it."""
+        """Return the operation that drops the tables."""
         return DropFileLedgerOp(self.name, self.schema)
 
 
 @Operations.register_operation("drop_file_ledger")
 class DropFileLedgerOp(_LedgerOp):
-    """Drop the tables."""
+    """The operation that drops the ledger's tables."""
 
     called = "drop_file_ledger"
     diff = "remove_file_ledger"
 
     @classmethod
     def drop_file_ledger(cls, operations: Operations, name: str = _NAME, *, schema: str | None = None) -> None:
-        """Drop the ledger's tables. The files stay; those that were to be deleted are no longer known."""
+        """Drop the ledger's tables. All files stay, and no worker deletes the files that were due for deletion.
+
+        Args:
+            operations: Alembic's object for operations.
+            name: The name of the ledger's table, as for `add_ledger_tables`.
+            schema: The tables' schema.
+        """
         operations.invoke(cls(name, schema))
 
     def reverse(self) -> CreateFileLedgerOp:
-        """The operation that undoes it, without the rows."""
+        """Return the operation that creates the tables again, without their rows."""
         return CreateFileLedgerOp(self.name, self.schema)
 
 
@@ -101,7 +113,7 @@ def _drop(operations: Operations, operation: DropFileLedgerOp) -> None:
 
 @Operations.register_operation("forget_file_columns")
 class ForgetFileColumnsOp(MigrateOperation):
-    """Remove a column that no longer names files from the ledger's known columns."""
+    """The operation that removes a column from the ledger's known columns."""
 
     def __init__(self, table: str, column: str | None, name: str, schema: str | None) -> None:
         self.table = table
@@ -119,12 +131,12 @@ class ForgetFileColumnsOp(MigrateOperation):
         name: str = _NAME,
         schema: str | None = None,
     ) -> None:
-        """Forget a column that was renamed or dropped, and names no files now: see `FileLedger.forget_columns`.
+        """Forget a column that you renamed or dropped. It must name no files: see `FileLedger.forget_columns`.
 
         Args:
-            operations: Alembic's.
+            operations: Alembic's object for operations.
             table: The table, with its schema if the models have one.
-            column: The name of the column; None for all of the table.
+            column: The name of the column. None forgets all columns of the table.
             name: The name of the ledger's table, as for `add_ledger_tables`.
             schema: The schema of the ledger.
 
@@ -146,10 +158,10 @@ def _forget(operations: Operations, operation: ForgetFileColumnsOp) -> None:
 
 
 def collect_ledgers(operations: list[Any]) -> None:
-    """Replace, in place, the operations that create or drop the tables of a ledger by one.
+    """Replace, in place, the operations on the tables of a ledger by one operation.
 
-    The table that an older version's ledger lacks is created only if it is missing: in a new database, an earlier
-    migration has created all of them.
+    The ledger of an older version may lack a table. The migration creates that table only if it is missing, because in
+    a new database an earlier migration has created all of them.
     """
     for table_op, ledger_op in ((CreateTableOp, CreateFileLedgerOp), (DropTableOp, DropFileLedgerOp)):
         columns = {

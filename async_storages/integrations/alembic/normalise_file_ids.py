@@ -1,4 +1,4 @@
-"""The operation ``op.normalise_file_ids``, which importing this module adds to Alembic's ``op``."""
+"""The operation ``op.normalise_file_ids``. Importing this module adds it to Alembic's ``op``."""
 
 from typing import Any
 
@@ -28,20 +28,20 @@ class NormaliseFileIdsOp(MigrateOperation):
     ) -> int:
         """Rewrite the bare keys in a column as fusion ids: see `async_storages.integrations.sqlalchemy`.
 
-        With ``--sql`` it is written as a comment, as it has to read the rows.
+        The operation has to read the rows. With ``--sql`` it therefore writes only a comment.
 
         Args:
-            operations: Alembic's.
+            operations: Alembic's object for operations.
             table: The table's name.
             column: The column's name.
             storage: The storage of the bare keys, or its registered name.
             schema: The table's schema.
 
         Returns:
-            The number of different keys that were rewritten.
+            The number of different keys that it rewrote.
 
         Raises:
-            InvalidArgumentException: The column or storage is unknown, or a value can be no key of the storage.
+            InvalidArgumentException: The column or the storage is unknown, or a value cannot be a key of the storage.
 
         Example:
             >>> op.normalise_file_ids("documents", "file", storage)
@@ -61,7 +61,7 @@ def _normalise(operations: Operations, operation: NormaliseFileIdsOp) -> int:
 
 
 def _column(connection: Connection, operation: NormaliseFileIdsOp) -> Column[Any]:
-    """The column of the database, whose length bounds the ids."""
+    """Return the column of the database. Its length limits the ids."""
     found = inspect(connection).get_columns(operation.table, schema=operation.schema)
     types = {column["name"]: column["type"] for column in found}
     if operation.column not in types:

@@ -1,7 +1,7 @@
 """The plugin that Alembic 1.18 and newer load at every start, by the entry point.
 
-It does next to nothing, as a failure or a delay here would hit every command. The other modules, such as
-`async_storages.integrations.alembic.rendering`, are imported when they are used.
+It does almost nothing, because a failure or a delay here would affect every Alembic command. It imports the other
+modules, for example `async_storages.integrations.alembic.rendering`, at their first use.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _OPERATIONS = {
 
 
 def setup(plugin: Any) -> None:
-    """Set up an `alembic.runtime.plugins.Plugin`; Alembic calls this while it is itself half imported."""
+    """Set up an `alembic.runtime.plugins.Plugin`. When Alembic calls this, its own import is not finished."""
     from alembic.operations import Operations  # noqa: PLC0415 - see above
     from alembic.util import DispatchPriority  # noqa: PLC0415 - see above
 
@@ -38,7 +38,7 @@ def _compare(*args: Any) -> None:
 
 
 def _deferred(name: str) -> type[Any]:
-    """An operation that imports the real one, which takes its place, and calls that."""
+    """Return an operation that imports the real one, which replaces it, and then calls the real one."""
 
     class Deferred:
         @classmethod
@@ -50,7 +50,7 @@ def _deferred(name: str) -> type[Any]:
 
 
 class _Plugin(ModuleType):
-    """The object of the entry point: Alembic 1.20.1 takes a module, 1.18.0 to 1.20.0 iterate over modules."""
+    """The object of the entry point. Alembic 1.20.1 takes a module; 1.18.0 to 1.20.0 iterate over modules."""
 
     setup = staticmethod(setup)
 

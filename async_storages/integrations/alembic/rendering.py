@@ -1,9 +1,11 @@
 """Rendering of file columns in Alembic's migrations, as ``sa.Unicode(length=1024)``.
 
-Such a migration needs no import and no storage, and still runs when this package has been moved or removed. With
-``context.configure(async_storages_render="class")`` it has its class,
-``async_storages.integrations.sqlalchemy.FileType(length=1024)``, with an import. Alembic 1.18 and newer call this
-module by `async_storages.integrations.alembic.plugin`; for older ones, env.py calls `enable`.
+Such a migration imports neither this package nor a storage. It still runs after you move or remove the package. With
+``context.configure(async_storages_render="class")`` the migration contains
+``async_storages.integrations.sqlalchemy.FileType(length=1024)`` and its import.
+
+Alembic 1.18 and newer call this module by `async_storages.integrations.alembic.plugin`. For an older Alembic, env.py
+calls `enable`.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,15 +39,18 @@ _DIALECTS: dict[str, type[Dialect]] = {"postgresql": PGDialect, "mysql": MySQLDi
 
 
 def render_item(kind: str, item: Any, context: "AutogenContext") -> str | Literal[False]:
-    """Render a file column's type as Python; return False for everything else, which Alembic renders.
+    """Render a file column's type as Python.
 
-    The plugin calls it after the `render_item` that env.py passes to ``context.configure``. Pass it there yourself,
-    or call it in yours, where the plugin is switched off.
+    The plugin calls this function after the `render_item` that env.py passes to ``context.configure``. If the plugin is
+    switched off, pass this function there yourself, or call it in your own `render_item`.
 
     Args:
         kind: ``"type"``, ``"column"`` and so on: see `context.configure` in Alembic's documentation.
         item: The item to render.
-        context: Alembic's context, whose `imports` get the necessary ones.
+        context: Alembic's context. The function adds the necessary imports to its `imports`.
+
+    Returns:
+        The Python expression. False for every other item, which Alembic then renders itself.
 
     Raises:
         InvalidArgumentException: `async_storages_render` is neither ``"plain"`` nor ``"class"``.
@@ -79,9 +84,9 @@ def _render_plain(type_: TypeDecorator[Any], context: "AutogenContext") -> str:
 
 
 def _variants(type_: TypeDecorator[Any], dialect: Dialect) -> Iterator[tuple[str, TypeEngine[Any]]]:
-    """The types for certain databases: the user's variants, and those that the type itself uses.
+    """Return the types for certain databases: the user's variants and the type's own.
 
-    PostgreSQL is always among them, as migrations are often generated on SQLite and run on PostgreSQL.
+    PostgreSQL is always among them, because people often generate migrations on SQLite and run them on PostgreSQL.
     """
     chosen = variants_of(type_)
     yield from chosen.items()
@@ -127,7 +132,7 @@ class _AfterOwn:
 
 
 def compare(context: "AutogenContext", upgrade: "UpgradeOps", _schemas: object) -> None:
-    """Register `render_item`: a comparator that Alembic calls after all others, before it writes the migration."""
+    """Register `render_item`. Alembic calls this comparator after all others, before it writes the migration."""
     own = context.opts.get("render_item")
     if own is not render_item and not isinstance(own, _AfterOwn):
         context.opts["render_item"] = _AfterOwn(own) if own else render_item
@@ -137,7 +142,9 @@ def compare(context: "AutogenContext", upgrade: "UpgradeOps", _schemas: object) 
 
 @cache
 def enable() -> None:
-    """Do the work of the plugin, in the env.py of an Alembic older than 1.18; with newer ones it does no harm.
+    """Do the work of the plugin. Call it in the env.py of an Alembic older than 1.18.
+
+    With a newer Alembic the call does no harm.
 
     Example:
         >>> from async_storages.integrations import alembic as file_columns

@@ -15,11 +15,11 @@ _TYPES = "async_storages.integrations.sqlalchemy.columns"
 
 
 class FileModelConverter(ModelConverter):
-    """SQLAdmin's converter, which also knows file columns; a converter of your own inherits from it."""
+    """SQLAdmin's converter, extended to file columns. A converter of your own inherits from it."""
 
     @converts(f"{_TYPES}.types.FileType", f"{_TYPES}.list_types.FileListType")  # type: ignore[untyped-decorator] # SQLAdmin's
     def conv_stored_files(self, model: type, prop: ColumnProperty[Any], kwargs: dict[str, Any]) -> Any:
-        """Make the field of a column of one file or several."""
+        """Make the form field of a column with one file or with several files."""
         by_wtforms = (validators.Optional, validators.InputRequired)  # they look at one input; a column has several
         kept = [each for each in kwargs.get("validators", []) if not isinstance(each, by_wtforms)]
         column: Any = prop.columns[0]

@@ -13,17 +13,17 @@ __all__ = ["FileColumnField", "current_name"]
 
 
 def current_name(name: str) -> str:
-    """The name under which the view adds the files of the row to the submitted form."""
+    """Return the name under which the view adds the files of the row to the submitted form."""
     return f"{name}-current"
 
 
 class FileColumnField(Field):  # type: ignore[misc] # WTForms has no types
-    """A file column in a form: keep, replace or clear; for a list add and remove.
+    """The form field of a file column. A user can keep, replace or clear a file, and add or remove files of a list.
 
     Args:
-        *args: Those of a field of WTForms.
+        *args: Arguments of a WTForms field.
         column: The column.
-        **kwargs: Those of a field of WTForms; ``readonly`` or ``disabled`` in `render_kw` show the files only.
+        **kwargs: Options of a WTForms field. With ``readonly`` or ``disabled`` in `render_kw` it only shows the files.
 
     Attributes:
         column: The column.
@@ -43,11 +43,11 @@ class FileColumnField(Field):  # type: ignore[misc] # WTForms has no types
 
     @property
     def is_read_only(self) -> bool:
-        """True if the form shows the files and changes none."""
+        """True if the form shows the files but cannot change them."""
         return bool({"readonly", "disabled"} & {key for key, value in (self.render_kw or {}).items() if value})
 
     def process(self, formdata: Any, data: Any = unset_value, extra_filters: Any = None) -> None:
-        """Take the files of the row, or what a form wants of them."""
+        """Read the files of the row and the changes that a submitted form makes to them."""
         super().process(formdata, data, extra_filters)
         self.current = files_in(self.data)
         if formdata is not None:
@@ -55,10 +55,10 @@ class FileColumnField(Field):  # type: ignore[misc] # WTForms has no types
             self.data = self._submitted(formdata)
 
     def process_formdata(self, valuelist: list[Any]) -> None:
-        """Leave the data to `process`, as a form has several inputs for a column."""
+        """Do nothing: a form has several inputs for one column, and `process` reads all of them."""
 
     def validate(self, form: Any, extra_validators: Any = ()) -> bool:
-        """Validate as WTForms does, without waiting; the view's later messages are shown as this field's."""
+        """Validate as WTForms does, without waiting for I/O. The view later adds its own messages to this field."""
         is_valid: bool = super().validate(form, extra_validators)
         if isinstance(self.data, SubmittedFiles):
             self.errors = self.data.errors = list(self.errors)

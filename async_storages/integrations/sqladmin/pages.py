@@ -22,7 +22,7 @@ _MULTIPLE, _REQUIRED = Markup(" multiple"), Markup(" required")
 
 
 async def linked_files(value: object) -> Markup:
-    """The files of an attribute as links, images as thumbnails."""
+    """Return the files of an attribute as links, and its images as thumbnails."""
     return Markup(" ").join([_linked(await link_to(each)) for each in files_in(value)])
 
 
@@ -34,12 +34,12 @@ def _linked(link: FileLink) -> Markup:
 
 
 class FileWidget:
-    """The input of a file column: the files that are there, each with its link, and a way to choose and to clear."""
+    """The input of a file column: a link for each present file, and inputs to choose a new file and to clear it."""
 
     input_type = "file"
 
     async def __call__(self, field: Any, **kwargs: Any) -> Markup:
-        """Render the field; SQLAdmin's templates wait for it."""
+        """Render the field. The result is awaitable, and SQLAdmin's templates await it."""
         rows = [await self._row(field, each) for each in field.current]
         if field.is_read_only:
             return Markup("").join(rows)

@@ -32,8 +32,8 @@ __all__ = ["FileModelView"]
 class FileModelView(ModelView):
     """A view whose pages show the files of a model, and upload, replace and clear them.
 
-    Nothing is configured for that. The sessions of the ``Admin`` are tracked: give it
-    ``session_maker=enable_file_tracking(sessionmaker)``, not the engine.
+    It needs no configuration of its own. Track the sessions of the ``Admin``: pass it
+    ``session_maker=enable_file_tracking(sessionmaker)`` instead of the engine.
 
     Example:
         >>> class DocumentAdmin(FileModelView, model=Document):
@@ -51,27 +51,27 @@ class FileModelView(ModelView):
     # ---- pages that show files
 
     async def get_list_value(self, obj: Any, prop: str, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Show files as links, unless the view has a formatter of its own for them."""
+        """Show files as links, unless the view has its own formatter for them."""
         value, shown = await super().get_list_value(obj, prop, *args, **kwargs)
         return value, shown if prop in self._list_formatters else await _shown(value, shown)
 
     async def get_detail_value(self, obj: Any, prop: str, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Show files as links, unless the view has a formatter of its own for them."""
+        """Show files as links, unless the view has its own formatter for them."""
         value, shown = await super().get_detail_value(obj, prop, *args, **kwargs)
         return value, shown if prop in self._detail_formatters else await _shown(value, shown)
 
     # ---- forms
 
     def get_form_columns(self) -> list[str]:
-        """Leave out the dimensions of images, unless the view names them."""
+        """Return the columns of the form, without the dimensions of images unless ``form_columns`` names them."""
         columns = super().get_form_columns()
         hidden = set() if getattr(self, "form_columns", None) else dimension_names(self._mapper)
         return [each for each in columns if each not in hidden]
 
     async def get_object_for_edit(self, request: Request) -> Any:
-        """The row; for a submitted form its files go into the form, and the empty inputs of files out of it.
+        """Return the row. For a submitted form, add the files of the row to the form and remove its empty file inputs.
 
-        SQLAdmin would open the file of the row in the place of an empty input, and upload it anew.
+        Otherwise SQLAdmin would replace an empty input by the file of the row, and upload that file again.
         """
         row = await super().get_object_for_edit(request)
         if row is not None and request.method == "POST":
@@ -83,12 +83,12 @@ class FileModelView(ModelView):
         return row
 
     async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:
-        """Insert the row with its files; a refused file is a message in the form."""
+        """Insert the row with its files. If a validator refuses a file, the form shows the message."""
         async with _checked(data, is_new=True) as values:
             return await super().insert_model(request, values)
 
     async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
-        """Update the row; a file that was neither chosen nor cleared stays."""
+        """Update the row. A file stays if the user neither chose another one nor cleared it."""
         async with _checked(data, is_new=False) as values:
             return await super().update_model(request, pk, values)
 
@@ -99,7 +99,7 @@ async def _shown(value: Any, shown: Any) -> Any:
 
 @asynccontextmanager
 async def _checked(data: dict[str, Any], *, is_new: bool) -> AsyncIterator[dict[str, Any]]:
-    """The values for the row, once no file is refused; the uploads are closed afterwards."""
+    """Check the files, yield the values for the row, and close the uploads afterwards."""
     submitted = {name: value for name, value in data.items() if isinstance(value, SubmittedFiles)}
     try:
         problems = {name: problem for name, each in submitted.items() if (problem := await each.problem())}

@@ -1,7 +1,7 @@
-"""Waiting for coroutines inside of SQLAlchemy's events, below an AsyncSession or in a plain Session.
+"""Waiting for coroutines inside SQLAlchemy's events, below an AsyncSession or in a plain Session.
 
 No other module imports SQLAlchemy's semi-private greenlet functions. The coroutines of a plain Session run on the
-background event loop; its database is used by its own thread only.
+background event loop. Only the session's own thread uses its database.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ __all__ = [
 ]
 
 _AT_A_TIME = 40
-"""Items between which other tasks get their turn."""
+"""Number of items after which other tasks get a turn."""
 
 IN_EVENT_LOOP = "it is used within a running event loop: use AsyncSession, or the plain Session in a thread"
 
 
 def is_in_async_session() -> bool:
-    """True below an AsyncSession or AsyncConnection."""
+    """Return True below an AsyncSession or AsyncConnection."""
     return in_greenlet()
 
 
 def can_wait() -> bool:
-    """True where `wait_for` works: everywhere but in a plain Session that is used within a running event loop."""
+    """Return False in a plain Session within a running event loop, where `wait_for` cannot work."""
     return in_greenlet() or can_block()
 
 
@@ -56,7 +56,7 @@ def wait_for[Result](work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def pace[Item](items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items, and give way now and then: thousands take longer than another request should wait."""
+    """Yield the items, and give way now and then: thousands of them would block other requests for too long."""
     for number, item in enumerate(items, 1):
         if number % _AT_A_TIME == 0:
             give_way()
@@ -64,13 +64,13 @@ def pace[Item](items: Iterable[Item]) -> Iterator[Item]:
 
 
 def give_way() -> None:
-    """Let the other tasks of the event loop have their turn, if this runs in one."""
+    """Give the other tasks of the event loop a turn, if this code runs in an event loop."""
     if in_greenlet():
         wait_for(asyncio.sleep(0))
 
 
 def wait_anywhere[Result](work: Awaitable[Result]) -> Result:
-    """Wait for an awaitable in synchronous code, and return its result; even within a running event loop."""
+    """Wait for an awaitable in synchronous code, and return its result. It works within a running event loop, too."""
 
     async def wait() -> Result:
         return await work
@@ -82,7 +82,7 @@ def wait_anywhere[Result](work: Awaitable[Result]) -> Result:
 
 
 async def wait_uninterrupted[Result](work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end, in a task of its own; a cancellation meanwhile is raised afterwards."""
+    """Run a coroutine to its end, in its own task. If the caller is cancelled meanwhile, raise that afterwards."""
     task = asyncio.ensure_future(work)
     cancelled = await wait_out(task)
     if cancelled is None:
@@ -93,7 +93,7 @@ async def wait_uninterrupted[Result](work: Coroutine[Any, Any, Result]) -> Resul
 
 
 def run_uninterrupted[Result](func: Callable[..., Result], *args: object) -> Result:
-    """Call synchronous code to its end, even if the task is cancelled: SQLite keeps the lock of half a query."""
+    """Run synchronous code to its end, even if the task is cancelled: half a query would leave SQLite's lock."""
     return wait_for(wait_uninterrupted(greenlet_spawn(func, *args))) if in_greenlet() else func(*args)
 
 

@@ -16,11 +16,11 @@ _TYPES = "async_storages.integrations.sqlalchemy.columns"
 
 
 class FileModelConverter(ModelConverter):
-    """Starlette-Admin's converter, which also knows file columns; a converter of your own inherits from it."""
+    """Starlette-Admin's converter, extended to file columns. A converter of your own inherits from it."""
 
     @converts(f"{_TYPES}.types.FileType", f"{_TYPES}.list_types.FileListType")
     def conv_stored_files(self, *args: Any, **kwargs: Any) -> BaseField:
-        """Make the field of a column of one file or several."""
+        """Make the field of a column with one file or with several files."""
         column = FileColumn.of(kwargs["column"])
         common = self._field_common(*args, **kwargs) | {"default": None, "required": column.is_required}
         return FileColumnField(**common, multiple=column.is_list, column=column)
@@ -28,7 +28,7 @@ class FileModelConverter(ModelConverter):
     def convert_fields_list(
         self, *, fields: Sequence[Any], model: type[Any], explicit_fields: bool = False, **kwargs: Any
     ) -> Sequence[BaseField]:
-        """Convert fields; forms leave out the dimensions of images, unless the view names its fields."""
+        """Convert fields. Forms omit the dimensions of images, unless the view names its fields."""
         converted = super().convert_fields_list(fields=fields, model=model, explicit_fields=explicit_fields, **kwargs)
         hidden = set() if explicit_fields else dimension_names(kwargs["mapper"])
         for field in converted:

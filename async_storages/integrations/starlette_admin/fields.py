@@ -21,12 +21,12 @@ __all__ = ["FileColumnField", "ParsedFiles"]
 
 @dataclass(frozen=True, slots=True)
 class ParsedFiles:
-    """The value of a form; Starlette-Admin unpacks from it what to assign, and True to assign None.
+    """The files that a form submits. Starlette-Admin unpacks it into the value to assign, and True to assign None.
 
     Attributes:
-        submitted: The wish of the form.
+        submitted: The changes that the form makes.
         links: The files of the row, for a form that is shown again.
-        is_new: True for a row that is not there yet.
+        is_new: True if the row does not exist yet.
     """
 
     submitted: SubmittedFiles
@@ -34,7 +34,7 @@ class ParsedFiles:
     is_new: bool
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the value and the flag; an assignment of nothing leaves the attribute as it is."""
+        """Yield the value and the flag. An empty value without the flag leaves the attribute unchanged."""
         yield from self._assignment()
 
     def _assignment(self) -> tuple[Any, bool]:
@@ -49,7 +49,7 @@ class ParsedFiles:
 
 @dataclass
 class FileColumnField(FileField):
-    """A file column: keep, replace or clear; for a list add and remove.
+    """The field of a file column. A user can keep, replace or clear a file, and add or remove files of a list.
 
     Attributes:
         column: The column.
@@ -63,7 +63,7 @@ class FileColumnField(FileField):
 
     @property
     def upload_script(self) -> Markup:
-        """The element that loads the script of forms, for their template."""
+        """The HTML element that loads the script of forms. Their template includes it."""
         return upload_script()
 
     @property
@@ -72,7 +72,7 @@ class FileColumnField(FileField):
         return self.column
 
     async def serialize_value(self, request: Request, value: Any) -> Any:
-        """Make the links of a page, or the ids of an export."""
+        """Return the links for a page, or the ids for an export."""
         files = files_in(value)
         if request.state.action == RequestAction.EXPORT:
             return ", ".join(map(str, files))
@@ -86,7 +86,7 @@ class FileColumnField(FileField):
         return await super().serialize_none_value(request)
 
     async def parse_form_data(self, request: Request, form_data: FormData) -> Any:
-        """Take what a form wants of the files."""
+        """Read the changes that a submitted form makes to the files."""
         chosen = chosen_in(form_data.getlist(self.id))
         current, links = _known(request).get(id(self), ([], []))
         submitted = SubmittedFiles(
@@ -99,7 +99,11 @@ class FileColumnField(FileField):
         return ParsedFiles(submitted, links, is_new=request.state.action == RequestAction.CREATE)
 
     async def validate(self, request: Request, value: Any, form_values: dict[str, Any]) -> None:
-        """Refuse what the validators of the column refuse; ValueError is a message in the form."""
+        """Run the validators of the column.
+
+        Raises:
+            ValueError: A validator refuses a file. Starlette-Admin shows the message in the form.
+        """
         submitted: SubmittedFiles = value.submitted
         problem = await submitted.problem()
         is_known = request.state.action == RequestAction.CREATE or id(self) in _known(request)
@@ -110,7 +114,7 @@ class FileColumnField(FileField):
 
 
 def _known(request: Request) -> dict[int, tuple[list[StoredFile], list[dict[str, Any]]]]:
-    """The files of the row that is edited, by field: Starlette-Admin shows it before it looks at the form."""
+    """Return the files of the edited row, by field. Starlette-Admin shows the row before it reads the form."""
     known: dict[int, Any] | None = getattr(request.state, "stored_files", None)
     if known is None:
         known = request.state.stored_files = {}

@@ -1,4 +1,4 @@
-"""The templates of file columns: they need no folder of the application's, and no other template."""
+"""The templates of file columns. They need no template folder in the application, and no other template."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ _environment = Environment(
 _environment.get_template("link.html")  # now, as including it would read it on the event loop
 
 SHOWN: Any = _environment.get_template("shown.html")
-"""The files of a column on a page that lists or shows rows; Starlette-Admin includes templates as it does names."""
+"""The files of a column on pages that list or show rows. Starlette-Admin includes a template as it does a name."""
 
 FORM: Any = _environment.get_template("form.html")
-"""The files of a column in a form, with ways to choose others and to remove these."""
+"""The files of a column in a form, with inputs to choose others and to remove these."""

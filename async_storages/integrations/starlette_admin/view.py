@@ -20,15 +20,15 @@ __all__ = ["FileModelView"]
 class FileModelView(ModelView):
     """A view whose pages show the files of a model, and upload, replace and clear them.
 
-    Nothing is configured for that. The sessions of the ``Admin`` are tracked: give it
-    ``enable_file_tracking(sessionmaker)``, not the engine.
+    It needs no configuration of its own. Track the sessions of the ``Admin``: pass it
+    ``enable_file_tracking(sessionmaker)`` instead of the engine.
 
     Args:
         model: The mapped class.
-        icon: As for ``ModelView``, like the next three.
-        display_name: The name of a row.
-        menu_label: The name in the menu.
-        key: The name in URLs.
+        icon: The icon, as for ``ModelView``.
+        display_name: The name of a row, as for ``ModelView``.
+        menu_label: The name in the menu, as for ``ModelView``.
+        key: The name in URLs, as for ``ModelView``.
         converter: A `FileModelConverter`.
 
     Example:
@@ -50,7 +50,7 @@ class FileModelView(ModelView):
 
     @property  # the panel sets it on its views, which get to know it in no other way
     def _admin(self) -> Any:
-        """The panel; one that has not begun to serve gets the middleware that shows the progress of uploads."""
+        """The panel. Before it serves, it gets the middleware that shows the progress of uploads."""
         return self._panel
 
     @_admin.setter
@@ -60,7 +60,7 @@ class FileModelView(ModelView):
             panel.middlewares.append(Middleware(AdminUploads))
 
     async def validate_fields(self, request: Request, data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        """Look at all fields, and close the uploads of a form that is refused."""
+        """Validate all fields. If one refuses the form, close its uploads."""
         try:
             await super().validate_fields(request, data, *args, **kwargs)
         except FormValidationError:
@@ -75,14 +75,14 @@ class FileModelView(ModelView):
             await _close_uploads(data)
 
     async def edit(self, request: Request, pk: Any, data: dict[str, Any]) -> Any:
-        """Update the row; a file that was neither chosen nor cleared stays."""
+        """Update the row, and close the uploads. A file stays if the user neither chose another one nor cleared it."""
         try:
             return await super().edit(request, pk, data)
         finally:
             await _close_uploads(data)
 
     async def handle_exception(self, request: Request, exc: Exception) -> None:
-        """Show in the form what was refused while a file was stored, such as one that is larger than declared."""
+        """Show in the form why the storage refused a file, for example because it is larger than declared."""
         field = next((each for each in self.fields if isinstance(each, FileColumnField)), None)
         if field is not None and isinstance(exc, StorageException) and exc.http_status < 500:
             raise FormValidationError({field.name: exc.reason}) from exc

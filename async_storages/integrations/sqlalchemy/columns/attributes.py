@@ -60,7 +60,7 @@ def _watch(mapper: Mapper[Any], class_: type[Any]) -> None:
 
 
 def coercion_for(type_: TypeEngine[Any]) -> _Coerce | None:
-    """The function that makes file objects of values for a column; None for a column without files."""
+    """Return the function that turns values for a column into file objects; None for a column without files."""
     if isinstance(type_, FileType | FileListType):
         return type_.coerce
     if isinstance(type_, ARRAY) and isinstance(type_.item_type, FileType):
@@ -93,7 +93,7 @@ def _watch_assignment(attribute: Any, facts: Mapping[str, str], coerce: _Coerce)
         return file
 
     def default(target: Any, value: Any, state_dict: dict[str, Any]) -> Any:
-        """Make a file object of the default of a mapped dataclass, which SQLAlchemy 2.1 does not assign."""
+        """Turn the default of a mapped dataclass into a file object, because SQLAlchemy 2.1 does not assign it."""
         file = coerce_for_attribute(inspect_object(target), key, value, coerce)
         if isinstance(file, FileList):
             state_dict[key] = file  # it may be changed
@@ -104,7 +104,7 @@ def _watch_assignment(attribute: Any, facts: Mapping[str, str], coerce: _Coerce)
 
 
 def _watch_refresh(class_: type[Any], coercions: dict[str, _Coerce]) -> None:
-    """Make file objects of plain values that column defaults and bulk updates put into the object's state."""
+    """Turn plain values into file objects after column defaults or bulk updates put them into the object's state."""
 
     def refresh(state: InstanceState[Any], _context: Any, names: Iterable[str] | None) -> None:
         for name in coercions.keys() & (state.dict if names is None else names):
@@ -116,7 +116,7 @@ def _watch_refresh(class_: type[Any], coercions: dict[str, _Coerce]) -> None:
 
 
 def _watch_loading(class_: type[Any], facts: Mapping[str, Mapping[str, str]]) -> None:
-    """Let the files of loaded rows know the facts in their sibling columns."""
+    """Give the files of loaded rows the facts from their sibling columns."""
 
     def give(state: InstanceState[Any], _context: Any, _names: Any = None) -> None:
         for key, names in facts.items():

@@ -1,7 +1,7 @@
 """The operators of file columns in SQL.
 
-Comparisons make ids of file objects; for all other operators the column is a string. A column of lists can be compared
-with lists and searched for a file; for all other operators it is JSON.
+Comparisons turn file objects into ids. All other operators treat the column as a string. You can compare a column of
+lists with lists, and search it for a file. All other operators treat it as JSON.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ _COMPARISONS = _EQUATIONS | {
 
 
 def is_sql(value: Any) -> bool:
-    """True if a value is an SQL expression, or stands for one."""
+    """Return True if a value is an SQL expression or can become one."""
     return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
 
 
@@ -51,11 +51,11 @@ class FileComparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
     """The operators of a `FileType`.
 
     A session that evaluates criteria in Python (``synchronize_session``) sees file objects on both sides of an
-    equation. All other operators are expressions that it leaves to the database.
+    equation. It leaves all other operators to the database.
     """
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
-        """The SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
+        """Return the SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
         if op in _COMPARISONS:
             other = tuple(self._ids(value) if op in _SEARCHES else self._id(value) for value in other)
         if not other or op in _EQUATIONS:
@@ -63,7 +63,7 @@ class FileComparator(TypeDecorator.Comparator[Any], String.Comparator[Any]):
         return type_coerce(self.expr, Unicode()).operate(op, *other, **kwargs)
 
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
-        """The SQL of ``"copy of " + Document.file``."""
+        """Return the SQL of an expression such as ``"copy of " + Document.file``."""
         return type_coerce(self.expr, Unicode()).reverse_operate(op, other, **kwargs)
 
     def _id(self, value: Any) -> Any:
@@ -89,7 +89,7 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
     """The operators of a `FileListType`."""
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
-        """The SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
+        """Return the SQL of an operator: see `sqlalchemy.sql.operators.Operators.operate`."""
         type_: Any = self.type
         if op is operators.contains_op:
             return _ListContains(self.expr, *(self._value(value, type_.item_type) for value in other))
@@ -106,16 +106,16 @@ class FileListComparator(TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
 
 
 class _SameFiles(BinaryExpression[bool]):
-    """A comparison of two lists by their ids, without the facts after these.
+    """A comparison of two lists by their ids. It ignores the facts after the ids.
 
-    Python sees the lists themselves: a session that evaluates criteria, and every dictionary of columns.
+    In Python the lists themselves are compared: in sessions that evaluate criteria, and in dictionaries of columns.
     """
 
     inherit_cache = True
 
     @classmethod
     def of(cls, compared: Any) -> Any:
-        """The same comparison by ids; one with NULL, or with several lists, stays as it is."""
+        """Return the same comparison by ids. A comparison with NULL or with several lists stays as it is."""
         if not isinstance(compared, BinaryExpression) or isinstance(compared.right, Null | CollectionAggregate):
             return compared
         return cls(*_parts_of(compared, lambda side: side))
@@ -153,7 +153,7 @@ def _ids_of_jsonb(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
 
 @compiles(_IdsOnly, "sqlite")
 def _ids_of_json(ids: _IdsOnly, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """Write JSON without spaces, which json_remove() leaves out; malformed JSON stays as it is."""
+    """Write the JSON without spaces, as json_remove() does. Malformed JSON stays as it is."""
     files = compiler.process(ids.element, **kwargs)
     shorter = f"WHEN json_type({files}, '$[#-1]') = 'object' THEN json_remove({files}, '$[#-1]')"
     return f"CASE WHEN NOT json_valid({files}) THEN {files} {shorter} ELSE json({files}) END"
@@ -178,14 +178,14 @@ class _ListContains(FunctionElement[bool]):
 
 @compiles(_ListContains, "postgresql")
 def _holds_in_jsonb(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """Write the containment of PostgreSQL, which a GIN index serves."""
+    """Write PostgreSQL's test for containment, which can use a GIN index."""
     files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
     return f"({files} @> jsonb_build_array(CAST({file} AS VARCHAR)))"
 
 
 @compiles(_ListContains, "sqlite")
 def _holds_in_json(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """Write a search of the list, which is NULL for NULL as on PostgreSQL."""
+    """Write a search of the list. The result for NULL is NULL, as on PostgreSQL."""
     files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
     found = f"EXISTS (SELECT 1 FROM json_each({files}) WHERE json_each.value = {file})"  # noqa: S608 - both are SQL
     return f"CASE WHEN {files} IS NOT NULL THEN {found} END"
@@ -194,7 +194,7 @@ def _holds_in_json(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -
 @compiles(_ListContains, "mysql")
 @compiles(_ListContains, "mariadb")
 def _holds_in_json_table(holds: _ListContains, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """Write a search of the list by bytes; `JSON_CONTAINS` of MariaDB compares JSON's escapes, not characters."""
+    """Write a search of the list by bytes. MariaDB's `JSON_CONTAINS` compares JSON's escapes, not characters."""
     files, file = (compiler.process(each, **kwargs) for each in holds.clauses)
     asked = f"CAST(CONVERT({file} USING utf8mb4) AS BINARY)"
     found = f"EXISTS (SELECT 1 FROM {items_in_mysql(files)} AS _item WHERE CAST(_item.id AS BINARY) = {asked})"  # noqa: S608
@@ -204,6 +204,6 @@ def _holds_in_json_table(holds: _ListContains, compiler: SQLCompiler, **kwargs: 
 def _parameter(
     expr: ColumnElement[Any], type_: TypeEngine[Any], coerced: Callable[[], Any], *, expanding: bool = False
 ) -> Any:
-    """A parameter whose value becomes an id when the statement runs, as the storage may be registered until then."""
+    """Return a parameter that becomes an id when the statement runs: until then the storage may be registered."""
     name = getattr(expr, "key", None)
     return bindparam(name, callable_=coerced, type_=type_, expanding=expanding, unique=True)

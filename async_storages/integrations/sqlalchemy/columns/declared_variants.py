@@ -1,4 +1,4 @@
-"""Variants that columns declare: for those who make them, and for whoever removes a file that may have some."""
+"""Variants that columns declare: one function for making them, one for removing them with their original."""
 
 from collections.abc import Mapping
 
@@ -13,12 +13,15 @@ __all__ = ["recipes_made_at", "variants_declared_for"]
 
 
 def recipes_made_at(type_: FileType, moment: Moment) -> Mapping[str, Variant]:
-    """The recipes of a column that are made at a moment; none where it has no variants."""
+    """Return the recipes of a column for one moment. The result is empty if the column has no variants."""
     return {} if type_.variants is None else type_.variants.made_at(moment)
 
 
 def variants_declared_for(storage: Storage, file_id: str) -> list[Variants]:
-    """The variants of all columns that can have a file of a storage; none where removing it needs no look for them."""
+    """Return the variants of all columns that can name a file of a storage.
+
+    The result is empty where the removal of a file needs no search for variants.
+    """
     address = StorageAddress.of(storage)
     declared: list[Variants] = []
     for field in all_file_fields():

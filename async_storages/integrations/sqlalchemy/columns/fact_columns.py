@@ -1,4 +1,4 @@
-"""Facts of files in sibling columns: set when a file is assigned, known to the files of rows that are loaded."""
+"""Facts of files in sibling columns. An assigned file sets them, and the file of a loaded row knows them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ _KNOWN: Mapping[str, Callable[[StoredFile], object]] = {
     "height": lambda file: _side(file, 1),
     "placeholder": lambda file: file.known_placeholder if isinstance(file, StoredImage) else None,
 }
-"""Facts by the parameters of the column types that name their attributes."""
+"""Facts by the parameters of the column types that take an attribute's name."""
 
 
 def _side(file: StoredFile, index: int) -> int | None:
@@ -45,7 +45,7 @@ def _side(file: StoredFile, index: int) -> int | None:
 
 
 def fact_columns_of(type_: TypeEngine[Any]) -> dict[str, str]:
-    """The names of the sibling attributes that a column type fills, by fact."""
+    """Return the names of the sibling attributes that a column type fills, by fact."""
     if not isinstance(type_, FileType):
         return {}
     named = {fact: vars(type_).get(fact) for fact in _KNOWN}
@@ -53,12 +53,12 @@ def fact_columns_of(type_: TypeEngine[Any]) -> dict[str, str]:
 
 
 def known_fact(file: object, fact: str) -> object:
-    """A fact that a file knows without asking its storage; None if it does not, or for what is no file."""
+    """Return a fact that a file knows without I/O. None means that it is unknown, or that the value is no file."""
     return _KNOWN[fact](file) if isinstance(file, StoredFile) else None
 
 
 def known_facts(file: object, facts: Iterable[str]) -> dict[str, Any]:
-    """The facts that a file knows, of some."""
+    """Return those of some facts that a file knows."""
     known = {fact: known_fact(file, fact) for fact in facts}
     return {fact: value for fact, value in known.items() if value is not None}
 
@@ -67,7 +67,7 @@ def check_fact_columns(class_: type[Any], type_: TypeEngine[Any]) -> None:
     """Refuse names of attributes that a mapped class lacks.
 
     Raises:
-        InvalidArgumentException: There is no such attribute.
+        InvalidArgumentException: The class lacks one of the attributes.
     """
     for fact, name in fact_columns_of(type_).items():
         if not hasattr(class_, name):
@@ -79,14 +79,14 @@ def check_fact_columns(class_: type[Any], type_: TypeEngine[Any]) -> None:
 def set_facts(target: Any, names: Mapping[str, str], file: object, before: object) -> None:
     """Set the sibling attributes of a file that is assigned.
 
-    Facts that are not known become None, unless the file is the row's first, or the same as before: then the siblings
-    hold no facts of another file.
+    A fact that the file does not know becomes None. It stays unchanged if this is the first file of a new row, or the
+    same file as before: then no sibling holds a fact of another file.
 
     Args:
         target: The object.
         names: The attributes by fact.
         file: The assigned file.
-        before: The one before.
+        before: The previous file.
     """
     state = inspect_object(target)
     keeps_others = (before is NO_VALUE and not state.has_identity) or before == file
@@ -103,7 +103,7 @@ def set_facts(target: Any, names: Mapping[str, str], file: object, before: objec
 
 
 def give_facts(values: Mapping[str, Any], key: str, names: Mapping[str, str]) -> None:
-    """Let the file of a loaded row know what its sibling columns say.
+    """Give the file of a loaded row the facts from its sibling columns.
 
     Args:
         values: The loaded attributes of the row.
@@ -117,7 +117,7 @@ def give_facts(values: Mapping[str, Any], key: str, names: Mapping[str, str]) ->
 
 
 def tell_facts(file: StoredFile, told: Mapping[str, Any]) -> None:
-    """Let a file know facts of it."""
+    """Give facts to a file."""
     width, height, uploaded_at = told.get("width"), told.get("height"), told.get("uploaded_at")
     file.remember(
         size=told.get("size"),
@@ -131,7 +131,7 @@ def tell_facts(file: StoredFile, told: Mapping[str, Any]) -> None:
 
 
 def fact_value(value: object, type_: TypeEngine[Any]) -> object:
-    """A fact as a column holds it: a time is in UTC, without its zone where the column has none."""
+    """Return a fact as its column stores it. A time is in UTC, without a zone if the column has none."""
     if isinstance(value, datetime) and isinstance(type_, DateTime) and not type_.timezone:
         return value.astimezone(UTC).replace(tzinfo=None)
     return value

@@ -1,4 +1,4 @@
-"""Facts for rows that were written before their table had columns for them, or their lists facts."""
+"""Facts for existing rows that lack them, after you add columns for facts, or `facts=` to a list column."""
 
 import hashlib
 from collections.abc import Callable, Container, Mapping
@@ -24,20 +24,20 @@ __all__ = ["FilledFacts", "fill_facts", "sha256_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilledFacts(WalkedRows):
-    """The result of `fill_facts` so far.
+    """The progress and the result of `fill_facts`.
 
     Attributes:
-        rows: Rows that were looked at.
-        filled: Rows that got facts.
+        rows: The number of rows read.
+        filled: The number of rows that got facts.
         missing: Ids of files that do not exist, up to 1,000 of them.
-        failed: Ids of files that could not be asked for, with the reason, up to 1,000 of them.
+        failed: Ids of files that could not be read, with the reason, up to 1,000 of them.
     """
 
     filled: int = 0
 
     @property
     def is_right(self) -> bool:
-        """True if no file was missing, and all could be asked for."""
+        """True if all files exist and could be read."""
         return not (self.missing or self.failed)
 
 
@@ -51,27 +51,27 @@ async def fill_facts(
     image_pool: ImagePool | None = None,
     on_progress: Callable[[FilledFacts], object] | None = None,
 ) -> FilledFacts:
-    """Ask the storage for the facts of files whose rows lack them, and write them into the rows.
+    """Read the facts of files whose rows lack them from the storage, and write them into the rows.
 
-    Rows that have all their facts are passed over, so it can be stopped and run again. A row whose file was replaced
-    meanwhile, or whose list was changed, is left to whoever did that. Rows are read in the order of the primary key;
-    each batch is written in a transaction of its own. For a SHA-256 or a placeholder whole files are read, as streams.
+    You can stop it and run it again, because it skips rows that have all their facts. If the application replaces a
+    file or changes a list meanwhile, `fill_facts` leaves that row alone. It reads rows in the order of the primary key,
+    and writes each batch in its own transaction. For a SHA-256 or a placeholder it reads the whole file, as a stream.
 
     Args:
         engine: The database.
-        attribute: The attribute of the file or list, such as ``Document.file``, with ``size=`` or others on its column
-            type, or a list's ``facts=``.
-        batch: Rows at a time, 1 or more.
-        concurrency: Files that are asked for at once.
-        every: True also asks for rows that have their facts, and overwrites these.
-        image_pool: Makes placeholders; without one they are not filled.
+        attribute: The attribute of the file or list, such as ``Document.file``. Its column type has ``size=`` or other
+            names of facts; a list has ``facts=``.
+        batch: Rows per transaction, 1 or more.
+        concurrency: Files that are read at once.
+        every: True also reads the files of complete rows, and overwrites their facts.
+        image_pool: Makes placeholders. Without it, placeholders stay empty.
         on_progress: Called with the result so far after each batch.
 
     Returns:
-        The numbers of rows, and ids of files that are missing or could not be asked for, which get no facts.
+        The numbers of rows, and the ids of missing and unreadable files. Those files get no facts.
 
     Raises:
-        InvalidArgumentException: The attribute is no file column, or names nothing for facts.
+        InvalidArgumentException: The attribute is no file column, or its type names no facts.
     """
     rows = FileRows.of(attribute, "fill_facts", but=() if image_pool else ("placeholder",))
     if not rows.facts:
@@ -117,7 +117,7 @@ async def fill_facts(
 
 
 async def _learn(file: StoredFile, facts: Container[str], pool: ImagePool | None) -> None:
-    """Let a file know its facts, by asking its storage."""
+    """Read the facts of a file from its storage."""
     info = await file.get_info()
     file.remember(filename=info.file_name)
     if isinstance(file, StoredImage) and ("width" in facts or "height" in facts):
@@ -138,7 +138,7 @@ async def _placeholder_of(file: StoredFile, pool: ImagePool) -> str | None:
 
 
 async def sha256_of(file: StoredFile) -> str:
-    """The SHA-256 of a file's content in hex, for which all of it is read, as a stream."""
+    """Return the SHA-256 of a file's content in hex. It reads the whole file, as a stream."""
     digest = hashlib.sha256()
     async with aclosing(file.stream()) as chunks:
         async for chunk in chunks:

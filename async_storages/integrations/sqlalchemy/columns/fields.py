@@ -39,7 +39,7 @@ class FileField:
     """A file column of a table or class.
 
     Attributes:
-        key: The name of the attribute; the column's key for a table without a class.
+        key: The name of the attribute. For a table without a class, the column's key.
         column: The column.
         type: The type of one file in it.
     """
@@ -50,24 +50,24 @@ class FileField:
 
     @property
     def list_facts(self) -> tuple[str, ...]:
-        """The facts that a column of lists keeps of its files; none for other columns."""
+        """The facts that a column of lists stores with its files. Other columns have none."""
         type_ = self.column.type
         return type_.facts if isinstance(type_, FileListType) else ()
 
     @property
     def can_delete_files(self) -> bool:
-        """True if files of this column are removed once no row names them."""
+        """True if files of this column are removed when no row names them any more."""
         return self.type.on_delete == "delete"
 
     def can_delete(self, stored: StoredFile) -> bool:
-        """True if a file is removed once no row names it; a default of the column is not."""
+        """Return True if a file is removed when no row names it any more. Defaults of the column always stay."""
         has_defaults = self.column.default is not None or self.column.server_default is not None
         is_default = has_defaults and stored in _defaults(self.column, self.type)
         return self.can_delete_files and not is_default
 
 
 def _defaults(column: Column[Any], type_: FileType) -> list[object]:
-    """The files that rows get by the defaults of a column."""
+    """Return the files that rows get by the defaults of a column."""
     arguments = (getattr(each, "arg", None) for each in (column.default, column.server_default))
     with suppress(StorageException):  # its storage is not registered here
         return [type_.coerce(each) for each in arguments if isinstance(each, str)]
@@ -76,7 +76,7 @@ def _defaults(column: Column[Any], type_: FileType) -> list[object]:
 
 _mapped: "WeakKeyDictionary[Mapper[Any], tuple[FileField, ...]]" = WeakKeyDictionary()
 _mappings = 0
-"""Mappers so far, those that are gone among them."""
+"""All mappers so far, including those that no longer exist."""
 
 
 def remember_mapper(mapper: Mapper[Any]) -> None:
@@ -87,7 +87,7 @@ def remember_mapper(mapper: Mapper[Any]) -> None:
 
 
 def fields_of(mapper: Mapper[Any]) -> tuple[FileField, ...]:
-    """The file attributes of a mapped class, inherited ones included."""
+    """Return the file attributes of a mapped class, including inherited ones."""
     found = _mapped.get(mapper)
     if found is None:
         found = _mapped[mapper] = tuple(_mapped_fields(mapper))
@@ -103,7 +103,7 @@ def _mapped_fields(mapper: Mapper[Any]) -> Iterator[FileField]:
 
 
 def fields_of_table(table: object) -> tuple[FileField, ...]:
-    """The file columns of a table; none for anything else, such as a subquery."""
+    """Return the file columns of a table. Anything else, such as a subquery, has none."""
     if not isinstance(table, Table):
         return ()
     found = ((column, file_type(column.type)) for column in table.columns)
@@ -111,7 +111,7 @@ def fields_of_table(table: object) -> tuple[FileField, ...]:
 
 
 def mapped_fields() -> list[FileField]:
-    """The file columns of all mapped classes."""
+    """Return the file columns of all mapped classes."""
     configure_mappers()
     return list({field.column: field for fields in list(_mapped.values()) for field in fields}.values())
 
@@ -121,9 +121,10 @@ class _CollectedFields:
     """The file columns of all mapped classes, and of other tables in their metadata.
 
     Attributes:
-        state: The value of `_state` when they were collected; they are collected again when it is another one.
+        state: The value of `_state` at the time of collection. If it has changed since, the columns are collected
+            again.
         fields: The columns.
-        mappers: The mapper of a class for each table that has one.
+        mappers: For each table, the mapper of one of its classes.
         metadata: The metadata of the tables.
     """
 
@@ -137,12 +138,12 @@ _collected: _CollectedFields | None = None
 
 
 def all_file_fields() -> tuple[FileField, ...]:
-    """The file columns of all mapped classes, and of other tables in their metadata: each once."""
+    """Return the file columns of all mapped classes, and of other tables in their metadata, each once."""
     return _collected_fields().fields
 
 
 def mapper_of(table: Table) -> Mapper[Any] | None:
-    """The mapper of a class of a table with file columns; None if no class is mapped to it."""
+    """Return the mapper of a class for a table with file columns; None if no class is mapped to it."""
     return _collected_fields().mappers.get(table)
 
 
@@ -162,12 +163,12 @@ def _collected_fields() -> _CollectedFields:
 
 
 def _state(metadata: Iterable[MetaData]) -> object:
-    """A value that stays equal until a class is mapped or forgotten, or their metadata gets a table."""
+    """Return a value that changes when a class is mapped or removed, or when their metadata gets a table."""
     return _mappings, len(_mapped), [len(each.tables) for each in metadata]
 
 
 def file_type(type_: TypeEngine[Any]) -> FileType | None:
-    """The file type of a column, of the items of its arrays or lists, or of a variant; None if it has none."""
+    """Return the file type of a column, of its items, or of a variant; None if it has none."""
     if isinstance(type_, FileType):
         return type_
     if isinstance(type_, ARRAY | FileListType):
@@ -176,7 +177,7 @@ def file_type(type_: TypeEngine[Any]) -> FileType | None:
 
 
 def iterate_files(value: Any) -> Iterator[StoredFile | PendingFile]:
-    """Yield the files in the value of an attribute: the value itself, or the items of lists, repeated ones too."""
+    """Yield the files in the value of an attribute: the value itself, or all items of a list."""
     if isinstance(value, StoredFile | PendingFile):
         yield value
     elif isinstance(value, list | tuple):
@@ -185,19 +186,19 @@ def iterate_files(value: Any) -> Iterator[StoredFile | PendingFile]:
 
 
 def stored_files_in(value: Any) -> list[StoredFile]:
-    """The stored files in the value of an attribute, each once."""
+    """Return the stored files in the value of an attribute, each once."""
     if isinstance(value, StoredFile):
         return [value]
     return list({TrackedFile.of(item): item for item in iterate_files(value) if isinstance(item, StoredFile)}.values())
 
 
 def replace_files(value: Any, others: Mapping[int, Any]) -> Any:
-    """Return a value with other files in the place of some, which are found by their `id()`."""
+    """Return a value in which other files replace some of its files. The `id()` of a file identifies it."""
     if isinstance(value, list | tuple):
         return [replace_files(item, others) for item in value]
     return others.get(id(value), value)
 
 
 def has_pending_content(value: Any) -> bool:
-    """True if a value holds content that is not stored yet."""
+    """Return True if a value holds content that is not stored yet."""
     return any(isinstance(item, PendingFile) for item in iterate_files(value))

@@ -1,4 +1,4 @@
-"""The list of files that a column of several files loads as; the session sees every change of it."""
+"""The value of a column with several files. The session notices every change of the list."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,18 +18,20 @@ type _Owner = tuple[InstanceState[Any], str]
 
 
 class FileList[File: StoredFile](list[File]):
-    """The files of an attribute, in their order; a flush sees every change.
+    """The files of an attribute, in their order. The next flush writes every change.
 
-    Items are any values that a file column takes, and become file objects at once; an upload without a chosen file is
-    left out. The list belongs to its attribute until the object is expired or refreshed, or gets another list. After
-    that, changing it is refused, as no flush would see the change. Slices, copies and pickles are independent lists.
+    Items are any values that a file column takes. They become file objects at once. The list omits an upload without a
+    chosen file.
+
+    The list belongs to its attribute until the object is expired or refreshed, or gets another list. After that, a
+    change raises an error, because no flush would write it. Slices, copies and pickles are independent lists.
 
     Args:
         files: File objects.
-        item_type: The type that makes file objects of further items; without one they stay as they are.
+        item_type: The type that turns further items into file objects. Without it, items stay as they are.
 
     Attributes:
-        loaded: The ids of the files that the row named when the list was loaded, or last written.
+        loaded: The ids of the files that the row named at the last load or write.
 
     Example:
         >>> document.files.append(PendingFile(b"...", filename="page 3.png"))
@@ -46,11 +48,11 @@ class FileList[File: StoredFile](list[File]):
 
     @property
     def owner(self) -> _Owner | None:
-        """The state of the object and the name of the attribute that the list belongs to, or once did."""
+        """The object's state and the attribute's name of the present or last owner."""
         return self._owner
 
     def remember_loaded(self) -> None:
-        """Remember that the row names just these files now."""
+        """Remember that the row now names exactly these files."""
         self.loaded = frozenset(item.file_id for item in self if isinstance(item, StoredFile))
 
     def attach_to(self, state: InstanceState[Any], key: str, item_type: FileType) -> None:
@@ -59,7 +61,7 @@ class FileList[File: StoredFile](list[File]):
         self._owner = (state, key)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy the files alone; the attribute takes the list back when its object is unpickled."""
+        """Pickle and copy only the files. When the object is unpickled, its attribute owns the list again."""
         return FileList, (list(self),)
 
     # ---- changes: items become file objects first, so that a refused one changes nothing
@@ -96,17 +98,21 @@ class FileList[File: StoredFile](list[File]):
         self[index:index] = [value]
 
     def pop(self, index: SupportsIndex = -1) -> File:
-        """Take a file out."""
+        """Remove a file by its position, and return it."""
         with self._change():
             return super().pop(index)
 
     def remove(self, value: Any) -> None:
-        """Take out the first item that is this file; ValueError if none is."""
+        """Remove the first item that is this file.
+
+        Raises:
+            ValueError: The list does not contain the file.
+        """
         with self._change():
             super().remove(value)
 
     def clear(self) -> None:
-        """Take all files out."""
+        """Remove all files from the list."""
         with self._change():
             super().clear()
 
@@ -116,7 +122,7 @@ class FileList[File: StoredFile](list[File]):
             super().reverse()
 
     def sort(self, *, key: Any = None, reverse: bool = False) -> None:
-        """Sort the files by a key, which is needed, as files have no order of their own."""
+        """Sort the files by a key. The key is required, because files have no order of their own."""
         with self._change():
             super().sort(key=key, reverse=reverse)
 
@@ -130,7 +136,7 @@ class FileList[File: StoredFile](list[File]):
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        """Flag the attribute as modified after the block, unless that fails."""
+        """Flag the attribute as modified after the block, unless the block fails."""
         if self._owner is None:
             yield
             return
@@ -143,7 +149,7 @@ class FileList[File: StoredFile](list[File]):
 
 
 def coerce_list(value: Any, item_type: FileType) -> FileList[Any] | None:
-    """Make a `FileList` of a value for an attribute; the list of another attribute is copied.
+    """Turn a value for an attribute into a `FileList`. The list of another attribute is copied.
 
     Raises:
         InvalidArgumentException: The value is no list or tuple, or an item is no file.

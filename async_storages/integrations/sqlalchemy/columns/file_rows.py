@@ -1,4 +1,4 @@
-"""Rows that name files in one column, read in batches in the order of their primary key."""
+"""Rows that name files in one column. They are read in batches, in the order of their primary key."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -46,7 +46,7 @@ class NamedFile:
 
     Attributes:
         file: The file as the column loads it, without facts.
-        told: The facts that the row tells of it.
+        told: The facts about it in the row.
     """
 
     file: StoredFile
@@ -61,7 +61,7 @@ class FileRows(ABC):
         table: The table.
         keys: The primary key.
         column: The file column.
-        facts: The names of the facts that rows have of their files.
+        facts: The names of the facts that rows store about their files.
     """
 
     table: Table
@@ -71,15 +71,15 @@ class FileRows(ABC):
 
     @staticmethod
     def of(attribute: InstrumentedAttribute[Any], operation: str, *, but: Collection[str] = ()) -> "FileRows":
-        """The rows of a mapped attribute.
+        """Return the rows of a mapped attribute.
 
         Args:
             attribute: The attribute.
             operation: The operation that needs them, for the error.
-            but: Facts that are left out.
+            but: Facts to ignore.
 
         Raises:
-            InvalidArgumentException: It is no attribute of a file or of a list of files.
+            InvalidArgumentException: It is not an attribute of a file or of a list of files.
         """
         column = None
         if isinstance(attribute, InstrumentedAttribute):
@@ -98,38 +98,38 @@ class FileRows(ABC):
 
     @abstractmethod
     def files_of(self, row: Row[Any]) -> list[NamedFile]:
-        """The files of a row, each once."""
+        """Return the files of a row, each once."""
 
     @abstractmethod
     def change(self, row: Row[Any], learnt: _LearntFacts) -> Update | None:
-        """The statement that writes facts into a row, if it still names the same files.
+        """Return the statement that writes facts into a row, provided that it still names the same files.
 
         Args:
             row: The row.
             learnt: The facts by the ids of its files.
 
         Returns:
-            None for a row that cannot be written, as its list holds what is no file.
+            None if the row cannot be written, because its list contains an item that is no file.
         """
 
     @abstractmethod
     def _query(self, *, lacking_facts: bool) -> Any:
-        """The query for rows; those that have all facts may be left out."""
+        """Return the query for rows, optionally without those that have all facts."""
 
     def lacking(self, named: NamedFile) -> frozenset[str]:
-        """The facts that a row does not tell of a file."""
+        """Return the facts about a file that its row lacks."""
         return self.facts - named.told.keys()
 
     async def batches(
         self, engine: AsyncEngine, size: int, *, lacking_facts: bool = False, after: tuple[Any, ...] | None = None
     ) -> AsyncGenerator[Sequence[Row[Any]]]:
-        """Yield rows; no transaction is open meanwhile.
+        """Yield rows. No transaction is open between two batches.
 
         Args:
             engine: The database.
-            size: Rows at a time.
-            lacking_facts: Pass over rows that have all their facts.
-            after: The primary key of a row: begin behind it.
+            size: Rows per batch.
+            lacking_facts: True skips rows that have all their facts.
+            after: The primary key of a row. The first batch begins behind it.
         """
         last = after
         while True:
@@ -150,14 +150,14 @@ class FileRows(ABC):
         return page
 
     def key_of(self, row: Row[Any]) -> tuple[Any, ...]:
-        """The primary key of a row."""
+        """Return the primary key of a row."""
         return tuple(row._mapping[key] for key in self.keys)  # noqa: SLF001 - public in spite of its name
 
     def _has_key_of(self, row: Row[Any]) -> ColumnElement[bool]:
         return and_(*(key == value for key, value in zip(self.keys, self.key_of(row), strict=True)))
 
     def parse_key(self, values: Sequence[str]) -> tuple[Any, ...]:
-        """The primary key that texts stand for, as `key_of` gives it.
+        """Return the primary key that some texts represent, in the form of `key_of`.
 
         Raises:
             InvalidArgumentException: They are too many, too few, or of another type.
@@ -169,7 +169,7 @@ class FileRows(ABC):
             raise InvalidArgumentException(f"{', '.join(values)!r} is no primary key of {names}") from None
 
     async def still_names(self, engine: AsyncEngine, row: Row[Any], file_id: str) -> bool:
-        """True if the row still names a file."""
+        """Return True if the row still names a file."""
         async with engine.connect() as connection:
             found = (await connection.execute(self._query(lacking_facts=False).where(self._has_key_of(row)))).all()
         return any(each.file.file_id == file_id for now in found for each in self.files_of(now))
@@ -177,7 +177,7 @@ class FileRows(ABC):
 
 @dataclass(frozen=True, slots=True)
 class _RowsWithSiblings(FileRows):
-    """Rows that name one file, and have its facts in sibling columns."""
+    """Rows that name one file, and store its facts in sibling columns."""
 
     siblings: Mapping[str, ColumnElement[Any]]
 
@@ -200,7 +200,7 @@ class _RowsWithSiblings(FileRows):
 
 @dataclass(frozen=True, slots=True)
 class _RowsWithLists(FileRows):
-    """Rows that name several files, and have their facts in the list."""
+    """Rows that name several files, and store their facts in the list."""
 
     def _query(self, *, lacking_facts: bool) -> Any:
         return select(self.column.label("files"), *self.keys)

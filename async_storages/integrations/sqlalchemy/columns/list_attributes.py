@@ -17,7 +17,7 @@ _PICKLED = "async_storages.file_lists"
 
 
 def coerce_for_attribute(state: InstanceState[Any], key: str, value: Any, coerce: Callable[[Any], Any]) -> Any:
-    """Make files of a value for an attribute; the attribute's own list stays the same object."""
+    """Turn a value for an attribute into files. If it is the attribute's own list, return the same object."""
     if isinstance(value, FileList) and value.owner == (state, key):
         return value
     files = coerce(value)
@@ -27,7 +27,7 @@ def coerce_for_attribute(state: InstanceState[Any], key: str, value: Any, coerce
 
 
 def loaded_ids(state: InstanceState[Any], key: str) -> frozenset[str]:
-    """The ids of the files that the row named when the list or array was loaded."""
+    """Return the ids of the files that the row named when the list or array was loaded."""
     now, before = state.dict.get(key), state.committed_state.get(key)
     lists = [each.loaded for each in (now, before) if isinstance(each, FileList)]
     if isinstance(before, list) and not isinstance(before, FileList):

@@ -1,7 +1,7 @@
-"""The JSON of a list of files: its ids, and after them one object with the facts of these files by id.
+"""The JSON of a list of files: first its ids, then one object with the facts of these files by id.
 
-The ids are plain strings in their places, with facts and without: whatever looks for an id in the list, in SQL or in an
-older version of this package, finds it there. Facts are never the only place that names a file.
+The ids are always plain strings in their places, with or without facts. A search for an id in the list finds it, in SQL
+and in an older version of this package. No file is named by its facts alone.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ type _Facts = Mapping[str, Mapping[str, Any]]
 
 
 def list_as_json(ids: Sequence[str | None], files: Sequence[Any], facts: Collection[str]) -> list[Any]:
-    """The JSON of a list: the ids, and the known facts of the files; the ids alone where nothing is known."""
+    """Return the JSON of a list: the ids, and then the facts if any are known."""
     told: dict[str, dict[str, Any]] = {}
     for file_id, file in zip(ids, files, strict=True):
         if file_id is not None and (known := known_facts(file, facts)):
@@ -34,7 +34,7 @@ def _as_json(value: object) -> object:
 
 
 def split_list(items: list[Any]) -> tuple[list[Any], _Facts]:
-    """The ids of a list, with whatever else others have put between them, and the facts after them."""
+    """Return the ids of a list and the facts after them. Other items between the ids are returned with the ids."""
     last = items[-1] if items else None
     if isinstance(last, dict) and all(isinstance(each, dict) for each in last.values()):
         return items[:-1], last
@@ -42,7 +42,7 @@ def split_list(items: list[Any]) -> tuple[list[Any], _Facts]:
 
 
 def tell_listed_facts(file: StoredFile, facts: _Facts) -> None:
-    """Let a file know the facts that its list has of it; what is none, such as a size of "big", is passed over."""
+    """Give a file its facts from the list. Invalid facts, such as a size of "big", are ignored."""
     if told := facts.get(file.file_id):
         read = {fact: _read(fact, value) for fact, value in told.items()}
         tell_facts(file, {fact: value for fact, value in read.items() if value is not None})
@@ -61,7 +61,7 @@ def _read(fact: str, value: object) -> object:
 
 
 def keep_facts(files: Iterable[StoredFile], before: Iterable[StoredFile], facts: Collection[str]) -> None:
-    """Let files know facts that files of the same ids know, unless they know better."""
+    """Copy facts between files of the same id, without overwriting facts that a file knows already."""
     known = {file.file_id: known_facts(file, facts) for file in before}
     for file in files:
         if told := known.get(file.file_id):

@@ -30,25 +30,25 @@ _IMAGE_FACTS = (*_FILE_FACTS, "width", "height", "placeholder")
 class FileListType(TypeDecorator[FileList[Any]]):
     """A column that holds a list of file ids and loads as a `FileList`.
 
-    Assign a list or tuple of values that a `FileType` takes; None is NULL, and ``[]`` is an empty list. The database
-    holds the fusion ids as JSON, with `facts` and one object with these after them; on PostgreSQL as JSONB, where a GIN
-    index finds rows by the files in them.
+    Assign a list or tuple of values that a `FileType` takes. None is NULL, and ``[]`` is an empty list. The database
+    stores the fusion ids as JSON. With `facts`, one object with the facts follows the ids. On PostgreSQL the column is
+    JSONB, and a GIN index finds rows by their files.
 
     Args:
         storage: As for `FileType`.
-        length: Characters of each id; longer ones are refused before anything is written.
-        on_delete: ``"delete"`` removes files that leave the list, ``"keep"`` does not; see `FileType`.
+        length: The largest number of characters of each id. A longer id raises an error before anything is written.
+        on_delete: ``"delete"`` removes files that leave the list, ``"keep"`` does not: see `FileType`.
         shared: As for `FileType`.
         folder: The folder for assigned content.
-        upload_to: Called for every file of the list.
-        validators: Check every file of the list.
+        upload_to: As for `FileType`. It is called once for each file of the list.
+        validators: Checks of content before it is uploaded. They check every file of the list.
         exclusive: As for `FileType`, for every file of the list.
         upload_options: As for `FileType`.
-        facts: Names of facts that the column keeps of each file, and that the files of loaded rows know: ``"size"``,
-            ``"content_type"``, ``"filename"``, ``"sha256"``, which uploads to this column compute, ``"uploaded_at"``.
+        facts: Names of facts that the column stores with each file. The files of loaded rows know them: ``"size"``,
+            ``"content_type"``, ``"filename"``, ``"sha256"`` (computed by uploads to this column), ``"uploaded_at"``.
 
     Raises:
-        InvalidArgumentException: An option makes no sense, or a fact is unknown.
+        InvalidArgumentException: An option is invalid, or a fact is unknown.
 
     Example:
         >>> files: Mapped[FileList[StoredFile] | None] = mapped_column(FileListType("documents"))
@@ -96,19 +96,19 @@ class FileListType(TypeDecorator[FileList[Any]]):
         return f"{type(self).__name__}(length={self.item_type.length!r})"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """As for `FileType`."""
+        """Let SQLAlchemy cache statements with a subclass, as for `FileType`."""
         super().__init_subclass__(**kwargs)
         cls.cache_ok = cls.cache_ok
 
     @memoized_property
     def _static_cache_key(self) -> Any:
-        """SQLAlchemy's key, with that of the items' type."""
+        """SQLAlchemy's cache key, including the key of the items' type."""
         key = super()._static_cache_key
         return (*key, self.item_type._static_cache_key) if isinstance(key, tuple) else key  # noqa: SLF001
 
     @property
     def storage(self) -> StorageRouter | str | None:
-        """As for `FileType`."""
+        """The storage of the files, as for `FileType.storage`."""
         return self.item_type.storage
 
     @storage.setter
@@ -127,7 +127,7 @@ class FileListType(TypeDecorator[FileList[Any]]):
         return super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> list[Any] | None:
-        """The ids for the database, and the known facts.
+        """Return the ids and the known facts, for the database.
 
         Raises:
             InvalidArgumentException: The value is no list of files, an id is too long, or content is still pending.
@@ -140,7 +140,7 @@ class FileListType(TypeDecorator[FileList[Any]]):
         return list_as_json(ids, files, self.facts)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> FileList[Any] | None:
-        """The file objects of loaded ids; other values, such as null, stay as they are and do not break the query."""
+        """Return the file objects of loaded ids. Other values, such as null, stay unchanged and break no query."""
         if value is None:
             return None
         ids, facts = split_list(value) if isinstance(value, list) else ([value], {})
@@ -152,7 +152,7 @@ class FileListType(TypeDecorator[FileList[Any]]):
         return FileList(files, self.item_type)
 
     def coerce(self, value: Any) -> FileList[Any] | None:
-        """Make a `FileList` of a value that is assigned to an attribute.
+        """Turn a value that is assigned to an attribute into a `FileList`.
 
         Raises:
             InvalidArgumentException: The value is no list or tuple, or an item is no file.
@@ -162,14 +162,14 @@ class FileListType(TypeDecorator[FileList[Any]]):
 
 
 class ImageListType(FileListType):
-    """A column that holds a list of images; as `FileListType`, but it loads `StoredImage` objects.
+    """A column that holds a list of images. It is a `FileListType` that loads `StoredImage` objects.
 
     Args:
         storage: As for `FileListType`, like the options up to `upload_options`.
-        facts: As for `FileListType`; also ``"width"`` and ``"height"``, which go together, and ``"placeholder"``, the
-            ThumbHash that the flush makes.
-        variants: The variants of each image, which the flush makes and stores with it, and which are removed with it:
-            see docs/how-to/variants.md.
+        facts: As for `FileListType`. Further facts are ``"width"`` and ``"height"``, which you can only use together,
+            and ``"placeholder"``, the ThumbHash that the flush makes.
+        variants: The variants of each image. The flush makes and stores them with the image, and they are removed with
+            it: see docs/how-to/variants.md.
 
     Raises:
         InvalidArgumentException: As for `FileListType`.

@@ -1,4 +1,4 @@
-"""Annotations of file attributes, for type checkers. For SQLAlchemy all of them are `Mapped`."""
+"""Annotations of file attributes, for type checkers. SQLAlchemy treats all of them as `Mapped`."""
 
 from typing import TYPE_CHECKING, Any, Never, Protocol, overload
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type _Assignable = str | FileId | StoredFile | FileAttach | PendingFile | _Upload
 
     class _Read[Loaded](Protocol):
-        """Reading as with `Mapped`; mypy needs the first overload to accept the result of `mapped_column`."""
+        """Types for reading an attribute, as with `Mapped`. mypy needs the first overload to accept `mapped_column`."""
 
         @overload
         def __get__(self, instance: Never, owner: Any) -> Any: ...
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
         def __get__(self, instance: object, owner: Any) -> Loaded: ...
 
     class FileMapped[Loaded](_Read[Loaded], Protocol):
-        """`Mapped` for a file column, to which type checkers let ids, content and uploads be assigned.
+        """`Mapped` for a file column. Type checkers let you assign ids, content and uploads to it.
 
-        ``Mapped[StoredFile]`` works the same at run time, but type checkers accept only file objects.
+        ``Mapped[StoredFile]`` works the same at run time, but type checkers then accept only file objects.
 
         Example:
             >>> file: FileMapped[StoredFile | None] = mapped_column(FileType("documents"))
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         def __set__(self, instance: Any, value: Loaded | _Assignable) -> None: ...
 
     class FileListMapped[Loaded](_Read[Loaded], Protocol):
-        """`Mapped` for a column of several files, to which lists and tuples can be assigned.
+        """`Mapped` for a column of several files. Type checkers let you assign lists and tuples to it.
 
         Example:
             >>> pages: FileListMapped[FileList[StoredFile]] = mapped_column(FileListType("pages"))

@@ -33,31 +33,31 @@ from async_storages.registry import StorageRouter
 __all__ = ["is_malformed", "malformed_rows", "normalise_file_ids"]
 
 _NO_JSONB = r"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
-"""JSON that JSONB cannot hold: null characters, and halves of surrogate pairs."""
+"""Patterns of JSON that JSONB cannot hold: null characters, and halves of surrogate pairs."""
 
 _READ = 10_000
-"""Keys read by one query."""
+"""Number of keys that one query reads."""
 _WRITTEN = 500
-"""Keys rewritten by one statement, which has three parameters for each: SQL Server takes 2100."""
+"""Number of keys that one statement rewrites. Each takes three parameters, and SQL Server allows 2100."""
 
 
 def normalise_file_ids(connection: Connection, column: Column[Any], storage: StorageRouter) -> int:
     """Rewrite the bare keys in a column as fusion ids, so that ``==`` finds them.
 
-    Run it once, when a column of plain strings becomes a file column; running it again changes nothing.
+    Run it once, when you turn a column of plain strings into a file column. A second run changes nothing.
 
     Args:
-        connection: A synchronous connection, in a transaction; with an AsyncConnection
-            ``await connection.run_sync(normalise_file_ids, Document.__table__.c.file, storage)``.
-        column: The table's column; bare keys in it belong to `storage`.
-        storage: The storage that makes full ids of them.
+        connection: A synchronous connection, in a transaction. With an AsyncConnection, use ``await
+            connection.run_sync(normalise_file_ids, Document.__table__.c.file, storage)``.
+        column: The table's column. All bare keys in it belong to `storage`.
+        storage: The storage that turns them into full ids.
 
     Returns:
-        The number of different keys that were rewritten.
+        The number of different keys that it rewrote.
 
     Raises:
-        InvalidArgumentException: The column holds lists; or a value, which the message names, can be no key of this
-            storage, or has an id too long for the column. If the caller then rolls back, nothing is rewritten.
+        InvalidArgumentException: The column holds lists. Or a value, which the message names, cannot be a key of this
+            storage, or its id is too long for the column. If you then roll back, nothing is rewritten.
     """
     _require_keys(connection, column)
     raw = type_coerce(column, Unicode())
@@ -88,7 +88,7 @@ def _identify(key: str, column: Column[Any], storage: StorageRouter) -> str:
 
 
 def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None:
-    """The query for primary keys of rows with malformed JSON; None for a column without lists, or of JSONB."""
+    """Return the query for primary keys of rows with malformed JSON; None if the column cannot have any."""
     is_json = isinstance(type_in_database(column.type, dialect_name), JSON)
     is_known = dialect_name in {"sqlite", "postgresql"} or dialect_name in MYSQL_DIALECTS
     if not (is_known and is_json) or has_gin_index(column):
@@ -100,7 +100,7 @@ def malformed_rows(column: Column[Any], dialect_name: str) -> Select[Any] | None
 
 
 class is_malformed(FunctionElement[bool]):  # noqa: N801 - a function of SQL
-    """True for a value of a JSON column that the database cannot look into."""
+    """The SQL condition that the database cannot search a value of a JSON column."""
 
     type = Boolean()
     inherit_cache = True
@@ -117,7 +117,7 @@ def _is_no_json(element: is_malformed, compiler: SQLCompiler, **options: Any) ->
 
 @compiles(is_malformed, "postgresql")
 def _postgresql_is_malformed(element: is_malformed, compiler: SQLCompiler, **options: Any) -> str:
-    """Test JSON for values that JSONB cannot hold, and TEXT for any; PostgreSQL before 16 cannot test TEXT in full."""
+    """Test JSON for values that JSONB cannot hold. PostgreSQL before 16 cannot test TEXT completely."""
     value = compiler.process(element.clauses, **options)
     version: Any = getattr(compiler.dialect, "server_version_info", None) or (0,)
     is_new = version >= (16,)

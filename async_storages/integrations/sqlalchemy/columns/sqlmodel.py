@@ -12,15 +12,16 @@ __all__ = ["keep_coerced_values"]
 
 
 def keep_coerced_values(class_: type[Any], names: Collection[str], facts: Mapping[str, Mapping[str, str]]) -> None:
-    """Make pydantic models hold the file objects that listeners make of assigned values.
+    """Make pydantic models keep the file objects that listeners make from assigned values.
 
-    `SQLModel.__setattr__` hands a value to SQLAlchemy, and then overwrites the file object with the value itself. Its
-    constructor assigns the defaults of all fields in order: a width of None after the image that set it.
+    `SQLModel.__setattr__` passes a value to SQLAlchemy, and then overwrites the file object with the value itself. Its
+    constructor assigns the defaults of all fields in order. A width of None can therefore follow the image that set the
+    width.
 
     Args:
-        class_: A mapped class; one that is no pydantic model stays as it is.
+        class_: A mapped class. A class that is no pydantic model stays unchanged.
         names: Its attributes that hold files.
-        facts: The sibling attributes by fact, of those attributes that have some.
+        facts: For attributes with sibling attributes, these attributes by fact.
     """
     if not hasattr(class_, "__pydantic_validator__"):
         return
@@ -39,11 +40,11 @@ def keep_coerced_values(class_: type[Any], names: Collection[str], facts: Mappin
 
 
 def _setter_of(class_: type[Any]) -> Callable[[Any, str, Any], None]:
-    """The `__setattr__` of a class, or the next one by the order of an object's classes."""
+    """Return the `__setattr__` of a class, or the next one in the method resolution order."""
     own: Callable[[Any, str, Any], None] | None = vars(class_).get("__setattr__")
     return own or (lambda model, name, value: super(class_, model).__setattr__(name, value))
 
 
 def _known_to_new(model: Any, key: str, fact: str) -> Any:
-    """A fact that the file of a new row knows; None for a row that exists, which may have None."""
+    """Return a fact that the file of a new row knows; None for an existing row, which may contain None."""
     return None if inspect_object(model).has_identity else known_fact(vars(model).get(key), fact)

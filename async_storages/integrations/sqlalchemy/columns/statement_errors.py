@@ -1,4 +1,4 @@
-"""Errors of this package in statements: they are raised as they are, not in a `sqlalchemy.exc.StatementError`."""
+"""Errors of this package in statements. They are raised unwrapped, without a `sqlalchemy.exc.StatementError`."""
 
 from copy import copy
 
@@ -17,6 +17,6 @@ def listen() -> None:
 
 
 def _pass_on(context: ExceptionContext) -> StorageException | None:
-    """Return a copy for SQLAlchemy to raise: it sets the original as the cause, and some programs hang in a cycle."""
+    """Return a copy for SQLAlchemy to raise. Its cause is the original, and a cycle would hang some programs."""
     error = context.original_exception
     return copy(error) if isinstance(error, StorageException) else None

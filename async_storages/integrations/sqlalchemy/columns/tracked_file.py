@@ -12,7 +12,7 @@ __all__ = ["TrackedFile"]
 
 @dataclass(frozen=True, slots=True)
 class TrackedFile:
-    """A file by its id and the address of its storage, as two folders can hold files of one id.
+    """A file by its id and the address of its storage. Two folders can hold files with the same id.
 
     Attributes:
         file_id: The fusion id.
@@ -27,12 +27,12 @@ class TrackedFile:
     storage: Storage | None = field(compare=False, default=None)
 
     def __hash__(self) -> int:
-        """Hash the id alone, as very many files can share an address."""
+        """Hash only the id, because very many files can share an address."""
         return hash(self.file_id)
 
     @classmethod
     def of(cls, stored: StoredFile) -> "TrackedFile":
-        """Identify a file object."""
+        """Return the identity of a file object."""
         fate = new_file_state_of(stored)
         if fate is not None and not fate.is_kept and isinstance(fate.made_in, Storage):  # it need not be looked up
             return cls(stored.file_id, StorageAddress.of(fate.made_in), stored, fate.made_in)

@@ -31,42 +31,48 @@ class Validator(Protocol):
 
     @property
     def max_file_size(self) -> int | None:
-        """The limit in bytes; reading ends there, whatever size was declared."""
+        """The limit in bytes. Reading stops at this limit, whatever size the client declared."""
         ...
 
     async def check(self, content: Content) -> None:
-        """Raise a StorageException for content that is not allowed."""
+        """Check content.
+
+        Raises:
+            StorageException: The content is not allowed.
+        """
         ...
 
 
 class FileType(TypeDecorator[StoredFile]):
     """A column that holds a file id and loads as a `StoredFile`.
 
-    Assign a bare key, a fusion id, a `StoredFile`, a `FileAttach`, or, under `enable_file_tracking`, content: a
-    `PendingFile` or an `UploadFile`. The database holds the fusion id as ``Unicode(length)``; on MySQL and MariaDB
-    with a collation that tells upper from lower case.
+    Assign a bare key, a fusion id, a `StoredFile` or a `FileAttach`. Under `enable_file_tracking` you can also assign
+    content: a `PendingFile` or an `UploadFile`. The database stores the fusion id as ``Unicode(length)``. On MySQL and
+    MariaDB the column has a case-sensitive collation.
 
     Args:
-        storage: A storage or manager, a registered name, or None: the registered default. It may be set later,
-            ``Document.__table__.c.file.type.storage = storage``, also after first use.
-        length: Characters of the column; longer ids are refused before anything is written.
-        on_delete: Under `enable_file_tracking`: ``"delete"`` removes the file of a row that is deleted or gets another
-            one, ``"keep"`` does not.
-        shared: Accepted, and changes nothing: several rows may name one file, which stays until none of them does.
-        folder: The folder for assigned content, which is stored under a fresh key.
-        upload_to: Called with the object and the clean file name when content is uploaded, in place of `folder`. It
-            returns a folder, with a slash at its end, or an exact key, which must be free. Keys of related objects
-            and defaults of Python are set before; reading a column that only the INSERT fills raises.
+        storage: A storage, a manager, or a registered name. None uses the registered default. You may set it later,
+            also after first use: ``Document.__table__.c.file.type.storage = storage``.
+        length: The column's length in characters. A longer id raises an error before anything is written.
+        on_delete: Under `enable_file_tracking`, ``"delete"`` removes the file when its row is deleted or gets another
+            file. ``"keep"`` keeps the file.
+        shared: Has no effect. Several rows may name one file in any case, and the file stays until no row names it.
+        folder: The folder for assigned content. The content gets a fresh key in it.
+        upload_to: A function that replaces `folder`. It is called with the object and the clean file name when content
+            is uploaded. It returns a folder, with a slash at its end, or an exact key, which must be free. Keys of
+            related objects and Python defaults are set before the call. Reading a column that only the INSERT fills
+            raises an error.
         validators: Checks of content before it is uploaded, such as `FileValidator`.
-        exclusive: True promises that no other row, of any table, ever names a file of this column. It saves the query
-            for such rows before a commit; if there is one nevertheless, it loses its file.
-        upload_options: Options for serving, encrypting and keeping its files; they override the storage's.
+        exclusive: True promises that no other row, of any table, ever names a file of this column. It saves a query
+            before each commit. If another row breaks the promise, that row loses its file.
+        upload_options: Options for serving, encrypting and keeping its files. They override the storage's options.
         size: The name of a sibling attribute for the size in bytes. An assigned file that knows its size, such as an
-            upload, sets it; any other sets it to None. Files of rows that are loaded know it then.
-        content_type: The same for the stored type.
-        filename: The same for the clean name that the file was uploaded with.
-        sha256: The same for the SHA-256 of the content in hex, which uploads to this column compute.
-        uploaded_at: The same for the time of the upload, in UTC.
+            upload, sets the attribute. Any other file sets it to None. The files of loaded rows then know their size.
+        content_type: The name of a sibling attribute for the stored content type. It works like `size`.
+        filename: The name of a sibling attribute for the clean name of the uploaded file. It works like `size`.
+        sha256: The name of a sibling attribute for the SHA-256 of the content in hex. Uploads to this column compute
+            it. It works like `size`.
+        uploaded_at: The name of a sibling attribute for the time of the upload, in UTC. It works like `size`.
 
     Example:
         >>> file: Mapped[StoredFile | None] = mapped_column(FileType("documents", on_delete="keep"))
@@ -118,22 +124,22 @@ class FileType(TypeDecorator[StoredFile]):
         _check_options(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let statements with a subclass be cached too: SQLAlchemy asks each class by itself."""
+        """Let SQLAlchemy cache statements with a subclass, too: it checks each class separately."""
         super().__init_subclass__(**kwargs)
         cls.cache_ok = cls.cache_ok
 
     @memoized_property
     def _static_cache_key(self) -> Any:
-        """SQLAlchemy's key, with the parameters of `__init__`, and the storage, which a subclass may set itself."""
+        """SQLAlchemy's cache key: the parameters of `__init__`, and the storage, which a subclass may set itself."""
         key = super()._static_cache_key
         return (*key, self.storage_ref) if isinstance(key, tuple) else key
 
     @property
     def storage(self) -> StorageRouter | str | None:
-        """The storage, its registered name, or None; setting it reaches every copy of this type.
+        """The storage, its registered name, or None. Setting it affects every copy of this type.
 
         Raises:
-            InvalidArgumentException: Something else is set.
+            InvalidArgumentException: The value is none of these.
         """
         return self.storage_ref.value
 
@@ -150,21 +156,22 @@ class FileType(TypeDecorator[StoredFile]):
 
     @property
     def sort_key_function(self) -> Callable[[Any], Any]:  # type: ignore[override] # a property in TypeDecorator too
-        """The key by which a flush sorts rows whose primary key is a file."""
+        """The key by which a flush sorts rows with a file as their primary key."""
         return str
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Use a case-sensitive collation on MySQL and MariaDB, as keys differ by case."""
+        """Use a case-sensitive collation on MySQL and MariaDB, because keys may differ only by case."""
         if dialect.name in {"mysql", "mariadb"}:
             exact = mysql.VARCHAR(self.length, charset="utf8mb4", collation="utf8mb4_bin")
             return dialect.type_descriptor(exact)
         return super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        """The id for the database.
+        """Return the id for the database.
 
         Raises:
-            InvalidArgumentException: The value is no id, too long for the column, or content that is still pending.
+            InvalidArgumentException: The value is no id, is too long for the column, or is content that is still
+                pending.
             RouteNotSupportedException: The storage does not serve the id.
         """
         coerced = self.coerce(value)
@@ -178,7 +185,7 @@ class FileType(TypeDecorator[StoredFile]):
         return None if coerced is None else coerced.file_id
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StoredFile | None:
-        """The file object of a loaded id, which is not checked: a broken row does not break the query."""
+        """Return the file object of a loaded id. The id is not checked, so that a broken row breaks no query."""
         return None if value is None else self.file_class(value, self.storage_ref)
 
     def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
@@ -190,10 +197,13 @@ class FileType(TypeDecorator[StoredFile]):
         return lambda value: None if value is None else file_class(value, ref)
 
     def coerce(self, value: Any) -> StoredFile | PendingFile | None:
-        """Make a file object of a value that is assigned to an attribute; None for an empty ``<input type=file>``.
+        """Turn a value that is assigned to an attribute into a file object.
+
+        Returns:
+            The file object. None for an empty ``<input type=file>``.
 
         Raises:
-            InvalidArgumentException: The value can be no file, or its id is too long for the column.
+            InvalidArgumentException: The value cannot be a file, or its id is too long for the column.
             RouteNotSupportedException: The storage does not serve the id.
         """
         if isinstance(value, StoredFile):
@@ -215,7 +225,7 @@ class FileType(TypeDecorator[StoredFile]):
         )
 
     def _adopt(self, stored: StoredFile) -> StoredFile:
-        """Bind a file to this column's storage; it keeps its known facts."""
+        """Bind a file to this column's storage. The file keeps its known facts."""
         if storage_ref_of(stored) is self.storage_ref:  # it may go back, whatever the column's storage is today
             if self.storage_ref.variants is not None:
                 _refuse_variant(stored._id)  # noqa: SLF001 - the columns' own files
@@ -225,13 +235,13 @@ class FileType(TypeDecorator[StoredFile]):
         return adopted
 
     def bind(self, stored: StoredFile, file_id: str) -> StoredFile:
-        """The same file, under an id that is checked already, as this column loads it; it keeps its known facts."""
+        """Return the file under a checked id, as this column loads it. The file keeps its known facts."""
         bound = self.file_class(file_id, self.storage_ref)
         bound._facts = stored._facts  # noqa: SLF001 - the same file
         return bound
 
     def _check_location(self, stored: StoredFile, adopted: StoredFile) -> None:
-        """Refuse a file of another storage whose ids this one would serve too, such as another folder."""
+        """Refuse a file of another storage with the same kind of ids, such as another folder."""
         if storage_ref_of(stored) is None:
             return
         try:
@@ -264,14 +274,15 @@ class ImageType(FileType):
 
     Args:
         storage: As for `FileType`.
-        length: As for `FileType`, like the options after `height`.
+        length: As for `FileType`, like all options that are not listed here.
         width: The name of a sibling attribute for the width in pixels. An assigned image with known dimensions, such as
-            the result of `save`, sets it; any other sets it to None.
-        height: The same for the height.
-        variants: The variants of each image, which the flush makes and stores with it, and which are removed with it:
-            see docs/how-to/variants.md.
+            the result of `save`, sets the attribute. Any other image sets it to None.
+        height: The name of a sibling attribute for the height in pixels. It works like `width`.
+        variants: The variants of each image. The flush makes and stores them with the image, and they are removed with
+            it: see docs/how-to/variants.md.
         placeholder: The name of a sibling attribute for the image's ThumbHash, which the flush makes.
-        variant_links: The URLs of the variants with ``when="request"`` and ``when="worker"``, at which they are made.
+        variant_links: The URLs of the variants with ``when="request"`` and ``when="worker"``. A request to such a URL
+            makes the variant.
 
     Example:
         >>> photo: Mapped[StoredImage | None] = mapped_column(ImageType("photos", width="photo_width"))
@@ -329,17 +340,17 @@ class ImageType(FileType):
             variant_links.add_column(self.storage_ref, upload_options)
 
     def declare_variants(self, variants: Variants) -> None:
-        """Let the images of this column have variants.
+        """Declare variants for the images of this column.
 
         Raises:
-            InvalidArgumentException: A recipe cannot be that of a column.
+            InvalidArgumentException: A column cannot have one of the recipes.
         """
         check_recipes(variants, has_links=self.variant_links is not None)
         self.variants = self.storage_ref.variants = variants
 
 
 def _refuse_variant(file: FileId) -> None:
-    """Refuse a variant, which goes with its original whatever names it."""
+    """Refuse a variant: it is removed with its original, although a row names it."""
     if is_variant(file):
         raise InvalidArgumentException(
             "a variant belongs to its original, and is removed with it: assign the original, or save a copy",

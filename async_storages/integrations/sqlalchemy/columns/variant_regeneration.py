@@ -1,4 +1,4 @@
-"""Variants that rows lack, made again: of recipes that are new or changed, and of images that came without a flush."""
+"""Variants that rows lack. They are made for new or changed recipes, and for images that no flush has stored."""
 
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -32,16 +32,16 @@ __all__ = ["RegeneratedVariants", "regenerate_variants", "variants_of_column"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegeneratedVariants(WalkedRows):
-    """The result of `regenerate_variants` so far.
+    """The progress and the result of `regenerate_variants`.
 
     Attributes:
-        rows: Rows that were looked at.
-        made: Variants that were made and stored.
+        rows: The number of rows read.
+        made: The number of variants that were made and stored.
         missing: Ids of images that do not exist, up to 1,000 of them.
-        damaged: Ids of files of which no variant can be made, with the reason, up to 1,000 of them.
+        damaged: Ids of files from which no variant can be made, with the reason, up to 1,000 of them.
         failed: Ids of images that could not be read, or whose variants could not be stored, with the reason, up to
             1,000 of them.
-        after: The primary key of the last row of the last whole batch; None before the first.
+        after: The primary key of the last row of the last complete batch; None before the first.
     """
 
     made: int = 0
@@ -67,28 +67,26 @@ async def regenerate_variants(
 ) -> RegeneratedVariants:
     """Make the variants that the images of a column lack.
 
-    It can be stopped and run again, and run by several processes at once. An image is downloaded into a temporary
-    file, once for all its variants. Rows are read in the order of the primary key; those of a batch are worked on in
-    any order, so that several processes share the work. What is stored for a row that names its image no longer is
-    removed again.
+    You can stop it and run it again. Several processes can run it at once. It downloads each image once, into a
+    temporary file. It reads rows in the order of the primary key, and processes the rows of a batch in any order. That
+    way several processes share the work. If a row stops naming its image meanwhile, the new variants are removed again.
 
     Args:
         engine: The database.
-        attribute: The attribute of the image or list, such as ``Photo.image``, with ``variants=`` on its column type.
-        every: True also makes the variants that are there, and overwrites them.
-        after: The primary key of a row: begin behind it, as with the `after` of an earlier result.
-        batch: Rows at a time, 1 or more.
-        concurrency: Images that are worked on at once.
-        pool: Makes the images; None for the one that is shared by the sessions of the event loop.
+        attribute: The attribute of the image or list, such as ``Photo.image``. Its column type declares ``variants=``.
+        every: True also makes variants that exist already, and overwrites them.
+        after: The primary key of a row. The work begins behind it. Pass the `after` of an earlier result to continue.
+        batch: Rows per batch, 1 or more.
+        concurrency: Images that are processed at once.
+        pool: Makes the images. None uses the pool that all sessions of the event loop share.
         on_progress: Called with the result so far after each batch.
 
     Returns:
-        The numbers of rows and of variants that were made, and the ids of images that are missing, damaged, or could
-        not be read or stored.
+        The numbers of rows and of new variants, and the ids of images that are missing, damaged or failed.
 
     Raises:
         InvalidArgumentException: The attribute is no column of images that declares variants.
-        ImportError: Pillow is missing; it names the extra.
+        ImportError: Pillow is missing. The message names the extra to install.
     """
     type_, recipes = variants_of_column(attribute, "regenerate_variants")
     rows, used = FileRows.of(attribute, "regenerate_variants"), pool or shared_pool()
@@ -122,7 +120,7 @@ async def regenerate_variants(
 
 
 def variants_of_column(attribute: InstrumentedAttribute[Any], operation: str) -> tuple[FileType, Variants]:
-    """The type of a column's images, and the variants that it declares.
+    """Return the type of a column's images, and the variants that it declares.
 
     Raises:
         InvalidArgumentException: It declares none.

@@ -1,4 +1,4 @@
-"""Verification: rows of a file column beside what the storage holds."""
+"""Verification: it compares the rows of a file column with the files in the storage."""
 
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -20,14 +20,14 @@ __all__ = ["VerifiedFiles", "verify_files"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedFiles(WalkedRows):
-    """The result of `verify_files` so far.
+    """The progress and the result of `verify_files`.
 
     Attributes:
-        rows: Rows that were looked at.
-        right: Rows whose files are there, and are what they say.
+        rows: The number of rows read.
+        right: The number of rows whose files exist and match the row.
         missing: Ids of files that do not exist, up to 1,000 of them.
-        wrong: Ids of files that are not what their row says, with the difference, up to 1,000 of them.
-        failed: Ids of files that could not be asked for, with the reason, up to 1,000 of them.
+        wrong: Ids of files that differ from their row, with the difference, up to 1,000 of them.
+        failed: Ids of files that could not be read, with the reason, up to 1,000 of them.
     """
 
     right: int = 0
@@ -35,7 +35,7 @@ class VerifiedFiles(WalkedRows):
 
     @property
     def is_right(self) -> bool:
-        """True if nothing is missing, wrong or unknown."""
+        """True if all files exist, match their rows, and could be read."""
         return self.rows == self.right
 
 
@@ -48,22 +48,22 @@ async def verify_files(
     concurrency: int = 16,
     on_progress: Callable[[VerifiedFiles], object] | None = None,
 ) -> VerifiedFiles:
-    """Look whether the files of each row exist, and are what the row says; nothing is changed.
+    """Check that the files of all rows exist and match their rows. It changes nothing.
 
-    A file that a row names no longer by the time its answer comes is not counted as missing or wrong: the row is read
-    again first.
+    Before it reports a file as missing or wrong, it reads the row again. If the row no longer names the file, the file
+    is not reported.
 
     Args:
         engine: The database.
-        attribute: The attribute of the file or list, such as ``Document.file``. Its facts are compared: the size
-            always, the SHA-256 with `content`.
-        content: True reads whole files, as streams, where the row has their SHA-256.
-        batch: Rows at a time, 1 or more.
-        concurrency: Files that are asked for at once.
+        attribute: The attribute of the file or list, such as ``Document.file``. The function compares its facts: always
+            the size, and the SHA-256 with `content`.
+        content: True reads whole files, as streams, if the row has their SHA-256.
+        batch: Rows per batch, 1 or more.
+        concurrency: Files that are checked at once.
         on_progress: Called with the result so far after each batch.
 
     Returns:
-        The numbers of rows, and the ids of files that are missing, wrong, or could not be asked for.
+        The numbers of rows, and the ids of files that are missing, wrong, or could not be read.
 
     Raises:
         InvalidArgumentException: The attribute is no file column.
@@ -94,7 +94,7 @@ async def verify_files(
 
 
 async def _difference(named: NamedFile, *, content: bool) -> str | None:
-    """The difference between a row and its file; None if there is none."""
+    """Return the difference between a row and its file; None if they match."""
     file, told = named.file, named.told
     size = await file.get_size()
     if told.get("size", size) != size:

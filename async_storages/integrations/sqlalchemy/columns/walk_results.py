@@ -1,4 +1,4 @@
-"""Results of walks over the rows of a file column: the part that all of them have."""
+"""The common part of the results of functions that read all rows of a file column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,12 +13,12 @@ _MOST_IDS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkedRows:
-    """The result of a walk so far.
+    """The progress and the result of a walk over the rows.
 
     Attributes:
-        rows: Rows that were looked at.
+        rows: The number of rows read.
         missing: Ids of files that do not exist, up to 1,000 of them.
-        failed: Ids of files that could not be asked for, with the reason, up to 1,000 of them.
+        failed: Ids of files that could not be read, with the reason, up to 1,000 of them.
     """
 
     rows: int = 0
@@ -26,12 +26,12 @@ class WalkedRows:
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def with_error(self, file_id: str, error: StorageException) -> Self:
-        """The result with a file that is missing or could not be asked for."""
+        """Return the result with one more file that is missing or could not be read."""
         if isinstance(error, FileNotFoundException):
             return replace(self, missing=(*self.missing, file_id)[:_MOST_IDS])
         return replace(self, failed=with_reason(self.failed, file_id, str(error)))
 
 
 def with_reason(told: Mapping[str, str], file_id: str, reason: str) -> Mapping[str, str]:
-    """The ids and reasons with one more, up to 1,000 of them."""
+    """Return the ids and reasons with one more, up to 1,000 of them."""
     return {**told, file_id: reason} if len(told) < _MOST_IDS else told

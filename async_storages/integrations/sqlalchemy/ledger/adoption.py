@@ -1,4 +1,4 @@
-"""Adoption: taking in the files of rows that were written before there was a ledger."""
+"""Adoption: the ledger enters the files of rows that existed before it."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ __all__ = ["adopt"]
 
 
 def adopt(connection: Connection, table: Table, references: References) -> int:
-    """Enter the files of all rows; returns how many were new."""
+    """Enter the files of all rows, and return the number of new entries."""
     return sum(_adopt(connection, table, each.field) for each in references.locate(connection))
 
 

@@ -1,4 +1,4 @@
-"""Announcements: files are put into the journal before they are written, and stay there until a transaction ends."""
+"""Announcements: the journal contains files before they are written, and until a transaction ends."""
 
 import asyncio
 import logging
@@ -43,25 +43,25 @@ _REFUSALS = (
     InvalidArgumentException,
     InvalidFileTypeException,
 )
-"""Errors after which nothing is written any more."""
+"""Errors after which the storage certainly writes nothing any more."""
 
 
 class Announcement:
-    """Files that are in the journal, where they stay in force while a block runs, and for `grace` seconds after it.
+    """Files in the journal. Their intents are in force while a block runs, and for `grace` seconds after it.
 
-    A worker deletes the files that the block writes and no transaction then claims, whatever happens to this process.
+    A worker deletes the files that the block writes and no transaction then claims, even if this process crashes.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         intents: The files, and their storages.
         grace: Seconds.
 
     Attributes:
-        storages: The ids of the files as they are in the journal, and the labels of their storages.
+        storages: The ids of the files in the journal, and the labels of their storages.
 
     Raises:
-        FileExistsException: The ledger knows a file of an exact key: a worker that is about to delete that could delete
-            the new one.
+        FileExistsException: The ledger knows a file with an exact key. A worker that deletes that file could delete the
+            new one.
         FileGoneException: This process has stood still for longer than the grace.
     """
 
@@ -101,15 +101,15 @@ class Announcement:
 
     @property
     def decided(self) -> dict[str, str]:
-        """Of `storages`, the files that are there or are not: a slow storage may still finish the others.
+        """The part of `storages` with a known outcome. A slow storage may still finish writing the others.
 
-        Nobody shortens the grace of the others: a worker looks for them when it is over.
+        The grace of the others stays as it is. A worker looks for them when it ends.
         """
         return {file_id: label for file_id, label in self.storages.items() if file_id not in self._unknown}
 
     @contextmanager
     def writing(self, intent: Intent) -> Iterator[None]:
-        """Record whether it is known how the block, which writes a file, has ended."""
+        """Record if the end of the block, which writes a file, is known."""
         self._unknown.add(intent.id)
         try:
             yield
@@ -119,10 +119,10 @@ class Announcement:
         self._unknown.discard(intent.id)
 
     async def record_written(self, intent: Intent, stored: StoredFile) -> None:
-        """Record that a file is there, and its id if the storage has chosen it.
+        """Record that a file exists, and its id if the storage has chosen it.
 
         Raises:
-            FileGoneException: The intent is gone: its `grace` was over.
+            FileGoneException: The intent is gone, because its `grace` ended.
         """
         reached(Step.OBJECT_WRITTEN)
         if not journal.is_unanswered(intent.id):
@@ -134,11 +134,11 @@ class Announcement:
         self._removable[file_id] = self._removable.pop(intent.id)
 
     def _begin_renewals(self) -> None:
-        """Start the task that renews the intents; most uploads have ended before."""
+        """Start the task that renews the intents. Most uploads end before it starts."""
         self._renewals = asyncio.create_task(self._keep_in_force(), name="FileLedger: uploads under way")
 
     async def _keep_in_force(self) -> None:
-        """Renew the intents, for as long as this is awaited."""
+        """Renew the intents, until the task is cancelled."""
         while True:
             try:
                 await self._renew()
@@ -155,10 +155,10 @@ class Announcement:
         self._is_gone = self._is_gone or is_gone
 
     async def _require_in_force(self) -> None:
-        """Require that no worker has given the uploads up, as it does when this process stands still beyond the grace.
+        """Require that no worker has given up the uploads. That happens if this process stands still beyond the grace.
 
         Raises:
-            FileGoneException: One has; everything that was written since is removed.
+            FileGoneException: A worker has given one up. All files written since are removed.
         """
         if self._in_force.left <= 0:
             await self._renew()
@@ -184,7 +184,7 @@ def _renew(
     grace: float,
     was_over: bool,
 ) -> bool:
-    """Renew intents; returns True if a worker has given some of them up."""
+    """Renew intents. Return True if a worker has given up some of them."""
     if journal.renew(connection, table, ids, grace) < len(ids):
         return True
     if not was_over:
@@ -196,7 +196,7 @@ def _renew(
 def _announce(
     connection: Connection, table: Table, entered: LedgerTransactions, intents: Iterable[Intent], grace: float
 ) -> None:
-    """Both in one transaction: a worker that forgets a file meanwhile drops its own intent, or is seen."""
+    """Announce and check in one transaction: a worker that forgets a file now drops its own intent, or is noticed."""
     journal.announce(connection, table, intents, grace)
     exact = [each.id for each in intents if each.is_exact]
     if exact:

@@ -1,4 +1,4 @@
-"""Claims: the part of a ledger that works in the transactions of sessions, and in those of uploads."""
+"""Claims: the part of a ledger that works in the transactions of sessions and of uploads."""
 
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
@@ -41,12 +41,12 @@ class Claims:
     """The claims of sessions to files, and the announcements of their uploads.
 
     Args:
-        connections: The ledger's.
-        references: The columns of files.
+        connections: The ledger's connections.
+        references: The file columns.
         columns: The columns that workers must know.
-        marks: The marks in its storages.
-        grace: Seconds that a file may be there before a transaction claims it.
-        retain: Seconds that a file stays after the last row that named it.
+        marks: The ledger's marks in its storages.
+        grace: Seconds that a file may exist before a transaction claims it.
+        retain: Seconds that a file stays after the last row that named it is gone.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class Claims:
     # ---- uploads
 
     async def announce(self, intents: Mapping[Intent, Storage]) -> Announcement:
-        """An announcement, to be entered; storages that were never used are marked first, if the database lets us.
+        """Mark the storages that have no mark yet, and return an announcement for the caller's ``async with``.
 
-        On SQLite the session that uploads may have the write lock.
+        On SQLite it marks no storage, because the uploading session may hold the write lock.
         """
         if not self._connections.is_sqlite:
             await self._marks.mark(intents.values())
         return Announcement(self._connections, intents, self._grace)
 
     async def expire(self, files: Mapping[str, str]) -> None:
-        """Let a worker look at files at once, which asks whether rows name them: ids and labels of storages."""
+        """Let a worker look at files at once and search for rows that name them. Takes ids and labels of storages."""
         await self._connections.journal.run(journal.expire, _intents(files))
         reached(Step.INTENTS_EXPIRED)
 
@@ -93,8 +93,8 @@ class Claims:
         """Take over the deletion of a column's files from `StoredFile.delete`: see `request_deletion`.
 
         Raises:
-            InvalidArgumentException: The column is not in the ledger's metadata, so that the worker would not look
-                into it, and would delete the files that its rows name.
+            InvalidArgumentException: The column is not in the ledger's metadata. The worker would not search it, and
+                would delete the files that its rows name.
         """
         if not self._references.has(field.column):
             raise InvalidArgumentException(
@@ -110,22 +110,22 @@ class Claims:
         self._columns.register_written(connection, chosen)
 
     def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
-        """Let rows name files, from the flush until the transaction ends: none of them is deleted meanwhile.
+        """Let rows name files, from the flush until the transaction ends. No worker deletes these files meanwhile.
 
-        The copies of new ones in mirrors are queued, where these are left to the worker.
+        If mirrors leave their copies to the worker, this also queues the copies of new files.
 
         Args:
-            connection: The session's.
-            files: The files; True for those that stay when no row names them any more.
+            connection: The session's connection.
+            files: The files. True stands for those that stay when no row names them any more.
 
         Returns:
-            Ids and storages' labels of files that `Storage.save` has stored in this process: they went into the
-            journal only now.
+            Ids and storages' labels of files that `Storage.save` has stored in this process. They are in the journal
+            only from now on.
 
         Raises:
-            FileGoneException: A file is being deleted, or is not there.
-            InvalidArgumentException: Another storage holds a file of the same id, or the id of a copy is so long that
-                the queue has no room for it.
+            FileGoneException: A file does not exist, or a worker is deleting it.
+            InvalidArgumentException: Another storage has a file with the same id, or the id of a copy is too long for
+                the queue.
         """
         by_id = {file.file_id: file for file in files}
         wanted = [Entry(file.file_id, label_of(file.storage), is_pinned) for file, is_pinned in files.items()]
@@ -146,10 +146,10 @@ class Claims:
         return saved
 
     def queue_variants(self, connection: Connection, files: Iterable[tuple[FileField, StoredFile]]) -> None:
-        """Queue the variants that a worker is to make of files that rows are about to name; gone with the transaction.
+        """Queue the variants that a worker will make of files that rows are about to name. A rollback removes them.
 
         Raises:
-            InvalidArgumentException: An id is so long that the queue has no room for it.
+            InvalidArgumentException: An id is too long for the queue.
         """
         chosen = [(field, TrackedFile.of(stored)) for field, stored in files if recipes_made_at(field.type, "worker")]
         if chosen:
@@ -163,10 +163,10 @@ class Claims:
         work_queue.enqueue(connection, self._connections.main.table, State.COPY, copies)
 
     def _find_announced(self, connection: Connection, ids: set[str]) -> set[str]:
-        """Find the ids that are in the journal; on PostgreSQL they leave it with the transaction.
+        """Find the ids that are in the journal. On PostgreSQL the transaction removes them from it.
 
-        At REPEATABLE READ MariaDB refuses to lock rows that are newer than the transaction, and locks gaps, so that
-        other uploads would wait.
+        At REPEATABLE READ, MariaDB refuses to lock rows that are newer than the transaction. It also locks gaps, so
+        that other uploads would wait.
         """
         found = set[str]()
         if ids and not (self._connections.is_sqlite or self._connections.is_mysql):
@@ -176,7 +176,7 @@ class Claims:
         return found
 
     def _check_storage(self, file: TrackedFile, entry: Entry) -> None:
-        """Refuse a file of another storage than the ledger knows it in."""
+        """Refuse a file if the ledger knows its id in another storage."""
         if entry.storage == label_of(file.storage) or file.address is None:
             return
         routers = storage_lookup.find_routers(self._references.fields())
@@ -190,7 +190,7 @@ class Claims:
             )
 
     def doom(self, connection: Connection, files: Collection[TrackedFile]) -> None:
-        """Let files be deleted, if the transaction is committed and no other row names them."""
+        """Let a worker delete files, if the transaction is committed and no other row names them."""
         if files:
             labels: dict[StorageAddress | None, str] = {}
             chosen: dict[str, str] = {}
@@ -202,7 +202,7 @@ class Claims:
             reached(Step.DOOMED)
 
     def watch_all(self) -> None:
-        """Do what `watch` does for all columns that are known now."""
+        """Do the work of `watch` for all columns that are known now."""
         for field in self._references.fields():
             self.watch(field)
 
@@ -213,7 +213,7 @@ class Claims:
                 field.type.storage_ref.deletion_policy = None
 
     async def request_deletion(self, stored: StoredFile) -> None:
-        """Delete a file as soon as no row names it, for `StoredFile.delete`."""
+        """Delete a file as soon as no row names it. `StoredFile.delete` calls this."""
         file = TrackedFile.of(stored)
         await self._connections.journal.run(journal.expire, [Intent(file.file_id, label_of(file.storage))])
 

@@ -1,8 +1,8 @@
-"""Connections of the ledger's own, beside those of the sessions: a pool for its tables, on SQLite one for its journal.
+"""The ledger's own connections: a pool for its tables, and on SQLite another one for its journal.
 
-A session that announces files holds a connection of its own pool: ten tasks that upload with a pool of five
-would wait for each other if the ledger used that pool as well. On SQLite the journal is a second file,
-``<name>.uploads``, which can be written while a session has the write lock of the first.
+A session that announces files holds a connection of the application's pool. If the ledger used that pool, too, ten
+uploading tasks with a pool of five connections would wait for each other. On SQLite the journal is a second file,
+``<name>.uploads``. It can be written while a session has the write lock of the first file.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ __all__ = [
 ]
 
 _CONFLICTS = {1205, 1213, 3572}
-"""MySQL's errors after a wait for a lock, for a deadlock, and for a lock that was not to be waited for."""
+"""MySQL's errors for a lock timeout, for a deadlock, and for a lock that a statement does not wait for."""
 
 _ATTEMPTS = 5
-"""Attempts at a transaction that MySQL ends for the sake of another."""
+"""Attempts at a transaction that MySQL ends in favour of another."""
 
 _MISSING = re.compile("no such table|does not exist|doesn't exist")
-"""Words of SQLite, PostgreSQL and MySQL."""
+"""The words of SQLite, PostgreSQL and MySQL for a missing table."""
 
 type AnyEngine = Engine | AsyncEngine
 
@@ -51,24 +51,24 @@ type _Work[**Args, Result] = Callable[Concatenate[Connection, Table, Args], Resu
 
 
 class Connections:
-    """Engines beside the application's, for the databases of a ledger's tables.
+    """The ledger's engines for the databases of its tables, beside the application's engine.
 
     Args:
-        engine: The application's.
+        engine: The application's engine.
         table: The first of the ledger's tables.
-        wait: Seconds that a session waits for a transaction of the ledger's own.
+        wait: Seconds that a session waits for one of the ledger's own transactions.
 
     Attributes:
         engine: The synchronous side of the application's engine.
-        is_async: True if that belongs to an AsyncEngine.
-        is_sqlite: True if the journal is in a database of its own.
+        is_async: True if that engine belongs to an AsyncEngine.
+        is_sqlite: True if the journal has its own database.
         is_mysql: True for MySQL and MariaDB.
-        main: Transactions that change the ledger's first table; on SQLite they begin with the write lock.
-        reading: Transactions that look at it, or that change another table of its database.
+        main: Transactions that change the ledger's first table. On SQLite they begin with the write lock.
+        reading: Transactions that read that table, or that change another table of its database.
         journal: Transactions that change the journal.
 
     Raises:
-        InvalidArgumentException: A database that the ledger does not work on, or a SQLite database in memory.
+        InvalidArgumentException: The ledger does not support the database, or it is SQLite in memory.
     """
 
     def __init__(self, engine: AnyEngine, table: Table, wait: float = 30) -> None:
@@ -87,7 +87,7 @@ class Connections:
         event.listen(getattr(self.engine, "_proxied", self.engine), "engine_disposed", lambda _: self.dispose())
 
     def _main_engine(self) -> Engine:
-        """The engine for the tables, made when it is needed: listeners may be added to the application's until then."""
+        """Return the engine for the tables. It is made at its first use, so that the application can add listeners."""
         return self._engines.get("main") or self._engines.setdefault("main", _engine_beside(self.engine))
 
     def _journal_engine(self) -> Engine:
@@ -113,11 +113,10 @@ class Connections:
         self._has_journal = True
 
     def check_session(self) -> None:
-        """Refuse a session of the other kind.
+        """Refuse a session of the wrong kind.
 
         Raises:
-            InvalidArgumentException: The session is a plain one and the ledger was made with an AsyncEngine, or the
-                other way round.
+            InvalidArgumentException: A plain session uses a ledger with an AsyncEngine, or the other way round.
         """
         if self.is_async is not _greenlet.is_in_async_session():
             kind, other = ("AsyncEngine", "plain Session") if self.is_async else ("Engine", "AsyncSession")
@@ -126,14 +125,14 @@ class Connections:
             )
 
     def dispose(self) -> None:
-        """Close all connections, but those of the process that this one was forked from."""
+        """Close all connections, except those of the process from which this one was forked."""
         is_ours = self._process == os.getpid()
         self._process = os.getpid()
         for engine in set(self._engines.values()):
             engine.dispose(close=is_ours)
 
     async def aclose(self) -> None:
-        """Close all connections as `dispose` does, from a coroutine."""
+        """Do the work of `dispose`, from a coroutine."""
         if self.is_async:
             await _greenlet.wait_uninterrupted(_greenlet.greenlet_spawn(self.dispose))
         else:
@@ -141,10 +140,10 @@ class Connections:
 
 
 class LedgerTransactions:
-    """Transactions of the ledger's own, for one of its tables. Each calls ``work(connection, table, …)``.
+    """The ledger's own transactions for one of its tables. Each calls ``work(connection, table, …)``.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         connect: Returns the engine.
         table: The table.
         wait: Seconds that a session waits for a transaction.
@@ -176,14 +175,14 @@ class LedgerTransactions:
         """Call `work` in a transaction.
 
         Raises:
-            StorageUnavailableException: It took longer than sessions wait, where coroutines wait no longer.
+            StorageUnavailableException: It took longer than `wait`, and `is_bounded` is True.
         """
         return await self._finish(lambda: self._transact(work, *args, **kwargs), is_bounded=self._is_bounded)
 
     def run_in_event[**Args, Result](
         self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs
     ) -> Result:
-        """Call `work` in a transaction, in the middle of an event of a session.
+        """Call `work` in a transaction, within an event of a session.
 
         Raises:
             InvalidArgumentException: The session is of the wrong kind: see `Connections.check_session`.
@@ -208,18 +207,18 @@ class LedgerTransactions:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A transaction, in synchronous code."""
+        """Begin a transaction, in synchronous code."""
         with self._connect().begin() as connection:
             if self._is_locking:
                 take_write_lock(connection, self.table)
             yield connection
 
     def within(self, connection: Connection) -> AbstractContextManager[Connection]:
-        """A transaction of the other database's, to be used here: a new one, unless both are one database."""
+        """Return a transaction in this database: a new one on SQLite, otherwise the given connection's."""
         return self.begin() if self._connections.is_sqlite else nullcontext(connection)
 
     async def _finish[Result](self, transact: Callable[[], Result], *, is_bounded: bool) -> Result:
-        """Run it to its end, also when cancelled: SQLite keeps the lock of a statement that was cancelled half-way."""
+        """Run it to its end, even if the task is cancelled: a statement cut off half-way would leave SQLite's lock."""
         wait = self._wait if is_bounded and not self._connections.is_sqlite else None  # which has a time-out of its own
         try:
             if not self._connections.is_async:
@@ -237,7 +236,7 @@ class LedgerTransactions:
 
 
 def is_about_missing(table: Table, error: DBAPIError) -> bool:
-    """True if an error says that a table is not in the database."""
+    """Return True if an error says that a table is not in the database."""
     said = str(error.orig)
     return _MISSING.search(said) is not None and table.name in said
 
@@ -247,7 +246,7 @@ def _sync_engine(engine: AnyEngine) -> Engine:
 
 
 def is_autocommitting(connection: Connection) -> bool:
-    """True if each statement is a transaction of its own."""
+    """Return True if each statement is its own transaction."""
     if connection.dialect.name in MYSQL_DIALECTS:
         driver: Any = connection.connection.driver_connection  # that of SQLAlchemy 2.0.37 cannot be asked
         return bool(driver.get_autocommit())
@@ -255,12 +254,12 @@ def is_autocommitting(connection: Connection) -> bool:
 
 
 def is_conflict(error: DBAPIError) -> bool:
-    """True if MySQL has ended a statement, or the transaction, for one that waits for the same rows."""
+    """Return True if MySQL has ended a statement or transaction in favour of one that waits for the same rows."""
     return error.orig is not None and bool(error.orig.args) and error.orig.args[0] in _CONFLICTS
 
 
 def take_write_lock(connection: Connection, table: Table) -> None:
-    """Take SQLite's write lock until the transaction ends; elsewhere rows are locked."""
+    """Take SQLite's write lock until the transaction ends. Other databases lock rows."""
     if connection.dialect.name != "sqlite":
         return
     driver: Any = connection.connection.driver_connection
@@ -271,7 +270,7 @@ def take_write_lock(connection: Connection, table: Table) -> None:
 
 
 def _engine_beside(engine: Engine) -> Engine:
-    """Another engine for the same database, with the same ways to connect, at READ COMMITTED."""
+    """Return another engine for the same database, with the same ways to connect, at READ COMMITTED."""
     pool, options = engine.pool.recreate(), dict(engine.get_execution_options())
     options.pop("isolation_level", None)
     if engine.dialect.name != "sqlite":

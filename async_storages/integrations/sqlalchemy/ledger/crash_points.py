@@ -7,7 +7,7 @@ __all__ = ["CopyStep", "Step", "hooks", "reached"]
 
 
 class Step(StrEnum):
-    """A moment in which everything may stop.
+    """A moment at which the process may crash.
 
     The steps of a session, of its worker, and of a sweep, in their order.
     """
@@ -35,7 +35,7 @@ class Step(StrEnum):
 
 
 class CopyStep(StrEnum):
-    """A moment in the copying of a file into a mirror, in their order."""
+    """A moment at which a worker that copies a file into a mirror may crash, in their order."""
 
     TAKEN = "copy taken"
     MADE = "copy made"
@@ -43,10 +43,10 @@ class CopyStep(StrEnum):
 
 
 hooks: list[Callable[[Step | CopyStep], None]] = []
-"""Functions that are called with each step; for tests of the state that a crash leaves behind."""
+"""Functions that are called with each step. Tests use them to examine the state after a crash."""
 
 
 def reached(step: Step | CopyStep) -> None:
-    """Tell the hooks that a step has been reached."""
+    """Call the hooks with a step."""
     for hook in hooks:
         hook(step)

@@ -1,4 +1,4 @@
-"""Deletion of due files, a batch at a time: condemn them, delete them from their storages, forget them."""
+"""Deletion of due files in batches: condemn them, delete them from their storages, forget them."""
 
 import asyncio
 import logging
@@ -30,12 +30,12 @@ logger = logging.getLogger("async_storages")
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """The outcome of a pass of the worker.
+    """The result of a pass of the worker.
 
     Attributes:
-        deleted: The number of files that were deleted.
-        kept: The number of files that were to be deleted, and are named by a row.
-        failed: The number of files that could not be deleted now; they are tried again after the lease.
+        deleted: The number of files that it deleted.
+        kept: The number of doomed files that stay, because a row names them.
+        failed: The number of files that it could not delete now. A worker tries again after the lease.
     """
 
     deleted: int = 0
@@ -47,14 +47,14 @@ class Drained:
 
 
 class Deletion:
-    """Deletion of the files of one ledger.
+    """The deletion of the files of one ledger.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         references: The columns that may name files.
-        marks: The marks by which storages are this ledger's.
-        lease: Seconds after which another worker takes over what this one has not finished.
-        retain: Seconds that a file stays after the last row that named it.
+        marks: The marks that identify the ledger's storages.
+        lease: Seconds after which another worker takes over unfinished work.
+        retain: Seconds that a file stays after the last row that named it is gone.
         concurrency: Deletions at once, at least 1.
     """
 
@@ -79,10 +79,10 @@ class Deletion:
         """Delete all files that are due now.
 
         Args:
-            failed: The ids of files that could not be deleted are added to it.
+            failed: A set to which it adds the ids of files that it could not delete.
 
         Raises:
-            SweepRefusedException: Some storages are not this ledger's; the files of the others are deleted.
+            SweepRefusedException: Some storages do not belong to this ledger. The files of the others are deleted.
         """
         main, reading, intents = self._connections.main, self._connections.reading, self._connections.journal
         if await intents.run(journal.has_expired):
@@ -104,7 +104,7 @@ class Deletion:
         return await self._connections.reading.run(deletion_decisions.find_due, after, BATCH)
 
     async def is_busy(self, failed: set[str]) -> bool:
-        """True if files are due, or are being deleted by another worker; but for those that have failed here."""
+        """Return True if files are due, or another worker is deleting some. Files that failed here do not count."""
         has_expired = await self._connections.journal.run(journal.has_expired)
         return has_expired or await self._connections.reading.run(deletion_decisions.is_busy, failed)
 
@@ -129,7 +129,7 @@ class Deletion:
         return Drained(len(deleted), len(condemned.kept), len(undone))
 
     async def _delete(self, condemned: Condemned, storages: Mapping[Entry, Storage], deadline: Deadline) -> list[str]:
-        """Delete files before another worker may begin to, however long this process stands still meanwhile."""
+        """Delete files before another worker may begin with them, even if this process stands still for a long time."""
         deleted: list[str] = []
 
         async def attempt(file: Entry) -> None:
@@ -157,7 +157,7 @@ class Deletion:
 
 
 async def _delete_file(storage: Storage, file_id: str) -> bool:
-    """Delete a file; returns False, and logs the reason, if it may still be there."""
+    """Delete a file. If it may still exist, log the reason and return False."""
     try:
         declared: list[Recipes] = [*variants_declared_for(storage, file_id)]
         with suppress(FileNotFoundException), Operation("remove", storage.scheme, storage.bucket):

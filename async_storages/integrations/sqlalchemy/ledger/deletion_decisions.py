@@ -1,6 +1,6 @@
-"""Due files in the database: which files a worker deletes, and what is forgotten of them afterwards.
+"""Decisions about due files: which files a worker deletes, and which records it forgets afterwards.
 
-Each function is one transaction, at READ COMMITTED, or with SQLite's one write lock.
+Each function is one transaction at READ COMMITTED, or with SQLite's one write lock.
 """
 
 import logging
@@ -40,13 +40,13 @@ logger = logging.getLogger("async_storages")
 
 @dataclass(frozen=True, slots=True)
 class Condemned:
-    """The outcome of `condemn`.
+    """The result of `condemn`.
 
     Attributes:
-        files: Files to be deleted now: no row can name them any more.
-        kept: The ids of files that are named after all.
-        begun: The ids of `files` that another worker has begun to delete, and not finished within its lease.
-        until: The end of the lease, by the database's clock: it tells this lease from all others.
+        files: Files to delete now. No row can name them any more.
+        kept: The ids of files that stay, because rows name them or they are pinned.
+        begun: The ids of those `files` that another worker has begun to delete and not finished within its lease.
+        until: The end of the lease, by the database's clock. It identifies this lease.
     """
 
     files: list[Entry]
@@ -56,10 +56,10 @@ class Condemned:
 
 
 def doom_expired(connection: Connection, table: Table, intents: LedgerTransactions, lease: float, retain: float) -> int:
-    """Doom the files of expired intents; returns how many there were.
+    """Doom the files of expired intents, and return their number.
 
-    An intent leaves the journal only after `condemn` has decided on its file: until then it says to `claim` that the
-    file is there.
+    An intent leaves the journal only after `condemn` has decided on its file. Until then it tells `claim` that the file
+    exists.
     """
     with intents.within(connection) as uploads:
         expired = journal.lock_expired(uploads, intents.table, BATCH)
@@ -81,7 +81,7 @@ def _find_marks(connection: Connection, table: Table, ids: list[str]) -> set[str
 
 
 def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -> None:
-    """Doom a file, unless a session has entered it and not yet committed: then it is looked at again later."""
+    """Doom a file, unless a session has entered it and not committed yet. Such a file is examined again later."""
     if connection.dialect.name in MYSQL_DIALECTS:
         _doom_in_mysql(connection, table, intent, retain)
         return
@@ -96,7 +96,7 @@ def _doom(connection: Connection, table: Table, intent: Intent, retain: float) -
 
 
 def _doom_in_mysql(connection: Connection, table: Table, intent: Intent, retain: float) -> None:
-    """Do what `_doom` does, without a wait: InnoDB's shortest one is a second."""
+    """Do the work of `_doom` without a wait. InnoDB's shortest wait is a second."""
     entry = select(table.c.state).where(table.c.id == intent.id).with_for_update(nowait=True)
     try:
         state = connection.scalar(entry)
@@ -118,9 +118,9 @@ type Position = tuple[float, str]
 def find_due(
     connection: Connection, table: Table, after: Position | None, limit: int
 ) -> tuple[list[Entry], Position | None]:
-    """Find files that may be deleted, without asking who names them; and the position to go on from, if there are more.
+    """Find files that may be due for deletion, without a search for rows. Return the next position if there are more.
 
-    Another worker may be busy with them: whoever finds them locked goes on with the next.
+    A worker that finds a file locked by another worker continues with the next one.
     """
     types = [table.c.until.type, table.c.id.type]
     order = tuple_(table.c.until, table.c.id)
@@ -133,10 +133,10 @@ def find_due(
 def condemn(
     connection: Connection, table: Table, references: References, chosen: Iterable[Entry], lease: float
 ) -> Condemned:
-    """Condemn due files that no row names; the others stay.
+    """Condemn due files that no row names. The others stay.
 
-    The rows that name them are looked for after the files are locked, by statements of their own: one that began
-    before would not see what a session has committed while it waited.
+    It locks the files first. Separate statements then search for rows that name them: a statement that began before the
+    lock would miss rows that a session committed during the wait.
     """
     chosen_ids = [each.id for each in chosen]
     locked = connection.execute(
@@ -157,7 +157,7 @@ def condemn(
 
 
 def postpone(connection: Connection, table: Table, ids: Iterable[str], seconds: float) -> None:
-    """Let due files be due again after so many seconds."""
+    """Make due files due again after some seconds."""
     chosen = sorted(ids)
     due = by_key(update(table), table).where(table.c.id.in_(chosen), *_is_due(table))
     connection.execute(due.values(until=now() + seconds))
@@ -183,10 +183,10 @@ def forget(
     *,
     lease: float,
 ) -> None:
-    """Delete the intents and the entries of files that were deleted.
+    """Delete the intents and the entries of deleted files.
 
-    A file that another worker had begun to delete keeps its entry for one more lease, in which the other's late request
-    can do no harm. A file that another worker has taken over meanwhile is left to it.
+    If another worker had begun to delete a file, its entry stays for one more lease, so that a late request of that
+    worker does no harm. If another worker has taken over a file meanwhile, its entry is left alone.
     """
     with intents.within(connection) as uploads:
         free = set(ids) - journal.drop_unlocked(uploads, intents.table, ids)
@@ -203,12 +203,12 @@ def forget(
 
 
 def forget_gone(connection: Connection, table: Table) -> int:
-    """Delete some entries of files that were deleted a lease ago; returns how many."""
+    """Delete some entries of files that were deleted a lease ago, and return their number."""
     return delete_ids(connection, table, free_ids(connection, _gone(table).limit(BATCH)))
 
 
 def has_gone(connection: Connection, table: Table) -> bool:
-    """True if there are entries for `forget_gone`."""
+    """Return True if `forget_gone` has entries to delete."""
     return connection.scalar(_gone(table).limit(1)) is not None
 
 
@@ -217,7 +217,7 @@ def _gone(table: Table) -> Select[Any]:
 
 
 def is_busy(connection: Connection, table: Table, but: Collection[str]) -> bool:
-    """True if files are being deleted or are due, other than some that could not be deleted."""
+    """Return True if files are due or being deleted. Files that could not be deleted do not count."""
     held = or_(table.c.state == State.DELETING, and_(table.c.state == State.DOOMED, table.c.until <= now()))
     ids = connection.scalars(select(table.c.id).where(held).limit(len(but) + 1))
     return any(each not in but for each in ids)

@@ -39,7 +39,7 @@ class Entry:
         id: Its fusion id.
         storage: The label of its storage.
         is_pinned: True if it stays when no row names it.
-        is_doomed: True if a worker is to delete it, unless a row names it then.
+        is_doomed: True if a worker will delete it, unless a row names it by then.
     """
 
     id: str
@@ -49,13 +49,13 @@ class Entry:
 
 
 def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tuple[list[Entry], set[str]]:
-    """Lock files until the transaction ends: no worker decides on them before it sees the rows that name them.
+    """Lock files until the transaction ends. No worker decides about them before it sees the rows that name them.
 
-    A doomed file needs only the lock: before a worker condemns it, it looks for rows that name it.
+    For a doomed file the lock is enough: before a worker condemns it, the worker searches for rows that name it.
 
     Returns:
-        The entries as they were, and the ids that had none. The caller asks afterwards whether the files of those are
-        there: from then on no worker can begin with them.
+        The entries as they were, and the ids without an entry. The caller then checks that those files exist. No worker
+        can begin with them from then on.
 
     Raises:
         FileGoneException: A worker is deleting one of them.
@@ -77,9 +77,10 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
 
 
 def _lock(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[Any]:
-    """Lock the entries of files, and return them; refuse those that a worker is deleting.
+    """Lock the entries of files, and return them. Refuse files that a worker is deleting.
 
-    On PostgreSQL the lock does not wait for sessions that doom the files, and keeps workers off, which lock FOR UPDATE.
+    On PostgreSQL the lock does not wait for sessions that doom the files. It does keep off workers, which lock FOR
+    UPDATE.
     """
     rows = connection.execute(_locking(table), {"ids": ids}).all()
     if lost := [row.id for row in rows if row.state in _LOST]:
@@ -89,7 +90,7 @@ def _lock(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[
 
 @lru_cache(maxsize=16)
 def _locking(table: Table) -> Executable:
-    """The query of `_lock`, made once, as each session locks."""
+    """Return the query of `_lock`. It is built once, because each session uses it."""
     return (
         by_key(select(table.c.id, table.c.storage, table.c.pinned, table.c.state, table.c.until), table)
         .where(table.c.id.in_(bindparam("ids", type_=table.c.id.type, expanding=True)))
@@ -100,10 +101,10 @@ def _locking(table: Table) -> Executable:
 
 
 def _enter_in_mysql(connection: Connection, table: Table, entries: Sequence[Entry]) -> Sequence[Any]:
-    """Enter files, then lock all of them; returns those that were there.
+    """Enter files, then lock all of them. Return the entries that existed before.
 
-    A lock comes after the entry is there: InnoDB would lock the gap in which it is missing, and everybody's new files
-    belong into that. New entries are told by a time of their own, which means nothing while a file is live.
+    The lock follows the INSERT: if the entry were missing, InnoDB would lock the gap, and with it the new files of all
+    sessions. A time in `until` identifies new entries, because that column means nothing while a file is live.
     """
     ids = [each.id for each in entries]
     known = set(find(connection, table, ids))
@@ -118,7 +119,7 @@ def _enter_in_mysql(connection: Connection, table: Table, entries: Sequence[Entr
 
 
 def _insert(connection: Connection, table: Table, entries: Sequence[Entry]) -> None:
-    """Enter files; whoever has entered one meanwhile has it locked, and is waited for."""
+    """Enter files. If another transaction has entered one of them meanwhile, wait for that transaction."""
     new = insert_entries(table, connection.dialect, [(each.id, each.storage) for each in entries], State.LIVE)
     entered = connection.execute(  # without RETURNING: SQLite would stay locked if this were cancelled
         new.on_conflict_do_update(
@@ -141,24 +142,24 @@ def _refuse(ids: Sequence[str]) -> None:
 
 
 def find(connection: Connection, table: Table, ids: Iterable[str]) -> list[str]:
-    """Find the ids that the ledger knows, in whatever state."""
+    """Find the ids that the ledger knows, in any state."""
     return list(connection.scalars(by_key(select(table.c.id), table).where(table.c.id.in_(list(ids)))))
 
 
 def unpin(connection: Connection, table: Table, file_id: str) -> None:
-    """Let a file go when no row names it."""
+    """Let a worker delete a pinned file when no row names it."""
     connection.execute(update(table).where(table.c.id == file_id, table.c.state != State.MARK).values(pinned=False))
 
 
 def doom(connection: Connection, table: Table, storages: Mapping[str, str], retain: float) -> int:
-    """Let files be deleted after `retain` seconds, if no row names them then; returns how many are doomed by this.
+    """Let a worker delete files after `retain` seconds if no row names them then. Return the number of files doomed.
 
-    Files that others have locked are passed over, so that two sessions never wait for each other: a sweep finds those
-    files, if nobody names them in the end. Claims of others do not hinder: a worker waits for their end.
+    It skips files that others have locked, so that two sessions never wait for each other. If such a file becomes
+    unreferenced, a sweep finds it. Claims of others do no harm, because a worker waits for their end.
 
     Args:
-        connection: The connection of the transaction that names them no longer.
-        table: The ledger's.
+        connection: The connection of the transaction that no longer names them.
+        table: The ledger's table.
         storages: Ids, and the labels of their storages.
         retain: Seconds.
     """
@@ -182,9 +183,10 @@ def doom(connection: Connection, table: Table, storages: Mapping[str, str], reta
 
 
 def _doom_new(connection: Connection, table: Table, storages: Mapping[str, str], until: Any) -> int:
-    """Enter those files that have no entry, as doomed; returns how many.
+    """Enter files without an entry as doomed, and return their number.
 
-    The others are left out first: an INSERT waits for a transaction that has changed the entry, which may wait for us.
+    It first removes the other files: an INSERT waits for a transaction that has changed the entry, and that transaction
+    may wait for this one.
     """
     missing = storages.keys() - set(find(connection, table, storages))
     if not missing:
@@ -195,7 +197,7 @@ def _doom_new(connection: Connection, table: Table, storages: Mapping[str, str],
 
 
 def _sorted(ids: Iterable[str]) -> Iterator[str]:
-    """The ids in order, as everybody locks them; sorting very many at once would take long."""
+    """Return the ids in the order in which all transactions lock them. Sorting very many at once would take long."""
     runs: list[list[str]] = []
     for batch in batched(ids, BATCH):
         runs.append(sorted(batch))

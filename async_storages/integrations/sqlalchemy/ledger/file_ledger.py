@@ -1,4 +1,4 @@
-"""The ledger: a table of files, in the database of the rows that name them, and a worker that deletes files."""
+"""The ledger: a table of files in the database of the rows that name them, and a worker that deletes files."""
 
 from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import asynccontextmanager
@@ -36,27 +36,29 @@ __all__ = ["Drained", "FileLedger", "metadata_of"]
 
 
 class FileLedger:
-    """Keeps the promise that no committed row names a missing file, and that no file leaks, also through crashes.
+    """Keeps files and rows consistent, also through crashes: no committed row names a missing file, and no file leaks.
 
-    Give it to `enable_file_tracking`, and let one worker or many run beside the application: `run`, `running`, or
-    `drain` and `sweep` called from a job queue. Works on PostgreSQL, and on SQLite in a file.
+    Pass it to `enable_file_tracking`, and let one or more workers run beside the application. A worker is `run`,
+    `running`, or a job queue that calls `drain` and `sweep`. The ledger works on PostgreSQL, MySQL and MariaDB, and on
+    SQLite in a file.
 
     Args:
-        engine: The application's; its sessions are AsyncSessions for an AsyncEngine, plain ones for an Engine.
-        metadata: The metadata of the file columns, such as ``Base.metadata``, or several; the ledger's tables join the
-            first. None: those of all classes that are mapped in this process.
+        engine: The application's engine. With an AsyncEngine use AsyncSessions, with an Engine plain Sessions.
+        metadata: The metadata of the file columns, such as ``Base.metadata``, or several of them. The first one gets
+            the ledger's tables. None uses the metadata of all classes that this process has mapped.
         name: The name of the ledger's table.
-        grace: The time that a file may be there before a transaction names it; an upload under way has longer.
-        retain: The time that a file stays after the last row that named it is gone: as far back as the database may be
-            restored.
-        lease: The time that a worker may take for the files it has condemned, before another one repeats it.
-        references: Functions that are asked about ids which are kept elsewhere: each is called with a connection and
-            ids, and returns (also as an awaitable) those that are in use.
-        owner: A name for this database that its copies do not have, such as the name of the deployment; None for its
+        grace: How long a file may exist before a transaction names it, above 0. The ledger extends this time while an
+            upload goes on.
+        retain: How long a file stays after the last row that named it is gone, 0 or more. Set it to the longest time by
+            which you may set the database back in a restore.
+        lease: How long a worker may take for files it has condemned, above 0. Then another worker takes over.
+        references: Functions that know ids which are stored elsewhere. The worker calls each function with a connection
+            and ids. The function returns the ids that are in use, directly or as an awaitable.
+        owner: A name for this database that none of its copies has, such as the name of the deployment. None uses its
             address. See `take_ownership`.
-        concurrency: Deletions, and copies for mirrors, at once, at least 1.
-        wait: The time that a session waits for a transaction of the ledger's own, on a connection beside its own.
-        image_pool: Makes the variants with ``when="worker"``; None for the shared one.
+        concurrency: Deletions at once, and copies for mirrors at once, at least 1.
+        wait: How long a session waits for one of the ledger's own transactions, above 0. These use another connection.
+        image_pool: Makes the variants with ``when="worker"``. None uses the shared pool.
 
     Attributes:
         engine: The application's engine.
@@ -64,8 +66,8 @@ class FileLedger:
         claims: The part of the ledger that sessions use.
 
     Raises:
-        InvalidArgumentException: An option out of its range, a column that cannot be looked into, or a database that
-            is neither PostgreSQL nor a SQLite file.
+        InvalidArgumentException: An option is out of its range, the ledger cannot search a column, or the database is
+            not PostgreSQL, MySQL, MariaDB, or SQLite in a file.
 
     Example:
         >>> ledger = FileLedger(engine, Base.metadata)
@@ -109,7 +111,7 @@ class FileLedger:
         self.claims.watch_all()
 
     async def create(self) -> None:
-        """Make the ledger's tables, as far as they are not there; where migrations are used, they do it.
+        """Create the missing tables of the ledger. If you use Alembic, your migrations create them instead.
 
         Processes that start at the same moment may all call it.
         """
@@ -127,7 +129,10 @@ class FileLedger:
         await self._worker.mark_storages()
 
     async def aclose(self) -> None:
-        """Close the ledger's connections, as disposing of the engine does, and let go of the columns."""
+        """Close the ledger's connections, and stop watching the columns.
+
+        If you dispose of the engine, that closes the connections, too.
+        """
         self.claims.unwatch_all()
         await self._connections.aclose()
 
@@ -172,9 +177,20 @@ class FileLedger:
         folder: str = "",
         **options: Unpack[ContentOptions],
     ) -> StoredFile | None:
-        """Store content as `Storage.save` does; a worker deletes it, unless a row names it within the `grace`.
+        """Store content as `Storage.save` does. A worker deletes the file unless a row names it within the `grace`.
 
-        A file that `storage.save` has stored is known to the ledger from the flush on only: a crash before leaves it.
+        In contrast, the ledger knows a file of `storage.save` only from the flush on. A crash before the flush leaves
+        that file in the storage.
+
+        Args:
+            storage: The storage that gets the file.
+            content: The content, as for `Storage.save`.
+            filename: The file's name. None uses the name of the content.
+            folder: The folder of the key.
+            **options: As for `Storage.save`.
+
+        Returns:
+            The stored file. None if a form was sent without a chosen file.
         """
         if is_empty_input(content):
             return None
@@ -189,7 +205,7 @@ class FileLedger:
 
     @asynccontextmanager
     async def announcing(self, storage: Storage, name: FileName) -> AsyncGenerator[None]:
-        """Announce a file that the block writes under a fresh key; a worker deletes it as one of `save`.
+        """Announce a file that the block writes under a fresh key. A worker deletes it unless a row names it in time.
 
         Args:
             storage: A storage with exact keys.
@@ -200,105 +216,109 @@ class FileLedger:
                 yield
 
     async def claim_upload(self, storage: Storage, name: FileName, seconds: float) -> bool:
-        """Claim an upload that is being attached, as `DirectUploads.attach` does; False if it is claimed already.
+        """Claim a direct upload before you attach it, as `DirectUploads.attach` does.
 
-        When the time is over a worker deletes the upload, if there is one again.
+        After `seconds` a worker deletes the file with this key, if one exists by then.
 
         Args:
             storage: The storage that holds the upload.
             name: Its key.
-            seconds: The time for which it could be attached.
+            seconds: The time for which a client can attach the upload.
+
+        Returns:
+            False if somebody else has claimed the upload already.
         """
         return await self._connections.journal.run(journal.reserve, Intent.of(storage, name), seconds)
 
     async def release_upload(self, storage: Storage, name: FileName) -> None:
-        """Undo one's own `claim_upload`: the upload was not attached after all."""
+        """Undo your own `claim_upload`, after you failed to attach the upload."""
         await self._connections.journal.run(journal.drop, [str(storage.identify(name))])
 
     async def adopt(self, metadata: Any = None) -> int:
-        """Adopt the files that rows name already, in bulk, without asking the storages; twice is once.
+        """Adopt the files that rows name already, without requests to the storages. You may call it again.
 
         Args:
-            metadata: The metadata of the columns; None for those that the ledger was made with.
+            metadata: The metadata of the columns. None uses the metadata of this ledger.
 
         Returns:
-            The number of files that were adopted.
+            The number of files that the ledger did not know before.
         """
         chosen = metadata_of(metadata)
         known = self._references if chosen is None else References(chosen, ())
         return await self._connections.main.run(adoption.adopt, known)
 
     async def pin(self, file: FileName, storage: Storage | None = None) -> None:
-        """Let a file stay even if no row names it, until `unpin`.
+        """Keep a file even if no row names it, until `unpin`.
 
         Args:
             file: A fusion id, or a file object.
-            storage: Its storage, if the id does not tell.
+            storage: The storage of the file, if the id alone does not identify it.
 
         Raises:
-            FileGoneException: It is being deleted, or is not there.
+            FileGoneException: The file does not exist, or a worker is deleting it.
         """
         tracked = TrackedFile.of(_stored(file, storage))
         await self._connections.main.run(lambda connection, _: self.claims.claim(connection, {tracked: True}))
 
     async def unpin(self, file: FileName, storage: Storage | None = None) -> None:
-        """Let a pinned file go when no row names it."""
+        """End a `pin`. A worker then deletes the file when no row names it."""
         tracked = TrackedFile.of(_stored(file, storage))
         await self._connections.main.run(entries.unpin, tracked.file_id)
 
     async def find_named(self, files: Iterable[FileName]) -> set[str]:
-        """Find the files, among some, that rows name now; nothing is changed.
+        """Find those of some files that rows name now. It changes nothing.
 
         Args:
             files: Fusion ids, or file objects.
 
         Returns:
-            Their fusion ids.
+            The fusion ids of the named files.
 
         Raises:
             SweepRefusedException: A table of file columns is missing, or another process writes files into a column
-                that this one does not know.
+                that this process does not know.
         """
         ids = [str(each) for each in files]
         return await self._connections.reading.run(lambda connection, _: self._references.find_named(connection, ids))
 
     async def forget_columns(self, table: str, column: str | None = None) -> int:
-        """Forget a column that names files no more: it was renamed or dropped, or its rows are gone for good.
+        """Forget a column that no longer names files: you renamed it, dropped it, or deleted its rows for good.
 
-        Every column that any process has ever written files into is known to the database, and a worker whose models
-        lack one deletes nothing. One that this process still uses is known again at the next flush or pass.
+        The database knows every column into which any process has written files. A worker whose models lack such a
+        column deletes nothing. If this process still uses the column, its next flush or pass registers the column
+        again.
 
         Args:
-            table: Its table, with its schema if the models say one.
-            column: Its name; None for all of the table.
+            table: The column's table, with its schema if the models have one.
+            column: The column's name. None forgets all columns of the table.
 
         Returns:
-            The number of columns that were forgotten.
+            The number of columns that the ledger has forgotten.
         """
         return await self._columns.forget(table, column)
 
     async def stats(self) -> LedgerStats:
-        """The numbers of files by state."""
+        """Return the numbers of files by state."""
         return await self._connections.reading.run(statistics.collect, self._connections.journal, self._references)
 
     # ---- the worker
 
     async def drain(self, *, wait: bool = False) -> Drained:
-        """Delete the files that no row names any more, and make the copies that are due, in one pass.
+        """Delete the due files that no row names any more, and make the copies for mirrors that are due.
 
-        A worker makes one again and again.
+        This is one pass. A worker repeats it. You may cancel it at any moment.
 
         Args:
-            wait: True to go on until no file is due: files that another worker has begun to delete are waited for, and
-                taken over when its lease is over. Files that `grace` or `retain` keeps, and those that this call could
-                not delete, are not waited for. It may be cancelled at any moment.
+            wait: True continues until no file is due. It waits for files that another worker is deleting, and takes
+                them over when that worker's lease ends. It does not wait for files that `grace` or `retain` keeps, nor
+                for files that this call could not delete.
 
         Returns:
-            The numbers of files that were deleted, kept after all, and could not be deleted.
+            The numbers of files that were deleted, kept because a row names them, and not deletable now.
 
         Raises:
-            SweepRefusedException: A storage is not this ledger's, a table of file columns is missing, or another
-                process writes files into a column that this one does not know.
+            SweepRefusedException: A storage belongs to another ledger, a table of file columns is missing, or another
+                process writes files into a column that this process does not know.
         """
         drained = await self._worker.drain(wait=wait)
         await self._worker.mirror()
@@ -312,54 +332,56 @@ class FileLedger:
         inventory: bool = False,
         prefix: str | None = None,
     ) -> int:
-        """Doom files that no row names and no session has doomed: after raw SQL, cascades and bulk statements.
+        """Find and doom files that became unreferenced unnoticed: after raw SQL, cascades and bulk statements.
 
-        It deletes nothing: `drain` does that, and asks the rows again before.
+        It deletes nothing. `drain` deletes the doomed files, after it has searched the rows again.
 
         Args:
-            older_than: The time for which the ledger has known the file, at least; in an inventory, its age.
-            force: True to doom more than ten files and a tenth of all.
-            inventory: True to list the storages as well, for files that neither a row nor the ledger knows, as after
-                the database was set back to an earlier day. Only keys that `save` and flushes generate count, in the
-                folders of the columns.
-            prefix: A prefix of keys, for the inventory to take all generated keys that begin so, in any folder: say it
-                only where nobody else stores files.
+            older_than: Ignore files that the ledger has known for a shorter time. In an inventory, ignore younger
+                files.
+            force: True dooms any number of files. Otherwise the sweep refuses more than ten files if they are also more
+                than a tenth of all.
+            inventory: True also lists the storages, for files that neither a row nor the ledger knows. Such files exist
+                after you restored the database to an earlier day. The inventory only looks at keys that `save` and
+                flushes generate, in the folders of the columns.
+            prefix: A prefix of keys. The inventory then takes all generated keys with this prefix, in any folder. Use
+                it only where no other application stores files.
 
         Returns:
-            The number of files that were doomed.
+            The number of files that it doomed.
 
         Raises:
             InvalidArgumentException: A prefix without an inventory.
-            SweepRefusedException: A storage has the mark of another database, a table of file columns is missing,
-                another process writes files into a column that this one does not know, or more than ten files and
-                a tenth of all would be doomed.
+            SweepRefusedException: A storage belongs to another ledger, a table of file columns is missing, another
+                process writes files into a column that this process does not know, or more than ten files, and more
+                than a tenth of all, are unreferenced.
         """
         return await self._worker.sweep(older_than, force=force, inventory=inventory, prefix=prefix)
 
     async def make_variants(self) -> int:
-        """Make the variants with ``when="worker"`` that sessions have queued, as far as they are due.
+        """Make the variants with ``when="worker"`` that sessions have queued and that are due.
 
-        A failure is logged, and tried again by a later call, at growing intervals for a day; then the variants are
-        given up, which is an event ``give_up``. So are at once those of what is no image, or is damaged.
+        It logs a failure. Later calls try again, at growing intervals for a day. Then the ledger gives up the variants
+        and reports an event ``give_up``. It gives up at once if the file is no image, or is damaged.
 
         Returns:
-            The number of variants that were made.
+            The number of variants that it made.
 
         Raises:
             SweepRefusedException: A table of file columns is missing, or another process writes files into a column
-                that this one does not know.
+                that this process does not know.
         """
         return await self._worker.make_variants()
 
     async def mirror(self) -> int:
-        """Make the copies that sessions have queued for mirrors (``queue=True``), as far as they are due.
+        """Make the copies for mirrors that sessions have queued (``queue=True``) and that are due.
 
-        A failure is logged, and tried again by a later call, at growing intervals of a quarter of an hour at most, for
-        as long as the mirror is away. `stats` tells how many copies wait, and for how long. Only a copy for a mirror
-        that the storage does not have any more is given up, after a day, which is an event ``give_up``.
+        It logs a failure. Later calls try again, at growing intervals of at most a quarter of an hour, until the mirror
+        is back. `stats` returns how many copies wait, and for how long. If the storage no longer has the mirror, the
+        ledger gives up the copy after a day and reports an event ``give_up``.
 
         Returns:
-            The number of copies that were made, or found made.
+            The number of copies that it made or found complete.
         """
         return await self._worker.mirror()
 
@@ -369,13 +391,13 @@ class FileLedger:
         *,
         sweep_every: timedelta | None = timedelta(days=1),
     ) -> None:
-        """Drain, sweep now and then, make variants and copies, until the task is cancelled; what fails is tried again.
+        """Drain, sweep, and make variants and copies, until the task is cancelled. It repeats work that failed.
 
-        Any number of workers may run on any number of machines, and be killed at any moment.
+        Any number of workers may run on any number of machines. You may kill them at any moment.
 
         Args:
             interval: The time between two passes.
-            sweep_every: The time between two sweeps, the first of which is at the beginning; None for no sweeps.
+            sweep_every: The time between two sweeps. The first sweep is at the beginning. None disables sweeps.
         """
 
         async def delete() -> None:
@@ -388,29 +410,32 @@ class FileLedger:
     async def running(
         self, interval: timedelta = timedelta(seconds=30), *, sweep_every: timedelta | None = timedelta(days=1)
     ) -> AsyncGenerator[Self]:
-        """`run` beside the block, as in the lifespan of an application; it has ended when the block is left."""
+        """Do the work of `run` beside the block, for example in an application's lifespan. It ends with the block."""
         async with beside(self.run(interval, sweep_every=sweep_every), "FileLedger.run"):
             yield self
 
     async def take_ownership(self) -> None:
-        """Make the files in the storages of all file columns this database's, and no other one's.
+        """Make this database the owner of the files in the storages of all file columns.
 
-        For a database that was moved, or restored in the place of the lost one. Never for a copy beside it: each of
-        them would delete files that the other one needs.
+        Call it after you moved the database, or restored it in place of a lost one. Never call it for a copy beside the
+        original: each of the two would delete files that the other one needs.
         """
         await self._marks.take_ownership(find_storages(self._references.fields()))
 
     async def check_ownership(self) -> dict[Storage, SweepRefusedException | None]:
-        """The storages of all file columns, each with the reason for which nothing is deleted from it; None for none.
+        """Check which storages of file columns belong to this ledger.
+
+        Returns:
+            Each storage with the reason why no worker deletes from it; None if the storage belongs to this ledger.
 
         Raises:
-            StorageException: A storage cannot be asked.
+            StorageException: A storage does not answer.
         """
         return await self._marks.check_ownership(find_storages(self._references.fields()))
 
 
 def metadata_of(given: Any) -> tuple[MetaData, ...] | None:
-    """One MetaData, a declarative base, or several of them."""
+    """Return a list of the MetaData of a MetaData, a declarative base, or several of them."""
     if given is None:
         return None
     several = given if isinstance(given, Collection) and not isinstance(given, MetaData) else [given]

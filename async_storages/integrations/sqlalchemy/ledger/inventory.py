@@ -1,8 +1,8 @@
 """An inventory: files in storages that neither rows nor the ledger know, as after a restore of an earlier database.
 
-It looks only at keys that `save` and flushes can have written, ``[folder/]{16 hex digits}_{name}``: in the folders of
-the columns, or below a prefix that somebody has vouched for. A variant counts as its original. All other files may be
-somebody else's.
+It only looks at keys that `save` and flushes can have written, ``[folder/]{16 hex digits}_{name}``. They must be in the
+folders of the columns, or below a prefix that the caller vouches for. A variant counts as its original. All other files
+may belong to another application.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from async_storages.variants.keys import find_original
 __all__ = ["ListedFolder", "find_folders", "find_unknown", "list_ids"]
 
 _PENDING = re.compile(r"(?:^|/)[1-9a-f][0-9a-f]{7,9}\.[\w-]{43}/", re.ASCII)
-"""A part of the keys of uploads that a browser has made and nobody has attached yet."""
+"""A part of the keys of uploads that a browser has made and that are not attached yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ListedFolder:
     Attributes:
         storage: A storage that can list its files.
         prefix: The prefix of the keys.
-        is_deep: True if the files of folders below belong to it.
+        is_deep: True includes the files of its subfolders.
     """
 
     storage: Storage
@@ -51,7 +51,7 @@ class ListedFolder:
     is_deep: bool
 
     def holds(self, key: str) -> bool:
-        """True if `save` can have written the key, below the prefix."""
+        """Return True if `save` can have written the key below the prefix."""
         rest = key.removeprefix(self.prefix)
         if _PENDING.search(key) or key.startswith(f"{FOLDER}/") or ("/" in rest and not self.is_deep):
             return False
@@ -59,7 +59,7 @@ class ListedFolder:
 
 
 def find_folders(fields: Iterable[FileField], prefix: str | None) -> list[ListedFolder]:
-    """Find the folders that columns put their files into; or the prefix, in all of their storages."""
+    """Find the folders into which columns put files. With a prefix, return the prefix in all of their storages."""
     chosen = list(fields)
     if prefix is not None:
         storages = storage_lookup.find_storages(chosen)
@@ -79,7 +79,7 @@ def _can_list(storage: Storage) -> bool:
 
 
 async def list_ids(folder: ListedFolder, older_than: timedelta) -> AsyncGenerator[list[str]]:
-    """List the ids of files that were written so long ago, some hundred at a time."""
+    """Yield the ids of files that are at least so old, some hundred at a time."""
     before, found, count = datetime.now(UTC) - older_than, list[str](), 0
     storage: Any = folder.storage
     async with aclosing(storage.list(folder.prefix)) as files:
@@ -97,7 +97,7 @@ async def list_ids(folder: ListedFolder, older_than: timedelta) -> AsyncGenerato
 
 
 def _id_of(folder: ListedFolder, info: FileBasicInfo, before: datetime) -> str | None:
-    """The id of a file that the ledger can have written before; None for all others."""
+    """Return the id of a file that the ledger can have written before the given time; None for all other files."""
     if info.last_modify_time is None or info.last_modify_time > before:
         return None
     try:
@@ -111,7 +111,7 @@ def _id_of(folder: ListedFolder, info: FileBasicInfo, before: datetime) -> str |
 
 
 def _original_of(folder: ListedFolder, original: FileId) -> str | None:
-    """The id that a variant counts as, if a worker would remove the variants with it."""
+    """Return the id that a variant counts as, if a worker would remove the variant with it."""
     key = folder.storage.bare_key(original)
     if not key.startswith(folder.prefix) or not folder.holds(key):
         return None
@@ -121,7 +121,7 @@ def _original_of(folder: ListedFolder, original: FileId) -> str | None:
 def find_unknown(
     connection: Connection, table: Table, intents: LedgerTransactions, references: References, ids: Collection[str]
 ) -> set[str]:
-    """Find the ids that are neither in the journal nor in the ledger, nor named by a row; asked in this order.
+    """Find the ids that neither the journal, nor the ledger, nor a row knows. It searches in this order.
 
     Raises:
         SweepRefusedException: As for `References.find_named`.

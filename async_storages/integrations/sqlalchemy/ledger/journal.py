@@ -1,4 +1,4 @@
-"""The rows of `stored_files_journal`: intents, each written before its file is."""
+"""The rows of `stored_files_journal`: intents. Each is written before its file."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,19 +33,19 @@ __all__ = [
 ]
 
 BATCH = 500
-"""Rows of one statement."""
+"""Rows per statement."""
 
 _UNANSWERED = "?"
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A file that is about to be written, or that a worker is to look at.
+    """A file that is about to be written, or that a worker will examine.
 
     Attributes:
         id: Its fusion id.
         storage: The label of its storage.
-        is_exact: True if the key is one of the user's own, which may have been that of another file.
+        is_exact: True if the user has chosen the key. Another file may have had it before.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Intent:
 
     @classmethod
     def of(cls, storage: Storage, key: FileName, *, is_exact: bool = False) -> "Intent":
-        """The intent to write a file under a key, or under an id that the storage will choose."""
+        """Return the intent to write a file under a key, or under an id that the storage will choose."""
         if storage.chooses_ids:
             return cls(f"{_UNANSWERED}{uuid4().hex}", label_of(storage))
         file_id = key.file_id if isinstance(key, IdentifiedKey) else storage.identify(key)
@@ -62,12 +62,12 @@ class Intent:
 
 
 def is_unanswered(file_id: str) -> bool:
-    """True as long as the storage has not chosen the id."""
+    """Return True as long as the storage has not chosen the id."""
     return file_id.startswith(_UNANSWERED)
 
 
 def announce(connection: Connection, journal: Table, intents: Iterable[Intent], grace: float) -> None:
-    """Write intents that are in force for `grace` seconds; those that are there are in force as long."""
+    """Write intents that are in force for `grace` seconds. Existing intents are in force for the same time."""
     for batch in batched(intents, BATCH):
         new = insert_files(
             journal, connection.dialect, [(each.id, each.storage) for each in batch], until=now() + grace
@@ -80,13 +80,13 @@ def announce(connection: Connection, journal: Table, intents: Iterable[Intent], 
 
 
 def reserve(connection: Connection, journal: Table, intent: Intent, seconds: float) -> bool:
-    """Write an intent that is in force for so many seconds; False if there is one of that id."""
+    """Write an intent that is in force for some seconds. Return False if one with that id exists."""
     new = insert_files(journal, connection.dialect, [(intent.id, intent.storage)], until=now() + seconds)
     return connection.execute(unless_known(new)).rowcount == 1
 
 
 def expire(connection: Connection, journal: Table, intents: Iterable[Intent]) -> None:
-    """Let a worker look at files at once, except for those that a session has just claimed."""
+    """Let a worker examine files at once, except those that a session has just claimed."""
     for batch in batched(intents, BATCH):
         ids = [each.id for each in batch]
         before = find(connection, journal, ids)
@@ -96,13 +96,13 @@ def expire(connection: Connection, journal: Table, intents: Iterable[Intent]) ->
 
 
 def set_id(connection: Connection, journal: Table, unanswered: str, file_id: str) -> bool:
-    """Put in the id that the storage has chosen; False if the intent is gone."""
+    """Write the id that the storage has chosen. Return False if the intent is gone."""
     changed = connection.execute(update(journal).where(journal.c.id == unanswered).values(id=file_id))
     return changed.rowcount == 1
 
 
 def renew(connection: Connection, journal: Table, ids: Iterable[str], grace: float) -> int:
-    """Let intents be in force for `grace` seconds from now; returns how many there are."""
+    """Extend intents by `grace` seconds from now, and return their number."""
     renewed = by_key(update(journal), journal).values(until=now() + grace)
     return sum(
         connection.execute(renewed.where(journal.c.id.in_(batch))).rowcount for batch in batched(sorted(ids), BATCH)
@@ -118,7 +118,7 @@ def find(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]
 
 @lru_cache(maxsize=16)
 def _finding(journal: Table) -> Select[str]:
-    """The query of `find`, made once, as each claim asks it."""
+    """Return the query of `find`. It is built once, because each claim uses it."""
     return _select(journal, bindparam("ids", type_=journal.c.id.type, expanding=True))
 
 
@@ -127,7 +127,7 @@ def _select(journal: Table, ids: Any) -> Select[str]:
 
 
 def take(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
-    """Delete intents; returns the ids of those there were."""
+    """Delete intents, and return the ids of those that existed."""
     taken = set[str]()
     for batch in batched(sorted(ids), BATCH):
         if connection.dialect.delete_returning:
@@ -146,7 +146,7 @@ def drop(connection: Connection, journal: Table, ids: Iterable[str]) -> None:
 
 
 def drop_unlocked(connection: Connection, journal: Table, ids: Iterable[str]) -> set[str]:
-    """Delete intents that nobody has locked; returns the ids of those that somebody has."""
+    """Delete intents that no transaction has locked. Return the ids of the locked ones."""
     chosen = sorted(ids)
     for batch in batched(chosen, BATCH):
         delete_ids(connection, journal, free_ids(connection, _select(journal, batch)))
@@ -154,12 +154,12 @@ def drop_unlocked(connection: Connection, journal: Table, ids: Iterable[str]) ->
 
 
 def has_expired(connection: Connection, journal: Table) -> bool:
-    """True if an intent is in force no longer."""
+    """Return True if an intent has expired."""
     return connection.scalar(select(journal.c.id).where(journal.c.until <= now()).limit(1)) is not None
 
 
 def lock_expired(connection: Connection, journal: Table, limit: int) -> list[Intent]:
-    """Lock intents that are in force no longer; those of sessions that are committing are passed over."""
+    """Lock expired intents, without those of sessions that are committing."""
     found = (
         select(journal.c.id, journal.c.storage)
         .where(journal.c.until <= now())

@@ -1,4 +1,4 @@
-"""Known columns of files, kept in the database: a worker may run with older models than an application."""
+"""Known columns of files, kept in the database, because a worker may run with older models than an application."""
 
 from collections.abc import Collection, Iterable
 
@@ -21,10 +21,10 @@ __all__ = ["KnownColumns"]
 
 
 class KnownColumns:
-    """Registers the columns of this process, before a row of theirs can name a file.
+    """Registers the columns of this process, before a row in them can name a file.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         references: The columns of this process.
     """
 
@@ -39,18 +39,18 @@ class KnownColumns:
         """Register all columns that are in the database.
 
         Raises:
-            StorageException: The table for them is not there.
+            StorageException: The table of known columns is missing.
         """
         if await self._connections.reading.run(self._find_new):
             await self._connections.main.run(self._add_new)
 
     def register_written(self, connection: Connection, fields: Iterable[FileField]) -> None:
-        """Register the columns that a session writes: committed at once, or on SQLite together with the rows.
+        """Register the columns that a session writes: at once, or on SQLite together with the rows.
 
-        SQLite has one writer, which is the session: a worker decides before its transaction, or after.
+        SQLite has one writer, the session. A worker decides before its transaction, or after it.
 
         Raises:
-            StorageException: The table for them is not there.
+            StorageException: The table of known columns is missing.
         """
         wanted = {name_of(field) for field in fields}
         if wanted <= self._registered:
@@ -64,19 +64,19 @@ class KnownColumns:
             self._registered = self._registered | missing
 
     async def forget(self, table: str, column: str | None) -> int:
-        """Forget the columns of a table, or one of them; returns how many there were."""
+        """Forget the columns of a table, or one of them, and return their number."""
         self._registered.clear()
         return await self._connections.main.run(lambda connection, _: _forget(connection, self._table, table, column))
 
     def _read(self, connection: Connection, _table: Table) -> set[ColumnName]:
-        """Read the names that are committed, on a connection of the ledger's own."""
+        """Read the committed names, on one of the ledger's own connections."""
         if not inspect(connection).has_table(self._table.name, schema=self._table.schema):
             raise missing_table(self._table)
         self._registered = self._references.find_registered(connection)
         return self._registered
 
     def _find_new(self, connection: Connection, table: Table) -> set[ColumnName]:
-        """Find the columns that are in the database, and not registered yet."""
+        """Find the columns that are in the database but not registered yet."""
         return self._references.find_in_database(connection, but=self._read(connection, table))
 
     def _add_new(self, connection: Connection, table: Table) -> None:

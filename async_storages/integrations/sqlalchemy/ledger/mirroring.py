@@ -1,4 +1,4 @@
-"""The worker's part in mirrors: it makes the copies that sessions have queued, and removes what is left of files."""
+"""The worker's part in mirrors: it makes queued copies, and removes the remains of deleted files."""
 
 import asyncio
 import logging
@@ -27,17 +27,17 @@ __all__ = ["Mirroring", "copies_of", "delete_orphans_in_mirrors"]
 logger = logging.getLogger("async_storages")
 
 _FIRST_PAUSE = 30.0
-"""Seconds before the second attempt; each later pause is as long as all before it together."""
+"""Seconds before the second attempt. Each later pause is as long as the whole time before it."""
 
 _LONGEST_PAUSE = 900.0
-"""Seconds between two attempts, at most."""
+"""The largest number of seconds between two attempts."""
 
 _UNKNOWN_FOR = 86_400.0
-"""Seconds from the first attempt, after which a copy for a mirror that the storage does not have is given up."""
+"""Seconds after the first attempt at which the worker gives up a copy for a mirror that the storage does not have."""
 
 
 def copies_of(storage: Storage | None, file_id: str, label: str) -> list[QueuedWork]:
-    """The copies of a file that are to be queued: one for each mirror of a storage that leaves them to a ledger.
+    """Return the copies of a file to queue: one for each mirror whose copies a ledger makes.
 
     Args:
         storage: The storage of the file; None if it is not known.
@@ -55,7 +55,7 @@ def _marks_of(storage: Storage) -> list[str]:
 
 
 async def delete_orphans_in_mirrors(storage: Storage, file_id: str, declared: list[Recipes]) -> None:
-    """Delete the variants of a deleted file in mirrors, which may have some that the primary has no more.
+    """Delete the variants of a deleted file in mirrors. They may include variants that the primary no longer has.
 
     Raises:
         StorageException: A variant could not be deleted.
@@ -66,13 +66,13 @@ async def delete_orphans_in_mirrors(storage: Storage, file_id: str, declared: li
 
 
 class Mirroring:
-    """Makes the copies that sessions have queued; any number of workers may do so at once.
+    """Makes the copies that sessions have queued. Any number of workers may do so at once.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         references: The columns that may name files.
-        marks: The marks by which storages are this ledger's.
-        lease: Seconds after which another worker takes over what this one has not finished; a copy renews it.
+        marks: The marks that identify the ledger's storages.
+        lease: Seconds after which another worker takes over unfinished work. A copy in progress renews its lease.
         concurrency: Copies at once, at least 1.
     """
 
@@ -92,9 +92,9 @@ class Mirroring:
         self._concurrency = concurrency
 
     async def run(self) -> int:
-        """Make all copies that are due now; returns how many entries were finished.
+        """Make all copies that are due now, and return the number of finished entries.
 
-        A failure is logged, and tried again, at growing intervals of a quarter of an hour at most.
+        It logs a failure. Later calls try again, at growing intervals of at most a quarter of an hour.
         """
         taking = asyncio.Lock()
 
@@ -149,7 +149,10 @@ class Mirroring:
         await self._connections.main.run(work_queue.postpone, work, pause)
 
     async def _note_unknown(self, work: QueuedWork, storage: Storage) -> None:
-        """Wait for the processes of a deployment, one of which has queued a copy for a mirror that is not here."""
+        """Postpone a copy for a mirror that the storage does not have here. Give it up after a day.
+
+        Another process of the deployment has queued it, and may have newer code.
+        """
         if work.tried_for < _UNKNOWN_FOR:
             await self._note_failure(work, StorageException(f"{storage!r} has no such mirror"))
             return
@@ -159,11 +162,11 @@ class Mirroring:
 
 
 class _Lease:
-    """The lease of a copy, which is renewed for as long as the copy takes.
+    """The lease of a copy. It is renewed while the copy is being made.
 
     Attributes:
-        work: The copy, with the lease as it is now.
-        deadline: The end of the lease: a process that has stood still for longer sends no request after it.
+        work: The copy, with its present lease.
+        deadline: The end of the lease. A process that has stood still for longer sends no request after it.
     """
 
     def __init__(self, connections: Connections, work: QueuedWork, seconds: float) -> None:
@@ -173,7 +176,7 @@ class _Lease:
         self._seconds = seconds
 
     async def keep(self) -> None:
-        """Renew the lease, for as long as this is awaited and the copy is ours."""
+        """Renew the lease, until the task is cancelled or another worker has the copy."""
         renewed: QueuedWork | None = self.work
         while renewed is not None:
             await pause(self._seconds / 3)
@@ -188,7 +191,7 @@ class _Lease:
 
 
 async def _bring_up(storage: MirroredCore, mirror: int, file_id: str) -> None:
-    """Bring a mirror up to the primary, in a file and its variants; what the primary has no more goes."""
+    """Update a file and its variants in a mirror from the primary. Files that the primary no longer has are deleted."""
     declared: list[Recipes] = [*variants_declared_for(storage, file_id)]
     is_there = await storage.mirror_file(file_id, mirror)
     reached(CopyStep.MADE)

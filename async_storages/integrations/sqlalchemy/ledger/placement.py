@@ -1,4 +1,4 @@
-"""Placement of tables: a session must write where the ledger looks, in the same database and the same schema."""
+"""Placement of tables: sessions and the ledger must use the same database and the same schema."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -17,7 +17,7 @@ _SCHEMA = (
 )
 
 type _Schema = tuple[str, str]
-"""A database and a schema in it; on SQLite a file and the name under which it is attached; on MySQL a database."""
+"""A database and its schema. On SQLite: a file, and the name under which it is attached. On MySQL: a database."""
 
 
 class Placement:
@@ -35,12 +35,12 @@ class Placement:
     def check(
         self, connection: Connection, tables: Iterable[Table], options: Mapping[str, Any] = MappingProxyType({})
     ) -> None:
-        """Refuse a session that works elsewhere than the ledger, or whose locks do not last.
+        """Refuse a session that works in another place than the ledger, or whose locks do not last.
 
         Args:
-            connection: The session's.
+            connection: The session's connection.
             tables: The tables whose rows it changes.
-            options: Execution options of its statement, if they are not the connection's.
+            options: Execution options of its statement, if they differ from the connection's.
 
         Raises:
             InvalidArgumentException: The worker would not find the rows that the session writes.
@@ -57,7 +57,7 @@ class Placement:
             self._compare(chosen, found)
 
     def _compare(self, tables: Sequence[Table], theirs: Sequence[_Schema]) -> None:
-        """Compare with the ledger's own view, read anew, as it may have changed."""
+        """Compare with the ledger's own view. It is read again, because it may have changed."""
         options = self._connections.engine.get_execution_options()
         ours = self._connections.reading.run_in_event(lambda connection, _: self._find(connection, tables, options))
         self._schemas |= zip(tables, ours, strict=True)
@@ -70,7 +70,7 @@ class Placement:
                 )
 
     def _find(self, connection: Connection, tables: Sequence[Table], options: Mapping[str, Any]) -> list[_Schema]:
-        """The schemas to which the names of tables lead, or in which such tables would be made."""
+        """Return the schemas in which tables of these names are, or would be created."""
         translated = options.get("schema_translate_map") or {}
         schemas = [translated.get(table.schema, table.schema) for table in tables]
         if self._connections.is_sqlite:
@@ -89,14 +89,14 @@ class Placement:
         return [(database, schema) for schema in found]
 
     def _file_of(self, connection: Connection, ours: str) -> str:
-        """The file of a SQLite database; the ledger's own name for it, if it is the same under another name."""
+        """Return the file of a SQLite database. For another name of the ledger's file, return the ledger's own name."""
         self._file = self._file or self._connections.reading.run_in_event(lambda own, _: _opened(own))
         found = _opened(connection)
         return ours if found == self._file else found or ":memory:"
 
 
 def _opened(connection: Connection) -> str:
-    """The path of a SQLite database as SQLite sees it; empty, if it is in memory."""
+    """Return the path of a SQLite database as SQLite sees it; empty if it is in memory."""
     return next(str(row[2] or "") for row in connection.exec_driver_sql("PRAGMA database_list") if row[1] == "main")
 
 

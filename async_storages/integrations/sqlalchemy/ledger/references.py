@@ -1,4 +1,4 @@
-"""References to files: before one is deleted, every column that may hold its id is asked whether a row names it."""
+"""References to files: before a worker deletes a file, it searches every column that may hold the file's id."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,20 +29,20 @@ from async_storages.integrations.sqlalchemy.references.lookup import find_named_
 __all__ = ["OtherReferences", "References"]
 
 type OtherReferences = Callable[[Connection, Sequence[str]], Iterable[str] | Awaitable[Iterable[str]]]
-"""A function that is asked about ids which are kept elsewhere; it returns those that are in use there."""
+"""A function that gets ids which are stored elsewhere. It returns those that are in use there."""
 
 _SHOWN = 10
-"""Malformed values of a column that are reported."""
+"""The number of malformed values that are reported for a column."""
 
 _STORES = ("process_bind_param", "bind_processor", "bind_expression", "column_expression", "load_dialect_impl")
 
 
 @dataclass(frozen=True, slots=True)
 class _CheckedTable:
-    """A table whose columns can be looked into.
+    """A table whose columns can be searched.
 
     Attributes:
-        parts: Its columns and their types, as they were then.
+        parts: Its columns and their types at the time of the check.
         fields: Its file columns.
     """
 
@@ -54,15 +54,15 @@ class _CheckedTable:
 
 
 class References:
-    """The columns of files, and the functions that know of ids elsewhere.
+    """The columns of files, and the functions that know ids elsewhere.
 
     Args:
         metadata: The tables of the columns; None for those of all mapped classes.
-        elsewhere: Functions that are asked as well.
+        elsewhere: Further functions that know ids.
         registry: The table of the columns that any process knows.
 
     Raises:
-        InvalidArgumentException: A column holds files in a way that cannot be looked into.
+        InvalidArgumentException: A column holds files in a form that cannot be searched.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class References:
         self.fields()
 
     def fields(self) -> list[FileField]:
-        """The columns that are known now.
+        """Return the columns that are known now.
 
         Raises:
-            InvalidArgumentException: One of them cannot be looked into.
+            InvalidArgumentException: One of them cannot be searched.
         """
         if self._metadata is None:
             found = mapped_fields()
@@ -92,7 +92,7 @@ class References:
         return found
 
     def _check_tables(self, tables: Iterable[Table]) -> None:
-        """Check tables, each again only when it has changed: there may be hundreds of them, at each pass."""
+        """Check tables. Each pass may see hundreds of them, so a table is checked again only after it has changed."""
         before, self._checked = self._checked, {}
         for table in tables:
             if table not in self._checked:
@@ -104,16 +104,17 @@ class References:
                 self._checked[table] = checked
 
     def has(self, column: Column[Any]) -> bool:
-        """True if a column is one of them."""
+        """Return True if a column is one of these."""
         if column not in self._columns:
             self.fields()
         return column in self._columns
 
     def locate(self, connection: Connection) -> list[ColumnLocation]:
-        """Locate the columns in the database; all of them must be there.
+        """Locate the columns in the database. All of them must exist.
 
         Raises:
-            SweepRefusedException: None is known, or a table is missing: the files of its rows would be deleted.
+            SweepRefusedException: No column is known, or a table is missing. The worker would delete the files of its
+                rows.
         """
         fields = self.fields()
         located = {each.field: each for each in locate_columns(connection, fields)}
@@ -140,7 +141,7 @@ class References:
         return {(name, column) for name, column in connection.execute(select(table.c.table_name, table.c.column_name))}
 
     def find_in_database(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
-        """Find the columns of this process that are in the database, without some."""
+        """Find the columns of this process that are in the database, except some."""
         chosen = [field for field in self.fields() if name_of(field) not in but]
         return {name_of(each.field) for each in locate_columns(connection, chosen)}
 
@@ -148,7 +149,7 @@ class References:
         """Require that this process knows every column that names files.
 
         Raises:
-            SweepRefusedException: Another one has registered a column that is none of this process's models.
+            SweepRefusedException: Another process has registered a column that the models of this process lack.
         """
         known = {name_of(field) for field in self.fields()}
         for table, column in sorted(self.find_registered(connection) - known):
@@ -161,15 +162,15 @@ class References:
             )
 
     def _is_ours(self, field: FileField, located: Iterable[FileField]) -> bool:
-        """True if a column should be in this database: of mapped tables only where it has one of their metadata."""
+        """Return True if a column should be in this database. For mapped tables, that depends on their metadata."""
         metadata = field.column.table.metadata
         return self._metadata is not None or any(each.column.table.metadata is metadata for each in located)
 
     def find_named(self, connection: Connection, ids: Collection[str]) -> set[str]:
-        """Find the ids that a row names, by the full id or, as old rows may, by the bare key.
+        """Find the ids that a row names, by the full id or, as in old rows, by the bare key.
 
         Raises:
-            SweepRefusedException: As in `locate`; or another process knows a column that this one does not.
+            SweepRefusedException: As for `locate`, or another process knows a column that this one does not.
         """
         locations = self.locate(connection)
         self._check_known(connection)
@@ -186,7 +187,7 @@ class References:
         return named
 
     def find_malformed(self, connection: Connection, _table: Table) -> list[str]:
-        """Find values of list columns that are no lists, some of each: every id in their text counts as named."""
+        """Find values of list columns that are no lists, some of each. Every id in their text counts as named."""
         asked = [each.field for each in self.locate(connection)]
         return [
             f"{field.column.table.fullname}.{field.column.name} of the row {', '.join(map(str, key))}"
@@ -196,11 +197,11 @@ class References:
         ]
 
     def find_unindexed(self, connection: Connection, _table: Table) -> list[str]:
-        """Find the columns without an index: their tables are read whole each time a file is to be deleted."""
+        """Find the columns without an index. To delete a file, the worker reads their whole tables."""
         return find_unindexed(connection, self.locate(connection))
 
     def warn_unindexed(self, connection: Connection, _table: Table) -> None:
-        """Warn of the columns without an index, as sessions do."""
+        """Log a warning about columns without an index, as sessions do."""
         warn_unindexed(connection, self.locate(connection))
 
 
@@ -227,7 +228,7 @@ def _check_readable(table: Table) -> None:
 
 
 def _is_changed(type_: TypeEngine[Any]) -> bool:
-    """True if a type stores something else than ids: a subclass of ours, or a decorator of somebody else's."""
+    """Return True if a type stores other values than ids, such as a subclass or a foreign decorator."""
     if not isinstance(type_, FileType | FileListType):
         return isinstance(type_, TypeDecorator)
     own = FileType if isinstance(type_, FileType) else FileListType
@@ -235,7 +236,7 @@ def _is_changed(type_: TypeEngine[Any]) -> bool:
 
 
 def _inside(type_: TypeEngine[Any], depth: int = 8) -> Iterator[TypeEngine[Any]]:
-    """A type, and the types that it is made of."""
+    """Return a type, and the types that it contains."""
     yield type_
     parts = [*vars(type_).values(), *getattr(type_, "_variant_mapping", {}).values()]
     for part in parts if depth else ():

@@ -1,7 +1,8 @@
 """Statements that change or lock rows of chosen ids, and no others.
 
-Of a small table MySQL reads all rows, whatever the condition is, and locks those that it reads: at REPEATABLE READ,
-with the gaps between them, until the transaction ends. So it is told to use the primary key.
+MySQL reads all rows of a small table, whatever the condition is, and locks the rows that it reads. At REPEATABLE READ
+it also locks the gaps between them, until the transaction ends. These statements therefore tell MySQL to use the
+primary key.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ _ID = "chosen_id"
 
 
 def by_key[Statement](statement: Statement, table: Table) -> Statement:
-    """The SELECT or UPDATE with a hint for MySQL to find rows by the primary key, of which it has the values."""
+    """Return the SELECT or UPDATE with a hint that makes MySQL find rows by their primary keys, which must be given."""
     hinted: Any = statement  # the two have `with_hint` from different classes
     for name in MYSQL_DIALECTS:
         hinted = hinted.with_hint(selectable=table, text="FORCE INDEX (PRIMARY)", dialect_name=name)
@@ -25,25 +26,25 @@ def by_key[Statement](statement: Statement, table: Table) -> Statement:
 
 
 def free_ids(connection: Connection, found: Select[Any], *, are_claims_free: bool = False) -> Any:
-    """Lock the rows of a query for ids, but for those that others have locked: what ``IN`` takes.
+    """Lock the rows of a query for ids, without rows that others have locked. Return a value for ``IN``.
 
-    On MySQL, which cannot change a table that a subquery reads, these are the ids themselves.
+    MySQL cannot change a table that a subquery reads. There the result is the ids themselves.
 
     Args:
         connection: The connection.
         found: The query.
-        are_claims_free: True to lock on PostgreSQL also the entries that sessions have claimed.
+        are_claims_free: True also locks, on PostgreSQL, entries that sessions have claimed.
     """
     free = found.with_for_update(skip_locked=True, key_share=are_claims_free)
     return connection.scalars(free).all() if connection.dialect.name in MYSQL_DIALECTS else free
 
 
 def delete_ids(connection: Connection, table: Table, ids: Any) -> int:
-    """Delete the rows of some ids; on MySQL one by one, as its DELETE takes no hint. Returns how many there were.
+    """Delete the rows of some ids, and return their number. MySQL's DELETE takes no hint, so it deletes one by one.
 
     Args:
         connection: The connection.
-        table: One of the ledger's.
+        table: One of the ledger's tables.
         ids: A list, or the result of `free_ids`.
     """
     if connection.dialect.name not in MYSQL_DIALECTS:

@@ -1,4 +1,4 @@
-"""Statistics of a ledger: its files by state, and how far its worker is behind."""
+"""Statistics of a ledger: its files by state, and the delay of its worker."""
 
 from dataclasses import dataclass
 
@@ -16,18 +16,18 @@ class LedgerStats:
     """The numbers of files by their state.
 
     Attributes:
-        uploading: Files in the journal: being written, or not yet claimed by a transaction; also uploads that
-            `DirectUploads` has attached, until their time is over; on SQLite also files that were claimed within the
-            last `grace`.
-        live: Files that are named by rows, pinned, or left for a sweep to find.
+        uploading: Files in the journal: they are being written, or no transaction has claimed them yet. They include
+            uploads that `DirectUploads` has attached, until their time ends. On SQLite they also include files that
+            were claimed within the last `grace`.
+        live: Files that rows name, pinned files, and files that the next sweep will find unreferenced.
         doomed: Files that wait for a worker, or for the end of `retain`.
-        deleting: Files that are being deleted, or tried again after a failure.
-        pinned: Of the live files, those that stay although no row names them.
-        overdue: Seconds that the oldest work, variants too, has been waiting for a worker: it grows if none runs.
-        unindexed: Columns without an index, as ``table.column``: looking for a file reads the whole table.
+        deleting: Files that a worker is deleting, or will try to delete again after a failure.
+        pinned: Those of the live files that stay although no row names them.
+        overdue: Seconds that the oldest work, including variants, has waited for a worker. It grows if no worker runs.
+        unindexed: Columns without an index, as ``table.column``. A search for a file reads the whole table.
         variants: Images whose variants wait for a worker.
-        copies: Copies in mirrors that wait for a worker, or for a mirror that is away.
-        copies_overdue: Seconds that the oldest of these copies has been waiting.
+        copies: Copies for mirrors that wait for a worker, or for a mirror that is down.
+        copies_overdue: Seconds that the oldest of these copies has waited.
     """
 
     uploading: int

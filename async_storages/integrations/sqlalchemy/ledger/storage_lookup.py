@@ -1,4 +1,4 @@
-"""Lookup of the storage that holds a file, by its id and the label that the ledger has kept."""
+"""Lookup of the storage of a file, by its id and the label in the ledger."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,13 +24,13 @@ def find_routers(fields: Iterable[FileField]) -> list[StorageRouter]:
 
 
 def _refs_of(fields: Iterable[FileField]) -> list[StorageRef]:
-    """The references of columns to storages, each once: hundreds of columns have a few."""
+    """Return the references of columns to storages, each once: hundreds of columns share a few of them."""
     values = {id(value): value for field in fields for value in [field.type.storage]}
     return [StorageRef(value) for value in values.values()]
 
 
 def find_storage(routers: Iterable[StorageRouter], file_id: str, label: str) -> Storage:
-    """Find the storage of a file: the one of the label, else the only one that serves the id.
+    """Find the storage of a file: the storage with the label, or else the only one that serves the id.
 
     Args:
         routers: The routers of `find_routers`.
@@ -38,7 +38,7 @@ def find_storage(routers: Iterable[StorageRouter], file_id: str, label: str) -> 
         label: The label of its storage.
 
     Raises:
-        RouteNotSupportedException: No column's and no registered storage serves it, or several do.
+        RouteNotSupportedException: No registered storage and no column's storage serves the id, or several do.
     """
     serving = {StorageAddress.of(storage): storage for storage in _find_serving(routers, file_id)}
     labelled = [storage for storage in serving.values() if label_of(storage) == label]
@@ -58,7 +58,7 @@ def _find_serving(routers: Iterable[StorageRouter], file_id: str) -> Iterator[St
 
 
 def find_storages(fields: Iterable[FileField]) -> list[Storage]:
-    """Find the storages that columns put new files into, each once, without those that are read-only."""
+    """Find the storages into which columns put new files, each once. Read-only storages are left out."""
     found: dict[StorageAddress, Storage] = {}
     for ref in _refs_of(fields):
         try:

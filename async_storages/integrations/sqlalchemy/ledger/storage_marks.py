@@ -1,8 +1,8 @@
 """Marks of a ledger in its storages: a copy of the database must not delete the files of the original.
 
-A mark is an object that a ledger writes into each storage it uses, once. Its content says which database the ledger is
-in. A copy of the database has the entry of the mark as well, but finds that the content names the original: so it
-refuses to delete.
+A ledger writes one mark, a small object, into each storage that it uses. The mark's content identifies the ledger's
+database. A copy of the database also has the entry of the mark. But the content names the original database, so the
+copy refuses to delete.
 """
 
 import asyncio
@@ -40,20 +40,20 @@ FOLDER = "async-storages-ledger"
 """The folder of marks, in storages with exact keys."""
 
 type _MarkedPart = tuple[StorageAddress, str]
-"""A storage's address, and the folder that it keeps to, or nothing."""
+"""A storage's address, and the folder that limits it, if any."""
 
 _GRACE = 3600.0
-"""Seconds that a mark may be there before it is entered."""
+"""Seconds that a mark may exist before its entry does."""
 
 _AT_A_TIME = 100
-"""Files between which others get their turn."""
+"""Number of files after which other tasks get a turn."""
 
 
 class StorageMarks:
-    """The marks of a ledger, by which it knows the storages that it may delete from.
+    """The marks of a ledger. They identify the storages from which it may delete.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         owner: The user's name for the database; None for its address.
     """
 
@@ -65,15 +65,15 @@ class StorageMarks:
         self._flights = PerLoop(lambda: nullcontext(SingleFlight()))
 
     async def mark(self, chosen: Iterable[Storage]) -> None:
-        """Write a mark into the storages that have none of this ledger."""
+        """Write a mark into the storages that have no mark of this ledger."""
         for storage in chosen:
             await self._ids_of(storage)
 
     async def require_own(self, chosen: Iterable[Storage]) -> None:
-        """Require that storages are this ledger's.
+        """Require that storages belong to this ledger.
 
         Raises:
-            SweepRefusedException: One of them has the mark of another database, or has lost its own.
+            SweepRefusedException: A storage has the mark of another database, or has lost its own mark.
         """
         for storage in chosen:
             part = _part_of(storage)
@@ -83,7 +83,7 @@ class StorageMarks:
                 self._owned.add(part)
 
     async def check_ownership(self, chosen: Iterable[Storage]) -> dict[Storage, SweepRefusedException | None]:
-        """Each of some storages with the refusal of `require_own`; None for those that are this ledger's."""
+        """Return each storage with the error of `require_own`; None if the storage belongs to this ledger."""
         found: dict[Storage, SweepRefusedException | None] = {}
         for storage in chosen:
             try:
@@ -96,11 +96,11 @@ class StorageMarks:
     async def find_own_storages(
         self, files: Iterable[Entry], fields: Iterable[FileField]
     ) -> tuple[dict[Entry, Storage], list[SweepRefusedException]]:
-        """Find the storages of files, as far as they are this ledger's; and the errors of those that are not.
+        """Find the storages of files that belong to this ledger, and the errors of the other storages.
 
         Args:
             files: The files.
-            fields: The columns whose storages count, beside the registered ones.
+            fields: The columns whose storages are searched, besides the registered ones.
         """
         routers = storage_lookup.find_routers(fields)
         found, refused, refusals = dict[Entry, Storage](), set[Storage](), list[SweepRefusedException]()
@@ -120,10 +120,10 @@ class StorageMarks:
         return found, refusals
 
     async def require_alone(self, storage: Storage) -> None:
-        """Require that no other ledger keeps files in a storage, which can list them.
+        """Require that no other ledger keeps files in a storage. The storage must be able to list them.
 
         Raises:
-            SweepRefusedException: There is a mark of another database.
+            SweepRefusedException: The storage has a mark of another database.
         """
         ours, proof = await self._ids_of(storage), await self._make_proof()
         listing: Any = storage
@@ -138,13 +138,13 @@ class StorageMarks:
                     )
 
     async def take_ownership(self, chosen: Iterable[Storage]) -> None:
-        """Make storages this ledger's, whosever they were; the marks of others stay where they are."""
+        """Make this ledger the owner of storages, regardless of their present owners. The marks of others stay."""
         for storage in chosen:
             await self._connections.main.run(_forget, await self._find(storage))
             self._ids[_part_of(storage)] = [await self._write(storage)]
 
     async def _ids_of(self, storage: Storage) -> list[str]:
-        """The ids of this ledger's marks in a storage; one is written if there is none."""
+        """Return the ids of this ledger's marks in a storage. If there is none, write one."""
         part = _part_of(storage)
 
         async def find_or_write() -> None:
@@ -164,7 +164,7 @@ class StorageMarks:
         return mark
 
     async def _try_to_write(self, storage: Storage) -> str | None:
-        """Write a mark; None if that took so long that a worker has removed it."""
+        """Write a mark. Return None if that took so long that a worker has removed it."""
         proof, label, key = await self._make_proof(), label_of(storage), f"{FOLDER}/{uuid4().hex}.txt"
         main, intents = self._connections.main, self._connections.journal
         intent = Intent.of(storage, key)
@@ -198,7 +198,7 @@ class StorageMarks:
             )
 
     async def _make_proof(self) -> bytes:
-        """The content of a mark: no copy of the database has it in common with the original."""
+        """Return the content of a mark. It differs between a database and its copies."""
         owner = await self._connections.reading.run(_address_of) if self._owner is None else self._owner
         return hashlib.sha256(owner.encode()).hexdigest().encode()
 
@@ -216,7 +216,7 @@ def _part_of(storage: Storage) -> _MarkedPart:
 
 
 def _address_of(connection: Connection, _table: Table) -> str:
-    """The address of the database."""
+    """Return the address of the database."""
     if connection.dialect.name == "sqlite":
         return str(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])  # the path as it is, in full
     url = connection.engine.url
@@ -235,7 +235,7 @@ def _find(connection: Connection, table: Table, label: str) -> list[str]:
 
 
 def _enter(connection: Connection, table: Table, file_id: str, label: str) -> bool:
-    """Enter a mark; False if a worker has doomed it."""
+    """Enter a mark. Return False if a worker has doomed it."""
     new = insert_entries(table, connection.dialect, [(file_id, label)], State.MARK, pinned=True)
     return connection.execute(unless_known(new)).rowcount == 1
 

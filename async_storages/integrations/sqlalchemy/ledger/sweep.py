@@ -1,4 +1,4 @@
-"""Sweeps: files that no row names although no session has doomed them, as after raw SQL, are found and doomed."""
+"""Sweeps: they find and doom files that became unreferenced without a session noticing, as after raw SQL."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -19,20 +19,20 @@ from async_storages.integrations.sqlalchemy.ledger.tables import State, label_of
 __all__ = ["Sweep"]
 
 _LARGEST_PART = 0.1
-"""The part of all files that a sweep dooms without being forced to."""
+"""The fraction of all files that a sweep dooms without ``force``."""
 
 _FEW = 10
-"""A number of files that a sweep dooms even if they are a larger part."""
+"""The number of files that a sweep dooms without ``force``, even if they are a larger fraction."""
 
 
 class Sweep:
-    """Sweeps of one ledger.
+    """The sweeps of one ledger.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         references: The columns that may name files.
-        marks: The marks by which storages are this ledger's.
-        retain: Seconds that a file stays after the last row that named it.
+        marks: The marks that identify the ledger's storages.
+        retain: Seconds that a file stays after the last row that named it is gone.
     """
 
     def __init__(self, connections: Connections, references: References, marks: StorageMarks, *, retain: float) -> None:
@@ -42,23 +42,23 @@ class Sweep:
         self._retain = retain
 
     async def doom_unnamed(self, older_than: timedelta, *, force: bool) -> int:
-        """Doom the files of the ledger that no row names; returns how many.
+        """Doom the files of the ledger that no row names, and return their number.
 
         Args:
-            older_than: The time for which the ledger has known them, at least.
-            force: True to doom any number of them.
+            older_than: The least time for which the ledger has known them.
+            force: True dooms any number of them.
 
         Raises:
-            SweepRefusedException: They are too many, or one of their storages is not this ledger's.
+            SweepRefusedException: They are too many, or a storage of theirs does not belong to this ledger.
         """
         return await self._doom(self._find_unnamed(older_than), force=force)
 
     async def doom_unknown(self, older_than: timedelta, prefix: str | None, *, force: bool) -> int:
-        """Doom files in storages that neither rows nor the ledger know: see `inventory`. Otherwise `doom_unnamed`."""
+        """Doom files in storages that neither rows nor the ledger know (see `inventory`), like `doom_unnamed`."""
         return await self._doom(self._find_unknown(older_than, prefix), force=force)
 
     async def _doom(self, batches: AsyncGenerator[list[Entry]], *, force: bool) -> int:
-        """Doom files, none of them if they are too many."""
+        """Doom files. If they are too many, doom none of them."""
         live = await self._connections.reading.run(_count_live)
         found: dict[str, Entry] = {}
         async with aclosing(batches):
@@ -107,7 +107,7 @@ def _count_live(connection: Connection, table: Table) -> int:
 def _unnamed(
     connection: Connection, table: Table, references: References, older_than: float, after: str
 ) -> tuple[list[Entry], str | None]:
-    """Files that no row names, among the next ones in the order of ids; and the id to go on from, if there are more."""
+    """Check some files in the order of ids. Return those that no row names, and the next id if there are more."""
     found = (
         select(table.c.id, table.c.storage)
         .where(table.c.id > after, table.c.state == State.LIVE, table.c.pinned.is_(False))

@@ -1,11 +1,15 @@
-"""The tables of the ledger, and the SQL that databases spell differently.
+"""The tables of the ledger, and the SQL that differs between databases.
 
-`stored_files` has an *entry* for each file that rows name, or that is about to be deleted. A session writes it in its
-own transaction. `stored_files_journal` has an *intent* for each upload under way, written before the file is, on a
-connection of the ledger's own. The journal is a table of its own, because a session whose snapshot is older (REPEATABLE
-READ) can insert an entry beside the intent, but could not change a row that the ledger has inserted since. On SQLite,
-which has one writer, the journal is in a second database file. `stored_files_columns` has a row for each column that
-may name files: a worker that does not know one of them deletes nothing.
+`stored_files` has an *entry* for each file that rows name, or that a worker will delete. A session writes it in its own
+transaction.
+
+`stored_files_journal` has an *intent* for each upload. The ledger writes it before the file, on its own connection. The
+journal is a separate table because of sessions at REPEATABLE READ. Their snapshot may be older than the intent. Such a
+session can insert an entry, but cannot change a row that the ledger has inserted since. SQLite has one writer, so there
+the journal is in a second database file.
+
+`stored_files_columns` has a row for each column that may name files. A worker that does not know one of them deletes
+nothing.
 """
 
 import json
@@ -66,19 +70,19 @@ __all__ = [
 ]
 
 SUPPORTED = ("postgresql", "sqlite", *MYSQL_DIALECTS)
-"""The databases whose locks the protocol is made for."""
+"""The databases that the protocol supports with their locks."""
 
 _LONGEST_LABEL = 255
-"""Characters of a label."""
+"""The largest number of characters of a label."""
 
 type _Insert = Any  # of a dialect: they differ in how they name what is done with rows that are there
 
 
 def require_supported(dialect: Dialect) -> None:
-    """Require a database whose locks the protocol is made for.
+    """Require a database that the protocol supports with its locks.
 
     Raises:
-        InvalidArgumentException: It is another one.
+        InvalidArgumentException: It is another database.
     """
     if dialect.name not in SUPPORTED:
         raise InvalidArgumentException(
@@ -90,14 +94,14 @@ class State(StrEnum):
     """The state of a file in the ledger.
 
     Attributes:
-        LIVE: Claimed by a transaction that was committed.
-        DOOMED: To be deleted at `until`, unless a row names it then.
-        DELETING: Condemned: no row may name it any more. At `until` another worker takes over.
-        GONE: Deleted by a worker that took over. The first one may still send its request, so that the id stays taken
-            until `until`.
-        MARK: No file, but the object by which a ledger knows a storage as its own.
-        WANTED: No file, but variants of one that a worker is to make: see `work_queue`.
-        COPY: No file, but the copy of one in a mirror, which a worker is to make.
+        LIVE: A committed transaction has claimed the file.
+        DOOMED: A worker will delete the file at `until`, unless a row names it by then.
+        DELETING: Condemned: no row may name the file any more. At `until` another worker takes over.
+        GONE: A worker that took over has deleted the file. The first worker may still send its request, so the id stays
+            taken until `until`.
+        MARK: No file: the object by which a ledger recognises its own storage.
+        WANTED: No file: variants that a worker will make, see `work_queue`.
+        COPY: No file: a copy for a mirror that a worker will make.
     """
 
     LIVE = "live"
@@ -110,7 +114,7 @@ class State(StrEnum):
 
 
 class now(FunctionElement[float]):  # noqa: N801 - a function of SQL
-    """The database's clock, in seconds since 1970: also in the middle of a transaction."""
+    """The time of the database's clock in seconds since 1970. It advances within a transaction, too."""
 
     type = Double()
     inherit_cache = True
@@ -130,17 +134,17 @@ def _sqlite_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
 @compiles(now, "mysql")
 @compiles(now, "mariadb")
 def _mysql_now(_element: now, _compiler: SQLCompiler, **_options: Any) -> str:
-    """Write the time of the statement: in UTC, as `UNIX_TIMESTAMP` would jump with a session's daylight saving time."""
+    """Write the time of the statement in UTC. `UNIX_TIMESTAMP` would jump with the session's daylight saving time."""
     return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000e0)"
 
 
 class ExactText(TypeDecorator[str]):
-    """Text that is compared character by character; on MySQL its bytes, of which InnoDB can index 3072.
+    """Text that the database compares character by character. MySQL stores its bytes, and can index 3072 of them.
 
-    The collations of MySQL, also ``utf8mb4_bin``, ignore spaces at the end.
+    MySQL's collations, even ``utf8mb4_bin``, ignore spaces at the end.
 
     Args:
-        length: Characters; on MySQL three times as many bytes.
+        length: The largest number of characters. MySQL gets three times as many bytes.
     """
 
     impl = Unicode
@@ -157,22 +161,22 @@ class ExactText(TypeDecorator[str]):
         return super().load_dialect_impl(dialect)
 
     def bind_processor(self, dialect: Dialect) -> Any:
-        """Make bytes on MySQL; elsewhere text is written as it is."""
+        """Turn text into bytes on MySQL. Other databases store the text unchanged."""
         if dialect.name in MYSQL_DIALECTS:
             return super().bind_processor(dialect)
         return self.impl_instance.bind_processor(dialect)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Make text of bytes on MySQL; elsewhere it is text."""
+        """Turn bytes into text on MySQL. Other databases return text."""
         if dialect.name in MYSQL_DIALECTS:
             return super().result_processor(dialect, coltype)
         return self.impl_instance.result_processor(dialect, coltype)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
-        """The bytes for MySQL.
+        """Return the bytes for MySQL.
 
         Raises:
-            InvalidArgumentException: They are too many; an INSERT IGNORE would cut them.
+            InvalidArgumentException: There are too many bytes. An INSERT IGNORE would cut them.
         """
         if value is None or dialect.name not in MYSQL_DIALECTS:  # a literal
             return value
@@ -182,23 +186,25 @@ class ExactText(TypeDecorator[str]):
         return written
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        """The text of the bytes."""
+        """Return the text of the bytes."""
         return value.decode() if isinstance(value, bytes) else value
 
 
 ENGINE: dict[str, Any] = {"mysql_engine": "InnoDB", "mariadb_engine": "InnoDB"}
-"""The engine of MySQL that has transactions."""
+"""The MySQL storage engine that supports transactions."""
 
 
 def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
-    """Put the ledger's tables into a MetaData, so that `create_all` and Alembic make them; twice is once.
+    """Add the ledger's tables to a MetaData, so that `create_all` and Alembic create them.
+
+    A second call returns the same table.
 
     Args:
-        metadata: The metadata of the application's tables; its schema, if it has one, is that of these tables.
-        name: The name of the first; those of the others end with ``_journal`` and ``_columns``.
+        metadata: The metadata of the application's tables. If it has a schema, the new tables are in that schema.
+        name: The name of the first table. The names of the others end with ``_journal`` and ``_columns``.
 
     Returns:
-        The first: id, storage, state, until, since, pinned.
+        The first table, with the columns id, storage, state, until, since and pinned.
     """
     key = f"{metadata.schema}.{name}" if metadata.schema else name
     if key in metadata.tables:
@@ -235,7 +241,7 @@ def add_ledger_tables(metadata: MetaData, name: str = "stored_files") -> Table:
 
 
 def missing_table(table: Table) -> StorageException:
-    """The error for a table of the ledger that is not in the database."""
+    """Return the error for a table of the ledger that is not in the database."""
     return StorageException(
         f"the ledger's table {table.fullname!r} is not in the database: run `await ledger.create()`, or a migration "
         "with `op.create_file_ledger()`, which adds what an older ledger lacks",
@@ -244,34 +250,34 @@ def missing_table(table: Table) -> StorageException:
 
 
 def journal_of(table: Table) -> Table:
-    """The journal beside a table that `add_ledger_tables` made."""
+    """Return the journal of a table that `add_ledger_tables` made."""
     return table.metadata.tables[f"{table.key}_journal"]
 
 
 def columns_of(table: Table) -> Table:
-    """The known columns beside a table that `add_ledger_tables` made."""
+    """Return the table of known columns of a table that `add_ledger_tables` made."""
     return table.metadata.tables[f"{table.key}_columns"]
 
 
 type ColumnName = tuple[str, str]
-"""The name of a table, with its schema if the models say it, and that of a column."""
+"""The name of a table, with its schema if the models have one, and the name of a column."""
 
 
 def name_of(field: FileField) -> ColumnName:
-    """The name by which other processes know a file column."""
+    """Return the name by which other processes know a file column."""
     return field.column.table.fullname, field.column.name
 
 
 def label_of(storage: Storage | None) -> str:
-    """The label that tells a storage from others which serve the same ids: its name, else its location.
+    """Return the label that tells apart storages with equal ids: the storage's name, or else its location.
 
-    Empty if the storage is not known here.
+    The label is empty if the storage is not known here.
     """
     return "" if storage is None else (storage.name or storage.location or "")[:_LONGEST_LABEL]
 
 
 def insert(table: Table, dialect: Dialect) -> _Insert:
-    """An INSERT that can say what is done with rows that are there, and tells its rowcount."""
+    """Return an INSERT that supports conflict clauses and reports its rowcount."""
     kinds: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
     new: _Insert = kinds.get(dialect.name, mysql.insert)(table)
     # psycopg forgets the rowcount otherwise; and sessions need not look for files in it
@@ -279,12 +285,12 @@ def insert(table: Table, dialect: Dialect) -> _Insert:
 
 
 def unless_known(new: _Insert) -> _Insert:
-    """The INSERT without the rows that are there; its rowcount is the number of the others."""
+    """Return the INSERT without rows that exist already. Its rowcount is the number of new rows."""
     return new.prefix_with("IGNORE") if isinstance(new, mysql.Insert) else new.on_conflict_do_nothing()
 
 
 def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:
-    """A condition that a column holds one of some ids, where possible by one parameter: as `insert_files`."""
+    """Return the condition that a column holds one of some ids. It uses one parameter where possible."""
     if dialect.name == "postgresql":
         return column == any_(cast(list(ids), postgresql.ARRAY(Unicode())))
     if dialect.name in MYSQL_DIALECTS:
@@ -293,11 +299,13 @@ def one_of(column: ColumnElement[str], ids: Iterable[str], dialect: Dialect) -> 
 
 
 def insert_files(table: Table, dialect: Dialect, files: Iterable[tuple[str, str]], **same: Any) -> _Insert:
-    """An INSERT of many files, if possible by one parameter: those of each row take longer to write than to run.
+    """Return an INSERT of many files, with one parameter if possible.
+
+    To write separate parameters for each row takes longer than to run the statement.
 
     Args:
-        table: With columns for ids and storages, and others.
-        dialect: The database's.
+        table: A table with columns for ids, storages, and others.
+        dialect: The dialect of the database.
         files: Ids and labels of storages.
         **same: The values of the other columns, the same in each row.
     """
@@ -328,14 +336,14 @@ def insert_entries(
     until: Any = 0.0,
     pinned: bool = False,
 ) -> _Insert:
-    """An INSERT of entries, known from now on, which are all in one state.
+    """Return an INSERT of entries that are all in one state and known from now on.
 
     Args:
         table: The ledger's first table.
-        dialect: The database's.
+        dialect: The dialect of the database.
         files: Ids and labels of storages.
         state: Their state.
-        until: The time that the state lasts, by the database's clock.
-        pinned: True to keep the files when no row names them.
+        until: The end of the state, by the database's clock.
+        pinned: True keeps the files when no row names them.
     """
     return insert_files(table, dialect, files, state=state, until=until, since=now(), pinned=pinned)

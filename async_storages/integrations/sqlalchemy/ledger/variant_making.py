@@ -1,4 +1,4 @@
-"""The worker's part in variants: it makes those that sessions have queued."""
+"""The worker's part in variants: it makes the variants that sessions have queued."""
 
 import logging
 
@@ -28,26 +28,26 @@ __all__ = ["VariantMaking", "mark_of"]
 logger = logging.getLogger("async_storages")
 
 _FIRST_PAUSE = 30.0
-"""Seconds before the second attempt; each later pause is as long as all before it together."""
+"""Seconds before the second attempt. Each later pause is as long as the whole time before it."""
 
 _TRIED_FOR = 86_400.0
-"""Seconds from the first attempt, after which the next one is the last."""
+"""Seconds after the first attempt, after which the next attempt is the last."""
 
 
 def mark_of(field: FileField) -> str:
-    """The mark of a column in the queue."""
+    """Return the mark of a column in the queue."""
     return work_queue.digest(*name_of(field))
 
 
 class VariantMaking:
-    """Makes the variants that sessions have queued; any number of workers may do so at once.
+    """Makes the variants that sessions have queued. Any number of workers may do so at once.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         references: The columns that may name files.
-        marks: The marks by which storages are this ledger's.
-        lease: Seconds after which another worker takes over what this one has not finished.
-        pool: Makes the images; None for the shared one.
+        marks: The marks that identify the ledger's storages.
+        lease: Seconds after which another worker takes over unfinished work.
+        pool: Makes the images. None uses the shared pool.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class VariantMaking:
         self._pool = pool
 
     async def run(self) -> int:
-        """Make all variants that are due now; returns how many.
+        """Make all variants that are due now, and return their number.
 
-        A failure is logged, and tried again later, at growing intervals for a day; then it is given up. So are variants
-        of a column that is not known here, or has no such recipe any more.
+        It logs a failure. Later calls try again, at growing intervals for a day, and then give up. They also give up
+        variants of a column that this process does not know, or that no longer has such a recipe.
         """
         count = 0
         while queued := await self._take():
@@ -130,6 +130,6 @@ class VariantMaking:
 
 
 def _finish(connection: Connection, table: Table, queued: QueuedWork, copies: list[QueuedWork]) -> None:
-    """Forget variants that are made, and queue their copies, which go with those of the image."""
+    """Forget finished variants, and queue their copies together with those of the image."""
     work_queue.drop(connection, table, queued)
     work_queue.enqueue(connection, table, State.COPY, copies)

@@ -1,9 +1,11 @@
-"""The queue of what a worker makes of files: entries of `stored_files` that stand for no file.
+"""The queue of a worker's tasks: entries of `stored_files` that are no files.
 
-A session writes one in its own transaction, for the variants of an image (`State.WANTED`) and for each copy in a
-mirror (`State.COPY`): it is there if the row is. Its id is that of the file between a sign for its kind and a mark,
-which says whose it is: a column's variants, a mirror's copy. As long as nobody has tried, `until` is 0; then it is the
-end of a worker's lease, or the time of the next attempt, and `since` that of the first one.
+A session writes such an entry in its own transaction, for the variants of an image (`State.WANTED`) and for each copy
+in a mirror (`State.COPY`). So the entry exists exactly if the row exists. Its id consists of a sign for its kind, the
+file's id, and a mark. The mark identifies the column of the variants, or the mirror of the copy.
+
+Before the first attempt `until` is 0. Later it is the end of a worker's lease, or the time of the next attempt, and
+`since` is the time of the first attempt.
 """
 
 from collections.abc import Iterable
@@ -25,19 +27,19 @@ type Kind = Literal[State.WANTED, State.COPY]
 _SIGNS: dict[State, str] = {State.WANTED: "+", State.COPY: "="}
 
 _LONGEST = 1024
-"""Characters of an id."""
+"""The largest number of characters of an id."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedWork:
-    """Work on one file that is to be done after the commit.
+    """Work on one file, to be done after the commit.
 
     Attributes:
         kind: The state of its entry.
         file_id: The file.
         storage: The label of its storage.
         mark: The digest of the name of a column, or of the place of a mirror.
-        until: The end of the lease, by the database's clock: it tells this lease from all others.
+        until: The end of the lease, by the database's clock. It identifies this lease.
         tried_for: Seconds since the first attempt.
     """
 
@@ -55,15 +57,15 @@ class QueuedWork:
 
 
 def digest(*names: str) -> str:
-    """A mark for names."""
+    """Return the mark for names."""
     return blake2b("\n".join(names).encode(), digest_size=4).hexdigest()
 
 
 def enqueue(connection: Connection, table: Table, kind: Kind, wanted: Iterable[QueuedWork]) -> None:
-    """Queue work of one kind, in the transaction of a session; what is queued already is due again.
+    """Queue work of one kind, in a session's transaction. Work that is queued already becomes due again.
 
     Raises:
-        InvalidArgumentException: An id is so long that the queue has no room for it.
+        InvalidArgumentException: An id is too long for the queue.
     """
     chosen = {each.id: each for each in wanted}
     for each in chosen.values():
@@ -91,19 +93,19 @@ def _require_room(work: QueuedWork) -> None:
 
 
 def has_due(connection: Connection, table: Table, kind: Kind) -> bool:
-    """True if work of a kind is to be done now."""
+    """Return True if work of a kind is due now."""
     return connection.scalar(select(table.c.id).where(*_is_due(table, kind)).limit(1)) is not None
 
 
 def lease(connection: Connection, table: Table, kind: Kind, limit: int, seconds: float) -> list[QueuedWork]:
-    """Take some work that is due, so that no other worker does; what another one is taking is passed over.
+    """Take some due work, so that no other worker takes it. Work that another worker is taking is skipped.
 
     Args:
-        connection: The connection of a transaction of the worker's own.
-        table: The ledger's.
+        connection: The connection of a transaction of the worker.
+        table: The ledger's table.
         kind: The kind of work.
-        limit: Entries, at most.
-        seconds: The time after which another worker repeats what this one has not finished.
+        limit: The largest number of entries.
+        seconds: The time after which another worker repeats unfinished work.
     """
     due = select(table.c.id, table.c.storage, table.c.since, table.c.until).where(*_is_due(table, kind))
     rows = connection.execute(
@@ -127,10 +129,10 @@ def lease(connection: Connection, table: Table, kind: Kind, limit: int, seconds:
 
 
 def postpone(connection: Connection, table: Table, work: QueuedWork, seconds: float) -> QueuedWork | None:
-    """Let work be due again after so many seconds; also to renew its lease.
+    """Make work due again after some seconds. This also renews its lease.
 
     Returns:
-        The work with its new lease; None if it was queued anew meanwhile, or another worker has taken it.
+        The work with its new lease. None if it was queued again meanwhile, or another worker has taken it.
     """
     until = float(connection.scalar(select(now())) or 0.0) + seconds
     ours = _ours(connection, table, work)
@@ -139,7 +141,7 @@ def postpone(connection: Connection, table: Table, work: QueuedWork, seconds: fl
 
 
 def drop(connection: Connection, table: Table, work: QueuedWork) -> None:
-    """Forget work that is done, or never will be, unless it was queued anew meanwhile."""
+    """Forget work that is finished or given up, unless it was queued again meanwhile."""
     delete_ids(connection, table, _ours(connection, table, work))
 
 

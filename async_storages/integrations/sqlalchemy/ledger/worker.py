@@ -1,4 +1,4 @@
-"""The worker of a ledger: it deletes files that no row names, sweeps now and then, makes variants and copies."""
+"""The worker of a ledger: it deletes files that no row names, sweeps now and then, and makes variants and copies."""
 
 import asyncio
 import logging
@@ -32,14 +32,14 @@ class Worker:
     """The work of a ledger beside the sessions: see `FileLedger.drain`, `sweep` and `run`.
 
     Args:
-        connections: The ledger's.
+        connections: The ledger's connections.
         references: The columns that may name files.
         columns: The columns that all processes know.
-        marks: The marks by which storages are this ledger's.
-        lease: Seconds after which another worker takes over what this one has not finished.
-        retain: Seconds that a file stays after the last row that named it.
-        concurrency: Deletions, and copies, at once, at least 1.
-        image_pool: Makes variants; None for the shared one.
+        marks: The marks that identify the ledger's storages.
+        lease: Seconds after which another worker takes over unfinished work.
+        retain: Seconds that a file stays after the last row that named it is gone.
+        concurrency: Deletions at once, and copies at once, at least 1.
+        image_pool: Makes variants. None uses the shared pool.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Worker:
         self._malformed: set[str] = set()
 
     async def drain(self, *, wait: bool) -> Drained:
-        """Delete the files that are due, once or until there is nothing more to do."""
+        """Delete the files that are due, once, or repeatedly until no file is due."""
         failed: set[str] = set()
         total = await self._drain_once(failed)
         for waited in count():
@@ -86,15 +86,15 @@ class Worker:
         return await self._deletion.run(failed)
 
     async def make_variants(self) -> int:
-        """Make the variants that sessions have queued, as far as they are due; returns how many."""
+        """Make the queued variants that are due, and return their number."""
         return await self._variants.run()
 
     async def mirror(self) -> int:
-        """Make the copies in mirrors that sessions have queued, as far as they are due; returns how many."""
+        """Make the queued copies for mirrors that are due, and return their number."""
         return await self._mirroring.run()
 
     async def mark_storages(self) -> None:
-        """Mark the storages of all columns, as early as may be."""
+        """Mark the storages of all columns, as early as possible."""
         for storage in find_storages(self._references.fields()):
             try:
                 await self._marks.mark([storage])
@@ -102,14 +102,14 @@ class Worker:
                 logger.warning("a storage could not be marked as this ledger's: %s", error)
 
     async def _warn_malformed(self) -> None:
-        """Warn once for each row that holds no list: no file that its text names is deleted."""
+        """Log a warning, once, for each row without a valid list. Files that its text names are not deleted."""
         for value in await self._connections.reading.run(self._references.find_malformed):
             if value not in self._malformed:
                 logger.warning("%s is no JSON: the files that its text names stay. Repair it by hand", value)
                 self._malformed.add(value)
 
     async def sweep(self, older_than: timedelta, *, force: bool, inventory: bool, prefix: str | None) -> int:
-        """Doom the files that no row names; returns how many."""
+        """Doom the files that no row names, and return their number."""
         if prefix is not None and not inventory:
             raise InvalidArgumentException("prefix= is for sweep(inventory=True)", operation="sweep")
         await self._columns.register()
@@ -128,9 +128,9 @@ async def run_forever(
     sweep_every: timedelta | None,
     **others: Callable[[], Coroutine[Any, Any, object]],
 ) -> None:
-    """Drain at intervals, sweep at others, and do other work beside it, until the task is cancelled.
+    """Drain and sweep at their intervals, and do other work beside it, until the task is cancelled.
 
-    A failure is logged, and the work is tried again.
+    It logs a failure, and repeats the work later.
     """
     async with AsyncExitStack() as stack:
         for name, work in others.items():

@@ -1,4 +1,4 @@
-"""The copy of one file with all that goes with it: streamed, and checked by what the target gives back."""
+"""The copy of one file with its facts and variants: streamed, and then checked against the target."""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, suppress
@@ -34,7 +34,7 @@ _NO_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A copy that is what its source is.
+    """A copy that is equal to its source.
 
     Attributes:
         bytes: Its size.
@@ -46,7 +46,7 @@ class Copied:
 
 
 class _Streamed(ByteSource):
-    """The bytes of a stored file, again from the beginning whenever a write is tried again."""
+    """The bytes of a stored file. Each new attempt at a write reads them from the beginning."""
 
     replayable = True
 
@@ -71,7 +71,7 @@ class Copier:
 
     Args:
         route: The route.
-        throttle: The speed.
+        throttle: The limit of the speed.
     """
 
     def __init__(self, route: Route, throttle: Throttle) -> None:
@@ -85,13 +85,13 @@ class Copier:
         Args:
             file: The file.
             new: Its new key.
-            facts: Facts of a row that names it: ``content_type``.
-            was_ours: True if an earlier attempt may have written it.
+            facts: Facts of a row that names the file: ``content_type``.
+            was_ours: True if an earlier attempt may have written the copy.
 
         Raises:
-            FileNotFoundException: The source does not have it.
+            FileNotFoundException: The source does not have the file.
             FileExistsException: Another file has the key.
-            ChecksumMismatchException: The copy is not the same.
+            ChecksumMismatchException: The copy differs from the file.
             StorageException: One of the two storages failed.
         """
         copied = await self._copy(file.file_id, file.info, new, facts, was_ours=was_ours)
@@ -132,7 +132,7 @@ class Copier:
         return Copied(info.file_size, f"sha256:{checksum}")
 
     def _with_both(self, file_id: str, new_id: str) -> Iterator[Any]:
-        """The storages that serve both ids, and copy by themselves."""
+        """Yield the storages that serve both ids and can copy on the server."""
         for storage in (self._source, self._target):
             serves_both = serves(storage, file_id) and serves(storage, new_id)
             if serves_both and isinstance(storage, SupportsCopy) and not storage.read_only:
@@ -155,13 +155,13 @@ class Copier:
     async def _find_checksum(
         self, file_id: str, info: FileBasicInfo, new_id: str, passed: Content | None
     ) -> str | None:
-        """The SHA-256 of both files, by the target's own checksum or by reading the copy; None if they differ.
+        """Find the SHA-256 of both files, by the target's own checksum or by reading the copy; None if they differ.
 
         Args:
             file_id: The old id.
-            info: All that the source knows of it.
+            info: The source's facts about the file.
             new_id: The new id.
-            passed: The content that has passed through here; None if the target has copied by itself.
+            passed: The content that passed through this process; None if the target has copied it by itself.
         """
         etag = None
         if passed is None or passed.computes("md5"):  # else the copy is read in any case
@@ -185,7 +185,7 @@ class Copier:
     # ---- variants
 
     async def _variants(self, original: str, new: str) -> AsyncGenerator[tuple[str, str]]:
-        """Variants that may be there, by their old and new ids: the declared ones, and those of earlier recipes."""
+        """Yield variants that may exist, by their old and new ids: declared ones, and those of earlier recipes."""
         declared = variants_declared_for(self._source, original)
         if not declared:
             return
@@ -204,7 +204,7 @@ class Copier:
 
 
 def _sound_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The pairs that every storage can keep: other tools may have written others."""
+    """Return the pairs of metadata that every storage can store. Other tools may have written further ones."""
     sound: dict[str, str] = {}
     for key, value in metadata.items():
         with suppress(InvalidArgumentException):

@@ -7,7 +7,7 @@ __all__ = ["MoveStep", "hooks", "reached"]
 
 
 class MoveStep(StrEnum):
-    """A moment in which everything may stop, in the order of a move, a rollback and a finish."""
+    """A moment at which the process may crash, in the order of a move, a rollback and a finish."""
 
     PLANNED = "some planned"
     TAKEN = "taken"
@@ -25,10 +25,10 @@ class MoveStep(StrEnum):
 
 
 hooks: list[Callable[[MoveStep], None]] = []
-"""Functions that are called with each step; for tests of the state that a crash leaves behind."""
+"""Functions that are called with each step. Tests use them to examine the state after a crash."""
 
 
 def reached(step: MoveStep) -> None:
-    """Tell the hooks that a step has been reached."""
+    """Call the hooks with a step."""
     for hook in hooks:
         hook(step)

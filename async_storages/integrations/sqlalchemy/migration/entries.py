@@ -50,31 +50,31 @@ __all__ = [
 ]
 
 BATCH = 500
-"""Entries of one statement."""
+"""Entries per statement."""
 
 AGAIN = (MoveState.MOVED, MoveState.UNDONE, MoveState.GONE, MoveState.FINISHED)
 """States after which a file is planned again if a row names it."""
 
 FAILURES = (MoveState.MISSING, MoveState.FAILED)
-"""States of files that are tried again on demand."""
+"""States of files that are planned again on request."""
 
 _COLUMNS = ("source", "target", "state", "bytes", "checksum", "attempts", "error")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file that is to be moved, or was.
+    """A file of a migration.
 
     Attributes:
         source: Its old id.
-        target: The new id that rows were given; None before.
+        target: The new id that rows name; None before.
         state: Its state.
         bytes: Its size, once it was copied.
         checksum: The algorithm and the checksum in hex, ``sha256:…``.
-        attempts: How often movers have taken it.
+        attempts: The number of times that movers have taken it.
         error: The reason why the last attempt failed.
         arriving: The id of a copy that is being written.
-        retained: The old id, as long as its file is kept on account of the move.
+        retained: The old id, as long as the migration keeps the old file.
     """
 
     source: str
@@ -89,7 +89,7 @@ class Entry:
 
     @property
     def settled(self) -> MoveState:
-        """The state without the move that is under way: it had come to an end before, or never will."""
+        """The state if the present move has no effect: MOVED after an earlier move, otherwise GONE."""
         return MoveState.GONE if self.target is None else MoveState.MOVED
 
 
@@ -99,7 +99,7 @@ class Arrival:
 
     Attributes:
         source: The old id.
-        mover: The word by which it was taken.
+        mover: The word that identifies the mover's take.
         new_id: The new id.
     """
 
@@ -119,12 +119,12 @@ def _entry(row: Any) -> Entry:
 
 
 def _raw(file_id: str | None) -> ColumnElement[Any]:
-    """An id for one of the file columns, whose storage is unknown."""
+    """Return an id for one of the file columns, without a known storage."""
     return type_coerce(literal(file_id, Unicode()), Unicode())
 
 
 NO_ID = _raw(None)
-"""No id in a file column."""
+"""The value for no id in a file column."""
 
 
 def _new(source: str, state: MoveState) -> dict[str, Any]:
@@ -141,10 +141,10 @@ def plan(connection: Connection, table: Table, ids: Iterable[str], *, retry: boo
         connection: The connection.
         table: The table.
         ids: Their ids.
-        retry: True to plan those again that have failed.
+        retry: True also plans failed files again.
 
     Returns:
-        The numbers of files that are new, and that are planned again.
+        The number of new files, and of files that are planned again.
     """
     added = again = 0
     for batch in batched(sorted(ids), BATCH):
@@ -161,13 +161,13 @@ def plan(connection: Connection, table: Table, ids: Iterable[str], *, retry: boo
 
 
 def take(connection: Connection, table: Table, mover: str, limit: int, lease: float) -> list[Entry]:
-    """Take some files to be moved, which no other mover has until the lease is over.
+    """Take some files. No other mover takes them before the lease ends.
 
     Args:
         connection: The connection.
         table: The table.
-        mover: A word that tells this take from all others.
-        limit: Files at the most.
+        mover: A word that identifies this take.
+        limit: The largest number of files.
         lease: Seconds.
     """
     taken: list[Entry] = []
@@ -187,19 +187,19 @@ def take(connection: Connection, table: Table, mover: str, limit: int, lease: fl
 
 
 def renew(connection: Connection, table: Table, mover: str, sources: Sequence[str], lease: float) -> None:
-    """Keep what was taken for another lease."""
+    """Extend the lease of files that a mover has taken."""
     ours = by_key(update(table), table).where(table.c.source.in_(sources))
     connection.execute(ours.where(*_is_taken_by(table, mover)).values(until=now() + lease))
 
 
 def announce(connection: Connection, table: Table, arrivals: Sequence[Arrival], *, lease: float) -> list[bool]:
-    """Enter new ids before anything is written there; from now on nobody who asks removes the files, nor the old ones.
+    """Enter new ids before their files are written. From then on nothing removes them or the old files.
 
     Returns:
-        For each, True if an earlier attempt of a mover has had this very id, so that what is there is its copy.
+        For each file, True if an earlier attempt had the same new id. An existing file with this id is then its copy.
 
     Raises:
-        FileGoneException: Another mover has taken one of the files over.
+        FileGoneException: Another mover has taken over one of the files.
     """
     before = lock_all(connection, table, arrivals)
     left = _unleave(connection, table, [each.new_id for each in arrivals])
@@ -214,7 +214,7 @@ def announce(connection: Connection, table: Table, arrivals: Sequence[Arrival], 
 
 
 def _unleave(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
-    """Take those of some ids that were left to `finish` from it, as they are to be written again."""
+    """Take ids back that were left to `finish`, because they are about to be written again. Return those ids."""
     left = select(table.c.source).where(table.c.source.in_(ids), table.c.state == MoveState.LEFT)
     found = set(connection.scalars(by_key(left, table).with_for_update()))
     remove(connection, table, sorted(found))
@@ -222,7 +222,7 @@ def _unleave(connection: Connection, table: Table, ids: Sequence[str]) -> set[st
 
 
 def _one_by_one(table: Table) -> Any:
-    """An UPDATE of entries by `_parameters`."""
+    """Return an UPDATE of entries by `_parameters`."""
     return by_key(update(table), table).where(table.c.source == bindparam("entry", type_=table.c.source.type))
 
 
@@ -231,7 +231,7 @@ def _parameters(arrival: Arrival) -> dict[str, Any]:
 
 
 def _bound(name: str) -> ColumnElement[Any]:
-    """A parameter for one of the file columns, whose storage is unknown."""
+    """Return a parameter for one of the file columns, without a known storage."""
     return type_coerce(bindparam(name, type_=Unicode()), Unicode())
 
 
@@ -239,7 +239,7 @@ def lock(connection: Connection, table: Table, source: str, mover: str) -> Entry
     """Lock an entry that a mover has taken.
 
     Raises:
-        FileGoneException: Another one has taken it over.
+        FileGoneException: Another mover has taken it over.
     """
     return lock_all(connection, table, [Arrival(source, mover, "")])[0]
 
@@ -248,7 +248,7 @@ def lock_all(connection: Connection, table: Table, arrivals: Sequence[Arrival]) 
     """Lock entries that movers of this process have taken.
 
     Raises:
-        FileGoneException: Another one has taken one of them over.
+        FileGoneException: Another mover has taken over one of them.
     """
     movers = {each.source: each.mover for each in arrivals}
     query = _select(table).add_columns(table.c.mover)
@@ -301,7 +301,7 @@ def settle(
     is_theirs: bool = False,
     **values: Any,
 ) -> None:
-    """End a move in some way; the copy that was being written, if no row names it, is left to `finish`.
+    """End a move. If no row names the copy that was being written, leave the copy to `finish`.
 
     Args:
         connection: The connection.
@@ -309,7 +309,7 @@ def settle(
         entry: The entry, locked.
         state: Its new state.
         error: The reason of a failure.
-        is_theirs: True if what has the new id is somebody else's, and is not to be deleted.
+        is_theirs: True if the file with the new id belongs to somebody else and must not be deleted.
         **values: Other columns.
     """
     _leave_others(connection, table, entry, values.get("target", entry.target), is_theirs=is_theirs)
@@ -324,7 +324,7 @@ def leave(connection: Connection, table: Table, file_id: str) -> None:
 
 
 def postpone(connection: Connection, table: Table, mover: str, sources: Sequence[str], seconds: float) -> None:
-    """Give files back, to be taken again after so many seconds; what is being written there is kept in mind."""
+    """Give files back. Movers may take them again after some seconds. The id of an unfinished copy stays recorded."""
     if sources:
         ours = by_key(update(table), table).where(table.c.source.in_(sources), *_is_taken_by(table, mover))
         connection.execute(ours.values(state=MoveState.PLANNED, mover=None, until=now() + seconds))
@@ -346,15 +346,15 @@ def page(
     *,
     older_than: float = 0.0,
 ) -> list[Entry]:
-    """Some entries in the order of ids, after one.
+    """Return some entries in the order of ids, after one.
 
     Args:
         connection: The connection.
         table: The table.
         states: Their states.
         after: The id.
-        limit: Entries at the most.
-        older_than: Seconds since the file was moved, if it was.
+        limit: The largest number of entries.
+        older_than: The least number of seconds since the file was moved, if it was.
     """
     found = _select(table).where(table.c.source > after, table.c.state.in_(states), _is_free(table))
     if older_than:
@@ -363,7 +363,7 @@ def page(
 
 
 def find_known(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
-    """Find the ids, of those in the target, that moves know: of copies under way, and of those that are left."""
+    """Find ids of the target that moves know: of unfinished copies, and of copies left to `finish`."""
     if not ids:
         return set()
     left = select(table.c.source).where(table.c.source.in_(ids))
@@ -372,7 +372,7 @@ def find_known(connection: Connection, table: Table, ids: Sequence[str]) -> set[
 
 
 def lock_free(connection: Connection, table: Table, sources: Sequence[str], states: Sequence[MoveState]) -> list[Entry]:
-    """Lock entries that nobody else has locked, if they are still in one of some states."""
+    """Lock entries in one of some states, except those that others have locked."""
     chosen = by_key(_select(table), table).where(table.c.source.in_(sources))
     found = chosen.where(table.c.state.in_(states), _is_free(table))
     rows = connection.execute(found.order_by(table.c.source).with_for_update(skip_locked=True))
@@ -380,12 +380,12 @@ def lock_free(connection: Connection, table: Table, sources: Sequence[str], stat
 
 
 def _is_free(table: Table) -> ColumnElement[bool]:
-    """The condition that nobody is deleting the file right now."""
+    """Return the condition that no process is deleting the file right now."""
     return or_(table.c.state != MoveState.DELETING, table.c.until <= now())
 
 
 def in_seconds(seconds: float) -> Any:
-    """The time so many seconds from now, by the database's clock."""
+    """Return the time in some seconds, by the database's clock."""
     return now() + seconds
 
 

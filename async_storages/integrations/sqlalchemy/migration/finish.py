@@ -1,4 +1,4 @@
-"""The finish: old files that no row names are deleted, and copies that no row names."""
+"""The finish: it deletes old files and copies that no row names."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -34,12 +34,12 @@ _STATES = (
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The result of a finish.
+    """The progress and the result of `Migration.finish`.
 
     Attributes:
-        deleted: Files that were deleted, or handed to the ledger's worker.
-        kept: Files that stay, as rows name them: `plan` and `run` move those of them that are new.
-        failed: Files that could not be deleted now, or whose copy is not there: see the log.
+        deleted: The number of files that it deleted or passed to the ledger's worker.
+        kept: The number of files that stay because rows name them. `plan` and `run` move those of them that are new.
+        failed: The number of files that could not be deleted now, or whose copy is missing: see the log.
     """
 
     deleted: int = 0
@@ -55,9 +55,9 @@ class _Batch:
     """Entries that one transaction has decided on.
 
     Attributes:
-        deleted: Those whose files are to be deleted now.
-        kept: How many stay.
-        handed_over: How many the ledger's worker deletes.
+        deleted: The entries whose files are deleted now.
+        kept: The number of files that stay.
+        handed_over: The number of files that the ledger's worker deletes.
     """
 
     deleted: list[Entry] = field(default_factory=list)
@@ -70,11 +70,11 @@ class Finish:
     """The finish of one migration.
 
     Attributes:
-        transactions: The migration's.
+        transactions: The migration's transactions.
         table: The table of moves.
-        swaps: Its swaps, which know the rows and the ledger.
-        older_than: Seconds since a file was moved, at least.
-        lease: Seconds after which somebody else may delete what this one has begun with.
+        swaps: The migration's swaps, which know the rows and the ledger.
+        older_than: The least number of seconds since a file was moved.
+        lease: Seconds after which another process may take over the deletion.
         concurrency: Deletions at once.
     """
 
@@ -86,7 +86,7 @@ class Finish:
     concurrency: int
 
     async def next(self, after: str) -> tuple[Finished, str | None]:
-        """Finish some entries in the order of ids, after one; returns the id to go on from, if there are more."""
+        """Finish some entries in the order of ids, after one. Return the id to continue from if there are more."""
         found = await self.transactions.read(
             entries.page, self.table, _STATES, after, entries.BATCH, older_than=self.older_than
         )
@@ -105,7 +105,7 @@ class Finish:
         return Finished(len(deleted) + batch.handed_over, batch.kept, failed), found[-1].source
 
     async def _find_broken(self, found: Iterable[Entry]) -> set[str]:
-        """The old ids of files whose copy rows name, and is not there: nobody may delete what is left."""
+        """Find the old ids of files whose copies are missing although rows name them. Their old files must stay."""
         by_target = {str(each.target): each.source for each in found if each.target is not None}
         named = await self.transactions.read(self.swaps.rows.named, list(by_target))
         broken = set[str]()
@@ -121,7 +121,7 @@ class Finish:
         return broken
 
     def _release(self, connection: Connection, sources: Sequence[str]) -> _Batch:
-        """Decide on entries: the files of those that are let go are deleted, by the ledger's worker if there is one."""
+        """Decide on entries. The ledger's worker, or else this process, deletes the files that no row needs."""
         locked = entries.lock_free(connection, self.table, sources, _STATES)
         named = self.swaps.rows.named(connection, [each.source for each in locked])
         batch = _Batch()
@@ -179,7 +179,7 @@ class Finish:
         return deleted
 
     def _forget(self, connection: Connection, deleted: Sequence[Entry]) -> None:
-        """Keep the entries of moved files for the map, and remove the others."""
+        """Keep the entries of moved files for the map, and remove the other entries."""
         moved = [each.source for each in deleted if each.target is not None]
         entries.mark(connection, self.table, moved, state=MoveState.FINISHED, retained=entries.NO_ID)
         entries.remove(connection, self.table, [each.source for each in deleted if each.target is None])

@@ -1,4 +1,4 @@
-"""Joining: what several tasks want at the same time is done at once, in one transaction."""
+"""Joining: the requests of several tasks are combined into one transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,17 +9,20 @@ __all__ = ["Joined"]
 
 
 class Joined[Item, Result]:
-    """A function of many items, called with one: items that come while it works wait, and are its next call.
+    """A function of many items that tasks call with one item. Items that arrive while it runs form its next call.
 
-    If a call with several items fails, each of them is tried on its own, so that one does not fail for another.
+    If a call with several items fails, each item is tried again alone, so that no item fails because of another.
 
     Args:
         work: The function. It returns a result for each item, in their order.
         pause: Seconds that the first item waits for others.
 
     Example:
-        >>> swap = Joined(swap_all)
-        >>> is_swapped = await swap(item)
+        >>> async def double_all(numbers):
+        ...     return [2 * number for number in numbers]
+        >>> double = Joined(double_all)
+        >>> await double(21)
+        42
     """
 
     def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], pause: float = 0.0) -> None:
@@ -32,7 +35,7 @@ class Joined[Item, Result]:
         """Do the work for an item.
 
         Raises:
-            Exception: Whatever the function raises for this item alone.
+            Exception: The error that the function raises for this item alone.
             asyncio.CancelledError: The caller was cancelled, or the task that worked for it.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -49,7 +52,7 @@ class Joined[Item, Result]:
             future.cancel()  # which does nothing to one that is done
 
     async def _do_for(self, joined: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
-        """Do the work for those who still wait for it; if this is cancelled, all of them are."""
+        """Do the work for the tasks that still wait for it. If this is cancelled, all of them are cancelled."""
         try:
             await self._do([each for each in joined if not each[1].done()])
         finally:

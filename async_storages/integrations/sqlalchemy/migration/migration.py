@@ -1,4 +1,4 @@
-"""The migration: files go from one storage to another, and the rows with them, while the application runs."""
+"""The migration: it moves files from one storage to another, and changes their rows, while the application runs."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -35,30 +35,33 @@ from async_storages.storage.base import Storage
 __all__ = ["Migration"]
 
 _LEDGER = "stored_files"
-"""The name of a ledger's table, unless another one is said."""
+"""The default name of a ledger's table."""
 
 
 class Migration:
-    """Moves files from one storage to another, and the rows that name them, while the application runs.
+    """Moves files from one storage to another, and changes the rows that name them, while the application runs.
 
-    At every moment, also after a crash at any of them, each row names a file that can be read. A row names the copy of
-    a file only after that was checked; the old file stays until `finish`; until then `rollback` takes all of it back.
-    Works on PostgreSQL, MySQL, MariaDB and SQLite.
+    At every moment, also after a crash, each row names a readable file. A row names the copy of a file only after the
+    migration has checked the copy. The old file stays until `finish`. Until then `rollback` can undo the whole
+    migration. It works on PostgreSQL, MySQL, MariaDB and SQLite.
 
     Args:
-        engine: The application's, an AsyncEngine.
-        metadata: The metadata of the file columns, such as ``Base.metadata``, or several; the table of moves joins the
-            first. Every process that removes files must have it there: see `add_move_table`.
-        source: The storage that files are moved from, maybe kept to a folder by `within`.
-        target: The storage that they are moved to, which has keys of ours: FastDFS cannot be one.
+        engine: The application's AsyncEngine.
+        metadata: The metadata of the file columns, such as ``Base.metadata``, or several of them. The first one gets
+            the table of moves. Every process that removes files must have this table in its metadata: see
+            `add_move_table`.
+        source: The storage that files leave. `within` can limit it to a folder.
+        target: The storage that gets the files. It must have exact keys, so FastDFS cannot be the target.
         ledger: The application's `FileLedger`, if it has one.
-        folder: The folder of the new keys; None for the folder of the old key, or none if the source is FastDFS.
-        key: A function in its place: called with a `MovingFile`, it returns a folder, with a slash at its end, or an
-            exact key, which must be free.
-        files_per_second: Files that movers of this process begin with in a second, at the most.
-        bytes_per_second: Bytes that they read in a second, at the most: of the source, and of copies to be checked.
-        lease: The time for which a mover takes a file; one that was killed keeps it for as long.
-        name: The name of the table.
+        folder: The folder of the new keys. None keeps the folder of the old key. If the source is FastDFS, None means
+            no folder.
+        key: A function that replaces `folder`. It is called with a `MovingFile`, and returns a folder, with a slash at
+            its end, or an exact key, which must be free.
+        files_per_second: The largest number of files that the movers of this process begin per second.
+        bytes_per_second: The largest number of bytes that they read per second, from the source and from copies they
+            check.
+        lease: How long a mover may take for a file. If it was killed, its files wait until then.
+        name: The name of the table of moves.
 
     Attributes:
         engine: The engine.
@@ -68,7 +71,7 @@ class Migration:
         table: The table of moves.
 
     Raises:
-        InvalidArgumentException: An option is wrong; the two storages have the same ids; or the ledger does not know
+        InvalidArgumentException: An option is wrong, the two storages have the same ids, or the ledger does not know
             the table.
 
     Example:
@@ -121,7 +124,7 @@ class Migration:
                 ledger.claims.watch(field)  # which refuses a ledger that does not know the table
 
     def _check_ledger(self, connection: Connection) -> None:
-        """Require that the ledger, if there is one in the database, was given."""
+        """Require the ledger if the database contains one."""
         if self.ledger is None:
             there = inspect(connection)
             for name in self._names_of_ledgers:
@@ -133,12 +136,12 @@ class Migration:
                     )
 
     async def create(self) -> None:
-        """Make the table, if it is not there, and let the ledger's workers know of it; where migrations are used, too.
+        """Create the table of moves if it is missing, and register it with the ledger. Call it also if you use Alembic.
 
-        A worker of the ledger that does not know the table deletes nothing from now on.
+        From then on, a worker of the ledger that does not know the table deletes nothing.
 
         Raises:
-            InvalidArgumentException: There is a ledger in the database, and it was not given.
+            InvalidArgumentException: The database contains a ledger, but the migration got none.
         """
 
         def make(connection: Connection) -> None:
@@ -155,17 +158,20 @@ class Migration:
     async def plan(
         self, *, retry: bool = False, dry_run: bool = False, on_progress: Callable[[Planned], object] | None = None
     ) -> Planned:
-        """Enter the files of the source that rows name; again and again, as the application uploads others.
+        """Enter the files of the source that rows name. Call it again as the application uploads further files.
 
         Args:
-            retry: True to plan those again that are missing or have failed.
-            dry_run: True to write nothing: only the rows are counted.
+            retry: True also plans missing and failed files again.
+            dry_run: True only counts the rows, and writes nothing.
             on_progress: Called with the result so far.
 
+        Returns:
+            The numbers of rows and of planned files.
+
         Raises:
-            RouteNotSupportedException: A column that names some of them has a storage that does not serve the target.
+            RouteNotSupportedException: The storage of a column with such files does not serve the target.
             SweepRefusedException: A table of file columns is not in the database, or hides rows from this role.
-            InvalidArgumentException: There is a ledger in the database, and it was not given.
+            InvalidArgumentException: The database contains a ledger, but the migration got none.
         """
         await self._transactions.read(self._check_ledger)
         done = Planned()
@@ -184,15 +190,17 @@ class Migration:
         limit: int | None = None,
         on_progress: Callable[[Moved], object] | None = None,
     ) -> Moved:
-        """Move planned files until there are none; any number of processes may run it, and be killed at any moment.
+        """Move planned files until none is left.
+
+        Any number of processes may run it at once. You may kill them at any moment.
 
         Args:
             concurrency: Files at once, at least 1.
-            limit: Files at the most; None for any number.
+            limit: The largest number of files, at least 1. None is no limit.
             on_progress: Called with the result so far, after each file.
 
         Returns:
-            The numbers of files that this call has moved, and of those that it could not.
+            The numbers of files that this call has moved, and of files that it could not move.
         """
         if concurrency < 1 or (limit is not None and limit < 1):
             raise InvalidArgumentException("concurrency and limit are at least 1", operation="migrate")
@@ -217,24 +225,24 @@ class Migration:
         return not self._stopped.is_set()
 
     def pause(self) -> None:
-        """Let `run` begin with no further file, until `resume`."""
+        """Let `run` begin no further file until `resume`. Files that it has begun are finished."""
         self._may_run.clear()
 
     def resume(self) -> None:
-        """Let `run` go on."""
+        """Let `run` continue after `pause`."""
         self._may_run.set()
 
     def stop(self) -> None:
-        """Let `run` come to its end when the files under way are moved."""
+        """Let `run` return when it has moved the files that it has begun."""
         self._stopped.set()
         self._may_run.set()
 
     async def status(self) -> MigrationStatus:
-        """The numbers of files by state, the speed, and the time that is left."""
+        """Return the numbers of files by state, the speed, and the remaining time."""
         return await self._transactions.read(statistics.collect, self.table)
 
     def failures(self) -> AsyncGenerator[MoveFailure]:
-        """The files that could not be moved, in the order of their ids; ``plan(retry=True)`` plans them again."""
+        """Yield the files that could not be moved, in the order of their ids. ``plan(retry=True)`` plans them again."""
         return statistics.list_failures(self._transactions, self.table)
 
     async def verify(
@@ -245,15 +253,18 @@ class Migration:
         concurrency: int = 16,
         on_progress: Callable[[Verified], object] | None = None,
     ) -> Verified:
-        """Compare each row with the file that it names in the target, and each file there with the rows.
+        """Compare each row with its file in the target, and each file there with the rows. It changes nothing.
 
-        Nothing is changed. Rows and files are read some hundred at a time, so that millions need no memory.
+        It reads rows and files in batches of some hundred, so that millions of them need little memory.
 
         Args:
             content: True reads the files, and compares their checksums with those of the old files.
-            objects: True lists the target as well, for files that no row names.
-            concurrency: Files that are asked for at once, at least 1.
+            objects: True also lists the target, to find files that no row names.
+            concurrency: Files that are checked at once, at least 1.
             on_progress: Called with the result so far.
+
+        Returns:
+            The numbers of rows and files, and the ids of files with problems.
 
         Raises:
             OperationNotSupportedException: The target cannot list its files.
@@ -273,17 +284,17 @@ class Migration:
         return done
 
     def moved_files(self) -> MovedFiles:
-        """A storage in the place of the source, once that is gone: it serves its ids, by the files that they became.
+        """Return a storage that replaces the source after the migration. It finds moved files by their old ids.
 
-        For old ids that live in texts and other systems; a manager takes it like any storage.
+        Use it for old ids in texts and in other systems. A manager takes it like any other storage.
         """
         return MovedFiles(self.source, self.target, self._transactions, self.table)
 
     def nginx_map(self, prefix: str = "/") -> AsyncGenerator[str]:
-        """The map from old paths to the URLs of the new files, line by line, for nginx's ``map $uri $moved { … }``.
+        """Yield the map from old paths to the URLs of the new files, by lines, for nginx's ``map $uri $moved { … }``.
 
         Args:
-            prefix: The beginning of the old paths, before the key; FastDFS's nginx module has ``"/"``.
+            prefix: The beginning of the old paths, before the key. For FastDFS's nginx module it is ``"/"``.
         """
         return nginx_lines(self._transactions, self._swaps, prefix)
 
@@ -295,15 +306,19 @@ class Migration:
         concurrency: int = 8,
         on_progress: Callable[[RolledBack], object] | None = None,
     ) -> RolledBack:
-        """Let rows name their old files again, all or some; end `run` before, and files that are planned stay planned.
+        """Let rows name their old files again: all of them, or some. Stop `run` before you call it.
 
-        Files that were uploaded to the target meanwhile stay there, and those that `finish` has finished.
+        Planned files stay planned. Files that the application has uploaded to the target stay there, and so do files
+        that `finish` has finished.
 
         Args:
-            ids: Old or new ids; None for all.
-            limit: Files at the most; None for any number.
+            ids: Old or new ids. None takes all files.
+            limit: The largest number of files. None is no limit.
             concurrency: Files at once, at least 1.
             on_progress: Called with the result so far.
+
+        Returns:
+            The numbers of files that were moved back, and of files that were not.
         """
         done = RolledBack()
         steps = roll_back(self._transactions, self._swaps, ids=ids, limit=limit, concurrency=concurrency)
@@ -321,18 +336,22 @@ class Migration:
         concurrency: int = 8,
         on_progress: Callable[[Finished], object] | None = None,
     ) -> Finished:
-        """Delete the old files of what was moved, and copies that no row names: there is no way back.
+        """Delete the old files of moved files, and copies that no row names. You cannot undo it.
 
-        The database is asked first, and what a row names stays. With a ledger, its worker deletes the files; else they
-        are deleted now. The entries of moved files stay, as the map from old ids to new ones.
+        It first searches the rows, and keeps files that a row names. With a ledger, the ledger's worker deletes the
+        other files. Without one, this call deletes them. The entries of moved files stay as the map from old ids to new
+        ones.
 
         Args:
-            older_than: The time since a file was moved, at least.
+            older_than: Only take files that were moved at least so long ago.
             concurrency: Deletions at once, at least 1.
             on_progress: Called with the result so far.
 
+        Returns:
+            The numbers of files that were deleted, kept, and not deletable now.
+
         Raises:
-            SweepRefusedException: A table of file columns is not in the database, or hides rows from this role; the
+            SweepRefusedException: A table of file columns is not in the database, or hides rows from this role. Or the
                 ledger's worker refuses to delete.
         """
         finish = Finish(

@@ -1,4 +1,4 @@
-"""Moved files by their old ids: a storage that looks the new one up, for old ids in texts and other systems."""
+"""Moved files by their old ids: a storage that finds the new file for an old id in texts and other systems."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,14 +18,14 @@ __all__ = ["MovedFiles"]
 
 
 class MovedFiles(Storage):
-    """A storage in the place of the source, once that is gone: it serves the old ids, by the files that they became.
+    """A storage that replaces the source after the migration. It finds moved files by their old ids.
 
-    It takes nothing, and deletes nothing. A manager routes old ids to it, as to any storage.
+    It is read-only. A manager routes old ids to it, as to any other storage.
 
     Args:
-        source: The storage that the files were in; only its ids are of interest.
-        target: The storage that they are in.
-        transactions: The migration's.
+        source: The storage that the files have left. Only its ids matter.
+        target: The storage that holds the files now.
+        transactions: The migration's transactions.
         table: The table of moves.
     """
 
@@ -43,7 +43,7 @@ class MovedFiles(Storage):
         return f"MovedFiles({self._source!r} to {self._target!r})"
 
     def check_id(self, file_id: FileId) -> None:
-        """Refuse what the source refuses."""
+        """Refuse every id that the source refuses."""
         self._source.check_id(file_id)
 
     async def _new_id(self, file_id: FileId) -> str:
@@ -53,14 +53,14 @@ class MovedFiles(Storage):
         return target
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
-        """Refuse the write, as of every read-only storage."""
+        """Refuse the write, because this storage is read-only."""
         with self.operation("write", key) as operation:
             return str(operation.file)
 
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of the file that an old id became: see `Storage.stream`."""
+        """Stream the bytes of the file that now has another id: see `Storage.stream`."""
         with self.operation("stream", name) as operation:
             new_id = await self._new_id(operation.file)
             async with aclosing(self._target.stream(new_id, offset, length, chunk_size=chunk_size)) as chunks:
@@ -69,17 +69,17 @@ class MovedFiles(Storage):
                     yield chunk
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """All that is known of it, under its new id: see `Storage.stat`."""
+        """Return the facts about the file, with its new id: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             return await self._target.stat(await self._new_id(operation.file))
 
     async def delete(self, name: FileName) -> None:
-        """Refuse the deletion, as every read-only storage."""
+        """Refuse the deletion, because this storage is read-only."""
         with self.operation("delete", name):
             pass
 
     async def url(self, name: FileName) -> str:
-        """The URL of the file that an old id became."""
+        """Return the URL of the file that now has another id."""
         with self.operation("url", name) as operation:
             return await self._target.url(await self._new_id(operation.file))
 

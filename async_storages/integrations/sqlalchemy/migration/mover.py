@@ -1,4 +1,4 @@
-"""A mover: takes planned files and moves them, one by one, several at once."""
+"""A mover: it takes planned files and moves them, several at once."""
 
 import asyncio
 import logging
@@ -36,10 +36,10 @@ __all__ = ["Moved", "Mover"]
 logger = logging.getLogger("async_storages")
 
 _LOCKED_FOR = 1.0
-"""Seconds after which a file is tried again whose rows somebody has locked."""
+"""Seconds after which a mover retries a file whose rows are locked."""
 
 _UNAVAILABLE_FOR = 5.0
-"""Seconds after which a file is tried again that a storage could not serve; twice as long each time."""
+"""Seconds after which a mover retries a file after a failure of a storage. The time doubles each time."""
 
 _COUNTED = {
     MoveState.MOVED: "moved",
@@ -49,7 +49,7 @@ _COUNTED = {
 }
 
 _JOINING = 0.005
-"""Seconds that a file waits for others, to be entered in one transaction with them."""
+"""Seconds that a file waits for others, so that one transaction enters all of them."""
 
 _MOST_ATTEMPTS = 3
 _SOON = 60.0
@@ -58,14 +58,14 @@ _SOON = 60.0
 
 @dataclass(slots=True)
 class Moved:
-    """The result of a run of movers.
+    """The result of `Migration.run`.
 
     Attributes:
-        moved: Files that were moved.
-        gone: Files that no row named when their turn came.
-        missing: Files that rows name, and the source does not have.
-        failed: Files that could not be moved; `Migration.failures` tells why.
-        bytes: Bytes of the moved files.
+        moved: The number of moved files.
+        gone: The number of planned files that no row named any more.
+        missing: The number of files that rows name, but that the source does not have.
+        failed: The number of files that could not be moved. `Migration.failures` yields the reasons.
+        bytes: The total size of the moved files in bytes.
     """
 
     moved: int = 0
@@ -77,21 +77,21 @@ class Moved:
 
 @dataclass(slots=True)
 class Mover:
-    """Moves planned files until there are none.
+    """Moves planned files until none is left.
 
     Attributes:
-        transactions: The migration's.
+        transactions: The migration's transactions.
         table: The table of moves.
         swaps: The swaps.
         copier: Copies files.
-        throttle: The speed.
-        may_go_on: Waits while movers are paused; False when they are to stop.
-        stopped: Set when they are to stop.
-        lease: Seconds for which a file is taken; renewed while it is being copied.
+        throttle: The limit of the speed.
+        may_go_on: Waits while movers are paused. It returns False when they must stop.
+        stopped: Set when movers must stop.
+        lease: Seconds for which the mover takes a file. It renews the lease while it copies.
         concurrency: Files at once.
-        limit: Files at the most; None for any number.
+        limit: The largest number of files. None is no limit.
         on_progress: Called with the result so far.
-        result: The files so far.
+        result: The result so far.
     """
 
     transactions: Transactions
@@ -107,9 +107,9 @@ class Mover:
     on_progress: Callable[[Moved], object] | None = None
     result: Moved = field(default_factory=Moved)
     _taken: dict[str, str] = field(default_factory=dict, init=False)
-    """The word by which each file is taken."""
+    """For each file that this mover has taken, the word that identifies the take."""
     _waiting: list[tuple[Entry, list[FoundRow]]] = field(default_factory=list, init=False)
-    """Those that nobody has begun with, and the rows that named them."""
+    """Files that this mover has taken but not begun, and the rows that named them."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _announce: Joined[Arrival, bool] = field(init=False)
     _swap: Joined[Copy, bool] = field(init=False)
@@ -120,7 +120,7 @@ class Mover:
         self._swap = Joined(self._swap_all, pause)
 
     async def run(self) -> Moved:
-        """Move files until none is planned; files that were begun and not finished are given back."""
+        """Move files until none is planned. At the end, give back files that were begun but not finished."""
         try:
             async with beside(self._keep(), "Migration: files under way"):
                 await map_bounded(lambda _: self._work(), range(self.concurrency), limit=self.concurrency)
@@ -131,7 +131,7 @@ class Mover:
         return self.result
 
     async def _keep(self) -> None:
-        """Renew the leases of files under way, for as long as this is awaited."""
+        """Renew the leases of the current files, until the caller cancels it."""
         while True:
             await pause(self.lease / 3)
             for mover in set(self._taken.values()):
@@ -176,7 +176,7 @@ class Mover:
             self.limit -= len(self._waiting)
 
     async def _wait_for_postponed(self) -> bool:
-        """Wait until a file that was postponed is due, or movers are to stop; False if none is due soon."""
+        """Wait until a postponed file is due or movers must stop. Return False if none is due soon."""
         seconds = await self.transactions.read(_due_in, self.table)
         if seconds is None or seconds > _SOON:
             return False
@@ -201,7 +201,7 @@ class Mover:
             setattr(self.result, name, getattr(self.result, name) + 1)
 
     async def _attempt(self, entry: Entry, mover: str, found: list[FoundRow]) -> MoveState | None:
-        """Move a file; None if it is to be tried again later."""
+        """Move a file. Return None if a mover must try again later."""
         if not found:
             return await self._settle(entry, mover)
         try:
@@ -249,10 +249,10 @@ class Mover:
         return await run(self.swaps.swap, copies)
 
     async def _require_free(self, file_id: str) -> None:
-        """Require that nobody has a key, but for a copy that movers have left there.
+        """Require that a key is free, or holds only a copy that movers have left there.
 
         Raises:
-            FileExistsException: Somebody has it.
+            FileExistsException: Another file has the key.
         """
         known = await self.transactions.read(_state_of, self.table, file_id)
         if known is not MoveState.LEFT and (known is not None or await self.swaps.route.target.exists(file_id)):
@@ -261,7 +261,7 @@ class Mover:
     async def _settle(
         self, entry: Entry, mover: str, state: MoveState | None = None, error: Exception | None = None
     ) -> MoveState:
-        """End a move in a state of failure, or without one, as no row names the file any more."""
+        """End a move: with a failure, or because no row names the file any more."""
 
         def settle(connection: Connection) -> MoveState:
             locked = entries.lock(connection, self.table, entry.source, mover)
@@ -277,13 +277,13 @@ class Mover:
 
 
 def _due_in(connection: Connection, table: Table) -> float | None:
-    """Seconds until the next planned file is due."""
+    """Return the seconds until the next planned file is due."""
     first = select(func.min(table.c.until) - now()).where(table.c.state == MoveState.PLANNED)
     seconds: float | None = connection.scalar(first)
     return seconds
 
 
 def _state_of(connection: Connection, table: Table, source: str) -> MoveState | None:
-    """The state of an entry; None if there is none."""
+    """Return the state of an entry; None if it does not exist."""
     state = connection.scalar(select(table.c.state).where(table.c.source == source))
     return None if state is None else MoveState(state)

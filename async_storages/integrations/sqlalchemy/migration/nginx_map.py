@@ -1,4 +1,4 @@
-"""The map from old ids to new ones, as nginx reads it: old paths in links and texts are redirected for good."""
+"""The map from old ids to new ones in nginx's format: nginx redirects old paths in links and texts permanently."""
 
 from collections.abc import AsyncGenerator
 
@@ -14,12 +14,12 @@ _MOVED = (MoveState.MOVED, MoveState.PLANNED, MoveState.MOVING, MoveState.FINISH
 
 
 async def nginx_lines(transactions: Transactions, swaps: Swaps, prefix: str) -> AsyncGenerator[str]:
-    """Lines ``"/old/path" "https://new/url";`` for a block ``map $uri $moved { … }``, in the order of the old ids.
+    """Yield lines ``"/old/path" "https://new/url";`` for a block ``map $uri $moved { … }``, ordered by old id.
 
     Args:
-        transactions: The migration's.
+        transactions: The migration's transactions.
         swaps: The swaps.
-        prefix: What the paths begin with, before the old key.
+        prefix: The beginning of the paths, before the old key.
     """
     after = ""
     while found := await transactions.read(entries.page, swaps.table, _MOVED, after, entries.BATCH):
@@ -31,8 +31,8 @@ async def nginx_lines(transactions: Transactions, swaps: Swaps, prefix: str) -> 
 
 
 def _quoted(text: str) -> str:
-    r"""A parameter of nginx: in quotes, with ``\`` before what would end it, or begin a variable.
+    r"""Return a parameter of nginx, in quotes. A ``\`` precedes characters that would end it or begin a variable.
 
-    A path in the map is compared with ``$uri``, which is decoded.
+    nginx compares a path in the map with ``$uri``, which is decoded.
     """
     return '"' + "".join(f"\\{each}" if each in '"\\' else each for each in text) + '"'

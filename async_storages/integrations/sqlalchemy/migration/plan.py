@@ -1,4 +1,4 @@
-"""The plan: all files of the source that rows name, read in the order of the rows' primary keys."""
+"""The plan: all files of the source that rows name, in the order of the rows' primary keys."""
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
@@ -22,12 +22,12 @@ logger = logging.getLogger("async_storages")
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The result of a plan.
+    """The progress and the result of `Migration.plan`.
 
     Attributes:
-        rows: Rows that name files of the source.
-        added: Files that are planned for the first time; 0 if nothing was written.
-        again: Files that are planned again, as a row names their old id, after they were moved or given up.
+        rows: The number of rows that name files of the source.
+        added: The number of files that are planned for the first time; 0 in a dry run.
+        again: The number of files that are planned again. They were moved or given up, but a row names their old id.
     """
 
     rows: int = 0
@@ -41,18 +41,18 @@ class Planned:
 async def plan_files(
     transactions: Transactions, table: Table, rows: Rows, route: Route, *, retry: bool, is_dry: bool
 ) -> AsyncGenerator[Planned]:
-    """Enter the files of the source that rows name; yields what was done, now and then.
+    """Enter the files of the source that rows name. It yields its progress now and then.
 
     Args:
-        transactions: The migration's.
+        transactions: The migration's transactions.
         table: The table of moves.
         rows: The rows.
         route: The route.
-        retry: True to plan those again that have failed.
-        is_dry: True to write nothing.
+        retry: True also plans failed files again.
+        is_dry: True writes nothing.
 
     Raises:
-        RouteNotSupportedException: A column that names some of them cannot name files of the target.
+        RouteNotSupportedException: A column with such files cannot name files of the target.
     """
     for column in await transactions.read(rows.located):
         router = router_of(column.field)
@@ -73,7 +73,7 @@ async def plan_files(
 
 
 async def pages(transactions: Transactions, column: FileColumn) -> AsyncGenerator[Sequence[FoundRow]]:
-    """The rows that name files in a column, some hundred at a time; no transaction is open meanwhile."""
+    """Yield batches of rows that name files in a column. No transaction is open between two batches."""
     last: tuple[Any, ...] | None = None
     while found := await transactions.read(_page, column, last):
         yield found
@@ -81,7 +81,7 @@ async def pages(transactions: Transactions, column: FileColumn) -> AsyncGenerato
 
 
 def _page(connection: Connection, column: FileColumn, last: tuple[Any, ...] | None) -> Sequence[FoundRow]:
-    """Some rows that name files, after one."""
+    """Return some rows that name files, after one."""
     dialect = connection.dialect
     query = column.select(dialect).where(column.field.column.is_not(None), column.is_sound(dialect))
     if last is not None:

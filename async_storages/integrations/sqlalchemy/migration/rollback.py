@@ -1,4 +1,4 @@
-"""The way back: rows name their old files again, whose bytes have stayed where they were."""
+"""The rollback: rows name their old files again. The old files have stayed in place."""
 
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ __all__ = ["RolledBack", "roll_back"]
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """The result of a rollback so far.
+    """The progress and the result of `Migration.rollback`.
 
     Attributes:
-        undone: Files that were moved back.
-        failed: Files that were not: their old file is not there, or the source or the rows were not to be had.
+        undone: The number of files that were moved back.
+        failed: The number of files that were not, because the old file, the source or the rows were not available.
     """
 
     undone: int = 0
@@ -32,13 +32,13 @@ class RolledBack:
 async def roll_back(
     transactions: Transactions, swaps: Swaps, *, ids: Iterable[str] | None, limit: int | None, concurrency: int
 ) -> AsyncGenerator[tuple[str, Exception | None]]:
-    """Move files back; yields the old id of each, and the reason if it could not be.
+    """Move files back. Yield the old id of each file, with the error if it could not be moved back.
 
     Args:
-        transactions: The migration's.
+        transactions: The migration's transactions.
         swaps: The swaps.
-        ids: Old or new ids; None for all.
-        limit: Files at the most; None for any number.
+        ids: Old or new ids. None takes all files.
+        limit: The largest number of files. None is no limit.
         concurrency: Files at once.
     """
     chosen = None if ids is None else set(ids)

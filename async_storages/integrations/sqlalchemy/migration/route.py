@@ -16,12 +16,12 @@ __all__ = ["KeyRule", "MovingFile", "NewKey", "Route", "serves"]
 
 @dataclass(frozen=True, slots=True)
 class MovingFile:
-    """A file that is about to be copied, for a rule that chooses its new key.
+    """A file that is about to be copied. A rule uses it to choose the new key.
 
     Attributes:
         file_id: Its id in the source.
-        filename: Its name for people, clean: of the column for it, else as the source kept it, else of the id.
-        info: All that the source knows of it.
+        filename: Its clean name for people: from the column for it, else from the source, else from the id.
+        info: The source's facts about the file.
     """
 
     file_id: str
@@ -30,12 +30,12 @@ class MovingFile:
 
     @property
     def key(self) -> str:
-        """Its key in the source; the whole id in FastDFS."""
+        """The file's key in the source. In FastDFS it is the whole id."""
         return FileId.parse(self.file_id).key
 
 
 type KeyRule = Callable[[MovingFile], str]
-"""Returns a folder, with a slash at its end, or an exact key, which must be free."""
+"""A function that returns a folder, with a slash at its end, or an exact key, which must be free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class NewKey:
     Attributes:
         key: The key.
         file_id: Its id.
-        is_exact: True if a rule has chosen it, so that another file may have it.
+        is_exact: True if a rule has chosen the key. Another file may have it already.
     """
 
     key: str
@@ -57,10 +57,11 @@ class Route:
     """The source, the target, and the rule between them.
 
     Args:
-        source: The storage that files are moved from, maybe kept to a folder.
-        target: The storage that they are moved to.
-        folder: The folder of the new keys; None for that of the old key, or none where the source chooses ids.
-        key: A rule in its place.
+        source: The storage that files leave. It may be limited to a folder.
+        target: The storage that gets the files.
+        folder: The folder of the new keys. None keeps the old folder. If the source chooses its ids, None means no
+            folder.
+        key: A rule that replaces `folder`.
 
     Raises:
         InvalidArgumentException: An option is wrong, or both storages have the same ids.
@@ -90,7 +91,7 @@ class Route:
         self._address = StorageAddress.of(source)
 
     def moving_id(self, router: StorageRouter, text: str) -> str | None:
-        """The full id of what a row names, if it is a file of the source; None for all others.
+        """Return the full id that a row's value names, if it is a file of the source; otherwise None.
 
         Args:
             router: The storage or manager of the column.
@@ -104,7 +105,7 @@ class Route:
         return file_id if StorageAddress.of(storage) == self._address and self.is_of_source(file_id) else None
 
     def is_of_source(self, file_id: str) -> bool:
-        """True if an id is one of the source's; of two folders, one in the other, the inner one has it."""
+        """Return True if an id belongs to the source. Of two nested folders, the inner one owns the id."""
         if not serves(self.source, file_id):
             return False
         return len(self.target.prefix) <= len(self.source.prefix) or not serves(self.target, file_id)
@@ -113,7 +114,7 @@ class Route:
         """Choose the new key of a file.
 
         Raises:
-            InvalidArgumentException: The rule gives no key that can be written, or one in the source.
+            InvalidArgumentException: The rule returns a key that cannot be written, or a key in the source.
         """
         with during("migrate", file.file_id):
             chosen = f"{self._folder_for(file)}/" if self._rule is None else self._rule(file)
@@ -142,7 +143,7 @@ class Route:
         """Require that a column which names files of the source can name files of the target.
 
         Raises:
-            RouteNotSupportedException: Its storage does not serve them.
+            RouteNotSupportedException: The column's storage does not serve them.
         """
         file_id = str(self.target.identify("probe"))
         try:
@@ -159,7 +160,7 @@ class Route:
 
 
 def serves(storage: Storage, file_id: str) -> bool:
-    """True if an id is one of a storage's, which might take an id of FastDFS for a bare key of its own."""
+    """Return True if an id belongs to a storage. A storage might take an id of FastDFS for its own bare key."""
     try:
         parsed = FileId.parse(file_id)
         storage.identify(file_id)

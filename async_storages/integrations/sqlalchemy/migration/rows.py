@@ -1,4 +1,4 @@
-"""Rows that name ids, in all file columns: found, locked, and made to name other ids."""
+"""Rows that name ids, in all file columns: find them, lock them, and make them name other ids."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ from async_storages.integrations.sqlalchemy.references.lookup import bare_spelli
 __all__ = ["FileColumn", "FoundRow", "Rows", "group_by_id", "spellings", "texts_in"]
 
 _FACTS = ("filename", "content_type")
-"""Facts of rows that go with a file."""
+"""Facts in rows that are copied with a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class FoundRow:
     Attributes:
         column: The column.
         key: The row's primary key.
-        value: The value of the column: a text, or a list of them.
-        facts: Facts that the row tells of its file.
+        value: The value of the column: a text, or a list of texts.
+        facts: The facts about the file in the row.
     """
 
     column: "FileColumn"
@@ -66,7 +66,7 @@ class FoundRow:
 
 
 class FileColumn:
-    """A file column as a mover reads and writes it: as texts, whatever its type makes of them.
+    """A file column as a mover reads and writes it: as plain texts, without the work of its type.
 
     Args:
         field: The column.
@@ -74,8 +74,8 @@ class FileColumn:
     Attributes:
         field: The column.
         table: Its table.
-        keys: The primary key of that.
-        name: The column's name, for people.
+        keys: The primary key of the table.
+        name: The column's name, for messages.
 
     Raises:
         InvalidArgumentException: The table has no primary key.
@@ -98,7 +98,7 @@ class FileColumn:
         self._unchanged = {each: each for each in self.table.columns if each.onupdate is not None}
 
     def raw(self, dialect: Dialect) -> ColumnElement[Any]:
-        """The column with the type of its texts."""
+        """The column with the type of its plain texts."""
         return type_coerce(self.field.column, self._raw_type(dialect))
 
     def is_list(self, dialect: Dialect) -> bool:
@@ -115,19 +115,19 @@ class FileColumn:
         )
 
     def select(self, dialect: Dialect) -> Select[Any]:
-        """The query for primary keys, values, and facts."""
+        """Return the query for primary keys, values, and facts."""
         columns: Any = [*self.keys, self.raw(dialect).label("value"), *self._facts.values()]
         query: Any = select(*columns)
         own: Select[Any] = query.execution_options(**{OWN_STATEMENT: True})
         return own
 
     def is_sound(self, dialect: Dialect) -> ColumnElement[bool]:
-        """The condition that a value is NULL or can be read."""
+        """Return the condition that a value is NULL or can be read."""
         is_json = isinstance(self._raw_type(dialect), JSON) and not has_gin_index(self.field.column)
         return not_(is_malformed(self.field.column)) if is_json else true()
 
     def names(self, texts: Iterable[str], dialect: Dialect) -> ColumnElement[bool]:
-        """The condition that a value is, or holds, one of some texts; it may be true for others, by a collation."""
+        """Return the condition that a value is, or contains, one of some texts. A collation may match others, too."""
         raw_type, raw = self._raw_type(dialect), self.raw(dialect)
         if isinstance(raw_type, Unicode):
             return raw.in_(list(texts))
@@ -141,13 +141,13 @@ class FileColumn:
         return case((is_malformed(self.field.column), false()), else_=holds)
 
     def found(self, row: Sequence[Any]) -> FoundRow:
-        """A row of `select`."""
+        """Return a row of `select`."""
         count = len(self.keys)
         facts = {fact: value for fact, value in zip(self._facts, row[count + 1 :], strict=True) if value}
         return FoundRow(self, tuple(row[:count]), row[count], facts)
 
     def change(self, connection: Connection, rows: Sequence[FoundRow], others: Mapping[str, str]) -> None:
-        """Let locked rows name other ids."""
+        """Make locked rows name other ids."""
         raw_type = self._raw_type(connection.dialect)
         same = [key == bindparam(f"key_{number}", type_=key.type) for number, key in enumerate(self.keys)]
         changed = update(self.table).where(and_(*same))
@@ -172,7 +172,7 @@ def _replaced(value: Any, others: Mapping[str, str]) -> Any:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """The texts in the value of a column."""
+    """Return the texts in the value of a column."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -181,7 +181,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 class Rows:
-    """The rows of all file columns of some metadata, but for those of moves.
+    """The rows of all file columns of some metadata, without the table of moves.
 
     Args:
         references: The file columns.
@@ -193,15 +193,15 @@ class Rows:
         self._located: list[FileColumn] = []
 
     def columns(self) -> list[FileColumn]:
-        """The columns, as they are known now."""
+        """The columns that are known now."""
         fields = (each for each in self._references.fields() if not is_move_table(each.column.table))
         return [FileColumn(field) for field in fields]
 
     def located(self, connection: Connection) -> list[FileColumn]:
-        """The columns; all of them were in the database when they were first asked for, and hid no rows.
+        """Return the columns. At the first call, all of them must be in the database and hide no rows.
 
         Raises:
-            SweepRefusedException: One is not, or does.
+            SweepRefusedException: A column is missing, or hides rows.
         """
         fields = self._references.fields()
         if fields != self._fields:
@@ -215,10 +215,10 @@ class Rows:
         Args:
             connection: The connection.
             ids: The ids.
-            is_locking: True to lock the rows until the transaction ends, without waiting for those who have.
+            is_locking: True locks the rows until the transaction ends. It does not wait for other locks.
 
         Raises:
-            DBAPIError: Somebody else has one of them: see `is_conflict`.
+            DBAPIError: Another transaction has locked a row: see `is_conflict`.
         """
         dialect = connection.dialect
         found: list[FoundRow] = []
@@ -232,7 +232,7 @@ class Rows:
         return found
 
     def named(self, connection: Connection, ids: Sequence[str]) -> set[str]:
-        """Find those of some ids that rows name; asked in few statements for all of them.
+        """Find those of some ids that rows name, in a few statements for all of them.
 
         Raises:
             SweepRefusedException: A column is not in the database, or hides rows.
@@ -242,7 +242,7 @@ class Rows:
         return find_named_ids(connection, chosen, ids) if ids else set()
 
     def change(self, connection: Connection, rows: Iterable[FoundRow], new_ids: Mapping[str, str]) -> None:
-        """Let locked rows name other ids.
+        """Make locked rows name other ids.
 
         Args:
             connection: The connection.
@@ -250,7 +250,7 @@ class Rows:
             new_ids: The new ids by the old ones.
 
         Raises:
-            InvalidArgumentException: The new id is too long for a column.
+            InvalidArgumentException: A new id is too long for a column.
         """
         by_column: dict[FileColumn, list[FoundRow]] = {}
         for row in rows:
@@ -267,7 +267,7 @@ class Rows:
 
 
 def group_by_id(rows: Iterable[FoundRow], ids: Collection[str]) -> dict[str, list[FoundRow]]:
-    """Group rows by those of some ids that they name; a row that names several is there several times."""
+    """Group rows by the ids that they name. A row that names several ids is in several groups."""
     ids_by_text: dict[FileColumn, dict[str, str]] = {}
     grouped = defaultdict[str, list[FoundRow]](list)
     for row in rows:
@@ -280,6 +280,6 @@ def group_by_id(rows: Iterable[FoundRow], ids: Collection[str]) -> dict[str, lis
 
 
 def spellings(field: FileField, ids: Iterable[str]) -> dict[str, str]:
-    """The texts by which rows of a column may name some ids, and the ids."""
+    """Return the texts by which rows of a column may name some ids, with these ids."""
     router = router_of(field)
     return {text: file_id for file_id in ids for text in (bare_spelling(router, file_id), file_id)}

@@ -1,4 +1,4 @@
-"""Statistics of a migration: its files by state, its speed, and the time that is left; and the files that failed."""
+"""Statistics of a migration: its files by state, its speed, the remaining time, and the files that failed."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from async_storages.integrations.sqlalchemy.migration.transactions import Transa
 __all__ = ["MigrationStatus", "MoveFailure", "collect", "list_failures"]
 
 _WINDOW = 60.0
-"""Seconds that the speed is measured over."""
+"""Seconds over which the speed is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,18 @@ class MigrationStatus:
     """The numbers of files by their state.
 
     Attributes:
-        planned: Files that are to be moved.
+        planned: Files that wait for a mover.
         moving: Files that movers have taken.
-        moved: Files that were moved, and whose old file is still there.
-        finished: Files that were moved, and whose old file is deleted.
+        moved: Moved files whose old file still exists.
+        finished: Moved files whose old file is deleted.
         undone: Files that were moved back.
-        gone: Files that no row named when their turn came.
-        missing: Files that rows name, and the source does not have.
+        gone: Planned files that no row named any more.
+        missing: Files that rows name, but that the source does not have.
         failed: Files that could not be moved.
-        left: Copies that no row names, and old files that are being deleted: `finish` deletes them.
-        bytes: Bytes of the files that were moved or finished.
-        files_per_second: Files that were moved within the last minute, a second; 0 if none was.
-        seconds_left: Seconds until all is moved, at that speed; None if nothing moves.
+        left: Copies that no row names, and old files that are being deleted. `finish` deletes them.
+        bytes: The total size in bytes of the moved and finished files.
+        files_per_second: Files moved per second within the last minute; 0 if none was moved.
+        seconds_left: Seconds until all files are moved, at that speed; None if no file was moved in the last minute.
     """
 
     planned: int
@@ -58,7 +58,7 @@ class MoveFailure:
         file_id: Its old id.
         is_missing: True if the source does not have it.
         reason: The error.
-        attempts: How often it was tried.
+        attempts: The number of attempts.
     """
 
     file_id: str
@@ -93,7 +93,7 @@ def collect(connection: Connection, table: Table) -> MigrationStatus:
 
 
 async def list_failures(transactions: Transactions, table: Table) -> AsyncGenerator[MoveFailure]:
-    """The files that could not be moved, in the order of their ids."""
+    """Yield the files that could not be moved, in the order of their ids."""
     after = ""
     while found := await transactions.read(entries.page, table, FAILURES, after, entries.BATCH):
         for each in found:

@@ -1,4 +1,4 @@
-"""Swaps: the rows that name one id name another one, in one transaction with the entry that says so."""
+"""Swaps: the rows that name one id name another id instead, and the same transaction records it in the entry."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from async_storages.storage.base import Storage
 __all__ = ["UNDOABLE", "Copy", "Swaps"]
 
 UNDOABLE = (MoveState.MOVED, MoveState.PLANNED, MoveState.MISSING, MoveState.FAILED)
-"""States of entries whose rows may name the copy, if there is one."""
+"""States of entries whose rows may name a copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy that is to take the place of its file.
+    """A copy that will replace its file.
 
     Attributes:
         arrival: The file, and the new id.
@@ -60,11 +60,11 @@ class Swaps:
         """Let the rows of files name their copies.
 
         Returns:
-            For each, False if no row names the file any more, so that the copy is left.
+            For each file, False if no row names it any more. Its copy is then left to `finish`.
 
         Raises:
-            FileGoneException: Another mover has taken one of the files over.
-            DBAPIError: Somebody has one of the rows: see `is_conflict`.
+            FileGoneException: Another mover has taken over one of the files.
+            DBAPIError: Another transaction has locked a row: see `is_conflict`.
         """
         locked = entries.lock_all(connection, self.table, [each.arrival for each in copies])
         new_ids: dict[str, str] = {}
@@ -90,7 +90,7 @@ class Swaps:
         return [each.new_id in named for each in copies]
 
     def undo(self, connection: Connection, source: str) -> bool:
-        """Let the rows of a copy name the old file again; False if it has no copy by now."""
+        """Let the rows of a copy name the old file again. Return False if the file has no copy any more."""
         locked = entries.lock_free(connection, self.table, [source], UNDOABLE)
         if not locked or locked[0].target is None:
             return False
@@ -106,9 +106,9 @@ class Swaps:
     def _claim(
         self, connection: Connection, ids: Iterable[str], storage: Storage, *, pinned: Collection[str] = ()
     ) -> None:
-        """Let the ledger know files that rows are about to name; pinned, one stays when no row names it any more.
+        """Enter files that rows are about to name into the ledger. Pinned files stay when no row names them any more.
 
-        The files that they named are retained, or left to `finish`: they need no claim.
+        The files that the rows named before need no claim: the table of moves retains them, or leaves them to `finish`.
         """
         if self.ledger is not None:
             label = label_of(storage)

@@ -1,8 +1,8 @@
-"""The table `file_moves`: the plan, the journal, the way back, and the map from old ids to new ones.
+"""The table `file_moves`: the plan, the journal, the data for a rollback, and the map from old ids to new ones.
 
-Two of its columns are file columns, so that sessions and workers which look whether a row names a file look into them,
-too: `arriving` has the new id from before the copy is written until rows name it, `retained` has the old id from then
-on until `finish`. Nobody who knows the table removes either file meanwhile.
+Two of its columns are file columns. Sessions and workers therefore search them, too, before they remove a file.
+`arriving` contains the new id from before the copy is written until rows name it. `retained` contains the old id from
+then on until `finish`. No process that knows the table removes either file meanwhile.
 """
 
 from enum import StrEnum
@@ -17,30 +17,30 @@ from async_storages.integrations.sqlalchemy.ledger.tables import ENGINE, ExactTe
 __all__ = ["TABLE", "MoveState", "add_move_table", "is_move_table", "missing_move_table"]
 
 TABLE = "file_moves"
-"""The name of the table, unless another one is said."""
+"""The default name of the table."""
 
 _ANY_STORAGE = "async_storages.any"
-"""The name of no storage: who asks for files of whatever storage is to look into the column."""
+"""A name that no storage has. It makes every search for files look into the column, whatever their storage is."""
 
 _MARK = "async_storages_moves"
 LONGEST_ERROR = 1000
-"""Characters of an error."""
+"""The largest number of characters of an error."""
 
 
 class MoveState(StrEnum):
-    """The state of a file that is to be moved.
+    """The state of a file of a migration.
 
     Attributes:
-        PLANNED: To be moved, from `until` on.
-        MOVING: Taken by a mover, until `until`.
+        PLANNED: A mover will move it, from `until` on.
+        MOVING: A mover has taken it, until `until`.
         MOVED: The rows that named it name the copy.
-        UNDONE: They name it again.
-        GONE: No row named it when its turn came.
-        MISSING: Rows name it, and the source does not have it.
-        FAILED: It could not be copied, or the copy was not the same: see `error`.
-        LEFT: A copy that no row names, or names no longer; its own id is the entry's.
-        DELETING: Being deleted by `finish`, until `until`.
-        FINISHED: Moved, and the old file is deleted; the entry stays as part of the map.
+        UNDONE: The rows name the old file again.
+        GONE: No row named it any more when a mover took it.
+        MISSING: Rows name it, but the source does not have it.
+        FAILED: It could not be copied, or the copy differed: see `error`.
+        LEFT: A copy that no row names, or names no longer. The entry's id is the copy's own.
+        DELETING: `finish` is deleting it, until `until`.
+        FINISHED: Moved, and the old file is deleted. The entry stays as part of the map.
     """
 
     PLANNED = "planned"
@@ -56,12 +56,13 @@ class MoveState(StrEnum):
 
 
 def add_move_table(metadata: MetaData, name: str = TABLE) -> Table:
-    """Put the table of a `Migration` into a MetaData, so that `create_all` and Alembic make it; twice is once.
+    """Add the table of a `Migration` to a MetaData, so that `create_all` and Alembic create it.
 
-    Every process that removes files is to know it while files are moved: the application, and the ledger's worker.
+    Every process that removes files must know the table during the migration: the application and the ledger's worker.
+    A second call returns the same table.
 
     Args:
-        metadata: The metadata of the application's tables; its schema, if it has one, is that of this table.
+        metadata: The metadata of the application's tables. If it has a schema, the table is in that schema.
         name: The name of the table.
     """
     key = f"{metadata.schema}.{name}" if metadata.schema else name
@@ -93,12 +94,12 @@ def add_move_table(metadata: MetaData, name: str = TABLE) -> Table:
 
 
 def is_move_table(table: Any) -> bool:
-    """True for a table that `add_move_table` made."""
+    """Return True for a table that `add_move_table` made."""
     return _MARK in table.info
 
 
 def missing_move_table(table: Table) -> StorageException:
-    """The error for a table that is not in the database."""
+    """Return the error for a table that is not in the database."""
     return InvalidArgumentException(
         f"the table {table.fullname!r} is not in the database: run `await migration.create()`, or the migration "
         "that Alembic generates for it",

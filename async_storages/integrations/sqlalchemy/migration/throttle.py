@@ -1,4 +1,4 @@
-"""A throttle: so many files, and so many bytes, in a second at the most."""
+"""A throttle: it limits the files and the bytes per second."""
 
 import asyncio
 
@@ -8,14 +8,14 @@ __all__ = ["Throttle"]
 
 
 class Throttle:
-    """The speed that movers of one process keep to, together.
+    """The limit of the speed that all movers of one process share.
 
     Args:
-        files: Files in a second, above 0; None for any number.
-        bytes_: Bytes in a second, above 0; None for any number.
+        files: Files per second, above 0. None is no limit.
+        bytes_: Bytes per second, above 0. None is no limit.
 
     Raises:
-        InvalidArgumentException: A speed that is not above 0.
+        InvalidArgumentException: A limit is not above 0.
     """
 
     def __init__(self, files: float | None = None, bytes_: float | None = None) -> None:
@@ -25,11 +25,11 @@ class Throttle:
         self._free_at = dict.fromkeys(self._speeds, 0.0)
 
     async def take_file(self) -> None:
-        """Wait until another file may be begun."""
+        """Wait until a mover may begin another file."""
         await self._take("files", 1)
 
     async def take_bytes(self, count: int) -> None:
-        """Wait until so many bytes may be passed on."""
+        """Wait until a mover may pass on so many bytes."""
         await self._take("bytes", count)
 
     async def _take(self, what: str, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Transactions of movers, on the application's engine: at READ COMMITTED, and tried again where they stood in a way."""
+"""Transactions of movers, on the application's engine, at READ COMMITTED. They are repeated after a conflict."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,23 +19,23 @@ __all__ = ["Transactions", "is_conflict"]
 
 _ATTEMPTS = 6
 _PAUSE = 0.02
-"""Seconds before the second attempt at the most; each further one waits twice as long."""
+"""The longest wait before the second attempt, in seconds. It doubles for each further attempt."""
 
 _CONFLICTS = {"55P03", "40P01", "40001"}
-"""PostgreSQL's errors for a lock that was not to be waited for, a deadlock, and a conflict of snapshots."""
+"""PostgreSQL's errors for a lock without waiting, a deadlock, and a conflict of snapshots."""
 
 type _Work[**Args, Result] = Callable[Concatenate[Connection, Args], Result]
 
 
 class Transactions:
-    """Transactions of one migration.
+    """The transactions of one migration.
 
     Args:
-        engine: The application's.
+        engine: The application's engine.
         table: The table of moves.
 
     Raises:
-        InvalidArgumentException: It is no AsyncEngine, or the database is none that movers work on.
+        InvalidArgumentException: It is no AsyncEngine, or migrations do not support the database.
     """
 
     def __init__(self, engine: AsyncEngine, table: Table) -> None:
@@ -54,11 +54,12 @@ class Transactions:
         self._engine = sync if self.is_sqlite else sync.execution_options(isolation_level="READ COMMITTED")
 
     async def run[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
-        """Call ``work(connection, …)`` in a transaction; on SQLite it begins with the write lock.
+        """Call ``work(connection, …)`` in a transaction. On SQLite it begins with the write lock.
 
         Raises:
             InvalidArgumentException: The table of moves is not in the database.
-            DBAPIError: Whatever the database says; `is_conflict`, if others had the rows at each attempt.
+            DBAPIError: An error of the database. It is a conflict (see `is_conflict`) if others had locked the rows at
+                each attempt.
         """
         for left in reversed(range(_ATTEMPTS)):
             try:
@@ -72,7 +73,7 @@ class Transactions:
     async def run_once[**Args, Result](
         self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs
     ) -> Result:
-        """Do what `run` does, without a second attempt."""
+        """Do the work of `run`, without a second attempt."""
 
         def locked(connection: Connection) -> Result:
             if self.is_sqlite:
@@ -82,7 +83,7 @@ class Transactions:
         return await self.read(locked)
 
     async def read[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
-        """Do what `run` does, once, and without SQLite's lock."""
+        """Do the work of `run` once, without SQLite's lock."""
 
         def transact() -> Result:
             with self._engine.begin() as connection:
@@ -97,7 +98,7 @@ class Transactions:
 
 
 def is_conflict(error: DBAPIError) -> bool:
-    """True if others had the rows, or SQLite's lock: it may be tried again."""
+    """Return True if others had locked the rows or the SQLite database. Another attempt may succeed."""
     if getattr(error.orig, "sqlstate", None) in _CONFLICTS or connections.is_conflict(error):
         return True
     return "database is locked" in str(error.orig)

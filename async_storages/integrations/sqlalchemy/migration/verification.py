@@ -1,4 +1,4 @@
-"""Verification: each row beside the copy that it names, and each file of the target beside the rows."""
+"""Verification: it compares each row with its copy, and each file of the target with the rows."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -28,17 +28,17 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The result of a verification so far.
+    """The progress and the result of `Migration.verify`.
 
     Attributes:
-        rows: Rows that name files of the source or the target.
-        right: Files of the target that rows name, and that are there and what they should be.
-        unmoved: Files that rows name in the source.
-        missing: Ids that rows name in the target, and that are not there; up to 1,000 of them.
-        wrong: Ids of files that are not what was copied, with the difference; up to 1,000 of them.
-        failed: Ids of files that could not be asked for, with the reason; up to 1,000 of them.
-        objects: Files of the target that were looked at.
-        unnamed: Ids of those that no row names and no move knows; up to 1,000 of them.
+        rows: The number of rows that name files of the source or the target.
+        right: The number of files in the target that rows name, that exist, and that match the old files.
+        unmoved: The number of files that rows name in the source.
+        missing: Ids of files that rows name in the target, but that do not exist, up to 1,000 of them.
+        wrong: Ids of files that differ from the old file, with the difference, up to 1,000 of them.
+        failed: Ids of files that could not be read, with the reason, up to 1,000 of them.
+        objects: The number of files that were listed in the target.
+        unnamed: Ids of listed files that neither a row nor a move knows, up to 1,000 of them.
     """
 
     rows: int = 0
@@ -52,13 +52,13 @@ class Verified:
 
     @property
     def is_right(self) -> bool:
-        """True if nothing is missing, wrong or unknown; `unnamed` may be somebody else's."""
+        """True if no file is missing, wrong or unreadable. `unnamed` does not count: others may own those files."""
         return not (self.missing or self.wrong or self.failed)
 
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A copy under a new id; without a size, a file that nobody has moved."""
+    """A copy under a new id. Without a size, it is a file that no migration has moved."""
 
     target: str
     bytes: int | None = None
@@ -68,12 +68,12 @@ class _Move:
 async def verify_rows(
     transactions: Transactions, swaps: Swaps, *, content: bool, concurrency: int
 ) -> AsyncGenerator[Verified]:
-    """Compare the files that rows name with what was copied; yields the result so far.
+    """Compare the files that rows name with the old files. Yield the result so far.
 
     Args:
-        transactions: The migration's.
+        transactions: The migration's transactions.
         swaps: The swaps.
-        content: True reads the files whose checksum is known.
+        content: True reads the files with a known checksum.
         concurrency: Files at once.
     """
     target, done = swaps.route.target, Verified()
@@ -151,10 +151,10 @@ def _find_moves(connection: Connection, table: Table, ids: Sequence[str]) -> Seq
 
 
 async def verify_target(transactions: Transactions, swaps: Swaps, done: Verified) -> AsyncGenerator[Verified]:
-    """List the target, and look for files that no row names; a variant counts as its original.
+    """List the target, and find files that no row names. A variant counts as its original.
 
     Raises:
-        OperationNotSupportedException: It cannot list its files.
+        OperationNotSupportedException: The target cannot list its files.
     """
     target = swaps.route.target
     if not isinstance(target, SupportsList):

@@ -1,4 +1,4 @@
-"""Locations of file columns, as one connection sees them at one time; its search_path may change them."""
+"""Locations of file columns, as one connection sees them at one time. Its search_path may change them."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 OWN_STATEMENT = "async_storages_own"
-"""The execution option of this package's own queries, which change nothing."""
+"""The execution option of this package's own queries. Such queries change no files."""
 
 _BATCH = 500
-"""Columns that one statement looks for."""
+"""Columns that one statement locates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,9 @@ class ColumnLocation:
 
     Attributes:
         field: The column.
-        schema: The schema of its table; None for the only one, or for the database's default.
-        is_hidden: True if the connection's role may not see all rows: row-level security, or no privilege to read them.
+        schema: The schema of its table. None is the only schema, or the database's default.
+        is_hidden: True if the connection's role may not see all rows, because of row-level security or a missing
+            privilege.
         kind: The type in the database, ``"text"``, ``"array"`` or ``"json"``; None if it is unknown.
     """
 
@@ -53,7 +54,7 @@ class ColumnLocation:
 
 
 def fields_for_files(fields: Iterable[FileField], files: Collection[TrackedFile]) -> list[FileField]:
-    """The columns that can name one of the files, by their storages; one file of each storage is enough."""
+    """Return the columns that can name one of the files, by their storages. One file per storage is enough."""
     routers: dict[int, bool] = {}
     chosen = []
     for each in fields:
@@ -66,7 +67,7 @@ def fields_for_files(fields: Iterable[FileField], files: Collection[TrackedFile]
 
 
 def router_of(file_field: FileField) -> StorageRouter | None:
-    """The storage or manager of a column; None if it is not known here."""
+    """Return the storage or manager of a column; None if this process does not know it."""
     try:
         return StorageRef(file_field.type.storage).resolve()
     except StorageException:
@@ -74,7 +75,7 @@ def router_of(file_field: FileField) -> StorageRouter | None:
 
 
 def can_serve(router: StorageRouter | None, file: TrackedFile) -> bool:
-    """True if columns of a storage or manager can name a file; also if that is unknown."""
+    """Return True if columns of a storage or manager can name a file, or if that is unknown."""
     if router is None or file.address is None:
         return True
     if isinstance(router, Storage):
@@ -91,12 +92,12 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 def locate_columns(
     connection: Connection, fields: Sequence[FileField], options: Mapping[str, Any] = _NONE
 ) -> list[ColumnLocation]:
-    """Find the columns that a connection sees; others are in other databases, or not migrated yet.
+    """Find the columns that a connection sees. Other columns are in other databases, or not migrated yet.
 
     Args:
         connection: The connection.
         fields: The columns.
-        options: Execution options of the statement that changes files, if they are not the connection's.
+        options: Execution options of the statement that changes files, if they differ from the connection's.
     """
     translated = {**connection.get_execution_options(), **options}.get("schema_translate_map") or {}
     wanted = [(each, translated.get(each.column.table.schema, each.column.table.schema)) for each in fields]
@@ -169,13 +170,13 @@ def _locate_by_inspector(connection: Connection, wanted: _Wanted) -> Iterator[Co
 
 
 _NOT_THERE = {1049, 1054, 1109, 1146}
-"""MySQL's errors for an unknown database, column, table and table."""
+"""MySQL's errors for an unknown database, an unknown column, and an unknown table (two numbers)."""
 _FORBIDDEN = {1044, 1142, 1143}
-"""MySQL's errors for a database, a table and a column that the role may not read."""
+"""MySQL's errors for a database, a table and a column that the role must not read."""
 
 
 class _ReadColumn:
-    """A column of MySQL that a connection tries to read."""
+    """A MySQL column that a connection tries to read."""
 
     def __init__(self, connection: Connection, file_field: FileField, schema: str | None) -> None:
         names = [f"`{_escaped(each)}`" for each in _names(file_field, schema) if each is not None]
@@ -183,7 +184,7 @@ class _ReadColumn:
         self.query = f"SELECT {names[-1]} FROM {'.'.join(names[:-1])} LIMIT 0"  # noqa: S608 - quoted names
 
     def is_readable(self) -> bool | None:
-        """Return True if it can be read, False if that is forbidden, and None if it is not there."""
+        """Return True if the column can be read, False if that is forbidden, and None if the column does not exist."""
         try:
             fetch_all_rows(self._connection, text(self.query), {})
         except DBAPIError as error:
@@ -201,7 +202,7 @@ def _escaped(name: str) -> str:
 
 
 def _locate_in_mysql(connection: Connection, wanted: _Wanted) -> Iterator[ColumnLocation]:
-    """Find columns by reading no row of them: information_schema lacks temporary tables, and those of other roles."""
+    """Find columns by reading no rows of them: information_schema lacks temporary tables, and tables of other roles."""
     if not wanted:
         return
     columns = [_ReadColumn(connection, each, schema) for each, schema in wanted]
@@ -230,7 +231,7 @@ def _names(file_field: FileField, schema: str | None) -> tuple[str | None, str, 
 
 
 def fetch_all_rows(connection: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> list[Any]:
-    """Fetch all rows of a query; on SQLite a cancellation cannot cut it, which would leave a lock."""
+    """Fetch all rows of a query. On SQLite a cancellation does not interrupt it, because that would leave a lock."""
 
     def fetch() -> list[Any]:
         return list(connection.execute(statement, parameters, execution_options={OWN_STATEMENT: True}))

@@ -1,6 +1,6 @@
 """Lookup of files in the rows of a database, before a file is removed.
 
-A session looks on its own connection, which sees its uncommitted rows; the worker of a ledger has its own connection.
+A session uses its own connection, which sees its uncommitted rows. The worker of a ledger uses another connection.
 """
 
 import json
@@ -41,23 +41,24 @@ __all__ = [
 logger = logging.getLogger("async_storages")
 
 _IDS = 500
-"""Ids that one statement looks for."""
+"""Ids per statement."""
 
 _AT_A_TIME = 100
-"""Ids between which other tasks get their turn."""
+"""Number of ids after which other tasks get a turn."""
 
 _COLUMNS = 50
-"""Columns that one statement looks into."""
+"""Columns per statement."""
 
 
 @dataclass(slots=True)
 class LookupResult:
-    """The result of looking for files in rows.
+    """The result of a search for files in rows.
 
     Attributes:
         named: Files that a row names.
-        unsure: Files that may be named by rows which the connection does not see.
-        is_final: True if the lookup saw all that others had committed by then; a snapshot at REPEATABLE READ does not.
+        unsure: Files that rows may name which the connection does not see.
+        is_final: True if the lookup saw everything that others had committed by then. A snapshot at REPEATABLE READ
+            does not.
         engines: The engines of the databases.
     """
 
@@ -67,7 +68,7 @@ class LookupResult:
     engines: list[Engine] = field(default_factory=list)
 
     def should_keep(self, file: TrackedFile) -> bool:
-        """True if a file must not be removed."""
+        """Return True if a file must not be removed."""
         return file in self.named or file in self.unsure
 
     def add(self, other: "LookupResult") -> None:
@@ -85,16 +86,17 @@ def look_up_files(
     *,
     is_locking: bool = False,
 ) -> LookupResult:
-    """Look for files in rows that a connection sees, by the full id or, as in old rows, by the bare key.
+    """Search the rows that a connection sees for files, by the full id or, as in old rows, by the bare key.
 
     Args:
-        connection: The connection, which is used in its transaction.
+        connection: The connection. The lookup is part of its transaction.
         locations: The result of `locate_columns` for it, or for another connection to the same database.
         files: The files.
-        is_locking: True to wait on MySQL for transactions that have changed the rows.
+        is_locking: True waits, on MySQL, for transactions that have changed the rows.
 
     Returns:
-        The result; the files are unsure if a column is hidden, or holds lists that this database cannot look into.
+        The result. A file is unsure if a column that can name it is hidden, or holds lists that this database cannot
+        search.
     """
     result = LookupResult()
     for router, columns in _by_router(locations):
@@ -110,7 +112,7 @@ def look_up_files(
 
 
 def _served_by_id(router: StorageRouter | None, files: Iterable[TrackedFile]) -> dict[str, list[TrackedFile]]:
-    """The files that columns of a storage can name, by their ids."""
+    """Return the files that columns of a storage can name, by their ids."""
     serves: dict[StorageAddress | None, bool] = {}
     by_id: dict[str, list[TrackedFile]] = {}
     for file in _greenlet.pace(files):
@@ -130,7 +132,7 @@ def _by_router(locations: Iterable[ColumnLocation]) -> list[tuple[StorageRouter 
 
 
 def find_named_ids(connection: Connection, locations: Iterable[ColumnLocation], ids: Collection[str]) -> set[str]:
-    """Find the ids that rows name, of files in any storage; otherwise as `look_up_files`."""
+    """Find the ids that rows name, for files in any storage. Otherwise it works as `look_up_files`."""
     result = LookupResult()
     return {
         file_id
@@ -151,7 +153,7 @@ def _spelled(router: StorageRouter | None, ids: Iterable[str]) -> dict[str, list
 
 
 def bare_spelling(router: StorageRouter | None, file_id: str) -> str:
-    """The spelling of an id in old rows of a storage's columns; the id itself if there is no other."""
+    """Return the spelling of an id in old rows of a storage's columns, or the id itself if there is no other."""
     if not is_fusion_id(file_id):
         return file_id
     parsed = FileId.parse(file_id)
@@ -190,7 +192,7 @@ def _find(
 
 
 def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
-    """The ids, and their spelling in JSON, which is looked for in values that are malformed JSON."""
+    """Return the ids, and their spelling in JSON. Malformed JSON is searched for the latter."""
     escaped = [json.dumps(each)[1:-1] for each in ids]
     if dialect == "sqlite":
         return {"ids": json.dumps(dict(zip(escaped, ids, strict=True)))}
@@ -200,7 +202,7 @@ def _parameters(ids: list[str], dialect: str) -> dict[str, Any]:
 
 
 def _record_isolation(result: LookupResult, connection: Connection, row: Any = None) -> None:
-    """Record the engine of a lookup, and if its isolation shows all that others have committed."""
+    """Record the engine of a lookup, and if its isolation level shows everything that others have committed."""
     if result.engines:
         return
     if connection.dialect.name == "postgresql":
@@ -219,7 +221,7 @@ _warned: "WeakKeyDictionary[Engine, set[ColumnLocation]]" = WeakKeyDictionary()
 
 
 def warn_unindexed(connection: Connection, locations: Iterable[ColumnLocation]) -> None:
-    """Warn of columns without an index, of each once for an engine."""
+    """Log a warning about columns without an index, once for each column and engine."""
     warned = _warned.setdefault(connection.engine, set())
     unwarned = [each for each in locations if each not in warned]
     warned.update(unwarned)
@@ -228,7 +230,7 @@ def warn_unindexed(connection: Connection, locations: Iterable[ColumnLocation]) 
 
 
 def find_unindexed(connection: Connection, locations: Iterable[ColumnLocation]) -> list[str]:
-    """The names of the columns without an index."""
+    """Return the names of the columns without an index."""
     inspector = inspect(connection)
     return [
         f"{each.field.column.table.fullname}.{each.field.column.name}"
@@ -238,7 +240,7 @@ def find_unindexed(connection: Connection, locations: Iterable[ColumnLocation]) 
 
 
 def is_indexed(inspector: Inspector, file_field: FileField, schema: str | None) -> bool:
-    """True if the database has an index that begins with the column."""
+    """Return True if the database has an index that begins with the column."""
     table, name = file_field.column.table.name, file_field.column.name
     key = inspector.get_pk_constraint(table, schema=schema)["constrained_columns"]
     unique = inspector.get_unique_constraints(table, schema=schema)

@@ -1,6 +1,6 @@
-"""The SQL that looks for ids in file columns: one statement for some dozen columns of any kind.
+"""The SQL that searches file columns for ids: one statement for some dozen columns of any kind.
 
-The SQL is text: building the statement of SQLAlchemy's elements takes longer than the database takes to run it.
+The SQL is text, because SQLAlchemy takes longer to build such a statement than the database to run it.
 """
 
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from async_storages.integrations.sqlalchemy.references.column_locations import C
 __all__ = ["ISOLATION_QUERY", "build_lookup", "is_searchable"]
 
 ISOLATION_QUERY = "SELECT NULL, current_setting('transaction_isolation')"
-"""The query for the isolation of a PostgreSQL transaction, as a row without an id."""
+"""The query for the isolation level of a PostgreSQL transaction. Its row has no id."""
 
 
 def is_searchable(location: ColumnLocation, dialect: str) -> bool:
-    """True if the values of a column can be searched for ids."""
+    """Return True if the values of a column can be searched for ids."""
     return dialect in {"postgresql", "sqlite"} or dialect in MYSQL_DIALECTS or _kind(location, dialect) == "text"
 
 
 @lru_cache(maxsize=256)
 def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect, *, is_locking: bool = False) -> TextClause:
-    """Build the query for ``:ids`` in some columns; in PostgreSQL a row without an id has the isolation."""
+    """Build the query for ``:ids`` in some columns. On PostgreSQL, a row without an id contains the isolation level."""
     found = [(location, branch) for location in locations for branch in _branches(location, dialect)]
     is_locked = is_locking and dialect.name in MYSQL_DIALECTS
     branches = " UNION ALL ".join(f"({each} {_lock(of, dialect)})" if is_locked else each for of, each in found)
@@ -45,7 +45,7 @@ def build_lookup(locations: tuple[ColumnLocation, ...], dialect: Dialect, *, is_
 
 
 def _lock(location: ColumnLocation, dialect: Dialect) -> str:
-    """The clause that locks the rows of a table, and not those of JSON_TABLE, which MySQL refuses to lock."""
+    """Return the clause that locks the rows of a table, but not the rows of JSON_TABLE, which MySQL cannot lock."""
     table = _quoted(location.field.column.table.name, dialect)
     return "LOCK IN SHARE MODE" if getattr(dialect, "is_mariadb", False) else f"FOR SHARE OF {table}"
 
@@ -69,7 +69,7 @@ def _branches(location: ColumnLocation, dialect: Dialect) -> Iterator[str]:
 
 
 def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str]:
-    """Look into the items of lists; malformed JSON names all ids that its text contains."""
+    """Search the items of lists. Malformed JSON names all ids that its text contains."""
     yield (
         f"SELECT DISTINCT _item.value FROM {table}, "  # noqa: S608 - quoted names
         f"json_each(CASE WHEN {malformed} THEN '[]' ELSE {column} END) AS _item "
@@ -82,7 +82,7 @@ def _in_lists_of_sqlite(table: str, column: str, malformed: str) -> Iterator[str
 
 
 def _in_mysql(table: str, column: str, kind: str) -> Iterator[str]:
-    """Look the ids up as bytes: by any collation of theirs, some differ only by case, or by spaces at the end."""
+    """Search for the ids as bytes: some collations ignore differences of case, or spaces at the end."""
     if kind == "text":
         yield f"SELECT DISTINCT {_bytes(column)} FROM {table} WHERE {column} IN :ids"  # noqa: S608 - quoted names
         return
@@ -102,7 +102,7 @@ def _bytes(value: str) -> str:
 
 
 def _in_postgresql(table: str, column: str, kind: str, dialect: Dialect, *, is_indexed: bool) -> Iterator[str]:
-    """Look each id up in an index; without an index, read the table once for all ids."""
+    """Search for each id in an index. Without an index, read the table once for all ids."""
     if kind == "text":
         yield _each_id(f"SELECT 1 FROM {table} WHERE {column} = _asked.id")  # noqa: S608 - quoted names
     elif is_indexed:
@@ -140,7 +140,7 @@ def _quoted(name: str, dialect: Dialect) -> str:
 
 
 def _kind(location: ColumnLocation, dialect: str) -> str:
-    """The kind of the database's column; the model's for a text column, in which it may keep JSON."""
+    """Return the kind of the database's column. For a text column, which may contain JSON, it is the model's kind."""
     model = type_in_database(location.field.column.type, dialect)
     if location.kind in {None, "text"} and isinstance(model, JSON):
         return "json"

@@ -1,4 +1,4 @@
-"""Variants that nobody needs any more: of recipes that are not declared any more, and of images that have gone."""
+"""Removal of variants that are not needed any more: their recipe is no longer declared, or their image is gone."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
@@ -35,14 +35,14 @@ _MOST_IDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class CleanedVariants:
-    """The result of `clean_variants` so far.
+    """The progress and the result of `clean_variants`.
 
     Attributes:
-        variants: Variants that were looked at.
-        outdated: Variants of recipes that no column declares any more, which were removed.
-        orphaned: Variants whose image does not exist any more, which were removed.
-        ids: The ids of both, up to 1,000 of them.
-        failed: Ids of what could not be asked for or removed, with the reason, up to 1,000 of them.
+        variants: The number of variants found.
+        outdated: The number of removed variants whose recipe no column declares any more.
+        orphaned: The number of removed variants whose image does not exist any more.
+        ids: The ids of all removed variants, up to 1,000 of them.
+        failed: Ids of files that could not be checked or removed, with the reason, up to 1,000 of them.
     """
 
     variants: int = 0
@@ -53,7 +53,7 @@ class CleanedVariants:
 
     @property
     def is_right(self) -> bool:
-        """True if all could be asked for, and removed."""
+        """True if all files could be checked and removed."""
         return not self.failed
 
 
@@ -66,25 +66,28 @@ async def clean_variants(
     dry_run: bool = False,
     on_progress: Callable[[CleanedVariants], object] | None = None,
 ) -> CleanedVariants:
-    """Remove the variants that nobody needs any more from the storage that a column puts new files into.
+    """Remove outdated variants from the storage into which a column puts new files.
 
-    Of an image that a row of this column names those variants are removed whose recipe is declared by no column that
-    may have the image. Of an image that no row names, and that is not in the storage either, all are removed. Images
-    themselves are never removed, nor are variants of images that only others name.
+    If a row of this column names an image, the function removes those variants whose recipe is declared by no column
+    that may have the image. If no row names an image and the storage does not have it either, the function removes all
+    its variants. It never removes images. It never removes variants of images that only other columns name.
 
     Args:
         engine: The database.
-        attribute: The attribute of the image or list, such as ``Photo.image``, with ``variants=`` on its column type.
-        prefix: The prefix of the keys that are listed; None for the folder of the column, or for all keys if it has
+        attribute: The attribute of the image or list, such as ``Photo.image``. Its column type declares ``variants=``.
+        prefix: The prefix of the keys to list. None lists the folder of the column, or all keys if the column has
             `upload_to`.
-        older_than: Variants that were written later stay: processes that run another version may still use them.
-        dry_run: True removes nothing, and tells what would be removed.
+        older_than: Keep younger variants: processes that run another version of the application may use them.
+        dry_run: True removes nothing. The result then contains the variants that would be removed.
         on_progress: Called with the result so far after each 500 images.
+
+    Returns:
+        The numbers of variants that were found and removed, and the ids of files that failed.
 
     Raises:
         InvalidArgumentException: The attribute is no column of images that declares variants.
         OperationNotSupportedException: The storage cannot list its files.
-        StorageException: It could not be listed.
+        StorageException: The storage could not list its files.
     """
     type_, own = variants_of_column(attribute, "clean_variants")
     column = FileField(attribute.key, attribute.property.columns[0], type_)
@@ -111,7 +114,7 @@ def _storage_of(type_: FileType) -> Storage:
 
 
 def _prefix_of(type_: FileType) -> str:
-    """The prefix of the variants of all files that the column has put there itself."""
+    """Return the prefix of the variants of all files that the column itself has stored."""
     if type_.upload_to is not None:
         return ""
     folder = naming.clean_folder(type_.folder)
@@ -124,7 +127,7 @@ type _Found = dict[FileId, list[str]]
 
 
 class _Cleaning:
-    """Removal of variants from one storage."""
+    """The removal of variants from one storage."""
 
     def __init__(
         self,
@@ -144,7 +147,7 @@ class _Cleaning:
         self._dry_run = dry_run
 
     async def batches(self, prefix: str) -> AsyncGenerator[_Found]:
-        """Yield the variants that are old enough, those of some hundred originals at a time."""
+        """Yield the variants that are old enough, in batches of some hundred originals."""
         storage: Any = self._storage
         found: _Found = {}
         async with aclosing(storage.list(prefix)) as listed:
@@ -169,7 +172,7 @@ class _Cleaning:
         return file if find_original(file.key) is not None else None
 
     async def clean(self, done: CleanedVariants, found: _Found) -> CleanedVariants:
-        """Remove those of a batch that nobody needs."""
+        """Remove the outdated variants of a batch."""
         async with self._engine.connect() as connection:
             named = await connection.run_sync(self._find_named, [str(original) for original in found])
         unnamed = [original for original in found if str(original) not in named]
@@ -218,5 +221,8 @@ class _Cleaning:
 
 
 def _is_of_save(original: FileId) -> bool:
-    """True if `save` or a flush has chosen the key: so what looks like a variant of it is no file of somebody else."""
+    """Return True if `save` or a flush has chosen the key.
+
+    No other file then has a key that looks like a variant of it.
+    """
     return naming.original_filename(original.key) != original.key.rpartition("/")[2]

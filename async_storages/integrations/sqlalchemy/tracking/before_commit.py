@@ -1,8 +1,8 @@
 """Lookups right before a COMMIT, by events of connections.
 
-A session can work inside of a transaction that is not its own, as in tests: its commits are final when that one is
-committed. Its scopes are deferred until then. A connection tells before a COMMIT, and not after it; so afterwards the
-database is asked again.
+A session can work inside another transaction, as in tests. The commits of the session are final when the outer
+transaction is committed. Until then its scopes are deferred. A connection fires an event before a COMMIT, but not after
+it. The database is therefore searched again afterwards.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ _pools: "WeakSet[Pool]" = WeakSet()
 
 
 def watch_commits(connection: Connection, scope: TransactionScope) -> None:
-    """Have the files of a session's transaction looked up before one of its connections commits."""
+    """Look up the files of a session's transaction before one of its connections commits."""
     if connection.engine not in _engines:
         event.listen(connection.engine, "commit", _committing)
         event.listen(connection.engine, "prepare_twophase", _preparing)
@@ -49,10 +49,10 @@ def _preparing(connection: Connection, _xid: object) -> None:
 
 
 def defer_to_enclosing(scope: TransactionScope, options: TrackingOptions) -> bool:
-    """Leave a committed scope to the transaction that its connection is still in.
+    """Defer a committed scope to the transaction in which its connection still is.
 
     Returns:
-        True if there is such a transaction, which then decides on the files.
+        True if there is such a transaction. It then decides about the files.
     """
     connections = [each for each in scope.connections if not each.closed and each.in_transaction()]
     if not (scope.is_committed and connections):
@@ -68,7 +68,7 @@ def defer_to_enclosing(scope: TransactionScope, options: TrackingOptions) -> boo
 
 
 class _EnclosingTransaction:
-    """A transaction of a connection, and the scopes of all sessions that have committed inside of it."""
+    """A transaction of a connection, and the scopes of all sessions that have committed inside it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = ref(connection)
@@ -90,7 +90,7 @@ class _EnclosingTransaction:
             watch_commits(connection, scope)
 
     def look_up(self) -> None:
-        """Look the files up, as the connection is about to commit."""
+        """Look the files up, because the connection is about to commit."""
         if self._deferred and self._looked_up is None:
             options = self._deferred[-1][1]
             self._looked_up = self._merged()
@@ -113,7 +113,7 @@ class _EnclosingTransaction:
                 scope.is_committed = False
 
     def end(self) -> None:
-        """Decide on the files of the deferred scopes."""
+        """Decide about the files of the deferred scopes."""
         if not self._deferred:
             return
         options = self._deferred[-1][1]
@@ -124,7 +124,7 @@ class _EnclosingTransaction:
 
 
 def _watch_checkins(connection: Connection, enclosing: _EnclosingTransaction) -> None:
-    """Listen to the pool of a connection, as the connection itself has no event for its end."""
+    """Listen to the pool of a connection, because a connection has no event for its end."""
     _by_record[connection.connection._connection_record] = enclosing  # noqa: SLF001 - the argument of "checkin"
     pool = connection.engine.pool
     if pool not in _pools:
@@ -141,7 +141,7 @@ def _checked_in(connection: Any, record: object) -> None:
 
 
 def _savepoints(connection: Connection) -> frozenset[str]:
-    """The names of the savepoints that the connection is in."""
+    """Return the names of the savepoints in which the connection is."""
     names: list[str] = []
     nested: Any = connection.get_nested_transaction()
     while nested is not None:

@@ -1,8 +1,8 @@
 """UPDATE and DELETE statements of sessions: the files that their rows lose.
 
-The rows that a statement will change are first selected and locked, by its own criteria. Then it is executed for their
-primary keys. So it changes the rows whose files are known, even if its criteria would find other rows a second time,
-as with ``random()`` or ``SKIP LOCKED``.
+The rows that a statement will change are first selected and locked, by the statement's criteria. Then the statement is
+executed for their primary keys. It therefore changes exactly the rows whose files are known, even if its criteria would
+find other rows at a second time, as with ``random()`` or ``SKIP LOCKED``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,11 +37,11 @@ from async_storages.integrations.sqlalchemy.tracking.written_files import (
 __all__ = ["execute"]
 
 _BATCH = 100
-"""Rows that are read at a time, and changed by one statement."""
+"""Rows that are read at once, and changed by one statement."""
 
 
 def execute(state: ORMExecuteState, transactions: SessionTransactions) -> Any:
-    """Execute a statement that changes file columns; None leaves all others to SQLAlchemy.
+    """Execute a statement that changes file columns. Return None for all other statements, which SQLAlchemy executes.
 
     Raises:
         InvalidArgumentException: The files that the statement replaces or deletes are unknown.
@@ -79,11 +79,11 @@ class _BulkStatement:
     transactions: SessionTransactions
 
     def delete(self, fields: Mapping[str, FileField]) -> Any:
-        """Execute it, and record the files of the deleted rows."""
+        """Execute the statement, and record the files of the deleted rows."""
         return self._change(list(dict.fromkeys(fields.values())), [])
 
     def update(self, fields: Mapping[str, FileField]) -> Any:
-        """Execute it, and record the files that the rows named before."""
+        """Execute the statement, and record the files that the rows named before."""
         if any(name in fields for row in self._many for name in row):
             if self._names_the_same_files(fields):
                 return None
@@ -99,7 +99,7 @@ class _BulkStatement:
         )
 
     def _names_the_same_files(self, fields: Mapping[str, FileField]) -> bool:
-        """True if parameters, one for each primary key, name the files that the rows have; locks these rows."""
+        """Lock the rows. Return True if the parameters, one set per primary key, name the files of the rows."""
         keys = [key.key for key in self._keys]
         by_key = self.state.is_orm_statement and not self.statement._where_criteria  # noqa: SLF001
         if not by_key or any(key not in row for row in self._many for key in keys):
@@ -155,7 +155,7 @@ class _BulkStatement:
     # ---- the rows
 
     def _lock_and_read_rows(self, fields: Sequence[FileField]) -> _Rows:
-        """Lock and read the rows that it will change."""
+        """Lock and read the rows that the statement will change."""
         count = len(self._table.primary_key.columns)
         rows = _Rows({} if count else None, {each: {} for each in fields})
         options = dict(self.state.execution_options)
@@ -206,7 +206,7 @@ class _BulkStatement:
         return first.merge(*others) if others else first
 
     def _for_keys(self, batches: Iterable[Sequence[tuple[Any, ...]]]) -> Iterator[Any]:
-        """The statement for batches of primary keys; criteria over several tables stay, as they join the rows."""
+        """Return the statement for batches of primary keys. It keeps criteria that join rows of several tables."""
         keys, statement = self._keys, self.statement
         for batch in batches:
             chosen: ColumnElement[bool] = (
@@ -223,7 +223,7 @@ class _BulkStatement:
         return len(found.get_final_froms()) > 1
 
     def _parameters_of_values(self) -> Any:
-        """The parameters without those of the criteria, which the statement no longer has."""
+        """Return the parameters without those of the criteria, which the statement no longer has."""
         if not isinstance(self.state.parameters, Mapping) or self._is_joined:
             return self.state.parameters
         criteria = {bind.key for each in self.statement._where_criteria for bind in _binds(each)}  # noqa: SLF001
@@ -240,14 +240,14 @@ class _BulkStatement:
 
 
 def _is_same(field: FileField, value: Any, before: Any) -> bool:
-    """True if a value names the files that a row named before, in their order."""
+    """Return True if a value names the files that a row named before, in their order."""
     if is_sql(value) or any(isinstance(each, PendingFile) for each in iterate_files(value)):
         return False
     return [str(each) for each in coerce_files(field, value)] == [str(each) for each in stored_files_in(before)]
 
 
 def _fetched(found: Result[Any], connection: Connection) -> Iterator[Any]:
-    """The rows of a cursor; errors of asyncpg after the first row, which SQLAlchemy leaves bare, are wrapped here."""
+    """Return the rows of a cursor. SQLAlchemy does not wrap errors of asyncpg after the first row, so this does."""
     try:
         yield from chain.from_iterable(found.partitions(_BATCH))
     except (SQLAlchemyError, StorageException):

@@ -1,7 +1,7 @@
-"""Files that open transactions of this process name: none of them is removed on account of another transaction.
+"""Files that open transactions of this process name. No other transaction's end removes them.
 
 A database does not show one transaction the rows that another one has not committed. This module knows the open
-transactions of its process; those of other processes are known to a ledger alone.
+transactions of its own process. Only a ledger knows those of other processes.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _REMEMBERED = 10_000
-"""Removed files that are remembered."""
+"""Number of removed files that are remembered."""
 
 _lock = RLock()  # the garbage collector may end a transaction, which takes the lock, while another one has it
 _held: Counter[TrackedFile] = Counter()
@@ -38,11 +38,11 @@ _removed: dict[TrackedFile, None] = {}
 
 
 class PendingLookup:
-    """A lookup of files in a database, from before it begins until its result has been acted on.
+    """A lookup of files in a database, from before it begins until the session has acted on its result.
 
     Attributes:
         files: The files.
-        named_meanwhile: Files that a transaction of this process has begun to name since.
+        named_meanwhile: Those that a transaction of this process has begun to name since.
     """
 
     def __init__(self, files: Iterable[TrackedFile]) -> None:
@@ -56,7 +56,7 @@ _pending_lookups: "WeakSet[PendingLookup]" = WeakSet()
 
 
 def hold(file: TrackedFile) -> None:
-    """Keep a file from being removed, as an open transaction names it."""
+    """Protect a file from removal, because an open transaction names it."""
     with _lock:
         _held[file] += 1
         for lookup in _pending_lookups:
@@ -65,7 +65,10 @@ def hold(file: TrackedFile) -> None:
 
 
 def hold_all_files(owner: object) -> None:
-    """Keep every file from being removed, as an open transaction names unknown ones; ends with the owner's life."""
+    """Protect every file from removal, because an open transaction names unknown files.
+
+    The protection ends when the owner no longer exists.
+    """
     with _lock:
         _holders_of_all.add(owner)
         for lookup in _pending_lookups:
@@ -76,7 +79,7 @@ def release(files: Iterable[TrackedFile]) -> list[TrackedFile]:
     """Undo `hold` at the end of a transaction.
 
     Returns:
-        The files that are free now and that another transaction wanted to remove meanwhile.
+        The files that are free now, and that another transaction wanted to remove meanwhile.
     """
     free = []
     with _lock:
@@ -94,7 +97,7 @@ def release_all_files(owner: object) -> list[TrackedFile]:
     """Undo `hold_all_files` at the end of a transaction.
 
     Returns:
-        The files that are free now and that another transaction wanted to remove meanwhile.
+        The files that are free now, and that another transaction wanted to remove meanwhile.
     """
     with _lock:
         _holders_of_all.discard(owner)
@@ -104,7 +107,7 @@ def release_all_files(owner: object) -> list[TrackedFile]:
 
 
 def begin_removal(files: Iterable[TrackedFile]) -> list[TrackedFile]:
-    """Return the files that may be removed now; the removal of the others waits for the transactions that name them."""
+    """Return the files that may be removed now. The others stay until the transactions that name them end."""
     removable = []
     with _lock:
         for file in files:
@@ -117,7 +120,7 @@ def begin_removal(files: Iterable[TrackedFile]) -> list[TrackedFile]:
 
 
 def end_removal(files: Collection[TrackedFile]) -> None:
-    """Record that files of `begin_removal` are gone, or could not be removed."""
+    """Record that the files of `begin_removal` are gone, or could not be removed."""
     with _lock:
         for file in files:
             _being_removed[file] -= 1
@@ -129,23 +132,23 @@ def end_removal(files: Collection[TrackedFile]) -> None:
 
 
 def is_being_removed(file: TrackedFile) -> bool:
-    """True between `begin_removal` and `end_removal`."""
+    """Return True between `begin_removal` and `end_removal`."""
     return file in _being_removed
 
 
 def has_been_removed(file: TrackedFile) -> bool:
-    """True if this process removed a file of this id; another one may have been stored there since."""
+    """Return True if this process removed a file with this id. Another file may have been stored there since."""
     return file in _removed
 
 
 def files_in_use() -> set[TrackedFile]:
-    """The files that are held, wait for their removal, or are being removed."""
+    """Return the files that are held, wait for their removal, or are being removed."""
     with _lock:
         return {*_held, *_postponed, *_being_removed}
 
 
 def forget_all_files() -> None:
-    """Forget the files of all open transactions: for tests whose sessions do not end their transactions."""
+    """Forget the files of all open transactions. For tests whose sessions do not end their transactions."""
     with _lock:
         for each in (_held, _holders_of_all, _postponed, _being_removed):
             each.clear()

@@ -1,4 +1,4 @@
-"""One flush of a session: files are uploaded, checked and claimed before its rows are written, and recorded after."""
+"""One flush of a session: it uploads, checks and claims files before it writes rows, and records them afterwards."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -46,7 +46,8 @@ class Flush:
         objects: The objects to flush; None for all.
 
     Attributes:
-        has_other_changes: True if it has done more than add to rows: it deleted some, or a listener ran a statement.
+        has_other_changes: True if the flush has not only added files to rows: it deleted rows, or a listener ran a
+            statement.
     """
 
     def __init__(self, session: Session, transactions: SessionTransactions, objects: Iterable[object] | None) -> None:
@@ -66,10 +67,10 @@ class Flush:
         """Upload pending content, and read the files that the rows name now.
 
         Raises:
-            FileGoneException: A file was removed meanwhile, by another transaction, or when one was rolled back.
-            StorageException: An upload failed: no row is written, and what was uploaded will be removed.
-            InvalidArgumentException: A plain Session within a running event loop was given content, or would have to
-                remove a file.
+            FileGoneException: A file was removed meanwhile, by another transaction, or because one was rolled back.
+            StorageException: An upload failed. No row is written, and the uploaded files will be removed.
+            InvalidArgumentException: A plain Session within a running event loop has content to upload, or would have
+                to remove a file.
         """
         changes = list(self._objects.changes())
         self._prepare(changes)
@@ -83,7 +84,7 @@ class Flush:
             self._replaced.read_late(state, fields)
 
     def record_deleted(self, state: InstanceState[Any], connection: Connection) -> None:
-        """Record an object that turned out to be deleted while the flush was under way."""
+        """Record an object that the flush turned out to delete."""
         self._replaced.read_deleted(state, connection)
 
     def record_statement(self, statement: Insert | Update | Delete) -> None:
@@ -115,7 +116,7 @@ class Flush:
                     self._scope.hold(stored)
 
     def _refuse_expressions(self, changes: Iterable[ChangedObject]) -> None:
-        """Refuse SQL expressions with a ledger, as their files are unknown; without one, hold all files."""
+        """With a ledger, refuse SQL expressions, because their files are unknown. Without one, hold all files."""
         for change in changes:
             for field, value in change.values:
                 if isinstance(value, StoredFile | PendingFile | Null) or not is_sql(value):
@@ -130,7 +131,7 @@ class Flush:
     # ---- after the rows are written
 
     def finish(self, states: Iterable[InstanceState[Any]]) -> None:
-        """Record the files that rows have got and lost, those of listeners such as ``before_insert`` among them.
+        """Record the files that rows have got and lost, including those of listeners such as ``before_insert``.
 
         Args:
             states: The objects that were written.
@@ -150,7 +151,7 @@ class Flush:
         self._record()
 
     def _files_before(self, state: InstanceState[Any], field: FileField) -> list[TrackedFile]:
-        """The files that the row was about to name, or did name as far as the session knows."""
+        """Return the files that the row was about to name, or named before as far as the session knows."""
         seen = self._seen.get(state, {})
         if field in seen:
             return [TrackedFile.of(stored) for stored in stored_files_in(seen[field])]

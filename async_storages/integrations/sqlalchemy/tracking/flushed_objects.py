@@ -51,7 +51,7 @@ class AssignedContent:
     Attributes:
         target: The object.
         field: Its attribute.
-        before: The value with the content: a PendingFile, or a list with some.
+        before: The value with the content: a PendingFile, or a list that contains some.
         after: The value with stored files, after the upload.
     """
 
@@ -61,15 +61,15 @@ class AssignedContent:
     after: Any = None
 
     def __post_init__(self) -> None:
-        """Copy a list, which gets other items after the upload."""
+        """Copy a list, because the upload replaces its items."""
         if isinstance(self.before, list):
             self.before = list(self.before)
 
     def set(self, value: Any) -> Any:
-        """Set the attribute; if it holds a list, replace the items of that list, which the user may have in a variable.
+        """Set the attribute. For a list, replace the items of that list, because the user may have it in a variable.
 
         Returns:
-            The value that it holds then; of a list a copy.
+            The new value of the attribute. For a list it is a copy.
         """
         held = inspect_object(self.target).dict
         before = held.get(self.field.key)
@@ -124,7 +124,7 @@ class FlushedObjects:
 
 
 def assigned_since(state: _State, seen: Mapping[FileField, Any]) -> list[FileField]:
-    """The file attributes of an object that hold something else than when the flush saw them."""
+    """Return the file attributes of an object that have changed since the flush saw them."""
     found = []
     for field in fields_of(state.mapper):
         if field in seen:
@@ -141,10 +141,10 @@ def _has_changed(state: _State, field: FileField) -> bool:
 
 
 def copy_value(value: Any) -> Any:
-    """Return a file as it is, and the files of a list, which may be changed later, in a new list."""
+    """Return a file unchanged, and the files of a list in a new list, because the list may change later."""
     return value if isinstance(value, StoredFile) else list(iterate_files(value))
 
 
 def identity_of(state: _State) -> Identity:
-    """The primary key of an object; empty for a new one."""
+    """Return the primary key of an object; empty for a new object."""
     return tuple(state.identity or ())

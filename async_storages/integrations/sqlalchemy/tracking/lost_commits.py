@@ -1,4 +1,4 @@
-"""Commits that were sent and never answered: waiting until the server has decided on them."""
+"""Commits that were sent but never answered: wait until the server has decided about them."""
 
 import asyncio
 from typing import Any
@@ -12,18 +12,18 @@ from async_storages.integrations.sqlalchemy.references.lookup import LookupResul
 __all__ = ["wait_for_outcome"]
 
 _NEXT = text("SELECT txid_current()")
-"""The id of a transaction that begins now: each one that is under way has a lower id."""
+"""The id of a transaction that begins now. All running transactions have lower ids."""
 _UNFINISHED = text("SELECT txid_snapshot_xmin(txid_current_snapshot()), EXISTS (SELECT FROM pg_prepared_xacts)")
-"""The lowest id of a transaction that is under way; and true if a prepared one may be finished some day."""
+"""The lowest id of a running transaction, and true if there is a prepared one, which may end at any later time."""
 _PAUSE = 0.05
-"""Seconds between two looks at a server that is still committing."""
+"""Seconds between two queries to a server that is still committing."""
 
 
 async def wait_for_outcome(result: LookupResult) -> None:
     """Wait until no server is still busy with a commit whose answer was lost.
 
     Args:
-        result: The lookup before that commit, which knows the engines.
+        result: The lookup before that commit. It knows the engines.
 
     Raises:
         TimeoutError: The caller's time is over.
@@ -39,7 +39,7 @@ async def wait_for_outcome(result: LookupResult) -> None:
 
 
 async def _wait_for_postgresql(engine: Engine) -> None:
-    """Wait for the end of all transactions that are under way now: the lost one is among them, or has ended."""
+    """Wait for the end of all transactions that run now. The lost one is among them, or has ended."""
     [following] = await _greenlet.spawn(_row, engine, _NEXT)
     lowest, is_prepared = await _greenlet.spawn(_row, engine, _UNFINISHED)
     while lowest < following and not is_prepared:
@@ -50,7 +50,7 @@ async def _wait_for_postgresql(engine: Engine) -> None:
 
 
 class _UnknownOutcome(Exception):
-    """The database cannot say if a transaction was committed."""
+    """The database cannot tell if a transaction was committed."""
 
 
 def _row(engine: Engine, query: TextClause) -> Any:

@@ -1,7 +1,7 @@
 """Plain tables: rows stay there as a session writes them, so that a commit needs no lookup of its new files.
 
-A table is plain if it is an ordinary one, has no trigger or rule, and shares its name with no table of another schema.
-The tables of an engine are looked up every few seconds, and after each statement that changes a schema.
+A table is plain if it is an ordinary table, has no trigger or rule, and shares its name with no table of another
+schema. The tables of an engine are looked up every few seconds, and after each statement that changes a schema.
 """
 
 import json
@@ -28,7 +28,7 @@ from async_storages.integrations.sqlalchemy.references.column_locations import (
 __all__ = ["PlainTables", "find_plain_tables", "forget_plain_tables", "is_harmless_query", "is_plain_write"]
 
 _SECONDS = 10.0
-"""Time after which the tables are looked up again, as other processes may have changed them."""
+"""Time after which the tables are looked up again, because other processes may have changed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class PlainTables:
     Attributes:
         tables: The tables.
         locations: The file columns with the same location under any search_path; None for those the database lacks.
-        until: The time to look them up again, by the monotonic clock.
+        until: The time of the next lookup, by the monotonic clock.
     """
 
     tables: frozenset[Table]
@@ -46,7 +46,7 @@ class PlainTables:
     until: float
 
     def find_locations(self, fields: Iterable[FileField]) -> list[ColumnLocation] | None:
-        """The locations of columns; None if one of them depends on the connection."""
+        """Return the locations of columns; None if one of them depends on the connection."""
         wanted = list(fields)
         if not self.locations.keys() >= set(wanted):
             return None
@@ -57,7 +57,7 @@ _found: "WeakKeyDictionary[Pool, PlainTables]" = WeakKeyDictionary()
 
 
 def find_plain_tables(connection: Connection) -> PlainTables:
-    """The plain tables of a connection's database."""
+    """Return the plain tables of a connection's database."""
     pool = connection.engine.pool
     found = _found.get(pool)
     if found is None or found.until < time.monotonic():
@@ -66,12 +66,12 @@ def find_plain_tables(connection: Connection) -> PlainTables:
 
 
 def is_plain_write(connection: Connection, statement: Insert | Update | Delete) -> bool:
-    """True if a statement of a flush changes nothing but the rows that it writes."""
+    """Return True if a statement of a flush changes only the rows that it writes."""
     return not isinstance(statement, Delete) and statement.table in find_plain_tables(connection).tables
 
 
 def is_harmless_query(statement: object) -> bool:
-    """True for a SELECT that cannot change anything: it has no text, and only functions that SQLAlchemy knows."""
+    """Return True for a SELECT that changes nothing: it contains no text, and only functions that SQLAlchemy knows."""
     if not isinstance(statement, SelectBase):
         return False
     return not any(_may_change(each) for each in visitors.iterate(statement))
@@ -86,12 +86,12 @@ def _may_change(element: object) -> bool:
 
 
 def forget_plain_tables(engine: Engine) -> None:
-    """Forget the tables of a database, as a statement may have changed them."""
+    """Forget the tables of a database, because a statement may have changed them."""
     _found.pop(engine.pool, None)
 
 
 type _Found = Mapping[Table, Sequence[tuple[str, bool]]]
-"""The schemas that have a table of the name; True for an ordinary table without triggers or rules."""
+"""The schemas that have a table of the name, with true for an ordinary table without triggers or rules."""
 
 
 def _look_up(connection: Connection) -> PlainTables:
@@ -123,7 +123,7 @@ def _tables_by_name(connection: Connection, fields: Iterable[FileField]) -> _Fou
 def _locations(
     connection: Connection, fields: Iterable[FileField], found: _Found
 ) -> dict[FileField, ColumnLocation | None]:
-    """The locations of columns whose table is found in one schema at most, whatever the search_path is."""
+    """Return the locations of columns whose table is in one schema at most, independent of the search_path."""
     by_schema: dict[str | None, list[FileField]] = defaultdict(list)
     for each in fields:
         schemas = found[each.column.table]

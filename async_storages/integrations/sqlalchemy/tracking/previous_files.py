@@ -1,4 +1,4 @@
-"""The files that rows name now, read from the database: a session's own memory of them may be missing or outdated."""
+"""The files that rows name now, read from the database. A session's own values may be missing or outdated."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched
@@ -15,7 +15,7 @@ type Identity = tuple[Any, ...]
 type Row = dict[FileField, Any]
 
 _BATCH = 500
-"""Rows that one statement reads."""
+"""Rows per statement."""
 
 
 def lock_and_read_rows(
@@ -27,14 +27,14 @@ def lock_and_read_rows(
 ) -> dict[Identity, Row]:
     """Lock the rows of some objects until the transaction ends, and read some of their attributes.
 
-    Without the lock, two sessions that replace the file of one row would both remove the first file, and neither the
-    other's.
+    Without the lock, two sessions that replace the file of one row would both remove the first file. Neither would
+    remove the file of the other.
 
     Args:
-        connection: The session's own.
+        connection: The session's connection.
         mapper: The class of the objects.
         wanted: The attributes to read, all of this mapper, by primary key.
-        only_deleted: True if all of the rows are to be deleted.
+        only_deleted: True if all of the rows will be deleted.
 
     Returns:
         The values by primary key and attribute.
@@ -61,12 +61,12 @@ def _select_rows(mapper: Mapper[Any], fields: Sequence[FileField], identities: I
 
 
 def lock_rows(rows: Select[Any], table: FromClause) -> Select[Any]:
-    """Return the query with the lock of an UPDATE, which lets others insert rows that refer to these."""
+    """Return the query with the lock of an UPDATE. Others can still insert rows that refer to these rows."""
     return rows.with_for_update(key_share=True, of=table if isinstance(table, Table) else None)
 
 
 def can_lock_rows(connection: Connection, table: FromClause) -> bool:
-    """True if a connection's role may lock rows to delete them, for which PostgreSQL needs UPDATE on the table."""
+    """Return True if a connection's role may lock rows to delete them. PostgreSQL needs UPDATE on the table for it."""
     if connection.dialect.name != "postgresql" or not isinstance(table, Table):
         return True
     options, quote = connection.get_execution_options(), connection.dialect.identifier_preparer.quote

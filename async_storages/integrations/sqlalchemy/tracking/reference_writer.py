@@ -1,4 +1,4 @@
-"""Steps before and after rows get and lose files, the same for flushes and for statements: check, claim, record."""
+"""Steps before and after rows get and lose files: check, claim, record. Flushes and statements share them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -19,17 +19,17 @@ from async_storages.integrations.sqlalchemy.tracking.session_transactions import
 __all__ = ["ReferenceWriter", "require_available", "require_existing"]
 
 _AT_ONCE = 8
-"""Storages asked at the same time."""
+"""Number of storages that are queried at the same time."""
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class ReferenceWriter:
-    """Claims the files that rows get, checks and records those that rows lose.
+    """Claims the files that rows get, and checks and records those that rows lose.
 
     Args:
         transactions: The session's transactions.
-        options: Execution options of the statement, if they are not the connection's.
+        options: Execution options of the statement, if they differ from the connection's.
     """
 
     def __init__(self, transactions: SessionTransactions, options: Mapping[str, Any] = _NONE) -> None:
@@ -41,15 +41,15 @@ class ReferenceWriter:
     def claim(
         self, connection: Connection, added: Sequence[tuple[FileField, StoredFile]], *, skip_claimed: bool = False
     ) -> None:
-        """Claim from a ledger, if there is one, the files that rows are about to name.
+        """If there is a ledger, claim from it the files that rows are about to name.
 
         Args:
-            connection: The session's.
+            connection: The session's connection.
             added: The files, each with its column, which the ledger checks.
-            skip_claimed: True claims no file again that the transaction has claimed, unless its new column keeps it.
+            skip_claimed: True skips files that the transaction has claimed, unless their new column keeps them.
 
         Raises:
-            FileGoneException: A file is being deleted, or is not there.
+            FileGoneException: A file does not exist, or a worker is deleting it.
             InvalidArgumentException: The ledger's worker would not see the rows.
         """
         claims = self._claims
@@ -76,17 +76,17 @@ class ReferenceWriter:
         dropped: TrackedFile,
         replacements: Sequence[StoredFile],
     ) -> None:
-        """Check that dropped files can be removed, and that those in their place are there.
+        """Check that dropped files can be removed, and that their replacements exist.
 
         Args:
-            connection: The session's.
+            connection: The session's connection.
             fields: The columns of the rows.
             dropped: One of the files that rows lose.
-            replacements: The files that rows get instead; a ledger checks them when they are claimed.
+            replacements: The files that rows get instead. A ledger checks them when it claims them.
 
         Raises:
             InvalidArgumentException: A plain Session is used within a running event loop, without a ledger.
-            FileGoneException: A replacement is not there.
+            FileGoneException: A replacement does not exist.
         """
         if self._claims is not None:
             self._check_tables(self._claims, connection, fields)
@@ -105,7 +105,7 @@ class ReferenceWriter:
         dropped: Sequence[tuple[FileField, TrackedFile]],
         still_named: Collection[TrackedFile] = (),
     ) -> None:
-        """Record the files that rows have lost, and doom in a ledger those that no other row has got."""
+        """Record the files that rows have lost. With a ledger, doom those that no other row has got."""
         scope = self._transactions.scope
         for field, file in _greenlet.pace(dropped):
             scope.record_dropped(field, file)
@@ -113,7 +113,7 @@ class ReferenceWriter:
             self._claims.doom(connection, [file for _, file in dropped if file not in still_named])
 
     def _check_tables(self, claims: Claims, connection: Connection, fields: Iterable[FileField]) -> None:
-        """Have the ledger check each table once, as that takes a query."""
+        """Let the ledger check each table once, because that takes a query."""
         fresh = [field for field in fields if (connection, field.column.table) not in self._checked]
         if fresh:
             claims.check(connection, fresh, self._options)
@@ -121,7 +121,7 @@ class ReferenceWriter:
 
 
 def require_available(files: Iterable[StoredFile]) -> None:
-    """Refuse files that this process has removed, or is removing; storages are asked only about doubtful ones.
+    """Refuse files that this process has removed, or is removing. It queries storages only about doubtful files.
 
     Raises:
         FileGoneException: A file was removed when its transaction was rolled back, or is being removed now.
@@ -141,10 +141,10 @@ def require_available(files: Iterable[StoredFile]) -> None:
 
 
 def require_existing(files: Sequence[StoredFile]) -> None:
-    """Ask storages for files.
+    """Check that files exist in their storages.
 
     Raises:
-        FileGoneException: One of them is not there.
+        FileGoneException: One of them does not exist.
     """
     if files:
         _greenlet.wait_anywhere(map_bounded(_require, files, limit=_AT_ONCE))

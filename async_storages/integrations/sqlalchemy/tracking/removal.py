@@ -17,7 +17,7 @@ logger = logging.getLogger("async_storages")
 
 
 async def remove_files(files: Collection[TrackedFile], *, concurrency: int) -> None:
-    """Remove files; a failure is an event and a log line, as nobody is left who could act on it."""
+    """Remove files. A failure becomes an event and a log line, because no caller could handle it."""
     left = set(files)
 
     async def attempt(file: TrackedFile) -> None:
@@ -45,7 +45,7 @@ def _scheme_and_bucket(file: TrackedFile) -> tuple[str, str | None]:
 
 
 def report_kept(files: Iterable[TrackedFile], reason: str) -> None:
-    """Report files that stay though no row may name them, by an event and a log line each."""
+    """Report files that stay although possibly no row names them, by an event and a log line each."""
     for file in files:
         with Operation("keep", *_scheme_and_bucket(file)):
             logger.warning("a file that may be unreferenced stays, as %s: %r", reason, file.file_id)

@@ -1,7 +1,7 @@
-"""The end of transactions: looking files up before a commit, and removing after it those that no row names.
+"""The end of transactions: look files up before a commit, and afterwards remove those that no row names.
 
-A file is removed only after the database has said that no row names it; if the database cannot be asked, the file
-stays. After the end nothing raises: nobody is left who could act on it.
+A file is removed only after a lookup found no row that names it. If the lookup fails, the file stays. After the end of
+a transaction no error is raised, because no caller could handle it.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["finish_transactions", "look_up_before_commit"]
 
 _AT_A_TIME = 40
-"""Files between which other tasks get their turn."""
+"""Number of files after which other tasks get a turn."""
 
 
 def look_up_before_commit(scope: TransactionScope) -> None:
-    """Look up which files of a transaction rows name, on its own connections, which see its rows."""
+    """Look up the files of a transaction in the rows, on its own connections, which see its rows."""
     files = scope.files_to_look_up
     scope.pending_lookup = PendingLookup(files)
     result = LookupResult()
@@ -54,10 +54,10 @@ def look_up_before_commit(scope: TransactionScope) -> None:
 
 
 def finish_transactions(scopes: Iterable[TransactionScope], options: TrackingOptions) -> None:
-    """Remove the files that ended transactions leave without a row, before the session goes on.
+    """Remove the files that ended transactions leave without a row, before the session continues.
 
     Raises:
-        asyncio.CancelledError: The task was cancelled meanwhile; all has been done.
+        asyncio.CancelledError: The task was cancelled meanwhile. The work is finished nevertheless.
     """
     if options.claims is not None:
         _leave_to_worker(scopes, options.claims, options.removal_timeout)
@@ -72,7 +72,7 @@ def finish_transactions(scopes: Iterable[TransactionScope], options: TrackingOpt
 
 
 def _is_decided(scope: TransactionScope) -> bool:
-    """True if a commit has left nothing to remove, as most do: no coroutine is started for those."""
+    """Return True if a commit has left nothing to remove. This is the usual case, and needs no coroutine."""
     result, lookup = scope.lookup_result, scope.pending_lookup
     if not scope.is_committed or result is None or lookup is None or scope.has_dropped:
         return False
@@ -87,7 +87,7 @@ def _is_decided(scope: TransactionScope) -> bool:
 
 
 def _leave_to_worker(scopes: Iterable[TransactionScope], claims: Claims, seconds: float) -> None:
-    """Hand files without a sure reference to the ledger's worker, which need not wait for their grace."""
+    """Pass files without a sure reference to the ledger's worker. It does not wait for the end of their grace."""
     left: dict[str, str] = {}
     for scope in scopes:
         reached(Step.COMMITTED if scope.is_committed else Step.ROLLED_BACK)
@@ -168,7 +168,7 @@ def _is_kept(scope: TransactionScope, file: TrackedFile) -> bool:
 
 
 def _find_unnamed(scope: TransactionScope, postponed: Iterable[TrackedFile]) -> list[TrackedFile]:
-    """The files that no row names, as far as the database can tell."""
+    """Return the files that no row names, as far as the database can tell."""
     if scope.is_committed:
         unnamed = [*_unnamed_at_commit(scope, postponed), *scope.exclusively_dropped]
     elif scope.lookup_result is not None:  # the COMMIT was sent, and its answer was lost
@@ -181,7 +181,7 @@ def _find_unnamed(scope: TransactionScope, postponed: Iterable[TrackedFile]) -> 
 
 
 def _unnamed_at_commit(scope: TransactionScope, postponed: Iterable[TrackedFile]) -> list[TrackedFile]:
-    """The files that the lookup before the commit did not find; again looked up if others may have named them since."""
+    """Return the files that the lookup before the commit did not find, after a second lookup of doubtful ones."""
     result, lookup = scope.lookup_result, scope.pending_lookup
     if result is None or lookup is None:  # there was no connection that could commit
         return _unnamed_now(scope, {*scope.files_to_look_up, *postponed})
@@ -194,10 +194,10 @@ def _unnamed_at_commit(scope: TransactionScope, postponed: Iterable[TrackedFile]
 
 
 def _unnamed_since(scope: TransactionScope, result: LookupResult) -> list[TrackedFile]:
-    """The dropped files that rows named before the commit, and that no row names now.
+    """Return the dropped files that rows named before the commit, but that no row names now.
 
-    Two transactions that drop the last two rows of a file see each other's row until both are committed. So each asks
-    again after its commit, and the later one finds no row.
+    Two transactions that drop the last two rows of a file see each other's row until both are committed. Each therefore
+    searches again after its commit, and the later one finds no row.
     """
     dropped = (result.named - result.unsure).intersection(scope.new_or_dropped).difference(scope.new_files)
     if dropped and all(_sees_the_same(*each) for each in scope.locations.items()):
@@ -206,9 +206,9 @@ def _unnamed_since(scope: TransactionScope, result: LookupResult) -> list[Tracke
 
 
 def _sees_the_same(connection: Connection, locations: Collection[ColumnLocation]) -> bool:
-    """True if new connections find all rows that a session's saw: in the same tables, and none of them a view.
+    """Return True if new connections find all rows that the session's found: the same tables, and no views.
 
-    False on SQLite, which has one writer: others have changed nothing since that one looked.
+    On SQLite it returns False: SQLite has one writer, so no other transaction has changed anything since the lookup.
     """
     if connection.dialect.name == "sqlite":
         return False
@@ -220,7 +220,7 @@ def _sees_the_same(connection: Connection, locations: Collection[ColumnLocation]
 
 
 def _unnamed_now(scope: TransactionScope, files: set[TrackedFile], *, is_uncertain: bool = False) -> list[TrackedFile]:
-    """The files that a new lookup does not find; repeated for those that this process has named meanwhile."""
+    """Return the files that a new lookup does not find. It is repeated for files that this process names meanwhile."""
     found: list[TrackedFile] = []
     while files:
         lookup = PendingLookup(files)

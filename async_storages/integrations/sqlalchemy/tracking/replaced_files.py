@@ -1,6 +1,6 @@
-"""The files that rows lose in a flush: those that they name right before it, and not after it.
+"""The files that rows lose in a flush: rows name them right before it, but not after it.
 
-Files that stay in their list keep the facts that it has of them.
+Files that stay in their list keep the facts from it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,11 +26,11 @@ type _Fields = dict[_State, list[FileField]]
 
 
 class ReplacedFiles:
-    """The files that rows lose in one flush, read from the rows while they are locked.
+    """The files that rows lose in one flush. They are read from the rows, which are locked.
 
     Args:
         objects: The objects of the flush.
-        writer: The writer of the flush, which checks that files can be removed.
+        writer: The writer of the flush. It checks that files can be removed.
 
     Attributes:
         dropped: The files, each with its column, by the connection of their rows.
@@ -67,7 +67,7 @@ class ReplacedFiles:
             self._read_rows(state.mapper, {state: unread}, self._objects.connection(state.mapper))
 
     def read_deleted(self, state: _State, connection: Connection) -> None:
-        """Read a row that turned out to be deleted while the flush was under way."""
+        """Read a row whose object the flush turned out to delete."""
         if state not in self.deleted:
             self.deleted.add(state)
             self._read_rows(state.mapper, {state: self._unread(state, fields_of(state.mapper))}, connection)
@@ -80,7 +80,7 @@ class ReplacedFiles:
         return [field for field in _to_compare(fields) if (state, field) not in self._read]
 
     def _choose_deleted(self, deleted: Iterable[_State], chosen: dict[Mapper[Any], _Fields]) -> None:
-        """Choose the attributes of deleted objects to read, beside those that are chosen by class and object."""
+        """Choose the attributes of deleted objects to read, in addition to those chosen by class and object."""
         successors = self._objects.new_by_identity()
         for state in deleted:
             if fields := fields_of(state.mapper):
@@ -128,7 +128,7 @@ def _is_new(stored: StoredFile) -> bool:
 def _refuse_outdated_list(
     state: _State, field: FileField, now: Iterable[StoredFile], held: Iterable[StoredFile]
 ) -> None:
-    """Refuse a list that was loaded before another transaction took one of its files out.
+    """Refuse a list that was loaded before another transaction removed one of its files.
 
     Raises:
         FileGoneException: The row no longer names a file that the list was loaded with.

@@ -1,7 +1,7 @@
-"""Events of sessions, handed to `SessionTransactions`: this module is `enable_file_tracking`.
+"""The events of sessions, passed to `SessionTransactions`. This module contains `enable_file_tracking`.
 
-The comments in `_listen` tell the order of SQLAlchemy's events, and which ones it does not fire. The decisions at the
-end of a transaction are in `async_storages.integrations.sqlalchemy.tracking.removal_after_transaction`.
+The comments in `_listen` describe the order of SQLAlchemy's events, and the cases without events.
+`async_storages.integrations.sqlalchemy.tracking.removal_after_transaction` decides at the end of a transaction.
 """
 
 from collections.abc import Callable
@@ -46,22 +46,26 @@ def enable_file_tracking[Target: Trackable](
     removal_timeout: float = 10.0,
     image_pool: ImagePool | None = None,
 ) -> Target:
-    """Let sessions upload content that is assigned to file columns, and remove the files that rows no longer name.
+    """Let sessions upload content in file columns, and remove the files that rows no longer name.
 
-    The flush uploads pending content. If the transaction then ends without a commit, the new files are removed, and
-    with them the results of `save()` that the session was to write. After a commit, the files of rows that were
-    deleted or got another file are removed. A rollback never removes ids and the results of `upload(name)`.
+    The flush uploads pending content. If the transaction ends without a commit, the session removes these new files. It
+    also removes results of `save()` that it was about to write. After a commit, it removes the files of rows that were
+    deleted or got another file. A rollback never removes files whose ids you assigned, nor results of `upload(name)`.
 
-    With a ledger all this holds through crashes as well; then the ledger's worker removes files.
+    With a ledger, all this also holds through crashes. The ledger's worker then removes the files.
 
     Args:
-        target: A sessionmaker, or a subclass of AsyncSession or Session; it is changed, and returned. A second call
-            changes the options.
+        target: A sessionmaker, or a subclass of AsyncSession or Session. It is changed in place. A second call changes
+            the options.
         ledger: The ledger, for files that survive crashes: see `FileLedger`.
         concurrency: Uploads or removals at once, at least 1.
-        removal_timeout: Seconds that removing files may take after a transaction, above 0; files left then are logged.
-        image_pool: Makes the variants and placeholders that image columns declare; by default one for all, whose
+        removal_timeout: Seconds that the removal of files may take after a transaction, above 0. The session logs the
+            files that are left then.
+        image_pool: Makes the variants and placeholders that image columns declare. None uses one shared pool, whose
             processes end with the event loop.
+
+    Returns:
+        The target.
 
     Raises:
         InvalidArgumentException: The target is something else, such as AsyncSession itself, which others share.
@@ -85,7 +89,7 @@ def enable_file_tracking[Target: Trackable](
 
 
 def _session_class(target: object) -> type[Session]:
-    """The class of synchronous sessions that belongs to the target alone."""
+    """Return the class of synchronous sessions that belongs only to the target."""
     if isinstance(target, async_sessionmaker):
         before = target.kw.get("sync_session_class") or target.class_.sync_session_class
         target.configure(sync_session_class=_own(before))
@@ -105,7 +109,7 @@ def _session_class(target: object) -> type[Session]:
 
 
 def _own(class_: type[Session]) -> type[Session]:
-    """A subclass for one target; the class itself if it is one already."""
+    """Return a subclass for one target, or the class itself if it is such a subclass already."""
     return class_ if hasattr(class_, _MARK) else type(class_.__name__, (class_,), {"__module__": class_.__module__})
 
 
@@ -133,7 +137,7 @@ def _listen(class_: type[Session]) -> None:
 
 
 def _finish_after(class_: type[Session], name: str) -> None:
-    """Wrap a method that ends transactions: if giving back a connection fails, SQLAlchemy fires no event."""
+    """Wrap a method that ends transactions. SQLAlchemy fires no event if giving back a connection fails."""
     inner = getattr(class_, name)
 
     def end(session: Session, *args: Any, **kwargs: Any) -> Any:
@@ -157,7 +161,7 @@ def _transactions(session: Session) -> SessionTransactions:
 
 
 def _handing_to[**Args](method: Callable[Concatenate[SessionTransactions, Args], None]) -> Callable[..., None]:
-    """A listener that calls a method of the session's transactions."""
+    """Return a listener that calls a method of the session's transactions."""
 
     def hand(session: Session, *args: Args.args, **kwargs: Args.kwargs) -> None:
         method(_transactions(session), *args, **kwargs)
@@ -191,14 +195,14 @@ def _executing(state: ORMExecuteState) -> Any:
 
 
 def _writing(mapper: Mapper[Any], _connection: Connection, state: InstanceState[Any]) -> None:
-    """Upload content that listeners of `before_flush` have assigned after this package's own listener."""
+    """Upload content that listeners of `before_flush` have assigned after the listener of this package."""
     flush = _flush_of(mapper, state)
     if flush is not None:
         flush.upload_late(state)
 
 
 def _deleting(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> None:
-    """Record orphans, which SQLAlchemy finds after `before_flush`."""
+    """Record orphans, which SQLAlchemy finds only after `before_flush`."""
     flush = _flush_of(mapper, state)
     if flush is not None:
         flush.record_deleted(state, connection)

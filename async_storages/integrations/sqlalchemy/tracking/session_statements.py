@@ -1,8 +1,8 @@
-"""INSERT and UPDATE statements on the connections of sessions: no file is written into a row unnoticed.
+"""INSERT and UPDATE statements on the connections of sessions: this package notices every file written into a row.
 
-A flush knows its files before. This module sees all other statements: ``session.execute``, ``bulk_save_objects`` and
-its like, and those on the session's connection. With a ledger, each of their files is claimed, or the statement is
-refused.
+A flush knows its files in advance. This module sees all other statements: ``session.execute``, ``bulk_save_objects``
+and similar methods, and statements on the session's connection. With a ledger, each file is claimed, or the statement
+is refused.
 """
 
 import re
@@ -47,7 +47,7 @@ def watch_statements(connection: Connection, transactions: SessionTransactions) 
 
 
 def _transactions_on(connection: Connection) -> SessionTransactions | None:
-    """The transactions of the session that works on a connection; of several sessions, the innermost."""
+    """Return the transactions of the session that works on a connection. Of several sessions, return the innermost."""
     for each in reversed(_sessions.get(connection, ())):
         transactions = each()
         if transactions is not None and transactions.is_on(connection):
@@ -98,7 +98,7 @@ def _write_files(
 
 
 def _hold_or_refuse(transactions: SessionTransactions, reason: str) -> None:
-    """Refuse, with a ledger, a statement that writes unknown files; without one, hold all files."""
+    """With a ledger, refuse a statement that writes unknown files. Without one, hold all files."""
     if transactions.options.claims is not None:
         raise refusal(reason)
     transactions.scope.hold_all_files()

@@ -35,16 +35,16 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class SessionTransactions:
-    """The transactions of one session that are under way, the innermost last.
+    """The open transactions of one session, the innermost last.
 
     Args:
         session: The session.
-        options: Options of `enable_file_tracking`.
+        options: The options of `enable_file_tracking`.
 
     Attributes:
-        options: The same.
+        options: The options.
         flush: The last flush.
-        is_flushing: True while it is under way.
+        is_flushing: True during the flush.
     """
 
     def __init__(self, session: Session, options: TrackingOptions) -> None:
@@ -57,7 +57,7 @@ class SessionTransactions:
 
     @property
     def scope(self) -> TransactionScope:
-        """The scope of the innermost transaction; a transaction begins if there is none."""
+        """The scope of the innermost transaction. If there is none, a transaction begins."""
         if not self._session.in_transaction():
             self._session.begin()
         if not self._scopes:  # tracking was enabled in the middle of it
@@ -69,7 +69,7 @@ class SessionTransactions:
         return any(file.file_id in scope.claimed_ids for scope in self._scopes)
 
     def is_on(self, connection: Connection) -> bool:
-        """True while a transaction is under way on a connection."""
+        """Return True while a transaction is open on a connection."""
         return any(connection in scope.connections for scope in self._scopes)
 
     # ---- locations of columns that may name files
@@ -82,7 +82,7 @@ class SessionTransactions:
         Args:
             files: The files.
             options: Execution options of the statement that changes them.
-            written: The tables of a flush that has only added files to rows; empty after any other change.
+            written: The tables of a flush that has only added files to rows. Empty after any other change.
         """
         if self.options.claims is not None or not _greenlet.can_wait():
             return
@@ -100,7 +100,7 @@ class SessionTransactions:
     def _record_plain_locations(
         self, found: "Mapping[Engine | Connection, list[FileField]]", written: Collection[Table]
     ) -> bool:
-        """Record the columns without a query if rows are sure to stay as the flush has written them."""
+        """Record the columns without a query, if rows certainly stay as the flush has written them."""
         scope = self.scope
         if len(found) != 1 or len(self._scopes) > 1:
             return False
@@ -121,7 +121,7 @@ class SessionTransactions:
         return True
 
     def expect_other_changes(self) -> None:
-        """Prepare for a statement that may change which files rows name, or move the tables of the rows."""
+        """Prepare for a statement that may change the files that rows name, or move the tables of the rows."""
         if self.is_flushing and self.flush is not None:
             self.flush.has_other_changes = True
         for scope in self._scopes:
@@ -129,7 +129,7 @@ class SessionTransactions:
 
     @property
     def has_flushed_rows_only(self) -> bool:
-        """True if no statement since a flush can have changed which files its rows name."""
+        """Return True if no statement since a flush can have changed the files that its rows name."""
         return any(scope.has_flushed_rows_only for scope in self._scopes)
 
     def _watch_commits(self) -> None:
@@ -137,13 +137,13 @@ class SessionTransactions:
             watch_commits(connection, self._scopes[0])
 
     def _find_columns(self, files: Iterable[TrackedFile]) -> dict[Engine, list[FileField]]:
-        """Columns that may name files, by engine: for a lookup after a flush that failed and recorded no locations."""
+        """Return columns that may name files, by engine. Used after a failed flush that recorded no locations."""
         by_address = {file.address: file for file in files}
         found = self._by_bind(fields_for_files(all_file_fields(), by_address.values()))
         return {bind.engine: fields for bind, fields in found.items()}
 
     def _by_bind(self, fields: Iterable[FileField]) -> "dict[Engine | Connection, list[FileField]]":
-        """Columns by the engine or connection of this session for their tables, without those that have none."""
+        """Return columns by this session's engine or connection for their tables. Columns without one are left out."""
         found: dict[Engine | Connection, list[FileField]] = {}
         binds: dict[object, Engine | Connection | None] = {}
         for each in fields:
@@ -161,7 +161,7 @@ class SessionTransactions:
     # ---- beginning and ending
 
     def begin(self, transaction: SessionTransaction) -> None:
-        """Record that a transaction or savepoint begins; the part of one that a flush is has no records of its own."""
+        """Record the beginning of a transaction or savepoint. A flush's own subtransaction has no records."""
         if transaction.parent is None:
             while self._scopes:
                 self._end_innermost()
@@ -189,7 +189,7 @@ class SessionTransactions:
                         self._scopes[-1].hold(stored)
 
     def end(self, transaction: SessionTransaction) -> None:
-        """Record that a transaction or savepoint has ended, one way or the other."""
+        """Record the end of a transaction or savepoint, by commit or rollback."""
         if all(scope.transaction is not transaction for scope in self._scopes):
             self.is_flushing = False  # the flush's own subtransaction has ended
             return
@@ -220,7 +220,7 @@ class SessionTransactions:
         return ended
 
     def _finish(self) -> None:
-        """Remove the files that ended transactions leave, unless a transaction around them decides later."""
+        """Remove the files that ended transactions leave, unless an outer transaction decides later."""
         ended, self._ended = [scope for scope in self._ended if not scope.is_idle], []
         if left := [scope for scope in ended if not defer_to_enclosing(scope, self.options)]:
             finish_transactions(left, self.options)

@@ -1,8 +1,8 @@
 """The files of one transaction, or of one savepoint: new files, and references that rows gained and lost.
 
-A session has one scope for each transaction and each SAVEPOINT. A savepoint that is released hands all its records to
-the scope around it; one that is rolled back only its new files. Nobody counts references: which files rows name in the
-end is looked up in the database.
+A session has one scope for each transaction and each SAVEPOINT. A released savepoint passes all its records to the
+outer scope. A savepoint that is rolled back passes only its new files. References are not counted: a database lookup
+finds the files that rows name in the end.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -32,7 +32,7 @@ __all__ = ["ReferenceChange", "TrackingOptions", "TransactionScope"]
 
 @dataclass(frozen=True, slots=True)
 class TrackingOptions:
-    """The options of `enable_file_tracking`; `claims` is the ledger's, if there is one, `image_pool` the default's."""
+    """The options of `enable_file_tracking`. `claims` belongs to the ledger, if there is one."""
 
     concurrency: int
     removal_timeout: float
@@ -61,7 +61,7 @@ class ReferenceChange(Flag):
 
 
 _AT_A_TIME = 100
-"""Files between which other tasks get their turn."""
+"""Number of files after which other tasks get a turn."""
 
 _NEEDS_NO_LOOKUP = (ReferenceChange.ADDED_EXCLUSIVELY, ReferenceChange.DROPPED_EXCLUSIVELY)
 _DROPS = ReferenceChange.DROPPED | ReferenceChange.DROPPED_EXCLUSIVELY
@@ -74,22 +74,22 @@ class TransactionScope:
 
     Attributes:
         transaction: SQLAlchemy's object for it.
-        new_files: Files that this transaction has stored, which go unless it is committed.
+        new_files: Files that this transaction has stored. They are removed unless it is committed.
         changes: Files that rows have got or lost.
-        locations: The columns that may name these files, by the connection to look on.
-        has_flushed_rows_only: The columns are those of plain tables, and flushes alone have written: no other statement
-            can have changed which of the new files rows name.
+        locations: The columns that may name these files, by the connection for the lookup.
+        has_flushed_rows_only: True if the columns are in plain tables, and only flushes have written: no other
+            statement can have changed the new files that rows name.
         find_columns: Returns, by engine, the columns that may name files, for a lookup without `locations`.
         uploads: Attributes whose content it has uploaded.
         intents: Ids that it has put into a ledger's journal, and the labels of their storages.
         claimed_ids: Ids that it has claimed from a ledger.
-        connections: The connections it works on.
-        lookup_result: The database's answer about the files, given before the commit.
-        pending_lookup: The lookup that led to it.
+        connections: The connections on which it works.
+        lookup_result: The result of the lookup of the files before the commit.
+        pending_lookup: The lookup with that result.
         postponed_removals: Files that other transactions wanted to remove while this one named them.
-        is_committed: It was committed, or the savepoint released.
+        is_committed: True if it was committed, or the savepoint released.
         held_files: Files that `files_in_use` holds for it.
-        is_holding_all_files: It names unknown files, so that `files_in_use` holds all.
+        is_holding_all_files: True if it names unknown files, so that `files_in_use` holds all files.
     """
 
     transaction: SessionTransaction | None
@@ -112,7 +112,7 @@ class TransactionScope:
     # ---- recording
 
     def hold(self, stored: StoredFile) -> TrackedFile:
-        """Keep others in this process from removing a file; if it is new, this transaction keeps or removes it."""
+        """Protect a file from removal by others in this process. This transaction decides about a new file."""
         file, state = TrackedFile.of(stored), new_file_state_of(stored)
         if state is not None and not state.is_kept:
             self.new_files[file] = state
@@ -140,18 +140,18 @@ class TransactionScope:
         self.changes[file] = self.changes.get(file, change) | change
 
     def hold_all_files(self) -> None:
-        """Keep others in this process from removing any file, as a row is about to name an unknown one."""
+        """Protect all files from removal by others in this process, because a row is about to name an unknown file."""
         if not self.is_holding_all_files:
             self.is_holding_all_files = True
             files_in_use.hold_all_files(self)
 
     def __del__(self) -> None:
-        """Release the files of a session that is dropped in the middle of a transaction."""
+        """Release the files of a session that is deleted in the middle of a transaction."""
         if self.held_files:
             files_in_use.release(self.held_files)
 
     def release_files(self) -> list[TrackedFile]:
-        """Release the held files after the end; returns those that others wanted to remove meanwhile."""
+        """Release the held files after the end. Return those that others wanted to remove meanwhile."""
         free: list[TrackedFile] = []
         for number, batch in enumerate(batched(self.held_files, _AT_A_TIME)):
             if number:
@@ -170,7 +170,7 @@ class TransactionScope:
         self.locations.setdefault(connection, set()).update(locations)
 
     def refresh_locations(self) -> None:
-        """Look the columns of plain tables up for this transaction, before a statement may move or change them."""
+        """Look up the columns of plain tables for this transaction, before a statement may move or change them."""
         if self.has_flushed_rows_only:
             self.has_flushed_rows_only = False
             for connection, locations in self.locations.items():
@@ -179,7 +179,7 @@ class TransactionScope:
     # ---- merging
 
     def merge_released(self, inner: "TransactionScope") -> None:
-        """Take over the records of a released savepoint, or of a session that worked inside of this transaction."""
+        """Take over the records of a released savepoint, or of a session that worked inside this transaction."""
         for file, change in inner.changes.items():
             self._record_change(file, change)
         self.uploads += inner.uploads
@@ -210,17 +210,17 @@ class TransactionScope:
 
     @property
     def is_idle(self) -> bool:
-        """True if it did nothing to files."""
+        """True if it did not change any file."""
         return not (self.new_files or self.changes or self.intents or self.held_files or self.is_holding_all_files)
 
     def is_surely_named(self, file: TrackedFile) -> bool:
-        """True if rows name the file after a commit, by all that this transaction has recorded."""
+        """Return True if rows certainly name the file after a commit, by all records of this transaction."""
         change = self.changes.get(file, ReferenceChange.ROLLED_BACK)
         return ReferenceChange.KEPT in change or not change & ~_ADDS
 
     @property
     def files_to_look_up(self) -> list[TrackedFile]:
-        """The files that only the database can decide on."""
+        """The files that only a database lookup can decide about."""
         unmentioned = (file for file in self.new_files if file not in self.changes)
         changed = _greenlet.pace(self.changes.items())
         return [*unmentioned, *(file for file, change in changed if self._needs_lookup(file, change))]
@@ -232,7 +232,7 @@ class TransactionScope:
 
     @property
     def exclusively_dropped(self) -> list[TrackedFile]:
-        """The files whose only row names them no longer, by their columns' ``exclusive=True``."""
+        """The files whose only row has lost them, because their columns have ``exclusive=True``."""
         changes = _greenlet.pace(self.changes.items())
         return [file for file, change in changes if change == ReferenceChange.DROPPED_EXCLUSIVELY]
 
@@ -243,24 +243,24 @@ class TransactionScope:
 
     @property
     def new_or_dropped(self) -> list[TrackedFile]:
-        """All files that may have no row, however the transaction has ended."""
+        """All files that may have no row, by commit or rollback."""
         dropped = (file for file, change in _greenlet.pace(self.changes.items()) if change & _DROPS)
         return list(dict.fromkeys([*self.new_files, *dropped]))
 
     def mark_kept(self, files: Iterable[TrackedFile]) -> None:
-        """Make new files like any other: no rollback removes them from now on."""
+        """Treat new files like any other: no rollback removes them from now on."""
         for file in files:
             if file in self.new_files:
                 self.new_files[file].is_kept = True
 
     def mark_removed(self, files: Iterable[TrackedFile]) -> None:
-        """Make new files unusable before they are removed: a row can no longer get them."""
+        """Make new files unusable before they are removed, so that no row can get them."""
         for file in files:
             if file in self.new_files:
                 self.new_files[file].is_gone = True
 
     def restore_content(self) -> None:
-        """Give objects back the content that was uploaded, so that another attempt can upload it again."""
+        """Restore the uploaded content of objects, so that another attempt can upload it again."""
         for each in self.uploads:
             state = inspect_object(each.target)
             if state.session is not None:  # its row has gone in some other way: a change would begin a transaction

@@ -1,9 +1,9 @@
 """New objects for `upload_to`, which is called before their INSERT.
 
-A column that only the INSERT fills is None before it, and the files of all tenants would go to ``tenants/None/``. So
-keys of related objects and defaults of Python are first put into the object, where the INSERT finds them. `upload_to`
-gets a stand-in for the object, which refuses to read a column that only the database can fill; related objects are
-read through stand-ins, too.
+A column that only the INSERT fills is None before it, and the files of all tenants would be in ``tenants/None/``. Keys
+of related objects and Python defaults are therefore put into the object first, and the INSERT uses them. `upload_to`
+gets a stand-in for the object. The stand-in refuses to read a column that only the database can fill. Related objects
+are read through stand-ins, too.
 """
 
 from collections.abc import Iterator
@@ -34,24 +34,24 @@ __all__ = ["make_stand_in"]
 type _State = InstanceState[Any]
 
 _DESCRIPTORS_OF_C = (GetSetDescriptorType, MemberDescriptorType, WrapperDescriptorType)
-"""Descriptors that work only with the object itself."""
+"""Descriptors that only work with the object itself."""
 
 
 def make_stand_in(target: Any) -> Any:
-    """Fill a new object in as far as possible, and make a stand-in for it.
+    """Fill a new object as far as possible, and make a stand-in for it.
 
     Args:
         target: An object of a mapped class.
 
     Returns:
-        A stand-in that reads and sets the object's attributes; for ``isinstance`` it is one of the object's class.
+        A stand-in that reads and sets the object's attributes. It passes ``isinstance`` for the object's class.
     """
     _fill(inspect_object(target), set())
     return _StandIn(target)
 
 
 class _StandIn:
-    """A stand-in for an object; the properties and methods of the object read it through the stand-in, too."""
+    """A stand-in for an object. The object's properties and methods also read it through the stand-in."""
 
     __slots__ = ("__weakref__", "_target")
 
@@ -135,7 +135,7 @@ def _is_left_to_insert(state: _State, attribute: ColumnProperty[Any]) -> bool:
 
 
 def _related(state: _State, target: Any, attribute: RelationshipProperty[Any]) -> Any:
-    """The related object, loaded here if need be: SQLAlchemy loads none for an object without a row."""
+    """Return the related object, and load it if necessary: SQLAlchemy loads none for an object without a row."""
     value, session = getattr(target, attribute.key), object_session(target)
     if value is not None or session is None or attribute.direction is not RelationshipDirection.MANYTOONE:
         return value
@@ -185,12 +185,12 @@ def _fill_default(target: Any, attribute: ColumnProperty[Any]) -> None:
 
 
 def _is_json_null(state: _State, attribute: ColumnProperty[Any]) -> bool:
-    """True if the attribute was set to a None that the INSERT writes, as for a JSON column."""
+    """Return True if the attribute was set to a None that the INSERT writes, as for a JSON column."""
     return attribute.key in state.dict and attribute.columns[0].type.should_evaluate_none
 
 
 def _is_python(column: Column[Any]) -> bool:
-    """True if the column has a default that can be computed before the INSERT."""
+    """Return True if the column has a default that can be computed before the INSERT."""
     default: Any = column.default
     if default is None or file_type(column.type) is not None:
         return False
@@ -200,7 +200,7 @@ def _is_python(column: Column[Any]) -> bool:
 
 
 def _related_keys(state: _State) -> Iterator[tuple[_State, Any, Any]]:
-    """The objects whose keys the flush copies into this one, each with its own column and the column here."""
+    """Yield the objects whose keys the flush copies into this one, each with its own column and the column here."""
     for attribute in state.mapper.relationships:
         is_given = state.key is None or attribute.key in state.committed_state
         if attribute.direction is RelationshipDirection.MANYTOONE and not attribute.viewonly and is_given:

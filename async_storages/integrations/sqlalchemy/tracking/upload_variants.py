@@ -1,4 +1,4 @@
-"""Variants and placeholders that the flush makes with an upload, as its column declares them."""
+"""Variants and placeholders that the flush makes with an upload, as the column declares them."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
@@ -17,12 +17,12 @@ __all__ = ["check_key_for_variants", "making_variants", "require_ledger"]
 
 @asynccontextmanager
 async def making_variants(type_: FileType, key: str, pool: ImagePool | None) -> AsyncGenerator[NewVariants]:
-    """Yield what makes the variants and the placeholder of an upload.
+    """Yield the maker of the variants and the placeholder of an upload.
 
     Args:
         type_: The column's type.
-        key: The key of the upload, or one that ends as the id that its storage chooses.
-        pool: Makes the images; None for the shared one.
+        key: The key of the upload, or a key with the same ending as the id that the storage chooses.
+        pool: Makes the images. None uses the shared pool.
     """
     recipes = recipes_made_at(type_, "flush")
     wants_placeholder = type_.placeholder is not None
@@ -31,10 +31,10 @@ async def making_variants(type_: FileType, key: str, pool: ImagePool | None) -> 
 
 
 def require_ledger(fields: Iterable[FileField]) -> None:
-    """Refuse columns with variants that the worker of a ledger makes, where there is no ledger.
+    """Refuse columns whose variants a ledger's worker makes, if there is no ledger.
 
     Raises:
-        InvalidArgumentException: One of them is such a column.
+        InvalidArgumentException: There is such a column.
     """
     for field in fields:
         for name in recipes_made_at(field.type, "worker"):
@@ -46,7 +46,7 @@ def require_ledger(fields: Iterable[FileField]) -> None:
 
 
 def check_key_for_variants(type_: FileType, storage: Storage, key: str, *, is_exact: bool) -> None:
-    """Refuse a key under which variants cannot be kept, or which is that of a variant itself.
+    """Refuse a key that cannot have variants, or that is the key of a variant.
 
     Args:
         type_: The column's type.
@@ -55,8 +55,8 @@ def check_key_for_variants(type_: FileType, storage: Storage, key: str, *, is_ex
         is_exact: True if `upload_to` has chosen it.
 
     Raises:
-        InvalidArgumentException: The key is such a one.
-        OperationNotSupportedException: The storage cannot keep variants.
+        InvalidArgumentException: The key is refused.
+        OperationNotSupportedException: The storage cannot store variants.
     """
     if is_exact and is_variant(storage.identify(key)):
         raise InvalidArgumentException(

@@ -1,4 +1,4 @@
-"""Uploads of a flush: content in the attributes of objects is stored, and the attributes get the files."""
+"""Uploads of a flush: it stores the content in the attributes of objects, and sets the attributes to the files."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -34,7 +34,7 @@ __all__ = ["upload_content"]
 
 @dataclass(slots=True, eq=False)
 class _Upload:
-    """One upload, under a fresh or an exact key; a storage that chooses its ids uses no more than its name."""
+    """One upload, under a fresh or an exact key. A storage that chooses its ids only uses the name in the key."""
 
     pending: PendingFile
     source: ByteSource
@@ -48,13 +48,14 @@ class _Upload:
 
 
 def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, options: TrackingOptions) -> None:
-    """Upload the content of changed attributes, which get the files; sources are rewound for another attempt.
+    """Upload the content of changed attributes, and set them to the files. It rewinds sources for another attempt.
 
-    With a ledger the uploads are announced before they begin. Each file is recorded as soon as it is stored.
+    With a ledger, it announces the uploads before they begin. It records each file as soon as the file is stored.
 
     Raises:
-        StorageException: The first failure; the other uploads have then ended, and go with the transaction.
-        InvalidArgumentException: A plain Session within a running event loop was given content.
+        StorageException: The first failure. The other uploads have ended by then, and the transaction's end removes
+            them.
+        InvalidArgumentException: A plain Session within a running event loop has content to upload.
     """
     assigned = [
         AssignedContent(change.target, field, value)
@@ -119,7 +120,7 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
 async def _store_variants(
     upload: _Upload, variants: NewVariants, announcement: Announcement | None, scope: TransactionScope
 ) -> None:
-    """Store the variants of a file that is there; the file is held, unless it is not known what became of them."""
+    """Store the variants of a stored file. The scope then holds the file, unless the outcome is unknown."""
     stored: Any = upload.stored
     is_unsure = False
     try:
@@ -137,7 +138,7 @@ async def _store_variants(
 
 
 def _by_content(uploads: Iterable[_Upload]) -> list[list[_Upload]]:
-    """Group uploads of the same object, which is read by one of them at a time."""
+    """Group uploads of the same object: only one of them reads it at a time."""
     groups: dict[int, list[_Upload]] = {}
     for each in uploads:
         content = each.pending.content
@@ -146,14 +147,14 @@ def _by_content(uploads: Iterable[_Upload]) -> list[list[_Upload]]:
 
 
 def _filled(value: Any, stored: Iterator[StoredFile | None]) -> Any:
-    """A value with stored files in the place of its content."""
+    """Return a value with stored files in place of its content."""
     if isinstance(value, list | tuple):
         return [_filled(item, stored) for item in value]
     return next(stored) if isinstance(value, PendingFile) else value
 
 
 def _prepare(assigned: AssignedContent, pending: PendingFile) -> _Upload:
-    """Choose storage and key of an upload; refuse an id that is too long for the column, if it is known already."""
+    """Choose the storage and the key of an upload. Refuse an id that is too long for the column, if the id is known."""
     type_ = assigned.field.type
     storage = type_.storage_ref.resolve_for_new()
     source = open_source(pending.content)
@@ -187,7 +188,7 @@ async def _require_free(upload: _Upload) -> None:
 
 
 def _folder_or_key(chosen: str, storage: Storage) -> tuple[str, str | None]:
-    """The folder for a fresh key, and None; or an exact key."""
+    """Return the folder for a fresh key and None, or an exact key."""
     folder, _, name = chosen.rpartition("/")
     return ("", storage.get_name(chosen)) if name and not storage.chooses_ids else (folder, None)
 

@@ -1,4 +1,4 @@
-"""The files that INSERT and UPDATE statements write, read from the statements themselves."""
+"""The files that INSERT and UPDATE statements write, found in the statements themselves."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -32,7 +32,7 @@ type Parameters = Mapping[str, Any]
 
 
 def fields_by_name(statement: Any) -> dict[str, FileField]:
-    """The file columns of a statement's table, by the names of columns and attributes that its values may use."""
+    """Return the file columns of a statement's table, by all names that its values may use for them."""
     in_table = fields_of_table(getattr(statement, "table", None))
     if not in_table:
         return {}
@@ -47,7 +47,7 @@ def fields_by_name(statement: Any) -> dict[str, FileField]:
 def written_files(
     statement: Insert | Update, parameters: Sequence[Parameters]
 ) -> Iterator[tuple[FileField, StoredFile]]:
-    """The files that a statement writes into rows; `explain_unknown_files` tells of those it does not know.
+    """Yield the files that a statement writes into rows. `explain_unknown_files` reports files it does not know.
 
     Args:
         statement: The statement.
@@ -62,7 +62,7 @@ def written_files(
 
 
 def explain_unknown_files(statement: Any, parameters: Sequence[Parameters]) -> str | None:
-    """The reason why the files that the rows will name are unknown; None if the statement names them."""
+    """Return the reason why the files that the rows will name are unknown; None if the statement names them."""
     fields = fields_by_name(statement)
     names = (getattr(statement, "_select_names", None) or ()) if getattr(statement, "select", None) is not None else ()
     for name in names if fields else ():
@@ -84,7 +84,7 @@ def _values(statement: Any, parameters: Sequence[Parameters]) -> Iterator[tuple[
 
 
 def coerce_files(field: FileField, value: Any) -> list[StoredFile]:
-    """The files in a value that a statement writes.
+    """Return the files in a value that a statement writes.
 
     Raises:
         InvalidArgumentException: The value is content that is not stored yet.
@@ -96,20 +96,20 @@ def coerce_files(field: FileField, value: Any) -> list[StoredFile]:
 
 
 def values_set_by(statement: Any, given: Parameters) -> dict[str, Any]:
-    """The values that an UPDATE or a one-row INSERT sets, by the names of columns or attributes."""
+    """Return the values that an UPDATE or a one-row INSERT sets, by the names of columns or attributes."""
     pairs = (statement._values or {}).items()  # noqa: SLF001 - there is no other way to see them
     ordered = getattr(statement, "_ordered_values", None) or ()
     return {**given, **{_key(name): _value(value, given) for name, value in (*pairs, *ordered)}}
 
 
 def has_writing_cte(compiled: Any) -> bool:
-    """True if the WITH clause of a statement writes file columns, as PostgreSQL allows."""
+    """Return True if the WITH clause of a statement writes file columns, as PostgreSQL allows."""
     parts = (cte.element for cte in getattr(compiled, "ctes", None) or ())
     return any(isinstance(part, Insert | Update) and fields_by_name(part) for part in parts)
 
 
 def refusal(reason: str) -> InvalidArgumentException:
-    """The error for a statement with an unknown effect on files."""
+    """Return the error for a statement with an unknown effect on files."""
     return InvalidArgumentException(reason, operation="execute")
 
 
@@ -130,7 +130,7 @@ def _on_conflict(statement: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_no_file(value: Any, field: FileField) -> bool:
-    """True for NULL, and for the value that the row, or the statement's own row, has already."""
+    """Return True for NULL, and for a value that the row, or the statement's own row, has already."""
     if isinstance(value, Null) or value is None:
         return True
     is_excluded = getattr(getattr(value, "table", None), "name", None) == "excluded"
