@@ -70,8 +70,8 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         querystring_auth: Presign in `get_path`.
         prefix: A folder that this storage keeps to.
         upload_options: The options of new files, unless a column or a call gives others.
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
         use_ssl: For a `custom_domain` without a scheme.
         part_size: Bytes of a part of an upload: see `checked_part_size`.
 
@@ -217,7 +217,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation:
             key = operation.file.key
             byte_range(0, offset, length, chunk_size)  # refuses impossible ranges
@@ -241,7 +241,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
             await self._page(f"{self.prefix}ping", most=1, attempts=_PINGS)
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             return self._info(operation.file, await self._find_sized(operation.file.key))
 
@@ -270,7 +270,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
             return str(operation.file)
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`.
+        """Yield the files whose key begins with `prefix`, sorted by key: see `SupportsList`.
 
         Objects of other tools, such as ``folder/`` and ``a//b``, are listed too. Their ids can be read, copied and
         deleted; nothing can be written to such keys.
