@@ -122,8 +122,8 @@ class StorageManager:
     def within(self, *folders: str) -> Self:
         """Return a manager for one folder, for example of a tenant. It uploads there and refuses ids elsewhere.
 
-        This does no I/O. The new manager has no name and no raw clients. Do not close it: it uses the connections of
-        this one. It refuses ids of storages without folders, such as FastDFS.
+        This does no I/O. The new manager has no name and no raw clients. You need not close it, as it uses the
+        connections of this one. It refuses ids of storages without folders, such as FastDFS.
 
         Args:
             *folders: The names on the path to the folder, each without slashes: see `SupportsFolders`.
