@@ -54,7 +54,7 @@ class S3Config(_Config):
         public_url: The address of the server for browsers, if it differs from `endpoint`.
         storage_class: The storage class of new objects.
         conditional_writes: True if the server honours ``If-None-Match``, False if it does not. ``"auto"`` tests it.
-        checksums: ``"auto"``, ``"required"`` or ``"never"``: when requests carry checksum headers.
+        checksums: The rule for checksum headers: ``"auto"``, ``"required"`` or ``"never"``.
         upload_options: Further options of new objects.
         requester_pays: True agrees to pay for requests to a requester-pays bucket.
         profile_name: The AWS profile with credentials, region and server, if no access key is given.

@@ -163,7 +163,7 @@ def _kind(masked_size: int, rest: str) -> FileKind:
 
 
 def _size(masked: int) -> int:
-    """Below 4 GiB the upper half is random, with the highest bit set; in trunk files it is flags."""
+    """Return the size. Below 4 GiB the upper half is random with the highest bit set, or flags in trunk files."""
     return masked & 0xFFFF_FFFF if masked & (_IS_BELOW_4_GIB | _TRUNK) else masked
 
 

@@ -92,8 +92,7 @@ class UploadOptions:
     support an option, it raises OperationNotSupportedException, which names the option.
 
     Attributes:
-        cache_control: The ``Cache-Control`` header of responses with the file. For example ``"max-age=31536000,
-            immutable"``.
+        cache_control: The ``Cache-Control`` header of responses with the file, such as ``"max-age=31536000"``.
         content_disposition: The ``Content-Disposition`` header. `filename=` of a presigned URL or a response overrides
             it.
         content_encoding: The encoding that the content already has. For example ``"gzip"``.

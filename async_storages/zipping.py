@@ -9,8 +9,8 @@ async for chunk in stream_zip(entries): ...
 The format is APPNOTE.TXT 6.3.10. Names are in UTF-8. Zip64 is used where 32 bits may not be enough.
 
 Readers that cannot seek can read the archives too. If size and checksum of a file are known, they stand before the
-file, which is stored as it is. Otherwise they stand behind the file, which is then deflated: at least into uncompressed
-blocks, because Java's `ZipInputStream` refuses stored files with their size behind them.
+file, which is stored as it is. Otherwise they stand behind the file, which is then deflated, at least into uncompressed
+blocks. Java's `ZipInputStream` refuses stored files with their size behind them.
 
 This module does not use `zipfile`, because `zipfile` cannot compute the length of an archive before it is written.
 
@@ -120,8 +120,8 @@ def stream_zip(
         on_error: The treatment of a missing or failing file. ``"abort"`` raises, and no reader accepts the part of the
             archive that was sent. ``"list"`` leaves the file out and names it in a last entry, ``ERRORS.txt``. If the
             beginning of the file was sent already, its checksum is made wrong, so that no reader accepts it as whole.
-        read_ahead: The number of files to open, and to read up to 256 KiB of, while the file before them is sent. From
-            0.
+        read_ahead: The number of files, from 0, to open while the file before them is sent. Up to 256 KiB of each is
+            read.
 
     Raises:
         InvalidArgumentException: An option or a name is wrong.
@@ -172,7 +172,7 @@ async def _pieces(entries: Iterable[ZipEntry], read_ahead: int, *, is_listing: b
 
 
 async def _opened(entries: Iterable[ZipEntry], read_ahead: int, failures: list[str]) -> "AsyncGenerator[_Opening]":
-    """Yield each entry with its source open, while the next ones are opening; last the list of failures, if any."""
+    """Yield each entry with its source open, while the next ones are opening. The list of failures comes last."""
     source, waiting = iter(entries), deque[_Opening]()
     try:
         while True:
@@ -309,7 +309,7 @@ def _begun(archive: Archive, entry: ZipEntry, name: str, size: int | None, crc32
 
 
 def _explain(name: str, error: StorageException, *, was_begun: bool) -> str:
-    """Return a line for the user who unpacks the archive. The line holds no id. The log names it."""
+    """Return a line without ids for the user who unpacks the archive. Log the error."""
     logger.warning("%r is missing in a zip: %s", name, error)
     if was_begun:
         return f"{name}: damaged, it could not be read to its end"

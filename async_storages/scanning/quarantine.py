@@ -43,9 +43,9 @@ async def review_quarantined_file(
 ) -> QuarantineReview:
     """Scan a file. If it is clean, release it: copy it into `folder` under a new key.
 
-    Only the scanned version is released. If somebody replaces the file during the scan, for example with a presigned
-    URL, the new version stays in quarantine. This function never deletes the quarantined file, as a row may still
-    reference it.
+    Only the scanned version is released. If a client replaces the file during the scan, for example with a presigned
+    URL, nothing is released, and the verdict is `Unscanned`. This function never deletes the quarantined file, as a row
+    may still reference it.
 
     Args:
         file: The quarantined file.

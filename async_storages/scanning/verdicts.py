@@ -7,7 +7,7 @@ match await scanner.scan(document.file):
     case Unscanned(reason): ...  # nobody knows: it is treated like an infected one until it was scanned
 ```
 
-`review_quarantined_file` scans a file and releases it; `ClamdScanner` is a scanner.
+`ClamdScanner` is a scanner. `review_quarantined_file` scans a file and releases it if it is clean.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Infected(_Verdict):
 
 @dataclass(frozen=True, slots=True)
 class Unscanned(_Verdict):
-    """The scanner did not examine the whole file: it cannot be reached, or the file is too large for it.
+    """The scanner did not examine the whole file: the scanner cannot be reached, or the file is too large.
 
     Attributes:
         reason: The reason, as text for a log.

@@ -55,7 +55,7 @@ class FallbackCore(CombinedStorage):
 
     @property
     def old(self) -> Storage:
-        """The storage that still has files of its own."""
+        """The storage with the files that are not in the new one yet."""
         return self.members[1]
 
     @property

@@ -232,7 +232,12 @@ class FastDFSCluster:
     async def set_metadata(
         self, file_id: str, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"] = "replace"
     ) -> None:
-        """Replace the metadata of a file, or merge pairs into it. An empty mapping removes all of it.
+        """Replace the metadata of a file, or merge pairs into it.
+
+        Args:
+            file_id: The id.
+            metadata: The key-value pairs.
+            mode: ``"replace"`` replaces all pairs, and an empty mapping removes them. ``"merge"`` keeps other pairs.
 
         Raises:
             InvalidArgumentException: A key has more than 64 bytes, a value has more than 256, or a text holds U+0001 or

@@ -1,7 +1,7 @@
 """FastDFS's requests, without I/O: the bytes to send, and the parser of the reply.
 
-A packet is a header of 10 bytes (length of the body, command, status) and the body; numbers are big-endian. Each
-function makes one `Request`; the replies are in `replies`. Checked against FastDFS 6.16.
+A packet is a header of 10 bytes (length of the body, command, status) and the body. Numbers are big-endian. Each
+function makes one `Request`. The replies are in `replies`. Checked against FastDFS 6.16.
 """
 
 import re
@@ -247,7 +247,7 @@ def get_raw_metadata(name: Name) -> Request[bytes]:
 
 
 def set_metadata(name: Name, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"]) -> Request[None]:
-    """Replace the metadata, or merge pairs into it. An empty mapping removes all of it.
+    """Replace the metadata, or merge pairs into it. With ``"replace"`` an empty mapping removes all of it.
 
     Raises:
         InvalidArgumentException: FastDFS would truncate or misread it: keys of more than 64 bytes, values of more than

@@ -1,6 +1,6 @@
 """FastDFS's replies, without I/O: framing of the arriving bytes, and parsing of the bodies.
 
-A reply is a header of 10 bytes (length of the body, command 100, status) and the body; numbers are big-endian. Checked
+A reply is a header of 10 bytes (length of the body, command 100, status) and the body. Numbers are big-endian. Checked
 against FastDFS 6.16 (tracker/tracker_proto.h, storage/storage_service.c, tracker/tracker_service.c).
 """
 

@@ -210,7 +210,7 @@ class FastDFSStorage(PresigningStorage):
             content: The content, as for `upload`.
             filename: The name, from any user. The storage cleans it and keeps it as metadata.
             folder: It has no effect.
-            store_name: True keeps the name. An upload without name and metadata saves a round trip.
+            store_name: True keeps the name. Without name and metadata, an upload needs one round trip less.
             **options: Further arguments of `upload`.
         """
         if is_empty_input(content):

@@ -1,6 +1,6 @@
 """Upload options in the form of Google Cloud Storage. No I/O.
 
-Specified in the JSON API reference of Cloud Storage: "Objects", insert, rewrite; in that of the XML API: "Headers".
+Specified in the references of Cloud Storage's JSON API ("Objects", insert, rewrite) and XML API ("Headers").
 """
 
 from collections.abc import Mapping

@@ -21,7 +21,7 @@ type Description = Mapping[str, Any]
 
 
 class Descriptions:
-    """The descriptions of a folder's files; the caller locks them against concurrent changes.
+    """The descriptions of a folder's files. The caller locks them against concurrent changes.
 
     Args:
         folder: The folder of the descriptions.

@@ -222,8 +222,8 @@ class MirroredCore(CombinedStorage):
             prefix: The beginning of the keys. The default is all keys.
             delete: True deletes files that a mirror has and the primary lacks. False only counts them as `extra`.
             verify: True reads each file in both storages and compares the content. False compares the sizes, and also
-                the ETags if they are checksums of the content. If they are not, the mirror's file must be the later
-                one.
+                the ETags if they are checksums of the content. Without such ETags, files of equal size count as equal
+                if the mirror's file is the later one.
             concurrency: The number of files at a time, at least 1.
 
         Returns:

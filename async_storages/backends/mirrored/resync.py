@@ -45,8 +45,8 @@ class Resynced:
 async def resync(primary: Any, mirror: Any, prefix: str, *, delete: bool, verify: bool, concurrency: int) -> Resynced:
     """Make a mirror equal to the primary.
 
-    Two files are equal if their sizes are equal, and their ETags too if these are checksums of the content. If they are
-    not, the mirror's file must be the later one. `verify` compares the content.
+    Two files count as equal if their sizes are equal, and their ETags too if these are checksums of the content.
+    Without such ETags, the mirror's file must be the later one. `verify` compares the content.
 
     Args:
         primary: A storage that can list its files.

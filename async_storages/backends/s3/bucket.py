@@ -17,7 +17,7 @@ _METHODS = ("GET", "HEAD", "PUT", "POST")
 _EXPOSED = ("ETag", "Location", "Content-Length", "Content-Range", "Content-Disposition")
 
 _LONGEST_UPLOAD = 7
-"""Days after which the server deletes an uncompleted multipart upload."""
+"""Days after which the server deletes an unfinished multipart upload at the latest."""
 
 
 class S3BucketAdmin:
@@ -101,7 +101,7 @@ class S3BucketAdmin:
             days: The age in days at which the server deletes a file, at least 1.
 
         Raises:
-                    InvalidArgumentException: `days` is below 1.
+            InvalidArgumentException: `days` is below 1.
         """
         if days < 1:
             raise InvalidArgumentException(f"days is {days!r}: give 1 or more", operation="bucket.expire")

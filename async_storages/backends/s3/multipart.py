@@ -37,7 +37,7 @@ class Multipart:
         headers: The headers of the object: type, metadata, storage class …
         customer_key: The customer's key that encrypts it. None for the server's key.
         creation: The treatment of an existing object when the parts are put together.
-        checks: Called before the parts are put together; an exception ends the upload.
+        checks: Called before the parts are put together. An exception aborts the upload.
     """
 
     def __init__(

@@ -186,7 +186,7 @@ class Body(Payload):
         return self.data.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all of it."""
+        """Send all bytes."""
         self.times_sent += 1
         view = memoryview(self.data)
         for start in range(0, len(view), _PIECE):
