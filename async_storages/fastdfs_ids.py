@@ -111,7 +111,7 @@ def crc32_of(text: str) -> int | None:
 
 
 def slave_id(master: str, prefix: str, extension: str) -> str:
-    """Return the id that FastDFS gives to a slave. It begins with the id of the master.
+    """Return the id that FastDFS gives to a slave. It begins with the master's id without its extension.
 
     Args:
         master: The id of the master.
@@ -144,7 +144,7 @@ def _parsed(text: str) -> FastDFSDetails | None:
 
 
 def _fields(text: str) -> tuple[str, FileKind, bytes, int, int, int] | None:
-    """Group, kind, source, time, masked size, CRC-32."""
+    """Return group, kind, source, time, masked size and CRC-32."""
     found = _ID.fullmatch(text)
     if found is None:
         return None
@@ -168,6 +168,6 @@ def _size(masked: int) -> int:
 
 
 def _source(raw: bytes) -> IPv4Address | int:
-    """An address in network order, or a server's id, of 24 bits, in little-endian order."""
+    """Return an address in network order, or a server's id of 24 bits in little-endian order."""
     number = int.from_bytes(raw, "little")
     return number if 0 < number < 1 << 24 else IPv4Address(raw)

@@ -35,7 +35,7 @@ class StorageManager:
     manager, or call `open` and `aclose`: the manager closes everything that it opened.
 
     Args:
-        mode_config: The mode. The default is hybrid: new files go to S3, and files in FastDFS can be read.
+        mode_config: The mode. The default is hybrid: new files go to S3, and files in FastDFS can be read and deleted.
         s3_config: The settings of S3, for modes with S3.
         fastdfs_config: The settings of FastDFS, for modes with FastDFS.
         file_type_config: The allowed file types of uploads. None allows all.

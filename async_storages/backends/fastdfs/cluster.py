@@ -138,7 +138,7 @@ class FastDFSCluster:
         *,
         metadata: Mapping[str, str] | None = None,
     ) -> str:
-        """Store a file that belongs to another one, for example a thumbnail: see `upload`.
+        """Store a slave: a file that belongs to another one, its master. For example a thumbnail. See `upload`.
 
         Args:
             content: As for `upload`.
@@ -149,7 +149,7 @@ class FastDFSCluster:
             metadata: As for `upload`.
 
         Returns:
-            The id: the id of the master, the prefix, the extension.
+            The id: the master's id without its extension, then the prefix and the extension.
 
         Raises:
             FileNotFoundException: The master does not exist.

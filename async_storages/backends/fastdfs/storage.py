@@ -229,7 +229,9 @@ class FastDFSStorage(PresigningStorage):
         filename: str | None = None,
         **options: Unpack[ContentOptions],
     ) -> StoredFile:
-        """Store a file that belongs to another one, for example a thumbnail. Its id begins with the other's id.
+        """Store a slave: a file that belongs to another one, its master. For example a thumbnail.
+
+        The slave's id begins with the master's id without its extension.
 
         Args:
             content: The content, as for `upload`.

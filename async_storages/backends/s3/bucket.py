@@ -93,7 +93,7 @@ class S3BucketAdmin:
     async def expire(self, prefix: str, *, days: int) -> None:
         """Add a rule by which the server deletes files below a prefix after some days.
 
-        The rule covers unfinished multipart uploads below the prefix too.
+        The server also deletes unfinished multipart uploads below the prefix, after 7 days at the latest.
 
         Args:
             prefix: The beginning of the keys. For example ``"exports/"``, or ``""`` for the whole bucket. Rules for
