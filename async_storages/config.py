@@ -1,4 +1,4 @@
-"""Settings, as pydantic models: what is wrong or unknown in them is refused at start, and no secret is ever shown."""
+"""Settings as pydantic models. They refuse wrong and unknown values at start, and never show a secret."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -23,7 +23,7 @@ class StorageMode(StrEnum):
     S3 = "s3"
     FASTDFS = "fastdfs"
     HYBRID = "hybrid"
-    """New files go to S3; those in FastDFS are read, and can be deleted, as well."""
+    """New files go to S3. Files in FastDFS can be read and deleted."""
 
 
 class StorageModeConfig(_Config):
@@ -37,30 +37,30 @@ class StorageModeConfig(_Config):
 
 
 class S3Config(_Config):
-    """An S3 server and its default bucket; see `S3Storage` for what each of the settings does.
+    """An S3 server and its default bucket. `S3Storage` describes each setting in detail.
 
     Attributes:
-        endpoint: The server, with or without scheme; None for AWS.
-        access_key_id: The access key; without one boto3 finds credentials as every AWS tool does.
-        secret_access_key: Its secret.
-        session_token: For temporary credentials.
-        default_bucket: Where files go unless another bucket is named.
-        region: The bucket's region; by default found where `S3Storage` finds it.
-        use_ssl: For an endpoint without a scheme.
+        endpoint: The server, with or without a scheme. None is AWS.
+        access_key_id: The access key. Without it, boto3 finds the credentials as every AWS tool does.
+        secret_access_key: The secret of the access key.
+        session_token: The session token of temporary credentials.
+        default_bucket: The bucket for new files, unless a call names another one.
+        region: The bucket's region. By default `S3Storage` finds it.
+        use_ssl: True uses https, False http, for an endpoint without a scheme.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
         default_acl: A canned ACL for new objects.
-        custom_domain: A CDN's domain, for the default bucket.
-        querystring_auth: Whether URLs are presigned.
-        public_url: The server as browsers reach it.
-        storage_class: For new objects.
-        conditional_writes: Whether the server honours ``If-None-Match``; ``"auto"`` finds it out.
-        checksums: ``"auto"``, ``"required"`` or ``"never"``.
-        upload_options: What else new objects have.
-        requester_pays: Agree to pay, in a bucket whose requesters do.
-        profile_name: The profile to take credentials, region and server from, where no access key is given.
-        proxy: ``"http://user:password@host:port"``; by default what the environment says.
-        ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Whether certificates are checked.
+        custom_domain: The domain of a CDN that serves the default bucket.
+        querystring_auth: True presigns the URLs of `get_path`.
+        public_url: The address of the server for browsers, if it differs from `endpoint`.
+        storage_class: The storage class of new objects.
+        conditional_writes: True if the server honours ``If-None-Match``, False if it does not. ``"auto"`` tests it.
+        checksums: The rule for checksum headers: ``"auto"``, ``"required"`` or ``"never"``.
+        upload_options: Further options of new objects.
+        requester_pays: True agrees to pay for requests to a requester-pays bucket.
+        profile_name: The AWS profile with credentials, region and server, if no access key is given.
+        proxy: ``"http://user:password@host:port"``. By default the proxy that the environment variables name.
+        ca_bundle: A file of certificates to trust instead of the system's.
+        verify: True checks certificates.
     """
 
     endpoint: str | None = None
@@ -87,25 +87,25 @@ class S3Config(_Config):
 
 
 class GCSConfig(_Config):
-    """A bucket of Google Cloud Storage; see `GCSStorage` for what each of the settings does.
+    """A bucket of Google Cloud Storage. `GCSStorage` describes each setting in detail.
 
     Attributes:
-        default_bucket: Where files go unless another bucket is named.
-        service_file: The JSON file of a service account; without one credentials are found as Google's tools do.
-        service_account_info: What such a file holds.
-        endpoint: Another server, such as an emulator.
-        anonymous: Use no credentials.
-        custom_domain: A CDN's domain, for the default bucket.
-        querystring_auth: Whether URLs are presigned.
-        public_url: The server as browsers reach it.
-        prefix: A folder to keep to.
-        storage_class: For new objects.
-        predefined_acl: For new objects.
-        upload_options: What else new objects have.
-        user_project: The project that pays, where a bucket's requesters do.
-        proxy: ``"http://user:password@host:port"``; by default what the environment says.
-        ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Whether certificates are checked.
+        default_bucket: The bucket for new files, unless a call names another one.
+        service_file: The JSON file of a service account. Without it, the credentials are found as Google's tools do.
+        service_account_info: The content of such a file.
+        endpoint: The address of another server, for example an emulator.
+        anonymous: True uses no credentials.
+        custom_domain: The domain of a CDN that serves the default bucket.
+        querystring_auth: True presigns the URLs of `get_path`.
+        public_url: The address of the server for browsers, if it differs from `endpoint`.
+        prefix: A folder in the bucket. The storage uses only keys below it.
+        storage_class: The storage class of new objects.
+        predefined_acl: The predefined ACL of new objects.
+        upload_options: Further options of new objects.
+        user_project: The id of the project that pays for requests to a requester-pays bucket.
+        proxy: ``"http://user:password@host:port"``. By default the proxy that the environment variables name.
+        ca_bundle: A file of certificates to trust instead of the system's.
+        verify: True checks certificates.
     """
 
     default_bucket: str
@@ -127,21 +127,22 @@ class GCSConfig(_Config):
 
 
 class FastdfsConfig(_Config):
-    """A FastDFS cluster, and how its files are reached by HTTP.
+    """A FastDFS cluster, and the web server that serves its files.
 
     Attributes:
-        tracker_servers: ``host:port`` of each tracker; the port is 22122 by default.
-        connect_timeout: Seconds to connect.
-        network_timeout: Seconds without a byte after which a transfer counts as broken.
-        store_path_index: The disk to upload to, 0 to 254; -1 leaves the choice to FastDFS.
-        group: The group to upload to; None leaves the choice to FastDFS.
-        url_base: Where nginx serves the files: ``https://files.example.com``, without the group.
-        secret_key: ``http.anti_steal.secret_key`` of that server, if it checks tokens.
-        token_ttl: Its ``http.anti_steal.token_ttl``, in seconds: links are then given an expiry of their own.
-        link_filename: The query parameter in which links name an attachment: ``filename`` for FastDFS's nginx module,
-            ``attname`` for the usual recipes that add a header in nginx's own configuration.
-        address_map: The addresses at which this machine reaches servers that trackers name otherwise, as behind NAT or
-            in Docker: ``host:port``, or ``host`` for all its ports, by the same of the other one.
+        tracker_servers: ``host:port`` of each tracker. The default port is 22122.
+        connect_timeout: The longest time to connect, in seconds.
+        network_timeout: Seconds without a byte after which a transfer fails.
+        store_path_index: The disk to upload to, 0 to 254. With -1 FastDFS chooses.
+        group: The group to upload to. With None FastDFS chooses.
+        url_base: The URL at which nginx serves the files, without the group: ``https://files.example.com``.
+        secret_key: The ``http.anti_steal.secret_key`` of that server, if it checks tokens.
+        token_ttl: The ``http.anti_steal.token_ttl`` of that server, in seconds. With it, each link can have its own
+            expiry.
+        link_filename: The query parameter that holds an attachment's name: ``filename`` for FastDFS's nginx module,
+            ``attname`` for nginx configurations that add the header themselves.
+        address_map: Maps an address that trackers name to the address that this machine must use, for clusters behind
+            NAT or in Docker. Both are ``host:port``, or both are ``host`` for all ports.
     """
 
     tracker_servers: list[str] = Field(min_length=1)
@@ -157,10 +158,10 @@ class FastdfsConfig(_Config):
 
 
 def validated[Config: BaseModel](model: type[Config], values: Mapping[str, Any]) -> Config:
-    """The settings, or a clear error.
+    """Return validated settings.
 
     Raises:
-        InvalidArgumentException: Names each setting that is wrong, without its value.
+        InvalidArgumentException: A setting is wrong. The error names each wrong setting, without its value.
     """
     try:
         return model.model_validate(values)

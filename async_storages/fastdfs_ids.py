@@ -1,13 +1,12 @@
-"""Ids of FastDFS, taken apart: they hold size, checksum and time of a file, so that nobody need be asked.
+"""Parsing FastDFS ids. An id holds the size, checksum and time of its file, so no request to a server is needed.
 
 ```
 group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin
 group / path   / dirs / 27 base64 characters, then the tail
 ```
 
-The 27 characters are 20 bytes, big-endian: where the file was uploaded (4), when (4), its masked size (8), its
-CRC32 (4).
-Read in FastDFS 6.16: storage/storage_service.c:1955-2087, tracker/tracker_types.h:42-50 and :94-103.
+The 27 characters are 20 bytes, big-endian: the server of the upload (4), the time (4), the masked size (8) and the
+CRC32 (4). Source in FastDFS 6.16: storage/storage_service.c:1955-2087, tracker/tracker_types.h:42-50 and :94-103.
 """
 
 import base64
@@ -42,29 +41,31 @@ class FileKind(StrEnum):
 
     NORMAL = "normal"
     APPENDER = "appender"
-    """May grow and change: only the server knows its size."""
+    """The file may grow and change. Only the server knows its size."""
     SLAVE = "slave"
-    """Belongs to another file, whose size and checksum its id carries."""
+    """The file belongs to another file, its master. Its id holds the size and checksum of the master."""
     TRUNK = "trunk"
-    """A small file inside a larger one."""
+    """A small file that FastDFS keeps inside a larger one."""
 
 
 _TELLING = frozenset({FileKind.NORMAL, FileKind.TRUNK})
-"""Kinds whose ids hold size and checksum of the file itself."""
+"""Kinds whose ids hold the size and checksum of the file itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class FastDFSDetails:
-    """An id of FastDFS, taken apart. That it can be says nothing about whether the file exists.
+    """The parts of a FastDFS id.
+
+    A valid id does not mean that the file exists.
 
     Attributes:
         group: The storage group.
         kind: Normal, appender, slave or trunk.
-        source: The IPv4 address or the id of the server that the file was uploaded to; of servers with an IPv6 address
-            and without an id it means nothing.
-        created_at: When, by that server's clock, to the second.
-        size: Bytes; None where only the server knows: for appenders and slaves.
-        crc32: Of the content; None as for `size`.
+        source: The IPv4 address or the id of the server that received the upload. It means nothing if that server has
+            an IPv6 address and no id.
+        created_at: The time of the upload by that server's clock, to the second.
+        size: The size in bytes. None for appenders and slaves, as only the server knows it.
+        crc32: The CRC-32 of the content. None for appenders and slaves.
 
     Example:
         >>> FastDFSDetails.parse("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt").size
@@ -80,12 +81,12 @@ class FastDFSDetails:
 
     @classmethod
     def parse(cls, text: str) -> "FastDFSDetails | None":
-        """Take an id apart; None if it is not of this form."""
+        """Parse an id. Return None if the text is not a FastDFS id."""
         return _parsed(text)
 
 
 def is_appender(text: str) -> bool:
-    """True for the id of an appender; fast for all others.
+    """Return True for the id of an appender. The check is fast for all other ids.
 
     Example:
         >>> is_appender("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt")
@@ -99,7 +100,7 @@ def is_appender(text: str) -> bool:
 
 
 def crc32_of(text: str) -> int | None:
-    """The checksum in an id, as `FastDFSDetails` tells it, at a third of the cost.
+    """Return the same checksum as `FastDFSDetails.crc32`, at a third of the cost.
 
     Example:
         >>> crc32_of("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt")
@@ -110,12 +111,12 @@ def crc32_of(text: str) -> int | None:
 
 
 def slave_id(master: str, prefix: str, extension: str) -> str:
-    """The id that FastDFS gives a slave, which it takes from that of its master.
+    """Return the id that FastDFS gives to a slave. It begins with the master's id without its extension.
 
     Args:
         master: The id of the master.
         prefix: The prefix of the slave.
-        extension: Its extension, without a dot; empty for none.
+        extension: The extension of the slave, without a dot. Empty for no extension.
 
     Example:
         >>> slave_id("group1/M00/00/00/wKgDhF7zb-GAdBjQAAAADcNDGRM463.txt", "_small", "png")[-13:]
@@ -143,7 +144,7 @@ def _parsed(text: str) -> FastDFSDetails | None:
 
 
 def _fields(text: str) -> tuple[str, FileKind, bytes, int, int, int] | None:
-    """Group, kind, source, time, masked size, CRC-32."""
+    """Return group, kind, source, time, masked size and CRC-32."""
     found = _ID.fullmatch(text)
     if found is None:
         return None
@@ -162,11 +163,11 @@ def _kind(masked_size: int, rest: str) -> FileKind:
 
 
 def _size(masked: int) -> int:
-    """Below 4 GiB the upper half is random, with the highest bit set; in trunk files it is flags."""
+    """Return the size. Below 4 GiB the upper half is random with the highest bit set, or flags in trunk files."""
     return masked & 0xFFFF_FFFF if masked & (_IS_BELOW_4_GIB | _TRUNK) else masked
 
 
 def _source(raw: bytes) -> IPv4Address | int:
-    """An address in network order, or a server's id, of 24 bits, in little-endian order."""
+    """Return an address in network order, or a server's id of 24 bits in little-endian order."""
     number = int.from_bytes(raw, "little")
     return number if 0 < number < 1 << 24 else IPv4Address(raw)

@@ -1,4 +1,4 @@
-"""The pydantic models of request and response bodies; importing them costs what importing pydantic costs."""
+"""The pydantic models of request and response bodies. Importing this module imports pydantic."""
 
 from datetime import datetime
 
@@ -8,22 +8,23 @@ __all__ = ["FileAttach", "FileBasicInfo", "FileDownload", "PresignedUpload"]
 
 
 class FileBasicInfo(BaseModel):
-    """Facts about a file: all that a storage knows without giving its content.
+    """Facts about a file: everything that a storage knows besides the content.
 
     Attributes:
         file_id: The fusion id.
-        file_name: The name for people: as uploaded where the storage kept it, else taken from the id.
-        file_size: Bytes.
-        last_modify_time: When it was written, with a time zone; None where the backend does not say.
-        storage_class: The backend's storage class (S3, GCS), else None.
+        file_name: The name to show to people: the uploaded name if the storage kept it, otherwise a name from the id.
+        file_size: The size in bytes.
+        last_modify_time: The time of the last write, with a time zone. None if the backend does not tell it.
+        storage_class: The storage class on S3 and GCS. None elsewhere.
         metadata: The user's key-value pairs.
-        content_type: The stored type, else the one its name suggests.
-        etag: Changes whenever the content does; without quotes; None where the backend has none.
-        cache_control: As `UploadOptions` said, like the following ones; listings of S3 leave them out.
-        content_disposition: Likewise.
-        content_encoding: Likewise; `file_size` is that of the encoded content.
-        content_language: Likewise.
-        expires: Likewise.
+        content_type: The stored type, or a guess from the name if no type is stored.
+        etag: A text without quotes that changes whenever the content changes. None if the backend has none.
+        cache_control: The ``Cache-Control`` header, from `UploadOptions`. S3 listings leave out this and the following
+            fields.
+        content_disposition: The ``Content-Disposition`` header.
+        content_encoding: The ``Content-Encoding`` header. `file_size` is the size of the encoded content.
+        content_language: The ``Content-Language`` header.
+        expires: The time of the ``Expires`` header.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,11 +45,11 @@ class FileBasicInfo(BaseModel):
 
 
 class FileAttach(BaseModel):
-    """An uploaded file: what an upload answers and what is put into a column.
+    """An uploaded file. Upload services return it, and it can be assigned to a column.
 
     Attributes:
-        file_id: The id, as the service that uploaded it writes ids.
-        file_name: The name that it was uploaded under.
+        file_id: The id, in the form that the uploading service uses.
+        file_name: The name under which the file was uploaded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,12 +60,12 @@ class FileAttach(BaseModel):
 
     @property
     def fusion_id(self) -> str:
-        """The id that columns hold: also where a raw client wrote it without its scheme."""
+        """The id that columns store. It has a scheme even if a raw client wrote `file_id` without one."""
         return self._fusion_id or self.file_id
 
 
 class FileDownload(BaseModel):
-    """A file that is asked for, and the name it is to have in the download."""
+    """A file to download, and the name for it in the download."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -73,15 +74,15 @@ class FileDownload(BaseModel):
 
 
 class PresignedUpload(BaseModel):
-    """A form with which a browser uploads one file by itself: a URL and hidden fields.
+    """A form with which a browser uploads one file straight to the storage: a URL and hidden fields.
 
-    Send a ``multipart/form-data`` POST to `url` with all `fields` first and the file last, as the part ``file``.
+    Send a ``multipart/form-data`` POST to `url`. Send all `fields` first and the file last, as the part ``file``.
 
     Attributes:
-        file_id: The id that the uploaded file will have.
-        url: Where the form goes.
-        fields: The hidden fields; they hold a signature, so neither they nor the URL are shown in a repr.
-        expires_at: When the signature ends.
+        file_id: The id of the file once it is uploaded.
+        url: The URL to which the browser posts the form.
+        fields: The hidden fields. They hold a signature, so the repr shows neither the fields nor the URL.
+        expires_at: The time at which the signature expires.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)

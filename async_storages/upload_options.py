@@ -1,6 +1,7 @@
-"""Options of new files beside content, type and metadata: how they are served, encrypted, kept and paid for.
+"""Options of new files besides content, type and metadata: headers, encryption, storage class, tags, locks.
 
-Options are said per storage, per column and per call; what is said nearer to the call counts, field by field. Pure.
+A storage, a column and a call can each set options. For each field a call overrides a column, and a column overrides a
+storage. This module does no I/O.
 """
 
 import re
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 type LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
-"""The strength of a lock: some may shorten or lift it, or nobody may."""
+"""The strength of a lock. Users with a permission can lift ``"GOVERNANCE"``. No user can lift ``"COMPLIANCE"``."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_:-]+")
 _CODINGS = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:\s*,\s*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
@@ -36,12 +37,13 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KmsEncryption:
-    """Encryption with a key that AWS KMS, or Google's, keeps.
+    """Encryption with a key in AWS KMS or Google Cloud KMS.
 
     Attributes:
-        key_id: The key: an id, ARN or alias of AWS, ``"projects/…/cryptoKeys/…"`` of Google; None for the default one.
-        context: Pairs that each use of the key is logged and permitted by (S3 only); not shown in a repr.
-        bucket_key: Whether S3 asks KMS for a key of the bucket instead of one for each object; None leaves it to the
+        key_id: The key: an id, ARN or alias on AWS, ``"projects/…/cryptoKeys/…"`` on Google. None is the default key.
+        context: Key-value pairs that KMS logs with each use of the key and that its policies can check (S3 only). The
+            repr does not show them.
+        bucket_key: True makes S3 request one KMS key per bucket instead of one per object. None uses the setting of the
             bucket.
     """
 
@@ -56,12 +58,12 @@ class KmsEncryption:
 
 @dataclass(frozen=True, slots=True)
 class CustomerKey:
-    """Encryption with a key that comes with each request, and that the server forgets (SSE-C).
+    """Encryption with your own key (SSE-C). Each request sends the key, and the server does not store it.
 
-    Reads need it as well, so it is said for a storage and not for a column; presigned URLs do not work.
+    Reads need the key too, so set it for a storage and not for a column. Presigned URLs do not work with it.
 
     Args:
-        key: 32 bytes; never shown.
+        key: 32 bytes. The repr does not show them.
     """
 
     key: bytes = field(repr=False)
@@ -73,37 +75,40 @@ class CustomerKey:
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refused: a pickle in a queue or a cache would hold the key readably."""
+        """Refuse to be pickled: a pickle in a queue or a cache would hold the key in plain bytes."""
         raise InvalidArgumentException("a customer's key is not pickled: give it to each process")
 
 
 type Encryption = Literal["AES256", "aws:kms"] | KmsEncryption | CustomerKey
-"""With the server's own key, with the default key of a key service, with a named one, with one's own."""
+"""The server's own key, the default key of its KMS, a named KMS key, or your own key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOptions:
-    """Options of a new file beside content, type and metadata; None leaves a field to the column or the storage.
+    """Options of a new file besides content, type and metadata.
 
-    Given to a storage (`upload_options=`), a column (`FileType(upload_options=)`), a `PendingFile` or a call
-    (`options=`). A storage that cannot do something raises OperationNotSupportedException, which names the option.
+    Pass them to a storage (`upload_options=`), a column (`FileType(upload_options=)`), a `PendingFile` or a call
+    (`options=`). A field that is None takes its value from the column, then from the storage. If a storage does not
+    support an option, it raises OperationNotSupportedException, which names the option.
 
     Attributes:
-        cache_control: Of the answers that give the file: ``"max-age=31536000, immutable"``.
-        content_disposition: Likewise; `filename=` of a presigned URL or a response goes before it.
-        content_encoding: How the content that is given is already encoded: ``"gzip"``.
-        content_language: ``"de, en"``.
-        expires: Until when a cache may keep it; with a time zone. `cache_control` is the newer way to say so.
-        encryption: On the server: ``"AES256"``, ``"aws:kms"``, `KmsEncryption` or `CustomerKey`. A bucket's default
-            encrypts also without.
-        tags: Up to 10 pairs that lifecycle rules, permissions and bills go by (S3).
-        storage_class: ``"STANDARD_IA"``, ``"NEARLINE"`` …
-        acl: A canned ACL: ``"public-read"`` (S3), ``"publicRead"`` (GCS).
-        lock_mode: With `lock_until`, in a bucket with object lock: ``"GOVERNANCE"`` or ``"COMPLIANCE"``.
-        lock_until: Before this time, with a time zone, the version cannot be deleted.
+        cache_control: The ``Cache-Control`` header of responses with the file, such as ``"max-age=31536000"``.
+        content_disposition: The ``Content-Disposition`` header. `filename=` of a presigned URL or a response overrides
+            it.
+        content_encoding: The encoding that the content already has. For example ``"gzip"``.
+        content_language: The languages of the content. For example ``"de, en"``.
+        expires: The time until which a cache may keep the file, with a time zone. Prefer `cache_control`, which is
+            newer.
+        encryption: The encryption on the server: ``"AES256"``, ``"aws:kms"``, `KmsEncryption` or `CustomerKey`. Without
+            it, the default of the bucket applies.
+        tags: Up to 10 key-value pairs that lifecycle rules, permissions and bills can use (S3).
+        storage_class: The storage class. For example ``"STANDARD_IA"`` (S3) or ``"NEARLINE"`` (GCS).
+        acl: A canned ACL. For example ``"public-read"`` (S3) or ``"publicRead"`` (GCS).
+        lock_mode: ``"GOVERNANCE"`` or ``"COMPLIANCE"``, together with `lock_until`. The bucket must have object lock.
+        lock_until: The time until which the version cannot be deleted, with a time zone.
 
     Raises:
-        InvalidArgumentException: A value that no storage takes.
+        InvalidArgumentException: No storage accepts one of the values.
 
     Example:
         >>> photos = S3Storage("photos", upload_options=UploadOptions(cache_control="max-age=31536000, immutable"))
@@ -122,7 +127,7 @@ class UploadOptions:
     lock_mode: LockMode | None = None
     lock_until: datetime | None = None
     said: Mapping[str, Any] = field(init=False, repr=False, compare=False)
-    """The fields that say something."""
+    """The fields that are not None."""
 
     def __post_init__(self) -> None:
         said = {name: value for name in OPTION_NAMES if (value := getattr(self, name)) is not None}
@@ -131,7 +136,7 @@ class UploadOptions:
             self._check()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled by what it says."""
+        """Pickle the fields that are not None."""
         return _made_of, (dict(self.said),)
 
     def _check(self) -> None:
@@ -156,21 +161,21 @@ class UploadOptions:
             raise InvalidArgumentException(f"lock_mode is 'GOVERNANCE' or 'COMPLIANCE', not {self.lock_mode!r}")
 
     def over(self, further: "UploadOptions | None") -> "UploadOptions":
-        """Fill the fields that are None from `further` options."""
+        """Return these options. Fields that are None take the value of `further`."""
         if further is None or self is NO_OPTIONS:
             return further or self
         return replace(further, **self.said) if self.said else further
 
     def require(self, able: Collection[str], who: str) -> None:
-        """Refuse what a storage cannot do.
+        """Raise if a storage does not support one of the options.
 
         Args:
-            able: The fields that it can.
-            who: Its name, for people.
+            able: The fields that the storage supports.
+            who: The name of the storage, for the error message.
 
         Raises:
-            OperationNotSupportedException: Names the first option that it cannot.
-            InvalidArgumentException: One of `lock_mode` and `lock_until` without the other.
+            OperationNotSupportedException: The storage does not support an option. The error names the first one.
+            InvalidArgumentException: Only one of `lock_mode` and `lock_until` is set.
         """
         if not self.said:
             return
@@ -189,7 +194,7 @@ def _made_of(said: Mapping[str, Any]) -> UploadOptions:
 
 
 NO_OPTIONS = UploadOptions()
-"""Options that say nothing."""
+"""Options without any value."""
 
 
 _PATTERNS = {
@@ -200,11 +205,11 @@ _PATTERNS = {
 }
 
 SERVED = frozenset({"cache_control", "content_disposition", "content_encoding", "content_language", "expires"})
-"""The fields that the answers have which give the file: storages that are served by the application keep them."""
+"""The fields that become response headers. Storages whose files the application serves keep them."""
 
 
 def _check_text(name: str, value: Any) -> None:
-    """Refuse what is no value of a header (RFC 9110 section 5.5)."""
+    """Refuse a text that cannot be a header value (RFC 9110 section 5.5)."""
     if value is not None and not (isinstance(value, str) and value and value.isascii() and value.isprintable()):
         raise InvalidArgumentException(f"{name} must be printable ASCII, not {value!a}")
 

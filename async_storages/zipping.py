@@ -1,4 +1,4 @@
-"""ZIP archives made while they are sent: any number of files from anywhere, of any size, in constant memory.
+"""ZIP archives that are made while they are sent: any number of files, of any size, in constant memory.
 
 ```python
 entries = [ZipEntry("report.pdf", file.stream, size=await file.get_size())]
@@ -6,14 +6,17 @@ headers = {"Content-Length": str(zip_size(entries))}
 async for chunk in stream_zip(entries): ...
 ```
 
-The format is APPNOTE.TXT 6.3.10: names in UTF-8, Zip64 where 32 bits may not do. Readers that cannot seek take it too:
-a file of known size and checksum is stored, and both stand before it; any other is deflated, if only into blocks that
-are stored as they are, with both behind it. What is stored with its size behind it Java's `ZipInputStream` refuses.
+The format is APPNOTE.TXT 6.3.10. Names are in UTF-8. Zip64 is used where 32 bits may not be enough.
 
-A writer of our own, because `zipfile` cannot tell the length of an archive before it has written it.
+Readers that cannot seek can read the archives too. If size and checksum of a file are known, they stand before the
+file, which is stored as it is. Otherwise they stand behind the file, which is then deflated, at least into uncompressed
+blocks. Java's `ZipInputStream` refuses stored files with their size behind them.
 
-Names pass the gate of `naming`: none leads out of the folder that an archive is unpacked in. Each is there once, also
-for systems that ignore case: a second ``a.txt`` becomes ``a_2.txt``, and so does a file named as another one's folder.
+This module does not use `zipfile`, because `zipfile` cannot compute the length of an archive before it is written.
+
+`naming` cleans each name, so that no file is unpacked outside the target folder. Each name occurs once, also on systems
+that ignore case: a second ``a.txt`` becomes ``a_2.txt``. A file with the same name as a folder is renamed in the same
+way.
 """
 
 import asyncio
@@ -51,19 +54,21 @@ _BEYOND_THE_END = bytes(70_000)  # readers look for the end mark in the last 66,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZipEntry:
-    """A file that is to be in an archive.
+    """A file to put into an archive.
 
     Attributes:
-        name: Its path in the archive, untrusted.
-        content: A function that opens its bytes when their turn comes, such as ``file.stream`` or
-            ``partial(storage.stream, key)``; or anything that can be uploaded.
-        size: Bytes, if known; another number of them is an error.
-        modified: When it was written; without a time zone, by this machine's clock. None is 1980, where ZIP begins.
-        compress: Deflate it, in a thread. By default its bytes stay as they are, which suits images and documents.
-        crc32: The CRC-32 of its bytes, if known, such as `StoredFile.known_crc32`; bytes of another one are an error.
+        name: The path of the file in the archive. It may come from an untrusted user.
+        content: A function that opens the bytes when they are needed, such as ``file.stream`` or
+            ``partial(storage.stream, key)``. It can also be anything that can be uploaded.
+        size: The size in bytes, if known. Another number of bytes is an error.
+        modified: The time of the last change. Without a time zone it is this machine's local time. None is 1980, the
+            earliest time in ZIP.
+        compress: True deflates the file, in a thread. By default it is not compressed, which suits images and
+            documents.
+        crc32: The CRC-32 of the bytes, if known, such as `StoredFile.known_crc32`. Another checksum is an error.
 
     Raises:
-        InvalidArgumentException: The size is not a number of bytes, or the checksum none of 32 bits.
+        InvalidArgumentException: The size is not a number of bytes, or the checksum does not have 32 bits.
     """
 
     name: str
@@ -81,13 +86,13 @@ class ZipEntry:
 
 
 def zip_size(entries: Iterable[ZipEntry]) -> int | None:
-    """The exact length in bytes of what `stream_zip` makes of the same entries, for Content-Length; no I/O.
+    """Return the exact length in bytes of the archive that `stream_zip` makes of the same entries, without I/O.
 
-    It does not hold for ``on_error="list"`` when a file fails. An entry takes about 15 µs: for tens of thousands call
-    it in a thread.
+    Use it for Content-Length. The length is wrong if a file fails with ``on_error="list"``. An entry takes about 15 µs:
+    call this function in a thread for tens of thousands of entries.
 
     Returns:
-        None if a size is unknown or a file is to be compressed.
+        The length. None if a size is unknown or a file is to be compressed.
 
     Raises:
         InvalidArgumentException: A name is not a str.
@@ -106,19 +111,22 @@ def zip_size(entries: Iterable[ZipEntry]) -> int | None:
 def stream_zip(
     entries: Iterable[ZipEntry], *, on_error: Literal["abort", "list"] = "abort", read_ahead: int = 1
 ) -> AsyncGenerator[bytes]:
-    """The bytes of an archive of these entries, in order; close it with `aclose()` when leaving early.
+    """Yield the bytes of an archive of these entries, in their order.
+
+    Close the generator with `aclose()` if you stop before its end.
 
     Args:
-        entries: The files; without any it is an empty archive.
-        on_error: What a missing or failing file does. ``"abort"`` raises, and what was sent is an archive to no
-            reader. ``"list"`` leaves it out and names it in a last entry, ``ERRORS.txt``; if its beginning was sent
-            already, it is there with a wrong checksum, so that no reader takes it for whole.
-        read_ahead: How many files are opened, and read up to 256 KiB, while the one before them is sent.
+        entries: The files. Without files the archive is empty.
+        on_error: The treatment of a missing or failing file. ``"abort"`` raises, and no reader accepts the part of the
+            archive that was sent. ``"list"`` leaves the file out and names it in a last entry, ``ERRORS.txt``. If the
+            beginning of the file was sent already, its checksum is made wrong, so that no reader accepts it as whole.
+        read_ahead: The number of files, from 0, to open while the file before them is sent. Up to 256 KiB of each is
+            read.
 
     Raises:
         InvalidArgumentException: An option or a name is wrong.
-        StorageException: A file is missing or fails, and errors abort. Failures within the first 128 KiB come before
-            anything was sent.
+        StorageException: A file is missing or fails, with ``on_error="abort"``. A failure within the first 128 KiB is
+            raised before the first bytes.
     """
     if on_error not in ("abort", "list"):
         raise InvalidArgumentException(f"on_error is 'abort' or 'list', not {on_error!r}")
@@ -128,7 +136,7 @@ def stream_zip(
 
 
 async def _gathered(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """The same bytes, small pieces joined; after a failure something that keeps readers off what was sent."""
+    """Yield the same bytes with small pieces joined. After a failure, make readers refuse the archive."""
     pending, last = bytearray(), b""
     async with aclosing(pieces):
         try:
@@ -164,7 +172,7 @@ async def _pieces(entries: Iterable[ZipEntry], read_ahead: int, *, is_listing: b
 
 
 async def _opened(entries: Iterable[ZipEntry], read_ahead: int, failures: list[str]) -> "AsyncGenerator[_Opening]":
-    """Every entry while its source is open, and those after it already opening; then the list of failures, if any."""
+    """Yield each entry with its source open, while the next ones are opening. The list of failures comes last."""
     source, waiting = iter(entries), deque[_Opening]()
     try:
         while True:
@@ -183,12 +191,12 @@ async def _opened(entries: Iterable[ZipEntry], read_ahead: int, failures: list[s
 
 
 class _Opening:
-    """The source of an entry, which begins to be read at once.
+    """The source of an entry. Reading begins at once.
 
     Attributes:
         entry: The entry.
-        size: Its bytes, as far as they are known once it has begun.
-        crc32: Their CRC-32, likewise.
+        size: The size in bytes. It may become known when reading begins.
+        crc32: The CRC-32 of the bytes. It may become known when reading begins.
     """
 
     def __init__(self, entry: ZipEntry) -> None:
@@ -211,11 +219,11 @@ class _Opening:
             self.size, self.crc32 = len(whole), zlib.crc32(whole)
 
     async def begun(self) -> None:
-        """Wait until its first bytes are there, and raise what kept them away."""
+        """Wait for the first bytes. Raise the error if the source failed."""
         await self._task
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """All chunks, once it has begun."""
+        """Yield all chunks. Call `begun` first."""
         while self._first:
             yield self._first.popleft()
         if self._chunks is not None:
@@ -223,7 +231,7 @@ class _Opening:
                 yield chunk
 
     async def aclose(self) -> None:
-        """Let go of the source, whatever state it is in."""
+        """Close the source, in any state."""
         self._task.cancel()
         cancelled = await wait_out(self._task)
         if not self._task.cancelled():
@@ -243,7 +251,7 @@ class _Packer:
         self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS) if compress else None
 
     async def pack(self, chunk: bytes) -> bytes:
-        """The next bytes; raises StorageOperationException for more than were announced."""
+        """Return the next bytes. Raise StorageOperationException for more bytes than were announced."""
         self.member.add(chunk)
         if self._deflate is not None:
             chunk = await offload(self._deflate.compress, chunk)
@@ -252,13 +260,13 @@ class _Packer:
         return self.member.packing(chunk)
 
     async def finish(self) -> bytes:
-        """The end of the data."""
+        """Return the end of the data."""
         if self._deflate is not None:
             return self.member.packing(await offload(self._deflate.flush))
         return b"" if self._blocks is None else self.member.packing(self._blocks.finish())
 
     async def fill(self) -> AsyncGenerator[bytes]:
-        """Zeros for what a failed file's header or block has announced, so that a reader finds what follows."""
+        """Yield zeros in place of the missing bytes of a failed file, so that a reader finds the next file."""
         self.member.damage()
         missing = 0 if self._blocks is None else self._blocks.open
         if self.member.is_told:
@@ -271,7 +279,7 @@ class _Packer:
 
 
 async def _member(archive: Archive, opening: _Opening, name: str, failures: list[str] | None) -> AsyncGenerator[bytes]:
-    """A file with what stands around it; nothing of one that fails before its first byte and may be left out."""
+    """Yield a file with its headers. Yield nothing if the file fails before its first byte and may be left out."""
     packer: _Packer | None = None
     try:
         with during("zip", name):
@@ -301,7 +309,7 @@ def _begun(archive: Archive, entry: ZipEntry, name: str, size: int | None, crc32
 
 
 def _explain(name: str, error: StorageException, *, was_begun: bool) -> str:
-    """A line for whoever unpacks the archive, who is not told of ids; the log is."""
+    """Return a line without ids for the user who unpacks the archive. Log the error."""
     logger.warning("%r is missing in a zip: %s", name, error)
     if was_begun:
         return f"{name}: damaged, it could not be read to its end"

@@ -1,7 +1,7 @@
-"""Deflate that compresses nothing: stored blocks (RFC 1951, 3.2.4), five bytes around each 65,535.
+"""Deflate without compression: stored blocks (RFC 1951, 3.2.4), with five extra bytes for each 65,535.
 
-A stream of them says where it ends, which data that is stored as it is does not: readers that cannot seek, such as
-Java's ZipInputStream, need that where size and checksum come behind the data.
+The blocks mark the end of the data, and plain stored data does not. Readers that cannot seek, such as Java's
+ZipInputStream, need that mark if size and checksum come behind the data.
 """
 
 import struct
@@ -15,7 +15,7 @@ _EMPTY_LAST = b"\1\0\0\xff\xff"
 
 
 def blocks_size(size: int) -> int:
-    """The bytes that `size` bytes take in blocks."""
+    """Return the number of bytes that `size` bytes take in blocks."""
     return size + 5 * max(1, -(-size // _LONGEST))
 
 
@@ -23,10 +23,10 @@ class StoredBlocks:
     """Puts content into blocks while it passes.
 
     Args:
-        size: Bytes that will come, if that is known; then the blocks take `blocks_size` of it.
+        size: The number of bytes to come, if known. The blocks then take `blocks_size(size)` bytes.
 
     Attributes:
-        open: Bytes that the block which was begun lacks.
+        open: The number of bytes that the current block still needs.
     """
 
     def __init__(self, size: int | None) -> None:
@@ -52,7 +52,7 @@ class StoredBlocks:
             yield part
 
     def _begin(self, waiting: int) -> bytes:
-        """The head of a block: as long as what is to come if that is known, else as what has come."""
+        """Return the head of a block for the missing bytes if their number is known, else for the waiting ones."""
         self.open = min(_LONGEST, waiting if self._missing is None else self._missing)
         if self._missing is not None:
             self._missing -= self.open

@@ -30,16 +30,17 @@ _WIDE_EXTRA = 0x0001
 class Member:
     """The headers of a file in an archive. No I/O.
 
-    Where size and checksum are known before, they stand in its header, and its bytes follow as they are. Else they
-    stand behind the data, which then is deflated, if only into stored blocks: a reader that cannot seek finds the end.
+    If size and checksum are known before, the header holds them, and the bytes follow as they are. Otherwise they stand
+    behind the data. The data is then deflated, at least into stored blocks, so that a reader that cannot seek finds the
+    end.
 
     Attributes:
-        offset: Where it begins.
-        size: Bytes that have come.
-        packed: Bytes of them in the archive.
-        crc: The CRC-32 of what has come.
-        is_told: Whether size and checksum stand in the header.
-        expected: The bytes that are to come; None if that is not known.
+        offset: The position of the file in the archive.
+        size: The number of bytes so far.
+        packed: The number of bytes that they take in the archive.
+        crc: The CRC-32 of the bytes so far.
+        is_told: True if the header holds size and checksum.
+        expected: The number of bytes in all. None if it is not known.
     """
 
     __slots__ = (
@@ -68,7 +69,7 @@ class Member:
         """Count the next bytes of the file.
 
         Raises:
-            StorageOperationException: They are more than were announced.
+            StorageOperationException: There are more bytes than were announced.
         """
         size = self.size + len(chunk)
         if self.expected is not None and size > self.expected:
@@ -82,11 +83,11 @@ class Member:
         return packed
 
     def check_complete(self) -> None:
-        """Refuse a file that is not the announced one.
+        """Refuse a file whose size or checksum is not the announced one.
 
         Raises:
-            StorageOperationException: It is shorter.
-            ChecksumMismatchException: It has another checksum.
+            StorageOperationException: The file is shorter.
+            ChecksumMismatchException: The file has another checksum.
         """
         if self.expected is not None and self.size < self.expected:
             raise StorageOperationException(f"only {self.size} of the announced {self.expected} bytes came")
@@ -94,15 +95,15 @@ class Member:
             raise ChecksumMismatchException(f"crc32 is {self.crc:08x}, but {self._expected_crc:08x} was announced")
 
     def damage(self) -> None:
-        """Let no reader take it for whole: its checksum will be wrong."""
+        """Make the checksum wrong, so that no reader accepts the file as whole."""
         self._is_damaged = True
 
     def foresee(self, size: int) -> None:
-        """Count a whole file of so many bytes, which is not deflated, without its bytes."""
+        """Count a whole file of this size that is not deflated, without reading it."""
         self.size, self.packed = size, size if self.is_told else blocks_size(size)
 
     def local_header(self) -> bytes:
-        """APPNOTE 4.3.7: what is not known yet is 0 in the old fields, or in 8 bytes each."""
+        """APPNOTE 4.3.7. Values that are not known yet are 0, in the old fields or in 8 bytes each."""
         crc, size = (self._expected_crc or 0, self.expected or 0) if self.is_told else (0, 0)
         wide = struct.pack("<2H2Q", _WIDE_EXTRA, 16, size, size) if self._is_wide else b""
         if self._is_wide:
@@ -117,14 +118,14 @@ class Member:
         return _LOCAL_HEADER.size + len(self._name) + 20 * self._is_wide + len(self._extra)
 
     def descriptor(self) -> bytes:
-        """APPNOTE 4.3.9; nothing where the header tells it."""
+        """APPNOTE 4.3.9. Empty if the header holds size and checksum."""
         if self.is_told:
             return b""
         is_wide = self._is_wide or max(self.size, self.packed) >= _MAX_32
         return (_WIDE_DESCRIPTOR if is_wide else _DESCRIPTOR).pack(b"PK\7\x08", self._shown_crc, self.packed, self.size)
 
     def central_header(self) -> bytes:
-        """APPNOTE 4.3.12; the Zip64 field (4.5.3) holds only what is too large for its old place."""
+        """APPNOTE 4.3.12. The Zip64 field (4.5.3) holds only values that are too large for the old fields."""
         values = self.size, self.packed, self.offset
         large = [value for value in values if value >= _MAX_32]
         wide = struct.pack(f"<2H{len(large)}Q", _WIDE_EXTRA, 8 * len(large), *large) if large else b""
@@ -153,10 +154,10 @@ class Member:
 
 
 class Archive:
-    """The order of things in an archive. No I/O.
+    """The layout of an archive. No I/O.
 
     Attributes:
-        length: Bytes of the archive so far, up to the last file that has ended.
+        length: The length in bytes of the archive so far, up to the end of the last complete file.
     """
 
     def __init__(self) -> None:
@@ -165,7 +166,7 @@ class Archive:
         self._count = 0
 
     def end(self, member: Member) -> bytes:
-        """Count a file; what follows its bytes."""
+        """Count a complete file. Return the bytes that follow it."""
         descriptor = member.descriptor()
         self.length += member.header_size + member.packed + len(descriptor)
         self._directory += member.central_header()
@@ -173,13 +174,13 @@ class Archive:
         return descriptor
 
     def finish(self) -> bytes:
-        """The directory and the end of the archive."""
+        """Return the directory and the end of the archive."""
         self._directory += self._end()
         self.length += len(self._directory)
         return bytes(self._directory)
 
     def _end(self) -> bytes:
-        """APPNOTE 4.3.14 to 4.3.16; the old fields are full where the Zip64 ones count."""
+        """APPNOTE 4.3.14 to 4.3.16. The old fields hold their largest value if the Zip64 fields count."""
         count, size, start = self._count, len(self._directory), self.length
         narrow = _END.pack(END_MARK, 0, 0, *[min(count, _MAX_16)] * 2, min(size, _MAX_32), min(start, _MAX_32), 0)
         if count < _MAX_16 and max(size, start) < _MAX_32:

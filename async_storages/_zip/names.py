@@ -1,4 +1,4 @@
-"""Names of files in an archive: safe paths, each there once."""
+"""Names of files in an archive: safe and unique paths."""
 
 import posixpath
 from collections import Counter
@@ -11,7 +11,7 @@ _LONGEST_UNNUMBERED = 240
 
 
 class Names:
-    """Gives every entry a safe path that is its own."""
+    """Gives each entry a safe and unique path."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -19,7 +19,7 @@ class Names:
         self._numbers: Counter[str] = Counter()
 
     def unique(self, untrusted: str) -> str:
-        """The path of the next file.
+        """Return the path of the next file.
 
         Raises:
             InvalidArgumentException: The name is not a str.

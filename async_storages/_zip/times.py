@@ -13,7 +13,7 @@ _TIME_EXTRA = 0x5455
 
 
 def within_zip(modified: datetime) -> datetime:
-    """The nearest time that ZIP can tell, in UTC; years at the ends of the calendar have no time zones."""
+    """Return the nearest time that ZIP can store, in UTC. The calendar's first and last years have no time zones."""
     if not EARLIEST.year <= modified.year <= _LATEST.year:
         return EARLIEST if modified.year < EARLIEST.year else _LATEST
     return min(max(modified.astimezone(UTC), EARLIEST), _LATEST)

@@ -1,4 +1,4 @@
-"""Files in memory: for tests, and as the shortest whole example of a storage."""
+"""Files in memory, for tests and as a short example of a complete storage."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -22,11 +22,11 @@ __all__ = ["MemoryStorage"]
 
 
 class MemoryStorage(FolderStorage):
-    """Keeps files in a dict, until it is dropped. Ids are ``mem:key``.
+    """Keeps files in a dict, as long as the storage object exists. Ids are ``mem:key``.
 
     Args:
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
     """
 
     scheme = "mem"
@@ -53,7 +53,7 @@ class MemoryStorage(FolderStorage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation:
             data, _ = self._get(operation.file)
             positions = byte_range(len(data), offset, length, chunk_size)
@@ -63,22 +63,22 @@ class MemoryStorage(FolderStorage):
                 yield chunk
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             return self._get(operation.file)[1].model_copy(deep=True)
 
     async def delete(self, name: FileName) -> None:
-        """Delete a file; a missing one is not an error."""
+        """Delete a file. It is not an error if the file does not exist."""
         with self.operation("delete", name) as operation:
             self._files.pop(operation.file.key, None)
 
     async def url(self, name: FileName) -> str:
-        """``mem:`` and the percent-encoded key: a URI that nothing serves."""
+        """Return ``mem:`` and the percent-encoded key. No server serves this URI."""
         with self.operation("url", name) as operation:
             return f"mem:{quote(operation.file.key)}"
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        """Yield the files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
         with self.operation("list"):
             for key, (_, info) in sorted(self._files.items()):
                 if key.startswith(self.prefix + prefix):

@@ -1,4 +1,4 @@
-"""One door to several storages: `manager` routes by the id, `services` upload, download, delete and describe."""
+"""One entry point to several storages: `manager` routes by the id, `services` work with the files."""
 
 from async_storages.manager.manager import StorageManager
 

@@ -1,4 +1,4 @@
-"""One door to all storages: routes by the id, in three modes, and lets nobody out of the buckets that are allowed."""
+"""One entry point to all storages. The manager routes by the id, in three modes, and refuses other buckets."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -29,24 +29,24 @@ _NEEDS = {StorageMode.S3: {"s3"}, StorageMode.FASTDFS: {FASTDFS}, StorageMode.HY
 
 
 class StorageManager:
-    """Uploads to the storage of its mode, and finds every other file by its id.
+    """Uploads new files to the storage of its mode, and finds the storage of every other file by the id.
 
-    It takes the place of a storage in `FileType(storage=manager)`, and hands out four services. What it opens it
-    closes: use it as an async context manager, or call `open` and `aclose`.
+    Pass it in place of a storage: `FileType(storage=manager)`. It has four services. Use it as an async context
+    manager, or call `open` and `aclose`: the manager closes everything that it opened.
 
     Args:
-        mode_config: The mode; hybrid by default: new files go to S3, those in FastDFS are read as well.
-        s3_config: S3's settings, for modes with S3.
-        fastdfs_config: FastDFS's settings, for modes with FastDFS.
-        file_type_config: The types of file that uploads may have; None for all.
-        max_file_size: The largest upload in bytes; None for any.
-        allowed_buckets: Buckets beside the default one; ids in any other are refused.
+        mode_config: The mode. The default is hybrid: new files go to S3, and files in FastDFS can be read and deleted.
+        s3_config: The settings of S3, for modes with S3.
+        fastdfs_config: The settings of FastDFS, for modes with FastDFS.
+        file_type_config: The allowed file types of uploads. None allows all.
+        max_file_size: The largest upload in bytes. None sets no limit.
+        allowed_buckets: The allowed buckets besides the default one. The manager refuses ids in other buckets.
         storages: Further storages by scheme, such as ``{"gs": GCSStorage(…)}``.
-        name: Registers the manager under this name: see `async_storages.registry`.
-        concurrency: Files that `upload_service.upload_files` uploads at once.
+        name: The registered name of the manager: see `async_storages.registry`.
+        concurrency: The number of files that `upload_service.upload_files` uploads at once, at least 1.
 
     Raises:
-        InvalidArgumentException: The settings of a system that the mode needs are missing, or wrong.
+        InvalidArgumentException: The mode needs settings that are missing or wrong.
 
     Example:
         >>> async with StorageManager(
@@ -85,7 +85,7 @@ class StorageManager:
         name: str | None = None,
         concurrency: int = 4,
     ) -> Self:
-        """A manager of storages that are made already: new files go to the default one."""
+        """Return a manager of existing storages. New files go to the default one."""
         manager = cls.__new__(cls)
         manager._begin(  # noqa: SLF001 - the other constructor
             [default, *others], "this manager", validator or FileValidator(), name, concurrency=concurrency
@@ -120,17 +120,17 @@ class StorageManager:
         return f"StorageManager({', '.join(map(repr, self.storages))})"
 
     def within(self, *folders: str) -> Self:
-        """The same manager, kept to a folder, such as that of a tenant: ids elsewhere are refused, uploads go there.
+        """Return a manager for one folder, for example of a tenant. It uploads there and refuses ids elsewhere.
 
-        Making one costs no I/O. It has no name and no raw clients; it need not be closed, as it uses the connections of
-        this one. Storages that know no folders (FastDFS) are not in it: their ids are refused.
+        This does no I/O. The new manager has no name and no raw clients. You need not close it, as it uses the
+        connections of this one. It refuses ids of storages without folders, such as FastDFS.
 
         Args:
-            *folders: The path of the folder, each without slashes: see `SupportsFolders`.
+            *folders: The names on the path to the folder, each without slashes: see `SupportsFolders`.
 
         Raises:
-            InvalidArgumentException: A folder that is empty, holds a slash, or is no clean name.
-            OperationNotSupportedException: New files go to a storage that knows no folders.
+            InvalidArgumentException: A folder is empty, holds a slash, or is not a clean name.
+            OperationNotSupportedException: The storage for new files has no folders.
 
         Example:
             >>> mine = manager.within("tenants", user.tenant_id)
@@ -151,20 +151,20 @@ class StorageManager:
 
     @property
     def storages(self) -> tuple[Storage, ...]:
-        """All of them; the first is where new files go."""
+        """All storages. New files go to the first one."""
         return tuple(self._routes.values())
 
     @property
     def default_storage(self) -> Storage:
-        """The storage that new files go to."""
+        """The storage for new files."""
         return self._default
 
     def storage_for(self, file_id: FileName) -> Storage:
-        """The storage of a file, by its id alone; no I/O.
+        """Return the storage of a file, by its id alone, without I/O.
 
         Raises:
-            RouteNotSupportedException: It is in a system that the mode lacks, or in a bucket that is not allowed.
-            InvalidArgumentException: It is no id.
+            RouteNotSupportedException: The mode lacks the system of the file, or its bucket is not allowed.
+            InvalidArgumentException: The text is not an id.
         """
         text = file_id.file_id if isinstance(file_id, StoredFile) else file_id
         parsed = text if isinstance(text, FileId) else FileId.parse(text)
@@ -183,7 +183,7 @@ class StorageManager:
         return f"{refused}, and {file_id.key!r} has no scheme: it takes full ids, such as '{example}'"
 
     def storage_for_new(self, bucket: str | None = None) -> Storage:
-        """The storage that a new file goes to: the default one, or another bucket of its kind.
+        """Return the storage for a new file: the default one, or another bucket on the same server.
 
         Raises:
             RouteNotSupportedException: The bucket is not allowed.
@@ -196,35 +196,39 @@ class StorageManager:
             raise RouteNotSupportedException(_not_allowed(bucket)) from None
 
     def identify(self, name: FileName) -> FileId:
-        """The parsed id, if it is served; no I/O. Names without a scheme are ids of FastDFS."""
+        """Parse an id and check that the manager serves it, without I/O. An id without a scheme is a FastDFS id."""
         return self.storage_for(name).identify(name)
 
     def fusion_id(self, file_id: str) -> str:
-        """The id itself: see `Door`."""
+        """Return the id itself: see `Door`."""
         return file_id
 
     def shown_id(self, fusion_id: str) -> str:
-        """The id itself: see `Door`."""
+        """Return the id itself: see `Door`."""
         return fusion_id
 
     def file(self, file_id: FileName) -> StoredFile:
-        """The file object of an id; no I/O, the file need not exist."""
+        """Return the file object of an id, without I/O. The file need not exist."""
         return StoredFile(self.identify(file_id), self)
 
     # ---- raw clients
 
     @cached_property
     def s3(self) -> S3Client:
-        """The raw client of S3, which reaches every bucket, and validates nothing; the manager closes it.
+        """The raw client of S3. It reaches every bucket and validates nothing. The manager closes it.
 
         Raises:
-            RouteNotSupportedException: There is no S3 here.
+            RouteNotSupportedException: The manager has no S3.
         """
         return S3Client(self._first(s3_storage_class()))
 
     @cached_property
     def fastdfs(self) -> FastDFSClient:
-        """The raw client of FastDFS; raises RouteNotSupportedException if there is none here."""
+        """The raw client of FastDFS.
+
+        Raises:
+            RouteNotSupportedException: The manager has no FastDFS.
+        """
         return FastDFSClient(self._first(FastDFSStorage))
 
     def _first[Kind: Storage](self, kind: type[Kind]) -> Kind:
@@ -236,18 +240,18 @@ class StorageManager:
     # ---- lifetime
 
     async def ping(self) -> None:
-        """Ask every storage for a sign of life, for health checks.
+        """Check that every storage answers, for health checks.
 
         Raises:
-            StorageException: The first one that does not; it says which one that is.
+            StorageException: A storage does not answer. The error names the storage.
         """
         await map_bounded(_ping, self.storages, limit=len(self.storages))
 
     async def open(self) -> Self:
-        """Make the storages usable, also after `aclose`; connections are opened when they are needed.
+        """Make the storages usable, also after `aclose`. They open connections when they need them.
 
         Raises:
-            InvalidArgumentException: `aclose` gave back a name of theirs, and another storage has it now.
+            InvalidArgumentException: `aclose` released a registered name, and another storage uses it now.
         """
         for name, router in self._released:
             registry.register(name, router)
@@ -259,10 +263,10 @@ class StorageManager:
         return self
 
     async def aclose(self) -> None:
-        """Close every storage, whatever one of them raises; all is refused until the manager is opened again.
+        """Close every storage, even if one of them raises. The manager refuses every operation until `open`.
 
-        The registry forgets their names until then, so that another manager can have them: an application factory can
-        be called again.
+        The registry releases the names of the storages, so that another manager can use them. An application factory
+        can therefore be called again.
         """
         routers: list[registry.StorageRouter] = [self, *self.storages]
         self._released += [(name, router) for router in routers for name in registry.release(router)]
@@ -280,7 +284,7 @@ class StorageManager:
 def _storages_of(
     mode: StorageMode, s3: S3Config | None, fastdfs: FastdfsConfig | None, allowed_buckets: Iterable[str]
 ) -> list[Storage]:
-    """The storages of a mode; new files go to the first one."""
+    """Return the storages of a mode. New files go to the first one."""
     if isinstance(allowed_buckets, str):
         raise InvalidArgumentException(f"allowed_buckets is a list of names, not one name: write [{allowed_buckets!r}]")
     needed, given = _NEEDS[mode], {"s3": s3, FASTDFS: fastdfs}

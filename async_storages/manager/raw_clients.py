@@ -1,4 +1,4 @@
-"""The raw clients: one system, every bucket, no validation; S3's ids are ``bucket/key`` here, without ``s3:``."""
+"""The raw clients. Each reaches one system, in every bucket, without validation. Their S3 ids have no ``s3:``."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +21,10 @@ __all__ = ["FastDFSClient", "S3Client", "s3_storage_class"]
 
 
 def s3_storage_class() -> "type[S3Storage]":
-    """`S3Storage`, imported late, as FastDFS needs no aiohttp; an ImportError that says what to install without it."""
+    """Import and return `S3Storage`.
+
+    FastDFS needs no aiohttp. If aiohttp is missing, the ImportError names the extra to install.
+    """
     try:
         from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -30,26 +33,26 @@ def s3_storage_class() -> "type[S3Storage]":
 
 
 class _Client(UploadService, DownloadService, DeleteService, InfoService):
-    """The four services in one object, over one system; usable alone as an async context manager."""
+    """The four services in one object, for one system. It can be used alone, as an async context manager."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(self)
         self.storage = storage
 
     def storage_for_new(self, bucket: str | None) -> Storage:
-        """The storage that a new file goes to: see `Door`."""
+        """Return the storage for a new file: see `Door`."""
         return self.storage
 
     def storage_for(self, file_id: str) -> Storage:
-        """The storage of a file: see `Door`."""
+        """Return the storage of a file: see `Door`."""
         return self.storage
 
     def fusion_id(self, file_id: str) -> str:
-        """The fusion id of an id as it is written here: see `Door`."""
+        """Return the fusion id of this client's id: see `Door`."""
         return file_id
 
     def shown_id(self, fusion_id: str) -> str:
-        """A fusion id as it is written here: see `Door`."""
+        """Return this client's form of a fusion id: see `Door`."""
         return fusion_id
 
     async def aclose(self) -> None:
@@ -65,13 +68,13 @@ class _Client(UploadService, DownloadService, DeleteService, InfoService):
 
 
 class FastDFSClient(_Client):
-    """Uploads to, downloads from and asks a FastDFS cluster.
+    """Uploads, downloads, deletes and describes files in a FastDFS cluster.
 
     Args:
-        config: The settings, a list of trackers, or a storage that has been made of them.
+        config: The settings, a list of trackers, or a storage.
 
     Attributes:
-        storage: The storage that it works on; `storage.cluster` has what only FastDFS has: appenders, slaves, groups.
+        storage: The storage. `storage.cluster` has the features of FastDFS alone: appenders, slaves, groups.
 
     Example:
         >>> async with FastDFSClient(FastdfsConfig(tracker_servers=["10.0.0.1:22122"])) as client:
@@ -83,10 +86,10 @@ class FastDFSClient(_Client):
 
 
 class S3Client(_Client):
-    """Uploads to, downloads from and asks an S3 server, in any bucket that the credentials reach.
+    """Uploads, downloads, deletes and describes files on an S3 server, in any bucket that the credentials reach.
 
     Args:
-        config: The settings, or a storage that has been made of them.
+        config: The settings, or a storage.
 
     Attributes:
         storage: The storage of the default bucket.
@@ -105,21 +108,21 @@ class S3Client(_Client):
         self._prefix = f"{storage.scheme}:"
 
     def storage_for_new(self, bucket: str | None) -> "S3Storage":
-        """The storage of a bucket: see `Door`."""
+        """Return the storage of a bucket: see `Door`."""
         return self.storage if bucket in {None, self.storage.bucket} else self.storage.with_bucket(str(bucket))
 
     def storage_for(self, file_id: str) -> "S3Storage":
-        """The storage of the bucket in an id: see `Door`."""
+        """Return the storage of the bucket in an id: see `Door`."""
         return self.storage_for_new(FileId.parse(file_id).bucket)
 
     def fusion_id(self, file_id: str) -> str:
-        """``bucket/key`` with its scheme: see `Door`."""
+        """Return ``bucket/key`` with its scheme: see `Door`."""
         if is_fusion_id(file_id):
             raise InvalidArgumentException("an id has no scheme here: it is bucket/key", file_id=file_id)
         return f"{self._prefix}{file_id}"
 
     def shown_id(self, fusion_id: str) -> str:
-        """``bucket/key`` without it: see `Door`."""
+        """Return ``bucket/key`` without its scheme: see `Door`."""
         return fusion_id.removeprefix(self._prefix)
 
     # ---- multipart uploads by hand
@@ -132,16 +135,16 @@ class S3Client(_Client):
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
-        """Begin an upload in parts; complete or abort it.
+        """Begin a multipart upload. Complete or abort it later.
 
         Args:
             bucket: The bucket.
             key: The exact key.
-            content_type: Of the object.
+            content_type: The type of the object.
             metadata: The user's key-value pairs.
 
         Returns:
-            ``{"UploadId": …}``, as boto3 has it.
+            ``{"UploadId": …}``, as boto3 returns it.
         """
         with during("create_multipart_upload", f"{bucket}/{key}"):
             described = {
@@ -156,7 +159,10 @@ class S3Client(_Client):
             return {"UploadId": upload_id}
 
     async def upload_part(self, bucket: str, key: str, upload_id: str, part_number: int, body: bytes) -> dict[str, str]:
-        """Upload one part, from 1 to 10,000: 5 MiB to 5 GiB, the last one less; returns ``{"ETag": …}``."""
+        """Upload one part and return ``{"ETag": …}``.
+
+        Part numbers are 1 to 10,000. A part has 5 MiB to 5 GiB, and the last part may be smaller.
+        """
         with during("upload_part", f"{bucket}/{key}"):
             check_number(part_number)
             if not isinstance(body, bytes | bytearray | memoryview):
@@ -171,7 +177,10 @@ class S3Client(_Client):
     async def complete_multipart_upload(
         self, bucket: str, key: str, upload_id: str, parts: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Put the parts together: each as ``{"PartNumber": …, "ETag": …}``, with the ETag of its answer."""
+        """Put the parts together.
+
+        Each part is ``{"PartNumber": …, "ETag": …}``, with the ETag that `upload_part` returned.
+        """
         with during("complete_multipart_upload", f"{bucket}/{key}"):
             secret = self.storage._customer_key  # noqa: SLF001
             await self._api(bucket, key).complete_multipart_upload(
@@ -179,7 +188,7 @@ class S3Client(_Client):
             )
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
-        """Give an upload up and free its parts; one that is gone is no error."""
+        """Abort an upload and free its parts. It is not an error if the upload does not exist."""
         with during("abort_multipart_upload", f"{bucket}/{key}"):
             await self._api(bucket, key).abort_multipart_upload(bucket, key, upload_id)
 

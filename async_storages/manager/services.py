@@ -1,4 +1,4 @@
-"""Upload, download, delete and info by file id, over whatever storages a `Door` leads to."""
+"""Upload, download, delete and info by file id, for all storages of a `Door`."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,32 +22,35 @@ from async_storages.zipping import ZipEntry, stream_zip, zip_size
 __all__ = ["DeleteService", "Door", "DownloadService", "InfoService", "UploadService", "ZipDownload"]
 
 _NAME = "original-name"
-"""The metadata key of the name that a file was uploaded under, percent-encoded."""
+"""The metadata key of the uploaded name, which is percent-encoded."""
 
 _OLD_NAME = "--real-file-name--"
-"""The same, as s3py-helper wrote it."""
+"""The metadata key of the uploaded name in s3py-helper."""
 
 
 type OnError = Literal["abort", "list"]
 
 
 class Door(Protocol):
-    """The storages that a service works on, and the way that ids are written there."""
+    """Finds storages for a service, and converts ids.
+
+    A raw client writes S3 ids without ``s3:``. A manager uses fusion ids.
+    """
 
     def storage_for_new(self, bucket: str | None) -> Storage:
-        """The storage that a new file goes to."""
+        """Return the storage for a new file."""
         ...
 
     def storage_for(self, file_id: str) -> Storage:
-        """The storage of a file."""
+        """Return the storage of a file."""
         ...
 
     def fusion_id(self, file_id: str) -> str:
-        """The fusion id of an id as it is written here."""
+        """Return the fusion id of an id in this door's form."""
         ...
 
     def shown_id(self, fusion_id: str) -> str:
-        """A fusion id as it is written here."""
+        """Return this door's form of a fusion id."""
         ...
 
 
@@ -64,9 +67,9 @@ class UploadService(_Service):
     """Stores new files under generated ids.
 
     Args:
-        door: Where they go.
-        validator: What is let in; None for everything.
-        concurrency: Files that `upload_files` uploads at once, at least 1.
+        door: Finds the storage of a file.
+        validator: Checks each upload. None accepts every upload.
+        concurrency: The number of files that `upload_files` uploads at once, at least 1.
     """
 
     def __init__(self, door: Door, validator: FileValidator | None = None, *, concurrency: int = 4) -> None:
@@ -98,22 +101,23 @@ class UploadService(_Service):
         bucket: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> FileAttach:
-        """Store what a binary file or an (async) iterable gives, without ever holding all of it.
+        """Store a binary file or an (async) iterable of bytes, without holding all of it in memory.
 
         Args:
-            file_name: Any name, however hostile; it is cleaned, kept as metadata, and becomes part of the key.
-            stream: See `async_storages.sources`. A file is read from where it stands, and stays open.
-            size: The size in bytes, if known; more or less is an error.
-            folder: The folder of the key; of no effect on FastDFS.
-            bucket: Another bucket than the default one; of no effect on FastDFS.
-            metadata: The user's key-value pairs; ``original-name`` is not free.
+            file_name: The name, from any user. The service cleans it, keeps it as metadata, and makes it part of the
+                key.
+            stream: The content: see `async_storages.sources`. A file is read from its current position, and stays open.
+            size: The size in bytes, if known. Another number of bytes is an error.
+            folder: The folder of the key. It has no effect on FastDFS.
+            bucket: The bucket. None is the default one. It has no effect on FastDFS.
+            metadata: The user's key-value pairs. The key ``original-name`` is reserved.
 
         Returns:
-            The id, and the cleaned name.
+            The id and the cleaned name.
 
         Raises:
-            InvalidFileTypeException: The name or the content is of a type that is not allowed.
-            FileTooLargeException: It is larger than allowed; nothing is left of it.
+            InvalidFileTypeException: The type of the name or the content is not allowed.
+            FileTooLargeException: The file is larger than allowed. No part of it stays stored.
             RouteNotSupportedException: The bucket is not allowed.
             StorageException: As for `Storage.save`.
         """
@@ -134,17 +138,17 @@ class UploadService(_Service):
         metadata: Mapping[str, str] | None = None,
         rewind: bool = False,
     ) -> FileAttach | None:
-        """Store an `UploadFile` of Starlette, FastAPI or Litestar, whole: see `upload_stream`.
+        """Store a whole `UploadFile` of Starlette, FastAPI or Litestar: see `upload_stream`.
 
         Args:
-            file: It stays open.
+            file: The upload. It stays open.
             folder: As for `upload_stream`.
             bucket: As for `upload_stream`.
             metadata: As for `upload_stream`.
-            rewind: Whether to begin at its beginning, wherever it stands, also if it is another kind of file.
+            rewind: True first moves to the beginning of the file, also if it is another kind of file.
 
         Returns:
-            The id, and the cleaned name; None for an empty ``<input type=file>``.
+            The id and the cleaned name. None for an empty ``<input type=file>``.
         """
         if is_empty_input(file):
             return None
@@ -164,14 +168,14 @@ class UploadService(_Service):
         bucket: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> list[FileAttach]:
-        """Store several uploads, all or none of them.
+        """Store all of several uploads, or none of them.
 
         Returns:
-            The ids, in the order of the files; none for an empty ``<input type=file multiple>``.
+            The ids and cleaned names, in the order of the files. Empty for an empty ``<input type=file multiple>``.
 
         Raises:
-            StorageException: The first failure; it, or a note on it, names the file. Those that were stored by then
-                are deleted, and all files are put back where they stood.
+            StorageException: An upload failed. The error, or a note on it, names the file. The service deletes the
+                files that are stored already, and moves all uploads back to their positions.
         """
         opened: list[ByteSource] = []
         stored: list[FileAttach] = []
@@ -200,7 +204,7 @@ class UploadService(_Service):
 
 
 def _described(metadata: Mapping[str, str] | None, file_name: str, storage: Storage) -> dict[str, str]:
-    """The metadata of an upload, with its name: percent-encoded, as it travels in a header."""
+    """Return the metadata of an upload with its name, which is percent-encoded for headers."""
     described = dict(metadata or {})
     if _NAME in {str(key).lower() for key in described}:
         raise InvalidArgumentException(f"the metadata key {_NAME!r} is taken: it keeps the file's name")
@@ -219,39 +223,51 @@ async def _undo(deletes: "DeleteService", stored: Iterable[FileAttach], error: B
 
 
 class DownloadService(_Service):
-    """Reads files, one or many in an archive."""
+    """Reads single files, and many files as an archive."""
 
     async def download_bytes(self, file_id: str) -> bytes:
-        """The whole file in memory; raises FileNotFoundException if it is missing."""
+        """Return the content of a whole file.
+
+        Raises:
+            FileNotFoundException: The file is missing.
+        """
         return await self._file(file_id).read()
 
     async def download_to_stream(self, file_id: str, out: Target) -> int:
-        """Write a file to an open binary file, or to a path (complete or not at all); returns the bytes written."""
+        """Write a file to an open binary file or to a path. Return the number of bytes.
+
+        A file at a path is written completely or not at all.
+        """
         return await self._file(file_id).download_to(out)
 
     def download_to_generator(self, file_id: str, chunk_size: int = CHUNK_SIZE) -> AsyncGenerator[bytes]:
-        """The bytes of a file as they come, in chunks of at most `chunk_size`; close it when leaving early."""
+        """Yield the bytes of a file, in chunks of at most `chunk_size`.
+
+        Close the generator if you stop before its end.
+        """
         return self._file(file_id).stream(chunk_size=chunk_size)
 
     async def download_files_as_zip(
         self, files: Iterable[FileDownload], out: Target, *, on_error: OnError = "abort", compress: bool = False
     ) -> int:
-        """Write several files as one archive: see `stream_zip`; returns the bytes written."""
+        """Write several files as one archive and return the number of bytes: see `stream_zip`."""
         return await write_to(self.stream_zip(files, on_error=on_error, compress=compress), out)
 
     def stream_zip(
         self, files: Iterable[FileDownload], *, on_error: OnError = "abort", compress: bool = False
     ) -> AsyncGenerator[bytes]:
-        """An archive of several files, from whichever storages, as it is made; close it when leaving early.
+        """Yield an archive of several files, from any of the storages, while it is made.
+
+        Close the generator if you stop before its end.
 
         Args:
-            files: The files, with the name that each is to have there; by default that in its id.
-            on_error: What a missing or failing file does: see `async_storages.stream_zip`.
-            compress: Whether they are deflated.
+            files: The files, each with its name in the archive. The default is the name in the id.
+            on_error: The treatment of a missing or failing file: see `async_storages.stream_zip`.
+            compress: True deflates the files.
 
         Raises:
-            RouteNotSupportedException: A file is in a storage or bucket that is not served; at once.
-            StorageException: A file is missing or fails, while the archive is made.
+            RouteNotSupportedException: A file is in a storage or bucket that is not served. Raised at once.
+            StorageException: A file is missing or fails. Raised while the archive is made.
         """
         return stream_zip(
             [_entry(file, self._file(file.file_id), compress=compress) for file in files], on_error=on_error
@@ -260,15 +276,15 @@ class DownloadService(_Service):
     async def prepare_zip(
         self, files: Iterable[FileDownload], *, on_error: OnError = "abort", concurrency: int = 32
     ) -> "ZipDownload":
-        """An archive whose length is known before it is made, for Content-Length: asks for the size of each file.
+        """Prepare an archive with a known length, for Content-Length. This reads the size of each file.
 
         Args:
             files: As for `stream_zip`.
-            on_error: As for `stream_zip`; if a file that is to be listed is missing, the length is not known.
-            concurrency: Questions under way at once, at least 1.
+            on_error: As for `stream_zip`. With ``"list"``, a missing file makes the length unknown.
+            concurrency: The number of sizes to read at once, at least 1.
 
         Raises:
-            FileNotFoundException: A file is missing, and errors abort.
+            FileNotFoundException: A file is missing, with ``on_error="abort"``.
         """
 
         async def entry_of(wanted: FileDownload) -> ZipEntry:
@@ -293,19 +309,19 @@ def _entry(
     modified: datetime | None = None,
     compress: bool = False,
 ) -> ZipEntry:
-    """An entry of an archive for a file; sizes that ids tell are not asked for."""
+    """Return the archive entry of a file. If the id holds the size, no request is sent."""
     name, size = wanted.file_name or file.filename, file.known_size if size is None else size
     return ZipEntry(name, file.stream, size, modified, compress, file.known_crc32)
 
 
 @dataclass(frozen=True, slots=True)
 class ZipDownload:
-    """An archive that is going to be made.
+    """A prepared archive.
 
     Attributes:
-        entries: Its files.
-        size: Its length in bytes; None if it is not known. It does not hold if a file fails meanwhile and is listed.
-        on_error: What a file does that is missing or fails meanwhile.
+        entries: The files.
+        size: The length in bytes. None if it is not known. The length is wrong if a file fails later and is listed.
+        on_error: The treatment of a file that is missing or fails later.
     """
 
     entries: tuple[ZipEntry, ...]
@@ -313,22 +329,26 @@ class ZipDownload:
     on_error: OnError = "abort"
 
     def stream(self) -> AsyncGenerator[bytes]:
-        """Its bytes; close it when leaving early."""
+        """Yield the bytes of the archive.
+
+        Close the generator if you stop before its end.
+        """
         return stream_zip(self.entries, on_error=self.on_error)
 
 
 class DeleteService(_Service):
-    """Removes files."""
+    """Deletes files."""
 
     async def delete_file(self, file_id: str) -> None:
-        """Delete a file; a missing one is not an error."""
+        """Delete a file. It is not an error if the file does not exist."""
         await self._file(file_id).delete()
 
     async def delete_files(self, file_ids: Iterable[str]) -> None:
         """Delete several files, in as few requests as their storages allow.
 
         Raises:
-            StorageException: The first failure, after every file was tried; ids that are not served, before any is.
+            RouteNotSupportedException: An id is not served. No file is deleted.
+            StorageException: A delete failed. Raised after every file was tried.
         """
         by_storage: dict[StorageAddress, list[StoredFile]] = {}
         for file_id in file_ids:
@@ -345,10 +365,10 @@ class DeleteService(_Service):
 
 
 class InfoService(_Service):
-    """Tells of files."""
+    """Describes files."""
 
     async def get_file_info(self, file_id: str) -> FileBasicInfo:
-        """Size, type, times, metadata, and the name it was uploaded under.
+        """Return the size, type, times, metadata and uploaded name of a file.
 
         Raises:
             FileNotFoundException: There is no such file.

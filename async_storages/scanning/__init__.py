@@ -1,4 +1,4 @@
-"""Scanning files for malware: the verdicts of a scanner, clamd as one, and a quarantine that uses them."""
+"""Scanning files for malware: verdicts, a scanner that uses clamd, and a quarantine."""
 
 from async_storages._moved import moved_names
 

@@ -1,4 +1,4 @@
-"""ClamAV's daemon as a scanner, by its command INSTREAM.
+"""A scanner that uses ClamAV's daemon, by its command INSTREAM.
 
 ```
 client   zINSTREAM NUL   length (4 bytes, big-endian) data   …   0 0 0 0
@@ -26,25 +26,28 @@ _COMMAND = b"zINSTREAM\0"
 _END = bytes(4)
 _FOUND = re.compile(r"stream: (.+) FOUND")
 _LIMIT_FOUND = "Heuristics.Limits.Exceeded"
-"""The beginning of names that are no findings but limits, with clamd's ``AlertExceedsMax yes``."""
+"""The beginning of names by which clamd reports an exceeded limit, with ``AlertExceedsMax yes``."""
 
 
 class ClamdScanner:
-    """Sends files to clamd, each on a connection of its own, a chunk in memory at a time.
+    """Sends files to clamd. Each file has its own connection, and one chunk is in memory at a time.
 
-    Above its ``MaxFileSize`` clamd answers that a file is clean without having looked at it. So `max_size` must not be
-    above it, nor above ``StreamMaxLength``. In archives its limits count as well: with ``AlertExceedsMax yes`` it tells
-    of most that it has passed over, which is `Unscanned` then, though not of a member that is cut at ``MaxFileSize``.
+    clamd reports a file above its ``MaxFileSize`` as clean without scanning it. So set `max_size` no higher than
+    ``MaxFileSize`` and ``StreamMaxLength``.
+
+    The limits apply inside archives too. With ``AlertExceedsMax yes`` clamd reports most of the content that it
+    skipped, and the verdict is `Unscanned`. It does not report an archive's member that it cuts at ``MaxFileSize``.
 
     Args:
         address: The path of clamd's socket, or ``"host:port"``.
-        max_size: Bytes, at least 1; larger files are `Unscanned`. The default is Debian's ``MaxFileSize``.
-        connect_timeout: Seconds for a connection, above 0.
-        timeout: Seconds in which clamd must take the next chunk, and in which it must answer, above 0. The default is
-            above its ``MaxScanTime``, two minutes.
+        max_size: The largest file to scan, in bytes, at least 1. Larger files are `Unscanned`. The default is Debian's
+            ``MaxFileSize``.
+        connect_timeout: The longest time to connect, in seconds, above 0.
+        timeout: The longest time for clamd to take the next chunk, and to answer, in seconds, above 0. The default is
+            longer than its ``MaxScanTime`` of two minutes.
 
     Raises:
-        InvalidArgumentException: An option that cannot be.
+        InvalidArgumentException: An option is wrong.
 
     Example:
         >>> await ClamdScanner("localhost:3310").scan(document.file)
@@ -73,7 +76,7 @@ class ClamdScanner:
         return f"ClamdScanner({self._address!r})"
 
     async def scan(self, file: StoredFile) -> Verdict:
-        """Look at all of a file: see `Scanner.scan`. Whatever clamd does not say clearly is `Unscanned`."""
+        """Scan a whole file: see `Scanner.scan`. An unclear answer of clamd gives `Unscanned`."""
         try:
             async with self._connected() as (reader, writer), aclosing(file.stream()) as chunks:
                 if not await self._send(writer, chunks):
@@ -100,7 +103,7 @@ class ClamdScanner:
         return await asyncio.open_connection(*self._endpoint)
 
     async def _send(self, writer: asyncio.StreamWriter, chunks: AsyncIterator[bytes]) -> bool:
-        """Send the command and the file, as long as that is not too large; whether it was not."""
+        """Send the command and the file. Return False if the file is too large."""
         sent = 0
         await self._write(writer, _COMMAND)
         async for chunk in chunks:
@@ -119,12 +122,12 @@ class ClamdScanner:
 
 
 class _Failure(Exception):
-    """There is no answer to be had from clamd; the text says why."""
+    """clamd gave no answer. The text gives the reason."""
 
 
 @asynccontextmanager
 async def _within(seconds: float) -> AsyncIterator[None]:
-    """Bound what clamd does, and tell its failures from those of the storage, which are of the same classes."""
+    """Limit the time of a step with clamd. Raise its errors as `_Failure`, as a storage may raise the same classes."""
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -1,4 +1,4 @@
-"""Files that are held back until a scanner has found them clean.
+"""Quarantine: files that are held back until a scanner has found them clean.
 
 ```python
 from async_storages.scanning import quarantine
@@ -27,11 +27,11 @@ _MD5 = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class QuarantineReview:
-    """Result of a review.
+    """The result of a review.
 
     Attributes:
-        verdict: What the scanner said.
-        released: The file that may be used, a copy under a new key; None unless it is clean.
+        verdict: The verdict of the scanner.
+        released: A copy of the file under a new key, ready for use. None if the file is not clean.
     """
 
     verdict: Verdict
@@ -41,22 +41,23 @@ class QuarantineReview:
 async def review_quarantined_file(
     file: StoredFile, scanner: Scanner, *, folder: str = "", ledger: Announcer | None = None
 ) -> QuarantineReview:
-    """Scan a file, and release it if it is clean.
+    """Scan a file. If it is clean, release it: copy it into `folder` under a new key.
 
-    What is released is the version that was scanned: if the file is replaced meanwhile, as by somebody who holds a
-    presigned URL, it stays where it is. The quarantined file is never removed here: its row may still name it.
+    Only the scanned version is released. If a client replaces the file during the scan, for example with a presigned
+    URL, nothing is released, and the verdict is `Unscanned`. This function never deletes the quarantined file, as a row
+    may still reference it.
 
     Args:
         file: The quarantined file.
-        scanner: Looks at it.
-        folder: Of the key that the released file has.
-        ledger: Told of the released file before it is there, so that none is left when the process dies before a row
-            names it: a `FileLedger`.
+        scanner: The scanner.
+        folder: The folder of the released file's key.
+        ledger: A `FileLedger`. It records the released file before the copy is made. If the process dies before a row
+            references the copy, the ledger deletes it.
 
     Raises:
         FileNotFoundException: There is no such file.
-        OperationNotSupportedException: Its storage cannot copy.
-        StorageException: Its storage fails.
+        OperationNotSupportedException: The storage of the file cannot copy.
+        StorageException: The storage failed.
     """
     with during("review", file.file_id):
         scanned = await file.get_info()
@@ -72,7 +73,7 @@ async def review_quarantined_file(
 
 
 def _differ(scanned: FileBasicInfo, released: FileBasicInfo) -> bool:
-    """True if the ETags are digests and differ: the file was replaced and put back within a second."""
+    """Return True if the ETags are digests and differ: the file was replaced and restored within a second."""
     etags = [info.etag or "" for info in (scanned, released)]
     return all(map(_MD5.fullmatch, etags)) and etags[0] != etags[1]
 

@@ -7,7 +7,7 @@ match await scanner.scan(document.file):
     case Unscanned(reason): ...  # nobody knows: it is treated like an infected one until it was scanned
 ```
 
-`review_quarantined_file` scans a file and releases it; `ClamdScanner` is a scanner.
+`ClamdScanner` is a scanner. `review_quarantined_file` scans a file and releases it if it is clean.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ __all__ = ["Clean", "Infected", "Scanner", "Unscanned", "Verdict"]
 
 
 class _Verdict:
-    """True only if the file is clean, so that ``if await scanner.scan(file)`` lets no other file pass."""
+    """A verdict is true only if the file is clean, so that ``if await scanner.scan(file)`` refuses every other file."""
 
     __slots__ = ()
     is_clean: ClassVar[bool] = False
@@ -30,7 +30,7 @@ class _Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Clean(_Verdict):
-    """All of the file was looked at, and nothing was found."""
+    """The scanner examined the whole file and found no malware."""
 
     is_clean = True
 
@@ -40,10 +40,10 @@ class Clean(_Verdict):
 
 @dataclass(frozen=True, slots=True)
 class Infected(_Verdict):
-    """Something was found.
+    """The scanner found malware.
 
     Attributes:
-        name: What the scanner calls it.
+        name: The scanner's name for the malware.
     """
 
     name: str
@@ -54,10 +54,10 @@ class Infected(_Verdict):
 
 @dataclass(frozen=True, slots=True)
 class Unscanned(_Verdict):
-    """The file, or a part of it, was not looked at: the scanner is not there, or the file is too large for it.
+    """The scanner did not examine the whole file: the scanner cannot be reached, or the file is too large.
 
     Attributes:
-        reason: Why, in words for a log.
+        reason: The reason, as text for a log.
     """
 
     reason: str
@@ -67,19 +67,19 @@ class Unscanned(_Verdict):
 
 
 type Verdict = Clean | Infected | Unscanned
-"""The verdict of a scanner on a file; it is true only if the file is clean."""
+"""A scanner's verdict on a file. It is true only if the file is clean."""
 
 
 class Scanner(Protocol):
-    """An object that looks at files."""
+    """An object that scans files."""
 
     async def scan(self, file: StoredFile) -> Verdict:
-        """Look at all of a file.
+        """Scan a whole file.
 
         Returns:
-            `Unscanned` where the scanner fails.
+            The verdict. `Unscanned` if the scanner fails.
 
         Raises:
-            StorageException: The file is missing, or its storage fails.
+            StorageException: The file is missing, or its storage failed.
         """
         ...

@@ -1,1 +1,1 @@
-"""The common half of the S3 and Google Cloud Storage backends."""
+"""The common part of the S3 and Google Cloud Storage backends."""

@@ -1,6 +1,6 @@
-"""One download, out of as many answers as it takes: where it stands, and whether what came is what is stored.
+"""One download from one or more answers: its position, and the comparison with the stored file.
 
-The protocol is HTTP's (RFC 9110 section 14); backends say which headers tell the version and the checksum.
+The protocol is HTTP (RFC 9110 section 14). Each backend names the headers with version and checksum.
 """
 
 import base64
@@ -32,28 +32,28 @@ from async_storages.storage.byte_ranges import byte_range
 __all__ = ["ResumedDownload", "received", "size_answered"]
 
 _SLOW = 0.5
-"""Seconds for a piece, beyond which a reader does not keep up."""
+"""The longest time for a piece in seconds. A reader that takes longer is slow."""
 
 _LARGEST_PIECE = 1 << 20
-"""Bytes that wait for a reader at the most."""
+"""The largest number of bytes that wait for a reader."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _OF_NOTHING = frozenset({"bytes 0--1/0", "bytes */0"})
-"""Content-Range headers for a suffix of an empty file; RFC 9110 has no form for it."""
+"""Content-Range headers for a suffix of an empty file. RFC 9110 has no form for it."""
 
 
 class ResumedDownload(ABC):
-    """The bytes of an object, or of one range of it, on their way. No I/O.
+    """A download of an object, or of one range of it. No I/O.
 
     Args:
-        offset: The first byte, from 0; negative counts from the end.
-        length: How many bytes at the most, at least 1; None for all.
+        offset: The first byte, from 0. A negative offset counts from the end.
+        length: The largest number of bytes, at least 1. None reads to the end.
 
     Attributes:
-        received: Bytes that have come.
-        version: Which version of the object they are of, once the server has said so.
-        ignores_range: Whether the server answered all of the file instead of the range.
-        piece: How many bytes of what is missing are asked for at the most; None for all.
+        received: The number of bytes so far.
+        version: The version of the object, once the server has told it.
+        ignores_range: True if the server sent the whole file instead of the range.
+        piece: The largest number of bytes of the next request. None requests all missing bytes.
     """
 
     def __init__(self, offset: int, length: int | None) -> None:
@@ -74,11 +74,11 @@ class ResumedDownload(ABC):
 
     @abstractmethod
     def _version_in(self, headers: Mapping[str, str]) -> str | None:
-        """The header that identifies this version of the object."""
+        """Return the header that identifies this version of the object."""
 
     @abstractmethod
     def _checksum_in(self, headers: Mapping[str, str]) -> tuple[str, str] | None:
-        """Algorithm and base64 digest of the whole object; None where the server does not tell."""
+        """Return algorithm and base64 digest of the whole object. None if the server does not tell it."""
 
     @property
     def is_complete(self) -> bool:
@@ -87,17 +87,17 @@ class ResumedDownload(ABC):
 
     @property
     def has_surplus(self) -> bool:
-        """True if the whole range has come and more is coming, because the server ignored the range."""
+        """True if the range is complete and more bytes are coming, because the server ignored the range."""
         return self.ignores_range and self.received in {self._answer_ends, self._limit}
 
     @property
     def coming(self) -> int | None:
-        """Bytes that the answer is to give yet; None where it does not tell, or gives more than was asked for."""
+        """The bytes still to come of the answer. None if it does not tell, or has more than requested."""
         return None if self.ignores_range or self._answer_ends is None else self._answer_ends - self.received
 
     @property
     def range(self) -> str | None:
-        """The Range to ask for: all of it at first, None for the whole object; then what is missing of `version`."""
+        """The Range to request: first the whole range (None for the whole object), then its missing bytes."""
         if not self.received:
             return self._range
         if self.version is None or self._expected is None:
@@ -106,15 +106,15 @@ class ResumedDownload(ABC):
 
     @property
     def can_resume(self) -> bool:
-        """True if the answer can be closed now, and the rest be requested later."""
+        """True if the answer can be closed now and the rest requested later."""
         return self.received > 0 and not self.ignores_range and self.version is not None and self._expected is not None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Note what an answer is going to give.
+        """Note the bytes that an answer announces.
 
         Raises:
-            FileChanged: It is of another version.
-            StorageOperationException: It is not what was asked for.
+            FileChanged: The answer is of another version.
+            StorageOperationException: The answer is not for the requested bytes.
         """
         first, length, size = _extent(status, headers)
         self._skipped = 0
@@ -135,7 +135,7 @@ class ResumedDownload(ABC):
             self._checksum, self._stored = new_checksum(stored[0]), stored
 
     def _taken_of_all(self, size: int | None) -> tuple[int, int | None]:
-        """First byte and length of what is taken where all was answered: caches and CDNs may ignore Range."""
+        """Return first byte and length of the range in a whole file: caches and CDNs may ignore Range."""
         if self.received:
             if size is None or size < self._first + (self._expected or 0):
                 raise StorageOperationException("the server answered something else than before")
@@ -151,7 +151,7 @@ class ResumedDownload(ABC):
         return self._offset, None
 
     def _is_asked_for(self, first: int, length: int | None, size: int | None) -> bool:
-        """True if these bytes are the missing ones; an answer with the whole file needs no Content-Range."""
+        """Return True if these bytes are the missing ones. An answer with the whole file needs no Content-Range."""
         if self.received:
             return length is not None and (first, length) == (self._first + self.received, self._asked)
         if length is None:
@@ -167,11 +167,11 @@ class ResumedDownload(ABC):
 
     @property
     def _asked(self) -> int:
-        """Bytes of the next request of a resumed download."""
+        """Return the bytes of the next request of a resumed download."""
         return self._missing if self.piece is None else min(self._missing, self.piece)
 
     def add(self, chunk: bytes) -> bytes:
-        """Note what came; returns what was asked for of it."""
+        """Note bytes that arrived. Return the part of them that was requested."""
         if self._skipped:
             skipped = min(self._skipped, len(chunk))
             self._skipped -= skipped
@@ -188,17 +188,17 @@ class ResumedDownload(ABC):
         """Note that an answer has ended.
 
         Raises:
-            StorageUnavailableException: Something is missing.
+            StorageUnavailableException: Bytes are missing.
         """
         if self._answer_ends is not None and self.received < self._answer_ends:
             raise StorageUnavailableException(f"the answer ended after {self.received} of {self._answer_ends} bytes")
         self._ended = self._expected is None or self.received >= self._expected
 
     def verify(self) -> None:
-        """Compare what came, once complete, with the stored checksum.
+        """Compare the complete download with the stored checksum.
 
         Raises:
-            ChecksumMismatchException: They differ.
+            ChecksumMismatchException: The checksums differ.
         """
         if self._checksum is None:
             return
@@ -215,21 +215,22 @@ async def received(
     chunk_size: int,
     slots: Callable[[], Awaitable[DownloadSlots]],
 ) -> AsyncGenerator[bytes]:
-    """The bytes of a download; a connection that breaks is replaced, and the transfer resumed where it was.
+    """Yield the bytes of a download. If its connection breaks, resume on another one.
 
-    So is one that others needed while the reader stood still, or after it had its share.
+    The download also resumes after another one took its connection: because the reader had stopped, or because the
+    download had received its share of bytes.
 
     Args:
-        download: What is to come.
-        ask: Asks for the `ResumedDownload.range` of the moment, of its version.
-        retries: How often, without a byte between, it is asked for again.
-        chunk_size: Bytes at a time, at the most.
-        slots: Gives those of the running loop.
+        download: The download.
+        ask: Requests the current `ResumedDownload.range` of the version.
+        retries: The rule for repeated requests. A byte that arrives resets the count.
+        chunk_size: The largest size of a chunk in bytes.
+        slots: Returns the slots of the running event loop.
 
     Raises:
         FileChanged: The object was replaced meanwhile.
-        ChecksumMismatchException: All of it came, and is not what was stored.
-        StorageUnavailableException: It kept breaking without a byte between.
+        ChecksumMismatchException: All bytes arrived, and differ from the stored ones.
+        StorageUnavailableException: The connection kept breaking before another byte arrived.
     """
     tries, places, pace = retries.begin(), await slots(), _Pace()
     while not download.is_complete:
@@ -256,11 +257,11 @@ async def received(
 
 
 class _Pace:
-    """Pace at which a reader takes the bytes.
+    """The pace at which a reader takes the bytes.
 
     Attributes:
-        is_slow: Whether it has stood still.
-        piece: Bytes that it is to get next, where it gets pieces.
+        is_slow: True if the reader has stopped before.
+        piece: The size in bytes of the next piece, if the reader gets pieces.
     """
 
     def __init__(self) -> None:
@@ -268,20 +269,20 @@ class _Pace:
         self.piece = _slow_piece()
 
     def note(self, seconds: float) -> None:
-        """Note how long it took for a piece, or for less than that."""
+        """Note how long the reader took for a piece, or for a part of one."""
         self.is_slow = seconds > _SLOW
         self.piece = _slow_piece() if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
 
 
 def _slow_piece() -> int:
-    """Bytes for a slow reader; not the same for all, so that those who began together do not come back together."""
+    """Return the bytes for a slow reader. The number varies, so that readers do not all come back together."""
     return random.randint(CHUNK_SIZE // 2, 2 * CHUNK_SIZE)  # noqa: S311 - no secret
 
 
 async def _kept(
     download: ResumedDownload, response: ClientResponse, chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
-    """Yield the missing bytes from a connection that is kept until others need it more."""
+    """Yield the missing bytes from a connection, until another download takes it."""
     begins = download.received
     slot.hold(response)
     download.begin(response.status, response.headers)
@@ -302,7 +303,7 @@ async def _kept(
 async def _piece(
     download: ResumedDownload, response: ClientResponse, chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
-    """Some of what is missing, which is read before the reader is given it, so that no connection waits for him."""
+    """Read some of the missing bytes before the reader gets them, so that no connection waits for the reader."""
     begins = download.received
     piece: deque[bytes] = deque()
     failure = None
@@ -351,7 +352,7 @@ async def _asked(download: ResumedDownload, ask: Callable[[], Awaitable[ClientRe
 
 
 def _range_header(offset: int, length: int | None) -> str | None:
-    """RFC 9110 section 14.1.2; None for the whole file."""
+    """Return the Range header (RFC 9110 section 14.1.2). None for the whole file."""
     if offset < 0:
         return f"bytes={offset}"
     if length is None:
@@ -360,10 +361,10 @@ def _range_header(offset: int, length: int | None) -> str | None:
 
 
 def size_answered(status: int, headers: Mapping[str, str]) -> int:
-    """The size of the file, by the answer to a request for a part of it.
+    """Return the size of the file, from the answer to a request for a part of it.
 
     Raises:
-        StorageOperationException: The answer does not tell.
+        StorageOperationException: The answer does not tell the size.
     """
     size = _extent(status, headers)[2]
     if size is None:
@@ -372,7 +373,7 @@ def size_answered(status: int, headers: Mapping[str, str]) -> int:
 
 
 def _extent(status: int, headers: Mapping[str, str]) -> tuple[int, int | None, int | None]:
-    """The first byte that an answer gives of the file, how many there are, and how many the file has, as it says."""
+    """Return the first byte of an answer, the number of its bytes, and the size of the file."""
     if status != 206:
         length = headers.get("Content-Length", "")
         size = int(length) if length.isascii() and length.isdigit() else None

@@ -1,4 +1,4 @@
-"""Lost answers: the object on the server tells what became of the request."""
+"""Lost answers: the object on the server shows if the request was carried out."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -25,7 +25,7 @@ class SendProgress(Protocol):
 
     @property
     def was_sent(self) -> bool:
-        """True once all of it has left."""
+        """True once all bytes have left."""
         ...
 
 
@@ -36,13 +36,14 @@ async def recover_lost_answer[Found](
     look: Callable[[int | None], Awaitable[Found]],
     is_done: Callable[[Found], bool],
 ) -> Found:
-    """The object that a request made, from its answer or, where an answer was lost, from the server.
+    """Return the object that a request made: from its answer, or from the server if the answer was lost.
 
     Args:
-        send: Sends the request that makes an object, until answered.
+        send: Sends the request that makes an object, until the server answers.
         sent: The progress of sending it.
-        look: Asks the server for the object; takes the most attempts, None for the usual number.
-        is_done: Tells whether the object on the server is the one that the request makes.
+        look: Requests the object from the server. Its argument is the largest number of attempts, None for the usual
+            one.
+        is_done: Returns True if the object on the server is the one that the request makes.
 
     Raises:
         StorageException: The request failed, and the server does not have the object.

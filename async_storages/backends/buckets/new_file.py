@@ -1,4 +1,4 @@
-"""A file that is to be stored in a bucket."""
+"""A file to store in a bucket."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["NewFile"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFile:
-    """A file that is to be stored.
+    """A file to store.
 
     Attributes:
         key: The key.
@@ -19,8 +19,8 @@ class NewFile:
         content_type: The type of the content.
         metadata: The user's metadata.
         options: The upload options of this file.
-        overwrite: Replace an existing file.
-        is_fresh: Nobody else can have the key.
+        overwrite: True replaces an existing file.
+        is_fresh: True if no other file can have this key.
     """
 
     key: str

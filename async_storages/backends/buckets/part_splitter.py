@@ -1,4 +1,4 @@
-"""Content cut into the parts of an upload."""
+"""Splitting content into the parts of an upload."""
 
 from collections.abc import Iterator
 
@@ -9,20 +9,20 @@ from async_storages.sources import CHUNK_SIZE
 __all__ = ["PART_SIZE", "PartSplitter", "checked_part_size"]
 
 PART_SIZE = 8 << 20
-"""Bytes of a part by default; smaller content is uploaded in one request."""
+"""The default size of a part in bytes. Smaller content is uploaded in one request."""
 
 _LARGEST_PART = 5 << 30
 
 
 class PartSplitter:
-    """Cuts content into parts, one chunk ahead: the last part is only given if the content was right.
+    """Splits content into parts. It reads one chunk ahead and returns the last part only if the content was valid.
 
     Args:
-        content: The content; its chunks divide every part size evenly.
-        sizes: The bytes of each part, for as many parts as may be needed.
+        content: The content. The size of its chunks divides every part size.
+        sizes: The size of each part in bytes, for as many parts as may be needed.
 
     Attributes:
-        has_ended: True once the last part was given.
+        has_ended: True once the last part was returned.
     """
 
     def __init__(self, content: Content, sizes: Iterator[int]) -> None:
@@ -38,7 +38,7 @@ class PartSplitter:
         return self.has_ended
 
     async def next_part(self) -> bytes:
-        """The next part; empty after the last."""
+        """Return the next part. Empty after the last one."""
         return self._first.pop() if self._first else await self._fill()
 
     async def _fill(self) -> bytes:
@@ -57,10 +57,10 @@ class PartSplitter:
 
 
 def checked_part_size(part_size: int) -> int:
-    """The bytes of a part, a multiple of 256 KiB up to 5 GiB; servers may demand more than 256 KiB.
+    """Return the part size in bytes, a multiple of 256 KiB up to 5 GiB. Servers may demand more than 256 KiB.
 
     Raises:
-        InvalidArgumentException: The number is another one.
+        InvalidArgumentException: The size is another number.
     """
     if not isinstance(part_size, int) or not CHUNK_SIZE <= part_size <= _LARGEST_PART or part_size % CHUNK_SIZE:
         raise InvalidArgumentException(f"part_size is {part_size!r}: give a multiple of {CHUNK_SIZE} bytes up to 5 GiB")

@@ -1,4 +1,4 @@
-"""Refusals of a bucket's server that the backends tell apart more finely than users need to."""
+"""Refusals of a bucket's server. The backends distinguish more of them than users need to."""
 
 from async_storages.errors import InvalidArgumentException, StorageOperationException
 
@@ -13,8 +13,8 @@ class HeaderRefused(StorageOperationException):
     """The server does not implement a header or another part of the request.
 
     Args:
-        reason: The server's answer, in words.
-        header: The header in lower case; empty where the answer does not name it.
+        reason: The server's answer, as text.
+        header: The header in lower case. Empty if the answer does not name it.
     """
 
     def __init__(self, reason: str, header: str = "") -> None:

@@ -1,6 +1,6 @@
-"""The common half of Amazon's and Google's version 4 signatures: canonical requests, policies of forms.
+"""The common part of Amazon's and Google's version 4 signatures: canonical requests, policies of forms.
 
-Pure. Specified in the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)", and in Google's
+No I/O. Specified in the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)", and in Google's
 https://cloud.google.com/storage/docs/authentication/canonical-requests
 """
 
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""Stands for the payload hash where the body is not signed."""
+"""The payload hash of a body that is not signed."""
 
 type PolicyCondition = Mapping[str, str] | Sequence[str | int]
 """Part of a POST policy: ``{"acl": "private"}``, ``["starts-with", "$Content-Type", "image/"]`` …"""
@@ -57,10 +57,10 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def encode_path(path: str) -> str:
-    """A key or path, percent-encoded as it is signed: UTF-8, once, slashes kept.
+    """Percent-encode a key or path as it is signed: as UTF-8, once, with its slashes.
 
     Raises:
-        InvalidArgumentException: It holds a lone surrogate.
+        InvalidArgumentException: The text holds a lone surrogate.
 
     Example:
         >>> encode_path("a//b c/100%.txt")
@@ -70,12 +70,12 @@ def encode_path(path: str) -> str:
 
 
 def encode_value(text: str) -> str:
-    """A name or value of a query percent-encoded; raises as `encode_path` does."""
+    """Percent-encode a name or value of a query. Raises as `encode_path` does."""
     return _encode(text, "")
 
 
 def encode_query(query: Mapping[str, str]) -> str:
-    """A query string in the form and order in which it is signed.
+    """Return a query string in the form and order in which it is signed.
 
     Raises:
         InvalidArgumentException: A name or value holds a lone surrogate.
@@ -88,12 +88,12 @@ def encode_query(query: Mapping[str, str]) -> str:
 
 
 def encoded_pairs(query: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The parameters percent-encoded, in their order."""
+    """Return the percent-encoded parameters, in their order."""
     return [(_encode(name, ""), _encode(value, "")) for name, value in query.items()]
 
 
 def joined(pairs: list[tuple[str, str]]) -> str:
-    """Encoded parameters as a query string."""
+    """Return encoded parameters as a query string."""
     return "&".join(map("=".join, pairs))
 
 
@@ -105,7 +105,7 @@ def _encode(text: str, safe: str) -> str:
 
 
 def without_own(query: Mapping[str, str], own: Collection[str]) -> Mapping[str, str]:
-    """The parameters unchanged; refuses names that are the signature's `own`."""
+    """Return the parameters unchanged. Refuse names in `own`, which belong to the signature."""
     if clash := [name for name in query if name.lower() in own]:
         raise InvalidArgumentException(f"the parameter {clash[0]!a} is the signature's own", operation="presign")
     return query
@@ -115,7 +115,7 @@ def without_own(query: Mapping[str, str], own: Collection[str]) -> Mapping[str, 
 
 
 def signed_headers(headers: Mapping[str, str], never: Collection[str] = ()) -> dict[str, str]:
-    """The headers that are signed, in canonical form and order; of names that differ in case the last one counts."""
+    """Return the signed headers, in canonical form and order. Of names that differ only in case, the last is used."""
     values = {_lowered(name): _trimmed(name, value) for name, value in headers.items()}
     return {name: values[name] for name in sorted(values) if name not in never}
 
@@ -138,7 +138,7 @@ def _unsendable(name: str) -> InvalidArgumentException:
 
 
 def canonical_end(query: str, signed: Mapping[str, str], payload_hash: str) -> str:
-    """The canonical request from its query on, below method and path."""
+    """Return the canonical request from its query on, without method and path."""
     lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
     return f"{query}\n{lines}\n{';'.join(signed)}\n{payload_hash}"
 
@@ -147,7 +147,7 @@ def canonical_end(query: str, signed: Mapping[str, str], payload_hash: str) -> s
 
 
 def timestamp_of(now: datetime) -> str:
-    """The time as it is signed, such as ``"20190201T090000Z"``; it must have a time zone."""
+    """Return the time in the signed form, such as ``"20190201T090000Z"``. It must have a time zone."""
     if now.tzinfo is None:
         raise InvalidArgumentException("the time to sign with has no time zone: give one such as datetime.now(UTC)")
     since = now - _EPOCH
@@ -156,18 +156,18 @@ def timestamp_of(now: datetime) -> str:
 
 @lru_cache(maxsize=16)
 def _timestamp_since(days: int, seconds: int) -> str:
-    """Formatting costs ten times as much as finding the second's timestamp here."""
+    """Return the timestamp of a second. The cache makes this ten times as fast as formatting."""
     shown = (_EPOCH + timedelta(days, seconds)).isoformat()
     return shown[:19].replace("-", "").replace(":", "") + "Z"
 
 
 def http_time(value: datetime) -> str:
-    """A time as headers have it (RFC 9110 section 5.6.7)."""
+    """Return a time in the form of headers (RFC 9110 section 5.6.7)."""
     return format_datetime(value.astimezone(UTC), usegmt=True)
 
 
 def checked_expiry(expires_in: float) -> int:
-    """The whole seconds of `expires_in`, 1 to 604,800."""
+    """Return the whole seconds of `expires_in`, 1 to 604,800."""
     check_lifetime(expires_in)
     return int(expires_in)
 
@@ -176,13 +176,13 @@ def checked_expiry(expires_in: float) -> int:
 
 
 def encoded_policy(expires_at: datetime, conditions: Iterable[PolicyCondition], *, is_ascii: bool) -> str:
-    """The policy of a POST form, in base64.
+    """Return the policy of a POST form, in base64.
 
     Args:
-        expires_at: When the form ends.
-        conditions: Of the policy.
-        is_ascii: Escape other characters, as Google demands. Without it they are UTF-8, as Ceph demands, which takes
-            an escaped emoji for two characters.
+        expires_at: The time at which the form expires.
+        conditions: The conditions of the policy.
+        is_ascii: True escapes characters outside ASCII, as Google demands. False writes them as UTF-8, as Ceph demands:
+            it reads an escaped emoji as two characters.
 
     Raises:
         InvalidArgumentException: A condition holds a lone surrogate.
@@ -196,10 +196,10 @@ def encoded_policy(expires_at: datetime, conditions: Iterable[PolicyCondition], 
 
 
 def form_sizes(min_size: int, max_size: int | None, largest: int) -> tuple[str, int, int]:
-    """The condition on the size of what a form stores, of `largest` bytes at the most.
+    """Return the condition on the size of a form's file, of at most `largest` bytes.
 
     Raises:
-        InvalidArgumentException: There is no such size.
+        InvalidArgumentException: No size meets the condition.
     """
     most = largest if max_size is None else max_size
     if not 0 <= min_size <= most:
@@ -225,7 +225,7 @@ def check_sent(content_type: str | None, size: int | None) -> None:
 def answer_query(
     key: str, filename: str | None, content_type: str | None, disposition: Disposition | None
 ) -> dict[str, str]:
-    """The parameters that give a download this name and type.
+    """Return the parameters that give a download this name and type.
 
     Raises:
         InvalidArgumentException: The type is not well-formed.

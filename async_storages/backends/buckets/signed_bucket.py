@@ -1,4 +1,4 @@
-"""The common half of bucket storages with signed URLs and forms."""
+"""The common part of bucket storages with signed URLs and forms."""
 
 import builtins
 from abc import abstractmethod
@@ -16,29 +16,29 @@ __all__ = ["SignedBucketStorage", "Urls"]
 
 
 class Urls(Protocol):
-    """URLs of one bucket; the arguments are those of the storage, which has looked at names and methods."""
+    """URLs of one bucket. The arguments are the storage's, which has checked names and methods."""
 
     def url(self, file: FileId) -> str:
-        """The URL that needs no signature where the bucket is public."""
+        """Return the URL that needs no signature if the bucket is public."""
         ...
 
     def presign(self, file: FileId, expires_in: float, method: PresignMethod, **options: Unpack[PresignOptions]) -> str:
-        """A presigned URL."""
+        """Return a presigned URL."""
         ...
 
     def presign_many(self, files: Iterable[FileId], expires_in: float, *, stable: timedelta | None) -> list[str]:
-        """Presigned GET URLs in the order of the files."""
+        """Return presigned GET URLs in the order of the files."""
         ...
 
     async def presign_post(
         self, file: FileId, expires_in: float, *, max_size: int | None, min_size: int, content_type: str | None
     ) -> PresignedUpload:
-        """A form to post to the bucket."""
+        """Return a form to post to the bucket."""
         ...
 
 
 class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
-    """Presigns what is in one bucket: see `BucketStorage`."""
+    """Presigns the files of one bucket: see `BucketStorage`."""
 
     @property
     @abstractmethod
@@ -49,17 +49,17 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
         return self._urls.url(file)
 
     def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
-        """A presigned URL: see `SupportsPresign`. On S3 and GCS one for GET does not allow HEAD.
+        """Return a presigned URL: see `SupportsPresign`. On S3 and GCS a URL for GET does not allow HEAD.
 
-        One for PUT stores the file with the storage's `upload_options`: it must come with `presigned_headers`. On GCS
-        IAM signs where no key is at hand: `presigned_urls`.
+        A URL for PUT stores the file with the storage's `upload_options`. The client must send `presigned_headers` with
+        it. On GCS without a key, use `presigned_urls`: IAM signs these URLs.
         """
         return self._urls.presign(file, expires_in, method, **options)
 
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
-        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
+        """Return presigned GET URLs in the order of the names: see `SupportsPresign`."""
         with self.operation("presign"):
             return self._urls.presign_many(map(self.identify, names), expires_in, stable=stable)
 
@@ -72,9 +72,9 @@ class SignedBucketStorage[Found, Listed: Keyed](BucketStorage[Found, Listed]):
         min_size: int = 0,
         content_type: str | None = None,
     ) -> PresignedUpload:
-        """A form to post to the bucket: see `SupportsDirectUpload`.
+        """Return a form to post to the bucket: see `SupportsDirectUpload`.
 
-        S3 answers it with 201 and XML that holds the ETag, as some servers have none in the header.
+        S3 answers the form with 201 and XML. The XML holds the ETag, as some servers leave it out of the header.
         """
         with self.operation("presign_post", name) as operation:
             self.check_presign(operation.file, "POST")

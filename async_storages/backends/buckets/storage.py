@@ -1,4 +1,4 @@
-"""The common half of storages that keep their files in a bucket, on a server reached by HTTP."""
+"""The common part of storages that keep files in a bucket on an HTTP server."""
 
 import re
 from abc import abstractmethod
@@ -32,7 +32,7 @@ from async_storages.upload_options import UploadOptions
 __all__ = ["BucketStorage", "Keyed", "NewFile", "Page", "checked_token"]
 
 _PINGS = 4
-"""Attempts of `ping` at the most: a health check must not wait for a server that restarts."""
+"""The largest number of attempts of `ping`. A health check must not wait for a server that restarts."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 _DOMAIN = re.compile(r"(https?://)?([\w.-]+(?::[0-9]{1,5})?(?:/[\w./~%-]*)?)", re.IGNORECASE | re.ASCII)
@@ -57,26 +57,26 @@ class Page[Listed: Keyed](Protocol):
 
     @property
     def token(self) -> str | None:
-        """The token of the next page; None on the last."""
+        """The token of the next page. None on the last page."""
         ...
 
 
 class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
-    """Keeps files in one bucket; subclasses send the requests to their server.
+    """Keeps files in one bucket. Subclasses send the requests to their server.
 
     Args:
         bucket_name: The bucket.
-        custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        querystring_auth: Presign in `get_path`.
-        prefix: A folder that this storage keeps to.
-        upload_options: The options of new files, unless a column or a call gives others.
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
-        use_ssl: For a `custom_domain` without a scheme.
-        part_size: Bytes of a part of an upload: see `checked_part_size`.
+        custom_domain: The domain of a CDN, with or without scheme and path. URLs of `get_path` begin with it.
+        querystring_auth: True presigns the URLs of `get_path`.
+        prefix: A folder in the bucket. Bare keys are relative to it. The storage refuses ids outside it.
+        upload_options: The options of new files. A column or a call can override them.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
+        use_ssl: True uses https, False http, for a `custom_domain` without a scheme.
+        part_size: The size of an upload's parts in bytes: see `checked_part_size`.
 
     Raises:
-        OperationNotSupportedException: The server cannot do one of the `upload_options`.
+        OperationNotSupportedException: The server does not support one of the `upload_options`.
     """
 
     def __init__(
@@ -109,67 +109,70 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
 
     @abstractmethod
     def _bucket_url(self, bucket_name: str) -> str:
-        """The address of a bucket on the server."""
+        """Return the address of a bucket on the server."""
 
     @abstractmethod
     def _unsigned_url(self, file: FileId) -> str:
-        """The URL of a public file."""
+        """Return the URL of a public file."""
 
     @abstractmethod
     async def _signed_url(self, file: FileId) -> str:
-        """A presigned URL of a file, to get it within an hour."""
+        """Return a presigned GET URL of a file, valid for an hour."""
 
     @abstractmethod
     async def _find(self, key: str) -> Found:
-        """The server's description of a file; raises FileNotFoundException if there is none."""
+        """Return the server's description of a file. Raise FileNotFoundException if the file does not exist."""
 
     async def _find_sized(self, key: str) -> Found:
-        """The server's description of a file, with its size."""
+        """Return the server's description of a file, with its size."""
         return await self._find(key)
 
     @abstractmethod
     def _info(self, file: FileId, found: Found) -> FileBasicInfo:
-        """The file information in a description."""
+        """Return the file information in a description."""
 
     @abstractmethod
     async def _remove(self, key: str) -> None:
-        """Delete a file; a missing one is no error."""
+        """Delete a file. A missing file is not an error."""
 
     @abstractmethod
     async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool, is_fresh: bool) -> None:
-        """Copy the version that was found, with its description; `is_fresh` as for `NewFile`."""
+        """Copy the version that was found, with its description. `is_fresh` is the same as for `NewFile`."""
 
     @abstractmethod
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
-        """The bytes of each part of an upload; content that fits into the first one is uploaded in one request.
+        """Return the size of each part of an upload. Content that fits into one part is uploaded in one request.
 
         Args:
-            size: Bytes of the content; None while unknown.
-            max_size: The limit of the content in bytes; None for no limit.
+            size: The size of the content in bytes. None while unknown.
+            max_size: The largest size of the content in bytes. None sets no limit.
         """
 
     @abstractmethod
     async def _store(self, file: NewFile) -> None:
-        """Store a file whole or not at all; raises as `write` does."""
+        """Store a file whole or not at all. Raises as `write` does."""
 
     @abstractmethod
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
-        """The bytes of a range that HTTP can ask for; raises RangeBeyondEnd."""
+        """Yield the bytes of a range that HTTP can request. Raises RangeBeyondEnd."""
 
     @abstractmethod
     async def _page(
         self, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
     ) -> Page[Listed]:
-        """One page of a listing, with so many attempts at the most."""
+        """Return one page of a listing, with at most this number of attempts."""
 
     @abstractmethod
     def _listed_info(self, file: FileId, listed: Listed) -> FileBasicInfo:
-        """The file information in a listing."""
+        """Return the file information in a listing."""
 
     # ---- for users
 
     def with_bucket(self, bucket_name: str) -> Self:
-        """The same for another bucket, on the same connections; without name, prefix and custom domain."""
+        """Return the same storage for another bucket.
+
+        It uses the same connections, and has no name, prefix or custom domain.
+        """
         other = copy(self)
         location = self._bucket_url(bucket_name)
         vars(other).update(_bucket=bucket_name, bucket=bucket_name, location=location)
@@ -177,12 +180,14 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         return other
 
     def with_upload_options(self, options: UploadOptions) -> Self:
-        """The same with other options for new files, on the same connections; without name.
+        """Return the same storage with other options for new files.
 
-        Files stored with the `CustomerKey` of a call are read by such a storage.
+        It uses the same connections and has no name.
+
+        Use it to read files that a call stored with a `CustomerKey`.
 
         Raises:
-            OperationNotSupportedException: The server cannot do one of them.
+            OperationNotSupportedException: The server does not support one of the options.
         """
         self._check_options(options)
         other = copy(self)
@@ -190,11 +195,12 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         return other
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
-        """Store the content under the key, from 8 MiB on in parts: see `Storage.write`.
+        """Store the content under the key: see `Storage.write`. Content from 8 MiB on is sent in parts.
 
-        On S3 a stream of unknown size may have 78 GiB; with a `max_size` that many bytes, up to 48.8 TiB.
-        A failed write leaves nothing. A write that is cancelled at its very end may have stored the file: with
-        `overwrite`, or if the server ignores conditions, so that the file is looked for first (see `S3Storage`).
+        On S3 a stream of unknown size may have 78 GiB. With a `max_size` it may have that many bytes, up to 48.8 TiB.
+
+        A failed write leaves no file. A write that is cancelled at its very end may have stored the file. This can
+        happen with `overwrite`, or if the server ignores conditional writes (see `S3Storage`).
         """
         with self.operation("write", key) as operation:
             options = self.options_for(content)
@@ -217,7 +223,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation:
             key = operation.file.key
             byte_range(0, offset, length, chunk_size)  # refuses impossible ranges
@@ -236,17 +242,17 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
                 return
 
     async def ping(self) -> None:
-        """Check that the server answers, knows the bucket and lets it be listed: see `SupportsPing`."""
+        """Check that the server answers, has the bucket and allows listing it: see `SupportsPing`."""
         with self.operation("ping"), during("ping", self._bucket):
             await self._page(f"{self.prefix}ping", most=1, attempts=_PINGS)
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             return self._info(operation.file, await self._find_sized(operation.file.key))
 
     async def exists(self, name: FileName) -> bool:
-        """True if the bucket holds the file: see `Storage.exists`."""
+        """Return True if the bucket has the file: see `Storage.exists`."""
         with self.operation("stat", name) as operation:
             try:
                 await self._find(operation.file.key)
@@ -255,12 +261,15 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
             return True
 
     async def delete(self, name: FileName) -> None:
-        """Delete a file; a missing one is not an error."""
+        """Delete a file. It is not an error if the file does not exist."""
         with self.operation("delete", name) as operation:
             await self._remove(operation.file.key)
 
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
-        """Copy a file with all that describes it, on the server, and only the version found: see `SupportsCopy`."""
+        """Copy a file on the server, with everything that describes it: see `SupportsCopy`.
+
+        The server copies only the version that the storage found first.
+        """
         with self.operation("copy", target) as operation:
             origin = self.identify(source)
             with during("copy", str(origin)):
@@ -270,10 +279,10 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
             return str(operation.file)
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`.
+        """Yield the files whose key begins with `prefix`, sorted by key: see `SupportsList`.
 
-        Objects of other tools, such as ``folder/`` and ``a//b``, are listed too. Their ids can be read, copied and
-        deleted; nothing can be written to such keys.
+        The listing includes objects of other tools, such as ``folder/`` and ``a//b``. You can read, copy and delete
+        them by their ids, but not write to such keys.
         """
         with self.operation("list"):
             beginning = self.prefix + prefix
@@ -291,12 +300,12 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
                 token = page.token
 
     def check_id(self, file_id: FileId) -> None:
-        """Refuse only keys that may lead elsewhere: other tools make keys such as ``a//b`` and ``folder/``."""
+        """Refuse only keys that may lead out of the bucket. Keys of other tools, such as ``a//b``, are allowed."""
         if ".." in file_id.key.split("/"):
             raise InvalidArgumentException("a key cannot hold a '..' segment", file_id=str(file_id))
 
     def _has_id(self, file_id: FileId) -> bool:
-        """True if an id can name it: ids hold no control characters or ``..`` segments."""
+        """Return True if the key can be part of an id: without control characters and ``..`` segments."""
         try:
             self.identify(file_id)
         except StorageException:
@@ -304,11 +313,11 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         return True
 
     def _domain_url(self, domain: str, file: FileId) -> str:
-        """The URL on the `custom_domain`."""
+        """Return the URL on the `custom_domain`."""
         return f"{domain}/{encode_path(file.key)}"
 
     async def url(self, name: FileName) -> str:
-        """The URL: of the `custom_domain`, else presigned if `querystring_auth`, else the public one."""
+        """Return the URL on the `custom_domain`, else a presigned one with `querystring_auth`, else the public one."""
         with self.operation("url", name) as operation:
             if self._custom_domain is not None:
                 return self._domain_url(self._custom_domain, operation.file)
@@ -318,7 +327,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
 
 
 def checked_token(name: str, value: str | None) -> str | None:
-    """The value of an option that is one word, such as a storage class.
+    """Return the value of an option that is one word, such as a storage class.
 
     Raises:
         InvalidArgumentException: The value is something else.

@@ -1,1 +1,1 @@
-"""The common half of storages that are made of others with the same ids: `FallbackStorage` and `MirroredStorage`."""
+"""The common part of storages that consist of others with the same ids: `FallbackStorage`, `MirroredStorage`."""

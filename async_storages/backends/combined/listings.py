@@ -1,4 +1,4 @@
-"""Two sorted listings at once, without holding them."""
+"""Reading two sorted listings together, without holding them in memory."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
@@ -12,9 +12,9 @@ __all__ = ["paired"]
 async def paired(
     first: AsyncIterable[FileBasicInfo], second: AsyncIterable[FileBasicInfo]
 ) -> AsyncGenerator[tuple[FileBasicInfo | None, FileBasicInfo | None]]:
-    """The files of two listings, sorted by key: each once, as the one and the other tell of it, None for not at all.
+    """Yield pairs of the same key from two sorted listings. A side without the file is None.
 
-    If a server does not keep to the order of keys, a file of both may come twice, each time with one None.
+    If a server lists out of order, a file of both may come twice, each time with one None.
     """
     async with aclosing(_generated(first)) as ours, aclosing(_generated(second)) as theirs:
         one, other = await anext(ours, None), await anext(theirs, None)
@@ -31,7 +31,7 @@ async def paired(
 
 
 async def _generated(listing: AsyncIterable[FileBasicInfo]) -> AsyncGenerator[FileBasicInfo]:
-    """The listing, closed with the generator also where it is one of its own."""
+    """Yield the listing. Closing the generator also closes the listing."""
     iterator: Any = aiter(listing)
     try:
         async for info in iterator:

@@ -1,4 +1,4 @@
-"""Storages that another one is made of: the rules for them, and the class of what they make together."""
+"""Members of a combined storage: the rules for them, and the class of the combined storage."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -13,15 +13,15 @@ type Powers = tuple[type[Any], ...]
 
 
 def check_members(whole: str, members: Mapping[str, object]) -> None:
-    """Refuse storages that cannot be one.
+    """Refuse storages that cannot be combined.
 
     Args:
-        whole: The class of what they are to make, for people.
-        members: The storages by the names of their arguments.
+        whole: The class of the combined storage, for error messages.
+        members: The storages, by the names of their arguments.
 
     Raises:
-        InvalidArgumentException: One is no storage, chooses its ids, has a registered name, or is the same place as
-            another one; or their ids are not the same.
+        InvalidArgumentException: A member is not a storage, chooses its ids, has a registered name, or is the same
+            place as another member. Or the members have different ids.
     """
     storages = [_checked(whole, argument, member) for argument, member in members.items()]
     first = storages[0]
@@ -53,13 +53,13 @@ def _checked(whole: str, argument: str, member: object) -> Storage:
 
 
 def _ids_of(storage: Storage) -> str:
-    """The beginning of the ids of its bare keys."""
+    """Return the beginning of the ids of bare keys."""
     bucket = "" if storage.bucket is None else f"{storage.bucket}/"
     return f"{storage.scheme}:{bucket}{storage.prefix}"
 
 
 def part_of_another(member: Storage, *, read_only: bool) -> Storage:
-    """The same storage, with the same attributes, whose operations are parts of those of another one."""
+    """Return the same storage, marked so that its operations are parts of another storage's operations."""
     other: Storage = object.__new__(_part_class(type(member), read_only=read_only))
     object.__setattr__(other, "__dict__", vars(member))  # the very same: both are opened, closed and changed together
     return other
@@ -75,12 +75,12 @@ def _part_class(kind: type[Storage], *, read_only: bool) -> Any:
 
 
 def class_for[Kind: type[Storage]](kind: Kind, first: Storage, powers: Iterable[type[Any]]) -> Kind:
-    """The class of a storage with these powers and no others: `isinstance` tells them by the methods there are.
+    """Return the class of a storage with exactly these powers. `isinstance` finds powers by their methods.
 
     Args:
         kind: The class of the storage, without powers.
         first: The storage that takes new files.
-        powers: Classes with the methods of a capability each.
+        powers: Classes, each with the methods of one capability.
     """
     made: Kind = _made(kind, first.scheme, frozenset(first.able_options), tuple(powers))
     return made

@@ -1,4 +1,4 @@
-"""Powers that a combined storage has by its first storage, or by all of them: each a class with its methods."""
+"""Powers that a combined storage gets from its first storage, or from all. Each is a class with its methods."""
 
 import builtins
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ __all__ = ["InFolders", "PresignsByFirst", "TakesFormsByFirst"]
 
 
 class InFolders(CombinedStorage):
-    """`SupportsFolders`: all storages are kept to the folder."""
+    """`SupportsFolders`: all storages are limited to the folder."""
 
     def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`."""
+        """Return the same storage, limited to a folder: see `SupportsFolders`."""
         of_all: tuple[Any, ...] = self.members
         members = tuple(member.within(*folders) for member in of_all)
         other = copy(self)
@@ -31,17 +31,17 @@ class PresignsByFirst(CombinedStorage):
     def presign(
         self, name: FileName, expires_in: float = 3600, method: PresignMethod = "GET", **options: Unpack[PresignOptions]
     ) -> str:
-        """A presigned URL of the storage for new files: see `SupportsPresign`."""
+        """Return a presigned URL of the storage for new files: see `SupportsPresign`."""
         with self.operation("presign", name) as operation:
             self._check_method(method)
             url: str = self._first.presign(operation.file, expires_in, method, **options)
             return url
 
     def _check_method(self, method: str) -> None:
-        """Refuse methods that one storage cannot do for all."""
+        """Refuse methods that one storage alone cannot carry out."""
 
     def presign_many(self, names: Iterable[FileName], expires_in: float = 3600, **options: Any) -> builtins.list[str]:
-        """Presigned GET URLs of the storage for new files, in the order of the names: see `SupportsPresign`."""
+        """Return presigned GET URLs of the storage for new files, in the order of the names: see `SupportsPresign`."""
         with self.operation("presign"):
             files = [self.identify(name) for name in names]
             urls: list[str] = self._first.presign_many(files, expires_in, **options)
@@ -60,7 +60,7 @@ class TakesFormsByFirst(CombinedStorage):
         min_size: int = 0,
         content_type: str | None = None,
     ) -> PresignedUpload:
-        """A form for one key of the storage for new files: see `SupportsDirectUpload`."""
+        """Return a form for one key of the storage for new files: see `SupportsDirectUpload`."""
         with self.operation("presign_post", name) as operation:
             made: PresignedUpload = await self._first.presign_post(
                 operation.file, expires_in, max_size=max_size, min_size=min_size, content_type=content_type

@@ -1,4 +1,4 @@
-"""A read that breaks off in one storage, and goes on in another."""
+"""A read that breaks in one storage and continues in another."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -10,10 +10,10 @@ __all__ = ["ReadSoFar"]
 
 
 class ReadSoFar:
-    """The bytes that a reader has been given, by which another copy of the file is known for the same.
+    """The bytes that a reader has got so far. They show whether another copy of the file has the same content.
 
     Attributes:
-        received: How many there are.
+        received: The number of bytes.
     """
 
     def __init__(self) -> None:
@@ -21,13 +21,13 @@ class ReadSoFar:
         self._checksum = new_checksum("crc32")
 
     async def rest_of(self, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-        """The bytes that the reader lacks of a file, or of the range of it that he asked for.
+        """Yield the bytes that the reader still needs of a file, or of a range of it.
 
         Args:
-            chunks: All of it, from its beginning.
+            chunks: All bytes of the file or range, from the beginning.
 
         Raises:
-            StorageOperationException: It does not begin with what the reader has been given.
+            StorageOperationException: The chunks do not begin with the bytes that the reader has got.
         """
         missing, begun = self.received, new_checksum("crc32")
         async with aclosing(chunks):

@@ -1,4 +1,4 @@
-"""The base class of storages that are made of others with the same ids."""
+"""The base class of storages that consist of others with the same ids."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -16,17 +16,17 @@ __all__ = ["CombinedStorage", "parts_of"]
 
 
 class CombinedStorage(Storage):
-    """A storage that is made of others, the first of which takes what is new; they are opened and closed with it.
+    """A storage that consists of others. The first one takes new files. It opens and closes all of them.
 
-    Its subclasses work with `_parts`, which emit no events: each operation emits one, that of the whole.
+    Subclasses work with `_parts`, which emit no events. Each operation emits one event, of the combined storage.
 
     Args:
-        members: The storages, as `check_members` lets them pass.
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
+        members: The storages, which `check_members` has accepted.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
 
     Attributes:
-        members: The storages, as they were given.
+        members: The given storages.
     """
 
     def __init__(self, members: Sequence[Storage], *, name: str | None, read_only: bool) -> None:
@@ -57,7 +57,7 @@ class CombinedStorage(Storage):
         return await super().__aenter__()
 
     async def aclose(self) -> None:
-        """Close all storages, whatever one of them raises: see `Storage.aclose`."""
+        """Close all storages, even if one of them raises: see `Storage.aclose`."""
         await super().aclose()
         async with AsyncExitStack() as closing:
             for storage in self.members:
@@ -74,18 +74,18 @@ class CombinedStorage(Storage):
         self._first.check_id(file_id)
 
     def options_for(self, content: Content) -> UploadOptions:
-        """Options of a new file: see `Storage.options_for`."""
+        """Return the options of a new file: see `Storage.options_for`."""
         options: UploadOptions = self._first.options_for(content)
         return options
 
     async def prepare(self) -> None:
-        """Get the storage for new files ready to presign: see `Storage.prepare`."""
+        """Prepare the storage for new files to presign: see `Storage.prepare`."""
         await self._first.prepare()
 
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """The headers of a PUT to the storage for new files: see `Storage.presigned_headers`."""
+        """Return the headers of a PUT to the storage for new files: see `Storage.presigned_headers`."""
         headers: dict[str, str] = self._first.presigned_headers(
             content_type=content_type, content_length=content_length
         )
@@ -93,7 +93,7 @@ class CombinedStorage(Storage):
 
 
 class parts_of:  # noqa: N801 - it reads like a function
-    """Errors of the parts of an operation are those of the whole."""
+    """Raises errors of an operation's parts as errors of the combined storage."""
 
     __slots__ = ("_operation",)
 
@@ -101,7 +101,7 @@ class parts_of:  # noqa: N801 - it reads like a function
         self._operation = operation
 
     def __enter__(self) -> None:
-        """Nothing is to be done before."""
+        """Do nothing."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -1,4 +1,4 @@
-"""A file's way from one storage into another, with all that describes it."""
+"""Copying a file from one storage to another, with everything that describes it."""
 
 from collections.abc import AsyncIterable
 from typing import Any
@@ -22,9 +22,9 @@ async def transfer(
     overwrite: bool,
     info: FileBasicInfo | None = None,
 ) -> Content:
-    """Stream a file over; it is stored whole or not at all, and only if as many bytes came as the source announces.
+    """Stream a file to another storage. It is stored whole or not at all.
 
-    Both storages compare the checksums that they have of it.
+    The number of bytes must be the one that the source announces. Both storages compare their checksums of the file.
 
     Args:
         source: Holds the file.
@@ -32,13 +32,13 @@ async def transfer(
         target: The storage of the copy.
         key: The key of the copy.
         overwrite: False refuses a key that is taken.
-        info: The facts that the source tells of the file, if they are known.
+        info: The source's facts about the file, if they are known.
 
     Returns:
-        The content that went over.
+        The content that was copied.
 
     Raises:
-        FileNotFoundException: The source does not hold it.
+        FileNotFoundException: The source does not have the file.
         FileExistsException: The key is taken, and `overwrite` is False.
     """
     found = await source.stat(file) if info is None else info
@@ -48,12 +48,12 @@ async def transfer(
 
 
 def content_of(info: FileBasicInfo, chunks: AsyncIterable[bytes], target: Storage) -> Content:
-    """The content of a file of another storage, with its type, metadata and headers.
+    """Return the content of another storage's file, with its type, metadata and headers.
 
     Args:
-        info: The facts that the other storage tells of it; a type that is malformed is told anew.
-        chunks: Its bytes.
-        target: The storage that is to keep it; headers that it cannot keep are left out.
+        info: The other storage's facts about the file. A malformed type is replaced by a guess.
+        chunks: The bytes of the file.
+        target: The storage for the copy. Headers that it does not support are left out.
     """
     has_type = info.content_type is not None and is_well_formed(info.content_type)
     said: dict[str, Any] = {name: getattr(info, name) for name in SERVED.intersection(target.able_options)}

@@ -1,1 +1,1 @@
-"""Two storages as one, while files move from the old one to the new one."""
+"""Two storages that work as one while files move from the old one to the new one."""

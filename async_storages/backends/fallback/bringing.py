@@ -1,4 +1,4 @@
-"""Files of the old storage that are brought into the new one."""
+"""Copying files of the old storage into the new one."""
 
 from async_storages.backends.combined.transfer import content_of
 from async_storages.content import Content
@@ -10,20 +10,20 @@ __all__ = ["bring", "store_unless_deleted"]
 
 
 async def bring(old: Storage, new: Storage, file: FileId) -> None:
-    """Copy a file into the new storage, unless that has it.
+    """Copy a file into the new storage, if it is missing there.
 
     Raises:
-        FileNotFoundException: The old storage does not hold it, or no longer.
+        FileNotFoundException: The old storage does not have the file, or it was deleted meanwhile.
     """
     info = await old.stat(file)
     await store_unless_deleted(old, new, file, content_of(info, old.stream(file), new))
 
 
 async def store_unless_deleted(old: Storage, new: Storage, file: FileId, content: Content) -> None:
-    """Store the content of a file of the old storage in the new one, unless that has it.
+    """Store the content of the old storage's file in the new one, if it is missing there.
 
-    Whoever deletes the file deletes it in the old storage first: so if it is still there afterwards, the copy will be
-    deleted as well, and if it is not, it must go.
+    A delete removes the file from the old storage first. If the old file still exists after the copy, a later delete
+    will find the copy too. If it does not exist any more, this function deletes the copy.
 
     Raises:
         FileNotFoundException: The file was deleted meanwhile.

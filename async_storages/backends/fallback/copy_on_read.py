@@ -1,4 +1,4 @@
-"""A file of the old storage that is stored in the new one while somebody reads it."""
+"""Copying a file of the old storage into the new one while it is read."""
 
 import asyncio
 import logging
@@ -20,28 +20,28 @@ __all__ = ["copied_while_read"]
 logger = logging.getLogger("async_storages")
 
 _CHUNKS = 4
-"""Chunks that the copy may be behind the reader: a MiB."""
+"""The number of chunks that the copy may be behind the reader: 1 MiB."""
 
 _PATIENCE = 15.0
-"""Seconds that a reader waits for a copy that does not go on; then it is given up."""
+"""Seconds that a reader waits for a copy without progress. Then the copy is aborted."""
 
 
 async def copied_while_read(
     old: Storage, new: Storage, file: FileId, *, chunk_size: int = CHUNK_SIZE
 ) -> AsyncGenerator[bytes]:
-    """The bytes of a file of the old storage, which are stored in the new one by the end of the read.
+    """Yield the bytes of the old storage's file, and store them in the new one by the end of the read.
 
-    A copy that fails is logged, and given up; so is that of a read which is not finished. The new storage has the file
-    whole or not at all.
+    If the copy fails, it is logged and aborted, and the read continues. If the read stops before its end, the copy is
+    aborted too. The new storage gets the whole file or nothing.
 
     Args:
-        old: Holds the file.
-        new: Gets it, unless it has it by then.
+        old: The storage with the file.
+        new: The storage for the copy. A file that it has by then stays.
         file: The file.
-        chunk_size: Bytes at a time, at the most.
+        chunk_size: The largest size of a chunk in bytes.
 
     Raises:
-        FileNotFoundException: The old storage does not hold the file.
+        FileNotFoundException: The old storage does not have the file.
     """
     async with aclosing(old.stream(file, chunk_size=chunk_size)) as chunks:
         chunk = await anext(chunks, None)
@@ -54,7 +54,7 @@ async def copied_while_read(
 
 
 class _Copy:
-    """The task that stores what a reader is given."""
+    """The task that stores the bytes of a reader."""
 
     def __init__(self, old: Storage, new: Storage, file: FileId) -> None:
         self._file = file
@@ -71,7 +71,7 @@ class _Copy:
             yield chunk
 
     async def take(self, chunk: bytes | None) -> None:
-        """Let the copy have a chunk; with None, for the end, wait until it is complete."""
+        """Give a chunk to the copy. None is the end: wait until the copy is complete."""
         if self._task.done():
             return
         if chunk is not None and not self._chunks.full():

@@ -1,4 +1,4 @@
-"""The half of `FallbackStorage` that every one has, whatever its storages can."""
+"""The part of `FallbackStorage` that does not depend on the capabilities of its storages."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -50,12 +50,12 @@ class FallbackCore(CombinedStorage):
 
     @property
     def new(self) -> Storage:
-        """The storage that new files go to."""
+        """The storage for new files."""
         return self.members[0]
 
     @property
     def old(self) -> Storage:
-        """The storage that still has files of its own."""
+        """The storage with the files that are not in the new one yet."""
         return self.members[1]
 
     @property
@@ -71,7 +71,7 @@ class FallbackCore(CombinedStorage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation:
             async with aclosing(self._chunks(operation.file, offset, length, chunk_size)) as chunks:
                 async for chunk in chunks:
@@ -79,7 +79,7 @@ class FallbackCore(CombinedStorage):
                     yield chunk
 
     async def _chunks(self, file: FileId, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
-        """The bytes from the new storage, else from the old one, which go on in the new one if the file moves there."""
+        """Yield bytes of the new storage, else of the old one. If the file moves meanwhile, continue in the new one."""
         is_begun, so_far = False, ReadSoFar()
         try:
             async with aclosing(self._new.stream(file, offset, length, chunk_size=chunk_size)) as chunks:
@@ -109,19 +109,19 @@ class FallbackCore(CombinedStorage):
         return chunks
 
     async def _find[Found](self, ask: Callable[[Any], Awaitable[Found]]) -> Found:
-        """The answer of the first part that has the file."""
+        """Return the answer of the first part that has the file."""
         for part in self._parts:
             with suppress(FileNotFoundException):
                 return await ask(part)
         return await ask(self._new)  # it may have moved between the two looks
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             return await self._find(lambda part: part.stat(operation.file))
 
     async def exists(self, name: FileName) -> bool:
-        """True if one of them holds the file: see `Storage.exists`."""
+        """Return True if one of the storages has the file: see `Storage.exists`."""
         with self.operation("stat", name) as operation:
             for part in (*self._parts, self._new):
                 if await part.exists(operation.file):
@@ -129,14 +129,14 @@ class FallbackCore(CombinedStorage):
             return False
 
     async def url(self, name: FileName) -> str:
-        """The file's URL in the storage that has it: see `Storage.url`."""
+        """Return the URL of the storage that has the file: see `Storage.url`."""
         with self.operation("url", name) as operation:
             holder = await self._holder(operation.file)
             url: str = await holder.url(operation.file)
             return url
 
     async def _holder(self, file: FileId) -> Any:
-        """The part whose URL of a file works: the new one if it has the file, else the old one."""
+        """Return the part whose URL works: the new one if it has the file, else the old one."""
         if self._presign == "new" or file.key in self._known:
             return self._new
         if not await self._new.exists(file):
@@ -157,17 +157,17 @@ class FallbackCore(CombinedStorage):
             return file_id
 
     async def _refuse_old(self, key: FileName, file: FileId) -> None:
-        """Refuse a key that is taken in the old storage; a unique one cannot be."""
+        """Refuse a key that is taken in the old storage. A unique key cannot be taken."""
         if not isinstance(key, UniqueKey) and await self._old.exists(file):
             raise FileExistsException("the key is taken", file_id=str(file))
 
     async def delete(self, name: FileName) -> None:
-        """Delete a file in both storages, in the old one first, so that what it had cannot come back.
+        """Delete a file in both storages: first in the old one, so that its file cannot come back.
 
-        A delete that fails in between leaves the file as it is in the new storage; it can be repeated.
+        If the delete fails after the first step, the new storage still has the file. The call can be repeated.
 
         Raises:
-            DeleteNotSupportedException: The storage is read-only, or the old one is, and has the file.
+            DeleteNotSupportedException: The storage is read-only, or the old storage is read-only and has the file.
         """
         with self.operation("delete", name) as operation:
             file = operation.file
@@ -189,7 +189,7 @@ class FallbackCore(CombinedStorage):
 
 
 async def _deleted(part: Any, file: FileId) -> FileNotFoundException | None:
-    """Delete a file; returns the error of a storage for which it is one that there is none."""
+    """Delete a file. Return the error if the storage raises for a missing file."""
     try:
         await part.delete(file)
     except FileNotFoundException as error:

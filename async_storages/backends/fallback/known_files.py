@@ -1,4 +1,4 @@
-"""Keys of files that the new storage was found to have."""
+"""Keys of files that are in the new storage."""
 
 __all__ = ["KnownFiles"]
 
@@ -6,10 +6,10 @@ _MOST = 10_000
 
 
 class KnownFiles:
-    """Keys that were found in the new storage lately, the 10,000 that were asked for last.
+    """The last 10,000 requested keys that were found in the new storage.
 
-    That a file is in the new storage stays true until it is deleted. That it is only in the old one may end at any
-    moment, by another process: so this is never remembered.
+    A file in the new storage stays there until it is deleted, so its key is remembered. Another process may move a file
+    out of the old storage at any moment, so keys of the old storage are not remembered.
     """
 
     def __init__(self) -> None:
@@ -22,12 +22,12 @@ class KnownFiles:
         return True
 
     def add(self, key: str) -> None:
-        """Note a key as the one that was asked for last."""
+        """Add a key as the last requested one."""
         self._keys.pop(key, None)
         self._keys[key] = None
         if len(self._keys) > _MOST:
             del self._keys[next(iter(self._keys))]
 
     def forget(self, key: str) -> None:
-        """Forget a key; nothing happens if it is not known."""
+        """Forget a key. An unknown key is not an error."""
         self._keys.pop(key, None)

@@ -1,4 +1,4 @@
-"""Powers that a `FallbackStorage` has if its storages have them: each a class with its methods."""
+"""Powers that a `FallbackStorage` has if its storages have them. Each is a class with its methods."""
 
 import builtins
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -23,17 +23,17 @@ from async_storages.storage.part_uploads import PartUploads
 __all__ = ["Copies", "Lists", "Pings", "Presigns", "SetsMetadata", "TakesParts"]
 
 _AT_ONCE = 32
-"""Questions where files are, for their URLs."""
+"""The number of concurrent requests that look for files, for their URLs."""
 
 
 class Lists(FallbackCore):
     """`SupportsList`: the union of both listings."""
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files of both storages whose key begins with `prefix`, sorted by key: see `SupportsList`.
+        """Yield the files of both storages whose key begins with `prefix`, sorted by key: see `SupportsList`.
 
-        Nothing is held in memory. A file that both have is listed as the new storage tells of it; it may come twice
-        where a server lists out of order, as SeaweedFS does with more than a thousand files.
+        The listing is not held in memory. If both storages have a file, the facts come from the new one. A file may
+        come twice if a server lists out of order, as SeaweedFS does with more than a thousand files.
         """
         with self.operation("list"):
             async with aclosing(paired(self._new.list(prefix), self._old.list(prefix))) as pairs:
@@ -67,10 +67,13 @@ class Copies(FallbackCore):
 
 
 class SetsMetadata(FallbackCore):
-    """`SupportsMetadata`: in the new storage, which gets the file first."""
+    """`SupportsMetadata`: in the new storage. A file of the old storage is first copied there."""
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
-        """Replace the user's metadata in the new storage, which gets an old file first: see `SupportsMetadata`."""
+        """Replace the user's metadata in the new storage: see `SupportsMetadata`.
+
+        A file of the old storage is first copied to the new one.
+        """
         with self.operation("set_metadata", name) as operation, parts_of("set_metadata"):
             checked = check_metadata(metadata)
             if not await self._new.exists(operation.file):
@@ -83,7 +86,7 @@ class Pings(FallbackCore):
     """`SupportsPing`: both must answer."""
 
     async def ping(self) -> None:
-        """Nothing, if both storages answer; the error says which one does not: see `SupportsPing`."""
+        """Check that both storages answer: see `SupportsPing`. The error names the storage that does not answer."""
         with self.operation("ping"):
             for part in self._parts:
                 try:
@@ -99,23 +102,23 @@ class TakesParts(FallbackCore):
 
     @property
     def part_uploads(self) -> PartUploads:
-        """Uploads in parts to the new storage: see `SupportsPartUploads`."""
+        """Return the uploads in parts to the new storage: see `SupportsPartUploads`."""
         uploads: PartUploads = self._new.part_uploads
         return uploads
 
 
 class Presigns(PresignsByFirst, FallbackCore):
-    """`SupportsPresign`: URLs of the storage that has the file where that can be asked, else of the new one."""
+    """`SupportsPresign`: URLs of the storage that has the file, or of the new one if no request can be sent."""
 
     def presign(
         self, name: FileName, expires_in: float = 3600, method: PresignMethod = "GET", **options: Unpack[PresignOptions]
     ) -> str:
-        """A presigned URL of the new storage, as nothing can be asked without I/O: see `SupportsPresign`.
+        """Return a presigned URL of the new storage, without I/O: see `SupportsPresign`.
 
         `presigned_urls`, `StoredFile.get_presigned_url` and `file_urls` give URLs of files in the old storage as well.
 
         Raises:
-            OperationNotSupportedException: The method is DELETE, which would delete in one storage alone.
+            OperationNotSupportedException: The method is DELETE, which would delete the file in one storage only.
         """
         return super().presign(name, expires_in, method, **options)
 
@@ -132,9 +135,11 @@ class Presigns(PresignsByFirst, FallbackCore):
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> builtins.list[str]:
-        """Presigned URLs of the storages that have the files, one question for each: see `Storage.presigned_urls`.
+        """Return presigned URLs of the storages that have the files: see `Storage.presigned_urls`.
 
-        A file that neither has gets a URL of the old storage. URLs for PUT are those of the new one.
+        This sends one request for each file, to find its storage.
+
+        A file that neither storage has gets a URL of the old storage. URLs for PUT are always URLs of the new storage.
         """
         with self.operation("presign"):
             files = [self.identify(name) for name in names]

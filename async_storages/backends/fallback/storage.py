@@ -1,4 +1,4 @@
-"""Two storages with the same ids as one, while files move from the old one to the new one."""
+"""Two storages with the same ids that work as one, while files move from the old one to the new one."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,26 +42,26 @@ else:
 
 
 class FallbackStorage(_Powers):
-    """An old and a new storage of one scheme and bucket, so of the same ids, as one storage.
+    """Combines an old and a new storage, while files move from the old one to the new one.
 
-    Files are read from the new storage, and if that does not have them from the old one. They are written to the new
-    storage, deleted in both, and listed as the union of both. It has the powers that its storages have, which it opens
-    and closes.
+    Both storages must have the same scheme and bucket, so that their ids are the same. Reads use the new storage first,
+    then the old one. Writes go to the new storage, deletes to both. A listing is the union of both. The combined
+    storage has the capabilities of its storages, and opens and closes them.
 
     Args:
         new: The storage for new files.
-        old: The storage that has had the files so far. With ``read_only=True`` nothing in it changes, and what it has
-            cannot be deleted.
-        copy_on_read: Store what is read as a whole from the old storage in the new one as well, by the end of the
-            read. A copy that fails is logged, and the read goes on.
-        presign: ``"found"``: URLs are those of the storage that has the file, for which the new one is asked; that it
-            has a file is remembered. ``"new"``: those of the new storage, without a question, once all files are there.
-        name: Registers the storage under this name; its two storages have none.
-        read_only: Refuse every write and delete.
+        old: The storage with the existing files. If it has ``read_only=True``, it never changes, and its files cannot
+            be deleted.
+        copy_on_read: True copies each file that is read whole from the old storage into the new one, by the end of the
+            read. If the copy fails, it is logged and the read continues.
+        presign: ``"found"`` gives URLs of the storage that has the file. It asks the new storage, and remembers the
+            files found there. ``"new"`` gives URLs of the new storage without asking: use it once all files are there.
+        name: The registered name of the combined storage. Its two storages must have no name.
+        read_only: True refuses every write and delete.
 
     Raises:
-        InvalidArgumentException: The ids of the two storages are not the same, or are chosen by the storage; both are
-            the same place, or one has a registered name; `presign` is something else.
+        InvalidArgumentException: The two storages have different ids, choose the ids themselves, are the same place, or
+            have a registered name. Or `presign` has another value.
 
     Example:
         >>> storage = FallbackStorage(
@@ -74,7 +74,7 @@ class FallbackStorage(_Powers):
     def __new__(
         cls, new: Storage | None = None, old: Storage | None = None, *, presign: Presign = "found", **_options: Any
     ) -> Self:
-        """An object with the powers of its storages; without them, as `copy` makes one, of the same class."""
+        """Create an object with the powers of its storages. `copy` gives no storages: then the class stays the same."""
         if isinstance(new, Storage) and isinstance(old, Storage):
             return super().__new__(class_for(cls, new, _powers(new, old, presign)))
         return super().__new__(cls)

@@ -1,4 +1,4 @@
-"""Answers of trackers, kept for a moment as they serve for other files as well."""
+"""Answers of trackers, which are kept for a moment, as they are valid for other files too."""
 
 import math
 import time
@@ -22,13 +22,13 @@ class _Answer[Named]:
 
 
 class AnswerCache[Named]:
-    """The servers that trackers named lately, by what they were asked about. No I/O.
+    """The servers that trackers named lately, by the subject of the request. No I/O.
 
-    Trackers name their servers in turn, so that each gets its share: therefore an answer serves ten times more at the
-    most, in turn with others.
+    Trackers name their servers in turn, so that each gets its share of requests. An answer is therefore used at most
+    ten more times, in turn with other answers.
 
     Args:
-        seconds: How long an answer serves; 0 for not at all.
+        seconds: Seconds for which an answer is used. 0 keeps no answers.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -36,11 +36,11 @@ class AnswerCache[Named]:
         self._known: dict[Hashable, deque[_Answer[Named]]] = {}
 
     def recall(self, subject: Hashable, at: float = 0) -> Named | None:
-        """The server that a tracker would name now; None if it must be asked.
+        """Return the server that a tracker would name now. None if a tracker must be asked.
 
         Args:
-            subject: What it is asked about.
-            at: When the file was made, in seconds since 1970.
+            subject: The subject of the request.
+            at: The time of the file's upload, in seconds since 1970.
         """
         known = self._known.get(subject)
         now = time.monotonic() if known else 0.0
@@ -56,7 +56,7 @@ class AnswerCache[Named]:
         return None
 
     def keep(self, subject: Hashable, named: Named, up_to: float = math.inf) -> None:
-        """Note an answer, which is right for files that were made until `up_to`."""
+        """Keep an answer, which is valid for files that were uploaded until `up_to`."""
         if not self._seconds:
             return
         if len(self._known) >= _MOST_SUBJECTS:
@@ -65,5 +65,5 @@ class AnswerCache[Named]:
         self._known.setdefault(subject, deque()).append(_Answer(named, up_to, ends_at))
 
     def forget(self) -> None:
-        """Something went wrong: trackers may know better by now."""
+        """Forget an answer after a failure, as trackers may have a new one."""
         self._known.clear()

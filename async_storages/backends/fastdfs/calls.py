@@ -1,4 +1,4 @@
-"""Requests to a cluster, on connections of its pools; repeated or sent to another server where that is right."""
+"""Requests to a cluster, on pooled connections. They are repeated, or sent to another server, if that is safe."""
 
 from collections.abc import Awaitable, Callable
 
@@ -32,17 +32,17 @@ class Calls:
         self.lookup = ServerLookup(self.trackers, options.answers_kept_for)
 
     async def ask[Reply](self, server: Server, request: Request[Reply], avoiding: set[Server]) -> Reply:
-        """Send one request; raises as `use` does."""
+        """Send one request. Raises as `use` does."""
         return await self.use(server, lambda connection: connection.ask(request), avoiding)
 
     async def use[Reply](
         self, server: Server, use: Callable[[Connection], Awaitable[Reply]], avoiding: set[Server]
     ) -> Reply:
-        """Use a connection to a server; a server that fails is noted in `avoiding`.
+        """Use a connection to a server. Add a server that fails to `avoiding`.
 
         Raises:
-            StorageException: The server answered with a status, which tells about the file.
-            StorageUnavailableException: The server cannot be reached, or breaks off.
+            StorageException: The server answered with an error status for the file.
+            StorageUnavailableException: The server cannot be reached, or the connection broke.
         """
         pools = await self.pools.get()
         try:
@@ -61,7 +61,7 @@ class Calls:
         attempt: Callable[[set[Server]], Awaitable[Reply]],
         may_try_again: Callable[[], bool] = lambda: True,
     ) -> Reply:
-        """Call `attempt` until it succeeds or a retry is of no use; its argument tells the servers that failed."""
+        """Call `attempt` until it succeeds or a retry is useless. Its argument is the set of failed servers."""
         avoiding: set[Server] = set()
         failures = 0
         while True:

@@ -1,4 +1,4 @@
-"""Checksums in the ids of a cluster: zlib's CRC-32, or that of old servers."""
+"""Checksums in the ids of a cluster: zlib's CRC-32, or the checksum of old servers."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ _NEW_SINCE = datetime(2018, 7, 1, tzinfo=UTC)  # libfastcommon 1.0.38; 5.x went 
 
 
 class OldChecksums:
-    """The groups whose ids were found to hold the old checksum, which is then computed along with zlib's."""
+    """The groups whose ids hold the old checksum. For them both checksums are computed."""
 
     def __init__(self) -> None:
         self._groups: set[str] = set()

@@ -1,4 +1,4 @@
-"""A client of FastDFS: uploads, downloads, appenders, slaves and metadata, by the ids that FastDFS gives."""
+"""A client of FastDFS: uploads, downloads, appenders, slaves and metadata, by FastDFS ids."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -37,16 +37,16 @@ __all__ = ["FastDFSCluster"]
 class FastDFSCluster:
     """A client of one cluster's trackers and storage servers.
 
-    Safe to use from many tasks, from several event loops one after the other, and after fork. It opens connections as
-    they are needed and keeps them; `aclose` closes those of the running loop.
+    Many tasks can use it at once. It works in several event loops one after the other, and after fork. It opens
+    connections when it needs them, and keeps them. `aclose` closes the connections of the running event loop.
 
     Args:
-        tracker_servers: ``host:port`` of each tracker; the port is 22122 by default.
-        group: The group to upload to; None leaves the choice to the trackers.
-        store_path_index: The disk to upload to, 0 to 254; -1 leaves the choice to them.
+        tracker_servers: ``host:port`` of each tracker. The default port is 22122.
+        group: The group to upload to. With None the trackers choose.
+        store_path_index: The disk to upload to, 0 to 254. With -1 FastDFS chooses.
         options: Time-outs, pools and retries.
-        address_map: The addresses at which this machine reaches servers, by the addresses that trackers name, as behind
-            NAT or in Docker: both ``host:port``, or both ``host`` for all its ports.
+        address_map: Maps an address that trackers name to the address that this machine must use, for clusters behind
+            NAT or in Docker. Both are ``host:port``, or both are ``host`` for all ports.
 
     Raises:
         InvalidArgumentException: An option is wrong.
@@ -81,7 +81,7 @@ class FastDFSCluster:
         self._writing = Writing(self._calls, self._directory, self._checksums, self._reading)
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; it can be used again."""
+        """Close the connections of the running event loop. The client can be used again."""
         await self._calls.pools.aclose()
 
     async def __aenter__(self) -> Self:
@@ -102,14 +102,16 @@ class FastDFSCluster:
     ) -> str:
         """Store a new file.
 
-        Content that can be read again is sent to another server as long as the first one cannot have stored it, that is
-        until all of it was sent. A file whose id is lost on its way back stays: only FastDFS knows it.
+        If a server fails before all bytes were sent, the client sends the content to another server. The content must
+        be readable again for this. If the connection breaks after all bytes were sent, a file may stay in FastDFS under
+        an id that the client never received.
 
         Args:
-            content: See `async_storages.sources`. Content of unknown size is kept in a temporary file first.
-            extension: Up to 6 of A-Z, a-z, 0-9, ``.``, ``_``, ``-``, without the dot before it.
-            appender: Make a file that can be changed later: see `append`, `modify`, `truncate`.
-            metadata: As for `set_metadata`; a file that cannot get it is removed again.
+            content: The content: see `async_storages.sources`. Content of unknown size is kept in a temporary file
+                first.
+            extension: Up to 6 of the characters A-Z, a-z, 0-9, ``.``, ``_``, ``-``, without the dot before it.
+            appender: True makes a file that can be changed later: see `append`, `modify`, `truncate`.
+            metadata: As for `set_metadata`. If it cannot be stored, the client deletes the file again.
 
         Returns:
             The id.
@@ -136,21 +138,22 @@ class FastDFSCluster:
         *,
         metadata: Mapping[str, str] | None = None,
     ) -> str:
-        """Store a file that belongs to another one, such as a thumbnail, beside it; see `upload`.
+        """Store a slave: a file that belongs to another one, its master. For example a thumbnail. See `upload`.
 
         Args:
             content: As for `upload`.
-            master: The id of the other file.
-            prefix: 1 to 16 of A-Z, a-z, 0-9, ``.``, ``_``, ``-`` that distinguish it from others, such as ``_150x150``.
+            master: The id of the file to which the slave belongs.
+            prefix: 1 to 16 of the characters A-Z, a-z, 0-9, ``.``, ``_``, ``-``. It distinguishes the slaves of a
+                master. For example ``_150x150``.
             extension: As for `upload`.
             metadata: As for `upload`.
 
         Returns:
-            The id: the master's, the prefix, the extension.
+            The id: the master's id without its extension, then the prefix and the extension.
 
         Raises:
-            FileNotFoundException: There is no such master.
-            FileExistsException: There is such a slave already.
+            FileNotFoundException: The master does not exist.
+            FileExistsException: The slave exists already.
         """
         name = Name.parse(master)
 
@@ -164,34 +167,35 @@ class FastDFSCluster:
     # ---- changes
 
     async def append(self, file_id: str, content: Source | Content) -> None:
-        """Append to an appender; it is not repeated once all was sent.
+        """Append content to an appender. The client does not retry once all bytes were sent.
 
         Raises:
-            InvalidArgumentException: The file is no appender.
-            FileNotFoundException: There is no such file.
-            StorageUnavailableException: The server that the file was uploaded to is down, and no other can tell.
+            InvalidArgumentException: The file is not an appender.
+            FileNotFoundException: The file does not exist.
+            StorageUnavailableException: The server that received the upload is down, and no other server can answer.
         """
         name = Name.parse(file_id)
         await self._writing.change(name, content, lambda size: protocol.append(name, size))
 
     async def modify(self, file_id: str, offset: int, content: Source | Content) -> None:
-        """Replace bytes of an appender from `offset` on, which is at most its end; raises as `append` does."""
+        """Replace bytes of an appender from `offset` on, which is at most its end. Raises as `append` does."""
         name = Name.parse(file_id)
         await self._writing.change(name, content, lambda size: protocol.modify(name, offset, size))
 
     async def truncate(self, file_id: str, size: int) -> None:
-        """Truncate an appender to `size` bytes, or extend it with zeros; raises as `append` does."""
+        """Truncate an appender to `size` bytes, or extend it with zeros. Raises as `append` does."""
         name = Name.parse(file_id)
         await self._writing.write(name, protocol.truncate(name, size))
 
     async def regenerate(self, file_id: str) -> str:
-        """Make an appender a normal file, with the same metadata; FastDFS 5.x cannot.
+        """Make an appender a normal file with the same metadata. FastDFS 5.x does not support this.
 
         Returns:
-            Its new id; the old one is no longer valid.
+            The new id. The old one is no longer valid.
 
         Raises:
-            StorageOperationException: FastDFS failed; if the metadata could not be kept, a note tells the new id.
+            StorageOperationException: FastDFS failed. If the metadata was not kept, a note on the error names the new
+                id.
         """
         name = Name.parse(file_id)
         new = await self._writing.write(name, protocol.regenerate(name), is_repeatable=False)
@@ -203,7 +207,7 @@ class FastDFSCluster:
         return str(new)
 
     async def _keep_metadata(self, old: Name, new: Name) -> None:
-        """Copy the metadata, which FastDFS leaves under the old name, to the new one."""
+        """Copy the metadata from the old name, where FastDFS leaves it, to the new name."""
         left = Name(old.group, f"{old.path}-m")
         try:
             async with aclosing(self._reading.download(str(left), 0, None, CHUNK_SIZE)) as chunks:
@@ -216,11 +220,11 @@ class FastDFSCluster:
             await self._writing.write(left, protocol.delete(left), is_done_by_missing=True)
 
     async def delete(self, file_id: str) -> None:
-        """Remove a file and its metadata.
+        """Delete a file and its metadata.
 
         Raises:
-            FileNotFoundException: There is no such file.
-            StorageUnavailableException: The server that the file was uploaded to is down, and no other can tell.
+            FileNotFoundException: The file does not exist.
+            StorageUnavailableException: The server that received the upload is down, and no other server can answer.
         """
         name = Name.parse(file_id)
         await self._writing.write(name, protocol.delete(name), is_done_by_missing=True)
@@ -228,11 +232,17 @@ class FastDFSCluster:
     async def set_metadata(
         self, file_id: str, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"] = "replace"
     ) -> None:
-        """Replace the metadata of a file, also by nothing, or merge some into it.
+        """Replace the metadata of a file, or merge pairs into it.
+
+        Args:
+            file_id: The id.
+            metadata: The key-value pairs.
+            mode: ``"replace"`` replaces all pairs, and an empty mapping removes them. ``"merge"`` keeps other pairs.
 
         Raises:
-            InvalidArgumentException: A key has more than 64 bytes, a value more than 256, or one has U+0001 or U+0002.
-            FileNotFoundException: There is no such file.
+            InvalidArgumentException: A key has more than 64 bytes, a value has more than 256, or a text holds U+0001 or
+                U+0002.
+            FileNotFoundException: The file does not exist.
         """
         name = Name.parse(file_id)
         await self._writing.write(name, protocol.set_metadata(name, metadata, mode=mode))
@@ -242,19 +252,19 @@ class FastDFSCluster:
     def download(
         self, file_id: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it.
+        """Yield the bytes of a file, or of a range of it.
 
-        A broken download is resumed, on another server if there is one; a whole file is compared with the checksum in
-        its id.
+        If a download breaks, the client resumes it, on another server if there is one. It compares a whole file with
+        the checksum in its id.
 
         Args:
             file_id: The id.
             offset: The first byte, from 0.
-            length: How many bytes at the most, at least 1; None for all.
-            chunk_size: Bytes of a chunk at the most.
+            length: The largest number of bytes, at least 1. None reads to the end.
+            chunk_size: The largest size of a chunk in bytes.
 
         Raises:
-            FileNotFoundException: There is no such file.
+            FileNotFoundException: The file does not exist.
             InvalidArgumentException: The id or the range is malformed.
             ChecksumMismatchException: The bytes differ from the stored file.
             StorageUnavailableException: FastDFS cannot be reached, or the download broke off too often.
@@ -262,32 +272,32 @@ class FastDFSCluster:
         return self._reading.download(file_id, offset, length, chunk_size)
 
     async def info(self, file_id: str) -> FileInfo:
-        """Size, time and checksum, from a server that has the file.
+        """Return size, time and checksum, from a server that has the file.
 
         Raises:
-            FileNotFoundException: There is no such file.
+            FileNotFoundException: The file does not exist.
         """
         return await self._reading.info(file_id)
 
     async def get_metadata(self, file_id: str) -> dict[str, str]:
-        """The metadata, from the server that changes it; empty for a file without any, and for a missing file.
+        """Return the metadata, from the server that changes it. Empty without metadata, and for a missing file.
 
         Raises:
-            StorageUnavailableException: That server is down, and no other can tell.
+            StorageUnavailableException: That server is down, and no other server can answer.
         """
         return await self._reading.get_metadata(file_id)
 
     async def describe(self, file_id: str) -> tuple[FileInfo, dict[str, str]]:
-        """`info` and `get_metadata` at once."""
+        """Return the results of `info` and `get_metadata`."""
         return await self._reading.describe(file_id)
 
     # ---- the cluster
 
     async def ping(self) -> None:
-        """Check that a tracker answers, and knows a storage server for uploads.
+        """Check that a tracker answers and knows a storage server for uploads.
 
         Raises:
-            StorageUnavailableException: No tracker answers, or none knows such a server.
+            StorageUnavailableException: No tracker answers, or no tracker knows a server for uploads.
         """
 
         async def attempt(avoiding: set[Server]) -> None:
@@ -297,14 +307,14 @@ class FastDFSCluster:
         await self._calls.retrying(attempt)
 
     async def list_groups(self) -> list[GroupInfo]:
-        """The groups of the cluster."""
+        """Return the groups of the cluster."""
         return await self._ask_trackers(protocol.list_groups())
 
     async def list_storages(self, group: str, server_id: str = "") -> list[StorageInfo]:
-        """The storage servers of a group, or one of them.
+        """Return the storage servers of a group, or one of them.
 
         Raises:
-            RouteNotSupportedException: There is no such group or server.
+            RouteNotSupportedException: The group or server does not exist.
         """
         return await self._ask_trackers(protocol.list_storages(group, server_id))
 

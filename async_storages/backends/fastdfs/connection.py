@@ -1,4 +1,4 @@
-"""One connection to a tracker or storage server: one request at a time, and a limit for every wait."""
+"""One connection to a tracker or storage server. It sends one request at a time, and every wait has a limit."""
 
 import asyncio
 import os
@@ -22,10 +22,10 @@ class Connection(asyncio.Protocol):
 
     Args:
         server: The server.
-        timeout: Seconds without a byte, in either direction, after which the connection counts as broken.
+        timeout: Seconds without a byte in either direction after which the connection fails.
 
     Attributes:
-        used_at: The end of its last reply, by the loop's clock.
+        used_at: The time of the last reply's end, by the event loop's clock.
     """
 
     _transport: asyncio.Transport
@@ -51,10 +51,10 @@ class Connection(asyncio.Protocol):
 
     @classmethod
     async def open(cls, server: Server, *, connect_timeout: float, network_timeout: float) -> Self:
-        """Connect, within `connect_timeout` seconds; see the class for `network_timeout`.
+        """Connect within `connect_timeout` seconds. `network_timeout` is the class's `timeout`.
 
         Raises:
-            StorageUnavailableException: The server cannot be reached, or not in time.
+            StorageUnavailableException: The server cannot be reached in time.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -70,23 +70,23 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """True if another request may be sent: the last reply was read whole, and the server listens."""
+        """True if another request may be sent: the last reply was read whole, and the server still listens."""
         return self._error is None and self._parser is None and not self._unsent and not self._is_spent
 
     @property
     def has_sent_all(self) -> bool:
-        """True if all of the last request has left, so that the server may have carried it out."""
+        """True if all bytes of the last request have left. The server may have carried it out then."""
         return not self._unsent and self._may_write
 
     # ---- one request
 
     async def ask[Reply](self, request: Request[Reply], content: AsyncIterable[bytes] | None = None) -> Reply:
-        """Send a request, with its content, and wait for the whole reply.
+        """Send a request with its content, and wait for the whole reply.
 
         Raises:
-            Refusal: The server refused; after an early refusal the rest of the content is not sent.
-            ProtocolError: The answer is no reply to this request.
-            StorageUnavailableException: The connection broke, or no byte moved in time.
+            Refusal: The server refused. After an early refusal the rest of the content is not sent.
+            ProtocolError: The answer is not a reply to this request.
+            StorageUnavailableException: The connection broke, or no byte was sent or received in time.
         """
         if content is None:
             self.begin(request)
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         return await self.answer(request)
 
     async def answer[Reply](self, request: Request[Reply]) -> Reply:
-        """The whole reply to the request that was sent; may be called again where it was cancelled. Raises as `ask`."""
+        """Return the whole reply to the sent request. It can be called again after a cancellation. Raises as `ask`."""
         parser = self._parser
         while part := await self.receive():
             self._parts.append(part)
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
         return request.parse(b"".join(self._parts))
 
     def begin(self, request: Request[object]) -> ReplyParser:
-        """Send a request without content; read the reply by `receive`."""
+        """Send a request without content. Read the reply with `receive`."""
         parser = self._start(request)
         self._write(request.head)
         return parser
@@ -126,9 +126,9 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     async def _send(self, head: bytes, content: AsyncIterable[bytes], parser: ReplyParser) -> None:
-        """Send the head with the first bytes, then the rest of the content; content that fails earlier is not sent.
+        """Send the head with the first bytes, then the rest. If the content fails first, nothing is sent.
 
-        A server that refuses answers early, and closes: the loop gets a turn to notice it.
+        A server that refuses a request answers early and closes. The event loop gets a turn to notice it.
         """
         async for chunk in content:
             if self._error is not None or parser.length is not None:
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
             self._write(head)
 
     async def receive(self) -> bytes:
-        """The next bytes of the reply's body; empty at its end, when the connection is free again."""
+        """Return the next bytes of the reply's body. Empty at its end, when the connection is free again."""
         while not self._chunks and self._parser is not None and not self._parser.is_complete:
             if self._error is not None:
                 raise self._error
@@ -162,9 +162,9 @@ class Connection(asyncio.Protocol):
         return chunk
 
     def _ends_after(self, parser: ReplyParser | None) -> bool:
-        """True if the connection must not be used after this reply.
+        """Return True if the connection must not be used after this reply.
 
-        After most refusals the server closes the connection, or takes the rest of the request for further ones.
+        After most refusals the server closes the connection, or reads the rest of the request as new requests.
         """
         refusal = None if parser is None else parser.refusal
         return refusal is not None and (refusal.status != ENOENT or self._has_content)
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     def _check_time(self) -> None:
-        """Check the time limit, by one timer for many waits: a timer for each costs a tenth of all the time."""
+        """Check the time limit. One timer serves many waits, as a timer for each would cost a tenth of all the time."""
         self._timer = None
         if self._waiter is None:
             return
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
     # ---- the end
 
     async def aclose(self) -> None:
-        """Say good-bye to the server and close; a running request fails."""
+        """Tell the server that the connection ends, and close it. A running request fails."""
         if self.is_reusable:
             self._transport.write(quit_connection())
             self._transport.close()
@@ -206,18 +206,18 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Close at once, during anything."""
+        """Close at once, in any state."""
         self._fail(StorageUnavailableException(f"{self._server}: the connection was closed"))
 
     # ---- callbacks of asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection was opened."""
+        """Note that the connection was opened."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)  # so that asyncio reports every waiting byte
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived: of the reply, or out of turn."""
+        """Take bytes that arrived, of the reply or unexpected ones."""
         if self._parser is None:
             self._fail(ProtocolError(f"{self._server}: {len(data)} bytes came unasked"))
             return
@@ -234,11 +234,11 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """The server has closed: waiting bytes need not be sent."""
+        """Note that the server has closed. Waiting bytes need not be sent."""
         self._fail(StorageUnavailableException(f"{self._server}: the connection was closed"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection ended, for any reason; earlier bytes may still wait in the socket."""
+        """Note that the connection ended, for any reason. Earlier bytes may still wait in the socket."""
         if exc is not None and self._error is None and self._parser is not None:
             self._take_the_rest(self._parser)
         reason = "the connection was closed" if exc is None else _reason_of(exc)
@@ -247,18 +247,18 @@ class Connection(asyncio.Protocol):
             self._lost.set_result(None)
 
     def _take_the_rest(self, parser: ReplyParser) -> None:
-        """Read the reply that arrived before a write failed; asyncio reads nothing more then."""
+        """Read the reply that arrived before a write failed. asyncio does not read it any more."""
         descriptor = self._transport.get_extra_info("socket").fileno()
         with suppress(OSError):
             while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _MOST_BUFFERED)):
                 self.data_received(data)
 
     def pause_writing(self) -> None:
-        """Bytes wait to be sent."""
+        """Note that bytes wait to be sent."""
         self._may_write = False
 
     def resume_writing(self) -> None:
-        """No bytes wait any more."""
+        """Note that no bytes wait any more."""
         self._may_write = True
         self._wake()
 

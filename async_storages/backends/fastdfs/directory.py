@@ -1,4 +1,4 @@
-"""The storage servers of each group, as a tracker listed them lately, and their knowledge of missing files."""
+"""The storage servers of each group, from a tracker's recent listing, and the servers that may have a file."""
 
 import asyncio
 from ipaddress import IPv4Address
@@ -20,11 +20,11 @@ class _Listing:
 
     Args:
         storages: Its servers.
-        asked_at: The time of the listing, by the loop's clock.
+        asked_at: The time of the listing, by the event loop's clock.
         loop: The loop.
 
     Attributes:
-        free: Bytes that each server has left for uploads, less the bytes sent to it since.
+        free: The free bytes of each server for uploads, less the bytes sent to it since the listing.
     """
 
     def __init__(self, storages: list[StorageInfo], asked_at: float, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,7 +34,7 @@ class _Listing:
         self._loop = loop
 
     def is_fresh(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """True if it was listed in this loop, lately."""
+        """Return True if the listing is recent and was made in this event loop."""
         return self._loop is loop and loop.time() - self._asked_at <= _FRESH
 
 
@@ -51,13 +51,14 @@ class Directory:
         self._unknown: dict[str, _Listing] = {}
 
     async def others(self, name: Name, asked: Server) -> list[Server]:
-        """The servers to ask as well, after one has no such file.
+        """Return the further servers to ask, after one has reported a file as missing.
 
-        A replica may not have its copy yet: only the server that a file was uploaded to knows that it is missing. A
-        slave may be on any server if its master's was down; so may a file whose server has left the cluster.
+        A replica may not have its copy yet. Only the server that received the upload knows if the file is missing. A
+        slave may be on any server if the server of its master was down. A file may also be on any server if its own
+        server has left the cluster.
 
         Raises:
-            StorageUnavailableException: The server that the file was uploaded to is down.
+            StorageUnavailableException: The server that received the upload is down.
         """
         details = FastDFSDetails.parse(str(name))
         source = details.source if details is not None else None
@@ -82,7 +83,7 @@ class Directory:
         """Refuse an upload that does not fit, before it is sent: see the documentation on full disks.
 
         Raises:
-            StorageOperationException: The last listing tells less free space.
+            StorageOperationException: The last listing has less free space.
         """
         listing = self._fresh(group)
         if listing is None:
@@ -97,7 +98,7 @@ class Directory:
         listing.free[server] = free - size
 
     async def _listing_for_space(self, group: str) -> _Listing:
-        """As `_listing`; empty for a while if no tracker answers, as the upload itself will fail then."""
+        """Return the same as `_listing`. Empty for a while if no tracker answers, as the upload itself fails then."""
         loop = asyncio.get_running_loop()
         unknown = self._unknown.get(group)
         if unknown is not None and unknown.is_fresh(loop):
@@ -109,7 +110,7 @@ class Directory:
             return unknown
 
     def _fresh(self, group: str) -> _Listing | None:
-        """The last listing, if it is fresh."""
+        """Return the last listing, if it is fresh."""
         known = self._listings.get(group)
         return known if known is not None and known.is_fresh(asyncio.get_running_loop()) else None
 

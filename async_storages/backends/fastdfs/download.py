@@ -1,4 +1,4 @@
-"""One download, out of as many replies as necessary: its position, and the comparison with the stored file."""
+"""One download from one or more replies: its position, and the comparison with the stored file."""
 
 import zlib
 
@@ -13,20 +13,20 @@ __all__ = ["FastDFSDownload"]
 
 
 class FastDFSDownload:
-    """The bytes of a file, or of one range of it, as they arrive. No I/O.
+    """A download of a file, or of one range of it. No I/O.
 
     Args:
         file_id: The file.
         offset: The first byte, from 0.
-        length: The most bytes, at least 1; None for all.
-        computes_old: Compute the checksum of old servers as well; see `OldCrc32`.
+        length: The largest number of bytes, at least 1. None reads to the end.
+        computes_old: True also computes the checksum of old servers: see `OldCrc32`.
 
     Attributes:
         name: The file.
         position: The next byte.
-        crc32: The CRC-32 of zlib, of the bytes so far.
+        crc32: zlib's CRC-32 of the bytes so far.
         old_crc32: The checksum of old servers, if it is computed.
-        failed: Servers that broke off.
+        failed: The servers whose connections broke.
     """
 
     def __init__(self, file_id: str, offset: int, length: int | None, *, computes_old: bool = False) -> None:
@@ -43,37 +43,37 @@ class FastDFSDownload:
 
     @property
     def can_resume(self) -> bool:
-        """True if the rest may be asked for; an appender may have changed meanwhile."""
+        """True if the rest may be requested. An appender may have changed meanwhile."""
         is_constant = self._details is not None and self._details.kind is not FileKind.APPENDER
         return self._end is None or is_constant
 
     @property
     def known_size(self) -> int | None:
-        """The size in the id; None if only the server knows it."""
+        """The size in the id. None if only the server knows it."""
         return None if self._details is None else self._details.size
 
     @property
     def needs_size(self) -> bool:
-        """True if the size must be asked for first: old servers refuse ranges beyond the end."""
+        """True if the size must be requested first, as old servers refuse ranges beyond the end."""
         return self._limit is None and (self._last is not None or self._offset > 0)
 
     @property
     def is_beyond_end(self) -> bool:
-        """True if there is nothing to ask for: servers refuse empty ranges."""
+        """True if no bytes remain to request. Servers refuse empty ranges."""
         return self._limit is not None and self.position >= self._limit
 
     def limit(self, size: int) -> None:
-        """Ask for nothing beyond this size."""
+        """Limit all requests to this size."""
         self._limit = size
 
     def shorten(self, size: int) -> bool:
-        """`limit` a range that reached beyond the end; False if it did not."""
+        """Limit a range that reached beyond the end. Return False if it did not."""
         asked = None if self._last is None else self._last if self._limit is None else min(self._last, self._limit)
         self._limit = size
         return asked is not None and asked > size
 
     def request(self) -> Request[bytes]:
-        """The request for the missing bytes."""
+        """Return the request for the missing bytes."""
         if self._last is None:
             return protocol.download(self.name, self.position)
         last = self._last if self._limit is None else min(self._last, self._limit)
@@ -83,7 +83,7 @@ class FastDFSDownload:
         """Note the number of bytes that a reply will have.
 
         Raises:
-            ProtocolError: It is another number than is missing.
+            ProtocolError: The number differs from the number of missing bytes.
         """
         end = self.position + length
         if self._end is None and (self._last is None or end <= self._last):
@@ -111,11 +111,11 @@ class FastDFSDownload:
 
     @property
     def needs_second_look(self) -> bool:
-        """True if the match is open: zlib's checksum differs, and the other one was not computed."""
+        """True if the result is open: zlib's checksum differs, and the old one was not computed."""
         return self.is_whole and self.crc32 != self._stored_crc32 and self.old_crc32 is None
 
     def take_over(self, second: "FastDFSDownload") -> None:
-        """Adopt another download of the same bytes, which has computed the checksum of old servers as well."""
+        """Take over another download of the same bytes, which has also computed the checksum of old servers."""
         if second.crc32 == self.crc32:
             self.old_crc32 = second.old_crc32
 
@@ -124,10 +124,10 @@ class FastDFSDownload:
         return None if self._details is None else self._details.crc32
 
     def verify(self) -> None:
-        """Compare the bytes with the size and, for a whole file, the checksum in the id, as far as it has them.
+        """Compare the bytes with the size in the id, and a whole file with its checksum, if the id has them.
 
         Raises:
-            ChecksumMismatchException: They differ.
+            ChecksumMismatchException: The size or checksum differs.
         """
         size = self.known_size
         if size is None:

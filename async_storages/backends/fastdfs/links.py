@@ -1,4 +1,4 @@
-"""Links to files as nginx serves them, with or without FastDFS's module. No I/O."""
+"""Links to files that nginx serves, with or without FastDFS's module. No I/O."""
 
 from datetime import timedelta
 from typing import Literal
@@ -34,10 +34,10 @@ class Links:
         self._filename: Literal["filename", "attname"] = config.link_filename
 
     def made_at(self, expires_in: float, stable: timedelta | None = None) -> int:
-        """The time to put into a link that ends in so many seconds; `stable` as for `SupportsPresign.presign`.
+        """Return the time for a link that expires in this number of seconds: see `SupportsPresign.presign`.
 
         Raises:
-            OperationNotSupportedException: There is no `secret_key` or `token_ttl`.
+            OperationNotSupportedException: The storage has no `secret_key` or no `token_ttl`.
         """
         ends_at = int(check_expires_in(expires_in, stable).timestamp())
         if self._secret is None or self._token_ttl is None:
@@ -48,10 +48,10 @@ class Links:
         return made_at
 
     def link(self, file_id: str, made_at: int, filename: str | None = None) -> str:
-        """A link with this time of making; a name that is too long is shortened, or left out.
+        """Return a link with this time. A name that is too long is shortened or left out.
 
         Raises:
-            OperationNotSupportedException: There is no `url_base`.
+            OperationNotSupportedException: The storage has no `url_base`.
         """
         if self._base is None:
             raise OperationNotSupportedException("there is no url_base")
@@ -72,13 +72,13 @@ def _with(url: str, query: dict[str, str | int]) -> str:
 
 
 def _bytes_sent(url: str) -> int:
-    """The length of path and query."""
+    """Return the length of path and query."""
     parts = urlsplit(url)
     return len(f"{parts.path}?{parts.query}")
 
 
 def _fitting(name: str, room: int) -> str:
-    """As much of a name as fits when quoted, with its extension; empty if that alone does not fit."""
+    """Return as much of a name as fits when quoted, with its extension. Empty if the extension does not fit."""
     stem, dot, extension = name.rpartition(".")
     if not stem:
         stem, dot, extension = name, "", ""

@@ -1,4 +1,4 @@
-"""Metadata read while another client may be writing: FastDFS does not replace it at once. No I/O."""
+"""Metadata that is read while another client writes it. FastDFS does not replace it in one step. No I/O."""
 
 __all__ = ["may_be_torn"]
 
@@ -7,5 +7,5 @@ _RECORD, _FIELD = b"\1", b"\2"
 
 
 def may_be_torn(raw: bytes) -> bool:
-    """True if this may be a part of metadata being written: nothing, a broken record, or whole pages."""
+    """Return True if this may be half-written metadata: nothing, a broken record, or whole pages."""
     return not raw or len(raw) % _PAGE == 0 or not all(_FIELD in record for record in raw.split(_RECORD))

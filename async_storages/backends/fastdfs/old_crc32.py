@@ -1,20 +1,20 @@
 """The checksum in ids of FastDFS 5.x: CRC-32 as libfastcommon computed it before 1.0.38 (June 2018).
 
-Its register was a signed int, so that shifting it right filled it with copies of its highest bit (src/hash.c,
-CRC32_ex). The result is not zlib's CRC-32, but linear in the bytes as well, which saves a step for each byte.
-Step by step the register is multiplied by a matrix, whose minimal polynomial is `_TAPS`. A block of 2^k bytes may
-therefore be added (by XOR) to those blocks behind it that the polynomial names, without changing the result, until
-only 32 blocks are left, then 32 shorter ones, and in the end 32 bytes.
+Its register was a signed int, so that a shift to the right filled it with copies of its highest bit (src/hash.c,
+CRC32_ex). The result is not zlib's CRC-32. But it is linear in the bytes too, which makes a fast computation possible:
+each step multiplies the register by a matrix, whose minimal polynomial is `_TAPS`. So a block of 2^k bytes can be added
+(by XOR) to later blocks, at the distances in the polynomial, without changing the result. This leaves 32 blocks, then
+32 shorter ones, and in the end 32 bytes.
 """
 
 __all__ = ["OldCrc32"]
 
 _DEGREE = 32
 _TAPS = tuple(_DEGREE - power for power in (0, 1, 2, 3, 6, 7, 11, 19, 20, 22, 24, 31))
-"""Distances, in blocks, from a block to the later ones that it is added to: x^32 + x^31 + x^24 + … + 1."""
+"""Distances in blocks from a block to the later ones to which it is added: x^32 + x^31 + x^24 + … + 1."""
 
 _INITIAL = bytes.fromhex("d9706a0f")
-"""Bytes that take the register from 0 to its first value, all ones."""
+"""Bytes that change the register from 0 to its first value, all ones."""
 
 _BLOCKS = tuple(1 << k for k in range(12, -1, -2))
 _ONES = 0xFFFF_FFFF
@@ -34,7 +34,7 @@ _TABLE = _table()
 
 
 class OldCrc32:
-    """The checksum of bytes that come piece by piece."""
+    """The checksum of bytes that arrive piece by piece."""
 
     def __init__(self) -> None:
         self._rest = _INITIAL
@@ -53,7 +53,7 @@ class OldCrc32:
 
 
 def _folded(message: bytes) -> bytes:
-    """At most 32 bytes that take a register of 0 to the same value as the message does."""
+    """Return at most 32 bytes that change a register of 0 to the same value as the message."""
     for size in _BLOCKS:
         if len(message) > _DEGREE * size:
             message = _folded_once(message, size)
@@ -61,7 +61,7 @@ def _folded(message: bytes) -> bytes:
 
 
 def _folded_once(message: bytes, size: int) -> bytes:
-    """The last 32 blocks of a message, with those before them added."""
+    """Return the last 32 blocks of a message, with the earlier blocks added."""
     filled = message.rjust(-(-len(message) // size) * size, b"\0")  # zeros in front change nothing
     blocks = [int.from_bytes(filled[start : start + size]) for start in range(0, len(filled), size)]
     for place in range(len(blocks) - _DEGREE):

@@ -1,4 +1,4 @@
-"""Open connections, kept for the next request: limited for each server, never one in an unknown state."""
+"""Open connections, which are kept for the next request. Each server has a limit, and their state is always known."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,23 +20,24 @@ __all__ = ["FastDFSOptions", "Pools"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastDFSOptions:
-    """Limits of one client's connections.
+    """Limits of one client's connections: time-outs, pool size and retries.
 
     Attributes:
-        connect_timeout: Seconds to connect, or to answer an idle check.
-        network_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
-        pool_timeout: Seconds to wait for a free connection.
-        cleanup_timeout: Seconds that a failed or cancelled write may take to clean up.
-        idle_check: Seconds without use after which a connection is checked before it is used; below 0 it always is.
-        passed_over_for: Seconds for which a server is passed over that twice did not answer in time; then one request
-            checks it, within `connect_timeout`. With 0 each request waits for it.
-        answers_kept_for: Seconds for which a tracker's answer (where to store, where to read) serves other files too,
-            at most ten of them; with 0 the tracker is asked each time.
-        max_connections: Open connections to one server, per event loop.
-        retries: See `Retries`.
+        connect_timeout: The longest time in seconds to connect, or to answer an idle check.
+        network_timeout: Seconds without a byte in either direction after which a transfer fails.
+        pool_timeout: The longest time in seconds to wait for a free connection.
+        cleanup_timeout: The longest time in seconds that a failed or cancelled write may take to clean up.
+        idle_check: Seconds without use after which a connection is checked before its next use. Below 0 it is always
+            checked.
+        passed_over_for: Seconds for which the client avoids a server that twice did not answer in time. Then one
+            request checks the server, within `connect_timeout`. With 0 each request waits for the server.
+        answers_kept_for: Seconds for which the client uses a tracker's answer (the server to store to or read from) for
+            other files too, at most ten times. With 0 it asks the tracker each time.
+        max_connections: The largest number of open connections to one server, per event loop.
+        retries: The rule for retries: see `Retries`.
 
     Raises:
-        InvalidArgumentException: `idle_check` is no number, `passed_over_for` or `answers_kept_for` is below 0, or
+        InvalidArgumentException: `idle_check` is not a number, `passed_over_for` or `answers_kept_for` is below 0, or
             another number is not above 0.
     """
 
@@ -62,11 +63,11 @@ class FastDFSOptions:
 
 
 class Pools:
-    """The connections of one event loop to all servers; an async context manager that closes them.
+    """The connections of one event loop to all servers. It is an async context manager that closes them.
 
     Args:
-        options: Their limits.
-        dialled: Returns the address to connect to for a server that trackers name.
+        options: The limits of the connections.
+        dialled: Returns the address at which to connect to a server that trackers name.
     """
 
     def __init__(self, options: FastDFSOptions, dialled: Callable[[Server], Server] = lambda server: server) -> None:
@@ -76,12 +77,13 @@ class Pools:
         self._is_closed = False
 
     def connection(self, server: Server) -> AbstractAsyncContextManager[Connection]:
-        """A connection to a server, for one request after the other.
+        """Open or reuse a connection to a server, for one request after the other.
 
-        It goes back to the pool if its last reply was read whole, otherwise it is closed.
+        The connection returns to the pool if its last reply was read whole. Otherwise it is closed.
 
         Raises:
-            StorageUnavailableException: On entering: the server cannot be reached, or no connection was free in time.
+            StorageUnavailableException: The server cannot be reached, or no connection was free in time. Raised on
+                entering.
         """
         pool = self._pools.get(server)
         if pool is None:
@@ -99,7 +101,7 @@ class Pools:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close every connection, also those in use."""
+        """Close every connection, also connections in use."""
         self._is_closed = True
         pools, self._pools = self._pools, {}
         for pool in pools.values():
@@ -109,7 +111,7 @@ class Pools:
 
 
 class _Use:
-    """The use of one connection; not a generator, which a loop that ends would close before its user."""
+    """The use of one connection. It is not a generator, as a loop that ends would close that before its user."""
 
     _connection: Connection
     _began_at: float
@@ -147,11 +149,11 @@ class _Pool:
         self._silence = Silence(options.passed_over_for)
 
     def note(self, error: StorageUnavailableException, began_at: float) -> None:
-        """Note that a request that began then has failed."""
+        """Note that a request has failed, and the time at which it began."""
         self._silence.note(error, began_at, asyncio.get_running_loop().time())
 
     async def take(self) -> Connection:
-        """The connection that was used last, if it is alive, else a new one; give it back."""
+        """Return the last used connection if it is alive, or else a new one. The caller must give it back."""
         if self._silence.is_suspected:
             self._refuse_if_silent()
         if self._slots.locked():
@@ -174,7 +176,7 @@ class _Pool:
             )
 
     async def _ask_whether_alive(self) -> None:
-        """Check a server that did not answer the last time, on a new connection, which is kept if it answers."""
+        """Check a server that did not answer the last time, on a new connection. Keep it if the server answers."""
         is_alive: bool | None = None
         self._silence.begin_asking()
         try:
@@ -187,7 +189,7 @@ class _Pool:
             self._silence.end_asking(asyncio.get_running_loop().time(), is_alive=is_alive)
 
     async def _answering(self) -> Connection:
-        """A new connection on which the server has answered."""
+        """Return a new connection on which the server has answered."""
         connection = await self._opened()
         waited = self._options.connect_timeout
         try:
@@ -224,7 +226,7 @@ class _Pool:
         return opened
 
     async def _is_alive(self, connection: Connection) -> bool:
-        """True if it can be used, else it is closed; a check of one that was idle for long counts for all."""
+        """Return True if the connection can be used, else close it. One check covers all idle connections."""
         try:
             if connection.is_reusable and self._is_stale(connection):
                 async with asyncio.timeout(self._options.connect_timeout):

@@ -1,7 +1,7 @@
 """FastDFS's requests, without I/O: the bytes to send, and the parser of the reply.
 
-A packet is a header of 10 bytes (length of the body, command, status) and the body; numbers are big-endian. Each
-function makes one `Request`; the replies are in `replies`. Checked against FastDFS 6.16.
+A packet is a header of 10 bytes (length of the body, command, status) and the body. Numbers are big-endian. Each
+function makes one `Request`. The replies are in `replies`. Checked against FastDFS 6.16.
 """
 
 import re
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 ANY_PATH = 0xFF
-"""The store path index that leaves the choice to the storage server."""
+"""The store path index with which the storage server chooses."""
 
 FREE_EXTENSION = re.compile(r"[A-Za-z0-9._-]{1,6}")
 """The extensions that FastDFS keeps."""
@@ -103,9 +103,9 @@ class Request[Reply]:
     Attributes:
         command: The command.
         head: The header, and the body without the file's content.
-        parse: Returns the result of the reply's body; raises ProtocolError.
-        lengths: The allowed lengths of the reply's body, in bytes; None for a file's content.
-        content_length: Bytes of content that follow `head`.
+        parse: Returns the result of the reply's body. Raises ProtocolError.
+        lengths: The allowed lengths of the reply's body, in bytes. None for a file's content.
+        content_length: The number of bytes of content that follow `head`.
     """
 
     command: Command
@@ -119,7 +119,7 @@ class Request[Reply]:
 
 
 def query_store(group: str | None = None) -> Request[StoreTarget]:
-    """A server for an upload: of any group, or of one."""
+    """Request a server for an upload, in any group or in one."""
     lengths = {GROUP_SIZE + size + 9 for size in ADDRESS_SIZES}
     if group is None:
         return _request(Command.QUERY_STORE, b"", parse_store, lengths)
@@ -127,34 +127,34 @@ def query_store(group: str | None = None) -> Request[StoreTarget]:
 
 
 def query_store_all(group: str | None = None) -> Request[list[StoreTarget]]:
-    """All servers of a group for uploads."""
+    """Request all servers of a group for uploads."""
     if group is None:
         return _request(Command.QUERY_STORE_ALL, b"", parse_stores)
     return _request(Command.QUERY_STORE_IN_GROUP_ALL, _group(group), parse_stores)
 
 
 def query_fetch(name: Name) -> Request[Server]:
-    """A server that has the file, if it exists."""
+    """Request a server that has the file, if it exists."""
     return _query(Command.QUERY_FETCH, name)
 
 
 def query_update(name: Name) -> Request[Server]:
-    """The server that may change the file: its source, while that is up."""
+    """Request the server that may change the file: its source, while that is up."""
     return _query(Command.QUERY_UPDATE, name)
 
 
 def query_fetch_all(name: Name) -> Request[list[Server]]:
-    """All servers that have the file, if it exists."""
+    """Request all servers that have the file, if it exists."""
     return _request(Command.QUERY_FETCH_ALL, _full_name(name), parse_servers)
 
 
 def list_groups() -> Request[list[GroupInfo]]:
-    """All groups."""
+    """Request all groups."""
     return _request(Command.LIST_GROUPS, b"", parse_groups)
 
 
 def list_storages(group: str, server_id: str = "") -> Request[list[StorageInfo]]:
-    """The storage servers of a group, or one of them by its id or address."""
+    """Request the storage servers of a group, or one of them by its id or address."""
     return _request(Command.LIST_STORAGES, _group(group) + _ascii(server_id, 15), parse_storages)
 
 
@@ -162,12 +162,12 @@ def list_storages(group: str, server_id: str = "") -> Request[list[StorageInfo]]
 
 
 def active_test() -> Request[None]:
-    """A check that the server answers."""
+    """Request an answer, to check that the server is alive."""
     return _request(Command.ACTIVE_TEST, b"", parse_nothing, {0})
 
 
 def quit_connection() -> bytes:
-    """The packet that ends a connection; it has no reply."""
+    """End a connection. This packet has no reply."""
     return HEADER.pack(0, Command.QUIT, 0)
 
 
@@ -175,7 +175,7 @@ def quit_connection() -> bytes:
 
 
 def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, appender: bool = False) -> Request[Name]:
-    """Upload a new file of `size` bytes, which follow; with `appender` it can be changed later."""
+    """Upload a new file of `size` bytes, which follow. With `appender` the file can be changed later."""
     command = Command.UPLOAD_APPENDER if appender else Command.UPLOAD
     return _with_content(
         command, _fields(">BQ6s", path_index, size, _extension(extension)), size, parse_name, _NAME_LENGTHS
@@ -183,7 +183,7 @@ def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, append
 
 
 def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> Request[Name]:
-    """Upload a file that belongs to another one, named after it: master + prefix + extension."""
+    """Upload a file that belongs to another one. Its name is master + prefix + extension."""
     if not _PREFIX.fullmatch(prefix):
         raise InvalidArgumentException(
             f"the prefix of a slave is 1 to 16 of A-Z, a-z, 0-9, '.', '_', '-', not {prefix!r}"
@@ -220,38 +220,38 @@ def regenerate(name: Name) -> Request[Name]:
 
 
 def delete(name: Name) -> Request[None]:
-    """Remove a file and its metadata."""
+    """Delete a file and its metadata."""
     return _request(Command.DELETE, _full_name(name), parse_nothing, {0})
 
 
 def download(name: Name, offset: int = 0, count: int = 0) -> Request[bytes]:
-    """The bytes from `offset` on: at most `count`, 0 for all."""
+    """Request the bytes from `offset` on: at most `count`, 0 for all."""
     fields = _fields(">QQ", *(min(number, _LARGEST_NUMBER) for number in (offset, count)))
     return Request(Command.DOWNLOAD, _packet(Command.DOWNLOAD, fields + _full_name(name)), bytes, None)
 
 
 def query_file_info(name: Name) -> Request[FileInfo]:
-    """Size, time and checksum."""
+    """Request size, time and checksum."""
     lengths = {INFO.size + size + 1 for size in ADDRESS_SIZES}
     return _request(Command.QUERY_FILE_INFO, _full_name(name), parse_info, lengths)
 
 
 def get_metadata(name: Name) -> Request[dict[str, str]]:
-    """The metadata; a file without any is refused as if it were missing."""
+    """Request the metadata. Servers refuse a file without metadata as if it were missing."""
     return _request(Command.GET_METADATA, _full_name(name), parse_metadata)
 
 
 def get_raw_metadata(name: Name) -> Request[bytes]:
-    """As `get_metadata`, but not parsed."""
+    """Request the metadata without parsing it: see `get_metadata`."""
     return _request(Command.GET_METADATA, _full_name(name), bytes)
 
 
 def set_metadata(name: Name, metadata: Mapping[str, str], *, mode: Literal["replace", "merge"]) -> Request[None]:
-    """Replace the metadata, also by nothing, or merge some into it.
+    """Replace the metadata, or merge pairs into it. With ``"replace"`` an empty mapping removes all of it.
 
     Raises:
-        InvalidArgumentException: FastDFS would truncate or confuse it: keys of more than 64 bytes, values of more than
-            256, control characters that it splits at, more than 256 KB in all.
+        InvalidArgumentException: FastDFS would truncate or misread it: keys of more than 64 bytes, values of more than
+            256 bytes, control characters that separate records, or more than 256 KB in all.
     """
     path = name.path.encode("ascii")
     encoded = encode_metadata(metadata)
@@ -287,7 +287,7 @@ def _with_content[Reply](
 
 
 def _nothing_to_do(fields: bytes, size: int = 0) -> Collection[int]:
-    """Lengths of the answer; where nothing changes, real servers send a body as long as that of the request."""
+    """Return the lengths of the answer. If nothing changes, real servers send a body as long as the request's."""
     return {0} if size else {0, len(fields)}
 
 
@@ -325,10 +325,10 @@ def _extension(extension: str) -> bytes:
 
 
 def encode_metadata(metadata: Mapping[str, str]) -> bytes:
-    """Metadata as it is sent: records separated by 1, keys from values by 2.
+    """Return metadata in the form of the protocol: byte 1 separates records, byte 2 keys from values.
 
     Raises:
-        InvalidArgumentException: FastDFS would truncate or confuse it.
+        InvalidArgumentException: FastDFS would truncate or misread it.
     """
     records = []
     for key, value in metadata.items():

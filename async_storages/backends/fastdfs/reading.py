@@ -1,7 +1,8 @@
-"""Reading files, their properties and metadata: from any server that has them; the source server decides.
+"""Reading files, their properties and metadata from any server that has them. The source server decides.
 
-A file is first on the server that it was uploaded to, and on the others of its group a while later. Normal files never
-change, so any copy will do. Appenders and metadata change: they are read on the server that changes them.
+A file is first on the server that received the upload, and a while later on the other servers of its group. Normal
+files never change, so any copy is valid. Appenders and metadata change, so they are read from the server that changes
+them.
 """
 
 import asyncio
@@ -69,7 +70,7 @@ class Reading:
         await self.judge(file_id, download)
 
     async def judge(self, file_id: str, download: FastDFSDownload) -> None:
-        """Compare a complete download with its id; for an id of an old server the file is read once more.
+        """Compare a complete download with its id. For an id of an old server, read the file once more.
 
         Raises:
             ChecksumMismatchException: The bytes differ from the stored file.
@@ -81,7 +82,7 @@ class Reading:
             self._checksums.note(download.name.group)
 
     async def holds(self, file_id: str, crc32: int) -> bool:
-        """True if a file has this CRC-32 of zlib's, and its id the old checksum, which is noted for its group."""
+        """Return True if a file has this zlib CRC-32 and its id the old checksum. Note the old one for its group."""
         found = await self._second_look(file_id)
         is_held = found.crc32 == crc32 and found.has_old_checksum
         if is_held:
@@ -102,7 +103,7 @@ class Reading:
             raise ChecksumMismatchException(f"it has {size} bytes, but was stored with {expected}")
 
     async def _whole(self, download: FastDFSDownload) -> AsyncGenerator[bytes]:
-        """All missing bytes of a download, resumed as often as `Retries` allows."""
+        """Yield all missing bytes of a download. Resume as often as `Retries` allows."""
         retries = self._calls.options.retries
         for failures in count(1):
             try:
@@ -144,10 +145,10 @@ class Reading:
                 return
 
     async def _is_shorter(self, download: FastDFSDownload, refusal: Refusal) -> bool:
-        """True if a refused range reached beyond the end and is asked for again; False if nothing is left.
+        """Return True if a refused range reached beyond the end and is requested again. False if no bytes are left.
 
         Raises:
-            StorageException: It was refused for another reason.
+            StorageException: The server refused for another reason.
         """
         if refusal.status not in {EINVAL, EFAULT}:
             raise refusal.error() from None
@@ -202,7 +203,7 @@ class Reading:
         return await self._calls.retrying(attempt)
 
     async def _info_on(self, server: Server, name: Name, avoiding: set[Server]) -> tuple[Server, FileInfo]:
-        """The properties, and the server that told them: this one, or another if it has no such file."""
+        """Return the properties and the server that gave them: this one, or another if it lacks the file."""
         request = protocol.query_file_info(name)
         try:
             return server, await self._calls.ask(server, request, avoiding)
@@ -215,7 +216,7 @@ class Reading:
             raise
 
     async def _metadata_on(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str]:
-        """The metadata; a server answers alike without metadata, without the file, and without a copy yet."""
+        """Return the metadata. A server answers the same if it lacks metadata, the file, or its copy of the file."""
         found = await self._metadata_at(server, name, avoiding)
         if found is not None:
             return found
@@ -229,7 +230,7 @@ class Reading:
         return {}
 
     async def _is_old(self, server: Server, name: Name, avoiding: set[Server]) -> bool:
-        """True if a replica must have a file's metadata by now, if there is any."""
+        """Return True if a replica must have a file's metadata by now, if there is any."""
         try:
             info = await self._calls.ask(server, protocol.query_file_info(name), avoiding)
         except FileNotFoundException:
@@ -237,7 +238,7 @@ class Reading:
         return time.time() - info.created_at > _COPIED_WITHIN
 
     async def _metadata_at(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str] | None:
-        """The metadata on one server; read again while it may be being written."""
+        """Return the metadata on one server. Read it again while another client may be writing it."""
         request = protocol.get_raw_metadata(name)
         before: bytes | None = None
         for turn in range(_READS_OF_METADATA):
@@ -251,7 +252,7 @@ class Reading:
         raise StorageUnavailableException(f"{server}: the metadata is being written, again and again")
 
     async def _raw_metadata(self, server: Server, request: Request[bytes], avoiding: set[Server]) -> bytes | None:
-        """The unparsed metadata, b"" while it is being written; None if there is none."""
+        """Return the unparsed metadata: b"" while it is being written, None if there is none."""
         pools = await self._calls.pools.get()
         try:
             async with pools.connection(server) as connection:
@@ -269,12 +270,12 @@ class Reading:
     # ---- servers
 
     async def _server_for(self, name: Name, avoiding: set[Server]) -> Server:
-        """The server to read content from."""
+        """Return the server to read content from."""
         if is_appender(str(name)):
             return await self._changer_of(name, avoiding)
         return await self._calls.lookup.reader_of(name, avoiding=avoiding)
 
     async def _changer_of(self, name: Name, avoiding: set[Server]) -> Server:
-        """The server that changes a file, whose copy is current; another one only if it does not answer."""
+        """Return the server that changes a file, as its copy is current. Return another only if it does not answer."""
         server = await self._calls.trackers.writer_of(name)
         return await self._calls.trackers.reader_of(name, avoiding=avoiding) if server in avoiding else server

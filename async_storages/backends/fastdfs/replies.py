@@ -1,6 +1,6 @@
-"""FastDFS's replies, without I/O: framed as their bytes arrive, and their bodies parsed.
+"""FastDFS's replies, without I/O: framing of the arriving bytes, and parsing of the bodies.
 
-A reply is a header of 10 bytes (length of the body, command 100, status) and the body; numbers are big-endian. Checked
+A reply is a header of 10 bytes (length of the body, command 100, status) and the body. Numbers are big-endian. Checked
 against FastDFS 6.16 (tracker/tracker_proto.h, storage/storage_service.c, tracker/tracker_service.c).
 """
 
@@ -21,12 +21,12 @@ HEADER = struct.Struct(">QBB")
 """The header of requests and replies: length of the body, command, status."""
 
 INFO = struct.Struct(">QQq")
-"""Size, time and checksum of a file; an address follows."""
+"""Size, time and checksum of a file. An address follows."""
 
 GROUP = re.compile(r"[A-Za-z0-9]{1,16}")
 GROUP_SIZE = 16
 ADDRESS_SIZES = (15, 45)
-"""Bytes of an address: of IPv4 as servers without IPv6 send it, and of IPv6."""
+"""The sizes of an address in bytes: IPv4 from servers without IPv6, and IPv6."""
 
 _REPLY = 100
 _PATH = re.compile(r"M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/[A-Za-z0-9._-]+")
@@ -45,7 +45,7 @@ class Name(NamedTuple):
 
     @classmethod
     def parse(cls, file_id: str) -> "Name":
-        """The parts of an id.
+        """Parse an id into its parts.
 
         Raises:
             InvalidArgumentException: Every server would refuse it (storage/fdfs_global.c:33-63).
@@ -86,8 +86,9 @@ class FileInfo:
     Attributes:
         size: The size in bytes.
         created_at: Seconds since 1970.
-        crc32: The checksum of the content by the server: before 6.0 not zlib's; before 6.15 a slave has its master's.
-        source: The address of the server that it was uploaded to.
+        crc32: The server's checksum of the content. Before FastDFS 6.0 it is not zlib's CRC-32. Before 6.15 a slave has
+            the checksum of its master.
+        source: The address of the server that received the upload.
     """
 
     size: int
@@ -112,16 +113,16 @@ class StorageInfo:
     """A tracker's information on a storage server.
 
     Attributes:
-        id: Its id, or its address where it has none.
-        server: Its address.
-        is_active: True while it serves.
-        version: Its version of FastDFS.
-        total_mb: The whole space.
-        free_mb: The free space.
-        reserved_mb: The free space that uploads must leave; 0 before 6.13.1, which does not tell it.
-        is_member: True while it belongs to the group, up or down.
-        upload_count: Uploaded files by its last report, slaves and appenders included.
-        delete_count: Deleted files by its last report.
+        id: The id of the server, or its address if it has no id.
+        server: The address of the server.
+        is_active: True while the server works.
+        version: The version of FastDFS.
+        total_mb: The whole space in MB.
+        free_mb: The free space in MB.
+        reserved_mb: The free space in MB that uploads must leave. 0 before FastDFS 6.13.1, which does not report it.
+        is_member: True while the server belongs to the group, also if it is down.
+        upload_count: The number of uploaded files in the last report, with slaves and appenders.
+        delete_count: The number of deleted files in the last report.
     """
 
     id: str
@@ -143,8 +144,8 @@ class ReplyParser:
         lengths: See `Request`.
 
     Attributes:
-        length: Bytes of the body; None until the header has come.
-        received: Bytes of the body so far.
+        length: The length of the body in bytes. None until the header has arrived.
+        received: The number of bytes of the body so far.
     """
 
     def __init__(self, lengths: Collection[int] | None) -> None:
@@ -165,10 +166,10 @@ class ReplyParser:
         return Refusal(self._status) if self._status else None
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes that arrived; returns the part that belongs to the body.
+        """Take bytes that arrived. Return the part that belongs to the body.
 
         Raises:
-            ProtocolError: The bytes are no reply, or more than one.
+            ProtocolError: The bytes are not a reply, or more than one reply.
         """
         body = self._take_header(data) if self.length is None else data
         if self._status:
@@ -199,12 +200,12 @@ class ReplyParser:
 
 
 def parse_nothing(_body: bytes) -> None:
-    """An empty body."""
+    """Parse an empty body."""
     return
 
 
 def parse_name(body: bytes) -> Name:
-    """The id of a new file."""
+    """Parse the id of a new file."""
     path = _text(body[GROUP_SIZE:])
     try:
         return Name.parse(f"{_text(body[:GROUP_SIZE])}/{path}")
@@ -213,14 +214,14 @@ def parse_name(body: bytes) -> Name:
 
 
 def parse_info(body: bytes) -> FileInfo:
-    """The answer to `query_file_info`."""
+    """Parse the answer to `query_file_info`."""
     size, created_at, crc32 = INFO.unpack_from(body)
     # the checksum is a C int that was widened: bytes above it are its sign
     return FileInfo(size, created_at, crc32 & 0xFFFF_FFFF, _text(body[INFO.size :]))
 
 
 def parse_metadata(body: bytes) -> dict[str, str]:
-    """Records separated by 1, keys from values by 2; malformed records are skipped."""
+    """Parse metadata: byte 1 separates records, byte 2 keys from values. Malformed records are skipped."""
     found: dict[str, str] = {}
     for record in body.split(b"\1"):
         key, separator, value = record.partition(b"\2")
@@ -230,18 +231,18 @@ def parse_metadata(body: bytes) -> dict[str, str]:
 
 
 def parse_store(body: bytes) -> StoreTarget:
-    """The server and store path for an upload."""
+    """Parse the server and store path for an upload."""
     return StoreTarget(_group_of(body), _server(body[GROUP_SIZE:-1]), body[-1])
 
 
 def parse_server(body: bytes) -> Server:
-    """One server."""
+    """Parse one server."""
     _group_of(body)
     return _server(body[GROUP_SIZE:])
 
 
 def parse_stores(body: bytes) -> list[StoreTarget]:
-    """Several servers of a group."""
+    """Parse several servers of a group."""
     group = _group_of(body)
     path_index = body[-1]
     servers = _first_that_fits(body[GROUP_SIZE:-1], _pairs)
@@ -249,14 +250,14 @@ def parse_stores(body: bytes) -> list[StoreTarget]:
 
 
 def parse_servers(body: bytes) -> list[Server]:
-    """Several servers that have a file."""
+    """Parse several servers that have a file."""
     _group_of(body)
     # 6.16 gives each server's port, earlier ones give that of the first for all
     return _first_that_fits(body[GROUP_SIZE:], _pairs, _one_port)
 
 
 def _first_that_fits(fields: bytes, *layouts: Callable[[bytes, int], Iterator[Server]]) -> list[Server]:
-    """The servers, by the first layout and size of addresses that fits all of them."""
+    """Return the servers, by the first layout and size of addresses that fits all of them."""
     for layout in layouts:
         for size in ADDRESS_SIZES:
             try:
@@ -307,7 +308,7 @@ def _group_of(body: bytes) -> str:
 
 
 def _text(field: bytes) -> str:
-    """A text of fixed size: up to its first NUL."""
+    """Return a text of fixed size, up to its first NUL."""
     try:
         return field.partition(b"\0")[0].decode("ascii")
     except UnicodeDecodeError:
@@ -345,7 +346,7 @@ _STORAGE_LAYOUTS = (
 
 
 def parse_groups(body: bytes) -> list[GroupInfo]:
-    """Records of groups: 113 bytes, before 6.13.1 105."""
+    """Parse records of groups: 113 bytes each, 105 before FastDFS 6.13.1."""
     for size in _GROUP_RECORD_SIZES:
         if len(body) % size == 0:
             return [_group_info(record, has_reserved=size == 113) for record in _records(body, size)]
@@ -359,7 +360,7 @@ def _group_info(record: bytes, *, has_reserved: bool) -> GroupInfo:
 
 
 def parse_storages(body: bytes) -> list[StorageInfo]:
-    """Records of storage servers, whose size tells the version."""
+    """Parse records of storage servers. Their size tells the version."""
     for layout in _STORAGE_LAYOUTS:
         if len(body) % layout.size == 0:
             return [_storage_info(record, layout) for record in _records(body, layout.size)]

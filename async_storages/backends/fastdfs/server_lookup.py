@@ -1,4 +1,4 @@
-"""Servers for new and for stored files: recent answers of trackers, or new ones."""
+"""Servers for new and for stored files, from recent or new answers of trackers."""
 
 import math
 
@@ -11,12 +11,12 @@ __all__ = ["ServerLookup"]
 
 
 class ServerLookup:
-    """Knows where to send requests. What is wrong by now costs another attempt, or the question to another server.
+    """Finds servers for requests. An outdated answer costs one more attempt, or a request to another server.
 
-    Trackers themselves notice a dead server after a minute or two, so that a second more does not count.
+    Trackers notice a dead server only after a minute or two, so a cached answer adds little delay.
 
     Args:
-        trackers: They are asked.
+        trackers: The trackers.
         seconds: See `FastDFSOptions.answers_kept_for`.
     """
 
@@ -38,8 +38,8 @@ class ServerLookup:
     async def reader_of(self, name: Name, *, avoiding: set[Server]) -> Server:
         """See `Trackers.reader_of`.
 
-        A server that has one file has all that were uploaded before it to the same server: copies are made in that
-        order, and trackers go by it, too.
+        If a server has one file, it has all earlier files of the same source server, as copies are made in that order.
+        Trackers use this rule too.
         """
         details = None if avoiding else FastDFSDetails.parse(str(name))
         if details is None or details.kind is FileKind.SLAVE:  # whose time is its master's
@@ -52,6 +52,6 @@ class ServerLookup:
         return server
 
     def forget(self) -> None:
-        """Ask trackers anew."""
+        """Forget the answers, and ask the trackers again."""
         self._targets.forget()
         self._readers.forget()

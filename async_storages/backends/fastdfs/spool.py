@@ -1,4 +1,4 @@
-"""Content whose size is known before it is sent: FastDFS demands the size first, then the bytes."""
+"""Content whose size is known before it is sent. FastDFS demands the size first, then the bytes."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,9 +17,9 @@ class Measured:
     """Content of known size.
 
     Args:
-        size: Bytes.
-        content: What gives them.
-        is_replayable: Whether it can do so again.
+        size: The size in bytes.
+        content: The source of the bytes.
+        is_replayable: True if the source can be read again.
     """
 
     def __init__(self, size: int, content: Content | ByteSource, *, is_replayable: bool) -> None:
@@ -28,14 +28,14 @@ class Measured:
         self._content = content
 
     def chunks(self) -> AsyncGenerator[bytes]:
-        """The bytes, from the first one on."""
+        """Yield the bytes, from the first one on."""
         return self._content.chunks() if isinstance(self._content, ByteSource) else aiter(self._content)
 
 
 class measured:  # noqa: N801 - it reads like a function
-    """The content itself if it knows its size, else a copy of it, from 1 MiB on in a temporary file.
+    """The content itself if its size is known, else a copy of it. A copy from 1 MiB on is in a temporary file.
 
-    A class, as entering and leaving a generator costs three times as much, and every upload does.
+    This is a class, as a generator costs three times as much, and every upload uses it.
     """
 
     def __init__(self, content: Content) -> None:

@@ -1,4 +1,4 @@
-"""FastDFS's statuses, which are errno values of Linux, as the errors of this package."""
+"""FastDFS's statuses, which are errno values of Linux, and the errors for them."""
 
 import os
 
@@ -30,18 +30,18 @@ _ERRORS: dict[int, tuple[type[StorageException], str]] = {
 
 
 class ProtocolError(StorageOperationException):
-    """The bytes are not FastDFS's protocol, or not the answer to the request."""
+    """The bytes do not follow FastDFS's protocol, or do not answer the request."""
 
 
 class TimedOutException(StorageUnavailableException):
-    """A server accepted a request or a connection, and did not answer in time."""
+    """A server accepted a request or a connection and did not answer in time."""
 
 
 class Refusal(Exception):
-    """A server answered with a status; the caller knows which error it means.
+    """A server answered with an error status. The caller knows the matching error.
 
     Attributes:
-        status: The status; not 0.
+        status: The status. It is not 0.
     """
 
     def __init__(self, status: int) -> None:
@@ -49,6 +49,6 @@ class Refusal(Exception):
         self.status = status
 
     def error(self) -> StorageException:
-        """The error for a storage server's status on a file."""
+        """Return the error for a storage server's status on a file."""
         kind, reason = _ERRORS.get(self.status, (StorageOperationException, "FastDFS failed"))
         return kind(f"{reason} (status {self.status}: {os.strerror(self.status)})")

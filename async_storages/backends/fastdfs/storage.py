@@ -1,4 +1,4 @@
-"""Files in FastDFS, under the ids that it chooses."""
+"""Files in FastDFS. FastDFS chooses their ids."""
 
 import builtins
 import time
@@ -41,26 +41,26 @@ _OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its own entries, no
 
 
 class FastDFSStorage(PresigningStorage):
-    """Keeps files in a FastDFS cluster. Ids are FastDFS's own, such as ``group1/M00/00/1E/fwAAA….jpg``.
+    """Keeps files in a FastDFS cluster. Ids are FastDFS ids, such as ``group1/M00/00/1E/fwAAA….jpg``.
 
-    FastDFS chooses the id of every new file, which keeps the name's extension. The name itself, the metadata and a type
-    that the extension does not tell are stored as the file's metadata, at the cost of one more round trip.
+    FastDFS chooses the id of every new file. The id keeps the name's extension. The storage keeps the name, the
+    metadata, and a type that differs from the extension's as FastDFS metadata, which costs one more round trip.
 
     Args:
-        config: The settings, or a list of trackers; other arguments take precedence over settings.
-        tracker_servers: See `FastdfsConfig` for this and the next ones.
+        config: The settings, or a list of trackers. Other arguments override the settings.
+        tracker_servers: The trackers. `FastdfsConfig` describes this and the next arguments in detail.
         group: The group to upload to.
         store_path_index: The disk to upload to.
-        connect_timeout: Seconds.
-        network_timeout: Seconds.
-        url_base: The URL that serves the files by HTTP.
-        secret_key: For tokens.
-        token_ttl: For links with an expiry of their own.
-        link_filename: ``filename`` or ``attname``.
-        address_map: Of a cluster behind NAT or in Docker.
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
-        options: Pool, time-outs and retries in detail; the two time-outs above go first.
+        connect_timeout: The longest time to connect, in seconds.
+        network_timeout: Seconds without a byte after which a transfer fails.
+        url_base: The URL at which a web server serves the files.
+        secret_key: The secret that signs tokens in URLs.
+        token_ttl: The server's time to live of tokens, in seconds. Presigned URLs need it.
+        link_filename: The query parameter for the name of a download: ``filename`` or ``attname``.
+        address_map: The addresses of a cluster behind NAT or in Docker.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
+        options: Pool, time-outs and retries in detail. The two time-outs above override it.
 
     Raises:
         InvalidArgumentException: An option is wrong.
@@ -120,7 +120,7 @@ class FastDFSStorage(PresigningStorage):
 
     @classmethod
     def from_conf(cls, conf: Any, **options: Any) -> "FastDFSStorage":
-        """A storage from the ``FastDfsConf`` of aiofdfs; `options` as for the class."""
+        """Return a storage from the ``FastDfsConf`` of aiofdfs. `options` are arguments of the class."""
         found = {
             "tracker_servers": list(conf.tracker_servers),
             "connect_timeout": conf.connect_timeout,
@@ -134,7 +134,7 @@ class FastDFSStorage(PresigningStorage):
 
     @property
     def cluster(self) -> FastDFSCluster:
-        """The client for features of FastDFS alone: appenders, slaves, groups, servers."""
+        """The client for features that only FastDFS has: appenders, slaves, groups, servers."""
         return self._cluster
 
     async def ping(self) -> None:
@@ -143,12 +143,12 @@ class FastDFSStorage(PresigningStorage):
             await self._cluster.ping()
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; see `Storage.aclose`."""
+        """Close the connections of the running event loop: see `Storage.aclose`."""
         await super().aclose()
         await self._cluster.aclose()
 
     def check_key(self, file_id: FileId) -> None:
-        """Refuse what is no id of FastDFS, or that of the metadata of another file."""
+        """Refuse a text that is not a FastDFS id, and the id of another file's metadata."""
         Name.parse(file_id.key)
         if file_id.key.endswith("-m"):  # so FastDFS names the file that holds the metadata of another one
             raise InvalidArgumentException("metadata is no file of its own", file_id=str(file_id))
@@ -158,8 +158,8 @@ class FastDFSStorage(PresigningStorage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content as a new file: see `Storage.write`.
 
-        A failed or cancelled write leaves nothing, unless the connection breaks after all was sent and before the id
-        arrives.
+        A failed or cancelled write leaves no file. The exception: the connection breaks after all bytes were sent and
+        before the id arrives.
         """
         return await self._write(content, key)
 
@@ -204,14 +204,14 @@ class FastDFSStorage(PresigningStorage):
         store_name: bool = True,
         **options: Unpack[ContentOptions],
     ) -> StoredFile | None:
-        """Store content under a new id: see `Storage.save`. There are no folders.
+        """Store content under a new id: see `Storage.save`. FastDFS has no folders.
 
         Args:
-            content: As for `upload`.
-            filename: Any name: it is cleaned, and kept as metadata.
-            folder: Has no effect.
-            store_name: Keep the name; without name and metadata a round trip is saved.
-            **options: As for `upload`.
+            content: The content, as for `upload`.
+            filename: The name, from any user. The storage cleans it and keeps it as metadata.
+            folder: It has no effect.
+            store_name: True keeps the name. Without name and metadata, an upload needs one round trip less.
+            **options: Further arguments of `upload`.
         """
         if is_empty_input(content):
             return None
@@ -229,21 +229,23 @@ class FastDFSStorage(PresigningStorage):
         filename: str | None = None,
         **options: Unpack[ContentOptions],
     ) -> StoredFile:
-        """Store a file that belongs to another one, such as a thumbnail, beside it and named after it.
+        """Store a slave: a file that belongs to another one, its master. For example a thumbnail.
+
+        The slave's id begins with the master's id without its extension.
 
         Args:
-            content: As for `upload`.
-            master: The other file.
-            prefix: 1 to 16 of A-Z, a-z, 0-9, ``.``, ``_``, ``-``, such as ``_150x150``.
-            filename: Gives the slave its extension; None for that of the master.
-            **options: As for `upload`.
+            content: The content, as for `upload`.
+            master: The file to which the slave belongs.
+            prefix: 1 to 16 of the characters A-Z, a-z, 0-9, ``.``, ``_``, ``-``. For example ``_150x150``.
+            filename: A name with the slave's extension. None uses the extension of the master.
+            **options: Further arguments of `upload`.
 
         Returns:
-            The slave. It is deleted by itself, not with its master.
+            The slave. Deleting the master does not delete it.
 
         Raises:
-            FileNotFoundException: There is no such master.
-            FileExistsException: There is such a slave already.
+            FileNotFoundException: The master does not exist.
+            FileExistsException: The slave exists already.
         """
         with self.operation("write", naming.clean_filename(filename or "slave")) as operation:
             origin = self.identify(master)
@@ -266,7 +268,7 @@ class FastDFSStorage(PresigningStorage):
             await self._cluster.set_metadata(operation.file.key, {**checked, **own})
 
     async def delete(self, name: FileName) -> None:
-        """Delete a file; a missing one is not an error."""
+        """Delete a file. It is not an error if the file does not exist."""
         with self.operation("delete", name) as operation:
             try:
                 await self._cluster.delete(operation.file.key)
@@ -278,7 +280,7 @@ class FastDFSStorage(PresigningStorage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation:
             byte_range(0, offset, length, chunk_size)  # refuses impossible ranges
             if length == 0 or offset < 0:  # FastDFS has no such ranges
@@ -294,7 +296,7 @@ class FastDFSStorage(PresigningStorage):
                     yield chunk
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             info, metadata = await self._cluster.describe(operation.file.key)
             file_name = metadata.pop(_FILE_NAME, None) or operation.file.key.rpartition("/")[2]
@@ -315,11 +317,15 @@ class FastDFSStorage(PresigningStorage):
             return await self._cluster.info(operation.file.key)
 
     async def get_size(self, name: FileName) -> int:
-        """The size in bytes, from the storage server; raises FileNotFoundException if the file is missing."""
+        """Return the size in bytes, from the storage server.
+
+        Raises:
+            FileNotFoundException: The file is missing.
+        """
         return (await self._info(name)).size
 
     async def exists(self, name: FileName) -> bool:
-        """True if FastDFS holds the file."""
+        """Return True if FastDFS has the file."""
         try:
             await self._info(name)
         except FileNotFoundException:
@@ -329,24 +335,25 @@ class FastDFSStorage(PresigningStorage):
     # ---- URLs
 
     async def url(self, name: FileName) -> str:
-        """The URL at `url_base`, with a token of now if there is a `secret_key`.
+        """Return the URL at `url_base`. With a `secret_key` it has a token of the current time.
 
         Raises:
-            OperationNotSupportedException: There is no `url_base`.
+            OperationNotSupportedException: The storage has no `url_base`.
         """
         with self.operation("url", name) as operation:
             return self._links.link(operation.file.key, int(time.time()))
 
     def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
-        """A URL with a token that ends after `expires_in`: see `SupportsPresign`.
+        """Return a URL with a token that expires after `expires_in` seconds: see `SupportsPresign`.
 
-        The server accepts a token for its own `token_ttl` from the time in it, so that time is shifted. With a name the
-        file comes as an attachment; the token does not protect the name. nginx's module takes 511 bytes of path and
-        query, so that a longer name is shortened before its extension, or left out.
+        The server accepts a token until `token_ttl` seconds after the time in it. The storage shifts that time to get
+        the expiry. With a name, the server sends the file as an attachment. The token does not protect the name.
+        nginx's module accepts 511 bytes of path and query. The storage shortens a longer name before its extension, or
+        leaves it out.
 
         Raises:
-            OperationNotSupportedException: The method is not GET; a type, a size or ``inline`` is given; or there is no
-                `url_base`, `secret_key` or `token_ttl`.
+            OperationNotSupportedException: The method is not GET, a type, size or ``inline`` is given, or the storage
+                lacks `url_base`, `secret_key` or `token_ttl`.
         """
         filename, disposition = options.get("filename"), options.get("disposition")
         if method != "GET":
@@ -362,21 +369,21 @@ class FastDFSStorage(PresigningStorage):
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
-        """Links in the order of the names: see `SupportsPresign`."""
+        """Return presigned URLs in the order of the names: see `SupportsPresign`."""
         with self.operation("presign"):
             made_at = self._links.made_at(expires_in, stable)
             return [self._links.link(self.identify(name).key, made_at) for name in names]
 
 
 def _etag(key: str, info: FileInfo) -> str:
-    """The etag; servers before 6.15 tell a slave's master's checksum, so that its time stands for it."""
+    """Return the etag. Servers before 6.15 give a slave the checksum of its master, so its time is used instead."""
     details = FastDFSDetails.parse(key)
     is_slave = details is not None and details.kind is FileKind.SLAVE
     return f"{info.created_at if is_slave else info.crc32:08x}-{info.size:x}"
 
 
 def _settings(config: object) -> dict[str, Any]:
-    """The given settings, by their names."""
+    """Return the given settings by their names."""
     match config:
         case None:
             return {}
@@ -398,13 +405,13 @@ def _options(config: FastdfsConfig, options: FastDFSOptions | None) -> FastDFSOp
 
 
 def _extension(name: str) -> str:
-    """The part of an extension that FastDFS can keep."""
+    """Return the part of an extension that FastDFS can keep."""
     stem, _, extension = name.rpartition("/")[2].rpartition(".")
     return extension if stem and protocol.FREE_EXTENSION.fullmatch(extension) else ""
 
 
 def _check_slave(master: str, prefix: str, extension: str) -> None:
-    """Refuse a slave whose id would be that of a file of its own, with its master's size."""
+    """Refuse a slave whose id would look like the id of a normal file with the master's size."""
     expected = slave_id(master, prefix, extension)
     details = FastDFSDetails.parse(expected)
     if expected.endswith("-m") or (details is not None and details.kind is not FileKind.SLAVE):
@@ -412,7 +419,7 @@ def _check_slave(master: str, prefix: str, extension: str) -> None:
 
 
 async def _description(content: Content, shown: str | None, extension: str) -> dict[str, str]:
-    """The metadata of a new file."""
+    """Return the metadata of a new file."""
     described = dict(content.metadata)
     if shown is not None:
         described[_FILE_NAME] = naming.clean_filename(shown)  # 255 bytes at the most, which FastDFS does not truncate

@@ -10,12 +10,13 @@ _LONGEST = 320  # bytes of what is hashed, and 12 for the time
 
 
 def anti_leech_token(path: str, secret_key: str, timestamp: int) -> str:
-    """The token of a link.
+    """Return the token of a link.
 
     Args:
         path: The id without its group: ``M00/00/1E/…``.
-        secret_key: ``http.anti_steal.secret_key`` of the server.
-        timestamp: The time of the link, in seconds since 1970; the server accepts it for its ``token_ttl``.
+        secret_key: The ``http.anti_steal.secret_key`` of the server.
+        timestamp: The time of the link, in seconds since 1970. The server accepts the link for its ``token_ttl`` after
+            that.
 
     Raises:
         InvalidArgumentException: Path and key together are too long.

@@ -1,4 +1,4 @@
-"""The trackers of a cluster, asked for the servers of files, one after the other until one knows."""
+"""The trackers of a cluster. They name the servers of files. The client asks one after the other."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -33,10 +33,10 @@ _ADDRESS = re.compile(rf"(?:{_HOST})(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
 
 
 def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
-    """Addresses of trackers: ``host``, ``host:port``, ``[IPv6]:port``; the port is 22122 by default.
+    """Parse addresses of trackers: ``host``, ``host:port``, ``[IPv6]:port``. The default port is 22122.
 
     Raises:
-        InvalidArgumentException: There is none, or one is malformed.
+        InvalidArgumentException: There is no address, or one is malformed.
     """
     if isinstance(addresses, str | bytes) or not isinstance(addresses, Iterable):
         raise InvalidArgumentException("the trackers are given as a list, such as ['10.0.0.1:22122']")
@@ -47,11 +47,11 @@ def parse_servers(addresses: Iterable[str]) -> tuple[Server, ...]:
 
 
 def address_mapping(addresses: Mapping[str, str]) -> Callable[[Server], Server]:
-    """A function that returns the address to connect to, for a server that trackers name.
+    """Return a function that maps a server's address from the trackers to the address to connect to.
 
     Args:
-        addresses: ``host:port``, or ``host`` for all ports that are not named, to the same; without a port to the same
-            port.
+        addresses: A mapping from ``host:port``, or from ``host`` for all other ports, to addresses of the same forms.
+            Without a port, the port stays the same.
 
     Raises:
         InvalidArgumentException: An address is malformed.
@@ -76,7 +76,7 @@ def _address(address: object, of_what: str) -> tuple[str, int | None]:
 
 
 class Trackers:
-    """Asks the trackers, beginning with the one that answered last.
+    """Asks the trackers. It begins with the one that answered last.
 
     Args:
         servers: The addresses of the trackers.
@@ -89,10 +89,10 @@ class Trackers:
         self._good = 0
 
     async def ask[Reply](self, request: Request[Reply]) -> Reply:
-        """The answer of the first tracker that can be reached and knows it.
+        """Return the answer of the first reachable tracker that knows it.
 
         Raises:
-            Refusal: No tracker knows it.
+            Refusal: No tracker knows the answer.
             StorageUnavailableException: No tracker can be reached.
         """
         pools = await self._pools.get()
@@ -115,7 +115,7 @@ class Trackers:
         raise StorageUnavailableException(f"no tracker answers: {'; '.join(error.reason for error in failures)}")
 
     async def store_target(self, group: str | None, *, avoiding: set[Server]) -> StoreTarget:
-        """The server for an upload: one that did not fail before, if possible."""
+        """Return the server for an upload. If possible, one that did not fail before."""
         try:
             if not avoiding:
                 return await self.ask(query_store(group))
@@ -125,7 +125,7 @@ class Trackers:
         return next((target for target in targets if target.server not in avoiding), targets[0])
 
     async def reader_of(self, name: Name, *, avoiding: set[Server]) -> Server:
-        """A server that has the file, if it exists: one that did not fail before, if possible."""
+        """Return a server that has the file, if it exists. If possible, one that did not fail before."""
         try:
             if not avoiding:
                 return await self.ask(query_fetch(name))
@@ -135,14 +135,14 @@ class Trackers:
         return next((server for server in servers if server not in avoiding), servers[0])
 
     async def writer_of(self, name: Name) -> Server:
-        """The server that may change the file."""
+        """Return the server that may change the file."""
         try:
             return await self.ask(query_update(name))
         except Refusal as refusal:
             raise await self._explained(refusal, name.group) from None
 
     async def _explained(self, refusal: Refusal, group: str | None) -> StorageException:
-        """The error of a tracker that finds no server; it answers alike for an unknown group and one that is down."""
+        """Return the error of a tracker without a server. The group may be unknown, or it may be down."""
         if refusal.status != ENOENT:
             return refusal.error()
         if group is not None:

@@ -1,4 +1,4 @@
-"""Storing, changing and deleting files: once each, whole or not at all, on the server in charge."""
+"""Storing, changing and deleting files: each once, whole or not at all, on the responsible server."""
 
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -36,7 +36,7 @@ class Writing:
         calls: Sends the requests.
         directory: The servers.
         checksums: The groups with old checksums in their ids.
-        reading: Reads a new file again if its id needs an explanation.
+        reading: Reads a new file again if its id may hold the old checksum.
     """
 
     def __init__(self, calls: Calls, directory: Directory, checksums: OldChecksums, reading: Reading) -> None:
@@ -55,11 +55,11 @@ class Writing:
         *,
         master: Name | None = None,
     ) -> str:
-        """Store a new file; returns its id.
+        """Store a new file and return its id.
 
         Args:
             content: See `FastDFSCluster.upload`.
-            place: Returns server and request for so many bytes; its argument tells the servers that failed.
+            place: Returns server and request for a number of bytes. Its argument is the set of failed servers.
             metadata: See `FastDFSCluster.upload`.
             master: The file that must exist.
         """
@@ -88,7 +88,7 @@ class Writing:
         return str(name)
 
     async def _describe(self, server: Server, name: Name, metadata: Mapping[str, str]) -> None:
-        """Give a new file its metadata, on the server that has just stored it; remove the file if that fails."""
+        """Set a new file's metadata on the server that has just stored it. Delete the file if that fails."""
         request = protocol.set_metadata(name, metadata, mode="replace")
         try:
             await self._calls.ask(server, request, set())
@@ -96,12 +96,12 @@ class Writing:
             await self.write(name, request)
 
     async def _verify(self, file_id: str, content: Content, sending: "_Sending[Name]") -> None:
-        """Compare the checksum in a new id, if it has one, with that of the bytes sent.
+        """Compare the checksum in a new id, if it has one, with the checksum of the sent bytes.
 
-        If the id may hold the checksum of old servers, the file is read again first.
+        If the id may hold the checksum of old servers, this reads the file again first.
 
         Raises:
-            ChecksumMismatchException: It differs.
+            ChecksumMismatchException: The checksums differ.
         """
         stored, sent = crc32_of(file_id), int.from_bytes(content.digest("crc32"))
         if stored is None or stored == sent:
@@ -114,19 +114,19 @@ class Writing:
         raise ChecksumMismatchException(f"crc32 is {sent:08x}, but FastDFS has stored {stored:08x}")
 
     async def _remove(self, file_id: str, error: BaseException, seconds_spent: float) -> None:
-        """Remove a new file that cannot stay; if that fails, the error names the file that is left."""
+        """Delete a new file after a failure. If that fails too, the error names the remaining file."""
         within = self._calls.options.cleanup_timeout - seconds_spent
         await clean_up(self.delete(file_id), error, within=within, what=f"{file_id}, which may be left,")
 
     # ---- changes
 
     async def change(self, name: Name, content: Source | Content, request: Callable[[int], Request[None]]) -> None:
-        """Send content that changes a file; it is not repeated once all was sent.
+        """Send content that changes a file. It is not repeated once all bytes were sent.
 
         Args:
             name: The file.
             content: See `FastDFSCluster.upload`.
-            request: Returns the request for so many bytes.
+            request: Returns the request for a number of bytes.
         """
         sending: _Sending[None] = _Sending()
         async with _owned(content) as owned, measured(owned) as body:
@@ -149,7 +149,7 @@ class Writing:
     async def write[Reply](
         self, name: Name, request: Request[Reply], *, is_repeatable: bool = True, is_done_by_missing: bool = False
     ) -> Reply:
-        """Ask the server in charge of a file; a change that an earlier attempt made, whose reply was lost, is fine."""
+        """Send a change to the responsible server. It is not an error if an earlier attempt made the change already."""
         asked: list[Connection] = []
 
         async def ask(connection: Connection) -> Reply:
@@ -174,7 +174,7 @@ class Writing:
         return await self._calls.retrying(attempt, lambda: is_repeatable or not asked)
 
     async def _require_missing(self, name: Name, server: Server) -> None:
-        """Return if a file that this server lacks is missing everywhere; raise StorageUnavailableException if not."""
+        """Return if a file that this server lacks is missing everywhere. Raise StorageUnavailableException if not."""
         for other in await self._directory.others(name, server):
             with suppress(FileNotFoundException):
                 await self._calls.ask(other, protocol.query_file_info(name), set())
@@ -188,7 +188,7 @@ class Writing:
         sending: "_Sending[Reply]",
         avoiding: set[Server],
     ) -> Reply:
-        """Send a request with its content, once; the reply is noted in `sending`, for some also when cancelled."""
+        """Send a request with its content once. Note the reply in `sending`, for some requests also when cancelled."""
         sending.old_crc32 = OldCrc32() if self._checksums.were_found else None
 
         async def send(connection: Connection) -> Reply:
@@ -220,11 +220,11 @@ class _Sending[Reply]:
     """The progress of sending content.
 
     Args:
-        waits_if_cancelled: Whether the reply to what was sent whole is waited for, also by one who is cancelled.
+        waits_if_cancelled: True makes a cancelled caller wait for the reply to a request that was sent whole.
 
     Attributes:
-        waits_if_cancelled: As given.
-        old_crc32: The checksum of old servers of the bytes sent; None if it is not computed.
+        waits_if_cancelled: The given value.
+        old_crc32: The old servers' checksum of the sent bytes. None if it is not computed.
         reply: The server's reply.
         seconds_late: Seconds that a cancelled caller waited for the reply.
     """
@@ -257,20 +257,20 @@ class _Sending[Reply]:
         self._has_begun = True
 
     def end(self, connection: Connection) -> None:
-        """It is not any more: others may use the connection."""
+        """Note that the connection sends no longer, so that others may use it."""
         self._was_done = connection.has_sent_all
         self._connection = None
 
     @property
     def is_done(self) -> bool:
-        """True if all of it has left."""
+        """True if all bytes have left."""
         return self._was_done if self._connection is None else self._connection.has_sent_all
 
     def may_begin_again(self, body: Measured) -> bool:
-        """True if another attempt can send all of it, and cannot be the second to do so."""
+        """True if another attempt can send all bytes, and no earlier attempt has done so."""
         return not self._has_begun or (body.is_replayable and not self.is_done)
 
 
 def _owned(content: Source | Content) -> AbstractAsyncContextManager[Content]:
-    """The content, closed if it was made here."""
+    """Yield the content. Close it if it was opened here."""
     return nullcontext(content) if isinstance(content, Content) else Content(content)

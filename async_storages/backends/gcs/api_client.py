@@ -1,6 +1,6 @@
-"""Operations of GCS, one method each: the request that is sent, and the meaning of its answer.
+"""The operations of GCS. Each has a method, which sends the request and interprets the answer.
 
-It knows buckets and keys, not file ids. Every body is bytes, so that every request can be sent again.
+The client knows buckets and keys, not file ids. Every body is bytes, so that every request can be repeated.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
@@ -62,14 +62,14 @@ class GCSApiClient:
         Args:
             bucket: The bucket.
             key: The key.
-            described: Its ``contentType`` at least.
+            described: The properties of the object, at least its ``contentType``.
             content: The whole content.
             query: Further parameters: ACL, encryption key.
             overwrite: False refuses a key that is taken.
 
         Raises:
             FileExistsException: The key is taken and `overwrite` is False.
-            ChecksumMismatchException: The bytes arrived altered, and are not stored.
+            ChecksumMismatchException: The server received other bytes, and did not store them.
         """
         md5 = Md5()
         await md5.update(content)
@@ -103,11 +103,11 @@ class GCSApiClient:
         query: Mapping[str, str] | None = None,
         overwrite: bool,
     ) -> None:
-        """Store an object of any size, part by part in a session; arguments as for `insert`.
+        """Store an object of any size, part by part in a session. The arguments are the same as for `insert`.
 
         Raises:
-            Exception: The error of `parts` or of a request. The session is given up then, also when cancelled; where
-                that fails too, the first error surfaces, and GCS forgets the session after a week.
+            Exception: The error of `parts` or of a request. The session is then aborted, also when cancelled. If the
+                abort fails too, the first error is raised, and GCS deletes the session after a week.
         """
         md5, size = Md5(), 0
         async with self._begun(bucket, key, described, query or {}, overwrite=overwrite) as session:
@@ -131,7 +131,7 @@ class GCSApiClient:
     def _begun(
         self, bucket: str, key: str, described: Described, query: Mapping[str, str], *, overwrite: bool
     ) -> AbstractAsyncContextManager[UploadSession]:
-        """A session that is given up if the block fails."""
+        """Return a session. Abort it if the block fails."""
         request = Request(
             method="POST",
             path=upload_path(bucket),
@@ -157,14 +157,14 @@ class GCSApiClient:
         *,
         overwrite: bool,
     ) -> StoredObject:
-        """Send a request that makes an object; if cancelled, wait for the outcome, and remove a new object.
+        """Send a request that makes an object. If cancelled, wait for the result and delete a new object.
 
         Args:
             bucket: The bucket.
             key: The key.
             send: Sends the request.
             sent: The progress of sending it.
-            is_done: Tells, where no answer comes, if an object is the one that the request makes.
+            is_done: Returns True if an object is the one that the request makes. Used if no answer comes.
             overwrite: False if the request makes a new object, or none.
         """
         return await settled_if_cancelled(
@@ -177,7 +177,7 @@ class GCSApiClient:
         )
 
     async def _check(self, bucket: str, made: StoredObject, md5: str) -> None:
-        """Remove the object again if its MD5 is not that of the bytes sent."""
+        """Delete the object again if its MD5 differs from the MD5 of the sent bytes."""
         if made.md5 in {None, md5}:
             return
         error = ChecksumMismatchException(f"md5 was sent as {md5}, and stored as {made.md5}")
@@ -188,25 +188,25 @@ class GCSApiClient:
     # ---- objects
 
     async def find(self, bucket: str, key: str, *, attempts: int | None = None) -> StoredObject:
-        """The description of an object; raises FileNotFoundException if there is none."""
+        """Return the description of an object. Raises FileNotFoundException if the object does not exist."""
         request = Request(method="GET", path=object_path(bucket, key), query=_RESOURCE)
         return parsed((await self.wire.exchange(request, attempts=attempts)).body, StoredObject.of)
 
     def read(
         self, bucket: str, key: str, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of an object, or of one range of it.
+        """Yield the bytes of an object, or of one range of it.
 
         Args:
             bucket: The bucket.
             key: The key.
-            offset: The first byte; negative counts from the end.
-            length: How many bytes at the most, at least 1; None for all. None with a negative offset.
-            chunk_size: Bytes at a time, at the most.
+            offset: The first byte. A negative offset counts from the end.
+            length: The largest number of bytes, at least 1. None reads to the end. Must be None with a negative offset.
+            chunk_size: The largest size of a chunk in bytes.
 
         Raises:
             FileNotFoundException: There is no such object.
-            RangeBeyondEnd: It has no such byte.
+            RangeBeyondEnd: The object is shorter.
             StorageException: As for `async_storages.backends.buckets.download.received`.
         """
         download, path = GCSDownload(offset, length), object_path(bucket, key)
@@ -219,7 +219,10 @@ class GCSApiClient:
         return received(download, ask, retries=retries, chunk_size=chunk_size, slots=slots)
 
     async def delete(self, bucket: str, key: str, generation: str | None = None) -> None:
-        """Delete an object or one generation of it, which no versioned bucket keeps; a missing one is no error."""
+        """Delete an object, or one generation of it. A missing object is not an error.
+
+        A versioned bucket does not keep a deleted generation.
+        """
         query = {} if generation is None else {"generation": generation}
         with suppress(FileNotFoundException):
             await self.wire.exchange(Request(method="DELETE", path=object_path(bucket, key), query=query))
@@ -229,7 +232,7 @@ class GCSApiClient:
 
         Raises:
             FileNotFoundException: There is no such object.
-            FileChanged: Others keep changing the object.
+            FileChanged: Other clients keep changing the object.
         """
         for _ in range(self.wire.options.retries.attempts):
             found = await self.find(bucket, key)
@@ -261,20 +264,20 @@ class GCSApiClient:
         query: Mapping[str, str] | None = None,
         overwrite: bool,
     ) -> None:
-        """Copy one version of an object within the bucket, on the server, in as many steps as that takes.
+        """Copy one version of an object within the bucket on the server, in one or more steps.
 
         Args:
-            bucket: The bucket of both.
+            bucket: The bucket of the source and the copy.
             source: The version to copy.
             key: The key of the copy.
             described: The properties of the copy, besides the content.
-            query: Further parameters, as for `insert`; their names begin with ``destination``.
+            query: Further parameters, as for `insert`. Their names begin with ``destination``.
             overwrite: False refuses a key that is taken.
 
         Raises:
             FileExistsException: The key is taken and `overwrite` is False.
-            FileNotFoundException: The source is gone.
-            FileChanged: The source is another version by now.
+            FileNotFoundException: The source does not exist any more.
+            FileChanged: The source has another version by now.
         """
         asked = {
             **_RESOURCE,
@@ -310,13 +313,13 @@ class GCSApiClient:
             raise
 
     async def _is_replaced(self, bucket: str, source: StoredObject) -> bool:
-        """True if the source's precondition failed; the answer does not tell which one did."""
+        """Return True if the source's precondition failed. The answer does not tell which precondition failed."""
         return (await self.find(bucket, source.key)).generation != source.generation
 
     async def list(
         self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
     ) -> Page:
-        """One page of the objects whose key begins with `prefix`, sorted by key, up to `most` of them, 1 to 1000."""
+        """Return one page of the objects whose key begins with `prefix`, sorted, up to `most` of them, 1 to 1000."""
         query = {**_RESOURCE, "prefix": prefix, "maxResults": str(most)}
         if token is not None:
             query["pageToken"] = token

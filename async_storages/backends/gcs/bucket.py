@@ -23,17 +23,17 @@ _HEADERS = [
     *("Content-Disposition", "Content-Length", "Content-Range", "Content-Type", "ETag", "Location"),
     *("x-goog-content-length-range", "x-goog-resumable"),
 ]
-"""Headers that browsers may send, and read."""
+"""Headers that browsers may send and read."""
 
 
 class GCSBucketAdmin:
-    """Sets one bucket up, from deployment scripts and tests.
+    """Sets up one bucket, for deployment scripts and tests.
 
     Specified in the JSON API reference of Cloud Storage: Buckets.
 
     Args:
         bucket: The bucket.
-        wire: Sends the requests, with credentials that may set buckets up.
+        wire: Sends the requests. Its credentials must be allowed to set up buckets.
     """
 
     def __init__(self, bucket: str, wire: Wire) -> None:
@@ -42,7 +42,11 @@ class GCSBucketAdmin:
         self._id = f"gs:{bucket}"
 
     async def exists(self) -> bool:
-        """True if the bucket is there; raises AccessDeniedException where the credentials may not know."""
+        """Return True if the bucket exists.
+
+        Raises:
+            AccessDeniedException: The credentials may not look for the bucket.
+        """
         try:
             await self._send("exists", "GET")
         except NoSuchBucket:
@@ -50,14 +54,14 @@ class GCSBucketAdmin:
         return True
 
     async def create(self, *, project: str | None = None, location: str | None = None) -> None:
-        """Create the bucket; an existing one that the credentials may see is fine.
+        """Create the bucket. It is not an error if it exists and the credentials can see it.
 
         Args:
-            project: The id of the project that owns it; GCS demands one, emulators do not.
-            location: Such as ``"EU"`` or ``"europe-west3"``; None for the default of GCS, ``"US"``.
+            project: The id of the project that owns the bucket. GCS demands one, emulators do not.
+            location: The location. For example ``"EU"`` or ``"europe-west3"``. None is the default of GCS, ``"US"``.
 
         Raises:
-            StorageOperationException: The name is taken by somebody else's bucket.
+            StorageOperationException: Another account's bucket has this name.
         """
         query = {} if project is None else {"project": project}
         settings = {"name": self._bucket, **({} if location is None else {"location": location})}
@@ -78,25 +82,29 @@ class GCSBucketAdmin:
         await self._send("delete", "DELETE")
 
     async def allow_origins(self, origins: Sequence[str], *, max_age: int = 3600) -> None:
-        """Let browsers on these sites upload to the bucket and download from it directly (CORS).
+        """Allow browsers on these sites to upload to the bucket and download from it directly (CORS).
 
         Args:
-            origins: Such as ``"https://app.example.com"``; ``"*"`` for all. They replace those allowed before.
-            max_age: Seconds that browsers may keep the permission.
+            origins: The allowed sites. For example ``"https://app.example.com"``, or ``"*"`` for all. They replace
+                earlier ones.
+            max_age: Seconds for which browsers may cache the permission.
         """
         rule = {"origin": [*origins], "method": _METHODS, "responseHeader": _HEADERS, "maxAgeSeconds": max_age}
         await self._send("allow_origins", "PATCH", {"cors": [rule]})
 
     async def expire(self, prefix: str, *, days: int) -> None:
-        """Let the server delete files below a prefix after some days; GCS ends unfinished uploads after 7 days.
+        """Add a rule by which the server deletes files below a prefix after some days.
+
+        GCS deletes unfinished uploads after 7 days without a rule.
 
         Args:
-            prefix: Such as ``"exports/"``; ``""`` for the whole bucket. Rules for other prefixes stay.
-            days: At least 1.
+            prefix: The beginning of the keys. For example ``"exports/"``, or ``""`` for the whole bucket. Rules for
+                other prefixes stay.
+            days: The age in days at which the server deletes a file, at least 1.
 
         Raises:
             InvalidArgumentException: `days` is below 1.
-            StorageOperationException: Others keep changing the bucket.
+            StorageOperationException: Other clients keep changing the bucket.
         """
         if days < 1:
             raise InvalidArgumentException(f"days is {days!r}: give 1 or more", operation="bucket.expire")
@@ -153,4 +161,4 @@ def _ageless(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 BucketAdmin = GCSBucketAdmin
-"""Its name in earlier versions."""
+"""The name of `GCSBucketAdmin` in earlier versions."""

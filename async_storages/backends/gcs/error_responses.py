@@ -1,4 +1,4 @@
-"""Error responses of Google Cloud Storage, and the exceptions that they become. Pure.
+"""Error responses of Google Cloud Storage, and the exceptions for them. No I/O.
 
 Specified in the JSON API reference of Cloud Storage: "HTTP status and error codes".
 """
@@ -33,7 +33,7 @@ class NoSuchBucket(StorageOperationException):
 
 
 class Conflict(StorageOperationException):
-    """The thing exists already, is not empty, or is being changed by somebody else (409)."""
+    """The bucket or object exists already, is not empty, or another client is changing it (409)."""
 
 
 class TokenRefused(AccessDeniedException):
@@ -45,7 +45,7 @@ _HINTS = {
     "uniform bucket-level access": "the bucket has no ACLs: give no predefined_acl",
     "public access prevention": "the bucket allows nothing public: give no public predefined_acl",
 }
-"""Advice on a refusal, by words of its sentence."""
+"""Advice on a refusal, by words in its message."""
 
 
 _REASONS: dict[int, tuple[type[StorageException], str]] = {
@@ -64,8 +64,8 @@ class ErrorResponse:
 
     Attributes:
         status: The HTTP status.
-        reason: Google's word for it, such as ``"rateLimitExceeded"``; empty where the body has none.
-        message: Google's sentence, which is never shown, as it may quote what was sent.
+        reason: Google's reason, such as ``"rateLimitExceeded"``. Empty if the body has none.
+        message: Google's message. It is never shown, as it may quote the request.
     """
 
     status: int
@@ -74,7 +74,7 @@ class ErrorResponse:
 
     @classmethod
     def of(cls, status: int, body: bytes) -> "ErrorResponse":
-        """The response, taken apart; a body that is not JSON, as for downloads, is a message."""
+        """Parse a response. A body that is not JSON, as for downloads, is the message."""
         text = body[:10_000].decode(errors="replace")
         try:
             error = json.loads(text)["error"]
@@ -86,7 +86,7 @@ class ErrorResponse:
 
     @property
     def _hint(self) -> str:
-        """Advice on a refusal; empty where there is none."""
+        """Return advice on a refusal. Empty if there is none."""
         said = self.message.lower() if self.status in _REFUSALS else ""  # other answers quote keys
         return next((f": {hint}" for words, hint in _HINTS.items() if words in said), "")
 
@@ -98,13 +98,13 @@ class ErrorResponse:
 
     @property
     def _can_pass(self) -> bool:
-        """True if the same request may succeed later."""
+        """Return True if the same request may succeed later."""
         if self.status == 400:
             return not (self.reason or self._hint)  # without a reason it is not from GCS: the connection is out of step
         return self.status in _PASSING or (self.status == 403 and self.reason in _LIMITED)
 
     def error(self) -> StorageException:
-        """The exception for this response; StorageUnavailableException if the same request may succeed later."""
+        """Return the exception: StorageUnavailableException if the same request may succeed later."""
         said = f"{self.status} {self.reason}".rstrip()
         if self.status == 400 and _CHECKSUM.search(self.message):
             return ChecksumMismatchException(f"the bytes arrived altered ({said})")

@@ -1,4 +1,4 @@
-"""File information in GCS's resources, and the resources that describe a file. Pure.
+"""File information in GCS's resources, and the resources that describe a file. No I/O.
 
 Specified in the JSON API reference of Cloud Storage: "Objects", the resource.
 """
@@ -23,11 +23,11 @@ _KEPT = (
 """Fields that describe a file."""
 
 _MOST_METADATA = 8192
-"""Bytes of names and values."""
+"""The largest number of bytes of metadata names and values."""
 
 
 def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
-    """The file information in an object's resource; the etag is the MD5 in hex, if listings have it as well."""
+    """Return the file information in an object's resource. The etag is the MD5 in hex, if listings have it too."""
     resource = found.resource
     md5 = None if "kmsKeyName" in resource else found.md5
     return FileBasicInfo(
@@ -47,20 +47,20 @@ def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
 
 
 def described_as(found: StoredObject) -> dict[str, Any]:
-    """The resource that describes another file as this one is described, without its ACL."""
+    """Return the resource that gives another file the same description, without the ACL."""
     return {name: found.resource[name] for name in _KEPT if found.resource.get(name)}
 
 
 def is_made_of(
     found: StoredObject, described: Mapping[str, Any], size: int, checksums: Mapping[str, str | None]
 ) -> bool:
-    """True if an object may be taken for the one that was to be made.
+    """Return True if an object looks like the one that a request makes.
 
     Args:
         found: The object.
         described: The description of the expected object.
-        size: Its size in bytes.
-        checksums: Its ``md5Hash`` or ``crc32c``, as far as they are known.
+        size: The size of the expected object in bytes.
+        checksums: The ``md5Hash`` or ``crc32c`` of the expected object, as far as they are known.
     """
     same = (value and found.resource.get(name) == value for name, value in checksums.items())
     same_content = found.size == size and any(same)
@@ -69,13 +69,13 @@ def is_made_of(
 
 
 def check_metadata_size(metadata: Mapping[str, str]) -> None:
-    """Refuse metadata that GCS would refuse for its size."""
+    """Refuse metadata that is too large for GCS."""
     if sum(len(text.encode()) for pair in metadata.items() for text in pair) > _MOST_METADATA:
         raise InvalidArgumentException(f"the metadata is too large: GCS keeps at most {_MOST_METADATA} bytes")
 
 
 def metadata_patch(found: StoredObject, metadata: Mapping[str, str]) -> dict[str, str | None]:
-    """The patch (RFC 7396) that replaces all metadata."""
+    """Return the patch (RFC 7396) that replaces all metadata."""
     return {**dict.fromkeys(found.metadata), **metadata}
 
 

@@ -1,6 +1,6 @@
-"""Upload options as Google Cloud Storage takes them. Pure.
+"""Upload options in the form of Google Cloud Storage. No I/O.
 
-Specified in the JSON API reference of Cloud Storage: "Objects", insert, rewrite; in that of the XML API: "Headers".
+Specified in the references of Cloud Storage's JSON API ("Objects", insert, rewrite) and XML API ("Headers").
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ABLE = frozenset(
         *("encryption", "storage_class", "acl", "lock_mode", "lock_until"),
     }
 )
-"""Upload options that Cloud Storage has; it knows neither ``Expires`` nor tags."""
+"""Upload options that Cloud Storage supports. It does not support ``Expires`` and tags."""
 
 _RESOURCE = {
     "cache_control": "cacheControl",
@@ -36,10 +36,10 @@ _LOCKS = {"GOVERNANCE": "Unlocked", "COMPLIANCE": "Locked"}
 
 
 def check_encryption(options: UploadOptions) -> None:
-    """Refuse the encryption of other makers.
+    """Refuse the encryption of other providers.
 
     Raises:
-        OperationNotSupportedException: The encryption is not Google's; the error names the option.
+        OperationNotSupportedException: The encryption is not Google's. The error names the option.
     """
     chosen = options.encryption
     if chosen is None or chosen == "AES256":  # GCS always does this
@@ -54,13 +54,13 @@ def check_encryption(options: UploadOptions) -> None:
 
 
 def described(options: UploadOptions) -> dict[str, Any]:
-    """The fields of a new object's resource."""
+    """Return the fields of a new object's resource."""
     said = {name: getattr(options, field) for field, name in _RESOURCE.items()}
     return {**{name: value for name, value in said.items() if value is not None}, **_anew(options)}
 
 
 def _anew(options: UploadOptions) -> dict[str, Any]:
-    """The fields that a copy does not inherit: storage class and lock."""
+    """Return the fields that a copy does not inherit: storage class and lock."""
     stored = {} if options.storage_class is None else {"storageClass": options.storage_class}
     if options.lock_mode is None or options.lock_until is None:
         return stored
@@ -69,18 +69,18 @@ def _anew(options: UploadOptions) -> dict[str, Any]:
 
 
 def parameters(options: UploadOptions) -> dict[str, str]:
-    """The parameters of a request that makes an object."""
+    """Return the parameters of a request that makes an object."""
     said = {"predefinedAcl": options.acl, "kmsKeyName": _key_of(options)}
     return {name: value for name, value in said.items() if value is not None}
 
 
 def copied(options: UploadOptions, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The resource of a copy: the description of the object, and the options that it does not inherit."""
+    """Return the resource of a copy: the description of the object, and the options that a copy does not inherit."""
     return {**kept, **_anew(options)}
 
 
 def copy_parameters(options: UploadOptions, found: StoredObject) -> dict[str, str]:
-    """The parameters of a copy, encrypted with the object's key unless the options name another."""
+    """Return the parameters of a copy. The object's key encrypts it, unless the options name another key."""
     key = _key_of(options)
     if options.encryption is None and (used := found.resource.get("kmsKeyName")):
         key = str(used).partition("/cryptoKeyVersions/")[0]
@@ -89,7 +89,7 @@ def copy_parameters(options: UploadOptions, found: StoredObject) -> dict[str, st
 
 
 def sent_headers(options: UploadOptions) -> dict[str, str]:
-    """The headers, or form fields, that somebody else's upload must have."""
+    """Return the headers or form fields that a client's upload must have."""
     said = {name: getattr(options, field) for field, name in _HEADERS.items()}
     return {name: value for name, value in said.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""Resources of Google Cloud Storage's JSON API: objects, pages of a listing, steps of a copy. Pure.
+"""Resources of Google Cloud Storage's JSON API: objects, pages of a listing, steps of a copy. No I/O.
 
 Specified in the JSON API reference of Cloud Storage: Objects, Objects: list, rewrite.
 """
@@ -20,11 +20,11 @@ class StoredObject:
     """One version of an object.
 
     Attributes:
-        key: Its name in the bucket.
-        size: Bytes.
-        generation: The number of this content, different from any before and after.
+        key: The name in the bucket.
+        size: The size in bytes.
+        generation: The number of this content. No earlier or later content of the key has the same number.
         metageneration: The number of changes to the description of this content.
-        md5: The MD5 of the content, in base64; None for objects that were composed of others.
+        md5: The MD5 of the content, in base64. None for objects that were composed of others.
         updated: The time of the last change to the content or its description.
         resource: The whole resource.
     """
@@ -39,7 +39,7 @@ class StoredObject:
 
     @classmethod
     def of(cls, resource: Mapping[str, Any]) -> "StoredObject":
-        """The object of a resource of the JSON API; raises LookupError, TypeError or ValueError."""
+        """Return the object of a resource of the JSON API. Raises LookupError, TypeError or ValueError."""
         updated = resource.get("updated")
         return cls(
             key=str(resource["name"]),
@@ -60,34 +60,34 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing; `token` asks for the next page, None on the last."""
+    """One page of a listing. `token` requests the next page. It is None on the last page."""
 
     objects: list[StoredObject]
     token: str | None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> "Page":
-        """A page of Objects: list; raises as `StoredObject.of` does."""
+        """Parse a page of "Objects: list". Raises as `StoredObject.of` does."""
         return cls([StoredObject.of(item) for item in answer.get("items", [])], answer.get("nextPageToken") or None)
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The progress of a copy: done, as this object, or to be continued with this token."""
+    """The progress of a copy: the new object if it is done, otherwise the token to continue."""
 
     made: StoredObject | None
     token: str | None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> "Rewritten":
-        """The progress in an answer of Objects: rewrite; raises as `StoredObject.of` does."""
+        """Parse an answer of "Objects: rewrite". Raises as `StoredObject.of` does."""
         if answer.get("done"):
             return cls(StoredObject.of(answer["resource"]), None)
         return cls(None, str(answer["rewriteToken"]))
 
 
 def parsed[Result](body: bytes, read: Callable[[Mapping[str, Any]], Result]) -> Result:
-    """The result of `read` for a JSON object.
+    """Return the result of `read` for a JSON object.
 
     Raises:
         StorageOperationException: The body is not JSON, or lacks a field.

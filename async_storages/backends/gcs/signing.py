@@ -1,7 +1,7 @@
 """Version 4 signatures of Google Cloud Storage with an RSA key: presigned URLs and POST policies.
 
-Everything here is pure: the clock is an argument, and the messages are signed elsewhere, by a key at hand or by IAM.
-Messages and URLs equal those of Google's libraries, byte for byte.
+This module does no I/O. The clock is an argument, and a local key or IAM signs the messages elsewhere. Messages and
+URLs equal those of Google's libraries, byte for byte.
 
 Specified in https://cloud.google.com/storage/docs/authentication/signatures (canonical requests, string to sign) and
 https://cloud.google.com/storage/docs/authentication/signatures#policy-document (forms).
@@ -43,7 +43,7 @@ class Unsigned[Signed]:
 
     Attributes:
         message: The bytes to sign: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2).
-        with_signature: Returns it with the signature.
+        with_signature: Returns the URL or form with the signature.
     """
 
     message: bytes
@@ -61,22 +61,22 @@ def presigned(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Unsigned[str]:
-    """A presigned URL.
+    """Return a presigned URL.
 
     Args:
         email: The e-mail address of the signing service account.
         method: The method that the URL allows: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
-        origin: Scheme and host of the URL; a port is not signed.
+        origin: Scheme and host of the URL. A port is not signed.
         path: The encoded path: see `encode_path`.
-        expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
+        expires_in: Seconds from `now`, 1 to 604,800. Fractions are dropped.
         now: The time by the server's clock.
         query: More parameters: ``response-content-disposition``, ``generation`` …
         headers: Headers that users of the URL must send with exactly these values: ``Content-Type``,
             ``x-goog-content-length-range``, ``x-goog-meta-…``
 
     Raises:
-        InvalidArgumentException: `expires_in` is out of range, a parameter or header cannot be sent or is one of the
-            signature's own, or `now` has no time zone.
+        InvalidArgumentException: `expires_in` is out of range, or `now` has no time zone. Or a parameter or header
+            cannot be sent, or is reserved for the signature.
     """
     timestamp, signed = timestamp_of(now), signed_headers({**(headers or {}), "host": _host(origin)})
     scope = _scope(timestamp)
@@ -106,23 +106,25 @@ def form(
     fields: Mapping[str, str] | None = None,
     conditions: Iterable[PolicyCondition] = (),
 ) -> Unsigned[dict[str, str]]:
-    """The fields of an HTML form that uploads one file straight to the bucket; the file comes last, as ``file``.
+    """Return the fields of an HTML form that uploads one file straight to the bucket.
+
+    The file comes last in the form, as ``file``.
 
     Args:
         email: The e-mail address of the signing service account.
-        bucket: The bucket; the form is posted to its URL.
+        bucket: The bucket. The browser posts the form to its URL.
         key: The key of the file.
-        expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
+        expires_in: Seconds from `now`, 1 to 604,800. Fractions are dropped.
         now: The time by the server's clock.
-        fields: More fields, such as ``Content-Type`` or ``x-goog-meta-…``: the upload must have exactly these values.
-        conditions: Further conditions on the upload, such as ``["content-length-range", 1, 1048576]``.
+        fields: More fields, such as ``Content-Type`` or ``x-goog-meta-…``. The upload must have exactly these values.
+        conditions: Further conditions on the upload. For example ``["content-length-range", 1, 1048576]``.
 
     Returns:
-        All fields of the form but the file, in order, still to be signed.
+        All fields of the form except the file, in order, without the signature.
 
     Raises:
         InvalidArgumentException: `expires_in` is out of range, `now` has no time zone, or the key holds
-            ``${filename}``, which the server would replace by the uploaded file's own name.
+            ``${filename}``. The server would replace that by the name of the uploaded file.
     """
     check_form_key(key)
     timestamp = timestamp_of(now)

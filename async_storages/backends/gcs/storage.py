@@ -45,34 +45,38 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
 
     Args:
         bucket_name: The bucket.
-        service_file: The JSON file of a service account, or of a workload identity.
-        service_account_info: The content of such a file. Without both, the credentials are found as by every tool of
-            Google's: ``GOOGLE_APPLICATION_CREDENTIALS``, gcloud's, those of the machine.
-        endpoint_url: Another server, such as an emulator; by default that which ``STORAGE_EMULATOR_HOST`` names, where
-            no credentials are needed, else Google's.
-        anonymous: Use no credentials: for emulators, and for reading public buckets.
-        custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        querystring_auth: Presign in `get_path`.
-        public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
-        prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
-        storage_class: For new objects, such as ``"NEARLINE"``; not for those that browsers upload by presigned URLs.
-        predefined_acl: For new objects, such as ``"publicRead"``; likewise. Buckets with uniform access refuse it.
-        upload_options: Further options of new objects: `UploadOptions` without `expires`, `tags` and other makers'
-            encryption. Browsers upload with the headers among them; the rest comes when an upload is attached.
-        user_project: The id of the project that pays, where a bucket's requesters do; forms cannot name it.
-        part_size: Bytes of each part of an upload, a multiple of 256 KiB; smaller files are sent in one request.
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
-        proxy: As for `HttpOptions`, like the next two, and before what `options` say; also for tokens and signatures.
-        ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Check certificates.
+        service_file: The JSON file of a service account or of a workload identity.
+        service_account_info: The content of such a file. Without both, the storage finds the credentials as Google's
+            tools do: from ``GOOGLE_APPLICATION_CREDENTIALS``, from gcloud, or from the machine.
+        endpoint_url: The server, for example an emulator. The default is the server in ``STORAGE_EMULATOR_HOST``, which
+            needs no credentials, otherwise Google's.
+        anonymous: True uses no credentials, for emulators and for reading public buckets.
+        custom_domain: The domain of a CDN, with or without scheme and path. URLs of `get_path` begin with it.
+        querystring_auth: True presigns the URLs of `get_path`.
+        public_url: The address of the server for browsers, if it differs from `endpoint_url`. URLs are signed for it.
+        prefix: A folder in the bucket. Bare keys are relative to it. The storage refuses ids outside it.
+        storage_class: The storage class of new objects, except those that browsers upload by presigned URLs. For
+            example ``"NEARLINE"``.
+        predefined_acl: The predefined ACL of new objects, except those that browsers upload by presigned URLs. For
+            example ``"publicRead"``. Buckets with uniform access refuse it.
+        upload_options: Further options of new objects: `UploadOptions` without `expires`, `tags` and the encryption of
+            other providers. Uploads from browsers get the headers at once, and the other options when they are
+            attached.
+        user_project: The id of the project that pays for requests to a requester-pays bucket. Forms do not support it.
+        part_size: The size of an upload's parts in bytes, a multiple of 256 KiB. Smaller files are sent in one request.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
+        proxy: A proxy, also for tokens and signatures: see `HttpOptions`. This and the next two arguments override
+            `options`.
+        ca_bundle: A file of certificates to trust instead of the system's.
+        verify: True checks certificates.
         options: Time-outs, pool, retries, proxy and certificates.
 
     Raises:
         InvalidArgumentException: An option is wrong.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not checked.
+        InsecureConnectionWarning: `verify` is False.
 
     Example:
         >>> storage = GCSStorage("photos", service_file="service-account.json")
@@ -149,7 +153,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
 
     @classmethod
     def from_config(cls, config: GCSConfig, **options: Any) -> "GCSStorage":
-        """A storage on the default bucket of the settings; `options` as for the class go first."""
+        """Return a storage for the default bucket of the settings. `options` of the class override them."""
         info = config.service_account_info
         given = {
             **config.model_dump(exclude={"default_bucket", "endpoint"}),
@@ -162,15 +166,15 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
 
     @property
     def bucket_admin(self) -> GCSBucketAdmin:
-        """Setup of the bucket: creation, CORS, lifecycle rules."""
+        """Return an object that sets up the bucket: creation, CORS, lifecycle rules."""
         return GCSBucketAdmin(self._bucket, self._client.wire)
 
     async def prepare(self) -> None:
-        """Read and parse the key, so that `presign` needs no I/O."""
+        """Read and parse the key, so that `presign` does no I/O."""
         await self._credentials.prepare()
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; see `Storage.aclose`."""
+        """Close the connections of the running event loop: see `Storage.aclose`."""
         await super().aclose()
         await self._client.wire.aclose()
         await self._credentials.aclose()
@@ -254,7 +258,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> builtins.list[str]:
-        """Presigned URLs in the order of the names, signed by IAM where no key is at hand."""
+        """Return presigned URLs in the order of the names. IAM signs them if the storage has no key."""
         with self.operation("presign"):
             files = [self.identify(name) for name in names]
             for file in files:
@@ -264,7 +268,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """The headers that a presigned PUT must have: see `Storage.presigned_headers`."""
+        """Return the headers that a presigned PUT must have: see `Storage.presigned_headers`."""
         return {**object_options.sent_headers(self.upload_options), **put_headers(content_type, content_length)}
 
 

@@ -1,4 +1,4 @@
-"""Uploads in one request or in a resumable session, part by part; nothing is left when they fail.
+"""Uploads in one request, or part by part in a resumable session. Failed uploads leave no data.
 
 Specified in the documentation of Cloud Storage: "Multipart uploads" (of the JSON API), "Resumable uploads".
 """
@@ -25,7 +25,7 @@ _PERSISTED = re.compile(r"bytes=0-(\d+)")
 
 
 class Md5:
-    """The MD5 of the bytes that pass; large pieces are hashed in a thread."""
+    """The MD5 of the given bytes. A thread hashes large pieces."""
 
     def __init__(self) -> None:
         self._hash = hashlib.md5(usedforsecurity=False)
@@ -39,12 +39,12 @@ class Md5:
 
     @property
     def base64(self) -> str:
-        """The digest as GCS writes it."""
+        """Return the digest in the form of GCS."""
         return base64.b64encode(self._hash.digest()).decode("ascii")
 
 
 def related_body(described: Mapping[str, Any], content: bytes) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an upload in one request (RFC 2387): the object's description and its content."""
+    """Return headers and body of an upload in one request (RFC 2387): the object's description and content."""
     boundary = secrets.token_hex(16)
     head = (
         f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
@@ -55,17 +55,17 @@ def related_body(described: Mapping[str, Any], content: bytes) -> tuple[dict[str
 
 
 class UploadSession:
-    """One resumable upload: it tells its progress, resumes there, and can be given up.
+    """One resumable upload. It knows its progress, resumes there, and can be aborted.
 
     Args:
         wire: Sends the requests.
-        target: Path and query of the session; whoever knows them may upload.
+        target: Path and query of the session. They are secret, as every client that knows them may upload.
         content_type: The type of the object.
 
     Attributes:
-        position: Bytes that the server has.
+        position: The number of bytes that the server has.
         times_sent: The number of times that sending the current part has begun.
-        was_sent: True once all of the current part has left.
+        was_sent: True once all bytes of the current part have left.
     """
 
     def __init__(self, wire: Wire, target: str, content_type: str) -> None:
@@ -90,19 +90,19 @@ class UploadSession:
         """Upload a part that is not the last one.
 
         Raises:
-            StorageUnavailableException: It kept failing before a byte arrived.
-            NoSuchUpload: The session is gone.
-            StorageOperationException: GCS took the part for the last one, or lost earlier bytes.
+            StorageUnavailableException: The request kept failing before another byte arrived.
+            NoSuchUpload: The session does not exist any more.
+            StorageOperationException: GCS treated the part as the last one, or lost earlier bytes.
         """
         if await self._send(part, "*") is not None:
             raise StorageOperationException("GCS took a part for the last one")
 
     async def finish(self, part: bytes, md5: str) -> StoredObject:
-        """Upload the last part, which makes the object; raises as `send` does.
+        """Upload the last part, which makes the object. Raises as `send` does.
 
         Args:
-            part: The last part; not empty.
-            md5: The MD5 of the whole content; the server makes no object of other bytes.
+            part: The last part. It is not empty.
+            md5: The MD5 of the whole content. The server refuses other bytes.
         """
         total = str(self.position + len(part))
         made = await self._send(part, total, {"X-Goog-Hash": f"md5={md5}"})
@@ -111,7 +111,7 @@ class UploadSession:
         return made
 
     async def _send(self, part: bytes, total: str, headers: Mapping[str, str] | None = None) -> StoredObject | None:
-        """Send until the server has the part; the object, if it was the last one."""
+        """Send until the server has the part. Return the object if it was the last part."""
         retries = self._wire.options.retries
         begin, tries = self.position, retries.begin()
         self._body, self._earlier = self._wire.body(b""), (0, False)
@@ -129,7 +129,7 @@ class UploadSession:
                 raise StorageUnavailableException(f"GCS keeps having no more than {self.position} bytes")
 
     async def _put(self, rest: bytes, total: str, headers: Mapping[str, str]) -> Answer | None:
-        """Send the bytes that the server lacks; None if no answer tells its position."""
+        """Send the bytes that the server lacks. Return None if no answer tells the server's position."""
         last = self.position + len(rest) - 1
         extent = f"bytes {self.position}-{last}/{total}" if rest else f"bytes */{total}"
         self._earlier, self._body = (self.times_sent, self.was_sent), self._wire.body(rest)
@@ -142,7 +142,7 @@ class UploadSession:
         return await self._exchange("PUT", {"Content-Range": f"bytes */{total}"}, self._wire.body(b""))
 
     def _persisted(self, answer: Answer, begin: int, end: int) -> int:
-        """The number of bytes that the server has; raises if it lost bytes before the part, which are gone here."""
+        """Return the number of bytes that the server has. Raise if it lost bytes of an earlier part."""
         found = _PERSISTED.fullmatch(answer.headers.get("Range", ""))
         persisted = int(found[1]) + 1 if found else 0
         if not begin <= persisted <= end:
@@ -150,7 +150,7 @@ class UploadSession:
         return persisted
 
     async def cancel(self) -> None:
-        """Give the upload up, so that the server keeps nothing of it; a missing session is no error."""
+        """Abort the upload, so that the server deletes its bytes. A missing session is not an error."""
         try:
             await self._exchange("DELETE", {}, None, accepted=(499,))
         except NoSuchUpload:

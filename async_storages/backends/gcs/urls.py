@@ -1,4 +1,4 @@
-"""URLs of one bucket: public, presigned, and the forms that browsers upload with."""
+"""URLs of one bucket: public URLs, presigned URLs, and forms for uploads from browsers."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,16 +18,16 @@ from async_storages.storage.capabilities import PresignMethod, PresignOptions
 __all__ = ["GCSUrls", "put_headers"]
 
 _LARGEST = 5 << 40
-"""Bytes that an object may have."""
+"""The largest size of an object in bytes."""
 
 _SIGNED_AT_ONCE = 16
-"""Concurrent requests to IAM."""
+"""The number of concurrent requests to IAM."""
 
 _LONGEST_BY_IAM = 43_200
-"""Seconds: IAM keeps a signing key for at least half a day after its use, and no longer for sure (signBlob)."""
+"""Seconds for which IAM surely keeps a signing key after its use: half a day (signBlob)."""
 
 _SIGNED_HERE = 4
-"""URLs that are signed in the event loop, at 1 ms each; more are signed in a thread."""
+"""The number of URLs that are signed in the event loop, at 1 ms each. A thread signs more."""
 
 
 class GCSUrls:
@@ -35,10 +35,10 @@ class GCSUrls:
 
     Args:
         bucket: The bucket.
-        bucket_url: The beginning of its objects' URLs, as browsers reach them:
-            ``"https://storage.googleapis.com/photos"``, or a domain of its own, ``"https://photos.example.com"``.
+        bucket_url: The beginning of its objects' URLs for browsers. For example
+            ``"https://storage.googleapis.com/photos"``, or an own domain, ``"https://photos.example.com"``.
         credentials: The credentials that sign.
-        billed: The parameter of presigned URLs that names the paying project; empty for that of the bucket.
+        billed: The parameter of presigned URLs that names the paying project. Empty for the project of the bucket.
         sent: Headers that every upload by a presigned URL or form must have.
     """
 
@@ -60,7 +60,7 @@ class GCSUrls:
         self._sent = sent or {}
 
     def url(self, file: FileId) -> str:
-        """The URL that needs no signature where the bucket is public."""
+        """Return the URL that needs no signature if the bucket is public."""
         return self._origin + self._path(file)
 
     def presign(
@@ -70,10 +70,10 @@ class GCSUrls:
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> str:
-        """A presigned URL: see `SupportsPresign`. One for GET does not allow HEAD, as on S3.
+        """Return a presigned URL: see `SupportsPresign`. As on S3, a URL for GET does not allow HEAD.
 
         Raises:
-            InvalidArgumentException: An option is wrong; or no key is at hand, so that only `presigned_urls` can sign.
+            InvalidArgumentException: An option is wrong. Or there is no local key, and only `presigned_urls` can sign.
         """
         signer = self._signer()
         return _signed(signer, self._unsigned(signer.email, file, expires_in, method, options))
@@ -81,7 +81,7 @@ class GCSUrls:
     def presign_many(
         self, files: Iterable[FileId], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> list[str]:
-        """Presigned GET URLs in the order of the files: see `SupportsPresign`; raises as `presign` does."""
+        """Return presigned GET URLs in the order of the files: see `SupportsPresign`. Raises as `presign` does."""
         return [self.presign(file, expires_in, stable=stable) for file in files]
 
     async def presigned_urls(
@@ -91,10 +91,10 @@ class GCSUrls:
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> list[str]:
-        """Presigned URLs in the order of the files, signed by the key at hand, else by IAM.
+        """Return presigned URLs in the order of the files, signed by the local key, or else by IAM.
 
         Raises:
-            InvalidArgumentException: An option is wrong, or is for more than 12 hours where IAM signs.
+            InvalidArgumentException: An option is wrong, or IAM signs and `expires_in` is more than 12 hours.
             OperationNotSupportedException: The account cannot sign.
             AccessDeniedException: The account lacks the permission.
             StorageUnavailableException: IAM cannot be reached.
@@ -115,7 +115,7 @@ class GCSUrls:
         min_size: int = 0,
         content_type: str | None = None,
     ) -> PresignedUpload:
-        """A form to post to the bucket: see `SupportsDirectUpload`; raises as `presigned_urls` does."""
+        """Return a form to post to the bucket: see `SupportsDirectUpload`. Raises as `presigned_urls` does."""
         check_sent(content_type, max_size)
         sizes = form_sizes(min_size, max_size, _LARGEST)
         expires_at = check_expires_in(expires_in)
@@ -171,7 +171,7 @@ class GCSUrls:
         return signer
 
     async def _sign[Signed](self, unsigned: Callable[[str], list[Unsigned[Signed]]], expires_in: float) -> list[Signed]:
-        """The results of `unsigned` for an e-mail address, signed in its name."""
+        """Return the results of `unsigned` for an e-mail address, signed in its name."""
         await self._credentials.prepare()
         signer = self._credentials.signer
         if signer is None:
@@ -200,7 +200,7 @@ class GCSUrls:
 
 
 def put_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
-    """The headers that a presigned PUT must have; Cloud Storage checks the size by a range."""
+    """Return the headers that a presigned PUT must have. Cloud Storage checks the size by a range."""
     size = None if content_length is None else f"{content_length},{content_length}"
     given = {"Content-Type": content_type, "x-goog-content-length-range": size}
     return {name: value for name, value in given.items() if value is not None}

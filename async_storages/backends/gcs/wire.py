@@ -1,4 +1,4 @@
-"""Requests to GCS: addressed, authorized, sent until answered, and the answer judged."""
+"""Requests to GCS. `Wire` authorizes a request, sends it until the server answers, and judges the answer."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,26 +21,26 @@ from async_storages.errors import StorageOperationException, StorageUnavailableE
 __all__ = ["JSON", "Answer", "Request", "Wire", "bucket_path", "local_target", "object_path", "upload_path"]
 
 JSON = {"Content-Type": "application/json; charset=UTF-8"}
-"""The header of bodies that are JSON."""
+"""The header of JSON bodies."""
 
 
 def bucket_path(bucket: str) -> str:
-    """The path of a bucket's resource."""
+    """Return the path of a bucket's resource."""
     return f"/storage/v1/b/{quote(bucket, safe='')}"
 
 
 def object_path(bucket: str, key: str) -> str:
-    """The path of an object's resource."""
+    """Return the path of an object's resource."""
     return f"{bucket_path(bucket)}/o/{quote(key, safe='')}"
 
 
 def upload_path(bucket: str) -> str:
-    """The path of uploads to a bucket."""
+    """Return the path of uploads to a bucket."""
     return f"/upload{bucket_path(bucket)}/o"
 
 
 def local_target(location: str) -> str:
-    """Path and query of a URL that the server gave, for requests to the address that we know.
+    """Return path and query of a URL from the server, for requests to the known address.
 
     Raises:
         StorageOperationException: The answer has no such URL.
@@ -60,10 +60,10 @@ class Request:
 
     Attributes:
         method: The HTTP method.
-        path: The path, percent-encoded; that of an upload's session includes its query, which is secret.
+        path: The percent-encoded path. For an upload session it includes the query, which is secret.
         query: The parameters.
         headers: Headers besides the authorization.
-        body: The body, made by `Wire.body`; None for methods without one.
+        body: The body, made by `Wire.body`. None for methods without one.
         accepted: Statuses from 300 on that are not failures.
     """
 
@@ -96,9 +96,9 @@ class Wire:
     Args:
         credentials: The source of the tokens.
         origin: Scheme, host and port of the server, and the beginning of its paths.
-        billed: The parameter that names the paying project; empty for that of the bucket.
+        billed: The parameter that names the paying project. Empty for the project of the bucket.
         options: Time-outs, pool, retries.
-        network: Proxy and certificates; None for those of the options.
+        network: Proxy and certificates. None takes them from the options.
     """
 
     def __init__(
@@ -129,18 +129,18 @@ class Wire:
         return self._http.body(data)
 
     def json(self, value: Any) -> Body:
-        """The body of one request, to be sent with `JSON`."""
+        """Return the JSON body of one request. Send it with `JSON`."""
         return self._http.body(json.dumps(value).encode())
 
     async def exchange(self, request: Request, *, attempts: int | None = None) -> Answer:
-        """Send until answered, and read the whole answer.
+        """Send a request until the server answers, and read the whole answer.
 
         Args:
             request: The request.
-            attempts: Attempts at the most; None for the number in the options.
+            attempts: The largest number of attempts. None takes the number in the options.
 
         Raises:
-            StorageException: The last attempt was refused, or not answered.
+            StorageException: The server refused the last attempt, or did not answer it.
         """
 
         async def attempt(headers: Mapping[str, str]) -> Answer:
@@ -152,7 +152,7 @@ class Wire:
         return await self._authorized(request, attempt, attempts)
 
     async def open(self, request: Request) -> ClientResponse:
-        """Send until answered; the caller reads and closes the answer.
+        """Send a request until the server answers. The caller reads and closes the answer.
 
         Raises:
             StorageException: As for `exchange`.
@@ -162,7 +162,7 @@ class Wire:
     async def _authorized[Result](
         self, request: Request, attempt: Callable[[Mapping[str, str]], Awaitable[Result]], attempts: int | None = None
     ) -> Result:
-        """Send with these headers until answered; once more with another token if the first one is refused."""
+        """Send a request with these headers until the server answers. Try once more if the token is refused."""
 
         async def run(token: str | None) -> Result:
             authorization = {} if token is None else {"Authorization": Hidden(f"Bearer {token}")}

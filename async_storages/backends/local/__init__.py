@@ -1,1 +1,1 @@
-"""Files in a local folder: `storage` is the storage; `folder` and the modules beside it do the blocking work."""
+"""Files in a local folder: `storage` is the storage, `folder` and its helper modules do the blocking work."""

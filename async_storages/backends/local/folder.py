@@ -1,4 +1,4 @@
-"""A folder of files by key, with everything that blocks: `LocalStorage` calls it in threads.
+"""A folder of files by key. All its methods block, so `LocalStorage` calls them in threads.
 
 ```
 <root>/reports/q3.pdf               the file, as it is
@@ -8,8 +8,8 @@
 <root>/mount/.async_storages-…      a draft on another file system that is mounted below the root
 ```
 
-No key leads out of the root, and no symbolic link below the root is followed. (Users who can swap folders for links
-while an operation runs must be trusted: they can write the files anyway.)
+No key leads out of the root. Symbolic links below the root are not followed. This does not protect against local users
+who can replace folders by links during an operation: such users can write the files anyway.
 """
 
 import errno
@@ -44,23 +44,23 @@ except ImportError:  # pragma: no cover - Windows
 __all__ = ["PRIVATE", "Draft", "Folder", "version"]
 
 PRIVATE = ".async_storages"
-"""The folder below the root that holds no user's files."""
+"""The private folder below the root. It holds no files of users."""
 
 _DEAD_DRAFT = 24 * 3600
-"""Seconds since its last write after which a draft counts as left behind by a killed process."""
+"""Seconds after its last write at which a draft counts as left by a killed process."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A file that is being written; made before anything is opened, so that it can always be discarded.
+    """A file that is being written. It exists before any file is opened, so that it can always be discarded.
 
     Attributes:
         path: The path of the draft.
-        key: The key of the file that it becomes.
+        key: The key of the finished file.
         overwrite: True if it may replace a file.
-        opened: Closes `file`.
+        opened: The exit stack that closes `file`.
         file: The open file, once started.
-        created: The version of the new file, once committed; None if it replaced one.
+        created: The version of the new file, once committed. None if it replaced a file.
     """
 
     path: Path
@@ -72,11 +72,11 @@ class Draft:
 
 
 class Folder:
-    """A folder of files, as the module describes it.
+    """A folder of files. The module describes the layout.
 
     Args:
-        root: The folder; made with its parents on the first write.
-        fsync: Flush a file and its folders to the disk before it counts as written.
+        root: The folder. The first write creates it, with its parents.
+        fsync: True flushes a file and its folders to the disk before the write returns.
     """
 
     def __init__(self, root: Path, *, fsync: bool) -> None:
@@ -96,33 +96,33 @@ class Folder:
 
         Args:
             key: The key.
-            opened: Closes the file; the caller makes it before it can be cancelled.
+            opened: Closes the file. The caller makes it before it can be cancelled.
         """
         with translated():
             file = opened.enter_context(self._existing(key)[0].open("rb"))
             return file, os.fstat(file.fileno())
 
     def open_described(self, key: str, opened: ExitStack) -> tuple[BufferedReader, Description]:
-        """Open a file as `open` does, with the description of the very version that is open."""
+        """Open a file as `open` does. Return it with the description of the open version."""
         with translated(), self._locked(shared=True):
             file, found = self.open(key, opened)
             return file, self._descriptions.find(key, found)
 
     def read(self, file: BufferedReader, size: int) -> bytes:
-        """The next `size` bytes, fewer only at the end."""
+        """Return the next `size` bytes, fewer only at the end."""
         with translated():
             return file.read(size)
 
     def stat(self, key: str) -> tuple[os.stat_result, Description]:
-        """The file system's facts of a file, and its description."""
+        """Return the file system's facts of a file, and its description."""
         with translated(), self._locked(shared=True):
             found = self._existing(key)[1]
             return found, self._descriptions.find(key, found)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with `prefix`, sorted; no more of them are in memory than the folders on the way hold.
+        """Yield the sorted keys that begin with `prefix`. Memory holds only the names in the folders on the path.
 
-        It begins in the prefix's folder, as the ones above may hold very many others.
+        The walk begins in the folder of the prefix, as higher folders may hold very many other names.
         """
         first = self._folder_of(prefix)
         waiting = [] if first is None else [iter([first])]
@@ -136,7 +136,7 @@ class Folder:
                 yield name
 
     def _sorted_names(self, folder: str, prefix: str) -> list[str]:
-        """The keys in one folder, and its folders with a slash at their end, which is how their keys are sorted."""
+        """Return the keys in one folder, sorted. Its folders end with a slash, as their keys sort that way."""
         found = []
         with translated(), suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / folder) as entries:
             for entry in entries:
@@ -149,7 +149,7 @@ class Folder:
         return sorted(found)
 
     def _folder_of(self, prefix: str) -> str | None:
-        """The folder of a prefix; None for one that leads through links, out of the root, or to what is private."""
+        """Return the folder of a prefix. None if it leads through links, out of the root, or to a private folder."""
         folder = ""
         for part in [] if os.name == "nt" else prefix.split("/")[:-1]:  # there it can mean a drive
             folder += part
@@ -166,11 +166,11 @@ class Folder:
     # ---- writing
 
     def draft(self, key: str, *, overwrite: bool) -> Draft:
-        """A draft of a file; no I/O."""
+        """Return a draft of a file, without I/O."""
         return Draft(self._drafts / secrets.token_hex(16), key, overwrite)
 
     def start(self, draft: Draft) -> None:
-        """Open a draft, or refuse at once a key that could not be committed later."""
+        """Open a draft. Refuse a key at once if it could not be committed later."""
         with translated(StorageOperationException):
             draft.file = draft.opened.enter_context(self._open_private(draft.path, "xb"))
             self._is_taken(self._path(draft.key), overwrite=draft.overwrite)
@@ -185,8 +185,8 @@ class Folder:
 
         Args:
             draft: The draft.
-            description: The description that is kept beside the file; empty for none.
-            last: The end of its content, if `append` has not written it.
+            description: The description to keep beside the file. Empty for none.
+            last: The end of the content, if `append` has not written it.
         """
         with translated(StorageOperationException):
             draft.file.write(last)
@@ -212,7 +212,7 @@ class Folder:
             self._publish(draft, path, written, description)
 
     def _bring_over(self, draft: Draft) -> None:
-        """Copy a draft to the file system of its target; the copy takes its place."""
+        """Copy a draft to the file system of its target. The copy becomes the draft."""
         target = self._path(draft.key)
         beside = name_beside(target)
         with ExitStack() as undo:
@@ -275,11 +275,11 @@ class Folder:
                 self._descriptions.write(key, [describe(found, description)])
 
     def remove(self, key: str, *, only: tuple[int, ...] | None = None) -> None:
-        """Remove a file, its description, and the folders that this leaves empty; a missing file is no error.
+        """Delete a file, its description, and its folders if they are empty then. A missing file is not an error.
 
         Args:
             key: The key.
-            only: The `version` to remove; another file in its place stays. None removes any.
+            only: The `version` to delete. A file of another version stays. None deletes any version.
         """
         with suppress(FileNotFoundException), translated():
             self._existing(key)
@@ -319,7 +319,7 @@ class Folder:
         return path, found
 
     def _is_taken(self, path: Path, *, overwrite: bool) -> bool:
-        """True if there is a file that a draft may replace; raises if the key cannot be taken."""
+        """Return True if there is a file that a draft may replace. Raise if the key cannot be used."""
         try:
             mode = path.lstat().st_mode
         except FileNotFoundError:
@@ -335,12 +335,12 @@ class Folder:
         return True
 
     def _parents(self, path: Path) -> Iterator[Path]:
-        """The folders that hold `path`, upwards, without the root."""
+        """Return the folders that hold `path`, from the inside out, without the root."""
         for parent in path.relative_to(self._root).parents[:-1]:
             yield self._root / parent
 
     def _prune(self, path: Path) -> None:
-        """Remove the empty folders of a file."""
+        """Delete the empty folders of a file."""
         for parent in self._parents(path):
             with suppress(OSError):  # not empty, or never made
                 parent.rmdir()
@@ -359,7 +359,7 @@ class Folder:
                 os.close(descriptor)
 
     def _open_private(self, path: Path, mode: Literal["xb", "ab"]) -> BufferedWriter:
-        """Open a file of ours; its folders are made if they are missing."""
+        """Open a file of this library. Create its folders if they are missing."""
         if self._is_swept:
             with suppress(FileNotFoundError):
                 return path.open(mode)
@@ -376,7 +376,7 @@ class Folder:
             self._is_swept = True
 
     def _sweep_drafts(self) -> None:
-        """Remove the drafts that killed processes left."""
+        """Delete the drafts that killed processes left."""
         for path in self._drafts.iterdir():
             with suppress(FileNotFoundError):
                 if path.lstat().st_mtime < time.time() - _DEAD_DRAFT:
@@ -384,7 +384,7 @@ class Folder:
 
     @contextmanager
     def _locked(self, *, shared: bool = False) -> Iterator[None]:
-        """Keep other threads and processes from changing this root, or (not `shared`) from reading it."""
+        """Keep other threads and processes from changing this root, and also from reading it if not `shared`."""
         if fcntl is None:  # pragma: no cover - Windows: among the threads of this storage
             with self._thread_lock:
                 yield
@@ -401,12 +401,12 @@ class Folder:
 
 
 def version(found: os.stat_result) -> tuple[int, ...]:
-    """Numbers that differ between any two files that ever had one key."""
+    """Return numbers that differ between any two files that ever had the same key."""
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """True if two paths are one file, however they are written: case or invisible characters may not count."""
+    """Return True if two paths are the same file. The file system may ignore case or invisible characters."""
     try:
         return one.samefile(other)
     except OSError:

@@ -1,4 +1,4 @@
-"""Errors of the operating system, as errors of storages."""
+"""Translation of operating system errors into storage errors."""
 
 import errno
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ __all__ = ["link_in_the_way", "translated", "without_path"]
 
 @contextmanager
 def translated(missing: type[StorageException] = FileNotFoundException) -> Iterator[None]:
-    """Errors of the operating system as ours.
+    """Raise operating system errors as storage errors.
 
     Args:
-        missing: Raised where a file or folder is missing; StorageOperationException for a write, as that is a folder
-            of ours.
+        missing: The exception for a missing file or folder. It is StorageOperationException for a write, as the missing
+            folder belongs to this library.
     """
     try:
         yield
@@ -38,10 +38,10 @@ def translated(missing: type[StorageException] = FileNotFoundException) -> Itera
 
 
 def without_path(error: OSError) -> OSError:
-    """The error without the path, which may be a pending upload's signed key, and without frames."""
+    """Return the error without frames and without the path, which may be the signed key of a pending upload."""
     return OSError(error.errno, error.strerror)
 
 
 def link_in_the_way() -> AccessDeniedException:
-    """The error for a symbolic link below the root, none of which is followed."""
+    """Return the error for a symbolic link below the root. Such links are not followed."""
     return AccessDeniedException("a symbolic link is in the way")

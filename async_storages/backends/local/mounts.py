@@ -1,7 +1,7 @@
-"""File systems mounted below a folder's root, to which no file moves in one step.
+"""File systems that are mounted below a folder's root. No file can be moved to them in one step.
 
-A draft is first copied into the folder of its target, under a name that no key may have; there it moves in one step
-as everywhere.
+The folder first copies a draft into the folder of its target, under a name that no key may have. From there the draft
+moves in one step.
 """
 
 import re
@@ -16,27 +16,27 @@ from pathlib import Path
 __all__ = ["RESERVED_NAME", "copy_beside", "name_beside", "sweep_beside"]
 
 RESERVED_NAME = re.compile(r"\.async_storages-[0-9a-f]{32}", re.IGNORECASE)
-"""The name of a draft, which no user's file has."""
+"""The name of a draft. No file of a user has such a name."""
 
 
 def name_beside(target: Path) -> Path:
-    """A name for a draft in the folder of its target."""
+    """Return a name for a draft in the folder of its target."""
     return target.with_name(f".async_storages-{secrets.token_hex(16)}")
 
 
 def copy_beside(draft: Path, beside: BufferedWriter, flush: Callable[[BufferedWriter], None]) -> None:
-    """Copy a draft's bytes to a file that is open beside its target, and flush them."""
+    """Copy a draft's bytes to an open file beside its target, and flush them."""
     with draft.open("rb") as file:
         shutil.copyfileobj(file, beside, 1 << 20)
     flush(beside)
 
 
 def sweep_beside(folder: Path, older_than: float) -> None:
-    """Remove the drafts that killed processes left in a folder.
+    """Delete the drafts that killed processes left in a folder.
 
     Args:
         folder: The folder of the targets.
-        older_than: Seconds since the last write.
+        older_than: The least number of seconds since the last write.
     """
     for path in _drafts_in(folder):
         with suppress(FileNotFoundError):

@@ -29,9 +29,9 @@ _BEGINNING = re.compile(rf"(?:.*/)?({_UPLOAD_ID.pattern})/0")
 
 
 class LocalPartUploads:
-    """`PartUploads` to a folder; the parts are files beside the one that they become.
+    """`PartUploads` to a folder. The parts are files beside the final file.
 
-    A part that arrives after the upload was aborted, while its URL is valid, stays until somebody removes it.
+    If a part arrives after the upload was aborted, while its URL is valid, it stays until you delete it.
 
     Args:
         storage: The storage of the file and its parts.
@@ -41,7 +41,7 @@ class LocalPartUploads:
         self._storage = storage
 
     async def begin(self, name: FileName, *, content_type: str) -> str:
-        """Begin an upload: see `PartUploads.begin`. On completion the type is guessed from the name again."""
+        """Begin an upload: see `PartUploads.begin`. The completed file gets its type from its name."""
         target, upload_id = self._storage.identify(name), secrets.token_hex(16)
         self._storage.presign(
             target, method="PUT", content_type=content_type
@@ -59,13 +59,13 @@ class LocalPartUploads:
         size: int | None = None,
         max_size: int | None = None,
     ) -> str:
-        """A URL for one part: see `PartUploads.presign_part`; raises FileNotFoundException as `parts` does."""
+        """Return a URL for one part: see `PartUploads.presign_part`. Raises FileNotFoundException as `parts` does."""
         part = _part(await self._begun(name, upload_id), upload_id, check_number(number))
         check_part_size(size, max_size)
         return self._storage.presign_put(part, expires_in, content_length=size, max_size=max_size)
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived: see `PartUploads.parts`."""
+        """Return the parts that have arrived: see `PartUploads.parts`."""
         target = await self._begun(name, upload_id)
         folder = self._storage.bare_key(_part(target, upload_id, 0)).removesuffix("0")
         found = [
@@ -92,7 +92,7 @@ class LocalPartUploads:
         await self._storage.delete(_part(target, upload_id, 0))
 
     async def unfinished(self, prefix: str) -> list[tuple[FileId, str]]:
-        """All open uploads: see `PartUploads.unfinished`."""
+        """Return all open uploads: see `PartUploads.unfinished`."""
         uploads: list[tuple[FileId, str]] = []
         async for info in self._storage.list(prefix):
             if found := _BEGINNING.fullmatch(info.file_id.removeprefix("file:")):
@@ -102,7 +102,7 @@ class LocalPartUploads:
         return uploads
 
     async def _begun(self, name: FileName, upload_id: str) -> FileId:
-        """The file of the upload; raises FileNotFoundException if there is no such upload."""
+        """Return the file of the upload. Raise FileNotFoundException if the upload does not exist."""
         target = self._storage.identify(name)
         if (await self._storage.read(_part(target, upload_id, 0))).decode() != target.key:
             raise FileNotFoundException("no such upload")

@@ -1,4 +1,4 @@
-"""Paths of files: those of a long life do not fill the memory with the names of all files that there ever were."""
+"""Paths of files. A long-running process does not keep the names of all files in memory."""
 
 import os
 import sys

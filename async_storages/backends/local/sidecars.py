@@ -1,8 +1,8 @@
-"""Descriptions kept beside files: type and metadata, unless the file's name tells them.
+"""Descriptions beside files: the type and metadata that the file's name does not tell.
 
-A small JSON file for each key that needs one holds a list of entries, each for one version of the file, known by its
-size and time stamp. While a file is replaced there are two: the description then changes in the same moment as the file
-itself, and a killed process never leaves a file with another version's description.
+Each key that needs a description has a small JSON file with a list of entries. Each entry belongs to one version of the
+file, which its size and time stamp identify. While a file is replaced there are two entries. So the description changes
+together with the file, and a killed process never leaves a file with the description of another version.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ type Description = Mapping[str, Any]
 
 
 class Descriptions:
-    """The descriptions of a folder's files; the caller locks them against concurrent changes.
+    """The descriptions of a folder's files. The caller locks them against concurrent changes.
 
     Args:
         folder: The folder of the descriptions.
         drafts: The folder of unfinished descriptions.
-        flush: Flushes a description before it counts.
+        flush: Flushes a new description to the disk.
     """
 
     def __init__(self, folder: Path, drafts: Path, flush: Callable[[BufferedWriter], None]) -> None:
@@ -35,7 +35,7 @@ class Descriptions:
         self._flush = flush
 
     def find(self, key: str, found: os.stat_result) -> Description:
-        """The description of the current version of a file; empty if there is none."""
+        """Return the description of the current version of a file. Empty if there is none."""
         entries = self.read(key)
         exact = [entry for entry in entries if _stamp(entry) == _stamp(describe(found, {}))]
         if exact:
@@ -44,7 +44,7 @@ class Descriptions:
         return entries[0] if len(entries) == 1 and entries[0].get("size") == found.st_size else {}
 
     def read(self, key: str) -> list[Description]:
-        """The entries of a key, as a rule none or one."""
+        """Return the entries of a key: usually none or one."""
         try:
             entries = json.loads(self._path(key).read_bytes())
         except (FileNotFoundError, ValueError):  # missing, or truncated by a power cut
@@ -73,7 +73,7 @@ class Descriptions:
 
 
 def describe(found: os.stat_result, description: Description) -> Description:
-    """An entry for this version of a file."""
+    """Return an entry for this version of a file."""
     return {**description, "size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 

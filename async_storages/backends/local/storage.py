@@ -1,4 +1,4 @@
-"""Files in a local folder: the default for development, and for single servers."""
+"""Files in a local folder, for development and for single servers."""
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
@@ -42,20 +42,20 @@ _LIST_BATCH = 256
 class LocalStorage(PresigningStorage, FolderStorage):
     """Keeps files in a folder, as plain files. Ids are ``file:key``.
 
-    Writes are atomic: a file appears under its key complete or not at all, and replaces another in one step.
+    Writes are atomic. A new file appears complete or not at all, and replaces an old one in one step.
 
     Args:
-        root: The folder; made with its parents on the first write.
-        base_url: The URL that serves the folder, such as ``"https://example.com/files"``; without it URLs are ``file:``
-            URIs, and nothing can be presigned.
-        secret_key: Signs URLs: one secret, or several for rotation, of which the last one signs.
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
-        fsync: Flush each file to the disk before it counts as written: safe against power cuts, and slower.
-        upload_options: The options that new files are served with: `UploadOptions`; a folder keeps the headers.
+        root: The folder. The first write creates it, with its parents.
+        base_url: The URL at which the application serves the folder. For example ``"https://example.com/files"``.
+            Without it, URLs are ``file:`` URIs, and the storage cannot presign.
+        secret_key: The secret that signs URLs, or several secrets for rotation. The last one signs.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
+        fsync: True flushes each file to the disk before the write returns. This is safe against power cuts, and slower.
+        upload_options: The options of new files. A folder supports the `UploadOptions` that are headers.
 
     Raises:
-        InvalidArgumentException: The `base_url` is not http(s), or the secret is empty.
+        InvalidArgumentException: The `base_url` is not an http or https URL, or the secret is empty.
 
     Example:
         >>> storage = LocalStorage("files", base_url="http://localhost:8000/files", secret_key="…")
@@ -92,7 +92,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
 
     @property
     def part_uploads(self) -> LocalPartUploads:
-        """Uploads in parts that a browser sends: see `SupportsPartUploads`."""
+        """Return the uploads in parts, which a browser sends: see `SupportsPartUploads`."""
         return LocalPartUploads(self)
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
@@ -124,7 +124,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation, ExitStack() as opened:
             file, found = await offload(self._folder.open, operation.file.key, opened)
             positions = byte_range(found.st_size, offset, length, chunk_size)
@@ -138,17 +138,17 @@ class LocalStorage(PresigningStorage, FolderStorage):
                 yield chunk
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             return _info(operation.file, *await offload(self._folder.stat, operation.file.key))
 
     async def delete(self, name: FileName) -> None:
-        """Remove a file, and the folders that this leaves empty; a missing file is not an error."""
+        """Delete a file, and its folders if they are empty then. It is not an error if the file does not exist."""
         with self.operation("delete", name) as operation:
             await offload(self._folder.remove, operation.file.key)
 
     async def url(self, name: FileName) -> str:
-        """The URL below `base_url`, percent-encoded; without a base, a ``file:`` URI."""
+        """Return the percent-encoded URL below `base_url`. Without `base_url`, return a ``file:`` URI."""
         with self.operation("url", name) as operation:
             return self._url(operation.file)
 
@@ -157,7 +157,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
         return f"{base}/{quote(file_id.key, safe='/~')}"
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        """Yield the files whose key begins with `prefix`, sorted by key: see `SupportsList`."""
         with self.operation("list"):
             keys = self._folder.keys(self.prefix + prefix)
             while (found := await offload(self._stat_next, keys)) is not None:
@@ -165,7 +165,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
                     yield info
 
     def _stat_next(self, keys: Iterator[str]) -> Sequence[FileBasicInfo] | None:
-        """The files of the next keys; None if there is none."""
+        """Return the files of the next keys. None if there is none."""
         batch, found = list(islice(keys, _LIST_BATCH)), []
         for key in batch:
             try:
@@ -199,7 +199,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
     # ---- presigned URLs and forms
 
     def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
-        """A URL below `base_url` with a token; `verify_presigned` tells a route what that allows."""
+        """Return a URL below `base_url` with a token. A route checks the token with `verify_presigned`."""
         filename = options.get("filename")
         disposition = options.get("disposition") or ("attachment" if filename else None)
         if disposition:
@@ -223,13 +223,13 @@ class LocalStorage(PresigningStorage, FolderStorage):
         content_length: int | None = None,
         max_size: int | None = None,
     ) -> str:
-        """A presigned URL for a PUT, as of `presign`, which can also limit sizes that are not known yet.
+        """Return a presigned URL for a PUT, like `presign`. It can also limit a size that is not known yet.
 
         Args:
             name: The file.
             expires_in: Seconds from now, 1 to 604,800.
-            content_length: The only size in bytes that may be sent.
-            max_size: The largest size in bytes that may be sent.
+            content_length: The exact size of the upload in bytes.
+            max_size: The largest size of the upload in bytes.
         """
         with self.operation("presign", name) as operation:
             request = PresignedRequest(
@@ -250,7 +250,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
         min_size: int = 0,
         content_type: str | None = None,
     ) -> PresignedUpload:
-        """A form to post to `base_url`: see `SupportsDirectUpload`."""
+        """Return a form to post to `base_url`: see `SupportsDirectUpload`."""
         with self.operation("presign_post", name) as operation:
             request = PresignedRequest(
                 method=check_presign_method("POST", read_only=self.read_only),
@@ -270,15 +270,15 @@ class LocalStorage(PresigningStorage, FolderStorage):
             )
 
     def verify_presigned(self, method: str, key: str, token: str) -> PresignedRequest:
-        """The limits that a token holds, for the route that serves `base_url`.
+        """Verify a token and return its limits, for the route that serves `base_url`.
 
         Args:
-            method: Of the HTTP request.
-            key: Of the path (or of the form's field ``key``), percent-decoded.
-            token: Of the query parameter (or form field) ``token``.
+            method: The method of the HTTP request.
+            key: The key from the path, or from the form's field ``key``, percent-decoded.
+            token: The token from the query parameter ``token``, or from the form field ``token``.
 
         Raises:
-            AccessDeniedException: The token is malformed, altered, expired, or good for another method or key.
+            AccessDeniedException: The token is malformed, altered or expired, or it is for another method or key.
         """
         token = hidden(token)
         with during("verify_presigned", key):
@@ -292,18 +292,18 @@ class LocalStorage(PresigningStorage, FolderStorage):
         content_type: str | None = None,
         content_length: int | None = None,
     ) -> str:
-        """Store what the holder of a PUT or POST token sends, within what it allows; returns the fusion id.
+        """Store the content of a request with a PUT or POST token, within its limits. Return the fusion id.
 
         Args:
-            request: From `verify_presigned`.
-            content: The body, or the form's part ``file``.
-            content_type: As the request declares it.
-            content_length: Bytes, as the request declares it; None where it does not.
+            request: The result of `verify_presigned`.
+            content: The body of the request, or the form's part ``file``.
+            content_type: The type that the request declares.
+            content_length: The size in bytes that the request declares. None if it declares none.
 
         Raises:
-            AccessDeniedException: The type or the declared size is not the one that was signed.
-            FileTooLargeException: More bytes came than allowed.
-            InvalidArgumentException: Fewer came, or not as many as declared.
+            AccessDeniedException: The type or the declared size differs from the signed one.
+            FileTooLargeException: The request sent more bytes than allowed.
+            InvalidArgumentException: The request sent fewer bytes than allowed, or not as many as declared.
         """
         with during("upload_presigned", request.key):
             request.check_declared(content_type, content_length)
@@ -319,14 +319,14 @@ class LocalStorage(PresigningStorage, FolderStorage):
 
 
 def _description(key: str, content_type: str, metadata: Mapping[str, str], served: Mapping[str, str]) -> Description:
-    """The description that is kept beside a file; empty if its name tells the type and there is no metadata."""
+    """Return the description to keep beside a file. Empty if the name tells the type and there is no metadata."""
     if not metadata and not served and content_type == sniff.guess_by_name(key):
         return {}
     return {"content_type": content_type, "metadata": dict(metadata), **served}
 
 
 def _served(options: UploadOptions) -> dict[str, str]:
-    """The options in the form in which they are kept."""
+    """Return the options in the form in which they are kept."""
     said = {name: value for name, value in options.said.items() if name in SERVED}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in said.items()}
 

@@ -1,4 +1,4 @@
-"""Presigned URLs and forms of a local folder: their limits, and the tokens that carry them."""
+"""Presigned URLs and forms of a local folder: their limits, and the tokens that hold the limits."""
 
 import time
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ __all__ = ["PresignedRequest", "PresignedTokens", "checked_base_url"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresignedRequest:
-    """The limits of a presigned URL or form, which the route that serves it enforces.
+    """The limits of a presigned URL or form. The route that serves it enforces them.
 
     Attributes:
         method: GET (HEAD as well), HEAD, PUT, POST or DELETE.
-        key: The only key that it is valid for.
+        key: The only valid key.
         filename: GET: the download's name.
         disposition: GET: ``"inline"`` or ``"attachment"``.
-        content_type: GET: the answer's type. PUT, POST: the only type that may be sent.
-        content_length: PUT: the only size in bytes that may be sent.
-        min_size: POST: the smallest size allowed, in bytes.
-        max_size: PUT, POST: the largest size allowed, in bytes.
-        lasts: Seconds that it is still valid; None for a request that was not read from a token.
+        content_type: GET: the type of the response. PUT, POST: the only allowed type.
+        content_length: PUT: the exact size in bytes.
+        min_size: POST: the smallest allowed size in bytes.
+        max_size: PUT, POST: the largest allowed size in bytes.
+        lasts: Seconds until the token expires. None if the limits were not read from a token.
     """
 
     method: str
@@ -41,7 +41,7 @@ class PresignedRequest:
     lasts: float | None = None
 
     def check_declared(self, content_type: str | None, content_length: int | None) -> None:
-        """Refuse a body whose declared type or size is not the signed one.
+        """Refuse a body whose declared type or size differs from the signed one.
 
         Raises:
             AccessDeniedException: The type or size differs.
@@ -56,9 +56,9 @@ class PresignedTokens:
     """Signs the limits of presigned URLs and forms, and reads them again.
 
     Args:
-        base_url: The URL that serves the folder; None without one.
-        secret_key: One secret, or several for rotation, of which the last one signs; None for a storage that signs
-            nothing.
+        base_url: The URL at which the application serves the folder. None if it does not.
+        secret_key: The secret that signs, or several secrets for rotation. The last one signs. None for a storage that
+            signs nothing.
 
     Raises:
         InvalidArgumentException: The secret is empty.
@@ -71,7 +71,7 @@ class PresignedTokens:
         self._signer = None if secret_key is None else TokenSigner(secret_key, f"LocalStorage {base_url}")
 
     def sign(self, request: PresignedRequest, expires_at: datetime) -> str:
-        """A token for a request.
+        """Return a token for a request.
 
         Raises:
             InvalidArgumentException: The limits contradict each other.
@@ -84,7 +84,7 @@ class PresignedTokens:
         return self._signer.sign(said, expires_at)
 
     def verify(self, method: str, key: str, token: str) -> PresignedRequest:
-        """The limits in a token: see `LocalStorage.verify_presigned`."""
+        """Return the limits in a token: see `LocalStorage.verify_presigned`."""
         token = hidden(token)
         if self._signer is None:
             raise AccessDeniedException("this storage signs nothing")
@@ -98,10 +98,10 @@ class PresignedTokens:
 
 
 def checked_base_url(base_url: str | None) -> str | None:
-    """The URL without a slash at its end.
+    """Return the URL without a slash at its end.
 
     Raises:
-        InvalidArgumentException: The URL begins in another way.
+        InvalidArgumentException: The URL is not an http or https URL.
     """
     if base_url is None:
         return None
@@ -111,7 +111,7 @@ def checked_base_url(base_url: str | None) -> str | None:
 
 
 def _check_limits(request: PresignedRequest) -> None:
-    """Refuse limits that no request could keep to."""
+    """Refuse limits that no request could meet."""
     Content(b"", content_type=request.content_type, size=request.content_length, max_size=request.max_size)
     if not 0 <= request.min_size <= (request.min_size if request.max_size is None else request.max_size):
         raise InvalidArgumentException(f"no file is {request.min_size} to {request.max_size} bytes large")

@@ -1,1 +1,1 @@
-"""Several storages as one, of which the others hold what the first one holds."""
+"""A primary storage and its mirrors that work as one storage."""

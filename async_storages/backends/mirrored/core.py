@@ -1,4 +1,4 @@
-"""The half of `MirroredStorage` that every one has, whatever its storages can."""
+"""The part of `MirroredStorage` that does not depend on the capabilities of its storages."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -38,7 +38,7 @@ class MirroredCore(CombinedStorage):
     """A primary storage and its mirrors: see `MirroredStorage`.
 
     Attributes:
-        has_queue: True if a ledger queues the copies of what its sessions store.
+        has_queue: True if a ledger queues the copies of files that its sessions store.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class MirroredCore(CombinedStorage):
 
     @property
     def primary(self) -> Storage:
-        """The storage whose word counts."""
+        """The storage that reads and decides."""
         return self.members[0]
 
     @property
     def mirrors(self) -> tuple[Storage, ...]:
-        """The storages that hold what it holds."""
+        """The storages that hold copies of the primary's files."""
         return self.members[1:]
 
     @property
@@ -83,7 +83,7 @@ class MirroredCore(CombinedStorage):
     async def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file, or of a range of it: see `Storage.stream`."""
+        """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation:
             async with aclosing(self._chunks(operation.file, offset, length, chunk_size)) as chunks:
                 async for chunk in chunks:
@@ -91,7 +91,7 @@ class MirroredCore(CombinedStorage):
                     yield chunk
 
     async def _chunks(self, file: FileId, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
-        """The bytes of the primary; where it cannot be reached any more, of a mirror that has the same ones."""
+        """Yield the bytes of the primary. If it becomes unreachable, continue with a mirror that has the same bytes."""
         so_far, failures = ReadSoFar(), list[StorageException]()
         for part in self._parts if self._reads_mirrors else self._parts[:1]:
             try:
@@ -107,12 +107,12 @@ class MirroredCore(CombinedStorage):
         raise failures[0]
 
     async def stat(self, name: FileName) -> FileBasicInfo:
-        """Size, type, etag, time and metadata: see `Storage.stat`."""
+        """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
             return await self._ask(lambda part: part.stat(operation.file))
 
     async def _ask[Found](self, ask: Callable[[Any], Awaitable[Found]]) -> Found:
-        """The primary's answer; a mirror's, if the primary cannot be reached and mirrors may be read."""
+        """Return the answer of the primary, or of a mirror if the primary is unreachable and mirrors may be read."""
         try:
             return await ask(self._first)
         except StorageUnavailableException as error:
@@ -125,7 +125,7 @@ class MirroredCore(CombinedStorage):
         raise failure
 
     async def url(self, name: FileName) -> str:
-        """The file's URL in the primary: see `Storage.url`."""
+        """Return the URL of the file in the primary: see `Storage.url`."""
         with self.operation("url", name) as operation:
             url: str = await self._first.url(operation.file)
             return url
@@ -136,8 +136,8 @@ class MirroredCore(CombinedStorage):
         """Store the content in the primary, then in the mirrors: see `Storage.write`.
 
         Raises:
-            StorageException: The primary failed; with ``strict=True`` also if a mirror did, and then a new key is free
-                again, while another one holds the new content.
+            StorageException: The primary failed, or a mirror failed with ``strict=True``. After a mirror's failure a
+                new key is free again, and an overwritten key holds the new content.
         """
         with self.operation("write", key) as operation:
             file_id: str = await self._first.write(content, key, overwrite=overwrite)
@@ -151,11 +151,11 @@ class MirroredCore(CombinedStorage):
             return file_id
 
     async def delete(self, name: FileName) -> None:
-        """Delete a file in the primary, then in the mirrors; a missing one is not an error where that allows it.
+        """Delete a file in the primary, then in the mirrors. The primary decides if a missing file is an error.
 
         Raises:
-            StorageException: The primary failed; with ``strict=True`` or ``queue=True`` also if a mirror did. It is
-                tried there again by another call.
+            StorageException: The primary failed, or a mirror failed with ``strict=True`` or ``queue=True``. Call the
+                method again to retry.
         """
         with self.operation("delete", name) as operation:
             await self._remove(operation.file)
@@ -169,12 +169,12 @@ class MirroredCore(CombinedStorage):
         await self._follow(file, is_strict=self._is_strict or self.has_queue)
 
     async def _mirror(self, file: FileId) -> None:
-        """Bring all mirrors up to what was written, unless a ledger does that later."""
+        """Copy a new file into all mirrors, unless a ledger does so later."""
         if not (self.has_queue and is_mirrored_later()):
             await self._follow(file, is_strict=self._is_strict)
 
     async def _follow(self, file: FileId, *, is_strict: bool) -> None:
-        """Bring all mirrors up to the primary; raises the first failure if that is asked for."""
+        """Make all mirrors equal to the primary for one file. If `is_strict`, raise the first failure."""
         failures = [each for each in await map_bounded(self._try(file), self._mirrors, limit=len(self._parts)) if each]
         if failures and is_strict:
             raise failures[0]
@@ -193,19 +193,19 @@ class MirroredCore(CombinedStorage):
         return follow_in
 
     async def mirror_file(self, name: FileName, mirror: int) -> bool:
-        """Bring one mirror up to the primary, in one file: a copy that it has already is left, a missing one is made.
+        """Make one mirror equal to the primary for one file. An existing equal copy stays.
 
-        It may be called beside everything else, and again after whatever ended it.
+        It may run at the same time as other operations. It can be repeated after any interruption.
 
         Args:
             name: The file.
             mirror: The index of the mirror in `mirrors`.
 
         Returns:
-            False if the primary has no such file: then the mirror has none either.
+            True if the primary has the file. False if it does not: the mirror does not have it either then.
 
         Raises:
-            StorageException: One of the two failed, or the copy is not the same.
+            StorageException: One of the two failed, or the copy differs.
         """
         with self.operation("mirror", name) as operation:
             return await bring_up(self._first, self._mirrors[mirror], operation.file)
@@ -213,23 +213,24 @@ class MirroredCore(CombinedStorage):
     async def resync(
         self, prefix: str = "", *, delete: bool = False, verify: bool = False, concurrency: int = 8
     ) -> Resynced:
-        """Bring the mirrors up to the primary, in one pass over sorted listings, of which nothing is held in memory.
+        """Make the mirrors equal to the primary, in one pass over sorted listings.
 
-        It may run at any time, beside everything else, and again after whatever ended it. What is to be changed is
-        looked at again before.
+        The listings are not held in memory. It may run at any time, together with other operations, and can be repeated
+        after any interruption. It checks each file again before it changes the mirror.
 
         Args:
-            prefix: The beginning of the keys; all of them by default.
-            delete: Delete what a mirror has and the primary has not. Without it such files are counted as `extra`.
-            verify: Read each file in both and compare the content. Without it files are the same if their sizes are,
-                and their ETags, where these are checksums of the content; else if the mirror's is the later one.
-            concurrency: Files at a time, at least 1.
+            prefix: The beginning of the keys. The default is all keys.
+            delete: True deletes files that a mirror has and the primary lacks. False only counts them as `extra`.
+            verify: True reads each file in both storages and compares the content. False compares the sizes, and also
+                the ETags if they are checksums of the content. Without such ETags, files of equal size count as equal
+                if the mirror's file is the later one.
+            concurrency: The number of files at a time, at least 1.
 
         Returns:
-            The numbers of files, of all mirrors together.
+            The numbers of files, summed over all mirrors.
 
         Raises:
-            OperationNotSupportedException: One of the storages cannot list its files.
+            OperationNotSupportedException: A storage cannot list its files.
             StorageException: A listing failed.
         """
         total = Resynced()

@@ -1,4 +1,4 @@
-"""A mirror that is brought up to the primary, one file at a time."""
+"""Making a mirror equal to the primary, one file at a time."""
 
 import re
 from contextlib import suppress
@@ -17,13 +17,13 @@ _ATTEMPTS = 5
 
 
 async def bring_up(primary: Storage, mirror: Storage, file: FileId) -> bool:
-    """Do what `follow` does, unless the mirror's file is the same already; the copy is compared with the original.
+    """Do the same as `follow`, unless the mirror's file is equal already. Compare the copy with the original.
 
     Returns:
         True if the primary has the file.
 
     Raises:
-        StorageOperationException: Others keep changing the file, the copy is not the same, or a storage failed.
+        StorageOperationException: Others keep changing the file, the copy differs, or a storage failed.
     """
     theirs, ours = await find(primary, file), await find(mirror, file)
     if theirs is not None and ours is not None and is_same(theirs, ours) and theirs.metadata == ours.metadata:
@@ -36,18 +36,19 @@ async def bring_up(primary: Storage, mirror: Storage, file: FileId) -> bool:
 
 
 async def follow(primary: Storage, mirror: Storage, file: FileId, *, overwrite: bool = True) -> None:
-    """Let the mirror have what the primary has under an id, a file or none, whoever changes it meanwhile.
+    """Make the mirror equal to the primary for one id, even if others change the file meanwhile.
 
-    The primary is asked again afterwards: of two callers at once, the one who ends last has seen the last version.
+    The primary may have the file or not. This function checks the primary again afterwards: if two callers run at once,
+    the one that ends last has seen the last version.
 
     Args:
-        primary: The storage whose word counts.
-        mirror: The one that follows it.
+        primary: The storage that decides.
+        mirror: The storage that follows it.
         file: The id.
-        overwrite: False for a file that the mirror does not have: what somebody else puts there meanwhile stays.
+        overwrite: False if the mirror does not have the file. A file that another client stores there meanwhile stays.
 
     Raises:
-        FileExistsException: Somebody did, with ``overwrite=False``.
+        FileExistsException: Another client stored the file, with ``overwrite=False``.
         StorageOperationException: Others keep changing the file, or a storage failed.
     """
     for _ in range(_ATTEMPTS):
@@ -76,7 +77,7 @@ async def _copy_or_delete(
 
 
 async def find(storage: Storage, file: FileId) -> FileBasicInfo | None:
-    """The facts about a file; None if there is none."""
+    """Return the facts about a file. None if there is no file."""
     try:
         return await storage.stat(file)
     except FileNotFoundException:
@@ -84,7 +85,7 @@ async def find(storage: Storage, file: FileId) -> FileBasicInfo | None:
 
 
 def is_same(theirs: FileBasicInfo, ours: FileBasicInfo) -> bool:
-    """True if the mirror's file is the primary's, as far as listings tell."""
+    """Return True if the mirror's file equals the primary's, as far as listings tell."""
     if not _has_same_content(theirs, ours):
         return False
     if theirs.last_modify_time is None or ours.last_modify_time is None:
@@ -93,7 +94,7 @@ def is_same(theirs: FileBasicInfo, ours: FileBasicInfo) -> bool:
 
 
 def _has_same_content(theirs: FileBasicInfo, ours: FileBasicInfo) -> bool:
-    """True if the sizes are the same, and the ETags where these are checksums of the content."""
+    """Return True if the sizes are equal, and the ETags too if they are checksums of the content."""
     if theirs.file_size != ours.file_size:
         return False
     etags = theirs.etag or "", ours.etag or ""

@@ -1,4 +1,4 @@
-"""Writes whose copies a ledger queues, so that no mirror is written in the same call."""
+"""Writes whose copies a ledger queues. The call itself writes to no mirror."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ _is_later: ContextVar[bool] = ContextVar("is_mirrored_later", default=False)
 
 @contextmanager
 def mirrored_later() -> Iterator[None]:
-    """Let a `MirroredStorage` with a queue write to its primary alone: the caller sees to the copies."""
+    """Let a `MirroredStorage` with a queue write to its primary only. The caller makes the copies."""
     token = _is_later.set(True)
     try:
         yield
@@ -20,5 +20,5 @@ def mirrored_later() -> Iterator[None]:
 
 
 def is_mirrored_later() -> bool:
-    """True within `mirrored_later`."""
+    """Return True within `mirrored_later`."""
     return _is_later.get()

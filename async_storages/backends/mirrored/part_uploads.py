@@ -1,4 +1,4 @@
-"""Uploads in parts to the primary, which are mirrored when they are complete."""
+"""Uploads in parts to the primary. Completed files are mirrored."""
 
 import builtins
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,9 +14,9 @@ class MirroredPartUploads:
     """`PartUploads` to a primary.
 
     Args:
-        uploads: Those of the primary.
-        identify: Gives the id of a name.
-        mirror: Brings the mirrors up to the primary, in one file.
+        uploads: The uploads of the primary.
+        identify: Returns the id of a name.
+        mirror: Makes the mirrors equal to the primary for one file.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class MirroredPartUploads:
         size: int | None = None,
         max_size: int | None = None,
     ) -> str:
-        """A URL for one part: see `PartUploads.presign_part`."""
+        """Return a URL for one part: see `PartUploads.presign_part`."""
         return await self._uploads.presign_part(name, upload_id, number, expires_in, size=size, max_size=max_size)
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived: see `PartUploads.parts`."""
+        """Return the parts that have arrived: see `PartUploads.parts`."""
         return await self._uploads.parts(name, upload_id)
 
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
-        """Put the parts together, and mirror the file: see `PartUploads.complete`."""
+        """Put the parts together and mirror the file: see `PartUploads.complete`."""
         await self._uploads.complete(name, upload_id, etags, max_size=max_size)
         await self._mirror(self._identify(name))
 
@@ -57,5 +57,5 @@ class MirroredPartUploads:
         await self._uploads.abort(name, upload_id)
 
     async def unfinished(self, prefix: str) -> builtins.list[tuple[FileId, str]]:
-        """The uploads that are under way: see `PartUploads.unfinished`."""
+        """Return the open uploads: see `PartUploads.unfinished`."""
         return await self._uploads.unfinished(prefix)

@@ -1,4 +1,4 @@
-"""Powers that a `MirroredStorage` has if its primary has them: each a class with its methods."""
+"""Powers that a `MirroredStorage` has if its primary has them. Each is a class with its methods."""
 
 import builtins
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -21,7 +21,7 @@ class Lists(MirroredCore):
     """`SupportsList`: the listing of the primary."""
 
     async def list(self, prefix: str = "") -> AsyncIterator[FileBasicInfo]:
-        """The files of the primary whose key begins with `prefix`, sorted by key: see `SupportsList`."""
+        """Yield the files of the primary whose key begins with `prefix`, sorted by key: see `SupportsList`."""
         with self.operation("list"):
             async with aclosing(self._first.list(prefix)) as listed:
                 async for info in listed:
@@ -53,17 +53,17 @@ class Pings(MirroredCore):
     """`SupportsPing`: the primary must answer."""
 
     async def ping(self) -> None:
-        """Nothing, if the primary answers: see `SupportsPing`."""
+        """Check that the primary answers: see `SupportsPing`."""
         with self.operation("ping"):
             await self._first.ping()
 
 
 class TakesParts(MirroredCore):
-    """`SupportsPartUploads`: to the primary; what is complete is mirrored."""
+    """`SupportsPartUploads`: to the primary. Completed files are mirrored."""
 
     @property
     def part_uploads(self) -> PartUploads:
-        """Uploads in parts to the primary, which are mirrored when they are complete: see `SupportsPartUploads`."""
+        """Return the uploads in parts to the primary: see `SupportsPartUploads`. Completed files are mirrored."""
         return MirroredPartUploads(self._first.part_uploads, self.identify, self._mirror)
 
 
@@ -77,9 +77,9 @@ class Presigns(PresignsByFirst, MirroredCore):
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> builtins.list[str]:
-        """Presigned URLs of the primary: see `Storage.presigned_urls`.
+        """Return presigned URLs of the primary: see `Storage.presigned_urls`.
 
-        `resync` mirrors the files that they upload or delete.
+        `resync` mirrors files that clients upload or delete with these URLs.
         """
         with self.operation("presign"):
             files = [self.identify(name) for name in names]

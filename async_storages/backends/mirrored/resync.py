@@ -1,4 +1,4 @@
-"""A whole mirror that is brought up to the primary, in one pass over both listings."""
+"""Making a whole mirror equal to the primary, in one pass over both listings."""
 
 import logging
 from contextlib import aclosing
@@ -22,14 +22,14 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Resynced:
-    """The outcome of a pass over a primary and its mirrors.
+    """The result of `MirroredStorage.resync`.
 
     Attributes:
-        unchanged: The number of files that the mirror had as the primary has them.
-        copied: The number of files that it has got.
-        deleted: The number of files that it had and the primary has not, and that were deleted.
-        extra: The number of such files that it still has.
-        failed: The number of files that could not be copied or deleted; the log says why.
+        unchanged: The number of files that were equal already.
+        copied: The number of files that were copied to a mirror.
+        deleted: The number of files that the primary lacks and that were deleted in a mirror.
+        extra: The number of files that the primary lacks and that are still in a mirror.
+        failed: The number of files that could not be copied or deleted. The log gives the reasons.
     """
 
     unchanged: int = 0
@@ -43,18 +43,18 @@ class Resynced:
 
 
 async def resync(primary: Any, mirror: Any, prefix: str, *, delete: bool, verify: bool, concurrency: int) -> Resynced:
-    """Bring a mirror up to the primary.
+    """Make a mirror equal to the primary.
 
-    Files are the same if their sizes are, and their ETags where these are checksums of the content; else if the mirror
-    has got the file later than the primary. To be sure, `verify` compares the content.
+    Two files count as equal if their sizes are equal, and their ETags too if these are checksums of the content.
+    Without such ETags, the mirror's file must be the later one. `verify` compares the content.
 
     Args:
         primary: A storage that can list its files.
-        mirror: Another one.
+        mirror: Another storage that can list its files.
         prefix: The beginning of the keys.
-        delete: Whether files that the primary does not have are deleted in the mirror.
-        verify: Whether the content of each file is read in both, and compared.
-        concurrency: Files at a time.
+        delete: True deletes files in the mirror that the primary lacks.
+        verify: True reads each file in both storages and compares the content.
+        concurrency: The number of files at a time.
 
     Raises:
         StorageException: A listing failed.
@@ -81,7 +81,7 @@ async def resync(primary: Any, mirror: Any, prefix: str, *, delete: bool, verify
 
 
 async def _settle(primary: Storage, mirror: Storage, file: FileId, *, delete: bool, verify: bool) -> Resynced:
-    """Look at a file again, as the listings are of different moments, and bring the mirror up to it."""
+    """Check a file again, as the listings are of different moments, and make the mirror equal."""
     try:
         theirs, ours = await find(primary, file), await find(mirror, file)
         if theirs is None and (ours is None or not delete):

@@ -1,4 +1,4 @@
-"""A primary storage and its mirrors, with the same ids, as one storage."""
+"""A primary storage and its mirrors, with the same ids, that work as one storage."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,25 +40,26 @@ else:
 
 
 class MirroredStorage(_Powers):
-    """A primary storage and mirrors of one scheme and bucket, so of the same ids, as one storage.
+    """Combines a primary storage and its mirrors, which hold copies of its files.
 
-    Files are written to the primary, then copied from it into the mirrors, in the same call or by a ledger's worker;
-    deletes follow. What a mirror misses while it is away, the worker or `resync` brings. It has the powers of its
-    primary, and opens and closes all.
+    All storages must have the same scheme and bucket, so that their ids are the same. A write stores the file in the
+    primary, then copies it into the mirrors: in the same call, or by a ledger's worker. Deletes work in the same way.
+    The worker, or `resync`, copies files that a mirror missed while it was down. The combined storage has the
+    capabilities of its primary, and opens and closes all storages.
 
     Args:
-        primary: The storage whose word counts: what it does not have is not there.
-        *mirrors: Storages that hold what it holds, at least one.
-        read_mirrors: Read from a mirror what the primary does not give as it cannot be reached. It may be behind.
-        strict: Raise the failure of a mirror. Without it the failure is an event ``"mirror"`` and a warning in the log.
-        queue: Leave the copies of what sessions with a `FileLedger` store to its worker. What is stored by others is
-            copied in the same call. A delete raises the failure of a mirror, so that the worker repeats it.
-        name: Registers the storage under this name; its storages have none.
-        read_only: Refuse every write and delete.
+        primary: The storage that reads and decides: a file it lacks does not exist.
+        *mirrors: The storages for the copies, at least one.
+        read_mirrors: True reads from a mirror if the primary is unreachable. The mirror may lack recent changes.
+        strict: True raises the failure of a mirror. False emits an event ``"mirror"`` and logs a warning.
+        queue: True lets the worker of a `FileLedger` copy the files that its sessions store. Other files are copied in
+            the same call. A delete raises the failure of a mirror, so that the worker repeats it.
+        name: The registered name of the combined storage. Its storages must have no name.
+        read_only: True refuses every write and delete.
 
     Raises:
-        InvalidArgumentException: There is no mirror; the ids of the storages are not the same, or are chosen by the
-            storage; two are the same place, or one has a registered name; `strict` and `queue` are both given.
+        InvalidArgumentException: There is no mirror. The storages have different ids, choose the ids themselves, are
+            the same place, or have a registered name. Or both `strict` and `queue` are given.
 
     Example:
         >>> storage = MirroredStorage(LocalStorage("disk"), LocalStorage("other-disk"))
@@ -69,7 +70,7 @@ class MirroredStorage(_Powers):
     """
 
     def __new__(cls, *members: Storage, **_options: Any) -> Self:
-        """An object with the powers of its storages; without them, as `copy` makes one, of the same class."""
+        """Create an object with the powers of its storages. `copy` gives no storages: then the class stays the same."""
         if members and all(isinstance(member, Storage) for member in members):
             return super().__new__(class_for(cls, members[0], _powers(*members)))
         return super().__new__(cls)

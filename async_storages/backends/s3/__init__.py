@@ -1,1 +1,1 @@
-"""Amazon S3, and whatever else speaks its protocol: MinIO, Ceph, SeaweedFS, R2."""
+"""Amazon S3 and other servers with its protocol: MinIO, Ceph, SeaweedFS, R2."""

@@ -1,6 +1,6 @@
-"""S3's operations, one method each: the request that is sent, and the meaning of its answer.
+"""The operations of S3. Each has a method, which sends the request and interprets the answer.
 
-It knows buckets and keys, not file ids. Every body is bytes, so that every request can be sent again.
+The client knows buckets and keys, not file ids. Every body is bytes, so that every request can be repeated.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -36,12 +36,12 @@ class S3ApiClient(MultipartRequests):
 
     Args:
         credentials: The source of the access key.
-        conditional_writes: The server's handling of conditions: see `Conditions`.
+        conditional_writes: The server's treatment of conditions: see `Conditions`.
         **options: See `Wire`.
 
     Attributes:
         wire: Addresses, signs and sends.
-        conditions: The server's handling of conditions, as far as it is known.
+        conditions: The server's treatment of conditions, as far as it is known.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class S3ApiClient(MultipartRequests):
 
         Raises:
             FileExistsException: The key is taken.
-            ChecksumMismatchException: Other bytes arrived.
+            ChecksumMismatchException: The server received other bytes.
         """
         checksum = checksums.crc32(body)
         sent = self.wire.body(body)
@@ -98,17 +98,17 @@ class S3ApiClient(MultipartRequests):
         checksums.expect_checksum(require_etag(made.headers), checksum)
 
     async def head_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
-        """The headers of an object; raises FileNotFoundException if there is none."""
+        """Return the headers of an object. Raises FileNotFoundException if the object does not exist."""
         wanted = WITH_CHECKSUM if self.wire.reads_checksums else {}
         request = Request(method="HEAD", bucket=bucket, key=key, headers=wanted, customer_key=customer_key)
         return require_etag((await self.wire.exchange(request)).headers)
 
     async def object_size(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> int:
-        """The size of an object in bytes, asked for by a range of one byte, where HEAD does not tell it.
+        """Return the size of an object in bytes, from a request for one byte, if HEAD does not tell it.
 
         Raises:
             FileNotFoundException: There is no such object.
-            StorageOperationException: The server does not tell it here either.
+            StorageOperationException: The server does not tell the size here either.
         """
         range_ = {"Range": "bytes=0-0"}
         request = Request(method="GET", bucket=bucket, key=key, headers=range_, customer_key=customer_key)
@@ -120,7 +120,7 @@ class S3ApiClient(MultipartRequests):
         return size_answered(response.status, response.headers)
 
     async def head_sized_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
-        """The headers of an object with its Content-Length, for servers whose HEAD leaves it out; raises as both do."""
+        """Return the headers of an object with its Content-Length, also if the server's HEAD leaves it out."""
         found = await self.head_object(bucket, key, customer_key=customer_key)
         if "Content-Length" in found:
             return found
@@ -138,22 +138,22 @@ class S3ApiClient(MultipartRequests):
         chunk_size: int = CHUNK_SIZE,
         customer_key: CustomerKey | None = None,
     ) -> AsyncGenerator[bytes]:
-        """The bytes of an object, or of one range of it.
+        """Yield the bytes of an object, or of one range of it.
 
-        A broken connection is replaced, and the transfer of the same version goes on where it stopped.
+        If the connection breaks, the download of the same version resumes on another one.
 
         Args:
             bucket: The bucket.
             key: The key.
-            offset: The first byte; negative counts from the end.
-            length: How many bytes at the most, at least 1; None for all. None with a negative offset.
-            chunk_size: Bytes at a time, at the most.
-            customer_key: The customer's key that encrypts it; None for the server's.
+            offset: The first byte. A negative offset counts from the end.
+            length: The largest number of bytes, at least 1. None reads to the end. Must be None with a negative offset.
+            chunk_size: The largest size of a chunk in bytes.
+            customer_key: The customer's key that encrypts it. None for the server's key.
 
         Raises:
             FileNotFoundException: There is no such object.
-            RangeBeyondEnd: It has no such byte.
-            FileChanged: It was replaced meanwhile.
+            RangeBeyondEnd: The object is shorter.
+            FileChanged: The object was replaced meanwhile.
             ChecksumMismatchException: The bytes differ from the stored CRC32.
             StorageUnavailableException: The connection kept breaking before a byte came.
         """
@@ -169,12 +169,12 @@ class S3ApiClient(MultipartRequests):
         return received(download, ask, retries=retries, chunk_size=chunk_size, slots=slots)
 
     async def delete_object(self, bucket: str, key: str) -> None:
-        """Delete an object; a missing one is no error."""
+        """Delete an object. A missing object is not an error."""
         with suppress(FileNotFoundException):  # some servers say so
             await self.wire.exchange(Request(method="DELETE", bucket=bucket, key=key))
 
     async def delete_objects(self, bucket: str, keys: Sequence[str]) -> dict[str, StorageException]:
-        """Delete up to 1000 objects at once; returns the failures by key."""
+        """Delete up to 1000 objects at once. Return the failures by key."""
         retries = self.wire.options.retries
         errors: dict[str, StorageException] = {}
         for attempt in range(1, retries.attempts + 1):
@@ -213,17 +213,18 @@ class S3ApiClient(MultipartRequests):
             bucket: The bucket of the copy.
             key: The key of the copy.
             source: The version to copy.
-            headers: Headers of the copy, besides ``x-amz-metadata-directive: REPLACE``; by default those of the source.
-            customer_key: The customer's key that encrypts the copy; None for the server's.
+            headers: Headers of the copy, besides ``x-amz-metadata-directive: REPLACE``. The default is the source's
+                headers.
+            customer_key: The customer's key that encrypts the copy. None for the server's key.
             creation: The treatment of an existing object.
-            is_done_by: Tells by the target's headers, where no answer comes, if it is the copy.
+            is_done_by: Returns True if the target's headers show the copy. Used if no answer comes.
 
         Returns:
-            The copy; of any version if the server ignores the condition on the source.
+            The copy. It may be of any version if the server ignores the condition on the source.
 
         Raises:
             FileExistsException: The key is taken.
-            FileChanged: The source is another version by now.
+            FileChanged: The source has another version by now.
         """
         sent = self.wire.body(b"")
         request = Request(
@@ -242,14 +243,14 @@ class S3ApiClient(MultipartRequests):
     async def undo(
         self, bucket: str, key: str, made: Made, creation: Creation, *, customer_key: CustomerKey | None = None
     ) -> None:
-        """Remove the object that a request made, unless it may be somebody else's."""
+        """Delete the object that a request made, unless another client may have stored it."""
         request = Request(method="DELETE", bucket=bucket, key=key, customer_key=customer_key)
         await self._writes.undo(request, made, creation)
 
     async def list_objects(
         self, bucket: str, prefix: str, token: str | None = None, *, most: int = 1000, attempts: int | None = None
     ) -> Listing:
-        """One page of the keys that begin with `prefix`, up to `most` of them, 1 to 1000."""
+        """Return one page of the keys that begin with `prefix`, up to `most` of them, 1 to 1000."""
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
         if most != 1000:
             query["max-keys"] = str(most)
@@ -260,11 +261,11 @@ class S3ApiClient(MultipartRequests):
 
 
 def _checksum_for_lock(headers: Headers) -> Headers:
-    """The header that names the checksum, which S3 demands of locked objects."""
+    """Return the header that names the checksum. S3 demands it for locked objects."""
     return {"x-amz-sdk-checksum-algorithm": "CRC32"} if "x-amz-object-lock-mode" in headers else {}
 
 
 def _metadata_in(headers: Headers) -> Headers:
-    """The user's metadata; the type does not count, as SeaweedFS replaces the most general one."""
+    """Return the user's metadata. It leaves out the type, as SeaweedFS replaces the most general one."""
     lowered = {name.lower(): value for name, value in headers.items()}
     return {name: value for name, value in lowered.items() if name.startswith("x-amz-meta-")}

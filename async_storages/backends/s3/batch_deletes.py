@@ -1,4 +1,4 @@
-"""Deleting many files of one bucket, by as few requests as S3 allows."""
+"""Deleting many files of one bucket, with as few requests as S3 allows."""
 
 from collections.abc import Iterable
 from itertools import batched
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["delete_in_batches"]
 
 _DELETED_AT_ONCE = 1000
-"""Keys of one request: S3's limit."""
+"""The largest number of keys in one request: S3's limit."""
 
 
 async def delete_in_batches(storage: "S3Storage", names: Iterable[FileName], *, concurrency: int) -> None:
-    """Delete files; all are tried before a failure surfaces.
+    """Delete files. All are tried before the first failure is raised.
 
     Specified in the Amazon S3 API reference, DeleteObjects.
 
     Args:
         storage: The storage of the bucket.
-        names: The files; missing ones are no error.
-        concurrency: Requests at a time.
+        names: The files. Missing files are not an error.
+        concurrency: The number of requests at a time.
 
     Raises:
         StorageException: The first failure.

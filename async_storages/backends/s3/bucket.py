@@ -17,18 +17,18 @@ _METHODS = ("GET", "HEAD", "PUT", "POST")
 _EXPOSED = ("ETag", "Location", "Content-Length", "Content-Range", "Content-Disposition")
 
 _LONGEST_UPLOAD = 7
-"""Days after which a multipart upload that nobody completed is removed in any case."""
+"""Days after which the server deletes an unfinished multipart upload at the latest."""
 
 
 class S3BucketAdmin:
-    """Sets one bucket up, from deployment scripts and tests.
+    """Sets up one bucket, for deployment scripts and tests.
 
     Specified in the Amazon S3 API reference: HeadBucket, CreateBucket, DeleteBucket, PutBucketCors,
     GetBucketLifecycleConfiguration, PutBucketLifecycleConfiguration.
 
     Args:
         bucket: The bucket.
-        wire: Sends the requests, with credentials that may set buckets up.
+        wire: Sends the requests. Its credentials must be allowed to set up buckets.
     """
 
     def __init__(self, bucket: str, wire: Wire) -> None:
@@ -36,7 +36,11 @@ class S3BucketAdmin:
         self._wire = wire
 
     async def exists(self) -> bool:
-        """True if the bucket is there; raises AccessDeniedException where the credentials may not know."""
+        """Return True if the bucket exists.
+
+        Raises:
+            AccessDeniedException: The credentials may not look for the bucket.
+        """
         try:
             await self._send("exists", "HEAD")
         except FileNotFoundException:
@@ -44,10 +48,12 @@ class S3BucketAdmin:
         return True
 
     async def create(self) -> None:
-        """Create the bucket, in the storage's region if the server knows regions; one's own existing bucket is fine.
+        """Create the bucket, in the storage's region if the server has regions.
+
+        It is not an error if the bucket exists and is your own.
 
         Raises:
-            StorageOperationException: The name is taken by somebody else's bucket.
+            StorageOperationException: Another account's bucket has this name.
         """
         with during("bucket.create", f"s3:{self._bucket}"):
             await self._wire.prepare()  # the region may come with the credentials
@@ -63,15 +69,16 @@ class S3BucketAdmin:
                 await self._send("create", "PUT")
 
     async def delete(self) -> None:
-        """Delete the bucket, which must be empty; SeaweedFS deletes its files as well."""
+        """Delete the bucket, which must be empty. SeaweedFS deletes its files too."""
         await self._send("delete", "DELETE")
 
     async def allow_origins(self, origins: Sequence[str], *, max_age: int = 3600) -> None:
-        """Let browsers on these sites upload to the bucket and download from it directly (CORS).
+        """Allow browsers on these sites to upload to the bucket and download from it directly (CORS).
 
         Args:
-            origins: Such as ``"https://app.example.com"``; ``"*"`` for all. They replace those allowed before.
-            max_age: Seconds that browsers may keep the permission.
+            origins: The allowed sites. For example ``"https://app.example.com"``, or ``"*"`` for all. They replace
+                earlier ones.
+            max_age: Seconds for which browsers may cache the permission.
         """
         rule = [
             *(_element("AllowedOrigin", origin) for origin in origins),
@@ -84,14 +91,17 @@ class S3BucketAdmin:
         await self._send("allow_origins", "PUT", "cors", body)
 
     async def expire(self, prefix: str, *, days: int) -> None:
-        """Let the server delete files below a prefix, and unfinished multipart uploads there, after some days.
+        """Add a rule by which the server deletes files below a prefix after some days.
+
+        The server also deletes unfinished multipart uploads below the prefix, after 7 days at the latest.
 
         Args:
-            prefix: Such as ``"exports/"``; ``""`` for the whole bucket. Rules for other prefixes stay.
-            days: At least 1.
+            prefix: The beginning of the keys. For example ``"exports/"``, or ``""`` for the whole bucket. Rules for
+                other prefixes stay.
+            days: The age in days at which the server deletes a file, at least 1.
 
         Raises:
-                    InvalidArgumentException: `days` is below 1.
+            InvalidArgumentException: `days` is below 1.
         """
         if days < 1:
             raise InvalidArgumentException(f"days is {days!r}: give 1 or more", operation="bucket.expire")
@@ -136,4 +146,4 @@ def _root(name: str, content: str) -> str:
 
 
 BucketAdmin = S3BucketAdmin
-"""Its name in earlier versions."""
+"""The name of `S3BucketAdmin` in earlier versions."""

@@ -1,4 +1,4 @@
-"""Writes to one bucket: files stored or copied, in one request or in parts."""
+"""Writes to one bucket: storing and copying files, in one request or in parts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -19,10 +19,10 @@ from async_storages.upload_options import CustomerKey, UploadOptions
 __all__ = ["BucketWriter"]
 
 _LOCK = "x-amz-object-lock"
-"""The beginning of headers that keep the server from deleting a file, such as a trial object."""
+"""The beginning of headers that lock an object. The server would refuse to delete a locked trial object."""
 
 _LARGEST_AT_ONCE = 5 << 30
-"""Bytes that one request can store or copy."""
+"""The largest number of bytes that one request can store or copy."""
 
 
 class BucketWriter:
@@ -31,8 +31,8 @@ class BucketWriter:
     Args:
         client: Sends the requests.
         bucket: The bucket.
-        folder: The folder of trial objects, by which the server is tried: empty, or with a slash at its end.
-        options: The storage's options for new files; its `CustomerKey` opens existing ones.
+        folder: The folder of objects that test the server: empty, or with a slash at its end.
+        options: The storage's options for new files. Their `CustomerKey` also decrypts existing files.
     """
 
     def __init__(self, client: S3ApiClient, bucket: str, folder: str, options: UploadOptions) -> None:
@@ -72,19 +72,19 @@ class BucketWriter:
         is_fresh: bool = False,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Copy the version of a file that was found, on the server, with all that describes it.
+        """Copy the found version of a file on the server, with everything that describes it.
 
         Args:
             origin: The key of the file.
-            found: Its headers.
+            found: The headers of the file.
             target: The key of the copy.
-            overwrite: Replace an existing file.
-            is_fresh: Nobody else can have the key of the copy.
-            metadata: The user's metadata of the copy; None for that of the file.
+            overwrite: True replaces an existing file.
+            is_fresh: True if no other file can have the key of the copy.
+            metadata: The user's metadata of the copy. None takes the metadata of the file.
 
         Raises:
             FileExistsException: The key is taken.
-            FileChanged: The file was replaced or removed meanwhile.
+            FileChanged: The file was replaced or deleted meanwhile.
         """
         secret = self._customer_key
         source = CopySource(self._bucket, origin, found.get("ETag"), secret)
@@ -120,7 +120,7 @@ class BucketWriter:
             raise
 
     async def _check_version(self, key: str, found: Mapping[str, str]) -> None:
-        """Raise FileChanged if a file is not the version that was copied; AWS checks that itself."""
+        """Raise FileChanged if the file has another version than the copied one. AWS checks this itself."""
         if self._client.wire.endpoint(self._bucket).is_aws:
             return
         with suppress(FileNotFoundException):
@@ -129,7 +129,7 @@ class BucketWriter:
         raise FileChanged("the file was replaced or removed while it was copied")
 
     async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
-        """The way to create a file; raises FileExistsException where looking first finds one."""
+        """Return the way to create a file. Raise FileExistsException if a first check finds a file."""
         described = object_options.object_headers(self._options)
         headers = {name: value for name, value in described.items() if not name.startswith(_LOCK)}
         creation = await self._client.conditions.creation(

@@ -1,4 +1,4 @@
-"""Trials of an S3 server's abilities, for ``async-storages doctor --s3``, on objects that are removed again."""
+"""Tests of an S3 server's abilities, for ``async-storages doctor --s3``. They delete their objects again."""
 
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
@@ -25,12 +25,12 @@ _WRONG_CRC32 = "AAAAAA=="
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """An ability in which servers differ.
+    """An ability that not all servers have.
 
     Attributes:
         name: The ability, such as ``"ranges"``.
-        found: The server's behaviour in a word or two; the reason where the trial failed.
-        is_failure: True if the trial failed.
+        found: The server's behaviour in a word or two, or the reason if the test failed.
+        is_failure: True if the test failed.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Capability:
 
 
 async def capabilities(storage: "S3Storage") -> list[Capability]:
-    """Try all abilities, one after the other; some 11 MiB are sent.
+    """Test all abilities, one after the other. This sends about 11 MiB.
 
     Args:
-        storage: The storage of the bucket; the objects keep to its prefix.
+        storage: The storage of the bucket. The test objects are below its prefix.
 
     Raises:
         StorageUnavailableException: The server does not answer.
@@ -76,7 +76,7 @@ async def _tried(name: str, work: Callable[[], Awaitable[str]]) -> Capability:
 
 
 class _Trial:
-    """Trials of one bucket, besides those of conditions."""
+    """Tests of one bucket, except those of conditions."""
 
     def __init__(self, storage: "S3Storage") -> None:
         self._storage = storage
@@ -104,7 +104,7 @@ class _Trial:
         return "checked" if await self._posted(b"hello!", max_size=5) >= 400 else "ignored"
 
     async def _posted(self, content: bytes, max_size: int) -> int:
-        """The status of the answer to a form."""
+        """Return the status of the answer to a form."""
         async with self._key() as key:
             form = await self._storage.presign_post(self._id(key), max_size=max_size, content_type="text/plain")
             return await self._wire.post_form(form.url, *_form_body(form.fields, content))
@@ -166,7 +166,7 @@ class _Trial:
 
     @asynccontextmanager
     async def _key(self) -> AsyncGenerator[str]:
-        """A key under which nothing is left after the block."""
+        """Return a key for the block. Its object is deleted afterwards."""
         key = f"{self._folder}async-storages-probe/{secrets.token_hex(16)}"
 
         async def chosen() -> str:
@@ -196,7 +196,7 @@ class _Trial:
 
 
 def _form_body(fields: Mapping[str, str], content: bytes) -> tuple[str, bytes]:
-    """Type and bytes of a form, as browsers send it (RFC 7578)."""
+    """Return type and bytes of a form, as browsers send it (RFC 7578)."""
     boundary = secrets.token_hex(16)
     disposition = f"--{boundary}\r\nContent-Disposition: form-data; name="
     before = "".join(f'{disposition}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())

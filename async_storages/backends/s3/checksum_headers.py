@@ -1,4 +1,4 @@
-"""Checksum headers, which some servers refuse: sent as configured, or as the server's answers teach."""
+"""Checksum headers. Some servers refuse them, so they are sent as configured or as the server accepts them."""
 
 import base64
 import hashlib
@@ -12,17 +12,17 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["ChecksumHeaders", "Checksums"]
 
 Checksums = Literal["auto", "required", "never"]
-"""``x-amz-checksum-…`` headers: sent until the server refuses them, always, or never; MD5s take their place."""
+"""When ``x-amz-checksum-…`` headers are sent: until the server refuses them, always, or never. Else an MD5 is sent."""
 
 _PREFIX = "x-amz-checksum-"
 _NAMED = "x-amz-sdk-checksum-algorithm"
-"""Names the checksum that is sent, and goes with it."""
+"""The header that names the checksum. It is sent together with the checksum."""
 _MODE = "x-amz-checksum-mode"
 _MD5_AT_ONCE = 1 << 20
 
 
 class ChecksumHeaders:
-    """The rule by which requests to one server carry checksum headers.
+    """The rule that decides if requests to one server carry checksum headers.
 
     Args:
         checksums: See `Checksums`.
@@ -43,20 +43,20 @@ class ChecksumHeaders:
 
     @property
     def are_read(self) -> bool:
-        """True if the server is known to accept the request for a stored checksum, or must accept it."""
+        """True if the server is known to accept requests for a stored checksum, or must accept them."""
         return self.are_sent and (not self._may_learn or _MODE in self._accepted)
 
     def may_be_why(self, method: str, headers: Mapping[str, str]) -> bool:
-        """True if checksum headers may be the reason of a refusal, so that a try without them is worth it.
+        """Return True if checksum headers may be the reason of a refusal, so that a retry without them makes sense.
 
-        A refused HEAD gives no reason, and is not tried again.
+        A refused HEAD gives no reason, and is not repeated.
         """
         is_unknown = self._may_learn and not self._accepted.issuperset(_names(headers))
         is_known_by_now = not self.are_sent  # from the answer to another request
         return (is_unknown or is_known_by_now) and method != "HEAD" and bool(_names(headers))
 
     def learn(self, method: str, headers: Mapping[str, str], *, were_sent: bool) -> None:
-        """Note that the server accepted a request, with its checksum headers or only without them."""
+        """Note that the server accepted a request, with checksum headers or only without them."""
         if not headers or not self._may_learn or method == "HEAD":
             return
         if self._accepted.issuperset(names := _names(headers)):
@@ -67,16 +67,16 @@ class ChecksumHeaders:
             self.are_sent = self._may_learn = False
 
     def are_left_out(self, method: str, headers: Mapping[str, str], *, are_sent: bool) -> bool:
-        """True if the `reduced` headers are to be sent.
+        """Return True if the `reduced` headers are to be sent.
 
-        A HEAD asks for the stored checksum only if the server has accepted other checksum headers.
+        A HEAD requests the stored checksum only if the server has accepted other checksum headers.
         """
         if are_sent and (method != "HEAD" or self._accepted or not self._may_learn):
             return False
         return bool(_names(headers))
 
     async def reduced(self, headers: Mapping[str, str], body: Body | None) -> Mapping[str, str]:
-        """The headers without checksums, but with an MD5 of the body."""
+        """Return the headers without checksums, and with an MD5 of the body."""
         left_out = (_PREFIX, _NAMED)
         kept = {name: value for name, value in headers.items() if not name.startswith(left_out)}
         if body is not None and body.data and f"{_PREFIX}crc32" in headers:

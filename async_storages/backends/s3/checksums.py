@@ -1,4 +1,4 @@
-"""Checksums of bodies and parts, as S3 writes them in headers and ETags, and as it answers them."""
+"""Checksums of bodies and parts, in the forms of S3's headers, ETags and answers."""
 
 import hashlib
 import re
@@ -15,27 +15,27 @@ _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
 def crc32(body: bytes) -> str:
-    """The CRC32 as S3 writes it: big-endian, in base64."""
+    """Return the CRC32 in S3's form: big-endian, in base64."""
     return _base64(zlib.crc32(body).to_bytes(4, "big"))
 
 
 def md5(data: bytes) -> bytes:
-    """The MD5, from which S3 makes ETags."""
+    """Return the MD5, from which S3 makes ETags."""
     return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 def content_md5(body: bytes) -> str:
-    """The value of Content-MD5."""
+    """Return the value of Content-MD5."""
     return _base64(md5(body))
 
 
 def etag_in(headers: Mapping[str, str]) -> str:
-    """The ETag of an answer, without quotes; empty where it has none."""
+    """Return the ETag of an answer, without quotes. Empty if it has none."""
     return headers.get("ETag", "").strip('"')
 
 
 def etag_of_parts(parts: Sequence[UploadedPart]) -> str | None:
-    """The ETag that S3 gives an object of these parts; None where their ETags are no MD5s, as with SSE-KMS."""
+    """Return S3's ETag for an object of these parts. None if their ETags are not MD5s, as with SSE-KMS."""
     md5s = [found[1] for part in parts if (found := _MD5.fullmatch(part.etag))]
     if len(md5s) < len(parts):
         return None
@@ -43,7 +43,7 @@ def etag_of_parts(parts: Sequence[UploadedPart]) -> str | None:
 
 
 def expect_checksum(answered: Mapping[str, str], ours: str) -> None:
-    """Raise ChecksumMismatchException if the server answers another CRC32 than was sent."""
+    """Raise ChecksumMismatchException if the server's CRC32 differs from the sent one."""
     theirs = answered.get("x-amz-checksum-crc32", ours)
     if theirs != ours:
         raise ChecksumMismatchException(f"crc32 was sent as {ours}, and stored as {theirs}")

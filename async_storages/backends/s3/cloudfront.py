@@ -1,7 +1,7 @@
-"""URLs and cookies for private content of Amazon CloudFront, signed with the key of a key group.
+"""Signed URLs and cookies for private content of Amazon CloudFront.
 
-Pure. Specified in the CloudFront Developer Guide, "Serve private content with signed URLs and signed cookies". The
-padding and the hash are CloudFront's: RSASSA-PKCS1-v1_5 with SHA-1.
+No I/O. Specified in the CloudFront Developer Guide, "Serve private content with signed URLs and signed cookies".
+CloudFront demands RSASSA-PKCS1-v1_5 with SHA-1.
 """
 
 import json
@@ -30,17 +30,17 @@ _IN_URLS = str.maketrans("+=/", "-_~")
 
 
 class CloudFrontSigner:
-    """Signs for a CloudFront distribution whose behaviour trusts the key's key group.
+    """Signs URLs and cookies for a CloudFront distribution that trusts the key's key group.
 
-    Where nothing but the end is asked for, the policy is canned, and its parameters are short; with a beginning, an
-    address or a wildcard it is a custom policy, which goes along.
+    A signature with an expiry alone uses a canned policy, and the URL stays short. With a start time, an address or a
+    wildcard the URL holds a custom policy.
 
     Args:
-        key_pair_id: The id of the public key in CloudFront, such as ``"K2JCJMDEHXQW5F"``.
-        private_key: Its RSA private key in PEM, without a password.
+        key_pair_id: The id of the public key in CloudFront. For example ``"K2JCJMDEHXQW5F"``.
+        private_key: The RSA private key in PEM, without a password.
 
     Raises:
-        InvalidArgumentException: The id or the key cannot be right.
+        InvalidArgumentException: The id or the key is malformed.
 
     Example:
         >>> signer = CloudFrontSigner("K2JCJMDEHXQW5F", private_key)
@@ -71,18 +71,18 @@ class CloudFrontSigner:
         resource: str | None = None,
         stable: timedelta | None = None,
     ) -> str:
-        """A URL that works until it ends; no I/O, about 1 ms.
+        """Return a signed URL, without I/O. This takes about 1 ms.
 
         Args:
-            url: As it is to be asked for, percent-encoded, with its own parameters.
+            url: The URL to sign, percent-encoded, with its own parameters.
             expires_in: Seconds from now, 1 to 604,800.
-            starts_at: Not before, with a time zone.
-            ip: Only for this address, or this network: ``"192.0.2.0/24"``.
-            resource: All that the signature is good for, with ``*`` and ``?`` as wildcards; by default the URL.
-            stable: A window of time in which the same URL is made: see `SupportsPresign.presign`.
+            starts_at: The time from which the signature is valid, with a time zone.
+            ip: The only address or network that may use it. For example ``"192.0.2.0/24"``.
+            resource: The URLs for which the signature is valid, with wildcards ``*`` and ``?``. The default is `url`.
+            stable: The window of time within which calls return the same URL: see `SupportsPresign.presign`.
 
         Raises:
-            InvalidArgumentException: An option that cannot be right.
+            InvalidArgumentException: An option is wrong.
         """
         if _OWN.search(url):
             raise InvalidArgumentException("the URL has a parameter of the signature's own", operation="presign")
@@ -98,19 +98,19 @@ class CloudFrontSigner:
         ip: str | None = None,
         stable: timedelta | None = None,
     ) -> dict[str, str]:
-        """The cookies that let a browser get many files under their plain URLs; no I/O, about 1 ms.
+        """Return cookies with which a browser can get many files under their plain URLs, without I/O.
 
-        Set them for the distribution's domain, ``Secure`` and ``HttpOnly``.
+        This takes about 1 ms. Set the cookies for the distribution's domain, ``Secure`` and ``HttpOnly``.
 
         Args:
-            resource: What they are good for: ``"https://cdn.example.com/films/*"``.
+            resource: The URLs for which the cookies are valid. For example ``"https://cdn.example.com/films/*"``.
             expires_in: Seconds from now, 1 to 604,800.
-            starts_at: Not before, with a time zone.
-            ip: Only for this address, or this network.
-            stable: A window of time in which the same cookies are made.
+            starts_at: The time from which the signature is valid, with a time zone.
+            ip: The only address or network that may use them.
+            stable: The window of time within which calls return the same cookies.
 
         Raises:
-            InvalidArgumentException: An option that cannot be right.
+            InvalidArgumentException: An option is wrong.
         """
         said = self._said(resource, expires_in, starts_at, ip, stable, is_canned=not {*resource} & {*"*?"})
         return {f"CloudFront-{name}": value for name, value in said.items()}
@@ -125,7 +125,7 @@ class CloudFrontSigner:
         *,
         is_canned: bool,
     ) -> dict[str, str]:
-        """The signature of a request, by its names without their prefix."""
+        """Return the signature's parameters, by their names without a prefix."""
         if not isinstance(resource, str) or not _RESOURCE.fullmatch(resource):
             raise InvalidArgumentException(
                 f"{resource!a} is not an http URL, percent-encoded, that CloudFront can sign", operation="presign"
@@ -147,7 +147,7 @@ class CloudFrontSigner:
 
 
 def _loaded(private_key: str | bytes) -> RSAPrivateKey | None:
-    """The key; None for what is none."""
+    """Return the key. None if it is malformed."""
     pem = private_key.encode() if isinstance(private_key, str) else private_key
     try:
         key = load_pem_private_key(pem, None)
@@ -157,7 +157,7 @@ def _loaded(private_key: str | bytes) -> RSAPrivateKey | None:
 
 
 def _policy(resource: str, conditions: Mapping[str, Any]) -> bytes:
-    """CloudFront makes canned policies itself, and compares to the byte."""
+    """Return the policy. CloudFront makes canned policies itself, so each byte must be the same."""
     statement = {"Resource": resource, "Condition": conditions}
     return json.dumps({"Statement": [statement]}, separators=(",", ":")).encode()
 

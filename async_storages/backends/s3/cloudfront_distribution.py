@@ -1,4 +1,4 @@
-"""A bucket behind a distribution of CloudFront: signed URLs and cookies of its keys."""
+"""A bucket behind a CloudFront distribution: signed URLs and cookies for its keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["SIGNED_HERE", "CloudFrontDistribution", "CookieOptions"]
 
 SIGNED_HERE = 4
-"""URLs whose signatures, 1 ms each, are made in the event loop; more are made in a thread."""
+"""The number of URLs that are signed in the event loop, at 1 ms each. A thread signs more."""
 
 
 class CookieOptions(TypedDict, total=False):
@@ -26,10 +26,10 @@ class CookieOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class CloudFrontDistribution:
-    """A distribution of CloudFront, and the signer of its URLs.
+    """A CloudFront distribution and the signer of its URLs.
 
     Attributes:
-        domain: Scheme and domain, with or without a path.
+        domain: The scheme and domain, with or without a path.
         signer: Signs URLs and cookies.
     """
 
@@ -43,10 +43,10 @@ class CloudFrontDistribution:
         query: Mapping[str, str] | None = None,
         stable: timedelta | None = None,
     ) -> str:
-        """The signed URL of a key; the distribution must forward the parameters of `query`."""
+        """Return the signed URL of a key. The distribution must forward the parameters of `query`."""
         asked = f"?{encode_query(query)}" if query else ""
         return self.signer.signed_url(f"{self.domain}/{encode_path(key)}{asked}", expires_in, stable=stable)
 
     def cookies(self, prefix: str, expires_in: float, **options: Unpack[CookieOptions]) -> dict[str, str]:
-        """The cookies for all keys that begin with `prefix`."""
+        """Return the cookies for all keys that begin with `prefix`."""
         return self.signer.signed_cookies(f"{self.domain}/{encode_path(prefix)}*", expires_in, **options)

@@ -1,4 +1,4 @@
-"""The CloudFront half of `S3Storage`: signed URLs and cookies of a distribution."""
+"""The CloudFront part of `S3Storage`: signed URLs and cookies."""
 
 import builtins
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ __all__ = ["CloudFrontStorage"]
 
 
 class CloudFrontStorage(SignedBucketStorage[Mapping[str, str], ListedObject]):
-    """A bucket that a distribution of CloudFront may show: the one of its `custom_domain`."""
+    """A bucket that a CloudFront distribution at its `custom_domain` may serve."""
 
     _cloudfront: "CloudFrontSigner | None"
 
@@ -38,10 +38,10 @@ class CloudFrontStorage(SignedBucketStorage[Mapping[str, str], ListedObject]):
     def signed_cookies(
         self, prefix: str = "", expires_in: float = 3600, **options: Unpack[CookieOptions]
     ) -> dict[str, str]:
-        """Cookies of CloudFront for all keys that begin with `prefix`: see `CloudFrontSigner.signed_cookies`.
+        """Return CloudFront cookies for all keys that begin with `prefix`: see `CloudFrontSigner.signed_cookies`.
 
         Raises:
-            InvalidArgumentException: There is no `cloudfront` and `custom_domain`; or as for the signer.
+            InvalidArgumentException: The storage has no `cloudfront` or no `custom_domain`, or an option is wrong.
         """
         if self._distribution is None:
             raise InvalidArgumentException("cookies need a custom_domain and a cloudfront=CloudFrontSigner(…)")
@@ -54,7 +54,10 @@ class CloudFrontStorage(SignedBucketStorage[Mapping[str, str], ListedObject]):
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> builtins.list[str]:
-        """Presigned URLs in the order of the names; many for CloudFront are signed in a thread, as each takes 1 ms."""
+        """Return presigned URLs in the order of the names.
+
+        A thread signs many URLs for CloudFront, as each takes 1 ms.
+        """
         names = list(names)
         if self._distribution is None or len(names) <= SIGNED_HERE or method not in {"GET", "HEAD"}:
             return await super().presigned_urls(names, expires_in, method, **options)

@@ -1,8 +1,8 @@
 """Conditional writes (``If-None-Match: *``), and safe creation of files on servers that do not support them.
 
-AWS refuses to create an object where one is: by PutObject, CompleteMultipartUpload and, since October 2025, CopyObject.
-Others ignore the header on some of these requests, or refuse every request that has it (501). No answer tells that a
-header was ignored, so an unknown server is tried once for each bucket: see `conditions_probe`.
+With the header, AWS refuses to replace an object by PutObject, CompleteMultipartUpload and, since October 2025,
+CopyObject. Other servers ignore the header on some of these requests, or refuse every request that has it (501). No
+answer tells that a header was ignored, so an unknown server is tested once for each bucket: see `conditions_probe`.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _SETTINGS: tuple[object, ...] = ("auto", True, False)
 
 
 class Support(StrEnum):
-    """A server's handling of a header.
+    """A server's treatment of a header.
 
     Attributes:
         HONOURED: The server obeys the header.
@@ -55,9 +55,9 @@ class Creation:
 
     Attributes:
         is_conditional: The request carries ``If-None-Match: *``.
-        should_look_first: The object is looked for first, which races with others who create it.
-        is_proof: A success shows that nothing was there, so that the object may be removed again.
-        is_fresh: The key was made for this object and nobody else has it: the condition may be left out.
+        should_look_first: The storage first checks that the object does not exist. Two writers at once may both pass.
+        is_proof: A success proves that no object existed, so that the new one may be deleted again.
+        is_fresh: The key was made for this object, and no other object can have it. The condition may be left out.
     """
 
     is_conditional: bool = False
@@ -67,18 +67,18 @@ class Creation:
 
 
 REPLACE = Creation()
-"""An existing object is replaced."""
+"""The request replaces an existing object."""
 
 CREATE = Creation(is_conditional=True, is_proof=True)
 """The server refuses if an object exists."""
 
 
 class Conditions:
-    """The handling of conditions by one server, by bucket and request.
+    """The treatment of conditions by one server, by bucket and request.
 
     Args:
-        setting: True or False for a known server, ``"auto"`` to try it.
-        is_known: Tells if a bucket is on a server that is known to honour conditions.
+        setting: True or False for a known server, ``"auto"`` to test it.
+        is_known: Returns True if a bucket is on a server that is known to honour conditions.
 
     Raises:
         InvalidArgumentException: The setting is another value.
@@ -95,17 +95,18 @@ class Conditions:
     async def creation(
         self, bucket: str, request: Conditional, probe: Probe, *, overwrite: bool, is_fresh: bool
     ) -> Creation:
-        """The way to create an object; tries the server only if that matters and is not known.
+        """Return the way to create an object. Test the server only if that matters and is unknown.
 
         Args:
             bucket: The bucket.
             request: The request that creates the object.
-            probe: Tries the server's handling of the condition.
-            overwrite: Replace an existing object.
-            is_fresh: Nobody else can have the key.
+            probe: Tests the server's treatment of the condition.
+            overwrite: True replaces an existing object.
+            is_fresh: True if no other object can have this key.
 
         Raises:
-            OperationNotSupportedException: The server refuses conditions, and the setting does not allow to look first.
+            OperationNotSupportedException: The server refuses conditions, and the setting does not allow a check
+                instead.
         """
         if overwrite:
             return REPLACE
@@ -119,7 +120,7 @@ class Conditions:
         return CREATE if support is Support.HONOURED else Creation(is_conditional=True, should_look_first=True)
 
     def is_honoured(self, bucket: str, request: Conditional) -> bool:
-        """True if the server is known to honour the condition, or was seen to."""
+        """Return True if the server is known to honour the condition, or a test has shown it."""
         return self._is_known(bucket) or self._found.get((bucket, request)) is Support.HONOURED
 
     def note_refusal(self, bucket: str, request: Conditional) -> None:
@@ -156,7 +157,7 @@ async def _tried(bucket: str, request: Conditional, probe: Probe) -> Support:
 
 
 def refusal(header: str) -> OperationNotSupportedException:
-    """The error for a server that refuses a condition."""
+    """Return the error for a server that refuses a condition."""
     return OperationNotSupportedException(
         f"the server refuses the header {header}, which makes overwrite=False safe: with conditional_writes=False "
         "the file is looked for first instead, which races with others who create it"

@@ -1,4 +1,4 @@
-"""Trials of a server's conditions, on objects of one byte that are made for it and removed again."""
+"""Tests of a server's conditions, with objects of one byte that are deleted again."""
 
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Mapping
@@ -20,13 +20,13 @@ _OTHER_VERSION = {"x-amz-copy-source-if-match": '"000000000000000000000000000000
 
 
 class ConditionsProbe:
-    """Tries requests in one folder of a bucket.
+    """Tests requests in one folder of a bucket.
 
     Args:
         wire: Sends the requests.
         bucket: The bucket.
         folder: The folder of the objects: empty, or with a slash at its end.
-        headers: Headers that new objects must have, such as their storage class.
+        headers: The headers that new objects must have, such as the storage class.
     """
 
     def __init__(self, wire: Wire, bucket: str, folder: str = "", headers: Mapping[str, str] | None = None) -> None:
@@ -36,9 +36,9 @@ class ConditionsProbe:
         self._headers = dict(headers or {})
 
     async def creation(self, request: Conditional) -> Support:
-        """Try a request with ``If-None-Match: *`` on an existing object.
+        """Test a request with ``If-None-Match: *`` on an existing object.
 
-        A trial that is cancelled goes on to its end.
+        A cancelled test still runs to its end.
 
         Raises:
             StorageException: The request failed for another reason.
@@ -56,7 +56,7 @@ class ConditionsProbe:
                 return await _judged(self._copy(source, key, _CONDITION))
 
     async def copy_source(self) -> Support:
-        """Try a copy with ``x-amz-copy-source-if-match`` of another version; raises as `creation` does."""
+        """Test a copy with ``x-amz-copy-source-if-match`` of another version. Raises as `creation` does."""
         async with self._object() as source, self._object() as key:
             return await _judged(self._copy(source, key, _OTHER_VERSION))
 
@@ -79,7 +79,7 @@ class ConditionsProbe:
 
     @asynccontextmanager
     async def _object(self) -> AsyncGenerator[str]:
-        """The key of an object that exists while the block runs."""
+        """Return the key of an object that exists while the block runs."""
         async with begun(self._made(), self._delete, within=self._within) as key:
             yield key
         await self._delete(key)
@@ -129,7 +129,7 @@ class ConditionsProbe:
 
 
 async def _judged(sending: Awaitable[Answer]) -> Support:
-    """The server's handling of a condition, from the outcome of a request whose condition does not hold."""
+    """Return the server's treatment of a condition, from the result of a request whose condition is false."""
     try:
         await sending
     except HeaderRefused:

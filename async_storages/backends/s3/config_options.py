@@ -11,7 +11,7 @@ _RENAMED = ("endpoint", "access_key_id", "secret_access_key", "session_token", "
 
 
 def storage_options(config: S3Config) -> dict[str, Any]:
-    """The settings as keyword arguments of `S3Storage`."""
+    """Return the settings as keyword arguments of `S3Storage`."""
     secrets = {name: getattr(config, name) for name in ("secret_access_key", "session_token", "proxy")}
     shown = {name: None if secret is None else secret.get_secret_value() for name, secret in secrets.items()}
     return {

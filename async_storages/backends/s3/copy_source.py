@@ -14,13 +14,13 @@ __all__ = ["CopySource", "source_unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class CopySource:
-    """One version of an object, to be copied.
+    """One version of an object to copy.
 
     Attributes:
         bucket: The bucket.
         key: The key.
-        etag: The ETag of the version, in quotes; None for the latest one.
-        customer_key: The customer's key that encrypts it; None for the server's.
+        etag: The ETag of the version, in quotes. None is the latest version.
+        customer_key: The customer's key that encrypts it. None for the server's key.
     """
 
     bucket: str
@@ -30,14 +30,14 @@ class CopySource:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers that name the source in a request."""
+        """Return the headers that name the source in a request."""
         pinned = {"x-amz-copy-source-if-match": self.etag} if self.etag else {}
         return {"x-amz-copy-source": f"{encode_path(self.bucket)}/{encode_path(self.key)}", **pinned}
 
 
 @contextmanager
 def source_unchanged(*, is_certain: bool) -> Iterator[None]:
-    """Translate a failed precondition: `is_certain` says that only the source's was set."""
+    """Translate a failed precondition. `is_certain` is True if only the source's precondition was set."""
     try:
         yield
     except FileExistsException as error:

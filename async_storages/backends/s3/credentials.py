@@ -1,4 +1,4 @@
-"""Credentials of S3: given, or found by boto3 as every AWS tool finds them."""
+"""Credentials of S3: given by the user, or found by boto3 as every AWS tool finds them."""
 
 import asyncio
 import inspect
@@ -20,38 +20,38 @@ from async_storages.errors import AccessDeniedException, InvalidArgumentExceptio
 __all__ = ["CredentialSource", "FoundCredentials", "StaticCredentials", "credential_source", "import_boto3"]
 
 _URGENT = 10 * 60
-"""Seconds before their end in which new credentials are waited for; boto3 begins to ask for them 15 minutes before."""
+"""Seconds before expiry in which requests wait for new credentials. boto3 requests them 15 minutes before expiry."""
 
 
 _VERBATIM_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
-"""Loggers that log requests and answers at DEBUG, secrets included."""
+"""Loggers that log requests and answers at DEBUG, with secrets."""
 
 
 class CredentialSource(Protocol):
     """A source of credentials.
 
     Attributes:
-        region: The region of the credentials; None until it is known.
-        endpoint_url: The server that their profile names; None until it is read.
+        region: The region of the credentials. None until it is known.
+        endpoint_url: The server in the profile of the credentials. None until it is read.
     """
 
     region: str | None
     endpoint_url: str | None
 
     def at_hand(self) -> Credentials:
-        """The current credentials, without I/O.
+        """Return the current credentials, without I/O.
 
         Raises:
-            InvalidArgumentException: They are not known yet, or have expired: call `resolve` first.
+            InvalidArgumentException: The credentials are not known yet, or have expired. Call `resolve` first.
         """
         ...
 
     def expire_within(self, seconds: float) -> bool:
-        """True if the current credentials are known to end within so many seconds; no I/O."""
+        """Return True if the current credentials are known to expire within this number of seconds, without I/O."""
         ...
 
     async def resolve(self) -> None:
-        """Find the credentials, or renew them before they end.
+        """Find the credentials, or renew them before they expire.
 
         Raises:
             AccessDeniedException: There are no credentials.
@@ -60,7 +60,7 @@ class CredentialSource(Protocol):
 
 
 class StaticCredentials:
-    """Credentials that the user gave. They need no I/O, and know no profile's region and server."""
+    """Credentials from the user. They need no I/O. They have no profile, and so no region and server."""
 
     def __init__(self, credentials: Credentials) -> None:
         self.region = _region_of_environment()
@@ -68,25 +68,25 @@ class StaticCredentials:
         self._credentials = credentials
 
     def at_hand(self) -> Credentials:
-        """The given credentials."""
+        """Return the given credentials."""
         return self._credentials
 
     def expire_within(self, seconds: float) -> bool:
-        """False: their end is not known."""
+        """Return False: the expiry is not known."""
         return False
 
     async def resolve(self) -> None:
-        """Do nothing: the credentials are known."""
+        """Do nothing. The credentials are known."""
 
 
 class FoundCredentials:
-    """Credentials from the environment, a profile, SSO, web identity or instance metadata, refreshed in time.
+    """Credentials from the environment, a profile, SSO, web identity or instance metadata. They are renewed in time.
 
-    Finding them reads files and asks servers, so it runs in a thread, one search at a time.
+    The search reads files and sends requests, so it runs in a thread, one search at a time.
 
     Args:
-        session: A `boto3.Session` or `aioboto3.Session` of the user's; None makes one on first use.
-        profile_name: The profile of that session; None for ``AWS_PROFILE``, else ``default``.
+        session: The user's `boto3.Session` or `aioboto3.Session`. None makes one on first use.
+        profile_name: The profile of that session. None uses ``AWS_PROFILE``, or else ``default``.
     """
 
     def __init__(self, session: Any = None, profile_name: str | None = None) -> None:
@@ -99,7 +99,7 @@ class FoundCredentials:
         self._lock = threading.Lock()
 
     def at_hand(self) -> Credentials:
-        """The credentials that were found last."""
+        """Return the credentials that were found last."""
         if self._credentials is None or self._expires_within(0):
             raise InvalidArgumentException(
                 "the credentials are not known yet, or have expired: `await storage.prepare()` first"
@@ -107,16 +107,16 @@ class FoundCredentials:
         return self._credentials
 
     async def resolve(self) -> None:
-        """Find the credentials the first time, and again when they are about to end."""
+        """Find the credentials the first time, and again when they are about to expire."""
         if self._credentials is None or self._expires_within(None):
             await offload(self._ask)
 
     def expire_within(self, seconds: float) -> bool:
-        """True if the credentials that were found last end within so many seconds."""
+        """Return True if the credentials that were found last expire within this number of seconds."""
         return self._expires_within(seconds)
 
     def _expires_within(self, seconds: float | None) -> bool:
-        """True if they end within so many seconds; None stands for boto3's own time to renew them."""
+        """Return True if they expire within this number of seconds. None uses boto3's own time of renewal."""
         # only credentials that expire have this method; it looks at the clock and does no I/O
         needs_refresh = getattr(self._provider, "refresh_needed", None)
         return needs_refresh is not None and bool(needs_refresh(seconds))
@@ -151,14 +151,14 @@ class FoundCredentials:
 def credential_source(
     key_id: str | None, secret: str | None, token: str | None, session: Any, profile_name: str | None
 ) -> CredentialSource:
-    """The source of the credentials that a user chose, as for `S3Storage`.
+    """Return the source of the credentials for the arguments of `S3Storage`.
 
     Args:
-        key_id: The access key; None to find one.
+        key_id: The access key. None finds one.
         secret: The secret access key.
         token: The session token of temporary credentials.
-        session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
-        profile_name: The profile to take them from.
+        session: A `boto3.Session` or `aioboto3.Session` with credentials.
+        profile_name: The profile with the credentials.
 
     Raises:
         InvalidArgumentException: The arguments contradict each other.
@@ -176,7 +176,7 @@ def credential_source(
 
 
 def _region_of_environment() -> str | None:
-    """The region of the environment, from the variables of AWS's own tools; boto3 reads only the second."""
+    """Return the region in the variables of AWS's own tools. boto3 reads only the second variable."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
 
 
@@ -192,7 +192,7 @@ def _botocore_errors() -> Iterator[None]:
 
 @contextmanager
 def _discreet() -> Iterator[None]:
-    """Keep botocore from logging the credentials that it is given."""
+    """Prevent botocore from logging the credentials."""
 
     def is_harmless(record: logging.LogRecord) -> bool:
         return record.levelno > logging.DEBUG
@@ -208,7 +208,7 @@ def _discreet() -> Iterator[None]:
 
 
 def _finished(result: Any) -> Any:
-    """The result itself; aioboto3's is a coroutine that may read files, and runs in a loop of its own."""
+    """Return the result. aioboto3 gives a coroutine that may read files, so it runs in its own event loop."""
     if not inspect.iscoroutine(result):
         return result
     with ThreadPoolExecutor(1) as thread:
@@ -216,10 +216,10 @@ def _finished(result: Any) -> Any:
 
 
 def import_boto3() -> Any:
-    """boto3, which takes 0.3 s to import: call it in a thread.
+    """Import and return boto3. The import takes 0.3 s, so call this in a thread.
 
     Raises:
-        ImportError: It is not installed; the message says how.
+        ImportError: boto3 is not installed. The message names the extra to install.
     """
     try:
         return import_module("boto3")

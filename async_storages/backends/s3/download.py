@@ -1,4 +1,4 @@
-"""Downloads from S3: the headers that ask for a range of one version, and its checksum."""
+"""Downloads from S3: the headers that request a range of one version, and its checksum."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,14 @@ from async_storages.backends.buckets.download import ResumedDownload
 __all__ = ["WITH_CHECKSUM", "S3Download"]
 
 WITH_CHECKSUM = {"x-amz-checksum-mode": "ENABLED"}
-"""The header of a GET or HEAD that asks for the stored checksum."""
+"""The header of a GET or HEAD that requests the stored checksum."""
 
 
 class S3Download(ResumedDownload):
     """A download of an object: see `async_storages.backends.buckets.download`."""
 
     def headers(self) -> dict[str, str]:
-        """The headers that ask for the whole object at first, then for the missing bytes of the same version."""
+        """Return the headers that first request the whole object, then the missing bytes of the same version."""
         if (wanted := self.range) is None:
             return WITH_CHECKSUM
         return {"Range": wanted, "If-Match": str(self.version)} if self.received else {"Range": wanted}

@@ -1,8 +1,8 @@
 """Addresses of buckets: scheme, host and path, from a user's configuration.
 
-The rules are botocore's: its endpoint rule set for S3, and its signer's Host header. URLs, however, are presigned for
-the regional host that requests go to. Botocore presigns for the global host by default, which redirects for buckets
-younger than a day and refuses for regions launched since 2019.
+The rules are the same as in botocore: its endpoint rule set for S3, and its signer's Host header. The exception is
+presigned URLs, which use the regional host. Botocore uses the global host by default. That host redirects for buckets
+younger than a day, and refuses regions launched since 2019.
 """
 
 import re
@@ -44,12 +44,13 @@ _AWS = tuple(f".{domain}" for domain in ("amazonaws.com", *_DOMAINS.values()))
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The address of one bucket. Holds no secret.
+    """The address of one bucket. It holds no secret.
 
     Attributes:
-        origin: Scheme, host and, if it is not the scheme's own, port: ``"https://photos.s3.eu-west-1.amazonaws.com"``.
-        prefix: The beginning of every key's path: ``""``, ``"/photos"`` …
-        region: The region that requests are signed for.
+        origin: The scheme and host, with the port if it is not the default. For example
+            ``"https://photos.s3.eu-west-1.amazonaws.com"``.
+        prefix: The beginning of every key's path. For example ``""`` or ``"/photos"``.
+        region: The region for which requests are signed.
     """
 
     origin: str
@@ -66,17 +67,19 @@ class Endpoint:
         addressing_style: AddressingStyle = "auto",
         use_ssl: bool = True,
     ) -> "Endpoint":
-        """The address of a bucket.
+        """Return the address of a bucket.
 
         Args:
-            bucket_name: The bucket, on Ceph also ``tenant:bucket``. ARNs and directory buckets (S3 Express) are signed
-                differently, and not supported.
-            endpoint_url: The server, None for AWS: ``"https://minio.example.com/s3"``, or ``"localhost:9000"`` with the
-                scheme taken from `use_ssl`.
-            region_name: By default ``"us-east-1"``, which on AWS is the legacy global host ``s3.amazonaws.com``.
-            addressing_style: ``"auto"`` is ``"virtual"`` on AWS and ``"path"`` elsewhere. Bucket names that cannot be
-                part of a host name, or have dots that its TLS certificate does not cover, go into the path in any case.
-            use_ssl: Speak TLS with AWS, and with an `endpoint_url` without a scheme.
+            bucket_name: The bucket, on Ceph also ``tenant:bucket``. ARNs and directory buckets (S3 Express) need other
+                signatures and are not supported.
+            endpoint_url: The server. For example ``"https://minio.example.com/s3"``, or ``"localhost:9000"`` with the
+                scheme from `use_ssl`. None is AWS.
+            region_name: The region. The default is ``"us-east-1"``, which on AWS is the legacy global host
+                ``s3.amazonaws.com``.
+            addressing_style: ``"path"``, ``"virtual"`` or ``"auto"``, which is virtual on AWS and path elsewhere. A
+                bucket name is always put into the path if it cannot be part of a host name, or has dots that the TLS
+                certificate does not cover.
+            use_ssl: True uses TLS for AWS, and for an `endpoint_url` without a scheme.
 
         Raises:
             InvalidArgumentException: The bucket, URL, region or style is malformed, or the URL holds a password.
@@ -101,24 +104,24 @@ class Endpoint:
 
     @property
     def is_aws(self) -> bool:
-        """True for AWS itself, by its host name."""
+        """True if the host name belongs to AWS."""
         return f".{self.host.partition(':')[0]}".endswith(_AWS)
 
     @property
     def bucket_path(self) -> str:
-        """The path of the bucket itself: for listings, deletes of several objects, and POST forms."""
+        """The path of the bucket, for listings, deletes of several objects and POST forms."""
         return self.prefix or "/"
 
     @property
     def bucket_url(self) -> str:
-        """The URL of the bucket itself."""
+        """The URL of the bucket."""
         return self.origin + self.bucket_path
 
     def path(self, key: str) -> str:
-        """The path of an object, percent-encoded.
+        """Return the percent-encoded path of an object.
 
         Raises:
-            InvalidArgumentException: The key is empty, which would name the bucket, or holds a lone surrogate.
+            InvalidArgumentException: The key is empty, or holds a lone surrogate.
         """
         if not key:
             raise InvalidArgumentException(
@@ -127,13 +130,13 @@ class Endpoint:
         return f"{self.prefix}/{encode_path(key)}"
 
     def url(self, key: str) -> str:
-        """The URL of an object, unsigned; raises as `path` does."""
+        """Return the unsigned URL of an object. Raises as `path` does."""
         return self.origin + self.path(key)
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A server of buckets; its host with the port."""
+    """A server of buckets. Its host includes the port."""
 
     scheme: str
     host: str
@@ -141,7 +144,7 @@ class _Server:
     is_aws: bool
 
     def takes(self, bucket: str, style: AddressingStyle) -> bool:
-        """True if the bucket becomes part of the host name."""
+        """Return True if the bucket becomes part of the host name."""
         if style not in get_args(AddressingStyle):
             raise InvalidArgumentException(f"the addressing_style is {style!a}: give auto, path or virtual")
         prefers_virtual = self.is_aws or self.host.startswith("s3-accelerate.")
@@ -150,7 +153,7 @@ class _Server:
         return not _ADDRESS.match(self.host) and self._can_prefix(bucket)
 
     def _can_prefix(self, bucket: str) -> bool:
-        """True if the bucket is made of host labels that a wildcard certificate, if there is one, covers."""
+        """Return True if the bucket consists of host labels, and a wildcard certificate covers them."""
         dots_fit = self.scheme == "http" and not self.is_aws and not _ADDRESS.match(bucket)
         return len(bucket) >= 3 and bool(_HOST_LABELS.fullmatch(bucket)) and (dots_fit or "." not in bucket)
 
@@ -175,9 +178,9 @@ def _check(what: str, value: str, pattern: re.Pattern[str]) -> str:
 
 
 def endpoint_of_environment(environment: Mapping[str, str]) -> str | None:
-    """The server of ``AWS_ENDPOINT_URL_S3``, else of ``AWS_ENDPOINT_URL``.
+    """Return the server in ``AWS_ENDPOINT_URL_S3``, or else in ``AWS_ENDPOINT_URL``.
 
-    None if there is none, or ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`` is ``true``.
+    Return None if neither is set, or if ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`` is ``true``.
     """
     if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
@@ -185,10 +188,10 @@ def endpoint_of_environment(environment: Mapping[str, str]) -> str | None:
 
 
 def endpoint_of_profile(session: Any) -> str | None:
-    """The server that a session's profile names: for S3 in its ``services`` section, else for every service.
+    """Return the server in a session's profile: for S3 in its ``services`` section, else for every service.
 
     Args:
-        session: A botocore session. Its files are read: call this in a thread.
+        session: A botocore session. This reads its files, so call it in a thread.
     """
     if session.get_config_variable("ignore_configured_endpoint_urls"):
         return None

@@ -1,4 +1,4 @@
-"""Error responses of S3: their codes, and the exceptions that they become. Pure.
+"""Error responses of S3: their codes, and the exceptions for them. No I/O.
 
 Specified in the Amazon S3 API reference, "Error responses".
 """
@@ -29,7 +29,7 @@ __all__ = ["BucketIsOwn", "ErrorResponse", "NoSuchRegion", "child_texts", "is_fa
 
 
 class BucketIsOwn(StorageOperationException):
-    """The bucket that was to be created exists, and is one's own."""
+    """The bucket to create exists already and is your own."""
 
 
 class NoSuchRegion(StorageOperationException):
@@ -87,14 +87,14 @@ class ErrorResponse:
 
     Attributes:
         status: The HTTP status.
-        code: S3's error code, from the body; from the status for a HEAD, whose answer has no body.
-        region: The bucket's region; None where the answer does not tell it.
-        time: The server's clock; None where the answer does not tell it.
-        condition: The precondition that failed; empty where the answer does not tell it.
-        header: The header that was refused; empty where the answer does not tell it.
-        elsewhere: The hosts of a redirect, in words; empty for other answers.
-        retry_after: Seconds that the server asks to wait; None where it does not ask.
-        is_of_head: True for the answer to a HEAD, which has no body that gives the reason.
+        code: S3's error code from the body. For a HEAD, whose answer has no body, a code from the status.
+        region: The bucket's region. None if the answer does not tell it.
+        time: The time by the server's clock. None if the answer does not tell it.
+        condition: The precondition that failed. Empty if the answer does not tell it.
+        header: The header that was refused. Empty if the answer does not tell it.
+        elsewhere: The hosts of a redirect, as text. Empty for other answers.
+        retry_after: The seconds that the server demands to wait. None if it demands none.
+        is_of_head: True for the answer to a HEAD, which has no body with a reason.
     """
 
     # a server may quote the request, signature included
@@ -110,7 +110,7 @@ class ErrorResponse:
 
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes, *, method: str = "") -> "ErrorResponse":
-        """The response, taken apart; a body that is not XML tells nothing."""
+        """Parse a response. A body that is not XML gives no details."""
         fields = child_texts(body)
         return cls(
             status,
@@ -131,7 +131,7 @@ class ErrorResponse:
         )
 
     def is_like(self, other: "ErrorResponse") -> bool:
-        """True if both seem to have one cause."""
+        """Return True if both seem to have the same cause."""
         return (self.status, self.code) == (other.status, other.code)
 
     @property
@@ -142,7 +142,7 @@ class ErrorResponse:
         return self.status in {429, 500, 502, 503, 504} or self.code in _PASSING or self.code in _CORRUPTED
 
     def error(self) -> StorageException:
-        """The exception for this response; it leaves out the server's message, which may quote the signature."""
+        """Return the exception for this response. It leaves out the server's message, which may quote the signature."""
         if self.code == "PreconditionFailed" and "source" in self.condition:
             return FileChanged("the file was replaced while it was copied")
         if self.code in _REASONS:
@@ -151,7 +151,7 @@ class ErrorResponse:
         return self._unnamed()
 
     def _unnamed(self) -> StorageException:
-        """The exception by the status, and by the kind of the code."""
+        """Return the exception for the status and the kind of the code."""
         said = f"{self.status} {self.code}".rstrip() if self.status >= 300 else self.code
         error: StorageException = StorageOperationException(f"S3 answered {said}")
         if 300 <= self.status < 400:
@@ -171,15 +171,15 @@ class ErrorResponse:
 
 
 def is_failure(body: bytes) -> bool:
-    """True if the body of a 200 tells of a failure: copies and completions begin to answer before they are done."""
+    """Return True if the body of a 200 reports a failure. Copies and completions answer before they are done."""
     return b"<Error" in body and "Code" in child_texts(body)
 
 
 def require_etag(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """The headers of an answer about an object, which S3 never gives without an ETag.
+    """Return the headers of an answer about an object. S3 always sends an ETag in them.
 
     Raises:
-        StorageOperationException: The ETag is missing, so that the server may have stored nothing.
+        StorageOperationException: The ETag is missing. The server may have stored nothing.
     """
     if headers.get("ETag"):
         return headers
@@ -190,12 +190,12 @@ def require_etag(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def is_web_page(body: bytes) -> bool:
-    """True for HTML, which consoles and web servers answer to everything."""
+    """Return True for HTML. Consoles and web servers send it as answer to every request."""
     return body.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
 
 
 def child_texts(body: bytes) -> dict[str, str]:
-    """The texts of the root's children, by name; empty where the body is not XML."""
+    """Return the texts of the root's children, by name. Empty if the body is not XML."""
     try:
         root = ET.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1, and nothing external is read
     except (ET.ParseError, ValueError, LookupError):  # also of another encoding than it says
@@ -204,7 +204,7 @@ def child_texts(body: bytes) -> dict[str, str]:
 
 
 def _elsewhere(location: str, endpoint: str) -> str:
-    """The hosts of a redirect, in words; the rest of the URL may hold a signature."""
+    """Return the hosts of a redirect, as text. The rest of the URL may hold a signature, so it is left out."""
     hosts = dict.fromkeys(host for text in (location, endpoint) if (host := _host(text)))
     return f", and sends to {' and '.join(hosts)}" if hosts else ""
 

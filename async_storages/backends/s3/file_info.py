@@ -1,4 +1,4 @@
-"""File information in S3's headers and listings, and the headers that store it. Pure."""
+"""File information in S3's headers and listings, and the headers that store it. No I/O."""
 
 import base64
 import re
@@ -31,18 +31,18 @@ _KEPT = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-La
 
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The headers that store the user's metadata."""
+    """Return the headers that store the user's metadata."""
     return {f"{_METADATA}{key}": _encoded(value) for key, value in metadata.items()}
 
 
 def described_headers(found: Mapping[str, str], metadata: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The headers that describe another file as this one is described, or with other metadata."""
+    """Return the headers that give another file the same description, or other metadata."""
     kept = {name: found[name] for name in (*_KEPT, "x-amz-storage-class") if name in found}
     return {**kept, **metadata_headers(_metadata_of(found) if metadata is None else metadata)}
 
 
 def is_copy(made: Mapping[str, str], origin: Mapping[str, str], metadata: Mapping[str, str] | None) -> bool:
-    """True if an object may be taken for a copy of another one, or for that one with the new metadata."""
+    """Return True if an object looks like a copy of another one, or like that one with the new metadata."""
     if len({headers["Content-Length"] for headers in (made, origin) if "Content-Length" in headers}) > 1:
         return False
     if metadata is not None:
@@ -51,9 +51,10 @@ def is_copy(made: Mapping[str, str], origin: Mapping[str, str], metadata: Mappin
 
 
 def is_copy_of_version(made: Mapping[str, str], etag: str, origin: Mapping[str, str]) -> bool | None:
-    """True if a new copy is of the version that was found, by their ETags; None where they do not tell.
+    """Return True if a new copy is of the found version, by their ETags. None if the ETags do not tell.
 
-    They tell where both are the MD5 of the content: not of an upload in parts, nor encrypted by another key than S3's.
+    ETags tell it if both are the MD5 of the content. They are not after a multipart upload, or with encryption by
+    another key than S3's.
 
     Args:
         made: The headers of the answer to the copy.
@@ -68,18 +69,18 @@ def is_copy_of_version(made: Mapping[str, str], etag: str, origin: Mapping[str, 
 
 
 def is_unchanged(now: Mapping[str, str], before: Mapping[str, str]) -> bool:
-    """True if two looks at an object show one version, as far as the headers tell."""
+    """Return True if two answers about an object show the same version, as far as the headers tell."""
     return all(now.get(name) == before.get(name) for name in ("ETag", "Last-Modified", "Content-Length"))
 
 
 def _is_opaque(headers: Mapping[str, str]) -> bool:
-    """True if an object is encrypted so that its ETag is no digest of the content."""
+    """Return True if the ETag is not a digest of the content because of the encryption."""
     encryption = headers.get("x-amz-server-side-encryption", "AES256")
     return encryption != "AES256" or "x-amz-server-side-encryption-customer-algorithm" in headers
 
 
 def size_of(found: Mapping[str, str]) -> int:
-    """The size in bytes.
+    """Return the size in bytes.
 
     Raises:
         StorageOperationException: The headers do not tell it.
@@ -91,10 +92,10 @@ def size_of(found: Mapping[str, str]) -> int:
 
 
 def info_of(file_id: FileId, found: Mapping[str, str]) -> FileBasicInfo:
-    """The file information in the headers of a file.
+    """Return the file information in the headers of a file.
 
     Raises:
-        StorageOperationException: The headers do not tell its size.
+        StorageOperationException: The headers do not tell the size.
     """
     return FileBasicInfo(
         file_id=str(file_id),
@@ -118,7 +119,7 @@ def _said(found: Mapping[str, str], name: str) -> str | None:
 
 
 def listed_info(file_id: FileId, listed: ListedObject) -> FileBasicInfo:
-    """The file information in a listing; the type is guessed by the name, and metadata is missing."""
+    """Return the file information in a listing. The type is a guess from the name, and metadata is missing."""
     return FileBasicInfo(
         file_id=str(file_id),
         file_name=naming.original_filename(file_id.key),
@@ -139,14 +140,14 @@ def _metadata_of(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def _readable(value: str) -> str:
-    """A header as text; aiohttp decodes bytes that are not UTF-8 as lone surrogates, which nothing else takes."""
+    """Return a header as text. aiohttp decodes bytes that are not UTF-8 as lone surrogates, which cannot be encoded."""
     return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _encoded(value: str) -> str:
-    """A header value: as it is, or one encoded word of RFC 2047, as S3 itself writes them.
+    """Return a header value: unchanged, or as one encoded word of RFC 2047, as S3 writes them.
 
-    SeaweedFS drops empty ones, but not the word for nothing.
+    SeaweedFS drops empty values, but keeps the encoded word for an empty value.
     """
     if value and value.isascii() and "=?" not in value:
         return value
@@ -154,7 +155,7 @@ def _encoded(value: str) -> str:
 
 
 def _decoded(value: str) -> str:
-    """The inverse of `_encoded`; a value of others that cannot be decoded stays as it is."""
+    """Return the inverse of `_encoded`. A value that cannot be decoded stays unchanged."""
     try:
         return str(make_header(decode_header(value)))
     except (MessageError, LookupError, ValueError):

@@ -1,4 +1,4 @@
-"""Large uploads in parts: a few in flight, bounded memory, nothing left open when they fail."""
+"""Large uploads in parts. A few parts are sent at once, memory is limited, and failed uploads are aborted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -19,25 +19,25 @@ from async_storages.upload_options import CustomerKey
 __all__ = ["IN_FLIGHT", "Multipart"]
 
 IN_FLIGHT = 3
-"""Parts in memory at once: those that are being sent, and the one that is being filled."""
+"""The number of parts in memory at once: those that are being sent, and the one that is being filled."""
 
 _COPIED_AT_ONCE = 1 << 30
 
 _ABORTS = 5
-"""Attempts to abort an upload at the most."""
+"""The largest number of attempts to abort an upload."""
 
 
 class Multipart:
-    """One multipart upload, from its beginning to its completion, or without a trace.
+    """One multipart upload. It is completed, or aborted without a trace.
 
     Args:
         client: Sends the requests.
         bucket: The bucket of the new object.
         key: The key of the new object.
-        headers: Headers of the object: type, metadata, storage class …
-        customer_key: The customer's key that encrypts it; None for the server's.
+        headers: The headers of the object: type, metadata, storage class …
+        customer_key: The customer's key that encrypts it. None for the server's key.
         creation: The treatment of an existing object when the parts are put together.
-        checks: Called before the parts are put together; an exception ends the upload.
+        checks: Called before the parts are put together. An exception aborts the upload.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class Multipart:
         self._unanswered = 0
 
     async def upload(self, parts: PartSplitter) -> None:
-        """Upload parts that come one by one.
+        """Upload parts one by one.
 
         Raises:
-            Exception: The error of `parts` or of a request. The upload is aborted then, also when cancelled; where
-                that fails too, the first error surfaces, and the bucket's lifecycle rule cleans up.
+            Exception: The error of `parts` or of a request. The upload is then aborted, also when cancelled. If the
+                abort fails too, the first error is raised, and the bucket's lifecycle rule cleans up.
         """
         async with self._begun() as upload_id:
             await self._complete(upload_id, await self._send(upload_id, parts))
 
     async def copy(self, source: CopySource, size: int) -> None:
-        """Copy an object of `size` bytes on the server; raises as `upload` does."""
+        """Copy an object of `size` bytes on the server. Raises as `upload` does."""
         part_size = next(part_sizes(size, part_size=_COPIED_AT_ONCE))
 
         async def copy_part(numbered: tuple[int, int]) -> UploadedPart:
@@ -93,7 +93,7 @@ class Multipart:
             await self._complete(upload_id, copied)
 
     def _begun(self) -> AbstractAsyncContextManager[str]:
-        """The id of an upload that is aborted if the block fails."""
+        """Begin an upload and return its id. Abort it if the block fails."""
         is_fresh = self._creation.is_fresh
         return begun(
             self._client.create_multipart_upload(
@@ -104,14 +104,14 @@ class Multipart:
         )
 
     async def _answered(self, sending: Awaitable[UploadedPart]) -> UploadedPart:
-        """The part, once it is answered; counts the parts that are not answered yet, or never."""
+        """Wait for the answer of a part and return the part. Count the parts without an answer."""
         self._unanswered += 1
         part = await sending
         self._unanswered -= 1
         return part
 
     async def _abort(self, upload_id: str) -> None:
-        """Abort the upload; again if a part that was being sent was stored afterwards.
+        """Abort the upload. Repeat it if the server stored a part afterwards.
 
         Specified in the Amazon S3 API reference, AbortMultipartUpload: "it might be necessary to abort a given
         multipart upload multiple times".

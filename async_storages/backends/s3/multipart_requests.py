@@ -1,4 +1,4 @@
-"""The requests of multipart uploads, one method each: the request that is sent, and the meaning of its answer.
+"""The requests of multipart uploads. Each has a method, which sends the request and interprets the answer.
 
 `Multipart` builds whole uploads from them.
 """
@@ -47,11 +47,11 @@ class MultipartRequests:
         Args:
             bucket: The bucket of the new object.
             key: The key of the new object.
-            headers: Headers of the object: type, metadata, storage class …
-            customer_key: The customer's key that encrypts it; None for the server's. Each part needs it as well.
-            is_fresh: Nobody else uploads to this key. If an answer was lost, further uploads to it, which hold no
-                part, are aborted then; otherwise the bucket's lifecycle rule removes them.
-            checksum: Keep the parts with their CRC32, and name it when they are put together.
+            headers: The headers of the object: type, metadata, storage class …
+            customer_key: The customer's key that encrypts it. None for the server's key. Each part needs the key too.
+            is_fresh: True if no other client uploads to this key. If an answer was lost, the client aborts the extra
+                uploads to the key, which hold no part. If False, the bucket's lifecycle rule deletes them.
+            checksum: True stores the parts with their CRC32, and sends it when they are put together.
 
         Returns:
             The id of the upload.
@@ -94,7 +94,7 @@ class MultipartRequests:
         checksum: bool = True,
         customer_key: CustomerKey | None = None,
     ) -> UploadedPart:
-        """Upload one part, of 5 MiB to 5 GiB unless it is the last; `checksum` as when the upload began."""
+        """Upload one part, of 5 MiB to 5 GiB unless it is the last. `checksum` is the same as at the beginning."""
         crc32 = checksums.crc32(body) if checksum else None
         request = Request(
             method="PUT",
@@ -123,7 +123,7 @@ class MultipartRequests:
         last: int,
         customer_key: CustomerKey | None = None,
     ) -> UploadedPart:
-        """Copy the bytes `first` to `last` of an object as one part; raises FileChanged if it is another version."""
+        """Copy the bytes `first` to `last` of an object as one part. Raises FileChanged for another version."""
         request = Request(
             method="PUT",
             bucket=bucket,
@@ -171,7 +171,7 @@ class MultipartRequests:
         await self._writes.send("complete", request, sent, lambda found: checksums.etag_in(found) == etag, creation)
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
-        """Abort a multipart upload and free its parts; a missing upload is no error."""
+        """Abort a multipart upload and free its parts. A missing upload is not an error."""
         request = Request(method="DELETE", bucket=bucket, key=key, query={"uploadId": upload_id})
         with suppress(FileNotFoundException, NoSuchUpload):
             await self.wire.exchange(request)
@@ -179,7 +179,7 @@ class MultipartRequests:
     async def has_multipart_upload(
         self, bucket: str, key: str, upload_id: str, *, customer_key: CustomerKey | None = None
     ) -> bool:
-        """True if the upload is open; an aborted one can be, if parts were being sent meanwhile."""
+        """Return True if the upload is open. An aborted upload can be open if parts were being sent meanwhile."""
         query = {"uploadId": upload_id, "max-parts": "1"}
         request = Request(method="GET", bucket=bucket, key=key, query=query, customer_key=customer_key)
         try:
@@ -189,7 +189,7 @@ class MultipartRequests:
         return True
 
     async def list_multipart_uploads(self, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
-        """Key and id of the first 1000 open uploads to keys that begin with `prefix`."""
+        """Return key and id of the first 1000 open uploads to keys that begin with `prefix`."""
         query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
         request = Request(method="GET", bucket=bucket, query=query)
         return xml_messages.parse_uploads((await self.wire.exchange(request)).body)

@@ -1,4 +1,4 @@
-"""Upload options as S3 takes them: headers of requests, fields of forms. Pure.
+"""Upload options in the forms of S3: headers of requests, fields of forms. No I/O.
 
 Specified in the Amazon S3 API reference: PutObject, CopyObject, CreateMultipartUpload, "POST Object", and "Specifying
 server-side encryption with customer-provided keys (SSE-C)".
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ALL = frozenset(OPTION_NAMES)
-"""All upload options: S3 has every one."""
+"""All upload options. S3 supports every one."""
 
 _ENCRYPTION = "x-amz-server-side-encryption"
 _CUSTOMER = f"{_ENCRYPTION}-customer"
@@ -38,7 +38,7 @@ _KMS_KEY, _BUCKET_KEY = f"{_ENCRYPTION}-aws-kms-key-id", f"{_ENCRYPTION}-bucket-
 
 
 def object_headers(options: UploadOptions) -> dict[str, str]:
-    """The headers of a request that makes an object, without a customer's key."""
+    """Return the headers of a request that makes an object, without a customer's key."""
     if not options.said:
         return {}
     said = {
@@ -53,7 +53,7 @@ def object_headers(options: UploadOptions) -> dict[str, str]:
 
 
 def _kept_anew(options: UploadOptions) -> dict[str, str]:
-    """The headers of properties that a copy does not inherit: ACL, encryption, storage class, lock."""
+    """Return the headers of properties that a copy does not inherit: ACL, encryption, storage class, lock."""
     if not options.said:
         return {}
     until = options.lock_until
@@ -82,17 +82,17 @@ def _encryption_headers(options: UploadOptions) -> dict[str, str]:
 
 
 def customer_headers(key: CustomerKey | None) -> dict[str, str]:
-    """The headers that write or read an object encrypted with a customer's key."""
+    """Return the headers that write or read an object encrypted with a customer's key."""
     return _key_headers(_CUSTOMER, key)
 
 
 def copy_source_headers(key: CustomerKey | None) -> dict[str, str]:
-    """The headers that read the source of a copy, encrypted with a customer's key."""
+    """Return the headers that read the source of a copy, encrypted with a customer's key."""
     return _key_headers(_COPY_SOURCE, key)
 
 
 def customer_key(options: UploadOptions) -> CustomerKey | None:
-    """The customer's key among the options; it becomes headers only when a request is sent."""
+    """Return the customer's key among the options. It becomes headers only when a request is sent."""
     return options.encryption if isinstance(options.encryption, CustomerKey) else None
 
 
@@ -108,7 +108,7 @@ def _key_headers(prefix: str, key: CustomerKey | None) -> dict[str, str]:
 
 
 def copied_headers(options: UploadOptions, found: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a copy of an object: those of the options; without an encryption among them, the object's KMS key.
+    """Return the headers of a copy: those of the options, and the object's KMS key if no option sets an encryption.
 
     Args:
         options: The options of the storage that copies.
@@ -120,7 +120,7 @@ def copied_headers(options: UploadOptions, found: Mapping[str, str]) -> dict[str
 
 
 def form_fields(options: UploadOptions) -> dict[str, str]:
-    """The fields of a form that makes an object; two of them have other names than the headers.
+    """Return the fields of a form that makes an object. Two of them have other names than the headers.
 
     Raises:
         OperationNotSupportedException: Forms have no field for an option.
@@ -142,7 +142,7 @@ def form_fields(options: UploadOptions) -> dict[str, str]:
 
 @contextmanager
 def naming(options: UploadOptions) -> Iterator[None]:
-    """Name the options in a server's error: each server refuses an unknown option in its own way."""
+    """Name the options in a server's error, as each server refuses an unknown option in its own way."""
     try:
         yield
     except StorageOperationException as error:

@@ -1,6 +1,6 @@
-"""Requests that make objects: conditional, recognised when answers are lost, undone when cancelled.
+"""Requests that make objects. They are conditional, survive lost answers, and are undone when cancelled.
 
-Only an object that such a request made itself is undone.
+Only an object that the request itself made is deleted again.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,9 +27,9 @@ class Made:
 
     Attributes:
         headers: The headers of the answer, or of the object if the answer was lost.
-        etag: The object's ETag, without quotes; empty if the answer has none.
-        is_answered: True if the answer itself told of the object. An object found after a lost answer may be somebody
-            else's.
+        etag: The object's ETag, without quotes. Empty if the answer has none.
+        is_answered: True if the answer itself named the object. An object found after a lost answer may come from
+            another client.
     """
 
     headers: Mapping[str, str] = field(repr=False)
@@ -42,7 +42,7 @@ class ObjectWrites:
 
     Args:
         wire: Sends the requests.
-        conditions: The server's handling of conditions.
+        conditions: The server's treatment of conditions.
     """
 
     def __init__(self, wire: Wire, conditions: Conditions) -> None:
@@ -57,13 +57,13 @@ class ObjectWrites:
         is_done_by: Callable[[Mapping[str, str]], bool],
         creation: Creation,
     ) -> Made:
-        """Send a request until answered; if cancelled, wait for the outcome, and remove the object that it made.
+        """Send a request until the server answers. If cancelled, wait for the result and delete the new object.
 
         Args:
             kind: The kind of the request.
             request: The request, without a condition.
-            sent: Its body.
-            is_done_by: Tells by an object's headers if it is the one that the request makes.
+            sent: The body of the request.
+            is_done_by: Returns True if an object's headers show that the request made it.
             creation: The treatment of an existing object.
 
         Raises:
@@ -107,7 +107,7 @@ class ObjectWrites:
         )
 
     async def undo(self, request: Request, made: Made, creation: Creation) -> None:
-        """Remove an object if it is surely the one that a request made.
+        """Delete an object if it is surely the one that a request made.
 
         Args:
             request: The request that made it.
@@ -122,7 +122,7 @@ class ObjectWrites:
             return
 
     async def _is_still(self, request: Request, made: Made) -> bool:
-        """True if the object on the server is the one that the answer told of."""
+        """Return True if the object on the server is the one in the answer."""
         if not made.is_answered or not made.etag:
             return False
         try:

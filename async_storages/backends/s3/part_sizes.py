@@ -13,17 +13,17 @@ _LARGEST_PART = 5 << 30
 
 
 def part_sizes(size: int | None, max_size: int | None = None, part_size: int = PART_SIZE) -> Iterator[int]:
-    """Bytes of each part of an upload: all alike, as R2 demands, and whole MiB.
+    """Return the size of each part of an upload in bytes: all equal, as R2 demands, and whole MiB.
 
     Args:
-        size: Bytes of the content; None while unknown.
-        max_size: The limit for content of unknown size, in bytes. None stands for `MAX_PARTS` of
-            `part_size`, 78 GiB by default.
-        part_size: Bytes of a part, unless there would be too many parts.
+        size: The size of the content in bytes. None while unknown.
+        max_size: The largest size of content of unknown size, in bytes. None is `MAX_PARTS` of `part_size`, 78 GiB by
+            default.
+        part_size: The size of a part in bytes. Parts become larger if there would be too many.
 
     Raises:
-        FileTooLargeException: The content exceeds `MAX_PARTS` of 5 GiB: at once if the size is known, else with the
-            last part.
+        FileTooLargeException: The content exceeds `MAX_PARTS` of 5 GiB. Raised at once if the size is known, otherwise
+            with the last part.
     """
     largest = max_size if size is None else size
     alike = part_size if largest is None else max(part_size, -(-largest // (MAX_PARTS << 20)) << 20)
@@ -35,7 +35,7 @@ def part_sizes(size: int | None, max_size: int | None = None, part_size: int = P
 
 
 def _limited(part_size: int) -> Iterator[int]:
-    """The sizes of as many parts as there may be; raises for more."""
+    """Yield the sizes of as many parts as there may be. Raise for more."""
     yield from repeat(part_size, MAX_PARTS)
     raise FileTooLargeException(
         f"more than {MAX_PARTS} parts of {part_size} bytes came, the limit of an upload of unknown size: "

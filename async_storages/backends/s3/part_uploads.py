@@ -1,4 +1,4 @@
-"""Multipart uploads whose parts somebody else sends: see `PartUploads`."""
+"""Multipart uploads whose parts a client sends: see `PartUploads`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["S3PartUploads"]
 
 _UPLOAD_ID = re.compile(r"[A-Za-z0-9][\w.~+=-]*", re.ASCII)
-"""Ids as servers choose them; other ids get answers that tell nothing."""
+"""The form of upload ids. Servers give no useful answer to other ids."""
 
 
 class S3PartUploads:
@@ -38,7 +38,7 @@ class S3PartUploads:
         self._client = storage._client  # noqa: SLF001 - of the same house
 
     async def begin(self, name: FileName, *, content_type: str) -> str:
-        """Begin an upload: see `PartUploads.begin`; a lifecycle rule of the bucket may abort it, too."""
+        """Begin an upload: see `PartUploads.begin`. A lifecycle rule of the bucket may abort it, too."""
         with self._on("begin_upload", name) as (bucket, key):
             naming.check_key(key)
             self._storage._urls.refuse_customer_key()  # noqa: SLF001 - the sender of the parts would need it
@@ -55,7 +55,7 @@ class S3PartUploads:
         size: int | None = None,
         max_size: int | None = None,
     ) -> str:
-        """A URL for one part: see `PartUploads.presign_part`; the upload is not looked for."""
+        """Return a URL for one part: see `PartUploads.presign_part`. This does not check that the upload exists."""
         with self._on("presign_part", name, upload_id) as (_, key):
             naming.check_key(key)
             query = {"partNumber": str(check_number(number)), "uploadId": upload_id}
@@ -70,7 +70,7 @@ class S3PartUploads:
             return presign(self._storage.identify(name))
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
-        """The parts that the server has: see `PartUploads.parts`."""
+        """Return the parts that the server has: see `PartUploads.parts`."""
         with self._on("list_parts", name, upload_id) as (bucket, key):
             found: list[StoredPart] = []
             query = {"uploadId": upload_id}
@@ -96,14 +96,14 @@ class S3PartUploads:
             await self._client.abort_multipart_upload(bucket, key, upload_id)
 
     async def unfinished(self, prefix: str) -> list[tuple[FileId, str]]:
-        """The first 1000 open uploads: see `PartUploads.unfinished`."""
+        """Return the first 1000 open uploads: see `PartUploads.unfinished`."""
         storage = self._storage
         uploads = await self._client.list_multipart_uploads(str(storage.bucket), f"{storage.prefix}{prefix}")
         return [(FileId(storage.scheme, storage.bucket, key), upload_id) for key, upload_id in uploads]
 
     @contextmanager
     def _on(self, operation: str, name: FileName, upload_id: str = "new") -> Iterator[tuple[str, str]]:
-        """Bucket and key for one operation, checked: the storage can be written to, and the id can be an upload's."""
+        """Return bucket and key for one operation. Check that the storage is writable and the upload's id is valid."""
         with during(operation, str(name)):
             self._storage._check_usable("write")  # noqa: SLF001
             if not _UPLOAD_ID.fullmatch(upload_id):

@@ -1,8 +1,7 @@
 """AWS Signature Version 4 for S3: signed headers, presigned URLs, POST policies.
 
-Everything here is pure: the clock is an argument, nothing is read or sent. Signatures and URLs equal botocore's, byte
-for byte. Unlike other services S3 encodes the path once and does not normalise it, so that ``a//b`` and ``a/../b``
-stay as they are.
+This module does no I/O. The clock is an argument. Signatures and URLs equal botocore's, byte for byte. Unlike other
+services, S3 encodes the path once and does not normalise it, so that ``a//b`` and ``a/../b`` stay unchanged.
 
 Specified in the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
 """
@@ -67,15 +66,15 @@ _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True, init=False)
 class Credentials:
-    """An access key. Neither its repr nor a pickle ever holds the secret or the token: pickling is refused.
+    """An access key. Its repr never holds the secret or the token. It refuses to be pickled.
 
     Args:
-        access_key_id: The public half, such as ``"AKIAIOSFODNN7EXAMPLE"``.
-        secret_access_key: The secret half.
-        session_token: For temporary credentials.
+        access_key_id: The public part. For example ``"AKIAIOSFODNN7EXAMPLE"``.
+        secret_access_key: The secret part.
+        session_token: The session token of temporary credentials.
 
     Raises:
-        InvalidArgumentException: One of them is empty, or holds a character that it cannot, such as a line break.
+        InvalidArgumentException: A text is empty, or holds a forbidden character, such as a line break.
     """
 
     access_key_id: str
@@ -93,18 +92,18 @@ class Credentials:
         object.__setattr__(self, "session_token", session_token)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refused: a pickle in a queue or a cache would hold the secret readably."""
+        """Refuse to be pickled: a pickle in a queue or a cache would hold the secret in plain text."""
         raise InvalidArgumentException("credentials are not pickled: give each process its own")
 
 
 class Signer:
     """Signs requests to one region with one set of credentials.
 
-    The signing key of a day is derived once; signers may be shared by threads.
+    It derives the signing key once per day. Threads may share a signer.
 
     Args:
         credentials: The credentials of the requests.
-        region: The bucket's region, such as ``"eu-central-1"``: see `Endpoint.region`.
+        region: The bucket's region: see `Endpoint.region`. For example ``"eu-central-1"``.
     """
 
     def __init__(self, credentials: Credentials, region: str) -> None:
@@ -127,18 +126,18 @@ class Signer:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
-        """The headers that authenticate a request.
+        """Return the headers that authenticate a request.
 
         Args:
-            method: ``"GET"``, ``"PUT"`` …
+            method: The method: ``"GET"``, ``"PUT"`` …
             host: The Host header: see `Endpoint.host`.
             path: The path as it is sent: see `Endpoint.path`.
             payload_hash: The body's SHA-256 in hex, `EMPTY_SHA256`, `UNSIGNED_PAYLOAD` or
                 `STREAMING_UNSIGNED_PAYLOAD_TRAILER`.
             now: The time by the server's clock.
-            query: The parameters, to be sent as `encode_query` writes them; flags such as ``uploads`` are empty.
-            headers: Headers that must arrive unchanged; S3 demands ``x-amz-…`` and ``Content-Type``. Headers of an
-                earlier `sign` are ignored, so that a request may be signed again.
+            query: The parameters. Send them in the form of `encode_query`. Flags such as ``uploads`` are empty.
+            headers: Headers that must arrive unchanged. S3 demands ``x-amz-…`` and ``Content-Type``. Headers of an
+                earlier `sign` are ignored, so that a request can be signed again.
 
         Returns:
             ``x-amz-date``, ``x-amz-content-sha256``, for temporary credentials ``x-amz-security-token``, and
@@ -168,14 +167,14 @@ class Signer:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Callable[[str], str]:
-        """A function that presigns any number of paths; everything but the path is computed once.
+        """Return a function that presigns any number of paths. Everything except the path is computed once.
 
-        The latest function is kept, and given again for the same arguments within the same second.
+        The signer keeps the latest function, and returns it again for the same arguments within the same second.
 
         Args:
             method: The method that the URLs allow: ``"GET"``, ``"PUT"``, ``"HEAD"`` or ``"DELETE"``.
             origin: Scheme and host: see `Endpoint.origin`.
-            expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
+            expires_in: Seconds from `now`, 1 to 604,800. Fractions are dropped.
             now: The time by the server's clock.
             query: More parameters: ``response-content-disposition``, ``versionId``, ``partNumber`` and ``uploadId`` …
             headers: Headers that users of the URL must send with exactly these values: ``content-type``,
@@ -185,8 +184,8 @@ class Signer:
             A function from a path (see `Endpoint.path`) to its presigned URL.
 
         Raises:
-            InvalidArgumentException: `expires_in` is out of range, a parameter or header cannot be sent or is one of
-                the signature's own, or `now` has no time zone.
+            InvalidArgumentException: `expires_in` is out of range, or `now` has no time zone. Or a parameter or header
+                cannot be sent, or is reserved for the signature.
 
         Example:
             >>> endpoint = Endpoint.for_bucket("photos", region_name="eu-central-1")
@@ -242,18 +241,19 @@ class Signer:
         fields: Mapping[str, str] | None = None,
         conditions: Iterable[PolicyCondition] = (),
     ) -> dict[str, str]:
-        """The fields of an HTML form that uploads one file straight to the bucket; the file comes last, as ``file``.
+        """Return the fields of an HTML form that uploads one file straight to the bucket.
 
-        The form is posted to `Endpoint.bucket_url`. Its policy fixes the bucket and the key.
+        The browser posts the form to `Endpoint.bucket_url`. The file comes last, as ``file``. The policy fixes the
+        bucket and the key.
 
         Args:
             bucket: The bucket.
-            key: The key of the file. A ``${filename}`` in it is refused: S3 would replace it by the uploaded file's own
-                name, so that the form would be good for more than one key.
-            expires_in: Seconds from `now`, 1 to 604,800; fractions are dropped.
+            key: The key of the file, without ``${filename}``. S3 would replace that by the name of the uploaded file,
+                and the form would be valid for more than one key.
+            expires_in: Seconds from `now`, 1 to 604,800. Fractions are dropped.
             now: The time by the server's clock.
-            fields: More fields, such as ``Content-Type`` or ``x-amz-meta-…``: S3 asks for a condition for each.
-            conditions: Further conditions on the upload, such as ``["content-length-range", 1, 1048576]``.
+            fields: More fields, such as ``Content-Type`` or ``x-amz-meta-…``. Each gets a condition, as S3 demands.
+            conditions: Further conditions on the upload. For example ``["content-length-range", 1, 1048576]``.
 
         Returns:
             All fields of the form but the file, in order.
@@ -285,7 +285,7 @@ class Signer:
         return {**(fields or {}), "key": key, **own_fields, "policy": policy, "x-amz-signature": signature}
 
     def _key(self, timestamp: str) -> "_SigningKey":
-        """The signing key of the day; the latest one is kept."""
+        """Return the signing key of the day. The latest one is kept."""
         day = timestamp[:8]
         key = self._latest_key
         if key is None or key.day != day:
@@ -293,15 +293,15 @@ class Signer:
         return key
 
     def _token(self, name: str) -> dict[str, str]:
-        """The session token under this name, if there is one."""
+        """Return the session token under this name, if there is one."""
         token = self.credentials.session_token
         return {} if token is None else {name: token}
 
 
 class _SigningKey:
-    """The key for the signatures of one day in one region, as two half-done HMACs (RFC 2104).
+    """The key for the signatures of one day in one region, as two prepared HMACs (RFC 2104).
 
-    Copying those is three times as fast as `hmac.digest`, which begins with the key each time.
+    Copying them is three times as fast as `hmac.digest`, which processes the key each time.
     """
 
     __slots__ = ("_inner", "_outer", "credential", "day", "encoded_credential", "scope")
@@ -319,14 +319,14 @@ class _SigningKey:
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def hmac_sha256(self, text: str) -> str:
-        """The HMAC of the text, in hex."""
+        """Return the HMAC of the text, in hex."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(text.encode())
         outer.update(inner.digest())
         return outer.hexdigest()
 
     def sign_request(self, timestamp: str, canonical_request: str) -> str:
-        """The signature of a request, in hex."""
+        """Return the signature of a request, in hex."""
         digest = hashlib.sha256(canonical_request.encode()).hexdigest()
         return self.hmac_sha256(f"{_ALGORITHM}\n{timestamp}\n{self.scope}\n{digest}")
 

@@ -1,4 +1,4 @@
-"""Files in an S3 bucket: AWS, MinIO, Ceph, SeaweedFS, R2 and whatever else speaks S3."""
+"""Files in an S3 bucket, on AWS, MinIO, Ceph, SeaweedFS, R2 and other servers that speak S3."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from os import PathLike
@@ -43,50 +43,51 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
 
     Args:
         bucket_name: The bucket.
-        endpoint_url: The server, with or without scheme: ``"localhost:9000"``; None for that of
-            ``AWS_ENDPOINT_URL_S3``, of ``AWS_ENDPOINT_URL``, of the profile in which credentials were found, else AWS.
-        aws_access_key_id: The access key; without one boto3 finds credentials as every AWS tool does.
-        aws_secret_access_key: Its secret.
-        aws_session_token: For temporary credentials.
-        region_name: The bucket's region; by default that of `session`, else of ``AWS_REGION``, of
-            ``AWS_DEFAULT_REGION``, of the profile in which credentials were found, else ``"us-east-1"``.
-        use_ssl: For an `endpoint_url`, a `public_url` and a `custom_domain` without a scheme.
-        addressing_style: ``"path"`` or ``"virtual"``; ``"auto"`` is virtual on AWS and path elsewhere.
-        default_acl: A canned ACL for new objects, such as ``"public-read"``.
-        custom_domain: A CDN's domain, with or without scheme and path, that `get_path` then begins with.
-        cloudfront: The signer of the CloudFront distribution that has the `custom_domain`: it signs URLs for GET and
-            HEAD, and those of `get_path` with `querystring_auth`.
-        querystring_auth: Presign in `get_path`.
-        public_url: The server as browsers reach it, where that is not `endpoint_url`; URLs are signed for it.
-        prefix: A folder that this storage keeps to: bare keys are relative to it, and ids elsewhere are refused.
-        storage_class: For new objects, such as ``"STANDARD_IA"``.
-        upload_options: Further options of new objects: `UploadOptions`, all of which S3 knows.
-        requester_pays: Agree to pay, in a bucket whose requesters do.
-        session: A `boto3.Session` or `aioboto3.Session` to take credentials from.
-        profile_name: The profile to take credentials, region and server from.
-        name: Registers the storage under this name.
-        read_only: Refuse every write and delete.
-        proxy: As for `HttpOptions`, like the next two, and before what `options` say.
-        ca_bundle: A file of certificates that are trusted instead of the system's.
-        verify: Check certificates.
+        endpoint_url: The server, with or without a scheme: ``"localhost:9000"``. With None the storage uses the first
+            of these that is set: ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``, the profile of the credentials, AWS.
+        aws_access_key_id: The access key. Without it, boto3 finds the credentials as every AWS tool does.
+        aws_secret_access_key: The secret of the access key.
+        aws_session_token: The session token of temporary credentials.
+        region_name: The bucket's region. With None the storage uses the first of these that is set: the region of
+            `session`, ``AWS_REGION``, ``AWS_DEFAULT_REGION``, the profile of the credentials, ``"us-east-1"``.
+        use_ssl: True uses https, False http, for an `endpoint_url`, `public_url` or `custom_domain` without a scheme.
+        addressing_style: ``"path"``, ``"virtual"`` or ``"auto"``, which is virtual on AWS and path elsewhere.
+        default_acl: A canned ACL for new objects. For example ``"public-read"``.
+        custom_domain: The domain of a CDN, with or without scheme and path. URLs of `get_path` begin with it.
+        cloudfront: The signer of the CloudFront distribution at `custom_domain`. It signs URLs for GET and HEAD, and
+            with `querystring_auth` also the URLs of `get_path`.
+        querystring_auth: True presigns the URLs of `get_path`.
+        public_url: The address of the server for browsers, if it differs from `endpoint_url`. URLs are signed for it.
+        prefix: A folder in the bucket. Bare keys are relative to it. The storage refuses ids outside it.
+        storage_class: The storage class of new objects. For example ``"STANDARD_IA"``.
+        upload_options: Further options of new objects. S3 supports all `UploadOptions`.
+        requester_pays: True agrees to pay for requests to a requester-pays bucket.
+        session: A `boto3.Session` or `aioboto3.Session` with credentials.
+        profile_name: The AWS profile with credentials, region and server.
+        name: The registered name of the storage.
+        read_only: True refuses every write and delete.
+        proxy: A proxy: see `HttpOptions`. This and the next two arguments override `options`.
+        ca_bundle: A file of certificates to trust instead of the system's.
+        verify: True checks certificates.
         options: Time-outs, pool, retries, proxy and certificates.
-        conditional_writes: The server's handling of ``If-None-Match: *``, by which `overwrite=False` refuses a taken
-            key. True: it honours the header, as AWS does. False: it ignores it (Cloud Storage by its S3 API, old
-            Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS). The file is then looked for first, which
-            races: two who create one key at once may both succeed, the later file replacing the other. ``"auto"``:
-            unknown servers are tried, once for each bucket; if they ignore the header, files are looked for first,
-            with a warning in the log; a refusal is an error. `save`, whose keys are new, works everywhere.
-        part_size: Bytes of a part of an upload, unless there would be more than 10,000 parts: a multiple of 256 KiB, on
-            AWS 5 MiB to 5 GiB. Smaller files are sent in one request.
-        checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers that;
-            ``"required"`` always, as AWS wants for some buckets; ``"never"`` spares old servers the first attempt.
-            Without them uploads carry an MD5.
+        conditional_writes: The server's treatment of the header ``If-None-Match: *``, with which `overwrite=False`
+            refuses a taken key. True: the server honours it, as AWS does. False: the server ignores it (Cloud Storage
+            by its S3 API, old Ceph, MinIO's gateway) or refuses it (Backblaze B2, Aliyun OSS). The storage then checks
+            first that the key is free. Two writers at the same time may both succeed, and the later file replaces the
+            other. ``"auto"``: the storage tests an unknown server once for each bucket. If the server ignores the
+            header, the storage checks keys first and logs a warning. If the server refuses it, the storage raises.
+            `save` works on all servers, as its keys are new.
+        part_size: The size of an upload's parts in bytes: a multiple of 256 KiB, on AWS 5 MiB to 5 GiB. Parts become
+            larger if there would be more than 10,000. Smaller files are sent in one request.
+        checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers the refusal.
+            ``"required"`` always sends them, as AWS demands for some buckets. ``"never"`` saves the first attempt on
+            old servers. Without checksum headers, uploads carry an MD5.
 
     Raises:
         InvalidArgumentException: An option is wrong.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not checked.
+        InsecureConnectionWarning: `verify` is False.
 
     Example:
         >>> storage = S3Storage("photos", endpoint_url="localhost:9000", aws_access_key_id="minioadmin",
@@ -171,25 +172,25 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
 
     @classmethod
     def from_config(cls, config: S3Config, **options: Any) -> "S3Storage":
-        """A storage on the default bucket of the settings; `options` as for the class go first."""
+        """Return a storage for the default bucket of the settings. `options` of the class override them."""
         return cls(**{"bucket_name": config.default_bucket, **storage_options(config), **options})
 
     @property
     def bucket_admin(self) -> S3BucketAdmin:
-        """Setup of the bucket: creation, CORS, lifecycle rules."""
+        """Return an object that sets up the bucket: creation, CORS, lifecycle rules."""
         return S3BucketAdmin(self._bucket, self._client.wire)
 
     @property
     def part_uploads(self) -> S3PartUploads:
-        """Multipart uploads whose parts a browser sends: see `SupportsPartUploads`."""
+        """Return the multipart uploads of the bucket, whose parts a browser sends: see `SupportsPartUploads`."""
         return S3PartUploads(self)
 
     async def prepare(self) -> None:
-        """Find the credentials, so that `presign` needs no I/O."""
+        """Find the credentials, so that `presign` does no I/O."""
         await self._client.wire.prepare()
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; see `Storage.aclose`."""
+        """Close the connections of the running event loop: see `Storage.aclose`."""
         await super().aclose()
         await self._client.aclose()
 
@@ -226,7 +227,10 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         await self._client.delete_object(self._bucket, key)
 
     async def delete_many(self, names: Iterable[FileName], *, concurrency: int = 4) -> None:
-        """Delete up to 1000 files per request, missing ones included; all are tried before a failure surfaces."""
+        """Delete files, up to 1000 per request. Missing files are not an error.
+
+        All files are tried before the first failure is raised.
+        """
         await delete_in_batches(self, names, concurrency=concurrency)
 
     async def _page(
@@ -240,7 +244,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
     # ---- on the server
 
     async def set_metadata(self, name: FileName, metadata: Mapping[str, str]) -> None:
-        """Replace the user's metadata, by a copy onto itself: see `SupportsMetadata`."""
+        """Replace the user's metadata, by copying the object onto itself: see `SupportsMetadata`."""
         with self.operation("set_metadata", name) as operation:
             checked = check_metadata(metadata)
             key = operation.file.key
@@ -271,7 +275,7 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """The headers that a presigned PUT must have: see `Storage.presigned_headers`."""
+        """Return the headers that a presigned PUT must have: see `Storage.presigned_headers`."""
         return {
             **self._urls.put_headers(),
             **super().presigned_headers(content_type=content_type, content_length=content_length),
@@ -279,5 +283,5 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
 
     @property
     def _object_headers(self) -> dict[str, str]:
-        """The headers of a new object that somebody else uploads."""
+        """Return the headers of a new object that a client uploads."""
         return object_options.object_headers(self.upload_options)

@@ -1,4 +1,4 @@
-"""URLs of one bucket: public, presigned, and the forms that browsers upload with."""
+"""URLs of one bucket: public URLs, presigned URLs, and forms for uploads from browsers."""
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ from async_storages.upload_options import UploadOptions
 __all__ = ["S3Urls"]
 
 _LARGEST_POSTED = 5 << 30
-"""Bytes that one form can store."""
+"""The largest number of bytes that one form can store."""
 
 
 class S3Urls:
@@ -29,11 +29,12 @@ class S3Urls:
 
     Args:
         bucket: The bucket.
-        wire: Gives addresses, the server's time and the signer.
+        wire: Provides addresses, the server's time and the signer.
         credentials: The credentials that sign.
-        public_url: The server as browsers reach it; None for that of the wire.
-        options: The options of files that come by presigned URLs and forms.
-        distribution: The distribution that shows the bucket, and signs URLs for GET and HEAD; None without one.
+        public_url: The address of the server for browsers. None takes the server of the wire.
+        options: The options of files that are uploaded by presigned URLs and forms.
+        distribution: The CloudFront distribution that serves the bucket, and signs URLs for GET and HEAD. None without
+            one.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class S3Urls:
         return self._wire.endpoint(self._bucket, endpoint_url=self._public_url)
 
     def url(self, file: FileId) -> str:
-        """The URL that needs no signature where the bucket is public."""
+        """Return the URL that needs no signature if the bucket is public."""
         return self.public.url(file.key)
 
     def presign(
@@ -73,10 +74,10 @@ class S3Urls:
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> str:
-        """A presigned URL: see `SupportsPresign`. One for GET does not allow HEAD.
+        """Return a presigned URL: see `SupportsPresign`. A URL for GET does not allow HEAD.
 
         Raises:
-            InvalidArgumentException: An option is wrong, or no credentials are at hand.
+            InvalidArgumentException: An option is wrong, or the credentials are not known yet.
             OperationNotSupportedException: The files are encrypted with a `CustomerKey`.
         """
         content_type, size, stable = options.get("content_type"), options.get("content_length"), options.get("stable")
@@ -94,7 +95,7 @@ class S3Urls:
     def presign_many(
         self, files: Iterable[FileId], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> list[str]:
-        """Presigned GET URLs in the order of the files: see `SupportsPresign`; raises as `presign` does."""
+        """Return presigned GET URLs in the order of the files: see `SupportsPresign`. Raises as `presign` does."""
         self.refuse_customer_key()
         if self._distribution is not None:
             return [self._distribution.presign(file.key, expires_in, {}, stable) for file in files]
@@ -111,10 +112,10 @@ class S3Urls:
         stable: timedelta | None = None,
         is_of_part: bool = False,
     ) -> Callable[[FileId], str]:
-        """A function that presigns files for one method, query and set of headers; raises as `presign` does.
+        """Return a function that presigns files for one method, query and set of headers. Raises as `presign` does.
 
-        The payer is named in a header of a PUT, which `put_headers` tells, but in the query for a part, of which
-        browsers know the URL alone.
+        For a PUT the payer is in a header, which `put_headers` returns. For a part it is in the query, as browsers know
+        only the URL of a part.
         """
         wire, public = self._wire, self.public
         if method != "DELETE":
@@ -131,7 +132,7 @@ class S3Urls:
         return lambda file: presign(public.path(file.key))
 
     def put_headers(self) -> dict[str, str]:
-        """The headers of the bucket and of new files that a presigned PUT must come with."""
+        """Return the headers of the bucket and of new files that a client must send with a presigned PUT."""
         return {**self._wire.payer, **object_options.object_headers(self._options)}
 
     async def presign_post(
@@ -143,9 +144,9 @@ class S3Urls:
         min_size: int = 0,
         content_type: str | None = None,
     ) -> PresignedUpload:
-        """A form to post to the bucket: see `SupportsDirectUpload`; raises as `presign` does.
+        """Return a form to post to the bucket: see `SupportsDirectUpload`. Raises as `presign` does.
 
-        The answer to it is 201 with XML that holds the ETag, which some servers leave out of the header.
+        S3 answers the form with 201 and XML. The XML holds the ETag, as some servers leave it out of the header.
         """
         check_sent(content_type, max_size)
         sizes = form_sizes(min_size, max_size, _LARGEST_POSTED)
@@ -171,7 +172,7 @@ class S3Urls:
         return PresignedUpload(file_id=str(file), url=public.bucket_url, fields=signed, expires_at=expires_at)
 
     def refuse_customer_key(self) -> None:
-        """Raise OperationNotSupportedException if users of a URL would need a customer's key as well."""
+        """Raise OperationNotSupportedException if users of a URL would need a customer's key too."""
         if object_options.customer_key(self._options) is not None:
             raise OperationNotSupportedException(
                 "files encrypted with a CustomerKey cannot be presigned, as no URL may hold the key: let them pass "
@@ -190,6 +191,6 @@ class S3Urls:
 
 
 def _sent_headers(content_type: str | None, content_length: int | None) -> dict[str, str]:
-    """The headers that an upload must come with."""
+    """Return the headers that a client must send with an upload."""
     given = {"Content-Type": content_type, "Content-Length": content_length}
     return {name: str(value) for name, value in given.items() if value is not None}

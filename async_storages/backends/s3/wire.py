@@ -1,4 +1,4 @@
-"""Requests to S3: addressed, signed, sent until answered, and the answer judged."""
+"""Requests to S3. `Wire` addresses and signs a request, sends it until the server answers, and judges the answer."""
 
 import hashlib
 import os
@@ -31,10 +31,10 @@ from async_storages.upload_options import CustomerKey
 __all__ = ["Answer", "Request", "Wire"]
 
 _HASHED = 1 << 20
-"""Bytes up to which a body is hashed for the signature even where TLS protects it: it costs under 1 ms."""
+"""The largest body in bytes that is hashed for the signature even with TLS. The hash costs under 1 ms."""
 
 _TOLERATED_SKEW = timedelta(minutes=4)
-"""A larger difference of the clocks may be why a signature was refused; S3 allows 15 minutes."""
+"""A larger difference of the clocks may be the reason of a refused signature. S3 allows 15 minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,13 @@ class Request:
     Attributes:
         method: The HTTP method.
         bucket: The bucket.
-        key: The key of the object; None for the bucket itself.
-        query: The parameters; flags such as ``uploads`` are empty.
+        key: The key of the object. None for the bucket itself.
+        query: The parameters. Flags such as ``uploads`` are empty.
         headers: The headers that are signed.
-        body: The body, made by `Wire.body`; None for methods without one.
-        customer_key: The customer's key that encrypts the object; None for the server's.
-        source_key: The customer's key that encrypts the source of a copy; None for the server's.
-        can_fail_late: True if the body of a 200 may tell of a failure.
+        body: The body, made by `Wire.body`. None for methods without one.
+        customer_key: The customer's key that encrypts the object. None for the server's key.
+        source_key: The customer's key that encrypts the source of a copy. None for the server's key.
+        can_fail_late: True if the body of a 200 may report a failure.
     """
 
     method: str
@@ -84,12 +84,12 @@ class Wire:
 
     Args:
         credentials: The source of the access key.
-        endpoint_url: The server; None for the one that the environment or the credentials' profile names, else AWS:
-            see `Endpoint.for_bucket`.
-        region_name: The region; None for that of the credentials, else ``"us-east-1"``.
+        endpoint_url: The server: see `Endpoint.for_bucket`. None takes the server in the environment, in the
+            credentials' profile, or else AWS.
+        region_name: The region. None takes the region of the credentials, or else ``"us-east-1"``.
         addressing_style: ``"auto"``, ``"path"`` or ``"virtual"``.
-        use_ssl: For an `endpoint_url` without a scheme.
-        payer: The header that names who pays for requests; empty for the bucket's owner.
+        use_ssl: True uses https, False http, for an `endpoint_url` without a scheme.
+        payer: The header that names the payer of requests. Empty for the bucket's owner.
         options: Time-outs, pool, retries.
         checksums: The rule for checksum headers: see `Checksums`.
     """
@@ -123,12 +123,12 @@ class Wire:
     # ---- addresses and signatures, without I/O
 
     def endpoint(self, bucket: str, *, endpoint_url: str | None = None) -> Endpoint:
-        """The address of a bucket, as far as is known; on another server, if one is given."""
+        """Return the address of a bucket, as far as it is known, on the given server if there is one."""
         region = self._regions.get(bucket) or self._region_name or self._credentials.region
         return self._endpoint(bucket, region, endpoint_url or self._endpoint_url or self._credentials.endpoint_url)
 
     def said_endpoint(self, bucket: str) -> Endpoint:
-        """The address of a bucket by the configuration alone, which no region, profile or answer changes."""
+        """Return the address of a bucket from the configuration alone. No region, profile or answer changes it."""
         return self._endpoint(bucket, self._region_name, self._endpoint_url)
 
     def _endpoint(self, bucket: str, region: str | None, endpoint_url: str | None) -> Endpoint:
@@ -145,14 +145,14 @@ class Wire:
 
     @property
     def now(self) -> datetime:
-        """The time by the server's clock, as far as is known."""
+        """Return the time by the server's clock, as far as it is known."""
         return _local_time() + self._skew
 
     def signer(self, region: str) -> Signer:
-        """The signer for a region, with the credentials at hand.
+        """Return the signer for a region, with the current credentials.
 
         Raises:
-            InvalidArgumentException: None are at hand yet: `prepare` resolves them.
+            InvalidArgumentException: The credentials are not known yet. `prepare` finds them.
         """
         credentials = self._credentials.at_hand()
         if self._signer is None or (self._signer.credentials, self._signer.region) != (credentials, region):
@@ -160,7 +160,7 @@ class Wire:
         return self._signer
 
     async def prepare(self) -> None:
-        """Find the credentials, or renew them before they end."""
+        """Find the credentials, or renew them before they expire."""
         await self._credentials.resolve()
 
     async def aclose(self) -> None:
@@ -169,7 +169,7 @@ class Wire:
 
     @property
     def reads_checksums(self) -> bool:
-        """True if the server is known to give stored checksums, or must."""
+        """True if the server is known to return stored checksums, or must do so."""
         return self._checksums.are_read
 
     # ---- sending
@@ -183,20 +183,20 @@ class Wire:
         return self._http.body(data)
 
     async def exchange(self, request: Request, *, attempts: int | None = None) -> Answer:
-        """Send until answered, and read the whole answer.
+        """Send a request until the server answers, and read the whole answer.
 
         Args:
             request: The request.
-            attempts: Attempts at the most; None for the number in the options.
+            attempts: The largest number of attempts. None takes the number in the options.
 
         Raises:
-            StorageException: The last attempt was refused, or not answered.
+            StorageException: The server refused the last attempt, or did not answer it.
         """
         response, content = await self._answered(request, attempts)
         return Answer(response.headers, content)
 
     async def open(self, request: Request) -> ClientResponse:
-        """Send until answered; the caller reads and closes the answer.
+        """Send a request until the server answers. The caller reads and closes the answer.
 
         Raises:
             StorageException: As for `exchange`.
@@ -207,7 +207,7 @@ class Wire:
     async def _answered(
         self, request: Request, attempts: int | None = None, *, is_read: bool = True
     ) -> tuple[ClientResponse, bytes]:
-        """The first answer that is a success, and its content if it is to be read."""
+        """Return the first successful answer, and its content if it is to be read."""
         tries = self.options.retries.begin(attempts)
         learnt: set[str] = set()
         refusal: ErrorResponse | None = None
@@ -242,15 +242,15 @@ class Wire:
                 raise error
 
     async def post_form(self, url: str, content_type: str, body: bytes) -> int:
-        """Send a form as a browser does, once and without our credentials; returns the status of the answer."""
+        """Send a form once as a browser does, without credentials. Return the status of the answer."""
         response = await self._http.send("POST", url, {"Content-Type": content_type}, self.body(body))
         response.close()
         return response.status
 
     def _learn(self, failure: ErrorResponse, bucket: str, region: str, skew: timedelta) -> str:
-        """Adopt the server's clock or the bucket's region if the request was signed with another; returns which, or "".
+        """Adopt the server's clock or the bucket's region if the request used another. Return its name, or "".
 
-        Both may have changed since the request was signed, by the answer to another request.
+        The answer to another request may have changed both since the request was signed.
         """
         if failure.status == 403 and failure.time is not None:  # a refused HEAD gives no reason
             difference = failure.time - _local_time()
@@ -301,7 +301,7 @@ class Wire:
 
 
 def _forget(body: Body | None, before: Sent | None) -> None:
-    """Count a refused attempt as not sent, unless the body was sent twice meanwhile: a refusal has no effect."""
+    """Count a refused attempt as not sent, as a refusal has no effect, unless the body was sent twice meanwhile."""
     if body is not None and before is not None and body.sent.times == before.times + 1:
         body.sent = before
 

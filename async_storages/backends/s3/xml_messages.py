@@ -1,4 +1,4 @@
-"""XML that S3 answers, taken apart, and XML that it is sent. Pure.
+"""Parsing XML from S3, and writing XML for S3. No I/O.
 
 Specified in the Amazon S3 API reference: ListObjectsV2, ListMultipartUploads, DeleteObjects,
 UploadPartCopy, CompleteMultipartUpload, GetBucketLifecycleConfiguration.
@@ -44,10 +44,10 @@ class UploadedPart:
     """One uploaded part of a multipart upload.
 
     Attributes:
-        number: Its number, 1 to 10,000.
+        number: The number of the part, 1 to 10,000.
         etag: The ETag of the answer, in quotes.
-        crc32: The CRC32 of the answer, in base64; None where it has none. Some servers refuse completions that name
-            another one.
+        crc32: The CRC32 of the answer, in base64. None if the answer has none. Some servers refuse completions with
+            another CRC32.
     """
 
     number: int
@@ -57,7 +57,7 @@ class UploadedPart:
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """One object of a listing; the ETag without quotes."""
+    """One object of a listing. The ETag has no quotes."""
 
     key: str
     size: int
@@ -68,17 +68,17 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of ListObjectsV2; `token` asks for the next page, None on the last."""
+    """One page of ListObjectsV2. `token` requests the next page. It is None on the last page."""
 
     objects: list[ListedObject]
     token: str | None
 
 
 def parse_listing(body: bytes) -> Listing:
-    """A page of ListObjectsV2; keys are decoded where it says ``<EncodingType>url``, which some servers leave out.
+    """Parse a page of ListObjectsV2. Keys are decoded if it has ``<EncodingType>url``. Some servers leave that out.
 
     Raises:
-        StorageOperationException: The body is not such an answer.
+        StorageOperationException: The body is not a valid answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - expat refuses entity bombs since 2.4.1, and nothing external is read
@@ -98,10 +98,10 @@ def parse_listing(body: bytes) -> Listing:
 
 
 def parse_uploads(body: bytes) -> list[tuple[str, str]]:
-    """Key and id of the uploads on a page of ListMultipartUploads, decoded as in a listing.
+    """Return key and id of the uploads on a page of ListMultipartUploads, decoded as in a listing.
 
     Raises:
-        StorageOperationException: The body is not such an answer.
+        StorageOperationException: The body is not a valid answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -110,10 +110,10 @@ def parse_uploads(body: bytes) -> list[tuple[str, str]]:
 
 
 def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
-    """The parts on a page of ListParts, and the marker that asks for the next page.
+    """Return the parts on a page of ListParts, and the marker that requests the next page.
 
     Raises:
-        StorageOperationException: The body is not such an answer.
+        StorageOperationException: The body is not a valid answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -126,10 +126,10 @@ def parse_parts(body: bytes) -> tuple[list[StoredPart], str | None]:
 
 
 def parse_delete_result(body: bytes) -> dict[str, ErrorResponse]:
-    """The failures of a multi-object delete, by key; a missing object is not a failure.
+    """Return the failures of a multi-object delete, by key. A missing object is not a failure.
 
     Raises:
-        StorageOperationException: The body is not such an answer.
+        StorageOperationException: The body is not a valid answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -138,10 +138,10 @@ def parse_delete_result(body: bytes) -> dict[str, ErrorResponse]:
 
 
 def parse_copied_part(number: int, body: bytes) -> UploadedPart:
-    """The part that UploadPartCopy made; S3 asks for its checksum again when the parts are put together.
+    """Return the part that UploadPartCopy made. S3 demands its checksum again when the parts are put together.
 
     Raises:
-        StorageOperationException: The answer tells of no part.
+        StorageOperationException: The answer names no part.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -149,10 +149,10 @@ def parse_copied_part(number: int, body: bytes) -> UploadedPart:
 
 
 def parse_lifecycle_rules(body: bytes) -> list[tuple[str | None, str]]:
-    """Id and XML of each rule of a bucket's lifecycle, without namespaces.
+    """Return id and XML of each rule of a bucket's lifecycle, without namespaces.
 
     Raises:
-        StorageOperationException: The body is not such an answer.
+        StorageOperationException: The body is not a valid answer.
     """
     with _well_formed():
         root = ET.fromstring(body)  # noqa: S314 - as above
@@ -162,28 +162,28 @@ def parse_lifecycle_rules(body: bytes) -> list[tuple[str | None, str]]:
 
 
 def parse_text(body: bytes, name: str) -> str:
-    """The text of the root's child of that name, such as ``"UploadId"``.
+    """Return the text of the root's child with this name, such as ``"UploadId"``.
 
     Raises:
-        StorageOperationException: There is none.
+        StorageOperationException: There is no such child.
     """
     with _well_formed():
         return _text(ET.fromstring(body), name)  # noqa: S314 - as above
 
 
 def found_text(body: bytes, name: str) -> str:
-    """The text of the root's child of that name; empty where there is none."""
+    """Return the text of the root's child with this name. Empty if there is none."""
     return child_texts(body).get(name, "")
 
 
 def delete_objects_body(keys: Iterable[str]) -> bytes:
-    """The body of DeleteObjects, which asks for failures only."""
+    """Return the body of DeleteObjects. It requests only the failures."""
     objects = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
     return f"<Delete {NAMESPACE}><Quiet>true</Quiet>{objects}</Delete>".encode()
 
 
 def complete_multipart_body(parts: Iterable[UploadedPart]) -> bytes:
-    """The body of CompleteMultipartUpload, with the parts in order."""
+    """Return the body of CompleteMultipartUpload, with the parts in order."""
     listed = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag)}</ETag>"
         + (f"<ChecksumCRC32>{part.crc32}</ChecksumCRC32>" if part.crc32 else "")
@@ -219,7 +219,7 @@ def _text(parent: ET.Element, name: str) -> str:
 
 
 def _decoder(root: ET.Element) -> Callable[[str], str]:
-    """The function that decodes the keys of a listing."""
+    """Return the function that decodes the keys of a listing."""
     return unquote_plus if (_find(root, "EncodingType") or "").strip().lower() == "url" else str
 
 
@@ -228,5 +228,5 @@ def _name(element: ET.Element) -> str:
 
 
 def _time(text: str) -> datetime:
-    """ISO 8601, as S3 writes it."""
+    """Parse a time in S3's form of ISO 8601."""
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Addresses of servers, as users configure them. Pure."""
+"""Addresses of servers, as users configure them. No I/O."""
 
 import re
 from ipaddress import AddressValueError, IPv6Address
@@ -21,7 +21,7 @@ class ServerAddress(NamedTuple):
 
     Attributes:
         scheme: ``"http"`` or ``"https"``.
-        host: The host; with the port, if it is not the scheme's own.
+        host: The host. It includes the port if that is not the scheme's default port.
         path: The beginning of all paths, without a slash at its end.
     """
 
@@ -31,14 +31,14 @@ class ServerAddress(NamedTuple):
 
     @classmethod
     def parse(cls, url: str, *, use_ssl: bool) -> "ServerAddress":
-        """The address in ``[http[s]://]host[:port][/path]``.
+        """Parse an address of the form ``[http[s]://]host[:port][/path]``.
 
         Args:
             url: The URL.
-            use_ssl: Take ``https`` where there is no scheme, else ``http``.
+            use_ssl: True takes ``https``, False ``http``, for a URL without a scheme.
 
         Raises:
-            InvalidArgumentException: The URL has another form; the error leaves it out, as it may hold a password.
+            InvalidArgumentException: The URL has another form. The error leaves out the URL, as it may hold a password.
         """
         found = _URL.fullmatch(url) if isinstance(url, str) else None
         if found is None or int(found["port"] or 0) > 65535:
@@ -53,7 +53,7 @@ class ServerAddress(NamedTuple):
 
 
 def _host(name: str) -> str:
-    """The name as HTTP libraries send it: without the root's dot, IPv6 addresses in their shortest form."""
+    """Return the name as HTTP libraries send it: without a final dot, and IPv6 addresses in their shortest form."""
     if not name.startswith("["):
         return name.rstrip(".")
     try:

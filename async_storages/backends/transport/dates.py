@@ -1,4 +1,4 @@
-"""Dates as HTTP writes them. Pure."""
+"""Dates in the format of HTTP. No I/O."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,7 +14,7 @@ _MONTHS = {
 
 
 def http_date(text: str) -> datetime | None:
-    """The time in a date of RFC 9110 section 5.6.7; None for other texts.
+    """Parse a date of RFC 9110 section 5.6.7. Return None for other texts.
 
     Example:
         >>> http_date("Sun, 06 Nov 1994 08:49:37 GMT")

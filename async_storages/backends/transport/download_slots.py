@@ -1,10 +1,12 @@
-"""A share of the connections for downloads, so that readers who are slow starve nobody.
+"""Slots: the connections that downloads may use. Slow readers cannot block other requests.
 
-A download holds a connection for as long as its reader takes. So downloads have most of a pool's connections, and never
-all: uploads, deletes and questions find the rest free. Where more downloads want to go on than there are slots, one
-whose reader stands still, or that has had its share, gives its connection back, and asks for the rest of the file
-later. Those that begin go before those that go on, as most files are small. Few of those whose readers are slow are
-served at once: they come back by the hundred when a network recovers, and everybody else would wait behind them.
+A download holds its connection until its reader is done. So downloads may use most of a pool's connections, but not
+all: the rest is for uploads, deletes and other requests.
+
+If more downloads want to run than there are slots, some give their connection back and request the rest of the file
+later. These are downloads whose reader has stopped, or that have received their share of bytes. New downloads run
+before resumed ones, as most files are small. Only a few slow readers get slots at the same time: when a network
+recovers, hundreds of them return at once, and other readers would have to wait.
 """
 
 import asyncio
@@ -18,23 +20,23 @@ from async_storages.errors import StorageClosedException, StorageUnavailableExce
 __all__ = ["STALLED_AFTER", "DownloadSlots", "Slot"]
 
 STALLED_AFTER = 0.2
-"""Seconds for which a reader takes nothing, after which others may have its connection."""
+"""Seconds after which a download loses its connection to others, if its reader takes nothing."""
 
 _SHARE = 4 << 20
-"""Bytes after which a download gives its connection back, if others want to go on."""
+"""Bytes after which a download gives its connection back, if other downloads want to resume."""
 
 _SHARE_BESIDE_NEW = 256 << 10
-"""Bytes after which it does so if others want to begin: most files are smaller."""
+"""Bytes after which a download gives its connection back, if others want to begin. Most files are smaller."""
 
 _SLOW_ONES = 8
-"""One in so many slots is for readers who have stood still; at least one is."""
+"""One in this number of slots is for readers that have stopped before. There is at least one such slot."""
 
 _BEFORE_OTHERS = 3
-"""Waiting downloads that begin before one that goes on gets its turn."""
+"""The number of new downloads that run before one resumed download gets its turn."""
 
 
 class Closable(Protocol):
-    """An answer, whose connection goes when it is closed."""
+    """An answer. Closing it closes the connection."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -42,11 +44,11 @@ class Closable(Protocol):
 
 
 class Slot:
-    """The right of one download to a connection, until it is released, or others need it more.
+    """The right of one download to a connection, until it releases the slot or another download takes it.
 
     Attributes:
-        is_slow: Whether its reader has stood still before.
-        was_taken: Whether it was given to another download, while the reader stood still.
+        is_slow: True if the reader has stopped before.
+        was_taken: True if another download got the slot while the reader had stopped.
     """
 
     def __init__(self, slots: "DownloadSlots", *, is_slow: bool) -> None:
@@ -57,36 +59,36 @@ class Slot:
         self.was_taken = False
 
     def hold(self, answer: Closable) -> None:
-        """Say which answer is being read."""
+        """Note the answer that is being read."""
         self._answer = answer
 
     def wait_for_reader(self, *, can_go_on: bool) -> None:
-        """Say that the reader has to come back, before anything more of the answer is read.
+        """Note that the download waits for its reader before it reads more of the answer.
 
         Args:
-            can_go_on: Whether the rest can be asked for again.
+            can_go_on: True if the rest can be requested again.
         """
         if can_go_on and not self._is_left:
             self._slots.note_waiting(self)
 
     def reader_is_back(self) -> bool:
-        """True if the answer can be read on; False if the slot was taken meanwhile."""
+        """Return True if the download can read on. Return False if the slot was taken meanwhile."""
         self._slots.forget(self)
         return not self.was_taken
 
     @property
     def share(self) -> float:
-        """Bytes of an answer after which others should have the slot; infinite while nobody waits for one."""
+        """The bytes of an answer after which others should get the slot. Infinite while no download waits."""
         return self._slots.share
 
     def take_away(self) -> None:
-        """Close the answer, for the slot to be given to another download."""
+        """Close the answer, so that another download can get the slot."""
         self.was_taken = self._is_left = True
         if self._answer is not None:
             self._answer.close()
 
     def release(self) -> None:
-        """Let another download have it; calling it twice does no harm."""
+        """Give the slot to another download. A second call does nothing."""
         self._slots.forget(self)
         if not self._is_left:
             self._is_left = True
@@ -105,8 +107,8 @@ class DownloadSlots:
     """The download slots of one event loop.
 
     Args:
-        count: Downloads that may have a connection at once.
-        timeout: Seconds that a download waits for one at the most.
+        count: The number of downloads that may have a connection at once.
+        timeout: The longest time that a download waits for a slot, in seconds.
     """
 
     def __init__(self, count: int, timeout: float) -> None:
@@ -123,18 +125,18 @@ class DownloadSlots:
 
     @property
     def are_wanted(self) -> bool:
-        """True if a download waits for a slot that it could have."""
+        """True if a download waits for a slot that it may have."""
         return bool(self._beginning or self._going_on or (self._slow and self._free_for_slow))
 
     @property
     def share(self) -> float:
-        """Bytes of an answer that a download gets before others have its slot."""
+        """Return the bytes that a download gets before others get its slot."""
         if self._beginning:
             return _SHARE_BESIDE_NEW
         return _SHARE if self.are_wanted else math.inf
 
     def free_one(self, *, is_slow: bool = False) -> Slot | None:
-        """A slot, if there is one at once; None where `take` has to wait, or to refuse."""
+        """Return a slot if one is free. Return None if `take` must wait or raise."""
         if self._is_closed or not self._free or (is_slow and not self._free_for_slow):
             return None
         self._take_one(is_slow=is_slow)
@@ -145,14 +147,14 @@ class DownloadSlots:
         self._free_for_slow -= is_slow
 
     async def take(self, *, is_new: bool = True, is_slow: bool = False) -> Slot:
-        """A slot, once there is one; those who wait get them in turn.
+        """Wait for a slot and return it. Waiting downloads get slots in turn.
 
         Args:
-            is_new: Whether the download begins.
-            is_slow: Whether its reader has stood still.
+            is_new: True if the download begins.
+            is_slow: True if the reader has stopped before.
 
         Raises:
-            StorageUnavailableException: There was none in time.
+            StorageUnavailableException: No slot became free in time.
             StorageClosedException: The storage was closed.
         """
         if self._is_closed:
@@ -179,7 +181,7 @@ class DownloadSlots:
         return Slot(self, is_slow=is_slow)
 
     def give_back(self, *, is_slow: bool = False) -> None:
-        """Let the next download have a slot."""
+        """Give the slot to the next download."""
         self._free += 1
         self._free_for_slow += is_slow
         while self._free and self.are_wanted:
@@ -196,17 +198,17 @@ class DownloadSlots:
         return self._beginning if begins or not go_on else go_on
 
     def note_waiting(self, slot: Slot) -> None:
-        """Remember whose reader has to come back."""
+        """Note a download that waits for its reader."""
         self._waiting[slot] = asyncio.get_running_loop().time()
         if self.are_wanted and self._timer is None:
             self._look_for_stalled()
 
     def forget(self, slot: Slot) -> None:
-        """Its reader has come back, or the download has ended."""
+        """Forget a download whose reader is back, or that has ended."""
         self._waiting.pop(slot, None)
 
     def _look_for_stalled(self) -> None:
-        """Take slots away from readers who stand still, for as many as wait; look again when the next one does."""
+        """Take slots from stopped readers, as many as are wanted. Check again when the next reader has stopped."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -221,7 +223,7 @@ class DownloadSlots:
             self.give_back(is_slow=slot.is_slow)
 
     def close(self) -> None:
-        """Let nobody wait any longer."""
+        """End all waiting."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()

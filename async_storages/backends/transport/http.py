@@ -1,7 +1,8 @@
-"""HTTP for the storages that speak it: pooled aiohttp sessions, time-outs, retries with jittered back-off.
+"""HTTP for storages: pooled aiohttp sessions, time-outs, and retries with jittered back-off.
 
-One `HttpClient` belongs to one storage. It has a session per event loop, made on first use and closed with the client,
-or with its loop where nobody closes the client, and is safe to use in a child after fork.
+One `HttpClient` belongs to one storage. It has one session per event loop, made on first use. Closing the client closes
+the session. If the client is not closed, the session is closed with its event loop. A child process may use the client
+after fork.
 """
 
 import asyncio
@@ -55,26 +56,26 @@ _LARGEST_ERROR = 64 << 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
-    """The connections of one storage, and their limits.
+    """Limits of one storage's connections: time-outs, pool size, retries, proxy and certificates.
 
     Attributes:
-        connect_timeout: Seconds to connect, TLS included.
-        read_timeout: Seconds without a byte, in either direction, after which a transfer counts as broken.
-        pool_timeout: Seconds to wait for a free connection, connecting included.
-        answer_timeout: Seconds that an answer may take once the request is sent: its header, and the whole body
-            unless that is the content of a file.
-        cleanup_timeout: Seconds that a failed or cancelled write may take to clean up.
-        max_connections: Open connections, per event loop.
-        reserved_connections: Connections that downloads leave to uploads, deletes and other requests, so that slow
-            readers starve nobody; by default a quarter. A download whose reader stands still while others wait gives
-            its connection back, and resumes when the reader comes back.
-        retries: The rule for failures that may pass; by default 10 attempts within 30 seconds, which outlast the
-            restart of a server.
-        proxy: ``"http://user:password@proxy.example.com:3128"``, for every request; ``""`` for none. None
-            takes ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` when the storage is made.
-        ca_bundle: A file of certificates in PEM, or a folder of them, that are trusted *instead of* the system's.
-            None takes the one that ``AWS_CA_BUNDLE`` (S3 only), then ``SSL_CERT_FILE`` names.
-        verify: Check certificates. False is for trials, and warns.
+        connect_timeout: The longest time to connect in seconds, with TLS.
+        read_timeout: Seconds without a byte in either direction after which a transfer fails.
+        pool_timeout: The longest time to wait for a free connection in seconds, with the time to connect.
+        answer_timeout: The longest time for an answer in seconds, once the request is sent. It covers the header, and
+            the body unless that is the content of a file.
+        cleanup_timeout: The longest time in seconds that a failed or cancelled write may take to clean up.
+        max_connections: The largest number of open connections, per event loop.
+        reserved_connections: The number of connections that downloads leave free for uploads, deletes and other
+            requests, so that slow readers cannot block them. The default is a quarter. If the reader of a download
+            stops while others wait, the download gives its connection back, and resumes when the reader continues.
+        retries: The rule for temporary failures. The default is 10 attempts within 30 seconds, which is long enough for
+            the restart of a server.
+        proxy: The proxy for every request. For example ``"http://user:password@proxy.example.com:3128"``. ``""`` uses
+            no proxy. None reads ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` when the storage is created.
+        ca_bundle: A file or folder of PEM certificates to trust *instead of* the system's. None takes the file named by
+            ``AWS_CA_BUNDLE`` (S3 only), or else by ``SSL_CERT_FILE``.
+        verify: True checks certificates. False is for tests only, and warns.
 
     Raises:
         InvalidArgumentException: A number is not above 0, or an option has a wrong type.
@@ -111,7 +112,7 @@ class HttpOptions:
 
 
 def download_slots(options: HttpOptions) -> int:
-    """Downloads that may have a connection at once."""
+    """The number of downloads that may have a connection at once."""
     reserved = options.reserved_connections
     return options.max_connections - (options.max_connections // 4 if reserved is None else reserved)
 
@@ -134,32 +135,32 @@ class _Connections:
 
 
 def override_options(options: HttpOptions | None, **said: Any) -> HttpOptions:
-    """The options with the given values in place of theirs; None keeps the option."""
+    """Return the options with the given values. None keeps the value of an option."""
     said = hidden(said)
     given = {name: value for name, value in said.items() if value is not None}
     return replace(options or HttpOptions(), **given)
 
 
 class Sent(NamedTuple):
-    """The number of times a body was sent, and whether all of it ever left."""
+    """The progress of sending a body: how many times it was sent, and True if all bytes ever left."""
 
     times: int
     is_whole: bool
 
 
 class Body(Payload):
-    """The body of a request: bytes, sent in pieces without copying, as often as necessary.
+    """The body of a request. It can be sent many times, in pieces, without copying.
 
     Args:
         data: The bytes.
-        timeout: Seconds that a piece may take to leave; aiohttp itself waits forever.
+        timeout: The longest time in seconds to send a piece. aiohttp itself has no such limit.
 
     Attributes:
         data: The bytes.
         times_sent: The number of times that sending has begun. It can be more than one per request: aiohttp repeats a
-            request if the connection that it kept open turns out to be closed.
-        was_sent: True once all of it has left, so that the server may have carried out the request.
-        on_sent: Called each time that all of it has left.
+            request if a kept connection turns out to be closed.
+        was_sent: True once all bytes have left. The server may have carried out the request then.
+        on_sent: Called each time that all bytes have left.
     """
 
     def __init__(self, data: bytes, timeout: float) -> None:
@@ -173,7 +174,7 @@ class Body(Payload):
 
     @property
     def sent(self) -> Sent:
-        """The number of times it was sent, and whether all of it ever left."""
+        """Return how often the body was sent."""
         return Sent(self.times_sent, self.was_sent)
 
     @sent.setter
@@ -181,11 +182,11 @@ class Body(Payload):
         self.times_sent, self.was_sent = value
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The bytes as text, which aiohttp demands of every payload."""
+        """Return the bytes as text. aiohttp demands this method of every payload."""
         return self.data.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all of it."""
+        """Send all bytes."""
         self.times_sent += 1
         view = memoryview(self.data)
         for start in range(0, len(view), _PIECE):
@@ -205,11 +206,11 @@ class _Response(ClientResponse):
 
 
 class HttpClient:
-    """Sends HTTP requests, and knows no protocol above HTTP.
+    """Sends HTTP requests. It knows no protocol above HTTP.
 
     Args:
         options: Time-outs, pool, retries.
-        network: Proxy and certificates; None for those of the options.
+        network: Proxy and certificates. None takes them from the options.
 
     Attributes:
         options: The given options.
@@ -244,29 +245,29 @@ class HttpClient:
         return (await self._connections.get()).downloads
 
     async def aclose(self) -> None:
-        """Close the session of the running loop; the others are closed with their loops."""
+        """Close the session of the running event loop. Other sessions are closed with their loops."""
         await self._connections.aclose()
 
     def body(self, data: bytes) -> Body:
-        """The body of one request."""
+        """Return the body of one request."""
         return Body(data, self.options.read_timeout)
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> ClientResponse:
-        """Send one request, once; redirects are not followed.
+        """Send a request once, without following redirects.
 
         Args:
             method: The HTTP method.
-            url: The URL, percent-encoded; it is sent unchanged.
-            headers: The headers; they are sent unchanged.
-            body: The body; it is sent with its Content-Length.
+            url: The percent-encoded URL. It is sent unchanged.
+            headers: The headers. They are sent unchanged.
+            body: The body. It is sent with its Content-Length.
 
         Returns:
-            The answer, to be used as an async context manager: its connection goes back to the pool if it was read
-            to its end, otherwise it is closed. Read it inside `transfer_errors`.
+            The answer, an async context manager. Its connection returns to the pool if the answer was read to its end,
+            and is closed otherwise. Read the answer inside `transfer_errors`.
 
         Raises:
-            StorageUnavailableException: There was no connection, or no answer in time.
-            StorageOperationException: The server's certificate is not trusted, or it speaks no TLS.
+            StorageUnavailableException: There was no connection or no answer in time.
+            StorageOperationException: The server's certificate is not trusted, or the server does not speak TLS.
             AccessDeniedException: The proxy demands another password.
         """
         session = (await self._connections.get()).session
@@ -288,7 +289,7 @@ class HttpClient:
         return response
 
     def _limit(self, body: Body | None) -> asyncio.Timeout:
-        """A time limit from a request's last byte to the end of the answer's header, across interim answers."""
+        """Limit the time from a request's last byte to the end of the answer's header, across interim answers."""
         seconds = self.options.answer_timeout
         if body is None or not body.data:
             return asyncio.timeout(self.options.pool_timeout + seconds)
@@ -302,15 +303,15 @@ class HttpClient:
         return limit
 
     async def read(self, response: ClientResponse, *, is_error: bool = False) -> bytes:
-        """The body of an answer that holds no file; the response is closed where reading fails.
+        """Read the body of an answer that holds no file. If reading fails, the response is closed.
 
         Args:
             response: The answer, with an unread body.
-            is_error: True for an answer that tells of an error: bytes beyond 64 KiB are left out.
+            is_error: True for an error answer. Bytes beyond 64 KiB are left out then.
 
         Raises:
             StorageUnavailableException: The connection broke, or the answer exceeded `HttpOptions.answer_timeout`.
-            StorageOperationException: The body is larger than 16 MiB, which no good answer is.
+            StorageOperationException: The body is larger than 16 MiB. No valid answer is that large.
         """
         body = bytearray()
         most = _LARGEST_ERROR if is_error else _LARGEST_ANSWER
@@ -334,13 +335,13 @@ class HttpClient:
 
 
 class transfer_errors:  # noqa: N801 - it reads like a function
-    """Errors of aiohttp as ours, without their messages, as some hold the URL, which may be signed.
+    """Raises errors of aiohttp as storage errors, without their messages, which may hold a signed URL.
 
-    Every exception that leaves the block, a cancellation too, loses aiohttp's frames, which hold the request's headers.
+    It removes aiohttp's frames from every exception, also from a cancellation, as they hold the request's headers.
 
     Raises:
         StorageUnavailableException: The connection failed or timed out, or the answer is not HTTP.
-        StorageOperationException: No further attempt can help: the certificate is not trusted.
+        StorageOperationException: The certificate is not trusted, so a retry cannot help.
         AccessDeniedException: The proxy demands another password.
         StorageClosedException: The session was closed while an answer was read.
     """
@@ -370,7 +371,7 @@ def _reason(error: Exception) -> str:
 
 
 def _ours(error: BaseException) -> StorageException | None:
-    """The error of ours for an error of aiohttp; None for other errors."""
+    """Return the storage error for an error of aiohttp. None for other errors."""
     if isinstance(error, ClientResponseError):
         if isinstance(error, ClientHttpProxyError):
             return proxy_failure(error.status)

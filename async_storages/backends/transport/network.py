@@ -15,17 +15,17 @@ __all__ = ["Network", "proxy_failure"]
 
 
 class Network:
-    """Proxy and certificates for the requests of one storage. The environment is read once, when this is made.
+    """The proxy and certificates for the requests of one storage. It reads the environment once, when it is created.
 
     Args:
-        options: The options; `proxy`, `ca_bundle` and `verify` count.
+        options: The options. Only `proxy`, `ca_bundle` and `verify` are used.
         ca_variable: The environment variable that names the trusted certificates, if the options do not.
 
     Raises:
         InvalidArgumentException: A proxy's URL is malformed.
 
     Warns:
-        InsecureConnectionWarning: Certificates are not checked.
+        InsecureConnectionWarning: `verify` is False.
     """
 
     def __init__(self, options: "HttpOptions", ca_variable: str | None = None) -> None:
@@ -35,7 +35,7 @@ class Network:
         self._is_plain = self._is_direct and self._trust.is_default
 
     async def towards(self, url: str) -> dict[str, Any]:
-        """The arguments ``proxy`` and ``ssl`` of a request to a URL.
+        """Return the arguments ``proxy`` and ``ssl`` of a request to a URL.
 
         Raises:
             InvalidArgumentException: The trusted certificates cannot be read.
@@ -49,7 +49,7 @@ class Network:
 
 
 def proxy_failure(status: int) -> StorageException:
-    """The error for a proxy's own answer, in place of the server's."""
+    """Return the error for an answer that comes from the proxy instead of the server."""
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return AccessDeniedException(
             'the proxy demands a user and password (407): give proxy="http://user:password@host:port", or set '

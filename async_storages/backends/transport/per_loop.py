@@ -1,4 +1,4 @@
-"""Resources of one event loop, such as open connections: made on first use, closed with the loop."""
+"""Resources of one event loop, such as open connections. They are made on first use and closed with the loop."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ __all__ = ["PerLoop"]
 
 
 class _Kept[Resource](NamedTuple):
-    """A resource, and the generator that closes it: a loop that ends closes the generators begun in it."""
+    """A resource and the generator that closes it. An event loop that ends closes the generators begun in it."""
 
     resource: Resource
     keeper: AsyncGenerator[Resource]
@@ -21,11 +21,11 @@ _parents: list[object] = []
 
 
 class PerLoop[Resource]:
-    """One resource for each event loop, closed by `aclose` or with its loop; a child after fork has its own.
+    """One resource for each event loop, closed by `aclose` or with its loop. A child after fork has its own.
 
     Args:
-        make: Makes the context manager that opens and closes a resource. Opening must not wait, and must not be a
-            generator: a loop that ends closes all generators at once.
+        make: Makes the context manager that opens and closes a resource. Opening must not wait. The context manager
+            must not be a generator, as a loop that ends closes all generators at once.
     """
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Resource]]) -> None:
@@ -34,7 +34,7 @@ class PerLoop[Resource]:
         self._pid = os.getpid()
 
     async def get(self) -> Resource:
-        """The resource of the running loop."""
+        """Return the resource of the running loop."""
         if self._pid != os.getpid():
             _parents.append(self._kept)
             self._kept, self._pid = {}, os.getpid()
@@ -56,7 +56,7 @@ class PerLoop[Resource]:
             yield resource
 
     async def aclose(self) -> None:
-        """Close the resource of the running loop; the others are closed with their loops."""
+        """Close the resource of the running loop. The others are closed with their loops."""
         kept = self._kept.pop(asyncio.get_running_loop(), None) if self._pid == os.getpid() else None
         if kept is not None:
             await kept.keeper.aclose()

@@ -1,6 +1,6 @@
-"""Proxies of requests, as users and environments name them. Pure.
+"""Proxies of requests, from options and environment variables. No I/O.
 
-There is no specification; the rules are those that curl, requests and botocore agree on.
+There is no specification. The rules are common to curl, requests and botocore.
 """
 
 import re
@@ -17,16 +17,16 @@ __all__ = ["Proxies"]
 _PORTS = {"http": 80, "https": 443}
 
 _METADATA = ("metadata.google.internal", "metadata.goog", "169.254.0.0/16")
-"""Hosts that only the machine itself reaches: they give it its credentials."""
+"""Hosts that only this machine reaches. They give it its credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Proxies by the scheme of the requested URL, and hosts that are requested without a proxy.
+    """Proxies by the scheme of the URL, and hosts without a proxy.
 
     Attributes:
-        http: The proxy of ``http:`` URLs; None for no proxy.
-        https: The proxy of ``https:`` URLs; None for no proxy.
+        http: The proxy of ``http:`` URLs. None is no proxy.
+        https: The proxy of ``https:`` URLs. None is no proxy.
         bypassed: Hosts without a proxy, as in ``NO_PROXY``.
     """
 
@@ -36,15 +36,16 @@ class Proxies:
 
     @classmethod
     def of(cls, proxy: str | None, environment: Mapping[str, str]) -> "Proxies":
-        """The proxies of an option, or of the environment.
+        """Return the proxies of an option, or of the environment.
 
         Args:
-            proxy: ``"http://user:password@proxy.example.com:3128"`` for every request, ``""`` for none in any
-                environment, None for those of the environment.
-            environment: ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``, each in lower case first.
+            proxy: The proxy for every request. For example ``"http://user:password@proxy.example.com:3128"``. ``""`` is
+                no proxy. None takes the proxies of the environment.
+            environment: The variables ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``. Lower-case names take
+                precedence.
 
         Raises:
-            InvalidArgumentException: One of them is not the URL of an HTTP proxy.
+            InvalidArgumentException: A proxy is not the URL of an HTTP proxy.
         """
         proxy = hidden(proxy)
         if proxy is not None:
@@ -58,7 +59,7 @@ class Proxies:
         return cls(**found, bypassed=(*filter(None, said), *_METADATA))
 
     def for_url(self, url: str) -> str | None:
-        """The proxy for a URL; None for a direct connection."""
+        """Return the proxy for a URL. None is a direct connection."""
         scheme = url.partition(":")[0]
         proxy = self.https if scheme == "https" else self.http
         if proxy is None:
@@ -72,7 +73,7 @@ def _variable(environment: Mapping[str, str], name: str) -> str:
 
 
 def _checked(name: str, proxy: str) -> str | None:
-    """The URL of a proxy, with a scheme; errors leave it out, as it may hold a password."""
+    """Return the URL of a proxy, with a scheme. Errors leave it out, as it may hold a password."""
     proxy = hidden(proxy)
     if not proxy:
         return None
@@ -93,7 +94,7 @@ def _is_proxy(url: str) -> bool:
 
 
 def _covers(entry: str, asked: SplitResult) -> bool:
-    """True if an entry of ``NO_PROXY`` covers a host: by name, domain, address or network, with or without a port."""
+    """Return True if an entry of ``NO_PROXY`` covers a host: by name, domain, address or network, maybe a port."""
     host = (asked.hostname or "").rstrip(".").lower()
     if entry == "*":
         return True

@@ -1,4 +1,4 @@
-"""Retries of failures that may pass."""
+"""Retries after temporary failures."""
 
 import asyncio
 import random
@@ -14,15 +14,15 @@ __all__ = ["Retries", "Tries", "retry_after"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """The rule for failures that may pass: pauses that grow exponentially, with jitter.
+    """The rule for retries after temporary failures: pauses that grow exponentially, with jitter.
 
-    A pause lasts half to all of its span, and at least as long as the server's ``Retry-After`` demands.
+    A pause lasts between half of its span and all of it. It is at least as long as the server's ``Retry-After``.
 
     Attributes:
-        attempts: The most attempts of a request, 1 or more.
-        base: Seconds that the first pause lasts at the most.
-        cap: Seconds that any pause lasts at the most, unless the server demands more.
-        within: Seconds after the first failure within which the last attempt begins.
+        attempts: The largest number of attempts of a request, at least 1.
+        base: The longest first pause in seconds.
+        cap: The longest pause in seconds, unless the server demands more.
+        within: Seconds after the first failure after which no further attempt begins.
 
     Raises:
         InvalidArgumentException: `attempts` is below 1, or a number of seconds is negative.
@@ -38,7 +38,7 @@ class Retries:
             raise InvalidArgumentException(f"{self} cannot be: give 1 or more attempts, and no negative seconds")
 
     async def run[Result](self, attempt: Callable[[], Awaitable[Result]], attempts: int | None = None) -> Result:
-        """Await `attempt()`, again after each StorageUnavailableException, `attempts` times at the most."""
+        """Await `attempt()`. Repeat it after each StorageUnavailableException, up to `attempts` times."""
         tries = self.begin(attempts)
         while True:
             check_deadline()
@@ -49,15 +49,15 @@ class Retries:
                     raise
 
     def begin(self, attempts: int | None = None) -> "Tries":
-        """The tries of one request, `attempts` at the most."""
+        """Return the tries of one request, `attempts` at the most."""
         return Tries(self, attempts or self.attempts)
 
     async def pause(self, failures: int) -> None:
-        """Wait after so many failures, 1 or more."""
+        """Wait after this number of failures, at least 1."""
         await asyncio.sleep(self.pause_after(failures))
 
     def pause_after(self, failures: int) -> float:
-        """Seconds to wait after so many failures, 1 or more."""
+        """Return the seconds to wait after this number of failures, at least 1."""
         longest = min(self.cap, self.base * 2.0 ** min(failures - 1, 99))
         return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
 
@@ -67,7 +67,7 @@ class Tries:
 
     Args:
         retries: The rule.
-        attempts: The most attempts.
+        attempts: The largest number of attempts.
     """
 
     __slots__ = ("_attempts", "_failures", "_retries", "_since")
@@ -79,14 +79,14 @@ class Tries:
         self._since = 0.0
 
     def succeed(self) -> None:
-        """Note a success: failures are counted anew."""
+        """Note a success, and count failures from 0 again."""
         self._failures = 0
 
     async def wait(self, at_least: float | None = None) -> bool:
-        """Note a failure, and wait for the next attempt; False, at once, if there must be none.
+        """Note a failure and wait for the next attempt. Return False at once if there must be none.
 
         Args:
-            at_least: Seconds that the server demands; None without any.
+            at_least: The seconds that the server demands. None if it demands none.
         """
         now = time.monotonic()
         self._failures += 1
@@ -102,6 +102,6 @@ class Tries:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a server demands to wait (RFC 9110 section 10.2.3); None for none, and for a date."""
+    """Return the seconds that a server demands to wait (RFC 9110 section 10.2.3). None for none, and for a date."""
     said = headers.get("Retry-After", "")
     return float(said) if said.isascii() and said.isdigit() else None

@@ -14,7 +14,7 @@ from async_storages.errors import InsecureConnectionWarning, InvalidArgumentExce
 __all__ = ["Trust", "certificate_failure"]
 
 _OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables that OpenSSL reads each time that its default certificates are loaded."""
+"""Variables that OpenSSL reads each time it loads its default certificates."""
 
 # X509_V_ERR_… of OpenSSL
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -22,13 +22,13 @@ _OTHER_NAME = frozenset({62, 63, 64})
 
 
 class Trust:
-    """Makes the TLS context of one storage, once; in a thread, as that reads files.
+    """Makes the TLS context of one storage once, in a thread, as that reads files.
 
     Args:
-        verify: Check certificates.
-        ca_bundle: A file of certificates in PEM, or a folder as ``openssl rehash`` makes it, that are trusted *instead
-            of* the system's.
-        variable: The environment variable that names such a file or folder, where `ca_bundle` is None.
+        verify: True checks certificates.
+        ca_bundle: A file of PEM certificates, or a folder made by ``openssl rehash``, to trust *instead of* the
+            system's.
+        variable: The environment variable that names such a file or folder, if `ca_bundle` is None.
 
     Warns:
         InsecureConnectionWarning: `verify` is False.
@@ -51,11 +51,11 @@ class Trust:
 
     @property
     def is_default(self) -> bool:
-        """True if aiohttp's own context will do, which trusts OpenSSL's default certificates."""
+        """True if aiohttp's own context is enough. It trusts OpenSSL's default certificates."""
         return self._verify and self._bundle is None and not any(self._openssl)
 
     async def context(self) -> ssl.SSLContext | bool:
-        """The argument ``ssl`` of aiohttp; True stands for its own context.
+        """Return the argument ``ssl`` of aiohttp. True is aiohttp's own context.
 
         Raises:
             InvalidArgumentException: The file or folder cannot be read, or holds no certificate.
@@ -93,7 +93,7 @@ def _context(verify: bool, bundle: str | None, _openssl: tuple[str | None, ...])
 
 
 def certificate_failure(error: BaseException | None) -> StorageOperationException | None:
-    """The error for an error of aiohttp that no further attempt cures; None for others."""
+    """Return the storage error for an error of aiohttp that no retry can cure. None for others."""
     if isinstance(error, ClientConnectorCertificateError):
         return StorageOperationException(f"the certificate of {error.host}:{error.port} {_fault(error)}")
     if isinstance(error, ClientConnectorSSLError) and _speaks_plainly(error.os_error):

@@ -1,4 +1,4 @@
-"""Access tokens (OAuth 2.0) of one account, renewed in time and asked for once."""
+"""Access tokens (OAuth 2.0) of one account. They are renewed in time, by one request."""
 
 import asyncio
 import time
@@ -19,14 +19,14 @@ from async_storages.errors import StorageUnavailableException
 __all__ = ["ANSWER_TIMEOUT", "AccessToken"]
 
 ANSWER_TIMEOUT = 10
-"""Seconds that one answer of Google's servers for tokens and signatures may take."""
+"""The longest time in seconds for an answer of Google's servers for tokens and signatures."""
 
 _EARLY = 225
-"""Seconds before their end in which tokens are renewed, as in google-auth: servers give the same one until then."""
+"""Seconds before expiry in which tokens are renewed, as in google-auth. Before that, servers return the same token."""
 
 
 class AccessToken(Token):
-    """An access token, renewed by the first task that finds it stale, while others wait."""
+    """An access token. The first task that finds it stale renews it, while other tasks wait."""
 
     def __init__(self, data: StringIO, scopes: list[str], retries: Retries) -> None:
         super().__init__(data, scopes=scopes)
@@ -35,14 +35,14 @@ class AccessToken(Token):
         self._end = self._stale_from = 0.0
 
     def within(self, session: Any) -> Self:  # Any: type-checkers take gcloud-aio-auth for its synchronous sister
-        """A copy for the same account, asked for in this session."""
+        """Return a copy for the same account, which uses this session for its requests."""
         other = copy(self)
         other.session = AioSession(session)
         other._renewing = asyncio.Lock()  # noqa: SLF001 - it is of this class
         return other
 
     def drop(self, refused: str | None) -> None:
-        """Count this token as stale, if it is the current one."""
+        """Mark this token as stale, if it is the current one."""
         if refused is not None and refused == self.access_token:
             self._stale_from = 0.0
 
@@ -74,7 +74,7 @@ class AccessToken(Token):
         credential_source: dict[str, Any],
         timeout: int,  # noqa: ASYNC109 - the base class's signature
     ) -> str:
-        """The token of a workload identity; its file, which Kubernetes rewrites, is read in a thread."""
+        """Return the token of a workload identity. A thread reads its file, which Kubernetes rewrites."""
         path = credential_source.get("file")
         if path is None:
             return await super()._get_subject_token(credential_source, timeout)

@@ -1,4 +1,4 @@
-"""One account, as its JSON file describes it."""
+"""One account, from its JSON file."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _ANY_SCOPE = "https://www.googleapis.com/auth/cloud-platform"  # signing by IAM 
 
 
 class Account:
-    """An account as its file describes it, or the machine's own for None; made in a thread, as it parses keys."""
+    """An account from its file, or the machine's own account for None. Create it in a thread, as it parses keys."""
 
     def __init__(self, info: Mapping[str, Any] | None, retries: Retries) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Requests to Google's servers for tokens and signatures: tried again, and their errors translated."""
+"""Requests to Google's servers for tokens and signatures, with retries and translated errors."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -22,12 +22,12 @@ _LONGEST_REASON = 200
 
 
 async def ask_google[Answer](ask: Callable[[], Awaitable[Answer]], retries: Retries) -> Answer:
-    """The answer of one of Google's servers, asked again while it fails in ways that may pass."""
+    """Return the answer of one of Google's servers. Retry after temporary failures."""
     return await retries.run(lambda: _translated(ask))
 
 
 async def _translated[Answer](ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Errors of aiohttp as ours, without their text, which holds tokens and assertions."""
+    """Raise errors of aiohttp as storage errors, without their text, which holds tokens and assertions."""
     try:
         return await ask()
     except ClientHttpProxyError as error:
@@ -55,7 +55,7 @@ def _refusal(error: ClientResponseError) -> StorageException:
 
 
 def _said(message: str) -> str:
-    """The reason in the JSON of an error, of OAuth (RFC 6749, section 5.2) or of Google's APIs."""
+    """Return the reason in the JSON of an error, of OAuth (RFC 6749, section 5.2) or of Google's APIs."""
     try:
         body = json.loads(message[message.index("{") :])
         error = body["error"]

@@ -1,4 +1,4 @@
-"""The file of the credentials: the one that is given, else the one that every tool of Google's finds."""
+"""The file of the credentials: the given one, or else the one that Google's tools find."""
 
 import json
 import os
@@ -13,7 +13,7 @@ __all__ = ["read_credentials", "unreadable"]
 
 
 def read_credentials(service_file: str | Path | None) -> Mapping[str, Any] | None:
-    """The content of the file, or of the one that every tool of Google's finds; None if there is none."""
+    """Return the content of the file, or of the file that Google's tools find. None if there is none."""
     path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS") or None if service_file is None else service_file
     try:
         data = hidden(json.loads((_of_gcloud() if path is None else Path(path)).read_bytes()))
@@ -31,12 +31,12 @@ def read_credentials(service_file: str | Path | None) -> Mapping[str, Any] | Non
 
 
 def _of_gcloud() -> Path:
-    """The path of ``gcloud auth application-default login``, as google-auth determines it."""
+    """Return the path of ``gcloud auth application-default login``, as google-auth determines it."""
     home = os.path.expanduser("~")  # noqa: PTH111 - Path's raises where nobody has a home, as in some containers
     parent = Path(os.environ.get("APPDATA", "C:/")) if os.name == "nt" else Path(home, ".config")
     return Path(os.environ.get("CLOUDSDK_CONFIG") or parent / "gcloud", "application_default_credentials.json")
 
 
 def unreadable(error: OSError) -> AccessDeniedException:
-    """The error for a file that cannot be read."""
+    """Return the error for a file that cannot be read."""
     return AccessDeniedException(f"the file of the credentials, {error.filename!r}, cannot be read ({error.strerror})")

@@ -1,7 +1,8 @@
-"""Credentials as a user chooses them: a file, its content, the machine's own account, or none.
+"""The credentials that the user chooses: a file, its content, the machine's own account, or none.
 
-gcloud-aio-auth speaks OAuth and IAM. By itself it reads files and parses keys in the event loop, renews tokens in tasks
-that nobody awaits, and falls back on the machine's own account where a file is malformed. Here it does none of this.
+gcloud-aio-auth speaks OAuth and IAM. By default it reads files and parses keys in the event loop, renews tokens in
+tasks that are never awaited, and uses the machine's own account if a file is malformed. This module prevents all of
+these.
 """
 
 import threading
@@ -39,21 +40,21 @@ def credentials_from(
     retries: Retries | None = None,
     network: Network | None = None,
 ) -> CredentialSource:
-    """The credentials of the chosen account; nothing is read before they are used.
+    """Return the credentials of the chosen account. Files are read only when the credentials are used.
 
     Args:
-        service_file: A JSON file of Google's: a service account's key, or one for workload identity.
+        service_file: A JSON file from Google: the key of a service account, or a workload identity.
         service_account_info: The content of such a file.
-        anonymous: No account at all, for emulators and public buckets.
-        retries: The rule for requests that fail.
+        anonymous: True uses no account, for emulators and public buckets.
+        retries: The rule for failed requests.
         network: Proxy and certificates.
 
-    Without any of them the application default credentials are taken: the file that ``GOOGLE_APPLICATION_CREDENTIALS``
-    names, the file of ``gcloud auth application-default login``, or the machine's own account on Cloud Run, GKE and
-    Compute Engine.
+    Without a file, its content and `anonymous`, this uses the application default credentials: the file in
+    ``GOOGLE_APPLICATION_CREDENTIALS``, the file of ``gcloud auth application-default login``, or the machine's own
+    account on Cloud Run, GKE and Compute Engine.
 
     Raises:
-        InvalidArgumentException: More than one of them is given.
+        InvalidArgumentException: More than one of these three is given.
     """
     service_account_info = hidden(service_account_info)
     if (service_file is not None) + (service_account_info is not None) + anonymous > 1:
@@ -71,21 +72,21 @@ class Anonymous:
     signer = None
 
     async def prepare(self) -> None:
-        """Do nothing: there is nothing to prepare."""
+        """Do nothing."""
 
     async def token(self, refused: str | None = None) -> None:
-        """None: requests go without a token."""
+        """Return None: requests have no token."""
 
     async def remote_signer(self) -> RemoteSigner:
-        """Raise OperationNotSupportedException: there is no account that could sign."""
+        """Raise OperationNotSupportedException, as no account can sign."""
         raise OperationNotSupportedException("an anonymous account cannot sign: give a service_file")
 
     async def aclose(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing."""
 
 
 class GoogleCredentials:
-    """The credentials of one account: see `credentials_from`. May be shared by threads and loops."""
+    """The credentials of one account: see `credentials_from`. Threads and event loops may share them."""
 
     def __init__(
         self,
@@ -112,7 +113,7 @@ class GoogleCredentials:
         return None if self._account is None else self._account.signer
 
     async def prepare(self) -> None:
-        """See `CredentialSource`; runs in a thread, as parsing an RSA key takes 65 ms."""
+        """See `CredentialSource`. It runs in a thread, as parsing an RSA key takes 65 ms."""
         if self._account is None:
             await offload(self._load)
 

@@ -1,4 +1,4 @@
-"""Signatures that IAM makes, for accounts whose key is not at hand."""
+"""Signatures by IAM, for accounts without a local key."""
 
 from base64 import b64decode
 

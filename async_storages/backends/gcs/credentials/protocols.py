@@ -1,4 +1,4 @@
-"""Protocols of the credentials that requests and presigned URLs are made with."""
+"""Protocols of the credentials for requests and presigned URLs."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ __all__ = ["CredentialSource", "RemoteSigner", "Signer"]
 
 
 class Signer(Protocol):
-    """Signs with a key at hand.
+    """Signs with a local key.
 
     Attributes:
         email: The e-mail address of the signing service account.
@@ -15,7 +15,7 @@ class Signer(Protocol):
     email: str
 
     def sign(self, message: bytes) -> bytes:
-        """The signature: RSASSA-PKCS1-v1_5 with SHA-256; takes about 1 ms."""
+        """Return the signature: RSASSA-PKCS1-v1_5 with SHA-256. This takes about 1 ms."""
         ...
 
 
@@ -29,7 +29,7 @@ class RemoteSigner(Protocol):
     email: str
 
     async def sign(self, message: bytes) -> bytes:
-        """The signature: RSASSA-PKCS1-v1_5 with SHA-256.
+        """Return the signature: RSASSA-PKCS1-v1_5 with SHA-256.
 
         Raises:
             AccessDeniedException: The account lacks the permission ``iam.serviceAccounts.signBlob`` on itself.
@@ -43,24 +43,24 @@ class CredentialSource(Protocol):
 
     @property
     def signer(self) -> Signer | None:
-        """The key at hand; None before `prepare`, and for accounts without one: see `remote_signer`."""
+        """The signer with a local key. None before `prepare`, and for accounts without a key: see `remote_signer`."""
         ...
 
     async def prepare(self) -> None:
         """Read and parse the credentials, the first time.
 
         Raises:
-            InvalidArgumentException: They are malformed.
-            AccessDeniedException: They cannot be read.
+            InvalidArgumentException: The credentials are malformed.
+            AccessDeniedException: The credentials cannot be read.
         """
         ...
 
     async def token(self, refused: str | None = None) -> str | None:
-        """A fresh OAuth access token; None without an account, for emulators and public buckets.
+        """Return a fresh OAuth access token. None without an account, for emulators and public buckets.
 
         Args:
-            refused: A token that a server refused; another one is asked for. Returns the same one if the server of
-                tokens gives no other.
+            refused: A token that a server refused. The source requests another one, and returns the same one if it gets
+                no other.
 
         Raises:
             AccessDeniedException: Google refuses the account, or there is none.
@@ -69,7 +69,7 @@ class CredentialSource(Protocol):
         ...
 
     async def remote_signer(self) -> RemoteSigner:
-        """The signer of IAM, for accounts whose key is not at hand.
+        """Return the signer of IAM, for accounts without a local key.
 
         Raises:
             OperationNotSupportedException: IAM cannot sign for such an account.
