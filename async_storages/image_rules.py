@@ -75,7 +75,7 @@ class ImageRules:
 
     def _check_size(self, size: ImageSize | None) -> None:
         if size is None:
-            raise InvalidFileTypeException("the content is no image whose size is known", rule="image_format")
+            raise InvalidFileTypeException("the content is not an image of a known format", rule="image_format")
         if size.width < self.min_width or size.height < self.min_height:
             wanted = f"{self.min_width} by {self.min_height}"
             raise InvalidFileTypeException(

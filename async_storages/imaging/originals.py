@@ -61,7 +61,7 @@ def inspected(path: Path, limits: ImageLimits) -> Original:
     except OSError as error:
         raise FileNotFoundException(f"the original cannot be read: {error.strerror}", file_id=str(path)) from error
     if size is None:
-        raise InvalidFileTypeException("the content is no image whose size is known", rule="image_format")
+        raise InvalidFileTypeException("the content is not an image of a known format", rule="image_format")
     limits.check_pixels(size.dimensions)
     return Original(path, image_format, size)
 

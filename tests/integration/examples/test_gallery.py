@@ -102,7 +102,7 @@ async def test_a_file_may_be_called_anything(client):
 
 
 REFUSED = {
-    "a page": (HTML, 400, "Refused: the content is no image whose size is known."),
+    "a page": (HTML, 400, "Refused: the content is not an image of a known format."),
     "of another format": (encode("TIFF"), 400, "Refused: the image cannot be decoded as JPEG, PNG"),
     "damaged": (PNG[:-40], 400, "Refused: the image cannot be decoded"),
     "a bomb": (black_png(9000, 9000), 400, "Refused: 9000 by 9000 pixels are more than the 50000000 allowed."),

@@ -213,7 +213,7 @@ async def test_what_is_refused_says_so_beside_its_name(gallery, tmp_path):
         (tmp_path / name).write_bytes(content)
     refused = await gallery.fail(*(tmp_path / name for name in contents))
     assert refused == {
-        "letter.jpg": "Refused: the content is no image whose size is known.",
+        "letter.jpg": "Refused: the content is not an image of a known format.",
         "bomb.png": "Refused: 9000 by 9000 pixels are more than the 50000000 allowed.",
         "large.jpg": "This file is too large: 25 MB are the most.",
     }
@@ -239,7 +239,7 @@ async def test_a_refused_replacement_replaces_nothing(gallery):
     await gallery.page.set_input_files("#replacement", file("letter.jpg", b"Dear Ada, " * 100))
     message = gallery.lightbox.locator(".upload.failed .state")
     await message.wait_for()
-    assert await message.inner_text() == "Refused: the content is no image whose size is known."
+    assert await message.inner_text() == "Refused: the content is not an image of a known format."
     assert await gallery.facts.inner_text() == before
 
     await gallery.page.keyboard.press("ArrowRight")
@@ -295,7 +295,7 @@ async def test_a_hostile_name_is_text(gallery):
     page = gallery.page
     gallery.expected = [REFUSALS]
     assert await gallery.fail(file(HOSTILE, b"no image")) == {
-        HOSTILE: "Refused: the content is no image whose size is known."
+        HOSTILE: "Refused: the content is not an image of a known format."
     }
     await page.get_by_role("button", name=f"Dismiss {HOSTILE}").click()
 
