@@ -34,7 +34,7 @@ _TOLD: dict[type[StorageException], tuple[str, str]] = {
 }
 
 _REFUSALS: dict[ImageRefusal, str] = {
-    "image_format": "The file is no image of a format that is accepted here.",
+    "image_format": "The file is not an image of an accepted format.",
     "image_damaged": "The image is damaged.",
     "image_too_large": "The image has more pixels or frames than are accepted here.",
     "image_too_small": "The image has fewer pixels than are accepted here.",

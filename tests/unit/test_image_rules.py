@@ -73,7 +73,7 @@ REFUSED = {
     ),
     "an animated WebP": (encode("WEBP", frames=2), {"animated": False}, "the image is animated", "image_animated"),
     "no image": (b"<html>", {}, "not an image of a known format", "image_format"),
-    "an SVG": (b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"/>', {}, "no image", "image_format"),
+    "an SVG": (b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"/>', {}, "not an image", "image_format"),
     "cut in its header": (encode("PNG")[:20], {}, "damaged", "image_damaged"),
     "cut in its pixels": (encode("PNG", (200, 200))[:-60], {}, "cannot be decoded", "image_damaged"),
     "damaged in its header": (camera_jpeg()[:3] + bytes(2000), {}, "damaged", "image_damaged"),

@@ -57,7 +57,7 @@ async def test_each_error_is_a_problem_of_its_own(caplog):
 
 REFUSALS = {
     None: ("invalid_file_type", "Files of this type are not accepted here."),
-    "image_format": ("image_format", "The file is no image of a format that is accepted here."),
+    "image_format": ("image_format", "The file is not an image of an accepted format."),
     "image_damaged": ("image_damaged", "The image is damaged."),
     "image_too_large": ("image_too_large", "The image has more pixels or frames than are accepted here."),
     "image_too_small": ("image_too_small", "The image has fewer pixels than are accepted here."),
