@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; a missing library gives a sentence that says how to install it."""
+    """Run the command line. If a library is missing, print a sentence that says how to install it."""
     try:
         from async_storages.cli.app import app  # noqa: PLC0415 - a missing extra gives a sentence, not a trace
         from async_storages.cli.running import run_app  # noqa: PLC0415

@@ -13,8 +13,8 @@ commands = typer.Typer()
 
 
 @commands.command("alembic-template")
-def alembic_template(name: Annotated[str, typer.Argument(help="async, generic or pyproject")]) -> None:
-    """Print the folder of a template: alembic init -t "$(async-storages alembic-template async)" migrations."""
+def alembic_template(name: Annotated[str, typer.Argument(help="The template: async, generic or pyproject.")]) -> None:
+    """Print the folder of a template, for: alembic init -t "$(async-storages alembic-template async)" migrations."""
     folders = alembic_templates.folders()
     if name not in folders:
         fail(f"no template is called {name!r}; there are: {', '.join(folders)}")

@@ -1,4 +1,4 @@
-"""The command ``async-storages``: each group of commands is a module of its own, and has its line in `_GROUPS`."""
+"""The command ``async-storages``. Each group of commands is a module of its own, with a line in `_GROUPS`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The storages, the ledger and the database that a command works with, open for as long as it runs."""
+"""The storages, the ledger and the database that a command works with. They are open while it runs."""
 
 import os
 from collections.abc import AsyncGenerator, Iterable
@@ -23,7 +23,7 @@ __all__ = ["AppSource", "Application"]
 
 @runtime_checkable
 class _Migration(Protocol):
-    """A migration of files: all that is asked of it here."""
+    """The part of a migration of files that commands use here."""
 
     source: Any
     target: Any
@@ -33,13 +33,13 @@ class _Migration(Protocol):
 
 @dataclass(slots=True)
 class Application:
-    """Objects of the user's, or storages of the environment.
+    """The user's objects, or the storages of the environment.
 
     Attributes:
-        storages: The storages, new files of a manager first.
-        ledger: The ledger; None if the application names none.
-        engine: The database, an AsyncEngine or an Engine; None if there is none.
-        environment: The storages of the environment; None if there is an application.
+        storages: The storages. The storage that takes a manager's new files comes first.
+        ledger: The ledger. None if the application has none.
+        engine: The database, an AsyncEngine or an Engine. None if there is none.
+        environment: The storages of the environment. None if there is an application.
     """
 
     storages: list[Storage] = field(default_factory=list)
@@ -48,10 +48,10 @@ class Application:
     environment: EnvironmentStorages | None = None
 
     def find(self, scheme: str, bucket: str | None, key: str) -> Storage:
-        """The storage that serves a key.
+        """Return the storage that serves a key.
 
         Raises:
-            InvalidArgumentException: None does, or several do.
+            InvalidArgumentException: No storage serves it, or several do.
         """
         if self.environment is not None:
             found = self.environment.find(scheme, bucket)
@@ -72,7 +72,7 @@ class Application:
         raise InvalidArgumentException(f"{problem} (it has {known}): name another object by --app module:object")
 
     async def aclose(self) -> None:
-        """Close all of it."""
+        """Close the storages and the database."""
         async with AsyncExitStack() as closing:
             if self.engine is not None:
                 closing.push_async_callback(_dispose, self.engine)
@@ -83,13 +83,13 @@ class Application:
 
 
 class AppSource:
-    """The place of an application: imported at once, opened in the event loop.
+    """Imports an application at once, and opens it in the event loop.
 
     Args:
-        said: ``module:object`` of ``--app``; None for pyproject.toml, else the environment.
+        said: ``module:object`` of ``--app``. None for the application in pyproject.toml, or else the environment.
 
     Raises:
-        InvalidArgumentException: It cannot be imported, or a variable of the environment is wrong.
+        InvalidArgumentException: The application cannot be imported, or a variable of the environment is wrong.
     """
 
     def __init__(self, said: AppPath | None) -> None:
@@ -99,10 +99,10 @@ class AppSource:
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Application]:
-        """The application, closed after the block.
+        """Yield the application, and close it after the block.
 
         Raises:
-            InvalidArgumentException: The object is of no kind that a command can work with.
+            InvalidArgumentException: No command can work with an object of this kind.
         """
         application = await self._open()
         try:
@@ -130,7 +130,7 @@ class AppSource:
 
 
 def _database_kinds() -> tuple[tuple[type[Any], ...], tuple[type[Any], ...]]:
-    """The classes of ledgers and of engines, if SQLAlchemy is installed."""
+    """Return the classes of ledgers and of engines, if SQLAlchemy is installed."""
     try:
         from sqlalchemy import Engine  # noqa: PLC0415 - other commands work without SQLAlchemy
         from sqlalchemy.ext.asyncio import AsyncEngine  # noqa: PLC0415
@@ -142,7 +142,7 @@ def _database_kinds() -> tuple[tuple[type[Any], ...], tuple[type[Any], ...]]:
 
 
 def _storages_of_columns() -> list[Storage]:
-    """The registered storages, and those of the file columns of all mapped classes."""
+    """Return the registered storages, and the storages of the file columns of all mapped classes."""
     from async_storages.integrations.sqlalchemy.columns.fields import all_file_fields  # noqa: PLC0415
     from async_storages.integrations.sqlalchemy.ledger.storage_lookup import find_routers  # noqa: PLC0415
 
@@ -150,7 +150,7 @@ def _storages_of_columns() -> list[Storage]:
 
 
 def _storages_in(routers: Iterable[Any]) -> list[Storage]:
-    """The storages of routers, each once."""
+    """Return the storages of routers, each once."""
     found: dict[int, Storage] = {}
     for router in routers:
         several = router.storages if isinstance(router, StorageManager) else [router]

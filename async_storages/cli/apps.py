@@ -1,4 +1,4 @@
-"""The user's objects that a command works with: ``--app``, else pyproject.toml says where they are."""
+"""The user's objects that a command works with. ``--app``, or else pyproject.toml, says where they are."""
 
 import inspect
 import sys
@@ -17,10 +17,10 @@ type AppPath = str
 
 
 def configured_app(said: AppPath | None) -> AppPath | None:
-    """The object of ``--app``, else that of ``[tool.async_storages]`` in the nearest pyproject.toml; None if none is.
+    """Return the path in ``--app``, or else in ``[tool.async_storages]`` of the nearest pyproject.toml, or None.
 
     Raises:
-        InvalidArgumentException: That file, or what it says, cannot be read.
+        InvalidArgumentException: The file pyproject.toml cannot be read, or the section is wrong.
     """
     if said is not None:
         return said
@@ -46,7 +46,7 @@ def _section(file: Path) -> dict[str, Any] | None:
 
 
 def imported(path: AppPath) -> Any:
-    """The object at ``module:name.name``; the module may be in the current folder.
+    """Import the object at ``module:name.name``. The module may be in the current folder.
 
     Raises:
         InvalidArgumentException: There is no such module or object.
@@ -63,15 +63,15 @@ def imported(path: AppPath) -> Any:
 
 
 async def made[Kind](found: Any, kind: type[Kind] | tuple[type[Kind], ...], path: AppPath) -> Kind:
-    """The object that was imported, or that the function makes which was.
+    """Return the imported object. If it is a function, return the object that it makes.
 
     Args:
         found: The object, or a function without arguments that returns or awaits it.
-        kind: Its class, or one of several.
+        kind: The expected class, or several classes.
         path: ``module:object``, for the error.
 
     Raises:
-        InvalidArgumentException: It is, or gives, something else.
+        InvalidArgumentException: The object, or the function's result, has another class.
     """
     if not isinstance(found, kind) and _is_maker(found):
         try:
@@ -88,7 +88,7 @@ async def made[Kind](found: Any, kind: type[Kind] | tuple[type[Kind], ...], path
 
 
 def _is_maker(found: Any) -> bool:
-    """True for functions, and for other objects that can be called without arguments: an ASGI application cannot."""
+    """True for functions, and for other objects that can be called without arguments. Not for ASGI applications."""
     if inspect.isroutine(found):
         return True
     if inspect.isclass(found) or not callable(found):

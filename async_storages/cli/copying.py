@@ -1,4 +1,4 @@
-"""Copies of one file: from a path, an id or standard input to a path, an id or standard output."""
+"""Copy one file: from a path, an id or standard input to a path, an id or standard output."""
 
 import os
 import stat
@@ -38,10 +38,10 @@ class Copied:
     """A file that was copied.
 
     Attributes:
-        source: Its id or path.
+        source: The id or path of the file.
         target: The id or path of the copy.
-        size: Bytes.
-        version: The version of the file that was copied, as `version_of` tells it; None if that cannot be told.
+        size: The size in bytes.
+        version: The version of the copied file, as `version_of` returns it. None if it is not known.
     """
 
     source: str
@@ -51,16 +51,16 @@ class Copied:
 
 
 async def copy_file(source: Place, target: Place, *, force: bool, on_bytes: OnBytes = lambda _: None) -> Copied:
-    """Copy a file whole or not at all, with its type and metadata, and look at its size afterwards.
+    """Copy a file completely or not at all, with its type and metadata. Check the size of the copy afterwards.
 
     Args:
         source: The file.
         target: The exact place of the copy: see `complete_target`.
-        force: True to replace a file that is there.
-        on_bytes: Is told how much has passed.
+        force: True replaces an existing file.
+        on_bytes: Called with the number of bytes copied so far.
 
     Raises:
-        FileExistsException: There is a file, and `force` is False.
+        FileExistsException: The target exists, and `force` is False.
         ChecksumMismatchException: The copy has another size than the file.
         StorageException: As for `Storage.stream` and `Storage.write`.
     """
@@ -84,7 +84,7 @@ async def copy_file(source: Place, target: Place, *, force: bool, on_bytes: OnBy
 
 
 async def complete_target(source: Place, target: Place) -> Place:
-    """The exact place of a copy: what names a folder gets the name of the source.
+    """Return the exact place of a copy. If the target is a folder, append the name of the source.
 
     Raises:
         InvalidArgumentException: Standard input has no name.
@@ -113,11 +113,11 @@ async def _name_of(source: LocalPath | StoredPlace) -> str:
 
 
 def check_local_file(path: Path) -> os.stat_result:
-    """Require that a path is that of a file, and return its facts; blocks.
+    """Require that a path is a file, and return its facts. Blocks.
 
     Raises:
-        FileNotFoundException: There is nothing.
-        InvalidArgumentException: It is a folder, a device, a pipe.
+        FileNotFoundException: There is nothing at the path.
+        InvalidArgumentException: The path is a folder, a device or a pipe.
     """
     try:
         found = path.stat()
@@ -133,7 +133,7 @@ def check_local_file(path: Path) -> os.stat_result:
 
 
 async def version_of(place: LocalPath | StoredPlace) -> str | None:
-    """The version of a file, which another one replaces when its content does; None if that cannot be told.
+    """Return the version of a file, which changes when the content changes. None if it is not known.
 
     Raises:
         FileNotFoundException: There is no such file.
@@ -163,7 +163,7 @@ async def _upload(shown: str, content: Content, target: StoredPlace, *, force: b
 
 
 async def _verified(shown: str, storage: Storage, written: str, size: int) -> Copied:
-    """The copy, if it has the size of the file."""
+    """Return the copy, if it has the size of the file."""
     found = (await storage.stat(written)).file_size
     if found != size:
         raise ChecksumMismatchException(
@@ -197,7 +197,7 @@ async def _between(source: StoredPlace, target: StoredPlace, *, force: bool, on_
 
 
 def _options_of(info: FileBasicInfo, target: Storage) -> UploadOptions:
-    """The headers that a file is served with, as far as the other storage can keep them."""
+    """Return the headers that a file is served with, as far as the target storage can keep them."""
     kept = {name: getattr(info, name) for name in SERVED if name in target.able_options}
     return UploadOptions(**{name: value for name, value in kept.items() if value is not None})
 
@@ -228,7 +228,7 @@ async def _print(source: StoredPlace, on_bytes: OnBytes) -> Copied:
 
 
 def _counted(on_bytes: OnBytes) -> dict[str, Any]:
-    """The option of `Content` that tells of bytes."""
+    """Return the option of `Content` that reports bytes."""
     before = 0
 
     def tell(passed: int, _size: int | None) -> None:

@@ -13,7 +13,7 @@ _REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[^]]*\])?([^;]*);.*extra == ['\"](\w+)
 
 
 def extras() -> list[tuple[str, str, str | None]]:
-    """Each extra, a package that it needs, and the installed version of that; None if there is none."""
+    """Yield each extra, a package that it needs, and the installed version of the package. None if it is missing."""
     found = [_REQUIREMENT.match(requirement) for requirement in requires(DISTRIBUTION) or []]
     return [
         (each[3], f"{each[1]}{each[2].strip()}", _installed(each[1]))
@@ -23,7 +23,7 @@ def extras() -> list[tuple[str, str, str | None]]:
 
 
 def extras_table() -> Table:
-    """Each extra with its packages, and the installed versions."""
+    """Return a table of each extra with its packages, and the installed versions."""
     table = Table("extra", "needs", "installed", title=f"{DISTRIBUTION} {version(DISTRIBUTION)}", title_justify="left")
     for extra, needed, installed in extras():
         missing = f"[yellow]no:[/] pip install {escape(f'"{DISTRIBUTION}[{extra}]"')}"

@@ -1,4 +1,4 @@
-"""Examination of what only buckets have: credentials, the server's clock, CORS, lifecycle, abilities of the server."""
+"""Examine a bucket: credentials, the server's clock, CORS, lifecycle rules, and abilities of the server."""
 
 import time
 from contextlib import suppress
@@ -35,7 +35,7 @@ _BAD = {"ignored", "no", "late", "refused"}
 
 
 async def examine_access(storage: Storage) -> list[Finding]:
-    """The credentials, and the clock of the server."""
+    """Examine the credentials, and the clock of the server."""
     if storage.scheme not in {"s3", "gs"}:
         return []
     return [await _credentials(storage), *await _clock(storage)]
@@ -72,11 +72,11 @@ async def _clock(storage: Storage) -> list[Finding]:
 
 
 def clock_finding(date: str | None, now: float) -> list[Finding]:
-    """The difference of two clocks.
+    """Compare the server's clock with this one.
 
     Args:
         date: The header ``Date`` of an answer.
-        now: Seconds since the epoch, here.
+        now: Seconds since the epoch, by the clock of this computer.
     """
     try:
         theirs = parsedate_to_datetime(date or "").timestamp()
@@ -91,7 +91,7 @@ def clock_finding(date: str | None, now: float) -> list[Finding]:
 
 
 async def examine_settings(storage: Storage) -> list[Finding]:
-    """CORS, lifecycle, and abilities of a bucket's server, as far as the credentials may know them."""
+    """Examine CORS, lifecycle rules and abilities of a bucket's server, as far as the credentials allow."""
     if storage.scheme == "s3":
         return await _of_s3(cast("S3Storage", storage))
     if storage.scheme == "gs":
@@ -125,7 +125,7 @@ async def _of_s3(storage: "S3Storage") -> list[Finding]:
 
 
 async def _setting(storage: "S3Storage", check: str, query: str, wanted: str, remedy: str) -> Finding:
-    """A setting of the bucket: found if it has an element."""
+    """Examine a setting of the bucket. It is set if the answer has an element."""
     from async_storages.backends.s3.wire import Request  # noqa: PLC0415 - needs an extra
 
     wire = storage._client.wire  # noqa: SLF001 - of the same house

@@ -27,21 +27,26 @@ type _Examined = dict[str, list[Finding]]
 
 @commands.command()
 def doctor(  # noqa: PLR0917 - each is an option of the command
-    root: Annotated[Path | None, typer.Option(help="A folder to try as LocalStorage.", show_default=False)] = None,
+    root: Annotated[Path | None, typer.Option(help="A folder to check as LocalStorage.", show_default=False)] = None,
     s3: Annotated[
         str | None,
-        typer.Option(metavar="BUCKET", help="A bucket of S3 to try, with the credentials that AWS's tools find."),
+        typer.Option(metavar="BUCKET", help="An S3 bucket to check, with the credentials that AWS's tools find."),
     ] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="The server of --s3; AWS by default.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="The server of --s3. By default AWS.")] = None,
     region: Annotated[str | None, typer.Option(help="The region of --s3.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Processes of the application, for its connections.")] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, help="The number of processes of your application. It is used to check the number of connections."
+        ),
+    ] = 1,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Say what is installed, and try the storages and the database of an application; say what to change.
+    """Check the installation, and the storages and the database of an application. Say how to repair problems.
 
-    Objects of its own are written, read, copied and removed again; up to 20 MiB are sent to each bucket. Exit code 1:
-    something must be changed.
+    It writes, reads, copies and deletes files of its own. It sends up to 20 MiB to each bucket. Exit code 1: there is a
+    problem.
     """
     chosen = root is not None or s3 is not None
     source = None if chosen and app is None else AppSource(app)
@@ -62,7 +67,7 @@ def doctor(  # noqa: PLR0917 - each is an option of the command
 
 
 def _named(root: Path | None, s3: str | None, endpoint_url: str | None, region: str | None) -> list[Storage]:
-    """The storages of options."""
+    """Return the storages that the options name."""
     storages: list[Storage] = [] if root is None else [LocalStorage(root)]
     if s3 is not None:
         try:

@@ -1,4 +1,4 @@
-"""Examination of the database of a ledger: its tables, indexes of file columns, isolation, connections, PgBouncer."""
+"""Examine the database of a ledger: its tables, indexes of file columns, isolation, connections, PgBouncer."""
 
 import re
 import time
@@ -41,12 +41,12 @@ _LISTS = (
 
 
 async def examine_database(engine: Any, ledger: "FileLedger | None", *, processes: int) -> list[Finding]:
-    """Look at a database; nothing is changed.
+    """Examine a database. Nothing is changed.
 
     Args:
         engine: An AsyncEngine or an Engine.
-        ledger: The ledger in it; None if there is none.
-        processes: The number of processes that open as many connections as this engine may.
+        ledger: The ledger in the database. None if there is none.
+        processes: The number of processes of the application. Each may open as many connections as this engine.
     """
     try:
         findings = await _connected(engine, lambda one, other: _examine(one, other, has_ledger=ledger is not None))
@@ -59,7 +59,7 @@ async def examine_database(engine: Any, ledger: "FileLedger | None", *, processe
 
 
 async def _connected(engine: Any, work: Callable[[Connection, Connection], list[Finding]]) -> list[Finding]:
-    """The result of ``work``, with two connections."""
+    """Return the result of ``work``, called with two connections."""
     if isinstance(engine, AsyncEngine):
         async with engine.connect() as one, engine.connect() as other:
             return await one.run_sync(lambda connection: work(connection, other.sync_connection or connection))
@@ -102,7 +102,7 @@ def _isolation(connection: Connection) -> Finding:
 
 
 def _bouncer(one: Connection, other: Connection, *, has_ledger: bool) -> list[Finding]:
-    """PgBouncer in transaction mode: two transactions of one connection, in two server processes."""
+    """Find PgBouncer in transaction mode: it runs two transactions of one connection in two server processes."""
     first = _process(one)
     _process(other)
     one.commit()
@@ -122,7 +122,7 @@ def _process(connection: Connection) -> int:
 
 
 def _keeps_statements(connection: Connection) -> bool:
-    """True if asyncpg keeps prepared statements for the next time."""
+    """True if asyncpg keeps prepared statements for later use."""
     driver: Any = connection.connection.driver_connection
     config = getattr(driver, "_config", None)
     return bool(getattr(config, "statement_cache_size", 0))

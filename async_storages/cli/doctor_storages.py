@@ -1,4 +1,4 @@
-"""Trials of a storage: each permission is used on objects of the trial's own, which are removed again."""
+"""Try a storage: use each permission on files made for the trial, and delete them again."""
 
 import secrets
 import statistics
@@ -34,10 +34,10 @@ _MEASUREMENTS = 5
 
 
 async def examine_storage(storage: Storage) -> list[Finding]:
-    """Try a storage; a failure is a finding, and what does not depend on it is tried all the same.
+    """Try a storage. A failure becomes a finding. Steps that do not depend on the failed one run all the same.
 
-    Some 20 MiB are sent to buckets of S3, 9 MiB to those of GCS, and a few bytes elsewhere. The objects are in a folder
-    of their own, ``async-storages-doctor-…/``, and are removed also when this is cancelled.
+    It sends about 20 MiB to an S3 bucket, 9 MiB to a GCS bucket, and a few bytes to other storages. Its files are in a
+    folder of their own, ``async-storages-doctor-…/``. It deletes them, also when it is cancelled.
     """
     findings = await doctor_buckets.examine_access(storage)
     if any(each.check == "credentials" and each.level is Level.PROBLEM for each in findings):
@@ -81,7 +81,7 @@ class _Trial:
         await self.step("delete", self._delete)
 
     async def step(self, check: str, work: Callable[[], Awaitable[object]]) -> bool:
-        """Do something; False if it failed."""
+        """Do one step. Returns False if it failed."""
         try:
             found = await work()
         except OperationNotSupportedException as error:
@@ -189,7 +189,7 @@ class _Trial:
 
     @asynccontextmanager
     async def removed_afterwards(self) -> AsyncGenerator[None]:
-        """Remove all that the block has made, whatever happens in it."""
+        """Delete all files that the block has made, also if it fails."""
         try:
             yield
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""Storages of the environment, for commands without an ``--app``: ``ASYNC_STORAGES_S3_ENDPOINT`` and so on."""
+"""Storages from environment variables such as ``ASYNC_STORAGES_S3_ENDPOINT``, for commands without ``--app``."""
 
 import json
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ _ROOT = f"{_LOCAL}ROOT"
 
 
 class EnvironmentStorages:
-    """Storages that are made when they are asked for, of the settings in the environment.
+    """Makes storages when commands need them, from the settings in the environment.
 
     ``ASYNC_STORAGES_S3_…``, ``ASYNC_STORAGES_GCS_…`` and ``ASYNC_STORAGES_FASTDFS_…`` are the fields of `S3Config`,
-    `GCSConfig` and `FastdfsConfig`, lists with commas; ``ASYNC_STORAGES_LOCAL_ROOT`` is a folder. Buckets need no
-    settings where the tools of their makers need none.
+    `GCSConfig` and `FastdfsConfig`. Separate the items of a list by commas. ``ASYNC_STORAGES_LOCAL_ROOT`` is a folder.
+    A bucket needs no settings if the tools of AWS or Google find the credentials.
 
     Args:
         environment: The variables.
 
     Raises:
-        InvalidArgumentException: A variable is unknown or wrong; its value is not shown.
+        InvalidArgumentException: A variable is unknown or wrong. The message does not show its value.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -42,7 +42,7 @@ class EnvironmentStorages:
         self._made: dict[tuple[str, str | None], Storage] = {}
 
     def configured(self) -> list[Storage]:
-        """The storages that the settings name."""
+        """Return the storages that the settings name."""
         named = [("s3", self._s3.get("default_bucket")), ("gs", self._gcs.get("default_bucket"))]
         chosen = [(scheme, bucket) for scheme, bucket in named if bucket]
         chosen += [("file", None)] if self._root else []
@@ -50,10 +50,10 @@ class EnvironmentStorages:
         return [self.find(*each) for each in chosen]
 
     def find(self, scheme: str, bucket: str | None) -> Storage:
-        """The storage of a scheme and bucket.
+        """Return the storage of a scheme and bucket.
 
         Raises:
-            InvalidArgumentException: There is none without an ``--app``, or its extra is missing.
+            InvalidArgumentException: There is none without ``--app``, or its extra is missing.
         """
         if (scheme, bucket) not in self._made:
             self._made[scheme, bucket] = self._make(scheme, bucket)
@@ -82,7 +82,7 @@ class EnvironmentStorages:
 
 
 def _folder(environment: Mapping[str, str]) -> str | None:
-    """The folder of the variable for it, the only one of its kind."""
+    """Return the folder that the only variable for a folder names."""
     for variable, text in environment.items():
         if variable.startswith(_LOCAL) and variable != _ROOT and text:
             raise InvalidArgumentException(f"the variable {variable} is unknown; there is {_ROOT}")
@@ -90,7 +90,7 @@ def _folder(environment: Mapping[str, str]) -> str | None:
 
 
 def _settings(environment: Mapping[str, str], system: str, model: type[BaseModel]) -> dict[str, Any]:
-    """The settings of a system, by the names of its fields."""
+    """Return the settings of a system, by the names of its fields."""
     beginning = f"{_PREFIX}{system}_"
     found: dict[str, Any] = {}
     for variable, text in environment.items():

@@ -1,4 +1,4 @@
-"""Lifecycle rules by which a bucket deletes files: rows that name them would name nothing. Pure."""
+"""Find lifecycle rules by which a bucket deletes files that rows may still name. Pure."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
@@ -31,8 +31,8 @@ class ExpiryRule:
     """A rule by which the server deletes files.
 
     Attributes:
-        prefix: The beginning of their keys; empty for all.
-        when: The rest of its conditions, in words.
+        prefix: The beginning of the keys that the rule deletes. Empty for all keys.
+        when: The other conditions of the rule, in words.
     """
 
     prefix: str
@@ -40,7 +40,7 @@ class ExpiryRule:
 
 
 def expiry_rules_of_s3(rules: Iterable[str]) -> list[ExpiryRule]:
-    """The rules that delete current versions of objects, whatever their tags.
+    """Return the rules that delete current versions of objects. Rules with a tag filter are left out.
 
     Args:
         rules: The XML of each rule, without namespaces.
@@ -56,7 +56,7 @@ def expiry_rules_of_s3(rules: Iterable[str]) -> list[ExpiryRule]:
 
 
 def expiry_rules_of_gcs(settings: Mapping[str, Any]) -> list[ExpiryRule]:
-    """The rules that delete live objects.
+    """Return the rules that delete live objects.
 
     Args:
         settings: The bucket, as the JSON API describes it.
@@ -76,11 +76,11 @@ def expiry_rules_of_gcs(settings: Mapping[str, Any]) -> list[ExpiryRule]:
 
 
 def expiry_findings(rules: Iterable[ExpiryRule], folder: str) -> list[Finding]:
-    """Rules that delete files of a storage.
+    """Return findings about rules that delete files of a storage.
 
     Args:
         rules: The rules of its bucket.
-        folder: The beginning of the storage's keys; empty for the whole bucket.
+        folder: The beginning of the storage's keys. Empty for the whole bucket.
     """
     findings = []
     for each in rules:

@@ -1,4 +1,4 @@
-"""``async-storages ls``, ``stat``, ``cat`` and ``presign``: commands that look at stored files."""
+"""``async-storages ls``, ``stat``, ``cat`` and ``presign``: commands that read stored files."""
 
 from contextlib import aclosing
 from datetime import timedelta
@@ -25,7 +25,9 @@ __all__ = ["commands"]
 
 commands = typer.Typer()
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A file, such as s3:bucket/key.", show_default=False)]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of a file, such as s3:bucket/key.", show_default=False)
+]
 
 _METHODS: dict[str, PresignMethod] = {"get": "GET", "head": "HEAD", "put": "PUT", "delete": "DELETE"}
 
@@ -34,18 +36,16 @@ _METHODS: dict[str, PresignMethod] = {"get": "GET", "head": "HEAD", "put": "PUT"
 def list_command(
     place: Annotated[
         str,
-        typer.Argument(metavar="FOLDER", help="s3:bucket, s3:bucket/folder/, file: …", show_default=False),
+        typer.Argument(metavar="FOLDER", help="The folder: s3:bucket, s3:bucket/folder/, file: …", show_default=False),
     ],
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="List what is in folders, too.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="List the files in subfolders, too.")] = False,
     long: Annotated[bool, typer.Option("--long", "-l", help="Print sizes and times, too.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document for each file, each on a line.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document per file, one per line.")] = False,
     app: AppOption = None,
 ) -> None:
-    """List the files below a folder, or those whose keys begin so, sorted by key.
+    """List the files below a folder, or the files whose keys begin with a text, sorted by key.
 
-    Files are printed as they are found, so that a bucket may have any number of them.
+    It prints files as it finds them, so a bucket may hold any number of files.
     """
     run(_list(AppSource(app), place, is_recursive=recursive, is_long=long, as_json=as_json))
 
@@ -87,13 +87,13 @@ def _print_folder(folder: FileId, *, is_long: bool, as_json: bool) -> None:
 
 
 def _document(info: FileBasicInfo) -> dict[str, Any]:
-    """The facts of a file that are known, for programs."""
+    """Return the known facts of a file, for programs."""
     return info.model_dump(mode="json", exclude_none=True)
 
 
 @commands.command("stat")
 def stat_command(file: IdArgument, as_json: JsonOption = False, app: AppOption = None) -> None:
-    """Print all that the storage knows of a file."""
+    """Print everything that the storage knows about a file."""
     run(_stat(AppSource(app), file, as_json=as_json))
 
 
@@ -113,12 +113,14 @@ async def _stat(source: AppSource, text: str, *, as_json: bool) -> None:
 
 @commands.command("cat")
 def cat_command(
-    files: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Files, one after the other.", show_default=False)
-    ],
+    files: Annotated[list[str], typer.Argument(metavar="ID...", help="The ids of the files.", show_default=False)],
     byte_range: Annotated[
         str | None,
-        typer.Option("--range", metavar="FIRST-LAST", help="Bytes from 0, both included: 0-99, 100-, -50 (the last)."),
+        typer.Option(
+            "--range",
+            metavar="FIRST-LAST",
+            help="Write only these bytes, from 0, both ends included: 0-99, 100-, -50 (the last 50).",
+        ),
     ] = None,
     app: AppOption = None,
 ) -> None:
@@ -141,19 +143,22 @@ async def _cat(source: AppSource, texts: list[str], offset: int, length: int | N
 @commands.command("presign")
 def presign_command(  # noqa: PLR0917 - each is an option of the command
     file: IdArgument,
-    expires: Annotated[str, typer.Option(help="For how long: 15m, 1h, 7d (the most).")] = "1h",
-    method: Annotated[str, typer.Option(help="get, head, put or delete.")] = "get",
+    expires: Annotated[str, typer.Option(help="How long the URL is valid: 15m, 1h, at most 7d.")] = "1h",
+    method: Annotated[str, typer.Option(help="The method that the URL allows: get, head, put or delete.")] = "get",
     download_name: Annotated[
-        str | None, typer.Option(help="The name that the downloaded file has.", show_default=False)
+        str | None, typer.Option(help="The name of the downloaded file.", show_default=False)
     ] = None,
     content_type: Annotated[
         str | None,
-        typer.Option(help="The type of the answer; of a put, the only one that is taken.", show_default=False),
+        typer.Option(
+            help="The content type of the answer. With put, the only content type that the storage accepts.",
+            show_default=False,
+        ),
     ] = None,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Print a URL that lets whoever has it do one thing with one file, for a while."""
+    """Print a URL that allows one kind of request on one file until it expires, without further credentials."""
     chosen = _METHODS.get(method.lower())
     if chosen is None:
         raise InvalidArgumentException(f"--method is get, head, put or delete, not {method!r}")

@@ -1,4 +1,4 @@
-"""Findings of ``async-storages doctor``: each says what was looked at, what was found, and what to do."""
+"""Findings of ``async-storages doctor``. Each names the check, its result, and the remedy."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,13 +26,13 @@ _COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A finding.
+    """The result of one check.
 
     Attributes:
-        check: What was looked at, such as ``"write"``.
-        found: What was found, in a few words.
-        level: Its weight.
-        remedy: A sentence that says what to do; None if nothing is to be done.
+        check: The name of the check, such as ``"write"``.
+        found: The result, in a few words.
+        level: The weight of the finding.
+        remedy: A sentence that says what to do. None if there is nothing to do.
     """
 
     check: str
@@ -42,7 +42,7 @@ class Finding:
 
 
 def findings_table(subject: str, findings: Sequence[Finding]) -> Table:
-    """Findings about one storage or database, for people."""
+    """Return the findings about one storage or database as a table, for people."""
     table = Table("", "check", "found", title=escape(subject), title_justify="left")
     for each in findings:
         text = escape(each.found) + (f"\n[bold]{escape(each.remedy)}[/]" if each.remedy else "")
@@ -51,5 +51,5 @@ def findings_table(subject: str, findings: Sequence[Finding]) -> Table:
 
 
 def document_of(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The same, for programs."""
+    """Return the findings for programs."""
     return [asdict(each) for each in findings]

@@ -1,4 +1,4 @@
-"""Copies of folders: many files, some at a time, with a summary in place of an error at the first one that fails."""
+"""Copy folders: many files, some at a time. A failed file is counted, and the others are copied."""
 
 import asyncio
 import os
@@ -37,11 +37,11 @@ class Summary:
     """The outcome of a copy of a folder.
 
     Attributes:
-        copied: Files that were copied.
-        bytes: Their bytes.
-        present: Files that were there already, with the same size.
-        failed: Files that were not copied.
-        skipped: Links to folders, which are not followed.
+        copied: The number of copied files.
+        bytes: The bytes of the copied files.
+        present: The number of files that existed already at the target, with the same size.
+        failed: The number of files that could not be copied.
+        skipped: The number of links to folders. Links are not followed.
     """
 
     copied: int = 0
@@ -69,19 +69,19 @@ async def copy_folder(
     concurrency: int,
     after: AfterCopy | None = None,
 ) -> Summary:
-    """Copy what is below one folder to below another one; what fails is told on stderr, and counted.
+    """Copy all files below one folder to another folder. It reports failures on stderr and counts them.
 
     Args:
         source: The folder.
-        target: The other one; it is made.
-        counter: Counts what is done.
-        force: True to replace files that are there.
-        concurrency: Files at once, at least 1.
-        after: Is called after each copy, as a part of it.
+        target: The folder of the copies. Created if it is missing.
+        counter: Counts the copied files and bytes.
+        force: True replaces existing files.
+        concurrency: The number of files copied at once, at least 1.
+        after: Called after each copy. If it fails, the copy counts as failed.
 
     Raises:
-        InvalidArgumentException: One of the folders is in the other one, or there is no source.
-        OperationNotSupportedException: A storage that cannot list its files.
+        InvalidArgumentException: One folder is in the other one, or the source does not exist.
+        OperationNotSupportedException: The source's storage cannot list its files.
     """
     _check_apart(source, target)
     summary = Summary()
@@ -102,7 +102,7 @@ class _Walk:
     checked: set[Path] = field(default_factory=set)
 
     async def copy(self, name: str) -> None:
-        """Copy the file of a name that is relative to both folders."""
+        """Copy the file with this name, relative to both folders."""
         try:
             source, target = _below(self.source, name), _below(self.target, name)
             if isinstance(target, LocalPath):
@@ -124,7 +124,7 @@ class _Walk:
         self.counter.add(files=1)
 
     async def _copied(self, source: Place, target: Place) -> Copied | None:
-        """The copy; None if a file of the same size is there already."""
+        """Copy a file. None if the target exists already with the same size."""
         try:
             return await copy_file(source, target, force=self.force, on_bytes=self._count)
         except FileExistsException:
@@ -142,7 +142,7 @@ class _Walk:
 
 
 def _make_within(root: Path, folder: Path) -> None:
-    """Make a folder; refuse one that a link leads out of the root."""
+    """Make a folder. Refuse a folder that a link moves outside the root."""
     with path_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not folder.resolve().is_relative_to(root.resolve()):
@@ -165,7 +165,7 @@ def _below(folder: LocalPath | StoredPlace, name: str) -> LocalPath | StoredPlac
 
 
 def _check_apart(source: LocalPath | StoredPlace, target: LocalPath | StoredPlace) -> None:
-    """Refuse a copy of a folder into itself, which would not end."""
+    """Refuse to copy a folder into itself: that would not end."""
     if isinstance(source, LocalPath) and isinstance(target, LocalPath):
         raise InvalidArgumentException(
             f"{source} and {target}: one of the two must be in a storage, such as s3:bucket/"
@@ -181,7 +181,7 @@ def _check_apart(source: LocalPath | StoredPlace, target: LocalPath | StoredPlac
 
 
 def _local_names(root: Path, summary: Summary) -> AsyncGenerator[str]:
-    """The names of the files below a folder, relative to it."""
+    """Yield the names of the files below a folder, relative to the folder."""
     if not root.is_dir():
         raise InvalidArgumentException(f"{str(root)!r} is no folder: leave --recursive out, or name a folder")
 
@@ -222,10 +222,10 @@ async def _stored_names(folder: StoredPlace) -> AsyncGenerator[str]:
 
 
 def listable(place: StoredPlace) -> SupportsList:
-    """The storage of a place, which must be able to list.
+    """Return the storage of a place. It must be able to list.
 
     Raises:
-        OperationNotSupportedException: It cannot.
+        OperationNotSupportedException: The storage cannot list its files.
     """
     if not isinstance(place.storage, SupportsList):
         raise OperationNotSupportedException(
@@ -235,7 +235,7 @@ def listable(place: StoredPlace) -> SupportsList:
 
 
 def list_files(folder: StoredPlace, beginning: str | None = None) -> AsyncGenerator[Any]:
-    """The facts of the files below a folder, or of those whose keys begin so, sorted by key.
+    """Yield the facts of the files below a folder, or of the files whose keys begin with `beginning`, sorted by key.
 
     Raises:
         OperationNotSupportedException: The storage cannot list.
@@ -249,7 +249,7 @@ def list_files(folder: StoredPlace, beginning: str | None = None) -> AsyncGenera
 async def each_bounded[Item](
     items: AsyncGenerator[Item], work: Callable[[Item], Awaitable[object]], limit: int
 ) -> None:
-    """Await ``work(item)`` for each item, at most `limit` at a time; no more of them are kept in memory."""
+    """Await ``work(item)`` for each item, at most `limit` at a time. Not more items are in memory."""
     turn = asyncio.Lock()
     end = object()
 

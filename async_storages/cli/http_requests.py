@@ -1,4 +1,4 @@
-"""Plain HTTP requests, as a browser or curl sends them: without credentials and retries."""
+"""Send plain HTTP requests, as a browser or curl does: without credentials and retries."""
 
 import http.client
 import urllib.error
@@ -19,12 +19,12 @@ _MOST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer.
+    """An HTTP answer.
 
     Attributes:
-        status: Its status.
-        headers: Its headers, by their names in lower case.
-        body: Its content, 1 MiB at the most.
+        status: The HTTP status.
+        headers: The headers, by their names in lower case.
+        body: The content, at most 1 MiB.
     """
 
     status: int
@@ -36,7 +36,7 @@ async def request(method: str, url: str, headers: Mapping[str, str] | None = Non
     """Send a request, once.
 
     Raises:
-        StorageUnavailableException: No answer came; the message holds no signature.
+        StorageUnavailableException: No answer came. The message holds no signature.
     """
     return await offload(_send, urllib.request.Request(url, body, dict(headers or {}), method=method))  # noqa: S310
 

@@ -1,4 +1,4 @@
-"""``async-storages ledger``: the work of a ledger, by hand or from cron."""
+"""``async-storages ledger``: do the work of a ledger, by hand or from cron."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="The ledger of files: what it knows, and the work of its worker.")
+commands = typer.Typer(help="Look at the ledger of files, and do the work of its worker.")
 
 _UNITS = "s, m, h, d and w, such as 15m or 7d"
 
@@ -28,12 +28,14 @@ _UNITS = "s, m, h, d and w, such as 15m or 7d"
 def status_command(
     max_overdue: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help=f"Exit with 1 if work has waited for longer: {_UNITS}.", show_default=False),
+        typer.Option(
+            metavar="TIME", help=f"Exit with 1 if work has waited longer than this: {_UNITS}.", show_default=False
+        ),
     ] = None,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Print the numbers of files by their state, the seconds that work has waited, and columns without an index."""
+    """Print the number of files in each state, the seconds that work has waited, and file columns without an index."""
     longest = None if max_overdue is None else duration(max_overdue)
     stats = _run(app, lambda ledger: ledger.stats())
     if as_json:
@@ -58,9 +60,9 @@ def drain_command(
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Delete the files that no row names any more, and make the variants that wait, in one pass.
+    """Delete the files that no row names any more, and make the waiting image variants, in one pass.
 
-    Exit code 1: some could not be deleted now.
+    Exit code 1: some files could not be deleted now.
     """
 
     async def drain(ledger: "FileLedger") -> tuple["Drained", int]:
@@ -77,17 +79,25 @@ def drain_command(
 
 @commands.command("sweep")
 def sweep_command(  # noqa: PLR0917 - each is an option of the command
-    older_than: Annotated[str, typer.Option(metavar="TIME", help=f"The age of the files, at least: {_UNITS}.")] = "1d",
-    inventory: Annotated[bool, typer.Option("--inventory", help="List the storages, too, for files unknown.")] = False,
+    older_than: Annotated[str, typer.Option(metavar="TIME", help=f"The minimum age of the files: {_UNITS}.")] = "1d",
+    inventory: Annotated[
+        bool, typer.Option("--inventory", help="Also list the storages, to find unknown files.")
+    ] = False,
     prefix: Annotated[
-        str | None, typer.Option(help="The beginning of keys where nobody else keeps files.", show_default=False)
+        str | None,
+        typer.Option(
+            help="With --inventory: check keys with this prefix, in any folder. Nobody else may store files there.",
+            show_default=False,
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Also if that is more than a tenth of all files.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Doom the files even if they are more than ten, and a tenth of all files.")
+    ] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Find files that no row names although no session has said so. They are doomed: drain deletes them."""
+    """Find unreferenced files that no session has reported. It dooms them, and drain deletes them."""
     age = duration(older_than)
 
     async def sweep(ledger: "FileLedger") -> int:
@@ -99,22 +109,22 @@ def sweep_command(  # noqa: PLR0917 - each is an option of the command
 
 @commands.command("adopt")
 def adopt_command(quiet: QuietOption = False, as_json: JsonOption = False, app: AppOption = None) -> None:
-    """Enter the files that rows named before there was a ledger; to do it twice changes nothing."""
+    """Enter the files that rows named before there was a ledger. Doing it again changes nothing."""
     adopted = _run(app, lambda ledger: ledger.adopt(), "run it again")
     _print({"adopted": adopted}, f"{adopted} adopted", quiet=quiet, as_json=as_json)
 
 
 @commands.command("owner")
 def owner_command(
-    take: Annotated[bool, typer.Option("--take", help="Make the storages this database's.")] = False,
+    take: Annotated[bool, typer.Option("--take", help="Make this database the owner of the storages.")] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Say for each storage whether it is this database's, which alone may delete from it.
+    """Show for each storage if it belongs to this database. Only the database that owns a storage may delete from it.
 
-    Exit code 1: one of them is not. --take is for a database that was moved, or restored in the place of the lost one;
-    never for a copy beside it: each would delete files that the other one needs.
+    Exit code 1: a storage belongs to another database. Use --take for a database that was moved, or that replaces a
+    lost one. Never use it for a copy beside the original: each database would delete files that the other one needs.
     """
     if take:
         require_answer(yes=yes)
@@ -129,7 +139,7 @@ def owner_command(
 
 
 async def _own(ledger: "FileLedger", *, take: bool, yes: bool) -> dict[str, str | None]:
-    """The storages, and the reasons for which they are not this ledger's."""
+    """Return the storages, each with the reason why it is not this ledger's, or None."""
     if take:
         await ask("take the storages of all file columns, whosever they were?", yes=yes)
         await ledger.take_ownership()

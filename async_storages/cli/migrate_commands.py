@@ -1,4 +1,4 @@
-"""``async-storages migrate``: files go to another storage, and their rows with them, by hand or from a job."""
+"""``async-storages migrate``: move files to another storage, and update their rows, by hand or from a job."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="Moves of files to another storage, with the rows that name them.")
+commands = typer.Typer(help="Move files to another storage, and update the rows that name them.")
 
 _AGAIN = "run it again: it goes on where it was"
 
@@ -35,19 +35,19 @@ _AppOption = Annotated[
         show_default=False,
     ),
 ]
-_WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Files at once.")]
-_LimitOption = Annotated[int | None, typer.Option(min=1, help="Files at the most.", show_default=False)]
+_WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="The number of files at once.")]
+_LimitOption = Annotated[int | None, typer.Option(min=1, help="The largest number of files.", show_default=False)]
 
 
 @commands.command("plan")
 def plan_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the rows, and write nothing.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Plan those again that are missing or have failed.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Plan missing and failed files again.")] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     app: _AppOption = None,
 ) -> None:
-    """Enter the files that rows name in the source; again whenever the application has stored others there."""
+    """Plan to move the files that rows name in the source. Run it again if the application has stored more there."""
 
     async def plan(migration: "Migration", show: MoveProgress) -> Any:
         if not dry_run:
@@ -65,9 +65,9 @@ def run_command(
     as_json: JsonOption = False,
     app: _AppOption = None,
 ) -> None:
-    """Move the planned files. Exit code 1: some could not be moved; status names them.
+    """Move the planned files. Exit code 1: some could not be moved. The command status lists them.
 
-    Any number of processes may run it, on any number of machines; it may be stopped at any moment.
+    Several processes may run it at once, also on several machines. You may stop it at any moment.
     """
 
     async def move(migration: "Migration", show: MoveProgress) -> Any:
@@ -87,11 +87,11 @@ def run_command(
 
 @commands.command("status")
 def status_command(
-    failures: Annotated[int, typer.Option(min=0, help="Files that could not be moved, at the most.")] = 20,
+    failures: Annotated[int, typer.Option(min=0, help="List at most this many files that could not be moved.")] = 20,
     as_json: JsonOption = False,
     app: _AppOption = None,
 ) -> None:
-    """Print the numbers of files by their state, the time that is left, and the files that could not be moved."""
+    """Print the number of files in each state, the time left, and the files that could not be moved."""
 
     async def status(migration: "Migration", _show: MoveProgress) -> tuple[Any, list[Any]]:
         found: list[Any] = []
@@ -115,13 +115,13 @@ def status_command(
 @commands.command("verify")
 def verify_command(  # noqa: PLR0917 - each is an option of the command
     content: Annotated[bool, typer.Option("--content", help="Read the files, and compare their checksums.")] = False,
-    objects: Annotated[bool, typer.Option(help="List the target, too, for files that no row names.")] = True,
+    objects: Annotated[bool, typer.Option(help="Also list the target, to find files that no row names.")] = True,
     workers: _WorkersOption = 16,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     app: _AppOption = None,
 ) -> None:
-    """Compare each row with its file in the target; nothing is changed. Exit code 1: something is missing or wrong."""
+    """Compare each row with its file in the target. It changes nothing. Exit code 1: a file is missing or wrong."""
     _run_and_report(
         app,
         lambda migration, show: migration.verify(
@@ -141,7 +141,7 @@ def rollback_command(
     as_json: JsonOption = False,
     app: _AppOption = None,
 ) -> None:
-    """Let rows name their old files again. Exit code 1: some could not be moved back."""
+    """Update rows to name their old files again. Exit code 1: some files could not be moved back."""
     _run_and_report(
         app,
         lambda migration, show: migration.rollback(limit=limit, concurrency=workers, on_progress=show),
@@ -154,7 +154,7 @@ def rollback_command(
 @commands.command("finish")
 def finish_command(  # noqa: PLR0917 - each is an option of the command
     older_than: Annotated[
-        str, typer.Option(metavar="TIME", help="The time since a file was moved, at least, such as 7d.")
+        str, typer.Option(metavar="TIME", help="Only files that were moved at least this long ago, such as 7d.")
     ] = "0s",
     workers: _WorkersOption = 8,
     yes: YesOption = False,
@@ -162,7 +162,7 @@ def finish_command(  # noqa: PLR0917 - each is an option of the command
     as_json: JsonOption = False,
     app: _AppOption = None,
 ) -> None:
-    """Delete the old files: there is no way back. Exit code 1: some could not be deleted, or their copy is missing."""
+    """Delete the old files. This cannot be undone. Exit code 1: some could not be deleted, or their copy is missing."""
     age = duration(older_than)
     require_answer(yes=yes)
 
@@ -175,10 +175,10 @@ def finish_command(  # noqa: PLR0917 - each is an option of the command
 
 @commands.command("export-map")
 def export_map_command(
-    prefix: Annotated[str, typer.Option(help="The beginning of the old paths, before the key.")] = "/",
+    prefix: Annotated[str, typer.Option(help="The beginning of the old paths. The key follows it.")] = "/",
     app: _AppOption = None,
 ) -> None:
-    """Print a line for each moved file, for nginx's  map $uri $moved { include …; }."""
+    """Print a line for each moved file, for nginx: map $uri $moved { include …; }."""
 
     async def export(migration: "Migration", _show: MoveProgress) -> None:
         async with aclosing(migration.nginx_map(prefix)) as lines:
@@ -194,7 +194,7 @@ def export_map_command(
 def _run[Result](
     app: str | None, work: Callable[["Migration", MoveProgress], Coroutine[Any, Any, Result]], *, shows: bool = False
 ) -> Result:
-    """Run the work of a command with the migration of ``--app``, and show its progress on a terminal meanwhile."""
+    """Run the work of a command with the migration of ``--app``. Show its progress if stderr is a terminal."""
     with shown_progress(is_shown=shows) as progress:
 
         async def with_migration() -> Result:
@@ -230,7 +230,7 @@ def _run_and_report(
     as_json: bool,
     shows: bool = True,
 ) -> None:
-    """Run the work of a command, print its result, and end with the exit code that it deserves."""
+    """Run the work of a command, print its result, and end with its exit code."""
     done = _run(app, work, shows=shows and not (quiet or as_json))
     if as_json:
         print_json(asdict(done))

@@ -1,4 +1,4 @@
-"""The progress of ``async-storages migrate``, on a terminal: a bar, counts, speed, and the time that is left."""
+"""The progress of ``async-storages migrate``, on a terminal: a bar, counts, speed, and the time left."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _ENDS = ("moved", "gone", "missing", "failed")
 
 
 class MoveProgress:
-    """The counts of a command so far; called with each of its results.
+    """Shows the counts of a command so far. Call it with each result.
 
     Args:
         progress: The display.
@@ -38,7 +38,7 @@ class MoveProgress:
         self._task = progress.add_task("…", total=None)
 
     def expect(self, files: int) -> None:
-        """Show how much of this number of files is done."""
+        """Set the number of files to do, and show the part that is done."""
         self._progress.update(self._task, total=files)
 
     def __call__(self, done: Any) -> None:
@@ -49,7 +49,7 @@ class MoveProgress:
 
 
 class _Speed(ProgressColumn):
-    """Files in a second; nothing before the first one."""
+    """Files per second. Empty before the first file."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -57,7 +57,7 @@ class _Speed(ProgressColumn):
 
 
 class _Where(ProgressColumn):
-    """A column that is shown only where the number of files is known, or only where it is not."""
+    """A column that is shown only if the number of files is known, or only if it is not."""
 
     def __init__(self, column: ProgressColumn, *, is_known: bool) -> None:
         super().__init__()
@@ -70,10 +70,10 @@ class _Where(ProgressColumn):
 
 @contextmanager
 def shown_progress(*, is_shown: bool) -> Iterator[MoveProgress]:
-    """Progress on stderr, if that is a terminal.
+    """Show progress on stderr, if stderr is a terminal.
 
     Args:
-        is_shown: False to show nothing.
+        is_shown: False shows nothing.
     """
     console = Console(stderr=True)
     known = (
@@ -92,7 +92,7 @@ def shown_progress(*, is_shown: bool) -> Iterator[MoveProgress]:
 
 
 def shown_counts(done: Any) -> str:
-    """The counts of a result, in words."""
+    """Return the counts of a result, in words."""
     return ", ".join(_shown(name, value) for name, value in asdict(done).items())
 
 

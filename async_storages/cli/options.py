@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ AppOption = Annotated[
         "--app",
         metavar="MODULE:OBJECT",
         help="Your StorageManager, Storage, FileLedger or engine, or a function that makes it, "
-        "such as shop.files:ledger. By default `app` of \\[tool.async_storages] in pyproject.toml, else the "
+        "such as shop.files:ledger. By default `app` of \\[tool.async_storages] in pyproject.toml, or else the "
         "environment.",
         show_default=False,
     ),

@@ -1,4 +1,4 @@
-"""New files of this computer, which are there whole or not at all."""
+"""Write new files on this computer, completely or not at all."""
 
 import errno
 import os
@@ -19,15 +19,15 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 @asynccontextmanager
 async def new_file(path: Path, *, force: bool) -> AsyncGenerator["PartFile"]:
-    """A file beside `path` that takes its place when the block ends well; nothing is left of it otherwise.
+    """Yield a temporary file beside `path`. It becomes `path` if the block succeeds, and is deleted if it fails.
 
     Args:
-        path: The path; its folder is there.
-        force: True to replace a file that is there.
+        path: The path. Its folder exists.
+        force: True replaces an existing file.
 
     Raises:
-        FileExistsException: There is one, also if somebody has made it meanwhile.
-        InvalidArgumentException: Nothing can be written there.
+        FileExistsException: The file exists, or somebody has made it meanwhile.
+        InvalidArgumentException: No file can be written there.
     """
     part = PartFile(path, force=force)
     try:
@@ -40,11 +40,11 @@ async def new_file(path: Path, *, force: bool) -> AsyncGenerator["PartFile"]:
 
 
 class PartFile:
-    """The file, as long as it is written; everything here blocks.
+    """A file that is being written. All methods block.
 
     Args:
-        path: Its place.
-        force: True to replace what is there.
+        path: The path of the finished file.
+        force: True replaces an existing file.
     """
 
     _file: BufferedWriter
@@ -56,7 +56,7 @@ class PartFile:
         self._open = ExitStack()
 
     def create(self) -> None:
-        """Open it."""
+        """Open the temporary file."""
         with path_errors(self._path):
             if self._path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -65,12 +65,12 @@ class PartFile:
             self._file = self._open.enter_context(self._part.open("xb"))
 
     def write(self, chunk: bytes) -> int:
-        """Append some bytes."""
+        """Append bytes."""
         with path_errors(self._path):
             return self._file.write(chunk)
 
     def commit(self) -> None:
-        """Put it in its place."""
+        """Move the file to its path."""
         with path_errors(self._path):
             self._file.close()
             if self._force:
@@ -79,7 +79,7 @@ class PartFile:
                 self._link()
 
     def _link(self) -> None:
-        """Give it its name, only if that is free: a rename would replace a file that has come meanwhile."""
+        """Give the file its name if the name is free. A rename would replace a file made meanwhile."""
         try:
             self._path.hardlink_to(self._part)
         except OSError as error:
@@ -92,7 +92,7 @@ class PartFile:
             self._part.unlink()
 
     def discard(self) -> None:
-        """Remove it."""
+        """Delete the temporary file."""
         with suppress(OSError):  # closing flushes, which fails again where writing failed
             self._open.close()
         with suppress(OSError):  # it was never created
@@ -101,7 +101,7 @@ class PartFile:
 
 @contextmanager
 def path_errors(path: Path) -> Iterator[None]:
-    """Translate the errors of the system into ours."""
+    """Translate errors of the operating system into errors of this package."""
     try:
         yield
     except FileExistsError as error:

@@ -1,4 +1,4 @@
-"""The arguments of commands that name files: ids, folders of ids, paths, and ``-``."""
+"""Arguments of commands that name files: ids, folders of stored files, paths, and ``-``."""
 
 import re
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ _FASTDFS_ID = re.compile(r"[A-Za-z0-9]{1,16}/M[0-9A-F]{2}/", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class LocalPath:
-    """A file or folder of this computer.
+    """A file or folder on this computer.
 
     Attributes:
         path: The path.
-        is_folder: True if it was written with a slash at its end.
+        is_folder: True if the argument ended with a slash.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class StoredPlace:
 
     Attributes:
         storage: The storage.
-        key: The whole key; empty for the whole storage, with a slash at its end for a folder.
+        key: The whole key. It ends with a slash for a folder. It is empty for the whole storage.
     """
 
     storage: Storage
@@ -53,16 +53,16 @@ class StoredPlace:
 
     @property
     def is_folder(self) -> bool:
-        """True if it can be no file."""
+        """True if the place cannot be a file."""
         return not self.key or self.key.endswith("/")
 
     @property
     def folder(self) -> str:
-        """The beginning of the keys in it."""
+        """The beginning of the keys in the folder."""
         return self.key if self.is_folder else f"{self.key}/"
 
     def file(self, key: str | None = None) -> FileId:
-        """The id of the file, or of another one of its storage."""
+        """Return the id of the file, or of another file in the same storage."""
         return FileId(self.storage.scheme, self.storage.bucket, self.key if key is None else key)
 
     def __str__(self) -> str:
@@ -77,10 +77,10 @@ type Place = LocalPath | Stream | StoredPlace
 
 
 def parse_place(text: str, application: Application) -> Place:
-    """The place that an argument names; no I/O.
+    """Return the place that an argument names. No I/O.
 
     Raises:
-        InvalidArgumentException: It names none, or one in a storage that the application lacks.
+        InvalidArgumentException: The argument names no place, or a storage that the application lacks.
     """
     if text == "-":
         return Stream()
@@ -113,10 +113,10 @@ def parse_place(text: str, application: Application) -> Place:
 
 
 def file_at(text: str, application: Application) -> StoredPlace:
-    """The stored file that an argument names.
+    """Return the stored file that an argument names.
 
     Raises:
-        InvalidArgumentException: It names something else.
+        InvalidArgumentException: The argument names something else.
     """
     place = parse_place(text, application)
     if not isinstance(place, StoredPlace) or place.is_folder:

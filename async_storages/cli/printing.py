@@ -15,25 +15,25 @@ __all__ = ["Counter", "counting", "note", "print_json", "print_line", "write_chu
 
 
 def print_line(text: str) -> None:
-    """A line of the result; what a terminal could not show is escaped there."""
+    """Print a line of the result. On a terminal, escape characters that it cannot show."""
     shown = escaped(text) if sys.stdout.isatty() else text.encode(errors="backslashreplace").decode()
     sys.stdout.write(f"{shown}\n")
 
 
 def print_json(document: Any) -> None:
-    """A result as JSON, on one line."""
+    """Print a result as JSON, on one line."""
     sys.stdout.write(json.dumps(document) + "\n")
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """A line on stderr, unless it is not wanted."""
+    """Print a line on stderr, unless `quiet`."""
     if not quiet:
         sys.stderr.write(f"{escaped(text)}\n")
         sys.stderr.flush()
 
 
 class Counter:
-    """Files and bytes so far, shown while the command runs."""
+    """Counts files and bytes, and shows the counts while the command runs."""
 
     def __init__(self, progress: Progress, verb: str) -> None:
         self._progress = progress
@@ -43,24 +43,24 @@ class Counter:
         self.bytes = 0
 
     def add(self, *, files: int = 0, size: int = 0) -> None:
-        """Count."""
+        """Add files and bytes."""
         self.files += files
         self.bytes += size
         self._progress.update(self._task, description=self.text)
 
     @property
     def text(self) -> str:
-        """The counts, in words."""
+        """Return the counts, in words."""
         return f"{self._verb} {counted(self.files, 'file')}, {size_text(self.bytes)}"
 
 
 @contextmanager
 def counting(verb: str, *, quiet: bool = False) -> Iterator[Counter]:
-    """A counter, shown on stderr if that is a terminal.
+    """Yield a counter. It is shown on stderr, if stderr is a terminal.
 
     Args:
         verb: The beginning of its text, such as ``"copied"``.
-        quiet: True to show nothing.
+        quiet: True shows nothing.
     """
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -69,9 +69,9 @@ def counting(verb: str, *, quiet: bool = False) -> Iterator[Counter]:
 
 
 def write_chunk(chunk: bytes) -> None:
-    """Bytes of a file, on standard output.
+    """Write bytes of a file to standard output.
 
-    It waits for whoever reads them, in the event loop: nothing else is to be done meanwhile, and Ctrl-C finds no
-    thread that would have to end.
+    It blocks the event loop until the reader takes the bytes. The command has nothing else to do meanwhile, and Ctrl-C
+    need not wait for a thread.
     """
     sys.stdout.buffer.write(chunk)

@@ -1,4 +1,4 @@
-"""Remedies for what ``async-storages doctor`` finds. Pure."""
+"""Remedies for problems that ``async-storages doctor`` finds. Pure."""
 
 from async_storages.errors import (
     AccessDeniedException,
@@ -38,12 +38,12 @@ S3_LIFECYCLE = (
 
 
 def remedy_for(storage: Storage, check: str, error: StorageException) -> str:
-    """A sentence that says what to do about an error of a trial.
+    """Return a sentence that says how to repair the cause of an error.
 
     Args:
         storage: The storage.
         check: The step that failed.
-        error: Its error.
+        error: The error of the step.
     """
     if check.startswith("presigned"):
         return (

@@ -1,4 +1,4 @@
-"""Removal of stored files; where there is a ledger, the database has the last word about each."""
+"""Remove stored files. If there is a ledger, it removes only files that no row in the database names."""
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
@@ -31,9 +31,9 @@ class Removed:
     """The outcome of a removal.
 
     Attributes:
-        removed: Files that were removed.
-        kept: Files that the ledger keeps: rows name them, or its `retain` is not over.
-        failed: Files that could not be removed.
+        removed: The number of removed files.
+        kept: The number of files that the ledger keeps: rows name them, or `retain` is not over.
+        failed: The number of files that could not be removed.
     """
 
     removed: int = 0
@@ -45,8 +45,8 @@ class Removal:
     """Removes files.
 
     Args:
-        application: Has the storages, and perhaps a ledger.
-        force: True to remove files although rows name them.
+        application: The storages, and perhaps a ledger.
+        force: True removes files even if rows name them.
     """
 
     def __init__(self, application: Application, *, force: bool) -> None:
@@ -55,10 +55,10 @@ class Removal:
         self.done = Removed()
 
     async def require_unnamed(self, ids: Sequence[FileId], advice: str) -> None:
-        """Require that no row names some files, or the images that they are variants of.
+        """Require that no row names these files. For image variants: that no row names their originals.
 
         Raises:
-            InvalidArgumentException: Rows do, and `force` is False.
+            InvalidArgumentException: Rows name them, and `force` is False.
         """
         ledger = self._application.ledger
         if ledger is None or self._force:
@@ -72,7 +72,7 @@ class Removal:
             )
 
     async def count(self, folder: StoredPlace, advice: str) -> tuple[int, int]:
-        """The number of files in a folder, and of their bytes; none of them may be named by a row.
+        """Return the number of files in a folder, and their bytes. No row may name any of them.
 
         Raises:
             InvalidArgumentException: As for `require_unnamed`.
@@ -86,7 +86,7 @@ class Removal:
         return files, size
 
     async def remove(self, storage: Storage, ids: Sequence[FileId]) -> None:
-        """Remove files of one storage, and count them; failures are told on stderr."""
+        """Remove files of one storage, and count them. It reports failures on stderr."""
         ledger = self._application.ledger
         if ledger is None or self._force:
             await map_bounded(lambda each: self._remove(storage, each), ids, limit=_AT_ONCE)
@@ -113,7 +113,7 @@ class Removal:
 
 
 async def batches_in(folder: StoredPlace) -> AsyncGenerator[list[FileBasicInfo]]:
-    """The facts of the files in a folder, some at a time."""
+    """Yield the facts of the files in a folder, in batches."""
     batch: list[FileBasicInfo] = []
     async with aclosing(list_files(folder)) as found:
         async for info in found:
@@ -126,14 +126,14 @@ async def batches_in(folder: StoredPlace) -> AsyncGenerator[list[FileBasicInfo]]
 
 
 async def _find_named(ledger: "FileLedger", ids: Iterable[FileId]) -> set[FileId]:
-    """Find the ids that rows name, and those of variants whose images rows name."""
+    """Find the ids that rows name, and the ids of variants whose originals rows name."""
     images = {each: _image_of(each) for each in ids}
     named = await ledger.find_named({*images.values()})
     return {each for each, image in images.items() if str(image) in named}
 
 
 def _image_of(file: FileId) -> FileId:
-    """The image of a variant, as far as the id tells; any other file itself."""
+    """Return the original of a variant, if the id shows it. Return any other file itself."""
     return replace(file, key=find_original(file.key) or file.key)
 
 

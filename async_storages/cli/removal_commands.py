@@ -27,19 +27,22 @@ _ADVICE = "they would name files that are missing"
 @commands.command("rm")
 def remove_command(  # noqa: PLR0917 - each is an option of the command
     files: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Files, or with --recursive folders.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="ID...", help="The ids of the files, or with --recursive also folders.", show_default=False
+        ),
     ],
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All that is below a folder.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Remove all files below a folder.")] = False,
     yes: YesOption = False,
-    force: Annotated[bool, typer.Option("--force", help="Remove files although rows name them.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove files even if rows name them.")] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Remove stored files, after a question.
+    """Remove stored files, after asking.
 
-    With a ledger in --app, files that rows of the database name are refused, and the others are removed by the ledger,
-    which asks the rows again. Exit code 1: some files were not removed.
+    With a ledger in --app, it refuses files that rows of the database name. The ledger checks the rows again before it
+    removes the other files. Exit code 1: some files were not removed.
     """
     require_answer(yes=yes)
     work = _remove_folders if recursive else _remove_files

@@ -1,4 +1,4 @@
-"""``async-storages facts`` and ``verify``: commands that walk over the rows of a file column."""
+"""``async-storages facts`` and ``verify``: commands that go through the rows of a file column."""
 
 from functools import partial
 from typing import Annotated, Any, NoReturn
@@ -16,7 +16,7 @@ AttributeArgument = Annotated[
     str, typer.Argument(metavar="MODULE:CLASS.ATTRIBUTE", help="A file column, such as shop.models:Product.photo.")
 ]
 BatchOption = Annotated[int, typer.Option(min=1, help="Rows at a time.")]
-ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Files that are asked for at once.")]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, help="The number of files to check at once.")]
 
 
 @commands.command()
@@ -25,12 +25,12 @@ def facts(  # noqa: PLR0917 - each is an option of the command
     database: DatabaseOption,
     batch: BatchOption = 500,
     concurrency: ConcurrencyOption = 16,
-    every: Annotated[bool, typer.Option("--all", help="Ask for rows that have their facts, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also update rows that have their facts already.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fill the columns for size, type, name, hash, time and dimensions of files in rows that lack them.
 
-    It can be stopped and run again. Exit code 1: files are missing, or could not be asked for.
+    You may stop it and run it again. Exit code 1: files are missing, or their storage failed.
     """
     walks = _row_walks()
     over = partial(walks.fill_facts, every=every, batch=batch, concurrency=concurrency)
@@ -41,14 +41,16 @@ def facts(  # noqa: PLR0917 - each is an option of the command
 def verify(  # noqa: PLR0917 - each is an option of the command
     attribute: AttributeArgument,
     database: DatabaseOption,
-    content: Annotated[bool, typer.Option(help="Read the files whose rows have a SHA-256, and compare it.")] = False,
+    content: Annotated[
+        bool, typer.Option(help="Read the files whose rows have a SHA-256, and compare the SHA-256.")
+    ] = False,
     batch: BatchOption = 500,
     concurrency: ConcurrencyOption = 16,
     as_json: JsonOption = False,
 ) -> None:
-    """Look whether the file of each row exists, with the size (and SHA-256) that the row tells; nothing is changed.
+    """Check that the file of each row exists and has the row's size (and SHA-256). It changes nothing.
 
-    Exit code 1: files are missing, wrong, or could not be asked for.
+    Exit code 1: files are missing or wrong, or their storage failed.
     """
     walks = _row_walks()
     over = partial(walks.verify_files, content=content, batch=batch, concurrency=concurrency)

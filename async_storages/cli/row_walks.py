@@ -1,4 +1,4 @@
-"""``async-storages facts`` and ``verify``, which walk over the rows of a file column with a progress display."""
+"""Go through the rows of a file column for ``async-storages facts`` and ``verify``, and show the progress."""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -24,7 +24,7 @@ _SHOWN = 10
 
 
 class Walk[Result](Protocol):
-    """A walk over the rows of a file column, with its options."""
+    """Goes through the rows of a file column, with its options."""
 
     def __call__(
         self,
@@ -34,7 +34,7 @@ class Walk[Result](Protocol):
         *,
         on_progress: Callable[[Result], object],
     ) -> Coroutine[Any, Any, Result]:
-        """Walk over the rows of an attribute."""
+        """Go through the rows of an attribute."""
         ...
 
 
@@ -47,15 +47,15 @@ def walk[Result](
     shows_progress: bool,
     how_to_go_on: Callable[[], str] | str = "run it again: what is done stays done",
 ) -> Result:
-    """Walk over the rows of a file column.
+    """Go through the rows of a file column.
 
     Args:
-        over: Does it.
+        over: Goes through the rows.
         attribute: ``module:Class.attribute``.
         database: A URL, or ``module:engine``.
-        summary: The result in one line.
-        shows_progress: Show the summary so far on stderr, meanwhile.
-        how_to_go_on: A sentence for whoever has stopped it.
+        summary: Returns the result in one line.
+        shows_progress: True shows the summary so far on stderr.
+        how_to_go_on: A sentence for a user who has stopped the command.
 
     Raises:
         InvalidArgumentException: There is no such attribute, or no such database.

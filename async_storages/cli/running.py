@@ -1,4 +1,4 @@
-"""The frame of every command: one line for an error, a clean stop at Ctrl-C, silence where nobody reads any more."""
+"""Run a command: print an error in one line, stop cleanly at Ctrl-C, and end silently if the output pipe closes."""
 
 import asyncio
 import os
@@ -30,11 +30,11 @@ _USAGE_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 class _Stopped(Exception):
-    """Somebody has stopped the command.
+    """The user has stopped the command.
 
     Args:
         code: The exit code.
-        how_to_go_on: A sentence.
+        how_to_go_on: A sentence that says how to continue.
     """
 
     def __init__(self, code: int, how_to_go_on: str) -> None:
@@ -43,7 +43,7 @@ class _Stopped(Exception):
 
 
 class _NobodyReads(Exception):
-    """The pipe of standard output is closed; Typer would end with 1."""
+    """The pipe of standard output is closed. Typer would end with 1."""
 
 
 def run_app(app: typer.Typer) -> NoReturn:
@@ -83,7 +83,7 @@ def _run(app: typer.Typer) -> int:
 
 
 def _is_from_outside(error: Exception) -> bool:
-    """True for errors of databases and of the system, which are no errors of the program."""
+    """True for errors of databases and of the operating system. They are not errors of the program."""
     databases = sys.modules.get("sqlalchemy.exc")  # who has not imported it has no such errors
     return isinstance(error, OSError) or (databases is not None and isinstance(error, databases.SQLAlchemyError))
 
@@ -102,7 +102,7 @@ def fail(reason: str, code: int = REFUSED) -> NoReturn:
     """End the command with one line on stderr.
 
     Args:
-        reason: A sentence: what is wrong, with which value, and what to do.
+        reason: A sentence with the problem, the wrong value, and the remedy.
         code: The exit code.
     """
     typer.echo(_one_line(reason), err=True)
@@ -112,11 +112,11 @@ def fail(reason: str, code: int = REFUSED) -> NoReturn:
 def run[Result](
     work: Coroutine[Any, Any, Result], how_to_go_on: Callable[[], str] | str = "nothing was changed"
 ) -> Result:
-    """Run a coroutine to its end; Ctrl-C and SIGTERM cancel it, so that it cleans up.
+    """Run a coroutine to its end. Ctrl-C and SIGTERM cancel it, so that it cleans up.
 
     Args:
         work: The work of a command.
-        how_to_go_on: A sentence that somebody reads who has stopped it, or a function that says it then.
+        how_to_go_on: A sentence for a user who has stopped the command, or a function that returns it.
     """
     try:
         return asyncio.run(_terminable(work))

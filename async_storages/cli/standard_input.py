@@ -1,4 +1,4 @@
-"""Standard input, read when there is something in it: no thread waits for it when a command is stopped."""
+"""Read standard input without a thread, so that a stopped command does not wait for input."""
 
 import asyncio
 import os
@@ -15,33 +15,33 @@ __all__ = ["ask", "read_chunks", "require_answer"]
 
 
 async def read_chunks() -> AsyncGenerator[bytes]:
-    """All of it."""
+    """Yield all of standard input."""
     while chunk := await _read():
         yield chunk
 
 
 def require_answer(*, yes: bool) -> None:
-    """Require that somebody can be asked.
+    """Require that the user can answer a question.
 
     Args:
-        yes: True if that is not needed.
+        yes: True if no question is needed.
 
     Raises:
-        InvalidArgumentException: Standard input is no terminal.
+        InvalidArgumentException: Standard input is not a terminal.
     """
     if not (yes or sys.stdin.isatty()):
         raise InvalidArgumentException("nobody can be asked, as standard input is no terminal: say --yes")
 
 
 async def ask(question: str, *, yes: bool) -> None:
-    """Ask whether something is to be done.
+    """Ask the user for a confirmation.
 
     Args:
-        question: A sentence.
-        yes: True to take the answer for granted.
+        question: The question.
+        yes: True asks nothing, and takes yes as the answer.
 
     Raises:
-        InvalidArgumentException: The answer is no.
+        InvalidArgumentException: The answer is not yes.
     """
     if yes:
         return

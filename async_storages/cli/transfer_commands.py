@@ -32,10 +32,12 @@ SourceArgument = Annotated[
 ]
 TargetArgument = Annotated[
     str,
-    typer.Argument(metavar="TARGET", help="The same; with a slash at its end a folder.", show_default=False),
+    typer.Argument(
+        metavar="TARGET", help="An id, a path, or -. It is a folder if it ends with a slash.", show_default=False
+    ),
 ]
-RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="All that is below a folder.")]
-ConcurrencyOption = Annotated[int, typer.Option(min=1, max=256, help="Files at once.")]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", "-r", help="Copy or move all files below a folder.")]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, max=256, help="The number of files at once.")]
 
 _GOES_ON = "no file was left half-written; run it again: files that are there already are left as they are"
 _ADVICE = "they would keep the old ids; `async-storages migrate` moves files together with their rows"
@@ -62,16 +64,16 @@ def copy_command(  # noqa: PLR0917 - each is an option of the command
     source: SourceArgument,
     target: TargetArgument,
     recursive: RecursiveOption = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     concurrency: ConcurrencyOption = 8,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Copy a file between this computer and a storage, or between storages; with --recursive, a folder.
+    """Copy a file between this computer and a storage, or between storages. With --recursive, copy a folder.
 
-    Type and metadata go with it. A file that is there is not replaced without --force; a copy is there whole or not at
-    all, and its size is compared with that of the file. Exit code 1: some files of a folder were not copied.
+    It copies type and metadata, too. It replaces an existing file only with --force. A copy appears completely or not
+    at all, and its size is checked. Exit code 1: some files of a folder were not copied.
     """
     wishes = _Wishes(False, recursive, force, concurrency, quiet, as_json)
     _end(run(_copy(AppSource(app), source, target, wishes), _GOES_ON))
@@ -83,16 +85,16 @@ def move_command(  # noqa: PLR0917
     target: TargetArgument,
     recursive: RecursiveOption = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files that are there; move files although rows name them.")
+        bool, typer.Option("--force", help="Replace existing files, and move files even if rows name them.")
     ] = False,
     concurrency: ConcurrencyOption = 8,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
-    """Copy as cp does, and remove each file of the source once its copy was looked at.
+    """Copy as cp does, and remove each file of the source after its copy was checked.
 
-    Rows of a database keep the old ids: with a ledger in --app, files that rows name are refused.
+    Rows of a database keep the old ids. With a ledger in --app, it refuses to move files that rows name.
     """
     wishes = _Wishes(True, recursive, force, concurrency, quiet, as_json)
     _end(run(_copy(AppSource(app), source, target, wishes), _GOES_ON))
@@ -104,7 +106,7 @@ def _end(is_right: bool) -> None:
 
 
 async def _copy(app: AppSource, source_text: str, target_text: str, wishes: _Wishes) -> bool:
-    """Copy or move; False if some files were not."""
+    """Copy or move. Returns False if some files failed."""
     async with app.opened() as application:
         source, target = parse_place(source_text, application), parse_place(target_text, application)
         removal = Removal(application, force=wishes.force)
@@ -173,7 +175,7 @@ def _print_summary(done: Summary, removed: Removed, wishes: _Wishes) -> None:
 
 
 def _removing(source: Place, removal: Removal) -> AfterCopy:
-    """The removal of a file of the source, after its copy."""
+    """Return a function that removes a file of the source after its copy."""
 
     async def remove(done: Copied) -> None:
         if isinstance(source, StoredPlace):
@@ -189,7 +191,7 @@ def _removing(source: Place, removal: Removal) -> AfterCopy:
 
 
 async def _require_unchanged(place: LocalPath | StoredPlace, done: Copied) -> None:
-    """Require that a file is still the one that was copied: what has come since is copied nowhere."""
+    """Require that a file is still the one that was copied. A newer file has no copy yet."""
     if await version_of(place) != done.version:
         raise StorageOperationException("it has changed since it was copied, and stays", file_id=done.source)
 

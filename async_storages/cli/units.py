@@ -1,4 +1,4 @@
-"""Times, sizes and ranges, as people write and read them. Pure."""
+"""Read and write times, sizes and ranges as people write them. Pure."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,10 +15,10 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
 def duration(text: str) -> timedelta:
-    """The time that a text such as ``15m``, ``1h`` or ``7d`` says.
+    """Return the time that a text such as ``15m``, ``1h`` or ``7d`` means.
 
     Raises:
-        InvalidArgumentException: It says none.
+        InvalidArgumentException: The text is not a time.
 
     Example:
         >>> duration("15m")
@@ -31,10 +31,10 @@ def duration(text: str) -> timedelta:
 
 
 def byte_range_of(text: str) -> tuple[int, int | None]:
-    """Offset and length of a range such as ``0-99`` (both ends included), ``100-`` or ``-50`` (the last 50 bytes).
+    """Return offset and length of a range: ``0-99`` (both ends included), ``100-`` or ``-50`` (the last 50 bytes).
 
     Raises:
-        InvalidArgumentException: It is none.
+        InvalidArgumentException: The text is not a range.
 
     Example:
         >>> byte_range_of("0-99")
@@ -49,12 +49,12 @@ def byte_range_of(text: str) -> tuple[int, int | None]:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: ``1 file``, ``2 files``."""
+    """Return a number with its noun: ``1 file``, ``2 files``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def size_text(size: int) -> str:
-    """Bytes, for people.
+    """Return a number of bytes, for people.
 
     Example:
         >>> size_text(1536)
@@ -67,12 +67,12 @@ def size_text(size: int) -> str:
 
 
 def time_text(time: datetime | None) -> str:
-    """A time in UTC, to the second; blanks if it is not known."""
+    """Return a time in UTC, to the second. Blanks if the time is not known."""
     return " " * 20 if time is None else f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def escaped(text: str) -> str:
-    r"""A name that a terminal can show: what is not printable is escaped.
+    r"""Return a name that a terminal can show, with unprintable characters escaped.
 
     Example:
         >>> escaped("a\x9b31mb")

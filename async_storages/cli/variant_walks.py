@@ -1,4 +1,4 @@
-"""Walks of ``async-storages variants``: over the rows of a column of images, and over their variants."""
+"""Go through the rows of an image column, and their variants, for ``async-storages variants``."""
 
 import json
 import shlex
@@ -31,13 +31,13 @@ type Result = CleanedVariants | RegeneratedVariants
 def regenerate(
     attribute: str, database: str, *, after: Sequence[str], workers: int | None, shows_progress: bool, **options: Any
 ) -> RegeneratedVariants:
-    """Make the variants that rows lack.
+    """Make the missing variants of images that rows name.
 
     Args:
         attribute: ``module:Class.attribute``.
         database: A URL, or ``module:engine``.
-        after: The primary key of a row, to begin behind it; empty for the first row.
-        workers: Processes that make images; None for as many as there are CPUs.
+        after: The primary key of a row. It begins with the next row. Empty begins with the first row.
+        workers: The number of processes that make images. None for as many as there are CPUs.
         shows_progress: Show the numbers on stderr, meanwhile.
         **options: Options of `regenerate_variants`.
 
@@ -71,12 +71,12 @@ def regenerate(
 
 
 def clean(attribute: str, database: str, *, dry_run: bool, shows_progress: bool, **options: Any) -> CleanedVariants:
-    """Remove the variants that nobody needs.
+    """Remove the variants that no column declares, or whose original is gone.
 
     Args:
         attribute: ``module:Class.attribute``.
         database: A URL, or ``module:engine``.
-        dry_run: Remove nothing.
+        dry_run: True removes nothing.
         shows_progress: Show the numbers on stderr, meanwhile.
         **options: Options of `clean_variants`.
 

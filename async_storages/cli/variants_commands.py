@@ -1,4 +1,4 @@
-"""``async-storages variants``: variants of images, made again and cleaned."""
+"""``async-storages variants``: make missing image variants, and remove unneeded ones."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from async_storages.cli.running import SOMETHING_WRONG, fail
 
 __all__ = ["commands"]
 
-commands = typer.Typer(help="Variants of images: made again, and cleaned.", no_args_is_help=True)
+commands = typer.Typer(help="Make missing image variants, and remove unneeded ones.", no_args_is_help=True)
 
 AttributeArgument = Annotated[
     str, typer.Argument(metavar="MODULE:CLASS.ATTRIBUTE", help="A column of images, such as shop.models:Photo.image.")
@@ -22,22 +22,30 @@ def regenerate(  # noqa: PLR0917 - each is an option of the command
     attribute: AttributeArgument,
     database: DatabaseOption,
     only_missing: Annotated[
-        bool, typer.Option("--only-missing/--all", help="Make what is missing, or overwrite what is there, too.")
+        bool,
+        typer.Option(
+            "--only-missing/--all", help="Make only missing variants, or make all and overwrite existing ones."
+        ),
     ] = True,
     after: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY", help="Begin behind this primary key; once for each of its columns."),
+        typer.Option(
+            metavar="KEY",
+            help="Begin after the row with this primary key. Give the option once for each column of the key.",
+        ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Rows at a time.")] = 100,
-    concurrency: Annotated[int, typer.Option(min=1, help="Images that are worked on at once.")] = 4,
+    concurrency: Annotated[int, typer.Option(min=1, help="The number of images to work on at once.")] = 4,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that make images; as many as there are CPUs, at most 4.")
+        int | None,
+        typer.Option(min=1, help="The number of processes that make images. By default one per CPU, at most 4."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the variants that the images of a column lack, as after a change of its recipes.
+    """Make the missing variants of the images of a column, for example after a change of its recipes.
 
-    It can be stopped and run again, and run by several at once. Exit code 1: images are missing, damaged, or failed.
+    You may stop it and run it again. Several processes may run it at once. Exit code 1: images are missing, damaged, or
+    failed.
     """
     walks = _variant_walks()
     done = walks.regenerate(
@@ -57,18 +65,21 @@ def regenerate(  # noqa: PLR0917 - each is an option of the command
 def clean(  # noqa: PLR0917 - each is an option of the command
     attribute: AttributeArgument,
     database: DatabaseOption,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing. Only count the variants.")] = False,
     older_than: Annotated[
-        float, typer.Option(metavar="HOURS", min=0, help="Hours after which a variant that nobody needs is removed.")
+        float,
+        typer.Option(
+            metavar="HOURS", min=0, help="Remove only unneeded variants that are at least this many hours old."
+        ),
     ] = 24,
     prefix: Annotated[
-        str | None, typer.Option(help="The prefix of the keys that are listed; by default the column's folder.")
+        str | None, typer.Option(help="List only keys with this prefix. By default the column's folder.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove variants of recipes that no column declares any more, and of images that have gone.
+    """Remove variants of recipes that no column declares any more, and of images that are gone.
 
-    Exit code 1: some could not be asked for or removed.
+    Exit code 1: some variants could not be checked or removed.
     """
     walks = _variant_walks()
     done = walks.clean(

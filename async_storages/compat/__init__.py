@@ -1,1 +1,1 @@
-"""The names of other libraries, for programs that move over."""
+"""The names of other libraries, for programs that switch to this one."""

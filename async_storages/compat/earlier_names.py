@@ -1,6 +1,6 @@
-"""Names that fastapi-async-storages, s3py-helper and earlier versions gave to classes of this package.
+"""Earlier names of classes of this package, from fastapi-async-storages, s3py-helper and earlier versions.
 
-They stay importable from `async_storages`. Each is the class itself, so `isinstance` holds under both names.
+You can still import them from `async_storages`. Each name is the class itself, so `isinstance` works with both names.
 """
 
 from async_storages.files import StoredFile as StorageFile

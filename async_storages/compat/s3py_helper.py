@@ -1,7 +1,7 @@
-"""The names of s3py-helper, in one flat module: only the import lines of a program change.
+"""The names of s3py-helper, in one module. You change only the import lines of your program.
 
-``from s3py_helper.storage… import X`` becomes ``from async_storages.compat.s3py_helper import X``. Aliases, nothing
-else: see `docs/how-to/coming-from-s3py-helper.md` for what each of them does better, or differently.
+``from s3py_helper.storage… import X`` becomes ``from async_storages.compat.s3py_helper import X``. The names are
+aliases. `docs/how-to/coming-from-s3py-helper.md` lists the differences.
 """
 
 from async_storages.config import FastdfsConfig, S3Config, StorageMode, StorageModeConfig
@@ -64,7 +64,7 @@ S3RawInfoServiceImpl = InfoService
 
 
 class S3RawUploadServiceImpl(UploadService):
-    """Stores new files, of any type and size, in the default bucket of `config` unless another is named."""
+    """Stores new files of any type and size. It uses the default bucket of `config` unless you name another."""
 
     def __init__(self, client: S3Client, config: S3Config) -> None:
         super().__init__(S3Client(client.storage_for_new(config.default_bucket)))

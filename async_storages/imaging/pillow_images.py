@@ -52,7 +52,7 @@ _DEFAULT_DURATION = 100  # milliseconds, as browsers take for frames that have n
 
 
 def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits) -> None:
-    """Make a variant: see `ImageEngine.make`."""
+    """Make a variant. See `ImageEngine.make`."""
     image_format = _format_for(original, recipe)
     if not (recipe.animated and image_format.has_frames and original.may_be_animated):
         make_many(original, [(target, recipe)], limits)
@@ -70,7 +70,7 @@ def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits)
 
 
 def make_many(original: Original, wanted: Sequence[tuple[Path, Variant]], limits: ImageLimits) -> None:
-    """Make several variants of what is decoded once: see `MakesMany.make_many`."""
+    """Decode the original once, and make several variants. See `MakesMany.make_many`."""
     still: dict[int, list[tuple[Path, Variant]]] = {}
     for target, recipe in wanted:
         if recipe.animated and original.may_be_animated:
@@ -108,7 +108,7 @@ def _save(image: Image.Image, target: Path, image_format: ImageFormat, options: 
 
 
 def shrink(original: Original, side: int, limits: ImageLimits) -> Pixels:
-    """The pixels of a small image: see `ImageEngine.shrink`."""
+    """Return the pixels of a small image. See `ImageEngine.shrink`."""
     recipe = Variant(side, side, format="png")
     original = _as_decoded(original)
     with _decoding(original) as image:
@@ -123,7 +123,7 @@ def _as_decoded(original: Original) -> Original:
 
 @contextmanager
 def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
-    """Open an original, as the format that it was found to be."""
+    """Open an original in its detected format."""
     name = original.format.upper()
     if not _can(original.format):
         raise InvalidFileTypeException(
@@ -140,7 +140,7 @@ def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
 
 @contextmanager
 def _damaged(original: Original) -> Iterator[None]:
-    """Errors that decoders raise say that the original is damaged."""
+    """Turn errors of decoders into an error that the original is damaged."""
     try:
         yield
     except (StorageException, MemoryError):
@@ -152,7 +152,7 @@ def _damaged(original: Original) -> Iterator[None]:
 
 
 def _can(name: str) -> bool:
-    """Load the plugin of a format, as Pillow's own search would load those of all; False if Pillow is too old."""
+    """Load Pillow's plugin for one format. Pillow itself would load all. False if Pillow is too old."""
     if name in {"avif", "webp"} and not features.check(name):
         return False
     import_module(f"PIL.{_PLUGINS[name]}")
@@ -160,7 +160,7 @@ def _can(name: str) -> bool:
 
 
 def _seek(image: Any, page: int, limits: ImageLimits) -> None:
-    """Go to one frame; a camera's JPEG may have more, but is no document."""
+    """Go to one frame. Images after the first of a camera's JPEG are not pages."""
     limits.check_frames(page + 1, image.size)
     if page:
         try:
@@ -180,12 +180,13 @@ def _all_frames(image: Any, limits: ImageLimits) -> Iterator[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A frame that is decoded, and can be scaled.
+    """A decoded frame that can be scaled.
 
     Attributes:
-        image: Its pixels, which nobody changes.
-        whole: The box of the whole frame in them: a draft may be smaller than what is stored, and not by whole pixels.
-        profile: Its ICC profile.
+        image: The pixels. No code changes them.
+        whole: The box of the whole frame in the pixels. A draft may be smaller than the stored image, by fractions of
+            pixels.
+        profile: The ICC profile.
     """
 
     image: Image.Image
@@ -194,7 +195,7 @@ class _Decoded:
 
 
 def _decoded(image: Any, original: Original, recipes: Iterable[Variant]) -> _Decoded:
-    """Decode a frame, no larger than all recipes need it."""
+    """Decode a frame, no larger than the recipes need."""
     size = image.size
     whole: Box = (0.0, 0.0, float(size[0]), float(size[1]))
     if size != original.size.raw_dimensions:
@@ -211,7 +212,7 @@ def _decoded(image: Any, original: Original, recipes: Iterable[Variant]) -> _Dec
 
 
 def _scale(original: Original, recipe: Variant) -> float:
-    """The size of a variant by that of the part of the original that it shows, in the direction where it is larger."""
+    """Return the variant's size divided by the size of the part that it shows: the larger value of both directions."""
     plan = recipe.plan(original.size)
     box = lying(plan.box, original.size.dimensions, original.size.orientation)
     return max(a / b for a, b in zip(_lying_size(original, plan), (box[2] - box[0], box[3] - box[1]), strict=True))
@@ -231,7 +232,7 @@ class _Maker:
         self._plan: Plan | None = None
 
     def made(self, frame: _Decoded) -> Image.Image:
-        """A frame of the variant."""
+        """Make a frame of the variant."""
         plan = self._plan = self._plan or self._planned(frame.image)
         made = self._upright(to_srgb(self._resized(frame.image, plan, frame.whole), frame.profile))
         if self._recipe.sharpen:
@@ -252,7 +253,7 @@ class _Maker:
         return self._recipe.plan(self._original.size, detail.detailed_point(*small.size, small.tobytes(), wanted))
 
     def _resized(self, image: Image.Image, plan: Plan, whole: Box) -> Image.Image:
-        """The part of the stored image, at its size; a draft is smaller than what is stored."""
+        """Cut the part from the stored image, and scale it. A draft is smaller than the stored image."""
         stored = self._original.size.raw_dimensions
         box = lying(plan.box, self._original.size.dimensions, self._original.size.orientation)
         drafted = (whole[2] / stored[0], whole[3] / stored[1])
@@ -281,7 +282,7 @@ class _Maker:
 
 
 def _placed(image: Image.Image, plan: Plan, background: str | None) -> Image.Image:
-    """The image in the middle of a background, None for nothing."""
+    """Put the image in the middle of a background. None for a transparent background."""
     mask = image.getchannel("A") if image.mode == "RGBA" else None
     if background is None:
         canvas = Image.new("RGBA", plan.canvas, (0, 0, 0, 0))
@@ -293,7 +294,7 @@ def _placed(image: Image.Image, plan: Plan, background: str | None) -> Image.Ima
 
 
 def _options(image: Any, recipe: Variant, image_format: ImageFormat) -> dict[str, Any]:
-    """Options of Pillow's `save`."""
+    """Return the options of Pillow's `save`."""
     options: dict[str, Any] = {}
     if image_format.quality is not None:
         options["quality"] = recipe.quality or image_format.quality
@@ -311,7 +312,7 @@ def _options(image: Any, recipe: Variant, image_format: ImageFormat) -> dict[str
 
 
 def _exif(image: Any) -> bytes:
-    """The EXIF block without the orientation, which was applied, and without the thumbnail of another image."""
+    """Return the EXIF block without the orientation, which was applied, and without the thumbnail."""
     exif = image.getexif()
     exif.pop(_ORIENTATION, None)
     try:

@@ -1,4 +1,4 @@
-"""Pillow's images of every kind as 8-bit grey or RGB, with or without alpha, in sRGB."""
+"""Convert Pillow's images of every kind to 8-bit grey or RGB, with or without alpha, in sRGB."""
 
 from io import BytesIO
 from typing import Any
@@ -13,7 +13,7 @@ _SPACES = {"RGB": "RGB", "RGBX": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB
 
 
 def resizable(image: Image.Image) -> Image.Image:
-    """The image in a mode that can be scaled: of CMYK, L, LAB, RGB and RGBA."""
+    """Convert the image to a mode that can be scaled: CMYK, L, LAB, RGB or RGBA."""
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode.startswith("I"):
@@ -24,11 +24,11 @@ def resizable(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The image in grey or RGB, with alpha or without, as littlecms sees it through its profile.
+    """Convert the image with littlecms and its profile to grey or RGB, with or without alpha.
 
     Args:
         image: An image in a mode of `resizable`.
-        profile: Its ICC profile; one that is broken, or of another kind of image, is passed over, as browsers do.
+        profile: Its ICC profile. Like browsers, it ignores a profile that is broken or for another kind of image.
     """
     if image.mode == "LAB":
         return _transformed(image, ImageCms.createProfile("LAB"), "LAB")
@@ -63,7 +63,7 @@ def _transformed(image: Image.Image, profile: Any, mode: str) -> Image.Image:
 
 
 def flattened(image: Image.Image, background: str) -> Image.Image:
-    """The image on a colour, without alpha."""
+    """Put the image on a colour, without alpha."""
     if image.mode != "RGBA":
         return image
     canvas = Image.new("RGB", image.size, background)

@@ -41,7 +41,7 @@ _PAGED = frozenset({"avif", "gif", "tiff", "webp"})
 
 
 def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits) -> None:
-    """Make a variant: see `ImageEngine.make`."""
+    """Make a variant. See `ImageEngine.make`."""
     image_format = recipe.format_for(original.content_type)
     with _decoding(original):
         made = _made(original, recipe, image_format, limits)
@@ -53,7 +53,7 @@ def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits)
 
 
 def shrink(original: Original, side: int, limits: ImageLimits) -> Pixels:
-    """The pixels of a small image: see `ImageEngine.shrink`."""
+    """Return the pixels of a small image. See `ImageEngine.shrink`."""
     recipe = Variant(side, side, format="png")
     with _decoding(original):
         small = _made(original, recipe, recipe.format_for(""), limits).colourspace("srgb")
@@ -71,7 +71,7 @@ def _decoding(original: Original) -> Iterator[None]:
 
 
 def _made(original: Original, recipe: Variant, image_format: ImageFormat, limits: ImageLimits) -> Any:
-    """The whole variant, in memory."""
+    """Make the whole variant, in memory."""
     if original.format == "avif":
         original = original.turned()
     image, frames = _loaded(original, recipe, image_format, limits)
@@ -90,7 +90,7 @@ def _made(original: Original, recipe: Variant, image_format: ImageFormat, limits
 def _loaded(
     original: Original, recipe: Variant, image_format: ImageFormat, limits: ImageLimits
 ) -> tuple[Any, list[Any]]:
-    """The image, and its frames that are wanted."""
+    """Load the image, with the frames that the recipe needs."""
     name = {"avif": "heifload"}.get(original.format, f"{original.format}load")
     if not pyvips.type_find("VipsOperation", name):
         raise InvalidFileTypeException(f"the installed libvips reads no {original.format}", rule="image_format")
@@ -125,7 +125,7 @@ def _number_of_pages(image: Any) -> int:
 
 
 def _shrink(original: Original, recipe: Variant) -> int:
-    """The whole number by which the decoder may make the image smaller, before it is scaled."""
+    """Return the whole number by which the decoder may shrink the image before it is scaled."""
     plan = recipe.plan(original.size)
     across, down = plan.box[2] - plan.box[0], plan.box[3] - plan.box[1]
     least = min(across / plan.size[0], down / plan.size[1]) / _GAP
@@ -133,7 +133,7 @@ def _shrink(original: Original, recipe: Variant) -> int:
 
 
 def _check_size(original: Original, size: tuple[int, int], shrink: int) -> None:
-    """Refuse an image of another size than its header said."""
+    """Refuse an image whose size differs from its header."""
     stored = original.size.raw_dimensions
     if any(abs(side * shrink - full) >= shrink for side, full in zip(size, stored, strict=True)):
         raise InvalidFileTypeException(f"the image has {size} pixels, its header {original.size}", rule="image_damaged")
@@ -149,7 +149,7 @@ class _Maker:
         self._plan: Plan | None = None
 
     def frame(self, image: Any) -> Any:
-        """A frame of the variant."""
+        """Make a frame of the variant."""
         plan = self._plan = self._plan or self._planned(image)
         made = _to_srgb(self._resized(image, plan))
         if (turn := _TURNS.get(self._original.size.orientation)) is not None:
@@ -201,7 +201,7 @@ class _Maker:
 
 
 def _to_srgb(image: Any) -> Any:
-    """The image in 8-bit grey or RGB, as littlecms sees it through its profile, if that fits."""
+    """Convert the image to 8-bit grey or RGB, with littlecms and its profile, if the profile fits."""
     if image.get_typeof("icc-profile-data"):
         try:
             seen = image.icc_transform("srgb", embedded=True, intent="perceptual", depth=8).copy_memory()
@@ -214,20 +214,20 @@ def _to_srgb(image: Any) -> Any:
 
 
 def _sharpened(image: Any, strength: float) -> Any:
-    """An unsharp mask: what a blur takes away is added once more."""
+    """Apply an unsharp mask: add the difference between the image and its blurred copy."""
     image = image.copy_memory()
     return (image + (image - image.gaussblur(1.0)) * strength).cast("uchar").copy(interpretation=image.interpretation)
 
 
 def _forget_orientation(image: Any) -> None:
-    """Leave out of the EXIF what is true no more: the orientation, which was applied, and a thumbnail."""
+    """Remove the orientation, which was applied, and the thumbnail from the EXIF."""
     for name in ("orientation", "exif-ifd0-Orientation", "jpeg-thumbnail-data"):
         if image.get_typeof(name):
             image.remove(name)
 
 
 def _options(recipe: Variant, image_format: ImageFormat) -> dict[str, Any]:
-    """Options of libvips' savers."""
+    """Return the options of libvips' savers."""
     options: dict[str, Any] = {"keep": "none" if recipe.strip else "exif"}
     if image_format.quality is not None:
         options["Q"] = recipe.quality or image_format.quality

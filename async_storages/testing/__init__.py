@@ -1,11 +1,11 @@
-"""Tools for tests of one's own storages and services.
+"""Tools for testing storages of your own, and services that use storages.
 
 * `StorageContract`: the suite that every storage passes, see `async_storages.testing.contract`.
-* `FaultProxy`: a TCP proxy whose connections fail as told, see `async_storages.testing.faults`.
-* `S3Stub`: an S3 server in memory that behaves as a chosen one does, see `async_storages.testing.s3_stub`.
+* `FaultProxy`: a TCP proxy that makes connections fail as a test chooses, see `async_storages.testing.faults`.
+* `S3Stub`: an S3 server in memory that imitates the S3 server you choose, see `async_storages.testing.s3_stub`.
 * `FastDFSServer`: a FastDFS tracker with storage servers, see `async_storages.testing.fastdfs_server`.
-* `async_storages.testing.fixtures`: a pytest plugin, with a real PostgreSQL, a real S3 server, a FastDFS server and
-  a detector of blocking calls.
+* `async_storages.testing.fixtures`: a pytest plugin that starts a real PostgreSQL, a real S3 server and a FastDFS
+  server, and detects blocking calls.
 """
 
 import sys
@@ -42,5 +42,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, imported or not."""
+    """Return the public names, imported or not."""
     return __all__

@@ -1,4 +1,4 @@
-"""Keepers: scripts that run a server in a process of their own, and end it when their standard input ends."""
+"""Keepers: scripts that run a server in a process of its own, and end it when their standard input ends."""
 
 import os
 import subprocess
@@ -23,10 +23,10 @@ class Keeper:
         self._server = server
 
     def read_line(self) -> str:
-        """The next line that the keeper prints.
+        """Return the next line that the keeper prints.
 
         Raises:
-            RuntimeError: It ended instead; the message holds its output.
+            RuntimeError: The keeper ended instead. The message holds its output.
         """
         assert self._process.stdout is not None
         assert self._process.stderr is not None
@@ -35,12 +35,12 @@ class Keeper:
         return line
 
     def order(self, word: str) -> None:
-        """Send a word, and wait until the keeper has obeyed it; raises as `read_line` does."""
+        """Send a word, and wait until the keeper has carried it out. Raises as `read_line` does."""
         self.send(word)
         self.read_line()
 
     def send(self, word: str) -> None:
-        """Send a word; an empty one ends the keeper, even if a forked child holds the pipe open."""
+        """Send a word. An empty one ends the keeper, even if a forked child holds the pipe open."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # the keeper is gone, and `read_line` tells why
             os.write(self._process.stdin.fileno(), f"{word}\n".encode())  # unbuffered, or closing would write again
@@ -48,11 +48,11 @@ class Keeper:
 
 @contextmanager
 def run_keeper(script: str, program: Path, server: str) -> Iterator[Keeper]:
-    """Run a keeper, which ends with the block or with this process.
+    """Run a keeper. It ends when the block ends, or when this process ends.
 
     Args:
         script: The path of the keeper's script.
-        program: The argument of the script: the server's program, or the folder of its programs.
+        program: The script's argument: the server's program, or the folder of its programs.
         server: The name of the server, for errors.
     """
     with subprocess.Popen(

@@ -9,17 +9,17 @@ __all__ = ["Listener"]
 
 
 class Listener:
-    """Serves each client of a port in a task; works on event loops that have `add_reader`.
+    """Serves each client of a port in a task. It needs an event loop that has `add_reader`.
 
     Args:
-        serve: Serves a client; its errors are raised when the listener closes.
+        serve: Serves a client. `aclose` raises its errors.
         host: The address to listen on.
-        port: The port; 0 for a free one.
+        port: The port. 0 for a free one.
         name: The name of the server, for errors.
-        backlog: Clients that may wait to be accepted; None for the system's number.
+        backlog: The number of clients that may wait to be accepted. None for the system's default.
 
     Attributes:
-        address: Host and port; the same when it listens again.
+        address: Host and port. They stay the same when it listens again.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Listener:
 
     @property
     def is_listening(self) -> bool:
-        """True while it accepts clients."""
+        """True while the listener accepts clients."""
         return self._socket is not None
 
     def start(self) -> None:
-        """Listen; no effect if it listens already."""
+        """Listen. No effect if it listens already."""
         if self._socket is None:
             self._socket = socket.create_server(self.address, backlog=self._backlog)
             self._socket.setblocking(False)
@@ -58,7 +58,7 @@ class Listener:
             asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
 
     async def aclose(self) -> None:
-        """Close all connections and refuse new ones, until started again; no effect the second time.
+        """Close all connections and refuse new ones until `start`. No effect the second time.
 
         Raises:
             BaseExceptionGroup: The errors of `serve`.
@@ -75,7 +75,7 @@ class Listener:
             raise BaseExceptionGroup(f"connections {self._name} failed", failures)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Accept the next client in one step, unlike `asyncio.start_server`: closing then loses none."""
+        """Accept the next client in one step, so that closing loses none. `asyncio.start_server` takes several."""
         try:
             client, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # the client is gone again

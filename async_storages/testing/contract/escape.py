@@ -1,4 +1,4 @@
-"""Escape: no name leads out of the storage, or to a file by another name than its own."""
+"""Escape: no name points outside the storage, or finds a file by another name than its own."""
 
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
@@ -17,15 +17,15 @@ __all__ = ["EscapeContract"]
 
 
 class EscapeContract(ContractGroup):
-    """Every method that takes a name, with names that cannot be."""
+    """Every method that takes a name, called with impossible names."""
 
     @pytest.mark.parametrize("name", [pytest.param(name, id=label) for label, name in ESCAPES.items()])
     async def test_escape(self, storage: Storage, name: str) -> None:
-        """Every operation refuses a key that leads elsewhere, and changes nothing."""
+        """Every operation refuses a key that points outside the storage, and changes nothing."""
         await self._refuses_name(storage, name)
 
     async def test_escape_from_the_own_scheme(self, storage: Storage) -> None:
-        """The storage's own scheme in front, or another bucket, makes a bad key no better."""
+        """A bad key stays bad with the storage's own scheme, or another bucket, in front of it."""
         key = await storage.upload(b"canary", "folder/canary.txt")
         canary = str(storage.identify(key))
         own = canary.removesuffix(key)
@@ -38,18 +38,18 @@ class EscapeContract(ContractGroup):
 
     @pytest.mark.parametrize("name", [None, 5, b"folder/canary.txt", ["folder/canary.txt"]], ids=repr)
     async def test_escape_with_what_is_no_name(self, storage: Storage, name: Any) -> None:
-        """Values that are no names are refused in the same way."""
+        """Every operation refuses values that are not names in the same way."""
         await self._refuses_name(storage, name)
 
     @pytest.mark.parametrize("name", ["folder/canary.txt", "canary.txt", "folder", "canary"])
     async def test_escape_a_name_is_no_id(self, storage: Storage, name: str) -> None:
-        """If ids are chosen, no operation takes an uploaded file's name, or any other name, for an id."""
+        """If the storage chooses ids, no operation takes a name for an id, not even an uploaded file's name."""
         if storage.chooses_ids:
             await self._refuses_name(storage, name, but={"upload", "write"})
 
     @pytest.mark.parametrize("key", ["s3:folder/canary.txt", "a:b.txt", " a.txt", "a.txt.", "CON", ".hidden"])
     async def test_escape_upload_takes_clean_keys_only(self, storage: Storage, key: str) -> None:
-        """A key that some system reads as another one is refused; the error's suggested form works."""
+        """A key that some system reads as another one is refused. The form that the error suggests works."""
         async with self.unchanged(storage):
             with pytest.raises((InvalidArgumentException, RouteNotSupportedException)):
                 await storage.upload(b"content", key)
@@ -74,7 +74,7 @@ _NOT_WRITING = frozenset(
 
 
 def _is_id(storage: Storage, name: str) -> bool:
-    """True if the storage takes it for the id of another tool's file, which may be read and deleted."""
+    """True if the storage takes the name for the id of another tool's file. Such a file may be read and deleted."""
     try:
         storage.identify(name)
     except InvalidArgumentException:

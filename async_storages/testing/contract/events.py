@@ -1,4 +1,4 @@
-"""Events and errors: each operation emits its event, tells its errors, and keeps secrets."""
+"""Events and errors: each operation emits its event, reports its errors, and keeps secrets."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +22,7 @@ class EventsContract(ContractGroup):
 
     @pytest.fixture
     def told(self) -> Iterator[list[Event]]:
-        """The events so far."""
+        """Return the events so far."""
         told: list[Event] = []
         events.hooks.append(told.append)
         yield told
@@ -41,7 +41,7 @@ class EventsContract(ContractGroup):
             assert use.bytes in {None, event.bytes}, name
 
     async def test_events_of_failures(self, storage: Storage, told: list[Event]) -> None:
-        """The event of a failure names its error, and the bytes that had gone through."""
+        """The event of a failure names its error, and the number of bytes that had passed."""
         key = await missing(storage)
         told.clear()
         await _fails(lambda: storage.stat(key), FileNotFoundException)
@@ -56,7 +56,7 @@ class EventsContract(ContractGroup):
         ]
 
     async def test_events_of_what_was_not_finished(self, storage: Storage, told: list[Event]) -> None:
-        """The events of a cancelled write and an abandoned read say so."""
+        """A cancelled write and an abandoned read are marked as such in their events."""
         key = await storage.upload(CONTENT, "file.bin")
         told.clear()
         stream = storage.stream(key, chunk_size=1000)
@@ -67,7 +67,7 @@ class EventsContract(ContractGroup):
         assert told[0].bytes == 1000
 
     async def test_events_hold_no_secret(self, storage: Storage, told: list[Event]) -> None:
-        """Events hold no keys, metadata or URLs that logs would show; reprs hold no secrets."""
+        """Events hold no keys, metadata or URLs that logs would show. Reprs hold no secrets."""
         name = "confidential/confidential.txt"
         key = await storage.upload(b"confidential", name, metadata={"a": "confidential"})
         for use in (await uses_of(storage)).values():

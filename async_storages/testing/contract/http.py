@@ -1,4 +1,4 @@
-"""HTTP requests of the tests: to presigned URLs, and with forms."""
+"""HTTP requests that the tests make: to presigned URLs, and with forms."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Answer:
 
     @property
     def is_refusal(self) -> bool:
-        """True if the request was understood and denied."""
+        """True if the server understood the request and denied it."""
         return 400 <= self.status < 500
 
 
@@ -52,7 +52,7 @@ def _request(asked: Request) -> Answer:
 
 
 def form(fields: dict[str, str], file: bytes, filename: str = "client.bin") -> tuple[bytes, str]:
-    """A ``multipart/form-data`` body, the file last, and its content type (RFC 7578)."""
+    """Return a ``multipart/form-data`` body, with the file last, and its content type (RFC 7578)."""
     boundary = token_hex(16)
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'

@@ -1,4 +1,4 @@
-"""Identity: the result of a write finds the file again, after any way through other systems."""
+"""Identity: the id that a write returns finds the file again, also after other systems have stored it."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ class IdentityContract(ContractGroup):
     """Ids, keys and URLs."""
 
     async def test_identity_write_returns_an_id_that_leads_back(self, storage: Storage) -> None:
-        """`write` returns a fusion id of this very storage."""
+        """`write` returns a fusion id of this storage."""
         async with Content(b"content") as content:
             file_id = await storage.write(content, "folder/file.txt")
         parsed = FileId.parse(file_id)
@@ -32,7 +32,7 @@ class IdentityContract(ContractGroup):
         assert await storage.read(file_id) == b"content"
 
     async def test_identity_survives_a_database(self, storage: Storage) -> None:
-        """An id is text that a column of 1024 characters returns unchanged."""
+        """An id is text, and a column of 1024 characters returns it unchanged."""
         stored = await storage.save(b"content", "合同 №1.pdf", folder="отчёты")
         text = await asyncio.to_thread(_through_a_database, stored.file_id)
         assert FileId.parse(text) == storage.identify(stored)
@@ -47,7 +47,7 @@ class IdentityContract(ContractGroup):
             assert (await storage.stat(name)).file_id == str(file_id)
 
     async def test_identity_two_saves_of_one_name_are_two_files(self, storage: Storage) -> None:
-        """Two files saved under one name are two files; neither replaces the other."""
+        """Two files saved under one name are two files. Neither replaces the other."""
         first = await storage.save(b"first", "same.txt", folder="folder")
         second = await storage.save(b"second", "same.txt", folder="folder")
         assert first.file_id != second.file_id
@@ -57,7 +57,7 @@ class IdentityContract(ContractGroup):
 
     @pytest.mark.parametrize("key", [pytest.param(key, id=label) for label, key in KEYS.items()])
     async def test_identity_awkward_key(self, storage: Storage, key: str) -> None:
-        """`upload`, `stat` and the URL return a key unchanged; an id in its place as well."""
+        """`upload`, `stat` and the URL return a key unchanged. The same holds for an id instead of the key."""
         returned = await storage.upload(key.encode(), key)
         if storage.chooses_ids:
             _check_chosen(returned, key)
@@ -68,14 +68,14 @@ class IdentityContract(ContractGroup):
         _check_url(await storage.url(returned), returned)
 
     async def test_identity_similar_keys_are_kept_apart(self, storage: Storage) -> None:
-        """Keys are neither decoded, folded nor shortened until two of them are one."""
+        """Different keys stay different: the storage does not decode, fold or shorten them."""
         keys = [*KEYS.values(), "aA.png", "a/b.png", "a b=c.txt", "report.final.v1.2.pdf", "照片.jpg"]
         returned = [await storage.upload(key.encode(), key) for key in keys]
         assert [await storage.read(key) for key in returned] == [key.encode() for key in keys]
 
     @pytest.mark.parametrize("name", [pytest.param(name, id=label) for label, name in NAMES.items()])
     async def test_identity_hostile_name(self, storage: Storage, name: str) -> None:
-        """`save` makes a safe key of any name, and keeps a cleaned one for display."""
+        """`save` makes a safe key from any name, and keeps a cleaned name for display."""
         stored = await storage.save(b"content", name)
         assert naming.check_key(stored.name) == stored.name
         assert (await stored.get_info()).file_name == naming.original_filename(naming.unique_key(name))
@@ -84,14 +84,14 @@ class IdentityContract(ContractGroup):
 
 
 def _check_chosen(key: str, name: str) -> None:
-    """Check an id that needs no encoding anywhere, and holds of the name the extension at most."""
+    """Check that an id needs no encoding anywhere, and holds nothing of the name except its extension."""
     assert re.fullmatch(r"[A-Za-z0-9._~/-]+", key)
     assert key != name
     assert PurePosixPath(key).suffix in {"", PurePosixPath(name).suffix}
 
 
 def _check_url(url: str, key: str) -> None:
-    """Check a URL of printable ASCII whose path ends in the key, with no character of the key read otherwise."""
+    """Check that a URL is printable ASCII, and that its path ends in the key, with each character encoded correctly."""
     assert url.isascii()
     assert url.isprintable()
     assert not set(url) & set(' "<>\\^`{}|')

@@ -1,4 +1,4 @@
-"""Lifecycle: closed, reopened, used by many tasks, other loops and a child; never blocking the loop."""
+"""Lifecycle: close, reopen, use from many tasks, other loops and a child process. Nothing blocks the loop."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ class LifecycleContract(ContractGroup):
     """`aclose`, `async with`, and the use of a storage before, between and after them."""
 
     async def test_lifecycle_use_after_close(self, storage: Storage) -> None:
-        """A closed storage refuses every operation by name; it neither hangs nor reopens itself."""
+        """A closed storage refuses every operation, and names it. It neither hangs nor reopens itself."""
         key = await storage.upload(FIVE, "file.txt")
         uses = await uses_of(storage)
         await storage.aclose()

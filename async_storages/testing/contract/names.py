@@ -1,4 +1,4 @@
-"""Awkward good keys, hostile names, and keys that lead elsewhere."""
+"""Awkward valid keys, hostile names, and keys that point outside a storage."""
 
 __all__ = ["ESCAPES", "KEYS", "NAMES"]
 

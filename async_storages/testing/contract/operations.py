@@ -1,4 +1,4 @@
-"""Every operation of a storage once: the call, and the event that it must emit."""
+"""One call of every operation of a storage, and the event that it must emit."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -30,7 +30,7 @@ class Use:
     Attributes:
         call: Takes the storage and the key of an existing file that holds `FIVE`.
         event: The operation named in the event.
-        bytes: The bytes in the event; None if backends differ.
+        bytes: The bytes in the event. None if backends differ.
         capability: The Protocol that the storage must have.
     """
 
@@ -41,7 +41,7 @@ class Use:
 
 
 async def uses_of(storage: Any) -> dict[str, Use]:
-    """Every operation that the storage has, by the method's name."""
+    """Return every operation that the storage has, by the method's name."""
     return {name: use for name, use in _USES.items() if use.capability is None or await can(storage, use.capability)}
 
 

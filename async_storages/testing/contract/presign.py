@@ -1,10 +1,10 @@
-"""Presign and direct upload: URLs and forms that work by themselves, and only for their purpose.
+"""Presign and direct upload: URLs and forms work without credentials, and only for their purpose.
 
-The tests use each of them over HTTP. To make expired ones, they set `time.time` back while the URL is made: a storage
-must take the time from this function.
+The tests use each URL and form over HTTP. To make expired ones, they set `time.time` back while the storage makes the
+URL. So a storage must take the time from this function.
 
-A storage that chooses its ids may have tokens that only hold a file and an end: it then refuses to presign any other
-option by an OperationNotSupportedException, and its server chooses the type.
+If a storage chooses its ids, its tokens may hold nothing but a file and an end. It then raises
+OperationNotSupportedException for any other option, and its server chooses the type.
 """
 
 import re
@@ -47,7 +47,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_many_in_order(self, storage: Any) -> None:
-        """URLs come in the order of the names, missing files included."""
+        """URLs have the order of the names, missing files included."""
         keys = [await missing(storage, name) for name in ("3.txt", "1.txt", "2.txt")]
         urls = storage.presign_many(keys)
         for url, key in zip(urls, keys, strict=True):
@@ -56,7 +56,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_head(self, storage: Any) -> None:
-        """A HEAD tells the size, and has no body."""
+        """A HEAD returns the size, and has no body."""
         key = await storage.upload(CONTENT, "file.bin")
         with _where_possible(storage):
             answer = await request("HEAD", storage.presign(key, method="HEAD"))
@@ -100,7 +100,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_delete(self, storage: Any) -> None:
-        """A DELETE deletes."""
+        """A DELETE deletes the file."""
         key = await storage.upload(b"content", "file.txt")
         with _where_possible(storage):
             assert (await request("DELETE", storage.presign(key, method="DELETE"))).status in {200, 202, 204}
@@ -108,7 +108,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_download_name(self, storage: Any) -> None:
-        """The download has the requested name, in any script; a name alone makes an attachment."""
+        """The download has the requested name, in any script. A name alone makes the download an attachment."""
         key = await storage.upload(b"content", "file.txt")
         for options, kind in (({}, "attachment"), ({"disposition": "inline"}, "inline")):
             with _where_possible(storage):
@@ -175,7 +175,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_of_another_key(self, storage: Any) -> None:
-        """A URL is valid for no other file, not even for one whose name begins alike."""
+        """A URL is valid for no other file, not even if the other name begins in the same way."""
         key, *others = [await storage.upload(name.encode(), name) for name in ("file.txt", "file.txt.bak", "file2.txt")]
         url = urlsplit(storage.presign(key))
         for other in others:
@@ -185,7 +185,7 @@ class PresignContract(ContractGroup):
 
     @needs(SupportsPresign)
     async def test_presign_for_another_method(self, storage: Any) -> None:
-        """A URL for reading neither writes nor deletes, and one for writing does not read."""
+        """A URL for reading neither writes nor deletes. A URL for writing does not read."""
         key = await storage.upload(b"content", "file.txt")
         async with self.unchanged(storage, key):
             assert (await request("PUT", storage.presign(key), b"new")).is_refusal
@@ -271,7 +271,7 @@ class DirectUploadContract(ContractGroup):
 
     @needs(SupportsDirectUpload)
     async def test_direct_upload_expired(self, storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A form expires at its end, which it tells."""
+        """A form expires at its end, and states its end."""
         with monkeypatch.context() as earlier:
             _set_back(earlier, 2 * _HOUR)
             made = await storage.presign_post("file.txt", _HOUR, max_size=100)
@@ -280,7 +280,7 @@ class DirectUploadContract(ContractGroup):
 
     @needs(SupportsDirectUpload)
     async def test_direct_upload_shows_no_secret(self, storage: Any) -> None:
-        """The loggable parts of a form cannot make another one."""
+        """The parts of a form that logs show are not enough to make a form."""
         made = await storage.presign_post("file.txt", max_size=100)
         assert not [value for value in made.fields.values() if len(value) > 20 and value in repr(made)]
 
@@ -310,7 +310,7 @@ class DirectUploadContract(ContractGroup):
 
 @contextmanager
 def _where_possible(storage: Storage) -> Iterator[None]:
-    """Run the block; if ids are chosen, options that a token cannot hold must be refused, not dropped."""
+    """Run the block. If the storage chooses ids, it must refuse options that a token cannot hold, not drop them."""
     try:
         yield
     except OperationNotSupportedException:
@@ -319,7 +319,7 @@ def _where_possible(storage: Storage) -> Iterator[None]:
 
 
 def _alterations(value: str) -> Iterator[str]:
-    """The value with one character changed, in several places; not at the end, where base64 has unused bits."""
+    """Yield the value with one character changed, in several places. Not at the end, where base64 has unused bits."""
     for place in {0, len(value) // 4, len(value) // 2, len(value) * 3 // 4, max(0, len(value) - 4)}:
         letters = string.digits if value[place : place + 1].isdigit() else string.ascii_letters
         letter = next(letter for letter in letters if letter != value[place : place + 1])

@@ -17,10 +17,10 @@ _NOTICE_SECONDS = 30
 
 
 def in_child(main: Callable[[], Coroutine[Any, Any, object]]) -> str:
-    """Run a coroutine in a fork of this process; call it in a thread.
+    """Run a coroutine in a fork of this process. Call this function in a thread.
 
     Returns:
-        The traceback of the child's error; empty without one.
+        The traceback of the child's error. Empty if there is none.
     """
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -45,7 +45,7 @@ def _be_child(main: Callable[[], Coroutine[Any, Any, object]], writing: int) -> 
 
 
 async def open_files() -> int:
-    """The number of open files and sockets of this process; 0 on systems that do not tell it."""
+    """Return the number of open files and sockets of this process. 0 on systems that do not report it."""
     return await asyncio.to_thread(_count_open_files)
 
 
@@ -56,7 +56,7 @@ def _count_open_files() -> int:
 
 
 async def no_more_open_files_than(before: int) -> bool:
-    """True once at most `before` files are open, after a server in this process could notice closed clients."""
+    """True once at most `before` files are open. It gives a server in this process time to notice closed clients."""
     for _ in range(100 * _NOTICE_SECONDS):
         if await open_files() <= before:
             return True

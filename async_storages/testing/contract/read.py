@@ -50,7 +50,7 @@ class ReadContract(ContractGroup):
     """`stream`, `read`, `open`, `download_to`."""
 
     async def test_read_whole(self, storage: Storage, tmp_path: Path) -> None:
-        """All ways to read a file give the whole of it."""
+        """Every way to read a file returns all of it."""
         key = await storage.upload(CONTENT, "file.bin")
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
         opened = await storage.open(key)
@@ -63,20 +63,20 @@ class ReadContract(ContractGroup):
         assert fingerprint(await asyncio.to_thread((tmp_path / "file.bin").read_bytes)) == fingerprint(CONTENT)
 
     async def test_read_empty_file(self, storage: Storage) -> None:
-        """An empty file is a file: every range of it is empty."""
+        """An empty file exists, and every range of it is empty."""
         key = await storage.upload(b"", "empty.bin")
         assert await storage.read(key) == b""
         assert [await _read(storage.stream(key, *part)) for part in ((0, 5), (3, None), (-3, None))] == [b""] * 3
 
     @pytest.mark.parametrize(("offset", "length", "expected"), _RANGES.values(), ids=_RANGES)
     async def test_read_range(self, storage: Storage, offset: int, length: int | None, expected: bytes) -> None:
-        """A range equals a slice, and is never an error for being past the end."""
+        """A range equals a slice. A range past the end is not an error."""
         key = await storage.upload(_TEN, "ten.txt")
         assert await _read(storage.stream(key, offset, length)) == expected
         assert await _read(storage.stream(key, offset, length, chunk_size=2)) == expected
 
     async def test_read_range_across_chunks(self, storage: Storage) -> None:
-        """The ends of a range are independent of chunks."""
+        """A range may begin and end within a chunk."""
         key = await storage.upload(CONTENT, "file.bin")
         start, length = CHUNK_SIZE - 1000, 3001
         expected = CONTENT[start : start + length]
@@ -86,7 +86,7 @@ class ReadContract(ContractGroup):
 
     @pytest.mark.parametrize("chunk_size", [1000, 65_536, CHUNK_SIZE])
     async def test_read_in_chunks(self, storage: Storage, chunk_size: int) -> None:
-        """No chunk is empty, or longer than requested."""
+        """No chunk is empty or longer than requested."""
         key = await storage.upload(CONTENT, "file.bin")
         async with aclosing(storage.stream(key, chunk_size=chunk_size)) as stream:
             chunks = [chunk async for chunk in stream]
@@ -103,7 +103,7 @@ class ReadContract(ContractGroup):
             await _read(storage.stream(key, 0, **arguments))
 
     async def test_read_missing(self, storage: Storage, tmp_path: Path) -> None:
-        """A missing file is a FileNotFoundException, also Python's own, and leaves no partial download."""
+        """A missing file raises FileNotFoundException, a subclass of Python's own, and leaves no partial download."""
         key = await missing(storage)
         ways: dict[str, Callable[[], Awaitable[object]]] = {
             "read": lambda: storage.read(key),
@@ -119,7 +119,7 @@ class ReadContract(ContractGroup):
         assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
     async def test_read_the_folder_of_a_file(self, storage: Storage) -> None:
-        """A folder or half a name is no file; with chosen ids, it is not even a missing file's name."""
+        """A folder or half a name is not a file. A storage that chooses ids may refuse it as a name."""
         key = await storage.upload(_TEN, "folder/file.txt")
         refusals = (FileNotFoundException, *([InvalidArgumentException] if storage.chooses_ids else []))
         for name in (key.partition("/")[0], key.removesuffix(".txt"), f"{key}.bak", f"{key}-m", f"{key}/more"):
@@ -137,7 +137,7 @@ class ReadContract(ContractGroup):
 
     @exact_keys
     async def test_read_under_way_gives_no_mixture(self, storage: Storage) -> None:
-        """A read while the file is replaced gets one version of it, or an error."""
+        """A read while the file is replaced returns one version of it, or raises an error."""
         old, new = bytes(LARGE), b"\1" * LARGE
         key = await storage.upload(old, "file.bin")
         async with aclosing(storage.stream(key, chunk_size=65_536)) as stream:
@@ -150,7 +150,7 @@ class ReadContract(ContractGroup):
         assert fingerprint(content) in {fingerprint(old), fingerprint(new)}
 
     async def test_read_abandoned(self, storage: Storage) -> None:
-        """50 reads abandoned half-way, in every way, leave no open file or socket, and a working storage."""
+        """After 50 reads abandoned half-way, in every way, no file or socket is open, and the storage still works."""
         key = await storage.upload(bytes(2**20), "file.bin")
         await storage.read(key)
         before = await open_files()

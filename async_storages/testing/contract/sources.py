@@ -1,4 +1,4 @@
-"""Content in every form that can be uploaded, and content that fails on the way."""
+"""Content in every form that can be uploaded, and content that fails half-way."""
 
 from asyncio import sleep
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,7 +32,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 
 async def pieces_later(data: bytes) -> AsyncIterator[bytes]:
-    """The data from an async generator, which lets other tasks run between any two pieces."""
+    """The data from an async generator. Other tasks run between any two pieces."""
     for piece in pieces(data):
         await sleep(0)
         yield piece

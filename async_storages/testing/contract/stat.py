@@ -1,4 +1,4 @@
-"""Stat and delete: the facts of a file, until it is deleted."""
+"""Stat and delete: the facts of a file until it is deleted."""
 
 import re
 import time
@@ -33,7 +33,7 @@ class StatContract(ContractGroup):
     """`stat`, `info`, `get_size`, `exists`."""
 
     async def test_stat_size(self, storage: Storage) -> None:
-        """The size is that of the content, by every method, the id included."""
+        """Every method reports the size of the content, also for an id."""
         key = await storage.upload(b"0123456789", "folder/ten.txt")
         info = await storage.stat(key)
         assert info == await storage.info(key) == await storage.file(key).get_info()
@@ -42,7 +42,7 @@ class StatContract(ContractGroup):
         assert await storage.exists(key)
 
     async def test_stat_names(self, storage: Storage) -> None:
-        """The display name is the one that the file was saved under, cleaned."""
+        """The display name is the cleaned name under which the file was saved."""
         stored = await storage.save(b"content", "Отчёт №1.pdf", folder="reports", metadata={"a": "1"})
         info = await storage.stat(stored)
         name = naming.clean_filename("Отчёт №1.pdf")
@@ -51,17 +51,17 @@ class StatContract(ContractGroup):
 
     @pytest.mark.parametrize(("key", "content", "expected"), _TYPES.values(), ids=_TYPES)
     async def test_stat_type_told_by_content(self, storage: Storage, key: str, content: bytes, expected: str) -> None:
-        """The type follows the content, whatever the name says."""
+        """The type follows the content, not the name."""
         uploaded = await storage.upload(content, key)
         assert (await storage.stat(uploaded)).content_type == expected
 
     async def test_stat_type_as_given(self, storage: Storage) -> None:
-        """The type is the caller's, if there is one."""
+        """The caller's type is used, if there is one."""
         key = await storage.upload(_PNG, "a.png", content_type="application/x-mine; version=2")
         assert (await storage.stat(key)).content_type == "application/x-mine; version=2"
 
     async def test_stat_etag(self, storage: Storage) -> None:
-        """The etag, if the backend has any, changes with the content, and only with it."""
+        """The etag, if the backend has one, changes only when the content changes."""
         etags = []
         for content in (b"one", b"two", b"three", b"four", b"five", b"six!"):
             key = await storage.upload(content, "file.txt")
@@ -70,7 +70,7 @@ class StatContract(ContractGroup):
         assert set(etags) == {None} or len(set(etags)) == len(etags)
 
     async def test_stat_time(self, storage: Storage) -> None:
-        """The time of the last change has a zone, and is about now."""
+        """The time of the last change has a time zone, and is about now."""
         key = await storage.upload(b"content", "file.txt")
         changed = (await storage.stat(key)).last_modify_time
         assert changed is not None
@@ -78,7 +78,7 @@ class StatContract(ContractGroup):
         assert abs(changed - datetime.fromtimestamp(time.time(), UTC)) < timedelta(hours=1)
 
     async def test_stat_metadata(self, storage: Storage) -> None:
-        """Metadata comes back as given, in any script; keys in lower case."""
+        """Metadata comes back as given, in any script. Keys come back in lower case."""
         metadata = {
             "author": "Ada Lovelace",
             "Title": "合同 № 1: «ёж»",
@@ -99,7 +99,7 @@ class StatContract(ContractGroup):
         assert (await storage.stat(key)).metadata == {"a": "1"}
 
     async def test_stat_metadata_that_cannot_be_kept(self, storage: Storage) -> None:
-        """Metadata that some backend would lose, or that could forge a header, is refused before storing."""
+        """Metadata that some backend would lose, or that could forge a header, is refused before anything is stored."""
         async with self.unchanged(storage, "file.txt"):
             for wrong in (
                 {"a": "1\r\nx: y"},
@@ -113,7 +113,7 @@ class StatContract(ContractGroup):
                     await storage.upload(b"content", "file.txt", metadata=wrong)
 
     async def test_stat_missing(self, storage: Storage) -> None:
-        """A missing file has no facts."""
+        """A missing file has no facts to return."""
         key = await missing(storage)
         for ask in (storage.stat, storage.info, storage.get_size):
             with pytest.raises(FileNotFoundException, match=re.escape(key)) as caught:
@@ -126,7 +126,7 @@ class DeleteContract(ContractGroup):
     """`delete`, `delete_many`."""
 
     async def test_delete(self, storage: Storage) -> None:
-        """Nothing is left of a deleted file, and its neighbours stay unchanged."""
+        """A delete leaves nothing of the file, and leaves its neighbours unchanged."""
         names = ["folder/file.txt.bak", "folder/fil", "folder/file.tx", "file.txt", "folder2/file.txt"]
         neighbours = [await storage.upload(name.encode(), name) for name in names]
         async with self.unchanged(storage, "folder/file.txt", *neighbours):
@@ -136,7 +136,7 @@ class DeleteContract(ContractGroup):
 
     @exact_keys
     async def test_delete_makes_room_for_a_new_file(self, storage: Storage) -> None:
-        """A new file under a deleted one's key inherits nothing."""
+        """A new file under the key of a deleted one inherits nothing from it."""
         await storage.upload(b"content", "file.txt", content_type="text/x-old", metadata={"a": "1"})
         await storage.delete("file.txt")
         await storage.upload(b"CONTENT", "file.txt", overwrite=False)
@@ -144,14 +144,14 @@ class DeleteContract(ContractGroup):
         assert (info.content_type, info.metadata) == ("text/plain", {})
 
     async def test_delete_missing(self, storage: Storage) -> None:
-        """Deleting a missing file is no error, once and twice."""
+        """Deleting a missing file is not an error, also the second time."""
         key = await storage.upload(b"content", "file.txt")
         for name in (key, key, await missing(storage, "never/there.txt")):
             await storage.delete(name)
         assert not await storage.exists(key)
 
     async def test_delete_many(self, storage: Storage) -> None:
-        """A missing file among many is no error."""
+        """A missing file among many is not an error."""
         keys = [await storage.upload(b"content", f"many/{n}.txt") for n in range(40)]
         await storage.delete_many([*keys[:20], await missing(storage, "many/missing.txt"), *keys[20:39]])
         assert [await storage.exists(key) for key in keys] == [False] * 39 + [True]
@@ -159,7 +159,7 @@ class DeleteContract(ContractGroup):
             assert len([info async for info in storage.list()]) == 1
 
     async def test_delete_many_with_a_failure(self, storage: Storage) -> None:
-        """A failed delete is raised after the other files are gone."""
+        """If one delete fails, the error is raised after the other files are deleted."""
         keys = [await storage.upload(b"content", f"many/{n}.txt") for n in range(3)]
         with pytest.raises(StorageException):
             await storage.delete_many([keys[0], "nowhere:else.txt", *keys[1:]])

@@ -1,4 +1,4 @@
-"""Write: every kind of content, and every kind of failure, after which nothing has changed."""
+"""Write: every kind of content, and every kind of failure. After a failure nothing has changed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -52,7 +52,7 @@ class WriteContract(ContractGroup):
 
     @pytest.fixture(params=KINDS)
     def source(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-        """The content in one form after the other."""
+        """Return the content in each form."""
         path = tmp_path / "source.bin"
         path.write_bytes(CONTENT)
         source = KINDS[request.param](path)
@@ -61,14 +61,14 @@ class WriteContract(ContractGroup):
             file.close()
 
     async def test_write_from(self, storage: Storage, source: Any) -> None:
-        """Content in any form is stored whole, and a file of the caller's stays open."""
+        """Content in any form is stored whole. The caller's file stays open."""
         key = await storage.upload(source, "file.bin")
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
         assert await storage.get_size(key) == _SIZE
         assert not getattr(getattr(source, "file", source), "closed", False)
 
     async def test_write_from_where_a_file_stands(self, storage: Storage) -> None:
-        """A file is stored from its current position, as `read` would return it."""
+        """A file is stored from its current position on, as `read` would return it."""
         file = BytesIO(CONTENT)
         file.seek(1000)
         key = await storage.upload(file, "file.bin")
@@ -84,7 +84,7 @@ class WriteContract(ContractGroup):
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT[1000:])
 
     async def test_write_what_can_be_read_only_once(self, storage: Storage) -> None:
-        """A source that was used up is refused: it would be an empty or a partial file."""
+        """A used-up source is refused, because it would store an empty or a partial file."""
         content = pieces_later(CONTENT)
         key = await storage.upload(content, "file.bin")
         async with self.unchanged(storage, key):
@@ -109,7 +109,7 @@ class WriteContract(ContractGroup):
         assert saved.known_size == await saved.get_size() == LARGE
 
     async def test_write_with_checksums_that_hold(self, storage: Storage) -> None:
-        """Correct declarations of size and checksums are accepted."""
+        """Correct sizes and checksums are accepted."""
         expected = {"sha256": sha256(CONTENT).hexdigest().upper(), "crc32": f"{crc32(CONTENT):08x}"}
         key = await storage.upload(
             pieces_later(CONTENT), "file.bin", size=_SIZE, min_size=_SIZE, max_size=_SIZE, expected=expected
@@ -117,7 +117,7 @@ class WriteContract(ContractGroup):
         assert fingerprint(await storage.read(key)) == fingerprint(CONTENT)
 
     async def test_write_what_is_no_content(self, storage: Storage) -> None:
-        """Text, None and numbers are refused: text could be a path that a client sent."""
+        """Text, None and numbers are refused. Text could be a path that a client sent."""
         async with self.unchanged(storage, "file.bin"):
             for wrong in ("/etc/passwd", None, 5, {"a": 1}, ["text"]):
                 with pytest.raises(InvalidArgumentException):
@@ -136,7 +136,7 @@ class WriteContract(ContractGroup):
 
     @exact_keys
     async def test_write_without_overwriting(self, storage: Storage) -> None:
-        """`overwrite=False` stores under a free key, and changes nothing under a taken one."""
+        """`overwrite=False` stores under a free key, and changes nothing under a taken key."""
         key = await storage.upload(b"old", "file.txt", overwrite=False, metadata={"version": "old"})
         async with self.unchanged(storage, key):
             with pytest.raises(FileExistsException, match=r"file\.txt"):
@@ -146,7 +146,7 @@ class WriteContract(ContractGroup):
 
     @exact_keys
     async def test_write_two_at_once_to_one_key(self, storage: Storage) -> None:
-        """Of two uploads of one key one wins: content, size, type and metadata belong together."""
+        """If two uploads use one key, one of them wins. Content, size, type and metadata come from the same upload."""
         versions = {"a": (b"a" * 100_000, "text/x-a"), "b": (b"b" * 300_000, "text/x-b")}
         for turn in range(10):
             uploads = [
@@ -161,7 +161,7 @@ class WriteContract(ContractGroup):
 
     @exact_keys
     async def test_write_two_at_once_without_overwriting(self, storage: Storage) -> None:
-        """Of several uploads with `overwrite=False` exactly one succeeds, and its content is stored."""
+        """If several uploads use `overwrite=False`, exactly one succeeds, and its content is stored."""
         for turn in range(10):
             key = f"file{turn}.bin"
             uploads = [storage.upload(pieces_later(bytes([n]) * 100), key, overwrite=False) for n in range(4)]
@@ -176,7 +176,7 @@ class WriteContract(ContractGroup):
     async def test_write_from_a_source_that_raises(
         self, storage: Storage, broken: Callable[[], Any], *, replaces: bool
     ) -> None:
-        """The source's own error surfaces, and an earlier file stays."""
+        """The storage raises the source's own error, and an earlier file stays."""
         async with self._attempt(storage, replaces=replaces) as key:
             with pytest.raises(BrokenSourceError):
                 await storage.upload(broken(), key)
@@ -213,7 +213,7 @@ class WriteContract(ContractGroup):
 
     @asynccontextmanager
     async def _attempt(self, storage: Storage, *, replaces: bool) -> AsyncIterator[str]:
-        """A free or taken key under which nothing may change; nor may a file that was uploaded by that name."""
+        """Yield a free or taken key. Check that nothing changes under it, and that no uploaded file remains."""
         key = "folder/file.bin"
         taken = await _occupy(storage, key) if replaces else key
         async with self.unchanged(storage, taken):

@@ -1,9 +1,12 @@
 """A FastDFS tracker with storage servers, for tests: real ids, real statuses, files on disk, and injected faults.
 
-It speaks the clients' part of the FastDFS protocol, as running servers of five versions show it. By default the storage
-servers of a group share one folder (an upload to one is on the others at once), and trackers name servers that are
-stopped; with `copy_delay` each has its own folder, as real ones do. It makes no trunk files, and never mixes two
-appends. Linux and macOS only.
+It speaks the part of the FastDFS protocol that clients use, in one of five versions. It was compared with running
+servers of each version.
+
+By default the storage servers of a group share one folder: an upload to one server is on the others at once. Trackers
+then also name stopped servers. With `copy_delay`, each storage server has its own folder, as real ones have.
+
+Unlike a real server, it makes no trunk files and never mixes two appends. Linux and macOS only.
 
 Example:
     ```python

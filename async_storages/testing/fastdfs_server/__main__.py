@@ -1,4 +1,4 @@
-"""The server on its own: it prints its tracker's address and its folder, and serves until stdin ends or SIGTERM."""
+"""Run the server as a program. It prints its tracker's address and folder, and serves until stdin ends or SIGTERM."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ async def _serve(options: Namespace) -> None:
 
 
 def _await_end_of_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    """Read and discard the input, without a lock that would keep the interpreter from ending."""
+    """Read and discard the input, without a lock that could keep the interpreter from ending."""
     while os.read(0, 4096):
         continue
     with suppress(RuntimeError):  # the loop has ended already

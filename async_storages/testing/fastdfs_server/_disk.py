@@ -32,10 +32,10 @@ class StoredFile:
     """A file that a server holds.
 
     Attributes:
-        file_id: Such as ``group1/M00/00/00/fwAAAW….bin``.
-        kind: The kind that its name tells; trunk files are not made.
+        file_id: The id, for example ``group1/M00/00/00/fwAAAW….bin``.
+        kind: The kind of the file, as its name shows it. There are no trunk files.
         size: The size in bytes.
-        metadata: The metadata as stored on the disk; None without any.
+        metadata: The metadata as stored on the disk. None if there is none.
     """
 
     file_id: str
@@ -45,11 +45,11 @@ class StoredFile:
 
 
 def stored_files(folder: Path, server: str = "") -> list[StoredFile]:
-    """All files of all groups that a server keeps in this folder, by id.
+    """Return all files of all groups that a server keeps in this folder, sorted by id.
 
     Args:
         folder: See `FastDFSServer.folder`.
-        server: The name of a replica's folder within its group's; empty for all replicas.
+        server: The name of a replica's folder within its group's folder. Empty for all replicas.
     """
     paths: dict[str, Path] = {}
     for pattern in (f"*/{server}/M??/data/??/??/*",) if server else ("*/M??/data/??/??/*", "*/*/M??/data/??/??/*"):
@@ -61,7 +61,7 @@ def stored_files(folder: Path, server: str = "") -> list[StoredFile]:
 
 
 def _described(name: str, paths: dict[str, Path]) -> StoredFile | None:
-    """None if the file has been deleted since the folder was read."""
+    """Describe a file. None if it was deleted after the folder was read."""
     file_id = name.replace("/data/", "/", 1)
     logic = LogicName.parse(file_id.partition("/")[2].encode())
     kind: Literal["normal", "appender", "slave"] = (
@@ -80,10 +80,10 @@ def _content(path: Path | None) -> bytes | None:
 
 
 class Spool:
-    """Content on its way to the disk: in memory while it is short, then in a temporary file.
+    """Content on its way to the disk: short content in memory, longer content in a temporary file.
 
     Attributes:
-        size: In bytes.
+        size: The size in bytes.
     """
 
     def __init__(self, folder: Path, run: Run, *, has_old_crc: bool) -> None:
@@ -147,15 +147,15 @@ class Disk:
     """The files of one group, in ``<folder>/M00/data/00/00`` and so on.
 
     Args:
-        folder: The folder of a group, or of one server of it; made if it is missing.
+        folder: The folder of a group, or of one of its servers. Created if it is missing.
         paths: The number of store paths.
         clock: Returns the Unix seconds.
         random: Fills the random parts of names.
         run: Calls a method of this class, or another function that blocks.
-        version: The version that it behaves as.
+        version: The FastDFS version to imitate.
 
     Raises:
-        Refusal: From any method: the request cannot be right.
+        Refusal: From any method: the request is wrong.
         OSError: From any method: its `errno` is the status of the answer.
     """
 
@@ -185,7 +185,7 @@ class Disk:
         return name
 
     def store_slave(self, spool: Spool, slave: LogicName) -> None:
-        """Store content under the name of a slave; of several concurrent ones the last one stays."""
+        """Store content under the name of a slave. If several calls do so at once, the last one stays."""
         self._stamp(spool)
         with self._lock:
             self.path_of(slave).unlink(missing_ok=True)
@@ -205,7 +205,7 @@ class Disk:
             self._metadata(name).unlink(missing_ok=True)
 
     def info(self, name: LogicName, *, compute: bool) -> tuple[int, int, int]:
-        """Size, time of the last change and CRC-32; the CRC-32 is computed on request if the name does not tell it."""
+        """Return size, time of the last change and CRC-32. `compute` computes a CRC-32 that the name does not hold."""
         status = self.path_of(name).stat()
         if len(str(name)) < 37:
             raise Refusal(EINVAL)
@@ -240,7 +240,7 @@ class Disk:
         return self.path_of(name).stat().st_size
 
     def modify(self, name: LogicName, offset: int | None, spool: Spool) -> None:
-        """Write content over the file from this byte on; at the end if None."""
+        """Write content over the file from this byte on. None appends it."""
         with self._changing(name, offset or 0) as file:
             file.seek(*((0, os.SEEK_END) if offset is None else (offset, os.SEEK_SET)))
             spool.copy_to(file)
@@ -251,7 +251,7 @@ class Disk:
             file.truncate(size)
 
     def regenerate(self, name: LogicName, source: bytes) -> LogicName:
-        """Make a normal file of an appender: it gets another name, and its metadata stays behind."""
+        """Turn an appender into a normal file. It gets another name, and loses its metadata."""
         with self._changing(name, 0) as file:
             status = os.fstat(file.fileno())
             crc = self._crc_of_file(self.path_of(name))
@@ -263,7 +263,7 @@ class Disk:
             )
 
     def forget(self, name: LogicName) -> None:
-        """Remove a file and its metadata, as far as they exist."""
+        """Remove a file and its metadata, if they exist."""
         with self._lock, suppress(FileNotFoundError):
             self.remove(name)
 
@@ -282,7 +282,7 @@ class Disk:
             Path(path).replace(target)
 
     def copy_metadata(self, source: "Disk", name: LogicName) -> None:
-        """Copy a file's metadata from another server, or their absence."""
+        """Copy a file's metadata from another server. If there is none, remove the copy's."""
         with self._lock:
             if not self.path_of(name).exists():
                 return
@@ -292,7 +292,7 @@ class Disk:
                 self._metadata(name).unlink(missing_ok=True)
 
     def open(self, opened: ExitStack, name: LogicName, offset: int, length: int) -> Answer:
-        """The content of a file from this byte on; all of it if the length is 0. The stack closes the file."""
+        """Open the content of a file from this byte on, up to its end if the length is 0. The stack closes the file."""
         file = opened.enter_context(self.path_of(name).open("rb"))
         size = os.fstat(file.fileno()).st_size
         if offset > size and not self.version.clamps_ranges:
@@ -359,7 +359,7 @@ class Disk:
 
 
 class _Crc:
-    """A CRC-32 as a version computes it."""
+    """A CRC-32, as the server's version computes it."""
 
     def __init__(self, *, is_old: bool) -> None:
         self._old = OldCrc32() if is_old else None

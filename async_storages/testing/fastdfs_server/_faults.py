@@ -1,4 +1,4 @@
-"""Faults beyond a proxy's: failures of chosen commands, in the words of a FastDFS server."""
+"""Faults that a proxy cannot make: a FastDFS server that fails at chosen commands."""
 
 import asyncio
 from collections.abc import Collection
@@ -11,18 +11,19 @@ __all__ = ["Fault", "Faults", "Injection"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A fault of a request: exactly one of these, with `announced` beside `status` or `body`.
+    """A fault of a request. Give exactly one of the arguments. `announced` may be added to `status` or `body`.
 
     Args:
-        status: The request is not carried out, and answered with this status (1 to 255): on a storage server 28 is a
-            full disk, 16 and 5 are busy and input/output error; from a tracker 2 means that there is no storage server.
-        cut: The request is carried out, but the connection closes after so many bytes of the answer: 0 before it, 1 to
-            9 within the header, 10 + n at byte n of the body. A shorter answer is sent whole.
-        body: The request is not carried out, and answered with this body and status 0, as a read during another
-            client's write.
-        announced: The length in the answer's header, whatever follows.
-        stall: The request is carried out, but not answered before `Injection.release`; the connection stays open until
-            then, even after the client has closed it.
+        status: The server does not carry the request out, and answers with this status (1 to 255). From a storage
+            server, 28 is a full disk, 16 is busy and 5 is an input/output error. From a tracker, 2 means that there is
+            no storage server.
+        cut: The server carries the request out, but closes the connection after this many bytes of the answer: 0 before
+            it, 1 to 9 within the header, 10 + n at byte n of the body. A shorter answer is sent whole.
+        body: The server does not carry the request out, and answers with this body and status 0. Real servers do so if
+            a client reads while another one writes.
+        announced: The length in the answer's header, even if the body has another length.
+        stall: The server carries the request out, but does not answer before `Injection.release`. Until then its
+            connection stays open, even after the client has closed it.
     """
 
     status: int | None = None
@@ -40,11 +41,11 @@ class Fault:
 
 
 class Injection:
-    """A fault that waits for its requests, as `FastDFSServer.inject` returns it.
+    """A fault that waits for its requests. `FastDFSServer.inject` returns it.
 
     Attributes:
         fault: The fault.
-        fired: The number of times that it has happened.
+        fired: How often the fault has happened.
     """
 
     def __init__(self, fault: Fault, commands: Collection[int], times: int | None, at: str | None) -> None:
@@ -57,17 +58,17 @@ class Injection:
         self._has_fired = asyncio.Event()
 
     def release(self) -> None:
-        """Let the stalled requests be answered, and the fault happen no more."""
+        """Answer the stalled requests, and end the fault."""
         self._released.set()
 
     async def wait_fired(self, times: int = 1) -> None:
-        """Wait until it has happened this often."""
+        """Wait until the fault has happened this often."""
         while self.fired < times:
             self._has_fired.clear()
             await self._has_fired.wait()
 
     def take(self, command: int, address: str) -> bool:
-        """True if it happens to this request, which is counted."""
+        """Count this request. True if the fault happens to it."""
         meant = (not self._commands or command in self._commands) and self._at in {None, address}
         if not meant or self._released.is_set() or self.fired == self._times:
             return False
@@ -76,13 +77,13 @@ class Injection:
         return True
 
     async def before_answer(self) -> None:
-        """Wait as long as the fault delays the answer."""
+        """Wait while the fault delays the answer."""
         if self.fault.stall:
             await self._released.wait()
 
 
 class Faults:
-    """The faults of a server; the earliest comes first."""
+    """The faults of a server. The earliest one happens first."""
 
     def __init__(self) -> None:
         self._injections: list[Injection] = []
@@ -92,10 +93,10 @@ class Faults:
         self._injections.append(injection)
 
     def take(self, command: int, address: str) -> Injection | None:
-        """The injection that happens to this request; None for none."""
+        """Return the injection that happens to this request. None if none does."""
         return next((injection for injection in self._injections if injection.take(command, address)), None)
 
     def release(self) -> None:
-        """Let no fault happen any more."""
+        """End all faults."""
         for injection in self._injections:
             injection.release()

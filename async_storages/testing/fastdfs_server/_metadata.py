@@ -7,17 +7,17 @@ _KEY, _VALUE = 64, 256  # bytes that are kept
 
 
 def overwritten(raw: bytes) -> bytes:
-    """The metadata that is kept of a request that replaces it.
+    """Return the metadata that the server keeps of a request that replaces metadata.
 
-    Like the real server it cuts long records but keeps the old length, so that remains of the request follow, and
-    drops records without a separator (storage/storage_service.c, storage_sort_metadata_buff).
+    Like the real server, it cuts long records but keeps the old length, so remains of the request follow. It drops
+    records without a separator (storage/storage_service.c, storage_sort_metadata_buff).
     """
     packed = _packed(_records(raw))
     return (packed + b"\0" + raw[len(packed) + 1 :])[: len(raw)]
 
 
 def merged(old: bytes, new: bytes) -> bytes:
-    """The old metadata with the new records added, replacing records with the same key."""
+    """Add the new records to the old metadata. They replace records with the same key."""
     return _packed(list((dict(_records(old)) | dict(_records(new))).items()))
 
 

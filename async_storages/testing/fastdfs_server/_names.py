@@ -1,4 +1,4 @@
-"""File names and ids of the test server, made and checked as by FastDFS 6.16. Pure."""
+"""Make and check the file names and ids of the test server, as FastDFS 6.16 does. Pure."""
 
 import base64
 import re
@@ -21,7 +21,7 @@ _SUFFIX = re.compile(rb"[A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class LogicName:
-    """A file's name without its group, such as ``M00/00/1E/fwAAAW….bin``.
+    """A file's name without its group, for example ``M00/00/1E/fwAAAW….bin``.
 
     Attributes:
         path: The index of the store path.
@@ -35,10 +35,10 @@ class LogicName:
 
     @classmethod
     def parse(cls, raw: bytes) -> "LogicName":
-        """The parts of a name.
+        """Split a name into its parts.
 
         Raises:
-            Refusal: The name is malformed, or cannot be that of a file.
+            Refusal: The name is malformed, or no file can have it.
         """
         found = _LOGIC_NAME.fullmatch(raw)
         if not found or found[3] in {b".", b".."} or len(raw) > _LONGEST:
@@ -51,10 +51,11 @@ class LogicName:
         return f"M{self.path:02X}/{self.folder}/{self.name}"
 
     def slave(self, prefix: str, extension: str) -> "LogicName":
-        """The name of a slave of this file (common/fdfs_global.c, fdfs_gen_slave_filename).
+        """Return the name of a slave of this file (common/fdfs_global.c, fdfs_gen_slave_filename).
 
         Raises:
-            Refusal: The name cannot be a master's, or the slave would have the name of its metadata.
+            Refusal: A file with this name cannot be a master, or the slave would have the name of the master's
+                metadata.
         """
         if len(f"{self.folder}/{self.name}") < 34 or (prefix == "-m" and not extension):
             raise Refusal(EINVAL)
@@ -65,7 +66,7 @@ class LogicName:
 
     @property
     def origin(self) -> "Origin":
-        """The facts in the 27 characters of base64; a slave has those of its master."""
+        """Return the facts in the 27 characters of base64. A slave has the facts of its master."""
         return Origin.decode(str(self)[_ENCODED])
 
 
@@ -74,9 +75,9 @@ class Origin:
     """The facts in a file's name.
 
     Attributes:
-        source: The storage server: 4 bytes of IPv4, or its id, little-endian.
+        source: The storage server: the 4 bytes of its IPv4 address, or its id, little-endian.
         timestamp: Unix seconds.
-        size: The size as written there, masked.
+        size: The size as the name holds it, masked.
         crc: CRC-32 (zlib).
     """
 
@@ -87,17 +88,17 @@ class Origin:
 
     @classmethod
     def decode(cls, text: str) -> "Origin":
-        """The facts in 27 characters of base64."""
+        """Return the facts in 27 characters of base64."""
         return cls(*struct.unpack(">4sIQI", base64.urlsafe_b64decode(text + "=")))
 
     def encode(self) -> str:
-        """The 27 characters of base64."""
+        """Return the 27 characters of base64."""
         raw = struct.pack(">4sIQI", self.source, self.timestamp, self.size, self.crc)
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def encoded(source: bytes, timestamp: int, *, size: int | None, crc: int, extension: str, random: Random) -> str:
-    """The last segment of a new file's name (storage/storage_service.c, storage_gen_filename).
+    """Return the last segment of a new file's name (storage/storage_service.c, storage_gen_filename).
 
     Args:
         source: As for `Origin`.
@@ -121,25 +122,25 @@ def _masked(size: int | None, random: Random) -> int:
 
 
 def is_appender(name: LogicName) -> bool:
-    """True if a name is that of an appender."""
+    """True for the name of an appender."""
     return bool(name.origin.size & _APPENDER)
 
 
 def is_slave(name: LogicName) -> bool:
-    """True if a name is that of a slave, which is longer than others."""
+    """True for the name of a slave. It is longer than other names."""
     return len(str(name)) > _NORMAL_LENGTH
 
 
 def crc_of(name: LogicName) -> int:
-    """The CRC-32 in a name."""
+    """Return the CRC-32 in a name."""
     return name.origin.crc
 
 
 def checked_suffix(field: bytes) -> str:
-    """An extension or a prefix, out of its NUL-padded field.
+    """Return the extension or prefix in a NUL-padded field.
 
     Raises:
-        Refusal: It has characters that names must not have.
+        Refusal: The field has characters that names must not have.
     """
     text = field.partition(b"\0")[0]
     if not _SUFFIX.fullmatch(text):

@@ -1,4 +1,4 @@
-"""A port of the server: requests are answered one after the other, or as a fault demands."""
+"""A port of the server. It answers requests one after the other, or as a fault requires."""
 
 import asyncio
 import socket
@@ -22,14 +22,14 @@ class Port:
     """A listening port, and the connections to it.
 
     Args:
-        handlers: The handler of each command; other commands are answered with 22.
+        handlers: The handler of each command. The port answers other commands with 22.
         faults: The injected faults.
-        idle_timeout: Seconds after which an idle client is disconnected.
+        idle_timeout: Seconds after which the port disconnects an idle client.
         host: The address to listen on.
-        port: The port; 0 for a free one.
+        port: The port. 0 for a free one.
         ends_after: Statuses after which a connection serves no more requests.
-        is_silent: Keep the connection open then, without further answers, instead of closing it.
-        runs_on_after: Statuses after which the rest of a request is taken for further requests.
+        is_silent: True keeps the connection open after `ends_after`, without further answers. False closes it.
+        runs_on_after: Statuses after which the port reads the rest of a request as further requests.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Port:
 
     @property
     def address(self) -> str:
-        """``host:port`` once it listens; the same when it does so again."""
+        """``host:port``, once it listens. It stays the same when it listens again."""
         host, port = self._listener.address
         return f"{host}:{port}"
 
@@ -65,15 +65,15 @@ class Port:
 
     @property
     def is_listening(self) -> bool:
-        """True while it accepts clients."""
+        """True while the port accepts clients."""
         return self._listener.is_listening
 
     def start(self) -> None:
-        """Listen; no effect if it listens already."""
+        """Listen. No effect if it listens already."""
         self._listener.start()
 
     async def stop(self) -> None:
-        """Close all connections and refuse new ones, until started again; no effect the second time.
+        """Close all connections and refuse new ones until `start`. No effect the second time.
 
         Raises:
             BaseExceptionGroup: The server has a defect.

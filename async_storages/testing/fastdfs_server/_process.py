@@ -1,4 +1,4 @@
-"""The server in a process of its own, for as long as a `with` block lasts."""
+"""Run the server in a process of its own, in a `with` block."""
 
 import os
 import subprocess
@@ -29,21 +29,21 @@ class FastDFSProcess:
     pid: int
 
     async def files(self) -> list[StoredFile]:
-        """The stored files, by id."""
+        """Return the stored files, sorted by id."""
         return await offload(stored_files, self.folder)
 
 
 @contextmanager
 def fastdfs_process(*arguments: str) -> Iterator[FastDFSProcess]:
-    """Run ``python -m async_storages.testing.fastdfs_server``; it ends, with its files, when the block ends.
+    """Run ``python -m async_storages.testing.fastdfs_server``. It ends, with its files, when the block ends.
 
-    It also ends, within a second, when this process ends in any way.
+    It also ends within a second after this process ends, in any way.
 
     Args:
         arguments: Arguments of that command, such as ``"--address-size=45"``.
 
     Raises:
-        RuntimeError: It did not start; its standard error output tells why.
+        RuntimeError: The server did not start. Its standard error output tells why.
     """
     with subprocess.Popen(
         [sys.executable, "-m", "async_storages.testing.fastdfs_server", *arguments],

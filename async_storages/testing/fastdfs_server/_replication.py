@@ -1,4 +1,4 @@
-"""Replicas: the changes of one storage server of a group are copied to the others, later and in order."""
+"""Replicas: copy the changes of one storage server of a group to the others, later and in order."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ __all__ = ["Change", "Replication"]
 
 
 class Change(Enum):
-    """A change of a file, which its copies undergo as well."""
+    """A change of a file. Its copies get the same change."""
 
     CONTENT = "content"
     METADATA = "metadata"
@@ -26,7 +26,7 @@ class Replication:
     Args:
         disks: The disk of each server.
         delay: Seconds from a change to its copies.
-        is_up: Tells if the server of a number is running; only running servers copy.
+        is_up: Returns True if the server with this number runs. Only running servers copy.
     """
 
     def __init__(self, disks: Sequence[Disk], delay: float, is_up: Callable[[int], bool]) -> None:
@@ -51,7 +51,7 @@ class Replication:
         self._changed.set()
 
     def wake(self) -> None:
-        """Look again, as a server has come back."""
+        """Look for changes again, because a server has come back."""
         self._changed.set()
 
     async def copy_all(self) -> None:
@@ -75,7 +75,7 @@ class Replication:
             await target.run(target.copy_metadata, source, name)
 
     async def start(self, opened: AsyncExitStack) -> None:
-        """Copy from now on, until the stack is closed."""
+        """Copy changes until the stack is closed."""
         task = asyncio.get_running_loop().create_task(self._run())
 
         @opened.push_async_callback

@@ -1,4 +1,4 @@
-"""The server as tests see it: what it stores, its faults, its stops and restarts."""
+"""The server that tests use: its files, its faults, its stops and restarts."""
 
 from collections.abc import Mapping
 
@@ -14,32 +14,32 @@ class FastDFSServer(Startup):
     """Trackers and storage servers on this machine, in the running event loop.
 
     Args:
-        groups: Names of 1 to 16 letters and digits.
-        storages_per_group: 1 or more.
-        trackers: 1 or more; all have the same information.
+        groups: The names of the groups, each of 1 to 16 letters and digits.
+        storages_per_group: The number of storage servers in each group, 1 or more.
+        trackers: The number of trackers, 1 or more. All have the same information.
         store_paths: The number of store paths of each storage server, 1 to 255: ``M00``, ``M01`` and so on.
-        version: The version that it behaves as: one of `VERSIONS`.
-        copy_delay: Seconds until a storage server's changes are copied to the others of its group, each of which then
-            has its own folder and address (127.0.0.1, 127.0.0.2, …; on macOS add them by ``ifconfig lo0 alias``). With
-            `math.inf` only `copy` copies. None: they share one folder.
-        free_mb: Megabytes that each storage server has free at the beginning; see `set_free`.
-        address_size: Bytes of an address in a tracker's answer: 15 as servers without IPv6 send it, or 45; None for
-            that of the version.
-        use_storage_id: Name storage servers in ids by number (100001, 100002 …) instead of by address.
-        folder: The folder of the files; None for a temporary folder that is removed with the server.
-        idle_timeout: Seconds after which an idle client is disconnected.
+        version: The FastDFS version to imitate: one of `VERSIONS`.
+        copy_delay: Seconds until the other storage servers of a group get a change. Each storage server then has its
+            own folder and address (127.0.0.1, 127.0.0.2, …). On macOS add the addresses by ``ifconfig lo0 alias``. With
+            `math.inf` only `copy` copies. With None, the servers of a group share one folder.
+        free_mb: Free megabytes of each storage server at the beginning. See `set_free`.
+        address_size: Bytes of an address in a tracker's answer: 15, as servers without IPv6 send it, or 45. None uses
+            the size of `version`.
+        use_storage_id: True puts the number of the storage server (100001, 100002 …) into ids, instead of its address.
+        folder: The folder of the files. None uses a temporary folder, which is deleted when the server closes.
+        idle_timeout: Seconds after which the server disconnects an idle client.
         clock: Returns the Unix seconds for ids.
         random: Fills the random parts of ids.
-        threads: Read and write files in threads. If nothing else shares its event loop, as in `fastdfs_process`, it
-            needs half the time without.
+        threads: True reads and writes files in threads. False takes half the time, and suits a server that has its
+            event loop for itself, as in `fastdfs_process`.
 
     Attributes:
-        version: The version, as given.
-        trackers: The trackers' addresses, ``host:port``, once started; they stay the same until the server is closed,
-            even when stopped.
+        version: The FastDFS version, as given.
+        trackers: The trackers' addresses, ``host:port``, once started. They stay the same until the server is closed,
+            also after `stop`.
         storages: All storage servers, group by group.
-        folder: The folder of the files: ``<group>/M00/data/00/00/…``, with metadata beside them in ``…-m``; with a
-            `copy_delay` ``<group>/<host>/M00/data/00/00/…``.
+        folder: The folder of the files. It holds ``<group>/M00/data/00/00/…``, with metadata beside each file in
+            ``…-m``. With a `copy_delay` it holds ``<group>/<host>/M00/data/00/00/…``.
 
     Raises:
         InvalidArgumentException: An argument is out of range.
@@ -56,10 +56,10 @@ class FastDFSServer(Startup):
         return {address: port.connections for address, port in self._ports.items()}
 
     async def files(self, at: str | None = None) -> list[StoredFile]:
-        """The stored files, by id: metadata with their file, without unfinished uploads.
+        """Return the stored files with their metadata, sorted by id. Unfinished uploads are left out.
 
         Args:
-            at: The address of a storage server with its own folder; None for the files of all.
+            at: The address of a storage server with its own folder. None returns the files of all servers.
 
         Raises:
             InvalidArgumentException: There is no such server, or it shares its folder.
@@ -76,17 +76,17 @@ class FastDFSServer(Startup):
             await replication.copy_all()
 
     def set_free(self, free_mb: int) -> None:
-        """Let each storage server tell so many free megabytes, and refuse larger uploads."""
+        """Set the free megabytes that each storage server reports. It refuses larger uploads."""
         self._free = free_mb << 20
 
     def inject(self, fault: Fault, *commands: int, times: int | None = 1, at: str | None = None) -> Injection:
-        """Inject a fault into requests whose header comes from now on; the earliest injection comes first.
+        """Inject a fault into requests that begin from now on. The earliest injection happens first.
 
         Args:
             fault: The fault.
-            commands: The commands that it happens to, such as 11 for an upload; none for all commands.
-            times: The number of times; None for always.
-            at: The address of one tracker or storage server; None for all.
+            commands: The commands that fail, for example 11 for an upload. None given: all commands.
+            times: The number of times, 1 or more. None for always.
+            at: The address of one tracker or storage server. None for all.
 
         Raises:
             InvalidArgumentException: `times` is below 1, or there is no such address.
@@ -99,17 +99,17 @@ class FastDFSServer(Startup):
         return injection
 
     def release(self) -> None:
-        """`Injection.release` all faults: nothing fails from now on."""
+        """End all faults, as `Injection.release` does. Nothing fails from now on."""
         self._faults.release()
 
     def advertise(self, addresses: Mapping[str, str]) -> None:
-        """Let trackers name another address for a storage server from now on, such as a `FaultProxy`'s.
+        """Make trackers return another address for a storage server from now on, for example that of a `FaultProxy`.
 
         Args:
-            addresses: The addresses to name, ``host:port``, by the servers' own.
+            addresses: The address to return, ``host:port``, for each storage server's own address.
 
         Raises:
-            InvalidArgumentException: There is no such storage server, or an answer has no room for the host.
+            InvalidArgumentException: There is no such storage server, or the host is too long for an answer.
         """
         known = {storage.address for storage in self.storages}
         require(addresses.keys() <= known, f"not all of these are storage servers: {', '.join(addresses)}")
@@ -118,12 +118,12 @@ class FastDFSServer(Startup):
         self._advertised.update(addresses)
 
     async def stop(self, address: str, *, noticed: bool | None = None) -> None:
-        """Stop a tracker or storage server: it closes its connections, refuses new ones, and keeps its files.
+        """Stop a tracker or storage server. It closes its connections, refuses new ones, and keeps its files.
 
         Args:
             address: Its address.
-            noticed: Let trackers know at once that a storage server is down, and name others; None for yes with a
-                `copy_delay`, else no. A real tracker takes up to two minutes.
+            noticed: True tells the trackers at once that a storage server is down, so that they name others. None means
+                True with a `copy_delay`, otherwise False. A real tracker needs up to two minutes.
 
         Raises:
             InvalidArgumentException: There is no server at this address.
@@ -134,11 +134,11 @@ class FastDFSServer(Startup):
         await port.stop()
 
     def restart(self, address: str) -> None:
-        """Let a stopped server listen again at the same address; no effect if it listens already.
+        """Start a stopped server again at the same address. No effect if it runs already.
 
         Raises:
             InvalidArgumentException: There is no server at this address.
-            OSError: The port was taken meanwhile.
+            OSError: Another program has taken the port.
         """
         self._at(address).start()
         self._inactive.discard(address)

@@ -1,4 +1,4 @@
-"""Startup and end of the server: its folders, disks, ports and replication."""
+"""Start and end the server: its folders, disks, ports and replication."""
 
 import errno
 import re
@@ -38,7 +38,7 @@ class StorageAddress:
 
     Attributes:
         group: The name of its group.
-        address: ``host:port``; the same after a restart.
+        address: ``host:port``. It stays the same after a restart.
     """
 
     group: str
@@ -46,7 +46,7 @@ class StorageAddress:
 
 
 class Startup:
-    """Starts and ends trackers and storage servers; arguments as for `FastDFSServer`."""
+    """Starts and ends trackers and storage servers. Arguments as for `FastDFSServer`."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Startup:
         self._opened = AsyncExitStack()
 
     async def aclose(self) -> None:
-        """Stop everything, and remove a temporary folder. No effect the second time.
+        """Stop everything, and delete a temporary folder. No effect the second time.
 
         Raises:
             BaseExceptionGroup: The server has a defect.
@@ -151,7 +151,7 @@ class Startup:
         self.trackers = tuple(self._start_tracker(groups) for _ in range(trackers))
 
     async def _start_group(self, name: str, ids: "count[int]") -> dict[int, str]:
-        """Start the storage servers of a group; returns their addresses by their ids."""
+        """Start the storage servers of a group. Returns their addresses by their ids."""
         per_group, _, _ = self._counts
         by_id: dict[int, str] = {}
         if self._copy_delay is None:
@@ -209,7 +209,7 @@ class Startup:
         return address
 
     def _by_source(self, by_id: Mapping[int, str]) -> dict[bytes, str]:
-        """The addresses by the sources in ids; empty if the servers share their files."""
+        """Return the addresses by the sources in ids. Empty if the servers share their files."""
         if self._copy_delay is None:
             return {}
         if self._use_storage_id:
@@ -253,7 +253,7 @@ def _host(number: int) -> str:
 
 
 def _forget(_change: Change, _name: LogicName) -> None:
-    """Note nothing, as there are no replicas."""
+    """Note nothing, because there are no replicas."""
 
 
 def require(condition: bool, otherwise: str) -> None:

@@ -34,8 +34,8 @@ class StorageCommands:
 
     Args:
         group: The name of the group.
-        disk: The disk of its files, shared with the other servers of the group.
-        source: The source in the names of its files.
+        disk: The disk of its files. The other servers of the group may share it.
+        source: The source to put into the names of its files.
         addresses: The address of each storage server by its id.
         address_size: Bytes of an address in the answer to a query for a file.
         free: Returns the free bytes.
@@ -192,7 +192,7 @@ class StorageCommands:
         return self._named(new)
 
     def _unchanged(self, request: Request) -> bytes:
-        """The body of the answer if nothing was to be done: any bytes, as many as the request has."""
+        """Return the answer's body if there was nothing to do: any bytes, as many as the request has."""
         return bytes(request.length)
 
     def _require_space(self, size: int) -> None:
@@ -201,7 +201,7 @@ class StorageCommands:
 
     @asynccontextmanager
     async def _received(self, request: Request) -> AsyncGenerator[Spool]:
-        """The rest of a request, until the block ends."""
+        """Yield the rest of a request, until the block ends."""
         spool = Spool(self._disk.incoming, self._disk.run, has_old_crc=self._disk.version.has_old_crc)
         try:
             while request.unread:
@@ -212,7 +212,7 @@ class StorageCommands:
                 await self._disk.run(spool.close)
 
     async def _on_disk[Result](self, func: Callable[[], Result]) -> Result:
-        """Call a function of the disk; an OSError becomes the status of the answer, as on the real server."""
+        """Call a function of the disk. An OSError becomes the status of the answer, as on the real server."""
         try:
             result: Result = await self._disk.run(func)
         except OSError as error:
@@ -227,7 +227,7 @@ class StorageCommands:
         return index
 
     def _full(self, raw: bytes) -> LogicName:
-        """The name, with the group that it must have in front."""
+        """Return the name after its group. The group must be this server's."""
         _require(text(raw[:16]) == self.group)
         return self._logic(raw[16:])
 

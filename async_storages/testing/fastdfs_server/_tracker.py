@@ -1,4 +1,4 @@
-"""A tracker: the storage servers for a client (tracker/tracker_service.c)."""
+"""A tracker: tells clients which storage server to use (tracker/tracker_service.c)."""
 
 import errno
 import struct
@@ -37,9 +37,9 @@ class Group:
         storages: The addresses of its storage servers, ``host:port``.
         paths: The number of store paths of each.
         sources: The addresses of its storage servers by their sources in ids.
-        is_up: Tells if the server at an address counts as active.
+        is_up: Returns True if the server at an address counts as active.
         free_mb: Returns the free megabytes of each.
-        counted: Returns the numbers of files uploaded to and deleted from the server at an address.
+        counted: Returns how many files were uploaded to the server at an address, and how many were deleted from it.
     """
 
     name: str
@@ -57,9 +57,9 @@ class TrackerCommands:
 
     Args:
         groups: All groups, by name.
-        advertised: The address to name in place of a storage server's own.
+        advertised: The address to return in place of a storage server's own.
         address_size: Bytes of an address in an answer, without the final NUL.
-        version: The version that it behaves as.
+        version: The FastDFS version to imitate.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class TrackerCommands:
         return b"".join(padded(host, self._address_size) + struct.pack(">Q", port) for host, port in named)
 
     def _all_places(self, addresses: Sequence[str]) -> bytes:
-        """The answer to 105; older versions give the port of the first server for all."""
+        """Return the answer to command 105. Older versions give the port of the first server for all."""
         if not self._version.has_one_port:
             return self._places(addresses)
         others = (_split(self._advertised.get(address, address))[0] for address in addresses[1:])
@@ -162,7 +162,7 @@ def _active(group: Group) -> list[str]:
 
 
 def _source(group: Group, name: bytes) -> str | None:
-    """The server that a file was uploaded to, if its name tells it."""
+    """Return the server that received a file first, if the name tells it."""
     try:
         return group.sources.get(LogicName.parse(name).origin.source)
     except (Refusal, ValueError, struct.error):
@@ -179,13 +179,13 @@ def _group_stat(group: Group, size: int) -> bytes:
 
 
 def _counters(uploads: int, deletes: int) -> bytes:
-    """Three counts of connections, then pairs of all and successful operations: uploads first, deletes sixth."""
+    """Return three counts of connections, then pairs of all and successful operations: uploads first, deletes sixth."""
     pairs = (uploads, uploads, *(0,) * 8, deletes, deletes)
     return bytes(12) + struct.pack(">12Q", *pairs)
 
 
 def _storage_record(size: int, status: int, server: tuple[str, int], version: str, group: Group) -> bytes:
-    """The beginning of a storage server's record, in the layout of that size."""
+    """Return the beginning of a storage server's record, in the layout of that size."""
     host, port = server
     ip_size, version_size, has_domain, has_reserved = _RECORDS[size]
     head = bytes([status]) if has_domain else bytes([status, 0])

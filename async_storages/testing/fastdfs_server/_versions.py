@@ -1,4 +1,4 @@
-"""Differences of FastDFS versions, as clients see them; observed on running servers of each."""
+"""Differences of FastDFS versions that clients see, observed on running servers of each version."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ class Version:
     """One version.
 
     Attributes:
-        name: The name that servers tell the tracker.
+        name: The name that servers report to the tracker.
         address_size: Bytes of an address in a tracker's answer, by default.
         storage_record: Bytes of a storage server's record with addresses of 15 and of 45 bytes (command 92).
         group_record: Bytes of a group's record (command 91).
         has_old_crc: Ids hold the CRC-32 of libfastcommon before 1.0.38, which is not zlib's.
-        falls_silent: After status 22 a storage server's connection stays open and is never answered again; with the
-            others it is closed.
+        falls_silent: After status 22 a storage server keeps the connection open, and never answers on it again. Other
+            versions close it.
         clamps_ranges: A range may reach beyond the end of the file.
         knows_crc_of_slaves: `query_file_info` tells a slave's own checksum, not its master's.
-        has_one_port: Command 105 gives one port for all servers.
-        can_regenerate: Appenders can be made normal files.
-        runs_on_after_28: The bytes after the header of an upload that is refused with 28 are taken for requests.
+        has_one_port: Command 105 returns one port for all servers.
+        can_regenerate: Appenders can become normal files.
+        runs_on_after_28: If the server refuses an upload with 28, it reads the bytes after the header as requests.
     """
 
     name: str

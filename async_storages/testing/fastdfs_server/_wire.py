@@ -1,4 +1,4 @@
-"""Packets on a connection: a header and a body there, a header and a body back."""
+"""Packets on a connection: a request and its answer, each with a header and a body."""
 
 import asyncio
 import errno
@@ -39,7 +39,7 @@ type Run = Callable[..., Awaitable[Any]]
 
 
 class Refusal(Exception):
-    """Ends a request with a status and no body; the answer's header may tell another length."""
+    """Ends a request with a status and no body. The answer's header may hold another length."""
 
     def __init__(self, status: int, announced: int | None = None) -> None:
         super().__init__(status)
@@ -58,7 +58,7 @@ class Answer:
     Attributes:
         length: The length in bytes.
         first: The first bytes.
-        file: The file with the rest; None if there is no rest.
+        file: The file with the rest. None if there is no rest.
         run: Calls a function that blocks.
     """
 
@@ -68,10 +68,10 @@ class Answer:
     run: Run
 
     async def more(self, left: int) -> bytes:
-        """The next bytes of the file.
+        """Return the next bytes of the file.
 
         Raises:
-            Hangup: There are none: the file was truncated meanwhile.
+            Hangup: There are none, because the file was truncated meanwhile.
         """
         assert self.file is not None
         piece: bytes = await self.run(self.file.read, min(left, BUFFER))
@@ -94,7 +94,7 @@ class Peer:
         self._writer = writer
 
     async def header(self) -> tuple[int, int, int] | None:
-        """Length, command and status of the next request; None when the client has closed."""
+        """Read length, command and status of the next request. None when the client has closed."""
         try:
             raw = await self.reader.readexactly(_HEADER.size)
         except asyncio.IncompleteReadError as end:
@@ -107,12 +107,12 @@ class Peer:
         return length, command, status
 
     async def ignore(self) -> None:
-        """Read and discard, without an answer, until the client closes."""
+        """Read and discard until the client closes. Send no answer."""
         while await self.reader.read(BUFFER):
             continue
 
     async def send(self, status: int, answer: bytes | Answer, announced: int | None = None) -> None:
-        """Send a whole response, or as much of it as a fault allows; it may announce another length."""
+        """Send a whole response, or as much of it as a fault allows. Its header may announce another length."""
         if isinstance(answer, bytes):
             length = len(answer) if announced is None else announced
             await self._write(_HEADER.pack(length % (1 << 64), _RESPONSE, status) + answer)
@@ -134,13 +134,13 @@ class Peer:
             self.room -= len(data)
 
     async def close(self) -> None:
-        """Close in good order."""
+        """Close the connection in good order."""
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()
 
     async def abort(self) -> None:
-        """Close at once."""
+        """Close the connection at once."""
         self._writer.transport.abort()
         with suppress(OSError):
             await self._writer.wait_closed()
@@ -153,7 +153,7 @@ class Request:
         command: The number of the command.
         flags: The header's last byte.
         length: The length of the body, in bytes.
-        unread: Bytes of the body that were not read yet.
+        unread: The number of bytes of the body that are still unread.
     """
 
     def __init__(self, reader: asyncio.StreamReader, length: int, command: int, flags: int) -> None:
@@ -164,10 +164,10 @@ class Request:
         self._reader = reader
 
     async def read(self, size: int) -> bytes:
-        """The next bytes of the body, exactly so many.
+        """Read exactly the next `size` bytes of the body.
 
         Raises:
-            Refusal: Fewer are left, or they are more than the server buffers.
+            Refusal: Fewer bytes are left, or the server does not buffer so many.
         """
         if not 0 <= size <= min(self.unread, BUFFER):
             raise Refusal(EINVAL)
@@ -176,11 +176,11 @@ class Request:
         return data
 
     async def rest(self) -> bytes:
-        """All unread bytes, as by `read`."""
+        """Read all unread bytes, as `read` does."""
         return await self.read(self.unread)
 
     async def piece(self) -> bytes:
-        """The bytes that have arrived of the body, at least one, while there is something unread."""
+        """Read the bytes of the body that have arrived. At least one, if any is unread."""
         piece = await self._reader.read(min(self.unread, BUFFER))
         if not piece:
             raise Hangup
@@ -188,7 +188,7 @@ class Request:
         return piece
 
     async def drain(self) -> bool:
-        """Read to the end if the server would have buffered it; True if it did."""
+        """Read to the end if the server would have buffered the body. Returns True if it did."""
         if self.length > BUFFER and self.unread:
             return False
         await self.rest()
@@ -196,10 +196,10 @@ class Request:
 
 
 def padded(value: str, size: int) -> bytes:
-    """A text in a field of NULs."""
+    """Return a text, padded with NULs to the size of a field."""
     return value.encode().ljust(size, b"\0")
 
 
 def text(field: bytes) -> str:
-    """The text in a field of NULs; bytes that are not ASCII are replaced."""
+    """Return the text in a field padded with NULs. It replaces bytes that are not ASCII."""
     return field.partition(b"\0")[0].decode("ascii", "replace")

@@ -1,9 +1,9 @@
-"""Faults of the network and of the server behind it, at a chosen byte: a TCP proxy for any client.
+"""A TCP proxy that makes faults of the network, or of the server, at a byte you choose. It works with any client.
 
-It knows just enough of HTTP/1.1 (RFC 9112) to find the beginning and end of headers and bodies, also on connections
-that carry several requests. Bytes that it does not understand pass unchanged. With ``raw=True``, for any other
-protocol, it counts bytes per connection and direction. It speaks neither TLS nor HTTP/2 nor WebSocket,
-and runs on event loops that have `add_reader`: all but the Proactor of Windows.
+It finds the beginning and end of HTTP/1.1 headers and bodies (RFC 9112), also on connections with several requests. It
+passes bytes on unchanged that it does not understand. For any other protocol use ``raw=True``: the proxy then counts
+bytes per connection and direction. It supports neither TLS nor HTTP/2 nor WebSocket. It needs an event loop that has
+`add_reader`. Only the Proactor loop of Windows lacks it.
 
 Example:
     ```python

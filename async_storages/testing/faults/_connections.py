@@ -1,4 +1,4 @@
-"""The connections of a `FaultProxy`: bytes pass through, unless a fault happens."""
+"""The connections of a `FaultProxy`. Bytes pass through until a fault happens."""
 
 import asyncio
 import socket
@@ -33,7 +33,7 @@ type Read = Callable[[], Awaitable[bytes]]
 
 
 class Cut(Exception):
-    """Ends the connections, with these last bytes to the client."""
+    """Ends the connections after sending these last bytes to the client."""
 
     def __init__(self, message: bytes = b"") -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class End:
 
 
 class Flow:
-    """One direction of a link, in which faults happen."""
+    """One direction of a link. Faults happen in it."""
 
     def __init__(
         self, reader: StreamReader, end: End, injections: "Sequence[Injection]", rate: int | None = None
@@ -84,16 +84,16 @@ class Flow:
         self._copied = b""
 
     def begin(self, request: Request | None) -> None:
-        """Note that the next bytes belong to this request."""
+        """Record that the next bytes belong to this request."""
         self.request = request
         self.rate = self._usual_rate
 
     def waiting(self, part: "MessagePart") -> "list[Injection]":
-        """The faults that may happen in this part of the message."""
+        """Return the faults that may happen in this part of the message."""
         return [injection for injection in self._injections if injection.concerns(part, self.request)]
 
     async def carry(self, part: "MessagePart", length: int | None, read: Read) -> None:
-        """Pass on the pieces of `read` until it is empty, with the faults of this part in their places."""
+        """Pass on the pieces of `read` until it is empty. The faults of this part happen in their places."""
         section = Section(self.waiting(part), length, read)
         while await section.fill():
             await self.strike(section.due())
@@ -103,13 +103,13 @@ class Flow:
         await self._send_copy()
 
     async def strike(self, injections: "Sequence[Injection]") -> None:
-        """Let these faults happen now, in order."""
+        """Apply these faults now, in order."""
         for injection in injections:
             if injection.take():
                 await injection.fault.happen(self, injection)
 
     async def _copy(self, piece: bytes) -> None:
-        """Keep a piece that is sent twice; send the copy once it is complete."""
+        """Keep a piece that is sent twice. Send the copy once it is complete."""
         if self.to_copy:
             self._copied += piece
             self.to_copy -= len(piece)
@@ -133,7 +133,7 @@ class Flow:
 
 
 class Section:
-    """A part of a message in transit: bytes that were not passed on yet, and the faults that wait in it."""
+    """A part of a message in transit: bytes not yet passed on, and the faults that wait in it."""
 
     def __init__(self, waiting: "Sequence[Injection]", length: int | None, read: Read) -> None:
         self._waiting = waiting
@@ -145,7 +145,7 @@ class Section:
         self._ended = False
 
     async def fill(self) -> bool:
-        """Read until it is known which faults wait at the next byte; False at the end."""
+        """Read until it is known which faults wait at the next byte. False at the end."""
         while not self._ended and len(self._held) <= self._lag:
             piece = await self._read()
             self._held += piece
@@ -154,13 +154,13 @@ class Section:
         return bool(self._held)
 
     def due(self) -> "list[Injection]":
-        """The faults at the next byte; they wait no longer."""
+        """Take the faults at the next byte. They wait no longer."""
         places = [(injection, injection.place.resolve(self._length)) for injection in self._waiting]
         self._waiting = [injection for injection, place in places if place != self._position]
         return [injection for injection, place in places if place == self._position]
 
     def take(self, limit: int) -> bytes:
-        """The bytes before the next place, at most `limit`."""
+        """Take the bytes before the next place, at most `limit`."""
         places = [injection.place.resolve(self._length) for injection in self._waiting]
         ahead = [place - self._position for place in places if place is not None and place > self._position]
         size = min([limit, len(self._held) - self._lag, *ahead])
@@ -176,7 +176,7 @@ class Section:
 
 
 class Link:
-    """A client's connection, the connection to the upstream that it causes, and the flow between them."""
+    """A client's connection, the proxy's connection to the upstream for it, and the flow between them."""
 
     def __init__(
         self, upstream: tuple[str, int], injections: "Sequence[Injection]", requests: list[Request] | None
@@ -188,7 +188,7 @@ class Link:
         self._ends: list[End] = []
 
     async def serve(self, client: socket.socket) -> None:
-        """Carry both ways until both sides end, one fails, or a fault ends them; then close both."""
+        """Pass bytes on both ways until both sides end, one fails, or a fault ends them. Then close both."""
         try:
             if cut := await self._carry_until_cut(client):
                 await self._take_leave(cut.message)
@@ -210,7 +210,7 @@ class Link:
         return cut
 
     async def _take_leave(self, message: bytes) -> None:
-        """End in good order: a client that still sends is read, or a reset would take its last bytes."""
+        """End in good order. Read from a client that still sends: a reset would lose the last bytes sent to it."""
         client, *upstream = self._ends
         for end in upstream:
             end.abort()
@@ -284,7 +284,7 @@ async def _carry_bytes(part: "MessagePart", flow: Flow) -> None:
 
 
 async def _carry_rest(head: Head, flow: Flow) -> None:
-    """Pass on bytes that are no message, or an incomplete header."""
+    """Pass on bytes that are not a message, or an incomplete header."""
     flow.begin(None)
     await flow.send(head.raw)
     while piece := await flow.reader.read(PIECE):

@@ -1,4 +1,4 @@
-"""Faults of a connection: resets, delays, slow or doubled bytes, answers in place of the upstream's."""
+"""Faults of a connection: resets, delays, slow or doubled bytes, answers instead of the upstream's."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -38,12 +38,12 @@ class Fault(ABC):
 
     @abstractmethod
     async def happen(self, flow: Flow, injection: "Injection") -> None:
-        """Apply the fault between two bytes of a connection, in one direction; the proxy calls it."""
+        """Apply the fault between two bytes of a connection, in one direction. The proxy calls this method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reset(Fault):
-    """The connections to both sides are reset (TCP RST); bytes that a side has not received yet may be lost."""
+    """Resets the connections to both sides (TCP RST). Bytes that a side has not received yet may be lost."""
 
     async def happen(self, flow: Flow, injection: "Injection") -> None:
         """See `Fault.happen`."""
@@ -52,9 +52,9 @@ class Reset(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Refuse(Fault):
-    """The client's connection is reset before any byte, and the upstream is not connected; at `CONNECT` only.
+    """Resets the client's connection before any byte, and does not connect to the upstream. At `CONNECT` only.
 
-    The client has connected by then. To refuse the connection itself, close the proxy, and start it again later.
+    The client is already connected. To refuse the connection itself, close the proxy, and start it again later.
     """
 
     async def happen(self, flow: Flow, injection: "Injection") -> None:
@@ -64,7 +64,7 @@ class Refuse(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Truncate(Fault):
-    """The connections to both sides are closed in good order (TCP FIN): bytes passed on arrive, but no more."""
+    """Closes the connections to both sides in good order (TCP FIN). Bytes passed on before still arrive."""
 
     async def happen(self, flow: Flow, injection: "Injection") -> None:
         """See `Fault.happen`."""
@@ -73,7 +73,7 @@ class Truncate(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Stall(Fault):
-    """This direction stands still until `Injection.release`, or until the proxy closes. The other one goes on."""
+    """Holds back this direction until `Injection.release`, or until the proxy closes. The other direction goes on."""
 
     async def happen(self, flow: Flow, injection: "Injection") -> None:
         """See `Fault.happen`."""
@@ -82,10 +82,10 @@ class Stall(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Delay(Fault):
-    """This direction stands still for a time.
+    """Holds back this direction for a time.
 
     Args:
-        seconds: The time, by the clock of the event loop; 0 or more.
+        seconds: The time in seconds, 0 or more, by the clock of the event loop.
     """
 
     seconds: float
@@ -100,10 +100,10 @@ class Delay(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Throttle(Fault):
-    """The rest of this request or response is slow; of the connection, at `CONNECT` or with ``raw=True``.
+    """Slows down the rest of this request or response. At `CONNECT` or with ``raw=True``: the rest of the connection.
 
     Args:
-        bytes_per_second: The speed, by the clock of the event loop; 1 or more.
+        bytes_per_second: The speed in bytes per second, 1 or more, by the clock of the event loop.
     """
 
     bytes_per_second: int
@@ -118,10 +118,10 @@ class Throttle(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Duplicate(Fault):
-    """The bytes from here on are sent twice; a client that counts bytes reads the surplus as the next message.
+    """Sends the bytes from here on twice. A client that counts bytes reads the second copy as the next message.
 
     Args:
-        length: The number of bytes, 1 or more; fewer if the header or body ends earlier.
+        length: The number of bytes, 1 or more. Fewer if the header or body ends earlier.
     """
 
     length: int = 1024
@@ -136,15 +136,15 @@ class Duplicate(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Fault):
-    """The proxy answers in place of the upstream and closes the connections, after the client has finished.
+    """Answers instead of the upstream, and closes the connections after the client has finished.
 
-    At `request_header` the upstream receives nothing of the request, in `request_body` a part of it; at
+    At `request_header` the upstream receives nothing of the request. In `request_body` it receives a part of it. At
     `response_header` it has carried the request out.
 
     Args:
-        status: From 200 to 599.
-        body: The body; left out in answer to HEAD.
-        headers: Fields besides ``Content-Length`` and ``Connection``, or in their place.
+        status: The HTTP status, 200 to 599.
+        body: The body. The proxy leaves it out of an answer to HEAD.
+        headers: Header fields besides ``Content-Length`` and ``Connection``. They may replace these two.
     """
 
     status: int
@@ -160,7 +160,7 @@ class Answer(Fault):
 
     @classmethod
     def s3_error(cls, code: str, status: int = 503, message: str = "") -> "Answer":
-        """An error response of S3, such as ``Answer.s3_error("SlowDown")``."""
+        """Make an error response of S3, for example ``Answer.s3_error("SlowDown")``."""
         text = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{text}</Error>'
         return cls(status, body.encode(), {"Content-Type": "application/xml"})

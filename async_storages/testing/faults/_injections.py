@@ -1,4 +1,4 @@
-"""Injected faults, which wait in their places until a connection reaches them."""
+"""Injected faults. Each waits in its place until a connection reaches the place."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,12 +11,12 @@ __all__ = ["Injection"]
 
 
 class Injection:
-    """A fault in its place, as `FaultProxy.inject` returns it.
+    """A fault and its place. `FaultProxy.inject` returns it.
 
     Attributes:
         fault: The fault.
         place: The place.
-        fired: The number of times that it has happened.
+        fired: How often the fault has happened.
     """
 
     def __init__(self, fault: Fault, place: Place, times: int | None, when: Callable[[str, str], bool] | None) -> None:
@@ -29,7 +29,7 @@ class Injection:
         self._has_fired = asyncio.Event()
 
     def release(self) -> None:
-        """Let the bytes go on that this `Stall` holds, and let the fault happen no more."""
+        """Let the bytes go on that this `Stall` holds back, and end the fault."""
         self._released.set()
 
     async def wait_released(self) -> None:
@@ -37,17 +37,17 @@ class Injection:
         await self._released.wait()
 
     async def wait_fired(self, times: int = 1) -> None:
-        """Wait until it has happened this often: with a `Stall`, until everything hangs."""
+        """Wait until the fault has happened this often. With a `Stall`, wait until the bytes are held back."""
         while self.fired < times:
             self._has_fired.clear()
             await self._has_fired.wait()
 
     def concerns(self, part: MessagePart, request: Request | None) -> bool:
-        """True if it may happen in this part of this request or its response."""
+        """True if the fault may happen in this part of this request or its response."""
         return self.place.part == part and (self._when is None or (request is not None and self._when(*request)))
 
     def take(self) -> bool:
-        """True if it happens this time, which is counted."""
+        """Count this time. True if the fault happens."""
         if self._released.is_set() or self.fired == self._times:
             return False
         self.fired += 1

@@ -26,17 +26,17 @@ _FAR = PIECE  # the middle of a longer part of unknown length is taken to be in 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place for a fault: all bytes before this one were passed on, and this one comes next.
+    """A place for a fault: just before a certain byte, when the proxy has passed on all bytes before it.
 
-    Made by `request_header`, `request_body`, `response_header`, `response_body`, `to_upstream` and `to_client`.
-    `CONNECT` is the moment after a client has connected, and before the upstream is.
+    The functions `request_header`, `request_body`, `response_header`, `response_body`, `to_upstream` and `to_client`
+    make places. `CONNECT` is the moment after a client has connected, before the proxy connects to the upstream.
     """
 
     part: MessagePart
     offset: int | Literal["middle"] = 0
 
     def resolve(self, length: int | None) -> int | None:
-        """The byte, from 0, in a part of this length; None while it cannot be told."""
+        """Return the byte, from 0, in a part of this length. None while it is not known."""
         if self.offset == "middle":
             return (_FAR if length is None else length) // 2
         if self.offset < 0:
@@ -45,7 +45,7 @@ class Place:
 
     @property
     def lag(self) -> int:
-        """Bytes that must follow a byte to tell if it is the place, while the length is unknown."""
+        """While the length is unknown: the number of bytes that must follow a byte to show that it is the place."""
         return _FAR if self.offset == "middle" else max(0, -self.offset)
 
 
@@ -53,34 +53,34 @@ CONNECT = Place("connect")
 
 
 def request_header(offset: int | Literal["middle"] = 0) -> Place:
-    """A byte of a request's header, counted from 0; from the end if negative (-1 is the last), or ``"middle"``."""
+    """A byte of a request's header: from 0, or negative from the end (-1 is the last), or ``"middle"``."""
     return Place("request header", offset)
 
 
 def request_body(offset: int | Literal["middle"] = 0) -> Place:
-    """A byte of a request's body as it stands on the wire, chunk sizes included; as for `request_header`.
+    """A byte of a request's body on the wire, chunk sizes included. Counted as in `request_header`.
 
-    A body in chunks tells its length only at its end, so the proxy holds back the bytes behind the place, or 64 KiB for
-    ``"middle"``, which is byte 32768 of a longer body. An empty body has no byte.
+    A body in chunks shows its length only at its end. So the proxy holds back the bytes behind a place counted from the
+    end. For ``"middle"`` it holds back 64 KiB, and takes byte 32768 of a longer body. An empty body has no byte.
     """
     return Place("request body", offset)
 
 
 def response_header(offset: int | Literal["middle"] = 0) -> Place:
-    """A byte of a response's header, as for `request_header`; interim responses (100 Continue) do not count."""
+    """A byte of a response's header, counted as in `request_header`. Interim responses (100 Continue) do not count."""
     return Place("response header", offset)
 
 
 def response_body(offset: int | Literal["middle"] = 0) -> Place:
-    """A byte of a response's body, as for `request_body`."""
+    """A byte of a response's body, counted as in `request_body`."""
     return Place("response body", offset)
 
 
 def to_upstream(offset: int = 0) -> Place:
-    """A byte that a client sends on one connection, counted from 0; for a proxy with ``raw=True``."""
+    """A byte that a client sends on one connection, counted from 0. For a proxy with ``raw=True``."""
     return Place("to upstream", offset)
 
 
 def to_client(offset: int = 0) -> Place:
-    """A byte that the upstream sends on one connection, counted from 0; for a proxy with ``raw=True``."""
+    """A byte that the upstream sends on one connection, counted from 0. For a proxy with ``raw=True``."""
     return Place("to client", offset)

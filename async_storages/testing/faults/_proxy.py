@@ -1,4 +1,4 @@
-"""The proxy itself: a listening socket, its connections, and the faults injected into them."""
+"""The proxy: a listening socket, its connections, and the faults injected into them."""
 
 import socket
 from collections.abc import Callable
@@ -19,22 +19,22 @@ _HOST = "127.0.0.1"
 
 
 class FaultProxy:
-    """A TCP proxy on this machine whose connections fail as told.
+    """A TCP proxy on this machine that makes connections fail as a test chooses.
 
-    Without faults it is transparent: it passes on bytes, ends and resets, and slows a sender down to the receiver's
-    pace, so that it needs some 256 KiB per connection. Headers are passed on whole.
+    Without faults it is transparent: it passes on bytes, ends and resets. It slows a sender down to the receiver's
+    pace, so it needs about 256 KiB per connection. It passes headers on whole.
 
     Args:
-        upstream_host: The server to connect to for each client; when that fails, the client is reset.
-        upstream_port: From 1 to 65535.
-        raw: Count the bytes of any protocol, instead of looking for requests and responses.
+        upstream_host: The server to connect to for each client. If the connection fails, the proxy resets the client.
+        upstream_port: The server's port, 1 to 65535.
+        raw: True counts the bytes of any protocol. False looks for HTTP requests and responses.
 
     Attributes:
         connections: The number of clients that have connected.
-        requests: The requests in the order of arrival; none with ``raw=True``.
+        requests: The requests in the order of arrival. Empty with ``raw=True``.
 
     Raises:
-        ExceptionGroup: On closing, if a predicate raised; the connections concerned were closed.
+        ExceptionGroup: On closing, if a `when` of `inject` raised. The proxy has closed the connections concerned.
 
     Example:
         ```python
@@ -57,12 +57,12 @@ class FaultProxy:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port, once it is started; the same when it is started again."""
+        """Host and port, once the proxy is started. They stay the same when it is started again."""
         return self._listener.address
 
     @property
     def url(self) -> str:
-        """The address as the root of ``http://`` URLs, such as ``http://127.0.0.1:40123``."""
+        """The address as the root of ``http://`` URLs, for example ``http://127.0.0.1:40123``."""
         return f"http://{self.address[0]}:{self.address[1]}"
 
     @property
@@ -78,15 +78,16 @@ class FaultProxy:
         times: int | None = 1,
         when: Callable[[str, str], bool] | None = None,
     ) -> Injection:
-        """Inject a fault into headers, bodies and (with ``raw=True``) connections that begin from now on.
+        """Inject a fault into headers and bodies that begin from now on, or with ``raw=True`` into connections.
 
         Faults in one place happen in the order of their injection.
 
         Args:
             fault: The fault.
-            place: The place. It is never reached if there is no such byte, as in an empty body.
-            times: The number of times; None for always.
-            when: Picks the requests, by method and path (with the query, as sent); None for all.
+            place: The place. The fault never happens if there is no such byte, for example in an empty body.
+            times: The number of times, 1 or more. None for always.
+            when: Returns True for the requests that fail, given method and path (with the query, as sent). None for all
+                requests.
 
         Raises:
             InvalidArgumentException: The fault cannot happen in this place.
@@ -102,16 +103,16 @@ class FaultProxy:
         return injection
 
     def release(self) -> None:
-        """`Injection.release` all faults: the proxy is transparent from now on."""
+        """End all faults, as `Injection.release` does. The proxy is transparent from now on."""
         for injection in self._injections:
             injection.release()
 
     async def start(self) -> None:
-        """Listen; no effect if it listens already."""
+        """Listen. No effect if it listens already."""
         self._listener.start()
 
     async def aclose(self) -> None:
-        """Close all connections and refuse new ones, until started again; no effect the second time."""
+        """Close all connections and refuse new ones until `start`. No effect the second time."""
         await self._listener.aclose()
 
     async def __aenter__(self) -> Self:

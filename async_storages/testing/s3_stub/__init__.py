@@ -1,4 +1,4 @@
-"""An S3 server in memory that behaves as a chosen S3 server, for tests of clients.
+"""An S3 server in memory that imitates the S3 server you choose. It is for tests of S3 clients.
 
 Example:
     ```python

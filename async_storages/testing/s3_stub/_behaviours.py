@@ -1,4 +1,4 @@
-"""Differences of S3 servers, by name, and the servers that are known to have them."""
+"""Differences between S3 servers, and presets for servers that have them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,38 +18,40 @@ Endless = Literal["errors", "listings", "answers", "interim"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviours:
-    """Deviations of a server from AWS. The default is AWS.
+    """The ways in which a server differs from AWS. The default is AWS.
 
     Attributes:
-        conditions_on_put: ``If-None-Match`` of PutObject.
-        conditions_on_copy: ``If-None-Match`` of CopyObject.
-        conditions_on_complete: ``If-None-Match`` of CompleteMultipartUpload.
-        conditions_on_copy_source: ``x-amz-copy-source-if-match``.
-        refuses: Headers that are answered with `refusal`, in lower case; ``*`` stands for any characters.
-        ignores: Headers that are treated as if they were not there; written like `refuses`.
-        refusal: Status and code of such answers, also of conditions that are refused.
-        ignores_encoding_type: Listings give keys as they are, whatever ``encoding-type`` says.
-        has_equal_parts: All parts of an upload but the last must have one length.
-        smallest_part: Bytes that a part before the last must have.
-        most_parts: The most parts of an upload.
+        conditions_on_put: How the server handles ``If-None-Match`` of PutObject.
+        conditions_on_copy: How it handles ``If-None-Match`` of CopyObject.
+        conditions_on_complete: How it handles ``If-None-Match`` of CompleteMultipartUpload.
+        conditions_on_copy_source: How it handles ``x-amz-copy-source-if-match``.
+        refuses: Headers that the server answers with `refusal`, in lower case. ``*`` stands for any characters.
+        ignores: Headers that the server ignores, written as in `refuses`.
+        refusal: Status and code of the answer to `refuses`, and to conditions that the server refuses.
+        ignores_encoding_type: True returns keys unencoded in listings, even if ``encoding-type`` is given.
+        has_equal_parts: True requires the same length of all parts of an upload except the last.
+        smallest_part: The least bytes of a part, except the last.
+        most_parts: The largest number of parts of an upload.
         empty_suffix: The answer to a suffix range of an empty object: 416, or 206 with ``bytes 0--1/0``.
-        reports_missing_deletes: DeleteObjects reports NoSuchKey for a missing key.
-        hides_length: Answers to HEAD have no Content-Length.
-        ignores_ranges: Every GET is answered with 200 and all bytes.
-        is_website: Every request is answered with 200 and a page of HTML.
-        redirects_to: Every request is redirected to this URL.
-        redirect_status: 301, 302, 307 or 308.
-        archives: Every object is archived, not only those of the storage classes GLACIER and DEEP_ARCHIVE.
-        throttled: The first requests, this many, are answered with 503 SlowDown.
-        retry_after: Seconds, as the header ``Retry-After`` of a throttled answer; None for none.
-        regions: The regions that a bucket can be created in by a LocationConstraint; None for any.
-        has_strict_completion: A completion that names a checksum which UploadPart did not answer is MalformedXML.
-        has_strict_policies: A policy of a form with an escape of a surrogate, such as those of an emoji, is refused.
-        ignores_acl_in_query: A presigned ``x-amz-acl`` has an effect only as a header.
-        hides_form_etag: Forms are answered without an ETag, unless with ``success_action_status=201``.
-        keeps_late_parts: A part that arrives while its upload is aborted is stored afterwards.
-        endless: Answers without an end.
-        seconds_per_byte: Bodies of answers other than content come byte by byte, at this pace; 0 for at once.
+        reports_missing_deletes: True reports NoSuchKey for a missing key in DeleteObjects.
+        hides_length: True leaves Content-Length out of answers to HEAD.
+        ignores_ranges: True answers every GET with 200 and all bytes.
+        is_website: True answers every request with 200 and a page of HTML.
+        redirects_to: The URL that the server redirects every request to. None redirects nothing.
+        redirect_status: The status of a redirect: 301, 302, 307 or 308.
+        archives: True treats every object as archived. False archives only objects of the storage classes GLACIER and
+            DEEP_ARCHIVE.
+        throttled: The number of requests, from the first on, that the server answers with 503 SlowDown.
+        retry_after: Seconds in the header ``Retry-After`` of a throttled answer. None leaves the header out.
+        regions: The regions that CreateBucket accepts in a LocationConstraint. None for any.
+        has_strict_completion: True answers MalformedXML to a completion with a checksum that UploadPart did not return.
+        has_strict_policies: True refuses form policies that escape a surrogate, for example in an emoji.
+        ignores_acl_in_query: True ignores ``x-amz-acl`` in the query of a presigned URL. Only the header has an effect.
+        hides_form_etag: True leaves the ETag out of answers to forms, except with ``success_action_status=201``.
+        keeps_late_parts: True stores a part that arrives while its upload is aborted.
+        endless: The kinds of answers that never end.
+        seconds_per_byte: Seconds between two bytes of an answer's body. Content of objects is not slowed down. 0 sends
+            all at once.
 
     Example:
         >>> Behaviours(ignores_encoding_type=True, refuses=("x-amz-checksum-crc32",)).smallest_part
@@ -88,7 +90,7 @@ class Behaviours:
 
     @classmethod
     def with_conditions(cls, conditions: Conditions) -> "Behaviours":
-        """A server that handles the conditions of all requests in one way."""
+        """Return a server that handles the conditions of all requests in the same way."""
         names = [each.name for each in fields(cls) if each.name.startswith("conditions_on_")]
         return cls(**dict.fromkeys(names, conditions))  # type: ignore[arg-type] # all of them are Conditions
 
@@ -169,10 +171,10 @@ PRESETS: Mapping[str, Behaviours] = MappingProxyType(
 
 
 def behaviour_of(given: Behaviours | str) -> Behaviours:
-    """The behaviours, or those of a preset.
+    """Return the given behaviours, or those of a preset.
 
     Raises:
-        InvalidArgumentException: The name is not that of a preset.
+        InvalidArgumentException: There is no preset with this name.
     """
     if isinstance(given, Behaviours):
         return given

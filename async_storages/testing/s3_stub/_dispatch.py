@@ -1,4 +1,4 @@
-"""Requests recognised, checked as S3 checks them, and carried out."""
+"""Recognise requests, check them as S3 does, and carry them out."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,8 +29,8 @@ def answer_to(
 
     Args:
         request: The request as it arrived.
-        buckets: All buckets; they are changed.
-        behaviour: The server's deviations from AWS.
+        buckets: All buckets. The request may change them.
+        behaviour: How the server differs from AWS.
         keys: Secrets by access key.
 
     Raises:
@@ -63,7 +63,7 @@ def answer_to(
 
 
 def _as_understood(request: StubRequest, behaviour: Behaviours) -> StubRequest:
-    """The request without headers that are ignored; raises if a header is refused."""
+    """Return the request without the headers that the server ignores. Raises if the server refuses a header."""
     for name in request.headers:
         if any(fnmatchcase(name, pattern) for pattern in behaviour.refuses):
             raise StubError(*behaviour.refusal, Header=name)
@@ -78,7 +78,7 @@ def _as_understood(request: StubRequest, behaviour: Behaviours) -> StubRequest:
 
 
 def _check_allowed(request: StubRequest, bucket: Bucket, keys: Mapping[str, str]) -> None:
-    """Refuse requests without a good signature, except reads of public files."""
+    """Refuse requests without a valid signature, except reads of public files."""
     held = bucket.objects.get(request.key)
     is_public = request.method in {"GET", "HEAD"} and held is not None and held.acl in _PUBLIC
     if is_signed(request):

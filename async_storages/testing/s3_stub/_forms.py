@@ -24,7 +24,7 @@ _ESCAPED_BEYOND_BMP = re.compile(rb"\\u[dD][89abAB]")
 
 
 def post_form(request: StubRequest, bucket: Bucket, behaviour: Behaviours, keys: Mapping[str, str]) -> StubAnswer:
-    """The answer to a form that is posted to a bucket; `keys` are the secrets by access key."""
+    """Return the answer to a form posted to a bucket. `keys` are the secrets by access key."""
     fields, data = _fields_of(request)
     check_form(fields, keys)
     _check_policy({**fields, "bucket": request.bucket}, len(data), behaviour)
@@ -43,7 +43,7 @@ def _etag(made: StoredObject, behaviour: Behaviours) -> dict[str, str]:
 
 
 def _fields_of(request: StubRequest) -> tuple[dict[str, str], bytes]:
-    """The fields by lower-case names, and the file, which is the last."""
+    """Return the fields by lower-case names, and the file. The file is the last field."""
     boundary = _BOUNDARY.fullmatch(request.headers.get("content-type", ""))
     if boundary is None:
         raise StubError(412, "PreconditionFailed")
@@ -84,7 +84,7 @@ def _check_policy(fields: Mapping[str, str], size: int, behaviour: Behaviours) -
 
 
 def _taken_apart(condition: Any) -> tuple[str, str, str]:
-    """Operator, field in lower case, and value."""
+    """Return operator, field in lower case, and value."""
     if isinstance(condition, dict):
         [(field, value)] = condition.items()
         return "eq", str(field).lower(), str(value)

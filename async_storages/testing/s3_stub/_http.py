@@ -1,4 +1,4 @@
-"""Requests read from a connection, and answers written to it, including malformed ones."""
+"""Read requests from a connection, and write answers to it, also malformed ones."""
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
@@ -16,7 +16,7 @@ _NEXT = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 
 async def read_request(reader: StreamReader, writer: StreamWriter) -> StubRequest | None:
-    """The next request of a connection; None at its end."""
+    """Read the next request of a connection. None at its end."""
     head = await read_head(reader)
     if not head.is_complete:
         return None
@@ -49,7 +49,7 @@ async def _read_body(reader: StreamReader, head: Head) -> bytes:
 
 
 def _without_aws_chunks(body: bytes) -> bytes:
-    """The bytes in ``aws-chunked`` coding; signatures and trailer are not checked."""
+    """Decode ``aws-chunked`` bytes. It does not check signatures and trailer."""
     found = bytearray()
     while body:
         line, _, body = body.partition(b"\r\n")
@@ -62,7 +62,7 @@ def _without_aws_chunks(body: bytes) -> bytes:
 
 
 async def write_answer(writer: StreamWriter, request: StubRequest, answer: StubAnswer, behaviour: Behaviours) -> None:
-    """Write an answer; an endless one until the client closes the connection."""
+    """Write an answer. An endless one continues until the client closes the connection."""
     while "interim" in behaviour.endless:
         await _send(writer, _NEXT)
         await asyncio.sleep(0)

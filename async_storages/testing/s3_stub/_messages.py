@@ -13,15 +13,15 @@ _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 @dataclass(frozen=True, slots=True)
 class StubRequest:
-    """A request as it arrived.
+    """A request to the stub, as it arrived.
 
     Attributes:
         method: The HTTP method.
-        target: Path and query as they were sent.
-        bucket: Decoded; empty for the service itself.
-        key: Decoded; empty for the bucket itself.
-        query: Parameters, decoded.
-        headers: By lower-case names.
+        target: Path and query, as sent.
+        bucket: The bucket, decoded. Empty for the service itself.
+        key: The key, decoded. Empty for the bucket itself.
+        query: The parameters, decoded.
+        headers: The headers by lower-case names.
         body: The whole body, without chunked coding.
     """
 
@@ -36,13 +36,13 @@ class StubRequest:
 
 @dataclass(frozen=True, slots=True)
 class StubAnswer:
-    """An answer.
+    """An answer of the stub.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers; a missing Content-Length is added.
-        body: The body; left out in answer to HEAD.
-        kind: The kind that `Endless` behaviours pick it by; ``"content"`` for the bytes of objects.
+        headers: The headers. The stub adds a missing Content-Length.
+        body: The body. The stub leaves it out of an answer to HEAD.
+        kind: The kind of answer, for the behaviour `endless`. ``"content"`` for the bytes of objects.
     """
 
     status: int = 200
@@ -52,7 +52,7 @@ class StubAnswer:
 
 
 class StubError(Exception):
-    """An answer that is an error of S3.
+    """An answer with an error of S3.
 
     Args:
         status: The HTTP status.
@@ -69,11 +69,11 @@ class StubError(Exception):
 
 
 def element(name: str, text: object) -> str:
-    """An element with a text; characters that XML cannot hold are replaced."""
+    """Return an element with a text. It replaces characters that XML cannot hold."""
     return f"<{name}>{escape(_UNHOLDABLE.sub(chr(0xFFFD), str(text)))}</{name}>"
 
 
 def xml_answer(root: str, content: str, kind: str = "answers") -> StubAnswer:
-    """A 200 with XML."""
+    """Return a 200 with XML."""
     body = f'{_XML}<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{content}</{root}>'.encode()
     return StubAnswer(200, {"Content-Type": "application/xml"}, body, kind)

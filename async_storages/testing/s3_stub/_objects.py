@@ -22,14 +22,14 @@ _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-key-md5"
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object.
+    """An object in a bucket of the stub.
 
     Attributes:
         data: Its bytes.
         headers: The headers that describe it, by lower-case names: type, metadata, storage class …
-        acl: The canned ACL it was stored with; None for none.
-        etag: With quotes.
-        crc32: The CRC32 as S3 writes it; None if none was sent.
+        acl: The canned ACL that the object was stored with. None for none.
+        etag: The ETag, with quotes.
+        crc32: The CRC32, as S3 writes it. None if the client sent none.
         modified: The time of the upload.
     """
 
@@ -42,7 +42,7 @@ class StoredObject:
 
     @classmethod
     def of(cls, data: bytes, sent: Mapping[str, str], acl: str | None, crc32: str | None = None) -> "StoredObject":
-        """The object that an upload with these headers makes."""
+        """Return the object that an upload with these headers makes."""
         etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
         return cls(data, stored_headers(sent), acl, etag, crc32)
 
@@ -53,11 +53,11 @@ class StoredObject:
 
     @property
     def customer_key(self) -> str | None:
-        """The MD5 of the customer's key that it is encrypted with (SSE-C)."""
+        """The MD5 of the customer's key that encrypts the object (SSE-C)."""
         return self.headers.get(_CUSTOMER_KEY)
 
     def described(self, *, with_checksum: bool) -> dict[str, str]:
-        """The headers of an answer with its content."""
+        """Return the headers of an answer with its content."""
         said = {name: value for name, value in self.headers.items() if name != _CUSTOMER_KEY}
         said |= {"ETag": self.etag, "Last-Modified": format_datetime(self.modified, usegmt=True)}
         said.setdefault("content-type", "binary/octet-stream")
@@ -68,7 +68,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class StubPart:
-    """A part of an upload; `crc32` if it was sent with one."""
+    """A part of an upload. `crc32` is None if the client sent none."""
 
     data: bytes = field(repr=False)
     etag: str
@@ -77,12 +77,12 @@ class StubPart:
 
 @dataclass(slots=True)
 class Upload:
-    """An upload in parts that was neither completed nor aborted.
+    """A multipart upload that is neither completed nor aborted.
 
     Attributes:
         key: The key of the new object.
-        headers: The headers that it began with.
-        acl: The canned ACL that it began with.
+        headers: The headers of the request that began it.
+        acl: The canned ACL of the request that began it.
         parts: The parts by number.
     """
 
@@ -94,14 +94,14 @@ class Upload:
 
 @dataclass(slots=True)
 class Bucket:
-    """A bucket.
+    """A bucket of the stub.
 
     Attributes:
         objects: Objects by key.
         uploads: Open uploads by id.
         aborted: Aborted uploads by id.
-        region: The LocationConstraint it was created with.
-        settings: Bodies of PutBucketCors and the like, by subresource.
+        region: The LocationConstraint that the bucket was created with.
+        settings: Bodies of PutBucketCors and similar requests, by subresource.
     """
 
     objects: dict[str, StoredObject] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Bucket:
 
 
 def stored_headers(sent: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a request that stay with the object."""
+    """Return the headers of a request that the stub stores with the object."""
     return {
         name: value
         for name, value in sent.items()
@@ -121,7 +121,7 @@ def stored_headers(sent: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked_crc32(data: bytes, headers: Mapping[str, str]) -> str | None:
-    """The CRC32 that was sent with the bytes, if any; raises BadDigest if a digest does not match the bytes."""
+    """Return the CRC32 sent with the bytes, if any. Raises BadDigest if a digest does not match the bytes."""
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
     crc32 = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
     if headers.get("content-md5", md5) != md5 or headers.get("x-amz-checksum-crc32", crc32) != crc32:

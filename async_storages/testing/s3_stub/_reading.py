@@ -1,4 +1,4 @@
-"""GET and HEAD of objects: ranges, conditions, and the deviations of servers."""
+"""GET and HEAD of objects: ranges, conditions, and the differences between servers."""
 
 import re
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _ANSWERED = {
 
 
 def found_object(bucket: Bucket, key: str) -> StoredObject:
-    """The object; raises NoSuchKey."""
+    """Return the object. Raises NoSuchKey."""
     if key not in bucket.objects:
         raise StubError(404, "NoSuchKey", Key=key)
     return bucket.objects[key]
 
 
 def check_readable(found: StoredObject, headers: Mapping[str, str], behaviour: Behaviours, of: str = "") -> None:
-    """Raise S3's error if an object cannot be read; `of` is ``"copy-source-"`` for a copy's source."""
+    """Raise S3's error if an object cannot be read. `of` is ``"copy-source-"`` for a copy's source."""
     _check_customer_key(found, headers, of)
     _check_restored(found, behaviour)
 
@@ -44,7 +44,7 @@ def _check_restored(found: StoredObject, behaviour: Behaviours) -> None:
 
 
 def get_object(request: StubRequest, bucket: Bucket, behaviour: Behaviours) -> StubAnswer:
-    """The answer to GET and HEAD."""
+    """Return the answer to GET and HEAD."""
     found = found_object(bucket, request.key)
     _check_customer_key(found, request.headers)
     if request.method == "GET":

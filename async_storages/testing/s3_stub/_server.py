@@ -26,18 +26,19 @@ type Hook = Callable[[StubRequest], Awaitable[object]]
 
 
 class S3Stub:
-    """An S3 server on this machine that keeps its objects in memory and deviates from AWS as told.
+    """An S3 server on this machine that keeps its objects in memory. Its behaviour may differ from AWS as you choose.
 
-    It speaks HTTP/1.1 without TLS, knows buckets by path, accepts any region, and has one access key. Signatures, in
-    headers, URLs and forms, are checked as S3 does, policies of forms and checksums too.
+    It speaks HTTP/1.1 without TLS. The bucket is the first part of the path. It accepts any region, and has one access
+    key. Like S3, it checks signatures in headers, URLs and forms, policies of forms, and checksums.
 
     Args:
-        behaviour: Its deviations: `Behaviours`, or the name of one of `PRESETS`, such as ``"ceph16"``.
-        buckets: Buckets that exist from the beginning, at least one.
+        behaviour: The server's differences from AWS: `Behaviours`, or the name of one of `PRESETS`, such as
+            ``"ceph16"``.
+        buckets: The buckets that exist from the beginning, at least one.
 
     Attributes:
         bucket: The first of the buckets.
-        access_key_id: The access key, which may do everything.
+        access_key_id: The access key. It may do everything.
         secret_access_key: The secret of `access_key_id`.
         requests: All requests in the order of arrival.
 
@@ -65,13 +66,13 @@ class S3Stub:
     # ---- lifetime
 
     async def start(self) -> None:
-        """Listen; no effect if it listens already. The port stays the same when it is started again."""
+        """Listen. No effect if it listens already. The port stays the same after `aclose` and `start`."""
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, _HOST, self._port)
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def aclose(self) -> None:
-        """Close all connections and refuse new ones; the objects stay for the next `start`."""
+        """Close all connections and refuse new ones. The objects stay for the next `start`."""
         server, self._server = self._server, None
         if server is None:
             return
@@ -92,7 +93,7 @@ class S3Stub:
 
     @property
     def behaviour(self) -> Behaviours:
-        """The deviations from AWS; they may be changed at any time, with effect from the next request."""
+        """The server's differences from AWS. You may change them at any time, with effect from the next request."""
         return self._behaviour
 
     @behaviour.setter
@@ -102,36 +103,36 @@ class S3Stub:
 
     @property
     def endpoint_url(self) -> str:
-        """Such as ``http://127.0.0.1:40123``, once it is started."""
+        """The URL of the server once it is started, for example ``http://127.0.0.1:40123``."""
         return f"http://{_HOST}:{self._port}"
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port, as `FaultProxy` takes them."""
+        """Host and port, for a `FaultProxy`."""
         return _HOST, self._port
 
     def storage(self, bucket: str | None = None, **options: Any) -> "S3Storage":
-        """An `S3Storage` on one of the buckets; `options` as for the class."""
+        """Make an `S3Storage` on one of the buckets. `options` are those of `S3Storage`."""
         from async_storages.backends.s3.storage import S3Storage  # noqa: PLC0415 - the stub itself needs no aiohttp
 
         keys = {"aws_access_key_id": self.access_key_id, "aws_secret_access_key": self.secret_access_key}
         return S3Storage(bucket or self.bucket, **{"endpoint_url": self.endpoint_url, **keys, **options})
 
     def objects(self, bucket: str | None = None) -> Mapping[str, StoredObject]:
-        """The objects of a bucket by key."""
+        """Return the objects of a bucket by key."""
         return self._buckets[bucket or self.bucket].objects
 
     def object(self, key: str, bucket: str | None = None) -> StoredObject:
-        """An object; raises KeyError if there is none."""
+        """Return an object. Raises KeyError if there is none."""
         return self.objects(bucket)[key]
 
     def put(self, key: str, data: bytes, bucket: str | None = None, **headers: str) -> None:
-        """Store an object under any key; underscores in the names of headers stand for hyphens."""
+        """Store an object under any key. Underscores in the names of headers stand for hyphens."""
         described = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         self._buckets[bucket or self.bucket].objects[key] = StoredObject.of(data, described, None)
 
     def uploads(self, bucket: str | None = None) -> Mapping[str, Upload]:
-        """The open uploads in parts, by id."""
+        """Return the open multipart uploads, by id."""
         return self._buckets[bucket or self.bucket].uploads
 
     def buckets(self) -> Mapping[str, Bucket]:
@@ -139,11 +140,11 @@ class S3Stub:
         return self._buckets
 
     def answer(self, answer: StubAnswer, when: When = lambda _: True, *, times: int = 1) -> None:
-        """Give this answer to the next `times` requests that `when` picks, and do nothing else for them."""
+        """Give this answer to the next `times` requests that `when` accepts. The stub does not carry them out."""
         self._scripted.extend([(answer, when)] * times)
 
     def before(self, hook: Hook, when: When = lambda _: True) -> None:
-        """Await ``hook(request)`` before each request that `when` picks is carried out: to hold it, or to race it."""
+        """Await ``hook(request)`` before the stub carries out a request that `when` accepts, to delay or race it."""
         self._hooks.append((hook, when))
 
     # ---- connections

@@ -1,7 +1,7 @@
-"""Signatures of requests and forms, checked as S3 does.
+"""Check the signatures of requests and forms, as S3 does.
 
-Written from the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)", independently of this
-package's signer, which it tests.
+It follows the Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)". It shares no code with this
+package's signer, because it tests the signer.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ _NOT_SIGNED = frozenset({"x-amz-content-sha256", "x-amzn-trace-id"})
 
 
 def is_signed(request: StubRequest) -> bool:
-    """True if a request has a signature, right or wrong."""
+    """True if a request has a signature, valid or not."""
     return "authorization" in request.headers or "X-Amz-Signature" in request.query
 
 
 def check_request(request: StubRequest, keys: Mapping[str, str]) -> None:
-    """Check a signature in the header or in the query; `keys` are the secrets by access key."""
+    """Check a signature in the header or in the query. `keys` are the secrets by access key."""
     path, _, query = request.target.partition("?")
     if "authorization" in request.headers:
         found = _AUTHORIZATION.fullmatch(request.headers["authorization"])

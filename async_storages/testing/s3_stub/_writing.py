@@ -1,4 +1,4 @@
-"""PUT, copies and uploads in parts, with their conditions."""
+"""PUT, copies and multipart uploads, with their conditions."""
 
 import hashlib
 import re
@@ -25,14 +25,14 @@ _COPIED_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
 def acl_of(request: StubRequest, behaviour: Behaviours) -> str | None:
-    """The canned ACL that a request asks for, in a header or as a presigned parameter."""
+    """Return the canned ACL of a request, from a header or a presigned parameter."""
     asked = {name.lower(): value for name, value in request.query.items()}
     in_query = None if behaviour.ignores_acl_in_query else asked.get("x-amz-acl")
     return request.headers.get("x-amz-acl") or in_query
 
 
 def found_upload(bucket: Bucket, request: StubRequest) -> Upload:
-    """The upload that a request is about; raises NoSuchUpload."""
+    """Return the upload of a request. Raises NoSuchUpload."""
     upload = bucket.uploads.get(request.query.get("uploadId", ""))
     if upload is None or upload.key != request.key:
         raise StubError(404, "NoSuchUpload")
@@ -43,8 +43,8 @@ class Writes:
     """Operations that change the objects of a bucket.
 
     Args:
-        buckets: All buckets of the server: copies come from any of them.
-        behaviour: The server's handling of conditions.
+        buckets: All buckets of the server. A copy may come from any of them.
+        behaviour: How the server handles conditions.
     """
 
     def __init__(self, buckets: Mapping[str, Bucket], behaviour: Behaviours) -> None:
