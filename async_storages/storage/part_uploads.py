@@ -81,7 +81,7 @@ class PartUploads(Protocol):
         ...
 
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
-        """Join the parts into the file: see `chosen_parts`. Raises FileNotFoundException if the upload does not exist."""
+        """Join the parts into one file: see `chosen_parts`. Raises FileNotFoundException if the upload is gone."""
         ...
 
     async def abort(self, name: FileName, upload_id: str) -> None:
