@@ -1,4 +1,4 @@
-"""Tokens that clients get in place of file ids. A raw id would let a client read any file that the process can reach."""
+"""Tokens that clients get in place of file ids. With a raw id, a client could read any file that the process can."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args

@@ -54,15 +54,15 @@ _GENERATED_PREFIX = re.compile(r"[0-9a-f]{16}_(?=.)", re.DOTALL)
 
 
 def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: str = _FALLBACK) -> str:
-    r"""One safe path segment out of anything: the last segment of `name`, through the gate.
+    r"""Clean a file name: return the last segment of `name` in a form that is safe on every system.
 
     Args:
-        name: What a client called its file; a path of any system counts as its last segment.
-        max_bytes: The longest result, in bytes of UTF-8; 8 to 255.
-        fallback: Stands in when nothing is left of `name`; it passes the gate as well.
+        name: The file name from a client. If it is a path of any system, the last segment counts.
+        max_bytes: The longest result in bytes of UTF-8, 8 to 255.
+        fallback: The result if `name` has no usable character. It is cleaned too.
 
     Returns:
-        A name without separators, control characters or leading dots; never empty.
+        A name without separators, control characters or leading dots. It is never empty.
 
     Raises:
         InvalidArgumentException: `name` is not a str, or `max_bytes` is out of range.
@@ -85,14 +85,14 @@ def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: st
 
 
 def clean_key(name: str) -> str:
-    r"""A safe object key out of anything: every segment through the gate, empty ones and dots dropped.
+    r"""Clean a path: return a safe key. It cleans every segment, and removes empty segments and dots.
 
     Args:
         name: A path with `/` or `\` between its segments.
 
     Returns:
-        ``folder/sub/name``, at most 1024 bytes of UTF-8, which `check_key` accepts: of a longer path the name
-        and the leading folders that fit; ``"file"`` when nothing is left.
+        A key such as ``folder/sub/name``, of at most 1024 bytes of UTF-8, which `check_key` accepts. A longer path
+        keeps its name and as many leading folders as fit. ``"file"`` if nothing is left.
 
     Raises:
         InvalidArgumentException: `name` is not a str.
