@@ -401,7 +401,7 @@ class StoredImage(StoredFile):
         return self._facts.placeholder if self._facts else None
 
     def variant(self, name: str) -> "StoredImage":
-        """Return a variant that the column's `ImageType` declares. No I/O; the variant need not exist.
+        """Return a variant that the column's `ImageType` declares. No I/O. The variant need not exist.
 
         The variant's content type is known. Its dimensions are known if those of this image are. The variant belongs
         to this image, so no row can name it.

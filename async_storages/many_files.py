@@ -24,7 +24,7 @@ __all__ = ["FileUrls", "file_urls", "prefetch"]
 _log = getLogger("async_storages")
 
 _HOLDS_ATTRIBUTES = ("__mapper__", "__pydantic_validator__", "__dataclass_fields__")
-"""Attributes of classes whose instances are searched: of SQLAlchemy, pydantic and the standard library."""
+"""Attributes by which it recognises classes of SQLAlchemy, pydantic and dataclasses, whose instances it searches."""
 
 _ONE_VALUE = (str, bytes, bytearray, memoryview)
 """Collections that hold no objects."""

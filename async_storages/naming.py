@@ -2,13 +2,13 @@ r"""The rules ("the gate") that clean every untrusted file name, folder name and
 
 | # | rule | because |
 | - | ---- | ------- |
-| 1 | A character whose NFKC form holds an ASCII letter, a digit, `.`, `/` or `\` becomes that form; every other stays as written; the result is NFC. | Fullwidth `../`, fullwidth `php` and `COM` with a superscript 1 become dangerous in whatever folds them later; Chinese names keep their punctuation, emoji stay. |
-| 2 | Control and format characters (bidirectional, zero width) and line separators go; lone surrogates and noncharacters become `_`. | Header injection, disguised extensions; UTF-8 and XML cannot carry the last two. |
-| 3 | `: * ? " < > \|` become `_`, blanks of every kind a space; all other punctuation stays. | Windows, NTFS streams, schemes. URLs and headers are encoded where they are made. |
-| 4 | Leading and trailing dots and blanks go. | `..`, `.htaccess`, and `x.php` with a trailing blank, which Windows saves without. |
-| 5 | Windows device names get a leading `_`, whatever their case and extension. | `con.png` opens the console. |
+| 1 | A character becomes its NFKC form if that holds an ASCII letter, a digit, `.`, `/` or `\`. Other characters stay as they are. The result is NFC. | Software that folds a name later would turn fullwidth `../`, fullwidth `php` and `COM` with a superscript 1 into dangerous names. Chinese punctuation and emoji stay. |
+| 2 | Control and format characters (bidirectional, zero width) and line separators are removed. Lone surrogates and noncharacters become `_`. | Header injection and disguised extensions. UTF-8 and XML cannot carry the last two. |
+| 3 | `: * ? " < > \|` become `_`. Blanks of every kind become a space. All other punctuation stays. | Windows, NTFS streams, schemes. URLs and headers have their own encoding. |
+| 4 | Leading and trailing dots and blanks are removed. | `..`, `.htaccess`, and `x.php` with a trailing blank, which Windows removes. |
+| 5 | Windows device names get a leading `_`, in every case and with every extension. | `con.png` opens the console. |
 | 6 | A segment is cut to 255 bytes of UTF-8, at a whole character, keeping an extension of up to 16 bytes. | The limit of every common file system. |
-| 7 | If nothing is left, the fallback stands in. | No name is empty. |
+| 7 | If nothing is left, the fallback replaces the name. | No name is empty. |
 
 The gate is idempotent: it returns a clean name unchanged. Of a text with more than 2048 characters, it reads only the
 first 1024 and the last 1024. So even hostile input takes only milliseconds.

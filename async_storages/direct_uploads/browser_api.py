@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 NO_PARTS = "This storage takes files in one piece: by a form or a PUT."
-"""The answer, with status 404, to calls for parts where `DirectUploads.takes_parts` is False."""
+"""The message of the 404 response to requests for parts, if `DirectUploads.takes_parts` is False."""
 
 PartNumber = Annotated[int, Field(ge=1, le=MAX_PARTS, description="Of the part.")]
 """The number of a part, from 1."""
@@ -124,7 +124,7 @@ class BrowserApi:
         return FormToSend(url=form.url, fields=form.fields, expires=self._uploads.expires_in)
 
     async def begin_parts(self, wanted: FileToUpload, owner: str | None) -> UploadInParts:
-        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB; the last one may be smaller."""
+        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB. The last part may be smaller."""
         key, upload_id = await self._uploads.start_parts(wanted.filename, owner=owner)
         return UploadInParts(key=key, upload_id=upload_id)
 

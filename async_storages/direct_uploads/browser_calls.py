@@ -16,7 +16,7 @@ from async_storages.errors import FileTooLargeException, InvalidArgumentExceptio
 __all__ = ["BrowserCall", "BrowserRequest", "browser_calls"]
 
 _MOST_JSON = 2 << 20
-"""Bytes of a body; the 10,000 parts of an upload take a third of it."""
+"""The largest body in bytes. A list of 10,000 parts takes a third of it."""
 
 _SIZE: TypeAdapter[int] = TypeAdapter(NonNegativeInt)
 _NUMBER: TypeAdapter[int] = TypeAdapter(PartNumber)

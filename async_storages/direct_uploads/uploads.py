@@ -179,7 +179,7 @@ class DirectUploads:
         return isinstance(self._storage, SupportsPartUploads)
 
     async def start_parts(self, filename: str, *, owner: str | None = None) -> tuple[str, str]:
-        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB; the last one may be smaller.
+        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB. The last part may be smaller.
 
         Args:
             filename: Any name, even a hostile one: it is cleaned. Its extension decides the stored content type.

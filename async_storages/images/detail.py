@@ -6,7 +6,7 @@ from math import log2
 __all__ = ["LARGEST", "detailed_point"]
 
 LARGEST = 64
-"""Pixels of the longest side of the image that is looked at."""
+"""The longest side of the inspected image in pixels."""
 
 _SHADES = 32
 

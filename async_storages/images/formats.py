@@ -46,4 +46,4 @@ READABLE: dict[str, str] = {
     "tiff": "image/tiff",
     "webp": "image/webp",
 }
-"""The formats that variants can be made of, by name, and their media types."""
+"""The formats of originals, by name, with their content types."""

@@ -19,7 +19,7 @@ from async_storages.images.window import Walk, Window, broken
 __all__ = ["HEAD", "IMAGE_BEGINNINGS", "walk"]
 
 HEAD = 32
-"""Bytes that tell the format."""
+"""The number of first bytes that show the format."""
 
 
 def walk(window: Window) -> Walk[ImageSize | None]:
@@ -208,4 +208,4 @@ _FORMATS: dict[re.Pattern[bytes], Callable[[Window], Walk[ImageSize] | Walk[Imag
 }
 
 IMAGE_BEGINNINGS = re.compile(b"|".join(b"(?:%b)" % magic.pattern for magic in _FORMATS), re.DOTALL)
-"""Matches a file that may be an image of a known format, by `HEAD` of its bytes or all."""
+"""Matches the first `HEAD` bytes of a file that may be an image of a known format."""

@@ -15,7 +15,7 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["LARGEST", "thumbhash"]
 
 LARGEST = 32
-"""Pixels of the longest side that is worth looking at: the finest detail of a hash is a seventh of it."""
+"""The longest side in pixels that makes a difference: the finest detail of a hash is a seventh of it."""
 
 _MOST = 100
 _NOISE = 1e-6  # far below what a hash can hold: an even area, whose differences are errors of rounding

@@ -12,16 +12,16 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["ENDLESS", "FIRST_RANGE", "MAX_BYTES", "MAX_RANGES", "Range", "Walk", "Window", "broken"]
 
 FIRST_RANGE = 65536
-"""Bytes of the first range: 4 KiB miss the header of every camera JPEG, and the round trip is what costs."""
+"""The size of the first range in bytes. 4 KiB would miss the header of every camera JPEG, and a round trip is slow."""
 
 MAX_RANGES = 64
-"""Ranges that one image may ask for."""
+"""The largest number of ranges for one image."""
 
 MAX_BYTES = 4 << 20
-"""Bytes that one image may ask for, all ranges together."""
+"""The largest number of bytes in all ranges for one image."""
 
 ENDLESS = 1 << 64
-"""An offset beyond all files, for walks whose end only the file itself sets."""
+"""An offset beyond the end of every file, for walks that end with the file."""
 
 # After a jump one packet's worth is enough for most headers; 2 MB of APP segments stay below 128 KiB.
 _AFTER_JUMP = 1024
@@ -44,7 +44,7 @@ class Range:
 
 
 type Walk[T] = Generator[Range, tuple[bytes, bool], T]
-"""Yields the range it wants; is sent the bytes and whether the file ends with them; returns a `T`."""
+"""A generator that yields the range it needs, receives the bytes and True if the file ends there, and returns a `T`."""
 
 
 def broken(reason: str) -> InvalidArgumentException:

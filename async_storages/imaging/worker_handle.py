@@ -35,13 +35,13 @@ _PASSED_ON = (
     *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT"),
     *("TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "LC_CTYPE"),
 )
-"""The variables that a worker gets: what an image may take over is not to find the application's secrets."""
+"""The environment variables that a worker gets. A hostile image that takes over a worker must not find secrets."""
 
 _OWN = {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"}
 _ERRORS: dict[str, type[StorageException]] = {
     kind.__name__: kind for kind in (FileNotFoundException, InvalidArgumentException, InvalidFileTypeException)
 }
-"""Errors that workers may raise, beside ImageProcessingException."""
+"""Errors that workers may raise, besides ImageProcessingException."""
 
 _SHORT_OF_MEMORY = -getattr(signal, "SIGKILL", 9)
 

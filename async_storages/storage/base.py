@@ -218,7 +218,7 @@ class Storage(AbstractStorage):
         return self
 
     def file(self, name: FileName) -> StoredFile:
-        """Return the file object for a name. No I/O; the file need not exist."""
+        """Return the file object for a name. No I/O. The file need not exist."""
         return StoredFile(self.identify(name), self)
 
     def get_name(self, untrusted: str) -> str:

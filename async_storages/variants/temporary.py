@@ -12,7 +12,7 @@ __all__ = ["temporary_folder"]
 
 _PREFIX = "async-storages-variants-"
 _DEAD_FOLDER = 24 * 3600
-"""Seconds since its last change after which the folder of a process that has gone is removed."""
+"""Seconds since the last change after which the folder of an ended process is removed."""
 
 
 def temporary_folder() -> "TemporaryDirectory[str]":

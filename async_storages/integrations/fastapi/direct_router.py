@@ -88,7 +88,7 @@ def direct_router(
 def _add_parts(router: APIRouter, api: BrowserApi, known: Any) -> None:
     @router.post("")
     async def begin_parts(wanted: FileToUpload, who: str | None = known) -> UploadInParts:
-        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB; the last one may be smaller."""
+        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB. The last part may be smaller."""
         return await api.begin_parts(wanted, who)
 
     @router.get("/{upload_id}/{number}")

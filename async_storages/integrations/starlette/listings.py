@@ -21,7 +21,7 @@ async def response_with_urls(
     stable: timedelta | None = None,
     strict: bool = False,
 ) -> Response:
-    """Return a JSON response with URLs in place of file ids. (FastAPI itself would send the ids.)
+    """Return a JSON response with URLs in place of file ids. By itself, FastAPI sends the ids.
 
     It presigns all files of a storage together: see `file_urls`. In FastAPI, also pass the schema as `response_model=`,
     for OpenAPI.
