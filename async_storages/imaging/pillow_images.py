@@ -70,7 +70,7 @@ def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits)
 
 
 def make_many(original: Original, wanted: Sequence[tuple[Path, Variant]], limits: ImageLimits) -> None:
-    """Make several variants, and decode the original once: see `MakesMany.make_many`."""
+    """Make several variants of what is decoded once: see `MakesMany.make_many`."""
     still: dict[int, list[tuple[Path, Variant]]] = {}
     for target, recipe in wanted:
         if recipe.animated and original.may_be_animated:
@@ -108,7 +108,7 @@ def _save(image: Image.Image, target: Path, image_format: ImageFormat, options: 
 
 
 def shrink(original: Original, side: int, limits: ImageLimits) -> Pixels:
-    """Return the pixels of a small image: see `ImageEngine.shrink`."""
+    """The pixels of a small image: see `ImageEngine.shrink`."""
     recipe = Variant(side, side, format="png")
     original = _as_decoded(original)
     with _decoding(original) as image:
@@ -123,7 +123,7 @@ def _as_decoded(original: Original) -> Original:
 
 @contextmanager
 def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
-    """Open an original with the decoder of its detected format."""
+    """Open an original, as the format that it was found to be."""
     name = original.format.upper()
     if not _can(original.format):
         raise InvalidFileTypeException(
@@ -140,7 +140,7 @@ def _decoding(original: Original) -> Iterator["ImageFile.ImageFile"]:
 
 @contextmanager
 def _damaged(original: Original) -> Iterator[None]:
-    """Convert the errors of decoders: the original is damaged."""
+    """Errors that decoders raise say that the original is damaged."""
     try:
         yield
     except (StorageException, MemoryError):
@@ -152,7 +152,7 @@ def _damaged(original: Original) -> Iterator[None]:
 
 
 def _can(name: str) -> bool:
-    """Load the plugin of one format. (Pillow's own search loads all plugins.) Return False if Pillow is too old."""
+    """Load the plugin of a format, as Pillow's own search would load those of all; False if Pillow is too old."""
     if name in {"avif", "webp"} and not features.check(name):
         return False
     import_module(f"PIL.{_PLUGINS[name]}")
@@ -160,7 +160,7 @@ def _can(name: str) -> bool:
 
 
 def _seek(image: Any, page: int, limits: ImageLimits) -> None:
-    """Go to one frame. A camera's JPEG may have several, but they are not pages."""
+    """Go to one frame; a camera's JPEG may have more, but is no document."""
     limits.check_frames(page + 1, image.size)
     if page:
         try:
@@ -180,12 +180,11 @@ def _all_frames(image: Any, limits: ImageLimits) -> Iterator[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A decoded frame that can be scaled.
+    """A frame that is decoded, and can be scaled.
 
     Attributes:
-        image: Its pixels. They are never changed.
-        whole: The box of the whole frame in these pixels. A draft may be smaller than the stored image, by a fraction
-            of a pixel too.
+        image: Its pixels, which nobody changes.
+        whole: The box of the whole frame in them: a draft may be smaller than what is stored, and not by whole pixels.
         profile: Its ICC profile.
     """
 
@@ -195,7 +194,7 @@ class _Decoded:
 
 
 def _decoded(image: Any, original: Original, recipes: Iterable[Variant]) -> _Decoded:
-    """Decode a frame. It is only as large as the recipes need."""
+    """Decode a frame, no larger than all recipes need it."""
     size = image.size
     whole: Box = (0.0, 0.0, float(size[0]), float(size[1]))
     if size != original.size.raw_dimensions:
@@ -212,7 +211,7 @@ def _decoded(image: Any, original: Original, recipes: Iterable[Variant]) -> _Dec
 
 
 def _scale(original: Original, recipe: Variant) -> float:
-    """Return the size of a variant relative to its part of the original, in the direction with the larger ratio."""
+    """The size of a variant by that of the part of the original that it shows, in the direction where it is larger."""
     plan = recipe.plan(original.size)
     box = lying(plan.box, original.size.dimensions, original.size.orientation)
     return max(a / b for a, b in zip(_lying_size(original, plan), (box[2] - box[0], box[3] - box[1]), strict=True))
@@ -232,7 +231,7 @@ class _Maker:
         self._plan: Plan | None = None
 
     def made(self, frame: _Decoded) -> Image.Image:
-        """Return a frame of the variant."""
+        """A frame of the variant."""
         plan = self._plan = self._plan or self._planned(frame.image)
         made = self._upright(to_srgb(self._resized(frame.image, plan, frame.whole), frame.profile))
         if self._recipe.sharpen:
@@ -253,7 +252,7 @@ class _Maker:
         return self._recipe.plan(self._original.size, detail.detailed_point(*small.size, small.tobytes(), wanted))
 
     def _resized(self, image: Image.Image, plan: Plan, whole: Box) -> Image.Image:
-        """Return the part of the stored image, scaled. A draft is smaller than the stored image."""
+        """The part of the stored image, at its size; a draft is smaller than what is stored."""
         stored = self._original.size.raw_dimensions
         box = lying(plan.box, self._original.size.dimensions, self._original.size.orientation)
         drafted = (whole[2] / stored[0], whole[3] / stored[1])
@@ -282,7 +281,7 @@ class _Maker:
 
 
 def _placed(image: Image.Image, plan: Plan, background: str | None) -> Image.Image:
-    """Return the image in the middle of a background. None means a transparent background."""
+    """The image in the middle of a background, None for nothing."""
     mask = image.getchannel("A") if image.mode == "RGBA" else None
     if background is None:
         canvas = Image.new("RGBA", plan.canvas, (0, 0, 0, 0))
@@ -294,7 +293,7 @@ def _placed(image: Image.Image, plan: Plan, background: str | None) -> Image.Ima
 
 
 def _options(image: Any, recipe: Variant, image_format: ImageFormat) -> dict[str, Any]:
-    """Return the options for Pillow's `save`."""
+    """Options of Pillow's `save`."""
     options: dict[str, Any] = {}
     if image_format.quality is not None:
         options["quality"] = recipe.quality or image_format.quality
@@ -312,7 +311,7 @@ def _options(image: Any, recipe: Variant, image_format: ImageFormat) -> dict[str
 
 
 def _exif(image: Any) -> bytes:
-    """Return the EXIF block without the orientation, which was applied, and without the old thumbnail."""
+    """The EXIF block without the orientation, which was applied, and without the thumbnail of another image."""
     exif = image.getexif()
     exif.pop(_ORIENTATION, None)
     try:

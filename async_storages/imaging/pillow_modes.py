@@ -9,11 +9,11 @@ __all__ = ["flattened", "resizable", "to_srgb"]
 
 _KEPT = frozenset({"CMYK", "L", "LAB", "RGB", "RGBA"})
 _SPACES = {"RGB": "RGB", "RGBX": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
-"""The modes of pixels to which a profile of each colour space applies."""
+"""The modes of pixels that a profile of each colour space is about."""
 
 
 def resizable(image: Image.Image) -> Image.Image:
-    """Return the image in a mode that can be scaled: CMYK, L, LAB, RGB or RGBA."""
+    """The image in a mode that can be scaled: of CMYK, L, LAB, RGB and RGBA."""
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode.startswith("I"):
@@ -24,11 +24,11 @@ def resizable(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return the image in grey or RGB, with or without alpha. littlecms converts the colours by the profile.
+    """The image in grey or RGB, with alpha or without, as littlecms sees it through its profile.
 
     Args:
         image: An image in a mode of `resizable`.
-        profile: Its ICC profile. A damaged profile, or one for another mode, is ignored, as browsers do.
+        profile: Its ICC profile; one that is broken, or of another kind of image, is passed over, as browsers do.
     """
     if image.mode == "LAB":
         return _transformed(image, ImageCms.createProfile("LAB"), "LAB")
@@ -63,7 +63,7 @@ def _transformed(image: Image.Image, profile: Any, mode: str) -> Image.Image:
 
 
 def flattened(image: Image.Image, background: str) -> Image.Image:
-    """Return the image on a colour, without alpha."""
+    """The image on a colour, without alpha."""
     if image.mode != "RGBA":
         return image
     canvas = Image.new("RGB", image.size, background)

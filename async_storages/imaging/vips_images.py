@@ -53,7 +53,7 @@ def make(original: Original, target: Path, recipe: Variant, limits: ImageLimits)
 
 
 def shrink(original: Original, side: int, limits: ImageLimits) -> Pixels:
-    """Return the pixels of a small image: see `ImageEngine.shrink`."""
+    """The pixels of a small image: see `ImageEngine.shrink`."""
     recipe = Variant(side, side, format="png")
     with _decoding(original):
         small = _made(original, recipe, recipe.format_for(""), limits).colourspace("srgb")
@@ -71,7 +71,7 @@ def _decoding(original: Original) -> Iterator[None]:
 
 
 def _made(original: Original, recipe: Variant, image_format: ImageFormat, limits: ImageLimits) -> Any:
-    """Return the whole variant, in memory."""
+    """The whole variant, in memory."""
     if original.format == "avif":
         original = original.turned()
     image, frames = _loaded(original, recipe, image_format, limits)
@@ -90,7 +90,7 @@ def _made(original: Original, recipe: Variant, image_format: ImageFormat, limits
 def _loaded(
     original: Original, recipe: Variant, image_format: ImageFormat, limits: ImageLimits
 ) -> tuple[Any, list[Any]]:
-    """Return the image with the wanted frames."""
+    """The image, and its frames that are wanted."""
     name = {"avif": "heifload"}.get(original.format, f"{original.format}load")
     if not pyvips.type_find("VipsOperation", name):
         raise InvalidFileTypeException(f"the installed libvips reads no {original.format}", rule="image_format")
@@ -125,7 +125,7 @@ def _number_of_pages(image: Any) -> int:
 
 
 def _shrink(original: Original, recipe: Variant) -> int:
-    """Return the whole number by which the decoder may shrink the image before it is scaled."""
+    """The whole number by which the decoder may make the image smaller, before it is scaled."""
     plan = recipe.plan(original.size)
     across, down = plan.box[2] - plan.box[0], plan.box[3] - plan.box[1]
     least = min(across / plan.size[0], down / plan.size[1]) / _GAP
@@ -149,7 +149,7 @@ class _Maker:
         self._plan: Plan | None = None
 
     def frame(self, image: Any) -> Any:
-        """Return a frame of the variant."""
+        """A frame of the variant."""
         plan = self._plan = self._plan or self._planned(image)
         made = _to_srgb(self._resized(image, plan))
         if (turn := _TURNS.get(self._original.size.orientation)) is not None:
@@ -201,7 +201,7 @@ class _Maker:
 
 
 def _to_srgb(image: Any) -> Any:
-    """Return the image in 8-bit grey or RGB. littlecms converts the colours by the profile, if it fits the image."""
+    """The image in 8-bit grey or RGB, as littlecms sees it through its profile, if that fits."""
     if image.get_typeof("icc-profile-data"):
         try:
             seen = image.icc_transform("srgb", embedded=True, intent="perceptual", depth=8).copy_memory()
@@ -214,20 +214,20 @@ def _to_srgb(image: Any) -> Any:
 
 
 def _sharpened(image: Any, strength: float) -> Any:
-    """Sharpen with an unsharp mask: add the difference between the image and a blurred copy."""
+    """An unsharp mask: what a blur takes away is added once more."""
     image = image.copy_memory()
     return (image + (image - image.gaussblur(1.0)) * strength).cast("uchar").copy(interpretation=image.interpretation)
 
 
 def _forget_orientation(image: Any) -> None:
-    """Remove the outdated parts of the EXIF: the orientation, which was applied, and the thumbnail."""
+    """Leave out of the EXIF what is true no more: the orientation, which was applied, and a thumbnail."""
     for name in ("orientation", "exif-ifd0-Orientation", "jpeg-thumbnail-data"):
         if image.get_typeof(name):
             image.remove(name)
 
 
 def _options(recipe: Variant, image_format: ImageFormat) -> dict[str, Any]:
-    """Return the options for libvips' savers."""
+    """Options of libvips' savers."""
     options: dict[str, Any] = {"keep": "none" if recipe.strip else "exif"}
     if image_format.quality is not None:
         options["Q"] = recipe.quality or image_format.quality
