@@ -279,7 +279,7 @@ class Content:
     async def aclose(self) -> None:
         """Close the files that the source opened.
 
-        The caller's own files stay open. If not everything was read, they return to their old position.
+        The caller's own files stay open. If not everything was read, a file that can seek returns to its old position.
         """
         self._is_spent = True
         try:

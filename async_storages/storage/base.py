@@ -281,7 +281,7 @@ class Storage(AbstractStorage):
         Args:
             content: Bytes, a path, a binary file, an upload, or an iterable or async iterable: see
                 `async_storages.sources`. Files are read from their current position, uploads from their beginning.
-                They stay open. After a failure they are back at their old position.
+                They stay open. After a failure, a file that can seek is back at its old position.
             name: The key. A key that is not clean is refused. `get_name` returns the clean form.
             overwrite: False raises FileExistsException if the key exists. On a storage with `chooses_ids` it raises
                 InvalidArgumentException.
