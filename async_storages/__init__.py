@@ -1,4 +1,4 @@
-"""Files behind SQLAlchemy columns, asynchronously.
+"""Files behind SQLAlchemy columns, with an asynchronous API.
 
 ```python
 from async_storages import LocalStorage
@@ -7,8 +7,8 @@ storage = LocalStorage("files")
 await storage.upload(b"hello", "notes/hello.txt")
 ```
 
-Every name below is imported when it is first used, so that ``import async_storages`` costs next to nothing and asks
-for no extra that the program does not use.
+Every public name is imported at its first use. So ``import async_storages`` is fast, and needs no extra that the
+program does not use.
 """
 
 from importlib import import_module
@@ -326,7 +326,7 @@ _EXTRA_OF = {
 
 
 def __getattr__(name: str) -> "Any":
-    """Import a public name when it is first asked for."""
+    """Import a public name at its first use."""
     if name == "__all__":
         return list(filter(_can_be_imported, _NAMES))
     if name in _MODULES:
@@ -346,7 +346,7 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    """The public names, imported or not."""
+    """Return all public names, imported or not."""
     return _NAMES
 
 

@@ -1,4 +1,4 @@
-"""Checksums of content while it passes: CRC32 and those of `hashlib`, with one interface."""
+"""Checksums of streamed content: CRC32 and those of `hashlib`, with one interface."""
 
 import hashlib
 import zlib
@@ -10,19 +10,19 @@ __all__ = ["Checksum", "new_checksum"]
 
 
 class Checksum(Protocol):
-    """A checksum on its way, as those of `hashlib` are."""
+    """A checksum in progress, with the interface of `hashlib`."""
 
     def update(self, data: bytes, /) -> None:
-        """Take more bytes in."""
+        """Add bytes."""
         ...
 
     def digest(self) -> bytes:
-        """The checksum of all bytes so far."""
+        """Return the checksum of all bytes so far."""
         ...
 
 
 class _Crc32:
-    """zlib's CRC32 with hashlib's interface; digests are big-endian, as S3 writes them."""
+    """zlib's CRC32 with the interface of `hashlib`. Digests are big-endian, as in S3."""
 
     def __init__(self) -> None:
         self._value = 0
@@ -35,7 +35,7 @@ class _Crc32:
 
 
 def new_checksum(algorithm: str) -> Checksum:
-    """A new checksum: ``"crc32"``, or one of `hashlib`'s; raises InvalidArgumentException where there is none."""
+    """Return a new checksum: ``"crc32"``, or one of `hashlib`. Raises InvalidArgumentException for unknown names."""
     if algorithm == "crc32":
         return _Crc32()
     try:

@@ -1,4 +1,4 @@
-"""Undoing what was begun, also while being cancelled, within a time."""
+"""Undoing unfinished work, even during a cancellation, within a time limit."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -11,19 +11,19 @@ from async_storages.errors import StorageException
 __all__ = ["UNDO_WITHIN", "begun", "clean_up", "settled_if_cancelled"]
 
 UNDO_WITHIN = 30.0
-"""Seconds in which files that must not stay are removed, where no option of a backend says another time."""
+"""Seconds in which files that must not stay are deleted, if the backend has no option for this time."""
 
 
 async def clean_up(
     work: Coroutine[Any, Any, object], error: BaseException, *, within: float, what: str = "what it began"
 ) -> None:
-    """Run `work` to its end, whoever cancels meanwhile; its own failure is only noted on the error that led to it.
+    """Run clean-up work to its end, even if the task is cancelled. A failure of it becomes a note on the first error.
 
     Args:
-        work: What is to be done.
-        error: The first error; raise it again afterwards.
-        within: Seconds after which the work is given up.
-        what: What is removed, as the note names it if that fails.
+        work: The clean-up work.
+        error: The first error. The caller raises it again afterwards.
+        within: Seconds after which the work is cancelled.
+        what: The subject of the note, if the work fails.
     """
     task = asyncio.ensure_future(asyncio.wait_for(work, within))
     await wait_out(task)
@@ -40,13 +40,15 @@ async def settled_if_cancelled[Result](
     undo: Callable[[Result], Coroutine[Any, Any, object]] | None,
     within: float,
 ) -> Result:
-    """Await `work`; if cancelled meanwhile, find out what became of it, as a server may do what it was asked.
+    """Await `work`. If the task is cancelled, wait for the outcome of the work, and undo its effect.
+
+    The server may carry out a request although the caller is cancelled.
 
     Args:
-        work: What either raises a StorageException or has an effect.
-        is_without_effect: Whether it may as well be broken off, as the server cannot have understood it yet.
-        undo: Makes the coroutine that removes the effect; None where that is to stay.
-        within: Seconds that all this may take.
+        work: Work that either raises a StorageException or has an effect.
+        is_without_effect: Returns True while the server cannot have understood the request. The work is then cancelled.
+        undo: Makes a coroutine that removes the effect. None keeps the effect.
+        within: Seconds for waiting and undoing.
     """
     task = asyncio.ensure_future(work)
 
@@ -71,12 +73,12 @@ async def settled_if_cancelled[Result](
 async def begun[Begun](
     begin: Coroutine[Any, Any, Begun], undo: Callable[[Begun], Coroutine[Any, Any, object]], *, within: float
 ) -> AsyncIterator[Begun]:
-    """Yield the result of `begin`; undo it when the block raises, or when `begin` is cancelled on the way.
+    """Yield the result of `begin`. If the block raises, or `begin` is cancelled, undo it.
 
     Args:
-        begin: Begins something on a server.
-        undo: Makes the coroutine that gives it up.
-        within: Seconds that giving it up may take.
+        begin: Begins work on a server.
+        undo: Makes a coroutine that undoes it.
+        within: Seconds for undoing.
     """
     made = await settled_if_cancelled(begin, is_without_effect=lambda: False, undo=undo, within=within)
     try:

@@ -1,4 +1,4 @@
-"""Requests that must not be sent too late: after a pause of the process they could meet what others have done since."""
+"""Deadlines for requests. After a pause of the process, a late request could undo the work of another process."""
 
 import time
 from collections.abc import Iterator
@@ -11,28 +11,28 @@ __all__ = ["Deadline", "check_deadline"]
 
 
 class Deadline:
-    """A moment some seconds from now, by two clocks: one stands still while the machine sleeps, one may be set.
+    """A moment some seconds from now, by two clocks: one stops while the machine sleeps, the other can be set.
 
     Args:
-        seconds: From now.
+        seconds: Seconds from now.
     """
 
     def __init__(self, seconds: float) -> None:
         self.renew(seconds)
 
     def renew(self, seconds: float) -> None:
-        """Let it be so many seconds from now."""
+        """Move the deadline to this many seconds from now."""
         self._monotonic = time.monotonic() + seconds
         self._wall = time.time() + seconds
 
     @property
     def left(self) -> float:
-        """Seconds, by the clock that is ahead; 0 or less when it is over."""
+        """The remaining seconds, by the clock that is ahead. 0 or less when the deadline has passed."""
         return min(self._monotonic - time.monotonic(), self._wall - time.time())
 
     @contextmanager
     def bounding(self) -> Iterator[None]:
-        """Let no request of the block be sent after it, by storages that look at it: see `check_deadline`."""
+        """Apply the deadline to the requests of a block. Storages that support it call `check_deadline`."""
         token = _current.set(self)
         try:
             yield
@@ -44,10 +44,10 @@ _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 def check_deadline() -> None:
-    """Look at the clocks, immediately before a request is sent.
+    """Check the deadline. A storage calls this immediately before it sends a request.
 
     Raises:
-        StorageUnavailableException: The time of the caller is over.
+        StorageUnavailableException: The caller's deadline has passed.
     """
     deadline = _current.get()
     if deadline is not None and deadline.left <= 0:

@@ -1,4 +1,4 @@
-"""Facts that a `StoredFile` remembers, so that nobody has to ask its storage."""
+"""The facts that a `StoredFile` remembers, so that it need not request them from its storage."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ __all__ = ["FileFacts", "NewFileState"]
 
 @dataclass(slots=True, eq=False)
 class NewFileState:
-    """State of a file under a fresh key: shared by all objects of it, kept up to date by transactions that name it.
+    """The state of a file under a fresh key. All objects of the file share it, and transactions update it.
 
     Attributes:
-        made_in: Its storage.
-        is_kept: A transaction that names it was committed: from then on it is a file like any other.
-        is_gone: It was removed, as all transactions that named it were rolled back.
+        made_in: The storage of the file.
+        is_kept: True after a transaction that names the file was committed. From then on it is a usual file.
+        is_gone: True if the file was deleted, because all transactions that named it were rolled back.
     """
 
     made_in: object = None
@@ -30,10 +30,10 @@ class NewFileState:
 
 @dataclass(slots=True)
 class FileFacts:
-    """Facts of one file; None where nothing is known.
+    """The facts of one file. None means unknown.
 
     Attributes:
-        link: Makes the URL at which an application gives the file, whether the storage has it yet or not.
+        link: Makes the URL at which the application serves the file, even if the file does not exist yet.
     """
 
     info: "FileBasicInfo | None" = None

@@ -1,4 +1,4 @@
-"""Names that an earlier version had in another module: found there still, with a DeprecationWarning."""
+"""Names that have moved to another module. The old module still finds them, with a DeprecationWarning."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -9,12 +9,12 @@ __all__ = ["moved_names"]
 
 
 def moved_names(module: str, names: Mapping[str, str], *, stacklevel: int = 2) -> Callable[[str], Any]:
-    """A `__getattr__` for a module that such names have left.
+    """Return a `__getattr__` for the old module of moved names.
 
     Args:
-        module: The module's ``__name__``.
-        names: Each old name with its new module and name, such as ``{"Clean": "scanning.verdicts:Clean"}``.
-        stacklevel: Of the warning; 3 if the module's own ``__getattr__`` calls the result.
+        module: The ``__name__`` of the old module.
+        names: Each old name with its new module and name, for example ``{"Clean": "scanning.verdicts:Clean"}``.
+        stacklevel: The stack level of the warning. Use 3 if the module's own ``__getattr__`` calls the result.
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the module's

@@ -1,4 +1,4 @@
-"""Secrets that nobody sees by accident: tracebacks of rich and of Sentry show every variable."""
+"""Hiding secrets from tracebacks: those of rich and Sentry show every variable."""
 
 from collections.abc import Mapping
 from typing import SupportsIndex, cast
@@ -7,9 +7,9 @@ __all__ = ["Hidden", "hidden", "without_frames"]
 
 
 class Hidden(str):
-    """Text that works as any other, and whose repr does not show it; nor does that of a part of it.
+    """A str whose repr is hidden. The repr of a slice of it is hidden too.
 
-    What is made of it is plain text again: ``f"Bearer {token}"`` is to be hidden anew.
+    Text made from it is not hidden: hide ``f"Bearer {token}"`` again.
 
     Example:
         >>> {"Authorization": Hidden("Bearer secret")}
@@ -26,9 +26,9 @@ class Hidden(str):
 
 
 def hidden[Value](value: Value) -> Value:
-    """A text, or all texts in a list, a tuple or a mapping, hidden; anything else, such as None or a mistake, as it is.
+    """Hide a text, or all texts in a list, a tuple or a mapping. Other values, such as None, are returned unchanged.
 
-    Whoever is given a secret begins with ``secret = hidden(secret)``, so that no frame of his shows it.
+    A function with a secret argument begins with ``secret = hidden(secret)``, so that its frame does not show it.
     """
     return cast("Value", _hidden(value))
 
@@ -42,7 +42,7 @@ def _hidden(value: object) -> object:
 
 
 def without_frames[Error: BaseException](error: Error) -> Error:
-    """The error, and what led to it, without tracebacks: the frames of libraries hold what they were given."""
+    """Remove the tracebacks of an error and its causes, because the frames of libraries hold their arguments."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

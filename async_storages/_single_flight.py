@@ -1,4 +1,4 @@
-"""Work that several tasks want at the same time, and one of them does for all."""
+"""Work that several tasks request at the same time, and that one of them does for all."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,23 +10,24 @@ __all__ = ["SingleFlight"]
 
 
 class SingleFlight:
-    """Does what several tasks of one event loop ask for at once, by its key: one does it, and the others wait.
+    """Runs work with one key only once, if several tasks of one event loop request it at the same time.
 
-    They share its failure. If it is cancelled, one of them takes over.
+    One task does the work, and the others wait. If the work fails, all of them raise the error. If the task is
+    cancelled, another one takes over.
     """
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Future[None]] = {}
 
     async def do(self, key: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Do something, or wait until another task has done it.
+        """Do the work, or wait until another task has done it.
 
         Args:
             key: The name of the work.
-            work: Begins it.
+            work: Starts the work.
 
         Raises:
-            Exception: Whatever `work` raises.
+            Exception: The error of `work`.
         """
         while (running := self._running.get(key)) is not None:
             await asyncio.wait([running])

@@ -1,4 +1,4 @@
-"""Running things beside the event loop: blocking calls in threads, many coroutines within a bound."""
+"""Running blocking calls in threads, background work beside a block, and many coroutines with a limit."""
 
 import asyncio
 import contextvars
@@ -12,19 +12,19 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["beside", "map_bounded", "offload", "pause", "wait_out"]
 
 _TURN = 0.004
-"""Seconds that a piece of work may run before others get their turn."""
+"""Seconds for which work may run before other tasks get their turn."""
 
 
 async def offload[Result](func: Callable[..., Result], *args: object) -> Result:
-    """Call `func(*args)` in a worker thread and wait for it, also when cancelled meanwhile.
+    """Call `func(*args)` in a worker thread and wait for it, even if the caller is cancelled.
 
-    Unlike `asyncio.to_thread`, a cancellation surfaces only after the thread has ended: no thread ever works on
-    a file that its owner believes to be free. A pass through a thread costs about 50 µs.
+    Unlike `asyncio.to_thread`, it raises a cancellation only after the thread has ended. So no thread works on a file
+    that its owner believes to be free. A call costs about 50 µs.
 
     Raises:
-        asyncio.CancelledError: The caller was cancelled; the result or error of `func` is dropped, so a function
-            that opens something puts it where the caller's clean-up finds it, such as an ExitStack.
-        RuntimeError: `func` raised StopIteration, which no coroutine can raise (PEP 479).
+        asyncio.CancelledError: The caller was cancelled. The result or error of `func` is lost. So a function that
+            opens a file must put it where the caller's clean-up finds it, for example into an ExitStack.
+        RuntimeError: `func` raised StopIteration, which a coroutine cannot raise (PEP 479).
     """
     context = contextvars.copy_context()
 
@@ -43,7 +43,7 @@ async def offload[Result](func: Callable[..., Result], *args: object) -> Result:
 
 
 async def wait_out(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Wait until a future or task is done, also when cancelled meanwhile; returns the cancellation, to be raised."""
+    """Wait until a future or task is done, even if the caller is cancelled. Return the cancellation, or None."""
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
@@ -55,7 +55,7 @@ async def wait_out(future: asyncio.Future[Any]) -> asyncio.CancelledError | None
 
 @asynccontextmanager
 async def beside(work: Coroutine[Any, Any, object], name: str) -> AsyncGenerator[None]:
-    """Run something without an end beside the block; it is cancelled, and has ended, when the block is left."""
+    """Run endless work in the background of a block. The end of the block cancels the work and waits for it."""
     task = asyncio.create_task(work, name=name)
     try:
         yield
@@ -66,11 +66,11 @@ async def beside(work: Coroutine[Any, Any, object], name: str) -> AsyncGenerator
 
 
 async def pause(seconds: float) -> None:
-    """Sleep between two passes of work that has no end but its cancellation.
+    """Sleep between two passes of endless work.
 
     Raises:
-        asyncio.CancelledError: The task is cancelled, or was before: a cancellation that arrives while SQLAlchemy
-            handles another error is lost there.
+        asyncio.CancelledError: The task is cancelled now, or was cancelled before. SQLAlchemy loses a cancellation that
+            arrives while it handles another error.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -79,14 +79,14 @@ async def pause(seconds: float) -> None:
 
 
 class _Turn:
-    """The time that several workers together have run without a pause."""
+    """The time for which several workers together have run without a pause."""
 
     def __init__(self) -> None:
         self._ends = monotonic() + _TURN
         self._next: asyncio.Future[None] | None = None
 
     async def pass_on(self) -> None:
-        """Let others run, if the turn is over: until the next one, which begins for all workers at once."""
+        """If the turn is over, let other tasks run. The next turn begins for all workers at once."""
         while monotonic() > self._ends:
             if self._next is None:
                 loop = asyncio.get_running_loop()
@@ -102,14 +102,14 @@ class _Turn:
 async def map_bounded[Item, Result](
     func: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, limit: int
 ) -> list[Result]:
-    """Await `func(item)` for every item, at most `limit` at a time; results in the order of the items.
+    """Await `func(item)` for every item, at most `limit` at a time. Return the results in the order of the items.
 
-    Where `func` never waits, others get their turn every few milliseconds.
+    Even if `func` never waits, other tasks run every few milliseconds.
 
     Raises:
         InvalidArgumentException: `limit` is below 1.
-        Exception: The first failure; the calls still running are cancelled and awaited before it surfaces.
-        asyncio.CancelledError: The caller was cancelled, or one of the calls from within.
+        Exception: The first failure. The other calls are cancelled and awaited before it is raised.
+        asyncio.CancelledError: The caller was cancelled, or a call raised this.
     """
     if limit < 1:
         raise InvalidArgumentException(f"the concurrency must be at least 1, not {limit!r}")

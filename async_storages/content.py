@@ -1,9 +1,8 @@
-"""The content of one write: a single pass over the bytes that measures, limits, checks and looks at them.
+"""`Content`: one pass over the bytes of an upload, which measures, limits, checks and inspects them.
 
-Everything that must be known of a file is learnt while it streams to its storage: its size (held against the
-declared size and the limit), checksums (held against the expected ones), its type by the first bytes and, for
-images, the dimensions. Whatever does not hold raises out of the iteration, before its last chunk, so that a storage
-never finishes a write that is wrong.
+While a file streams to its storage, the content computes its size, its checksums, its content type and, for images, the
+dimensions. It compares the size with the declared size and the limit, and the checksums with the expected ones. If one
+of them is wrong, the iteration raises before its last chunk. So a storage never finishes a wrong write.
 """
 
 import re
@@ -39,20 +38,20 @@ __all__ = [
 ]
 
 type OnProgress = Callable[[int, int | None], object]
-"""Takes the bytes that were taken, and their number in all if that is known."""
+"""A function that takes the number of bytes sent so far, and the total size or None."""
 
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """User metadata in the form that every backend can keep: keys in lower case, values without control characters.
+    """Check user metadata, and return it with lower-case keys. Every backend can store the result.
 
     Args:
-        metadata: Keys of 1 to 64 letters, digits, ``_``, ``.``, ``-``, told apart without regard to case, as S3
-            does; values are any printable text.
+        metadata: Keys have 1 to 64 letters, digits, ``_``, ``.`` or ``-``. Two keys must differ in more than case,
+            because S3 ignores case. Values are printable text without blanks around it.
 
     Raises:
-        InvalidArgumentException: A key or value that some backend could not keep, or two keys that are one.
+        InvalidArgumentException: A key or value is not of this form, or two keys differ only in case.
     """
     checked = {str(key).lower(): value for key, value in (metadata or {}).items()}
     for key, value in checked.items():
@@ -68,9 +67,9 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
 
 
 class Content:
-    """Bytes on their way into a storage, with what is learnt of them on the way.
+    """Bytes on their way to a storage. It computes size, content type, checksums and image size as they pass.
 
-    Use it as an async context manager, so that whatever the source opened is closed; iterate it once:
+    Use it as an async context manager, which closes the files that it opened. Iterate it once:
 
     ```python
     async with Content(upload, max_size=10_000_000) as content:
@@ -82,30 +81,30 @@ class Content:
 
     Args:
         source: Bytes, a path, a binary file, an upload or an iterable: see `async_storages.sources`.
-        filename: The file's name, untrusted; taken from the source by default. It helps to tell the type.
-        content_type: The type to store. By default it is told from the first bytes and the name; what an
-            uploading client declared is never believed.
-        metadata: The user's key-value pairs: see `check_metadata`.
-        size: The declared size in bytes; more or fewer is an InvalidArgumentException.
-        min_size: The smallest size allowed in bytes; fewer is an InvalidArgumentException.
-        max_size: The largest size allowed in bytes; more is a FileTooLargeException.
-        expected: Checksums that must hold, algorithm → lower-case hex: ``{"sha256": "9f86d0…"}``; else
+        filename: The file's name, untrusted. By default the name of the source. It helps to detect the content type.
+        content_type: The content type to store. By default it is detected from the first bytes and the name. The type
+            that an uploading client declares is ignored.
+        metadata: Key-value pairs of the user: see `check_metadata`.
+        size: The exact size in bytes. Any other size raises InvalidArgumentException.
+        min_size: The smallest allowed size in bytes. A smaller size raises InvalidArgumentException.
+        max_size: The largest allowed size in bytes. A larger size raises FileTooLargeException.
+        expected: The expected checksums, by algorithm, in hex: ``{"sha256": "9f86d0…"}``. Another checksum raises
             ChecksumMismatchException. Algorithms are ``crc32`` and those of `hashlib`.
-        checksums: Further algorithms to compute. ``crc32`` is always there.
-        options: How the file is to be served, encrypted and kept.
-        on_progress: Called with the bytes that the storage has taken so far, and with the size if it is known, else
-            None; once for each 256 KiB, and from the beginning where the content is sent again. It must be quick: the
-            event loop waits for it. What it raises ends the write.
+        checksums: Further algorithms to compute. ``crc32`` is always computed.
+        options: The headers, encryption and other upload options of the file.
+        on_progress: A function that receives the number of bytes that the storage has taken, and the size or None. It
+            is called for each 256 KiB. If the content is sent again, the count begins again. It must be quick, because
+            it runs on the event loop. If it raises, the write fails.
 
     Raises:
         InvalidArgumentException: An option is wrong, or the source is an upload where no file was chosen.
 
     Attributes:
-        options: As given; those of the storage are not among them.
-        size: Bytes, None until known: from the declaration, the source or the finished pass. What was announced
-            must arrive: a file that grows or shrinks while it is read is an InvalidArgumentException.
-        image_size: Dimensions, if it is an image whose header could be read while it streamed.
-        max_size: As given.
+        options: The argument `options`, without the options of the storage.
+        size: Bytes, from the declaration, the source or the finished pass. None while unknown. If a file grows or
+            shrinks while it is read, the iteration raises InvalidArgumentException.
+        image_size: The dimensions, if the content is an image and its header was readable in the stream.
+        max_size: The argument `max_size`.
     """
 
     def __init__(
@@ -161,14 +160,14 @@ class Content:
         return self._source.replayable
 
     def let_give_views(self, may: bool) -> None:
-        """Let the iteration give views of the caller's bytes, or copies again: see `ByteSource.may_give_views`."""
+        """Allow or forbid that the iteration yields views of the caller's bytes: see `ByteSource.may_give_views`."""
         self._source.may_give_views = may
 
     async def measure(self) -> int | None:
-        """The size in bytes, if it can be told without reading: declared or known by the source.
+        """Return the size in bytes, from the declaration or the source. None if only reading can tell it.
 
         Raises:
-            FileTooLargeException: It is above the limit.
+            FileTooLargeException: The size is above the limit.
         """
         if self.size is None:
             self.size = await self._source.size()
@@ -177,10 +176,10 @@ class Content:
         return self.size
 
     async def head(self) -> bytes:
-        """The first bytes, 256 KiB of them or all there are; iterating still gives them.
+        """Return the first 256 KiB, or all bytes if there are fewer. The iteration yields them too.
 
         Raises:
-            InvalidArgumentException: The content can be read only once, and was.
+            InvalidArgumentException: The content can be read only once, and was already read.
         """
         if self._head is None:
             if self._is_spent:
@@ -191,26 +190,26 @@ class Content:
         return self._head
 
     async def content_type(self) -> str:
-        """The type to store: given, else told by the first bytes and the file name."""
+        """Return the content type to store: the given one, or the one detected from the first bytes and the name."""
         if self._content_type is None:
             self._content_type = sniff.content_type(await self.head(), self.filename)
         return self._content_type
 
     def computes(self, algorithm: str) -> bool:
-        """True if a checksum is computed as the content passes."""
+        """Return True if the content computes this checksum."""
         return algorithm == "crc32" or algorithm in self._algorithms
 
     def digest(self, algorithm: str) -> bytes:
-        """The checksum of the bytes that have passed."""
+        """Return the checksum of the bytes that have passed."""
         return self._crc32.to_bytes(4) if algorithm == "crc32" else self._checksums[algorithm].digest()
 
     @property
     def crc32(self) -> int | None:
-        """The CRC-32 of the content, once all of it has passed; None before."""
+        """The CRC-32 of the content. None until all bytes have passed."""
         return self._crc32 if self._is_complete else None
 
     def hexdigest(self, algorithm: str) -> str:
-        """The checksum of the bytes that have passed, in lower-case hex."""
+        """Return the checksum of the bytes that have passed, in lower-case hex."""
         return self.digest(algorithm).hex()
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
@@ -234,7 +233,7 @@ class Content:
             self._finish()
 
     async def _rewind(self) -> None:
-        """Start again: what is left of a pass is never taken for the whole."""
+        """Start again from the beginning, so that the rest of a pass is never stored as the whole file."""
         if not self.replayable:
             raise InvalidArgumentException("this content can be read only once")
         await self.aclose()
@@ -278,7 +277,10 @@ class Content:
         self._is_complete = True
 
     async def aclose(self) -> None:
-        """Close what the source opened; the caller's own files stay open, and are put back unless all was read."""
+        """Close the files that the source opened.
+
+        The caller's own files stay open. If not everything was read, a file that can seek returns to its old position.
+        """
         self._is_spent = True
         try:
             await self._chunks.aclose()
@@ -298,7 +300,7 @@ class Content:
 
 
 class ContentOptions(TypedDict, total=False):
-    """Options that `upload`, `save` and their like take beside the content; see `Content` for each."""
+    """Keyword options of `upload`, `save` and similar methods. `Content` explains each of them."""
 
     content_type: str | None
     metadata: Mapping[str, str] | None
@@ -313,14 +315,14 @@ class ContentOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingFile:
-    """Content with its description, not stored yet: what a column holds between assignment and flush.
+    """Content that is not uploaded yet, with a description. A column holds it between assignment and flush.
 
     Attributes:
         content: Bytes, a path, a binary file, an upload or an iterable: see `async_storages.sources`.
-        filename: Its name, untrusted; by default the content's own.
-        content_type: The type to store; by default told from the first bytes and the name.
-        metadata: Key-value pairs to keep with the file.
-        options: How it is to be served, encrypted and kept; before what the column and the storage say.
+        filename: The file's name, untrusted. By default the name of the content.
+        content_type: The content type to store. By default it is detected from the first bytes and the name.
+        metadata: Key-value pairs to store with the file.
+        options: The upload options of the file. They override those of the column and the storage.
     """
 
     content: Source
@@ -330,20 +332,20 @@ class PendingFile:
     options: UploadOptions | None = None
 
     def __post_init__(self) -> None:
-        """Hold what knows whether it was read, as bytes need not."""
+        """Wrap an iterator so that a second reading is noticed."""
         if not isinstance(self.content, bytes):
             object.__setattr__(self, "content", rememberable(self.content))
 
 
 def is_no_file(value: Any) -> bool:
-    """True for an upload where no file was chosen, described or not: see `sources.is_empty_input`."""
+    """Return True for an upload, or a `PendingFile` with one, where no file was chosen: see `is_empty_input`."""
     return is_empty_input(value.content if isinstance(value, PendingFile) else value)
 
 
 def as_content(
     content: Source | ByteSource | PendingFile | Content, filename: str | None, options: ContentOptions
 ) -> Content:
-    """The content of anything that can be uploaded; what is said here goes before what a PendingFile says."""
+    """Return the `Content` of anything that can be uploaded. The arguments override those of a `PendingFile`."""
     if isinstance(content, Content):
         if options:
             raise InvalidArgumentException(f"{', '.join(options)}: give them to Content(…) itself")
@@ -361,7 +363,7 @@ def as_content(
 
 
 async def _rechunk(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """The same bytes in chunks of exactly CHUNK_SIZE, the last one shorter; nothing empty."""
+    """Yield the same bytes in chunks of exactly CHUNK_SIZE. The last one may be shorter; none is empty."""
     pending = bytearray()
     async with aclosing(chunks):
         async for chunk in chunks:

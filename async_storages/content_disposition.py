@@ -1,4 +1,4 @@
-"""The header Content-Disposition: how a browser saves or shows a file, and by which name (RFC 6266)."""
+"""The header Content-Disposition: it tells a browser to save or show a file, and the file name (RFC 6266)."""
 
 import re
 import unicodedata
@@ -15,22 +15,22 @@ _NOT_QUOTABLE = re.compile(r'[^ -~]|["%\\<>]')
 _ATTR_CHAR = "!#$&+^`|"
 
 type Disposition = Literal["inline", "attachment"]
-"""The way in which a browser treats a file: it shows it, or it saves it."""
+"""``"inline"`` shows a file in the browser, ``"attachment"`` saves it."""
 
 
 def content_disposition(filename: str, disposition: Disposition = "attachment") -> str:
-    r"""The value of a Content-Disposition header, pure ASCII (RFC 6266, RFC 8187).
+    r"""Return the value of a Content-Disposition header, in pure ASCII (RFC 6266, RFC 8187).
 
     Args:
-        filename: What a browser shall save the file as; it passes the gate first.
-        disposition: ``"attachment"`` to save it, ``"inline"`` to show it.
+        filename: The name under which a browser saves the file. It is cleaned first.
+        disposition: ``"attachment"`` saves the file, ``"inline"`` shows it.
 
     Returns:
-        The value, with `filename*` beside an ASCII fallback where `filename` alone would not say it all
-        (RFC 6266 appendix D: a percent sign counts among these).
+        The value. If ASCII cannot express the name, it has `filename*` too, and `filename` is a fallback. A percent
+        sign also needs `filename*` (RFC 6266 appendix D).
 
     Raises:
-        InvalidArgumentException: `filename` is not a str, or the disposition is another.
+        InvalidArgumentException: `filename` is not a str, or the disposition is unknown.
 
     Example:
         >>> content_disposition("Söhne.pdf", "inline")

@@ -1,4 +1,4 @@
-"""Every error of this package, in one tree.
+"""All errors of this package. `StorageException` is their base class.
 
 ```
 StorageException (500)
@@ -21,10 +21,11 @@ StorageException (500)
     └── ChecksumMismatchException (502)
 ```
 
-InsecureConnectionWarning and CredentialsExpireWarning are warnings, and no errors.
+InsecureConnectionWarning and CredentialsExpireWarning are warnings, not errors.
 
-Each error names the operation, the file id and the reason, carries them as attributes, and knows the HTTP
-status it becomes. None of them ever holds a secret, a signature or a signed URL.
+The message of an error contains the operation, the file id and the reason. They are also attributes. `http_status` is
+the status of the HTTP response that the error handlers send. An error never contains a secret, a signature or a signed
+URL.
 """
 
 from types import TracebackType
@@ -57,16 +58,19 @@ __all__ = [
 _LONGEST_ID_SHOWN = 200
 
 type ImageRefusal = Literal["image_format", "image_damaged", "image_too_large", "image_too_small", "image_animated"]
-"""The rule by which an image is refused."""
+"""The rule that refused an image."""
 
 
 class StorageException(Exception):
-    """The root of the tree: catch it to catch everything this package raises on purpose.
+    """The base class of all errors that this package raises on purpose.
 
     Args:
-        reason: What went wrong, in words a developer can act on.
-        operation: What was being done: ``"write"``, ``"stat"``, ``"delete"`` …; None while unknown.
-        file_id: The file id, key or name it was done to; None where there is none.
+        reason: The reason of the error, in words that help a developer to correct it.
+        operation: The operation that failed, for example ``"write"``, ``"stat"`` or ``"delete"``. None while unknown.
+        file_id: The file id, key or name that the operation was about. None if there is none.
+
+    Attributes:
+        http_status: The HTTP status of a response to this error.
 
     Example:
         >>> str(FileNotFoundException("no such file", operation="stat", file_id="mem:a.txt"))
@@ -82,13 +86,13 @@ class StorageException(Exception):
         self.file_id = file_id
 
     def complete(self, operation: str | None, file_id: str | None) -> None:
-        """Say what was being done, and to which file, as far as the error does not say so yet."""
+        """Set the operation and the file id, if the error does not have them yet."""
         self.operation = self.operation or operation
         if self.file_id is None:
             self.file_id = file_id
 
     def __str__(self) -> str:
-        """``operation 'id': reason``, without the parts that are unknown; what cannot be printed is escaped."""
+        """Return ``operation 'id': reason``, without the unknown parts. Unprintable characters are escaped."""
         where = []
         if self.operation is not None:
             where.append(self.operation)
@@ -98,25 +102,25 @@ class StorageException(Exception):
         return f"{' '.join(where)}: {self.reason}" if where else self.reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled by class, reason and attributes, so that errors cross process boundaries whole."""
+        """Pickle class, reason and attributes, so that other processes receive the complete error."""
         return type(self), (self.reason,), self.__dict__
 
 
 class InvalidArgumentException(StorageException, ValueError):
-    """The caller passed something that cannot be right: a bad id, name, range, option or content."""
+    """The caller passed a wrong argument: a bad id, name, range, option or content."""
 
     http_status = 400
 
 
 class InvalidFileTypeException(StorageException):
-    """The file's name or content is of a type that is not allowed here.
+    """The type of the file, by its name or content, is not allowed here.
 
     Args:
         reason: As for `StorageException`.
         operation: As for `StorageException`.
         file_id: As for `StorageException`.
-        rule: The rule that refused an image: its format, damage, too many pixels or frames, too few pixels, or that it
-            is animated; None for names and types.
+        rule: The rule that refused an image: ``"image_format"``, ``"image_damaged"``, ``"image_too_large"``,
+            ``"image_too_small"`` or ``"image_animated"``. None if a name or type was refused.
     """
 
     http_status = 400
@@ -134,88 +138,88 @@ class InvalidFileTypeException(StorageException):
 
 
 class ImageProcessingException(StorageException):
-    """No image could be made of the file: that took too long, too much memory, or the process that did it died."""
+    """No image could be made from the file: it took too long or too much memory, or the image process died."""
 
     http_status = 422
 
 
 class FileTooLargeException(StorageException):
-    """The content is larger than the limit; whatever was written of it is gone again."""
+    """The content is larger than the limit. The storage keeps no part of it."""
 
     http_status = 413
 
 
 class FileNotFoundException(StorageException, FileNotFoundError):
-    """The storage holds no file under this id."""
+    """The storage has no file with this id."""
 
     http_status = 404
 
 
 class FileExistsException(StorageException):
-    """A file is already there and `overwrite=False` was asked for, or the key is a folder of other files."""
+    """The file already exists and `overwrite` is False, or the key is a folder of other files."""
 
     http_status = 409
 
 
 class FileGoneException(StorageException):
-    """The file was condemned or removed between its upload and the row that was to name it."""
+    """The file was condemned or deleted after its upload, before a row could name it."""
 
     http_status = 409
 
 
 class FileArchivedException(StorageException):
-    """The file is archived, as in Glacier: it must be restored before it can be read or copied."""
+    """The file is archived, for example in Glacier. Restore it before you read or copy it."""
 
     http_status = 409
 
 
 class SweepRefusedException(StorageException):
-    """A ledger would delete files that may be needed: see `FileLedger.sweep`."""
+    """A sweep stopped because it would delete files that rows may need: see `FileLedger.sweep`."""
 
     http_status = 409
 
 
 class AccessDeniedException(StorageException):
-    """The backend refused: wrong credentials, missing permission, expired or altered signature."""
+    """The backend refused access: the credentials are wrong, a permission is missing, or a signature is invalid."""
 
     http_status = 403
 
 
 class DeleteNotSupportedException(StorageException):
-    """The storage was opened `read_only=True`, or its backend is write-once."""
+    """The storage cannot delete: it was opened with `read_only=True`, or its backend is write-once."""
 
     http_status = 403
 
 
 class RouteNotSupportedException(StorageException):
-    """The id belongs to a backend or bucket that this storage or manager does not serve."""
+    """The id belongs to a backend, bucket or folder that this storage or manager does not serve."""
 
     http_status = 403
 
 
 class OperationNotSupportedException(StorageException):
-    """The backend lacks the capability that was asked for, such as presigned URLs."""
+    """The backend lacks the capability, for example presigned URLs."""
 
     http_status = 501
 
 
 class StorageClosedException(StorageException):
-    """The storage was used after `aclose()`; `async with storage:` opens it again."""
+    """The storage was used after `aclose()`. `async with storage:` opens it again."""
 
     http_status = 500
 
 
 class StorageOperationException(StorageException):
-    """The backend failed: an error answer, a full disk, a broken transfer."""
+    """The backend failed, for example by an error response, a full disk or a broken transfer."""
 
     http_status = 502
 
 
 class StorageUnavailableException(StorageOperationException):
-    """The backend cannot be reached or is overloaded; trying again later may succeed.
+    """The backend cannot be reached or is overloaded. Another attempt later may succeed.
 
     Attributes:
-        retry_after: Seconds that the server asked to wait; None where it did not.
+        retry_after: Seconds to wait, as the server requested. None if it did not.
     """
 
     http_status = 503
@@ -223,23 +227,23 @@ class StorageUnavailableException(StorageOperationException):
 
 
 class ChecksumMismatchException(StorageOperationException):
-    """The bytes that arrived are not the bytes that were sent or promised."""
+    """The bytes that arrived do not have the expected checksum."""
 
     http_status = 502
 
 
 class InsecureConnectionWarning(UserWarning):
-    """Certificates are not checked: whoever is on the way can read and change everything."""
+    """Certificates are not checked: an attacker on the network can read and change everything."""
 
 
 class CredentialsExpireWarning(UserWarning):
-    """A presigned URL stops working before it says so, as the temporary credentials that signed it end before."""
+    """A presigned URL stops working before `expires_in` is over, because its temporary credentials expire first."""
 
 
 class during:  # noqa: N801 - it reads like a function
-    """Complete errors that leave the block without saying what was being done, and to which file.
+    """Add the operation and the file id to errors that leave the block without them.
 
-    A class, as entering and leaving a generator costs three times as much, and every operation does.
+    It is a class because every operation uses it, and a generator-based context manager is three times slower.
     """
 
     __slots__ = ("_file_id", "_operation")
@@ -249,7 +253,7 @@ class during:  # noqa: N801 - it reads like a function
         self._file_id = file_id
 
     def __enter__(self) -> None:
-        """Nothing is to be done before."""
+        """Do nothing."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

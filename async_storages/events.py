@@ -1,4 +1,4 @@
-"""Reports of storages about their work: one `Event` per operation, handed to every hook in `hooks`.
+"""Events: storages report each finished operation to every function in `hooks`.
 
 ```python
 from async_storages import events
@@ -6,8 +6,8 @@ from async_storages import events
 events.hooks.append(lambda event: print(event.operation, event.outcome, event.bytes, event.duration))
 ```
 
-Metrics, traces and logs hang here. Hooks run on the event loop, right after the operation: they must be quick
-and must not block. An event never holds a key, a URL or anything secret.
+Use hooks for metrics, traces and logs. They run on the event loop, directly after the operation, so they must be quick
+and must not block. An event never holds a key, a URL or a secret.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ class Event:
 
     Attributes:
         operation: ``"write"``, ``"stream"``, ``"stat"``, ``"delete"``, ``"list"`` …
-        scheme: The storage's scheme: ``"s3"``, ``"file"`` …
-        bucket: Its bucket, None where there is none.
-        bytes: Bytes of content that went through, 0 for operations without content.
-        duration: Seconds, by the monotonic clock.
-        outcome: ``"ok"``, ``"cancelled"``, ``"abandoned"`` (a stream that was not read to its end) or the name of
-            the exception's class.
+        scheme: The scheme of the storage: ``"s3"``, ``"file"`` …
+        bucket: The bucket of the storage. None if it has none.
+        bytes: The number of content bytes transferred. 0 for operations without content.
+        duration: Seconds, measured with the monotonic clock.
+        outcome: ``"ok"``, ``"cancelled"``, ``"abandoned"`` (a stream that was not read to its end) or the name of the
+            exception's class.
     """
 
     operation: str
@@ -48,14 +48,14 @@ class Event:
 
 
 Hook = Callable[[Event], object]
-"""A function that is called with each event."""
+"""A function that takes an event."""
 
 hooks: list[Hook] = []
-"""Called with each event, in order. A hook that raises is logged and changes nothing."""
+"""The functions that receive each event, in order. If a hook raises, the error is logged and the operation goes on."""
 
 
 def log(event: Event) -> None:
-    """A ready hook: each event as a DEBUG line of the logger ``async_storages``."""
+    """Log an event as a DEBUG line of the logger ``async_storages``. Append this function to `hooks`."""
     logger.debug(
         "%s on %s: %s, %d bytes in %.1f ms",
         event.operation,
@@ -67,11 +67,11 @@ def log(event: Event) -> None:
 
 
 class Operation:
-    """Measures one operation of a storage: a context manager around its body that emits the event.
+    """A context manager around one operation of a storage. It measures the operation and emits its event.
 
     Attributes:
-        file: The file that it works on, once identified.
-        bytes: Count the content's bytes here while they pass.
+        file: The file of the operation, once it is identified.
+        bytes: The number of content bytes. The operation adds to it while bytes pass.
     """
 
     __slots__ = ("_bucket", "_name", "_scheme", "_started", "bytes", "file")

@@ -1,4 +1,4 @@
-"""Tokens that clients hold in place of file ids: a raw id would let anyone read any file that the credentials reach."""
+"""Tokens that clients get in place of file ids. With a raw id, a client could read any file that the process can."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -11,20 +11,20 @@ from async_storages.signing import TokenSigner, check_expires_in
 __all__ = ["FileRight", "FileTokens"]
 
 FileRight = Literal["read", "manage"]
-"""The right of a token's holder: to read a file and its facts, or that and to delete it."""
+"""The right that a token gives: ``"read"`` reads a file and its facts, ``"manage"`` also deletes it."""
 
 _RIGHTS = get_args(FileRight)  # each allows what those before it do
 
 
 class FileTokens:
-    """Makes and checks the tokens that stand for files, each for one right, some for one owner.
+    """Makes and checks tokens for files. A token gives one right, and may be limited to one owner.
 
     Args:
         secret_key: One secret, or several for rotation: the last one signs, all of them are accepted.
-        expires_in: Seconds that a token is good for, 1 to 604,800.
+        expires_in: The lifetime of a token in seconds, 1 to 604,800.
 
     Raises:
-        InvalidArgumentException: A secret that is empty, or a time out of range.
+        InvalidArgumentException: A secret is empty, or `expires_in` is out of range.
 
     Example:
         >>> tokens = FileTokens(secret)
@@ -39,30 +39,31 @@ class FileTokens:
         self._signer = TokenSigner(secret_key, "file")
 
     def sign(self, file: StoredFile | str, right: FileRight = "read", *, owner: str | None = None) -> str:
-        """A token for a file.
+        """Return a token for a file.
 
         Args:
-            file: The file or its fusion id; it is readable in the token.
-            right: The holder's.
-            owner: The client that may use the token; None for whoever holds it.
+            file: The file or its id. The client can read the id in the token.
+            right: The right that the token gives.
+            owner: The client that may use the token. None allows every client that has it.
 
         Raises:
-            InvalidArgumentException: There is no such right.
+            InvalidArgumentException: The right is unknown.
         """
         if right not in _RIGHTS:
             raise InvalidArgumentException(f"a right is one of {_RIGHTS}, not {right!r}")
         return self._signer.sign({"id": str(file), "right": right, "owner": owner}, check_expires_in(self._expires_in))
 
     def file_id(self, token: str, right: FileRight = "read", *, owner: str | None = None) -> str:
-        """The fusion id that a token stands for.
+        """Return the file id in a token.
 
         Args:
-            token: The token that a client sent.
-            right: The one that the client needs.
-            owner: The client, as far as it is known.
+            token: The token from a client.
+            right: The right that the client needs.
+            owner: The client. None if it is unknown.
 
         Raises:
-            AccessDeniedException: The token is malformed, altered, expired, for a lesser right, or another's.
+            AccessDeniedException: The token is malformed, altered, expired, gives a lesser right, or belongs to another
+                client.
         """
         token = hidden(token)
         payload = self._signer.verify(token)

@@ -1,4 +1,4 @@
-"""Files as columns load them: small inert objects that ask their storage only when awaited."""
+"""`StoredFile` and `StoredImage`: the objects that file columns return. They do I/O only in awaited methods."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -41,17 +41,17 @@ type _StorageRef = StorageRef | StorageRouter | str | StorageAddress | None
 
 
 class StoredFile:
-    """A file in a storage, by its id: cheap to make, safe to keep, compare, pickle and copy.
+    """A file in a storage, known by its id. It is cheap to create, and you can keep, compare, pickle and copy it.
 
-    Nothing is asked of the storage before something is awaited; a file that is missing or of an unknown scheme can be
-    loaded, compared and replaced like any other.
+    The object contacts its storage only when you await a method. You can load, compare and replace it even if the file
+    is missing or its scheme is unknown.
 
     Args:
-        file_id: The fusion id.
-        storage: Its storage or manager, a registered name, or None: found in the registry by the id.
+        file_id: The file id, with its scheme.
+        storage: The file's storage or manager, or a registered name. None finds the storage in the registry by the id.
 
     Attributes:
-        file_id: The fusion id, as the database holds it.
+        file_id: The file id, as the database holds it.
     """
 
     __slots__ = ("_facts", "_storage_ref", "file_id")
@@ -78,37 +78,40 @@ class StoredFile:
 
     @property
     def scheme(self) -> str:
-        """The backend's scheme: ``"s3"``, ``"gs"``, ``"file"``, ``"mem"``, ``"fastdfs"`` or a registered one."""
+        """The scheme of the id: ``"s3"``, ``"gs"``, ``"file"``, ``"mem"``, ``"fastdfs"`` or a registered one."""
         return self._id.scheme
 
     @property
     def bucket(self) -> str | None:
-        """The bucket, for schemes that have one."""
+        """The bucket. None if the scheme has no buckets."""
         return self._id.bucket
 
     @property
     def name(self) -> str:
-        """The key without scheme and bucket; for FastDFS the whole id."""
+        """The key without scheme and bucket. For FastDFS, the whole id."""
         return self._id.key
 
     @property
     def filename(self) -> str:
-        """The name of the uploaded file, if it is known, else the key's last segment without `save`'s prefix."""
+        """The name of the uploaded file. If unknown, the last segment of the key without the prefix of `save`."""
         return self.known_filename or naming.original_filename(self.name)
 
     @property
     def content_type(self) -> str:
-        """The stored type, if it is known, else the one that the name suggests."""
+        """The stored content type. If unknown, the type that the name suggests."""
         return self.known_content_type or sniff.guess_by_name(self.name)
 
     @property
     def known_info(self) -> "FileBasicInfo | None":
-        """The answer to the last `get_info` or `prefetch` on this object; None before."""
+        """The result of the last `get_info` or `prefetch` on this object. None before the first one."""
         return self._facts.info if self._facts else None
 
     @property
     def known_size(self) -> int | None:
-        """The size in bytes, if upload, prefetch or the id tell it; may be outdated where keys are overwritten."""
+        """The size in bytes, from an upload, a prefetch or the id. None if unknown.
+
+        The value can be out of date if another upload overwrote the key.
+        """
         if self._facts and self._facts.size is not None:
             return self._facts.size
         details = None if is_fusion_id(self.file_id) else self._id.details
@@ -116,31 +119,35 @@ class StoredFile:
 
     @property
     def known_crc32(self) -> int | None:
-        """The CRC-32 of the content, if an upload told it; may be outdated where keys are overwritten.
+        """The CRC-32 of the content, from an upload. None if unknown.
 
-        FastDFS's ids do not tell it: servers before 6.0 put another checksum into them.
+        The value can be out of date if another upload overwrote the key. It is not read from FastDFS ids, because
+        servers before 6.0 write another checksum there.
         """
         return self._facts.crc32 if self._facts else None
 
     @property
     def known_content_type(self) -> str | None:
-        """The stored type, if an upload, a `get_info` or a sibling column told it."""
+        """The stored content type, from an upload, a `get_info` or a sibling column. None if unknown."""
         return self._facts.content_type if self._facts else None
 
     @property
     def known_filename(self) -> str | None:
-        """The clean name of the file on the uploader's machine, if an upload or a sibling column told it."""
+        """The cleaned name that the uploader's file had, from an upload or a sibling column. None if unknown."""
         said = self._facts.filename if self._facts else None
         return naming.clean_filename(said) if said else None
 
     @property
     def known_sha256(self) -> str | None:
-        """The SHA-256 of the content in hex, if an upload with ``checksums=["sha256"]`` or a sibling column told it."""
+        """The SHA-256 of the content in hex. None if unknown.
+
+        It comes from an upload with ``checksums=["sha256"]`` or from a sibling column.
+        """
         return self._facts.sha256 if self._facts else None
 
     @property
     def known_upload_time(self) -> datetime | None:
-        """The time of the upload, with a time zone, if an upload, a `get_info` or a sibling column told it."""
+        """The upload time, with a time zone, from an upload, a `get_info` or a sibling column. None if unknown."""
         return self._facts.upload_time if self._facts else None
 
     def __str__(self) -> str:
@@ -162,7 +169,7 @@ class StoredFile:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled by id and the way to find its storage again: a registered name, else scheme, bucket and location."""
+        """Pickle the id and the storage's registered name. A storage without a name is pickled by its address."""
         return type(self), (self.file_id, self._address())
 
     def _address(self) -> "str | StorageAddress | None":
@@ -183,11 +190,11 @@ class StoredFile:
 
     @property
     def storage(self) -> "Storage":
-        """The storage that holds the file; no I/O.
+        """The storage that holds the file. No I/O.
 
         Raises:
-            RouteNotSupportedException: None that is known here serves the id.
-            InvalidArgumentException: The id is malformed, or its storage's name is not registered.
+            RouteNotSupportedException: No known storage serves the id.
+            InvalidArgumentException: The id is malformed, or the name of its storage is not registered.
         """
         ref = self._storage_ref
         if ref is None or isinstance(ref, StorageAddress):
@@ -202,65 +209,71 @@ class StoredFile:
 
     @property
     def sync(self) -> "SyncStoredFile":
-        """The same methods without ``await``, for code that is not asynchronous: ``file.sync.read()``."""
+        """The same methods without ``await``, for synchronous code: ``file.sync.read()``."""
         from async_storages.synchronous.files import SyncStoredFile  # noqa: PLC0415 - it imports this module
 
         return SyncStoredFile(self)
 
     async def get_path(self) -> str:
-        """The file's URL, percent-encoded; of a variant that is made later, that of the route that makes it."""
+        """Return the file's percent-encoded URL.
+
+        For a variant that is made after the upload, it is the URL of the route that makes the variant.
+        """
         link = self._facts.link if self._facts else None
         if link is not None:
             return link()
         return await self.storage.url(self.file_id)
 
     async def get_info(self) -> "FileBasicInfo":
-        """Size, type, etag, time and metadata; raises FileNotFoundException if the file is missing."""
+        """Return size, content type, ETag, time and metadata. Raises FileNotFoundException if the file is missing."""
         info = await self.storage.stat(self.file_id)
         self.remember(info=info, size=info.file_size, content_type=info.content_type, upload_time=info.last_modify_time)
         return info
 
     async def get_size(self) -> int:
-        """The size in bytes; raises FileNotFoundException if the file is missing."""
+        """Return the size in bytes. Raises FileNotFoundException if the file is missing."""
         return (await self.get_info()).file_size
 
     async def exists(self) -> bool:
-        """Ask the storage; True if it holds the file."""
+        """Return True if the storage holds the file."""
         return await self.storage.exists(self.file_id)
 
     def stream(
         self, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes, or a range of them: see `Storage.stream`."""
+        """Yield the bytes of the file or of a range of it: see `Storage.stream`."""
         return self.storage.stream(self.file_id, offset, length, chunk_size=chunk_size)
 
     async def read(self) -> bytes:
-        """The whole file in memory."""
+        """Return the whole content in memory."""
         return await self.storage.read(self.file_id)
 
     async def open(self) -> BytesIO:
-        """The whole file in memory, as a file at its beginning."""
+        """Return the whole content in memory, as a binary file at position 0."""
         return await self.storage.open(self.file_id)
 
     async def download_to(self, target: "Target") -> int:
-        """Stream the file into a path (complete or not at all) or an open binary file; returns the bytes written."""
+        """Stream the file into a path or an open binary file, and return the number of bytes written.
+
+        If the download fails, a path keeps its old content.
+        """
         return await self.storage.download_to(self.file_id, target)
 
     async def delete(self) -> None:
-        """Delete the file, at once; under a ledger as soon as no row names it.
+        """Delete the file at once. With a ledger, the worker deletes it as soon as no row names it.
 
-        A column is emptied with ``document.file = None``.
+        To empty a column, write ``document.file = None``.
         """
         deletion_policy = self._deletion_policy
         await (self.storage.delete(self.file_id) if deletion_policy is None else deletion_policy.request_deletion(self))
         self._facts = None
 
     async def upload(self, content: "Source | PendingFile | Content", **options: "Unpack[ContentOptions]") -> None:
-        """Replace the content under the same id; options as for `Storage.upload`.
+        """Replace the content under the same id. The options are those of `Storage.upload`.
 
         Raises:
-            OperationNotSupportedException: The storage chooses its ids, and replaces nothing; or a ledger keeps the
-                file, which knows each id for one content only.
+            OperationNotSupportedException: The storage chooses its own ids and replaces no file, as FastDFS does. Or a
+                ledger tracks the file: with a ledger, the content under an id never changes.
         """
         storage = self.storage
         if storage.chooses_ids or self._deletion_policy is not None:
@@ -283,7 +296,7 @@ class StoredFile:
         disposition: "Disposition | None" = None,
         stable: timedelta | None = None,
     ) -> str:
-        """A URL that works without credentials until it expires: see `SupportsPresign.presign`.
+        """Return a URL that works without credentials until it expires: see `SupportsPresign.presign`.
 
         Raises:
             OperationNotSupportedException: The storage cannot presign.
@@ -315,7 +328,7 @@ class StoredFile:
         link: Callable[[], str] | None = None,
         is_new: bool = False,
     ) -> None:
-        """Note facts learnt elsewhere for the `known_…` attributes; `is_new`: the upload gave the file a fresh key."""
+        """Set the `known_…` attributes to facts from elsewhere. `is_new` says that the upload used a fresh key."""
         facts = self._facts = self._facts or FileFacts()
         facts.new_file_state = NewFileState(self._storage_ref) if is_new else facts.new_file_state
         facts.info = info or facts.info
@@ -333,10 +346,10 @@ class StoredFile:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        """Validates from an id or a file object, serialises to the id.
+        """Validate from an id or a file object, and serialise to the id.
 
-        A serialisation context ``{id: url}``, as `file_urls` makes it, puts URLs in the ids' places; one that holds
-        other things too has it as ``{"file_urls": {id: url}}``.
+        With the serialisation context ``{id: url}``, which `file_urls` returns, the URLs replace the ids. A context
+        that holds other things too takes the URLs as ``{"file_urls": {id: url}}``.
         """
         from pydantic_core import core_schema  # noqa: PLC0415 - only pydantic calls this
 
@@ -360,7 +373,7 @@ class StoredFile:
 
     @classmethod
     def of(cls, stored: "StoredFile") -> Self:
-        """The same file as this class: itself where it is one already."""
+        """Return the same file as an object of this class. An object of this class is returned unchanged."""
         if isinstance(stored, cls):
             return stored
         same = cls(stored.file_id, stored._storage_ref)  # noqa: SLF001 - of the same family
@@ -375,26 +388,29 @@ class StoredImage(StoredFile):
 
     @property
     def known_dimensions(self) -> tuple[int, int] | None:
-        """Width and height as displayed, if the upload or a prefetch told them."""
+        """Width and height in pixels as displayed, from the upload or a prefetch. None if unknown."""
         size = self._facts.image_size if self._facts else None
         return size.dimensions if size else None
 
     @property
     def known_placeholder(self) -> str | None:
-        """The ThumbHash, if the upload to a column with ``placeholder=`` or that sibling column told it."""
+        """The ThumbHash of the image. None if unknown.
+
+        It comes from an upload to a column with ``placeholder=``, or from that sibling column.
+        """
         return self._facts.placeholder if self._facts else None
 
     def variant(self, name: str) -> "StoredImage":
-        """A variant that the column's `ImageType` declares; no I/O, it need not exist.
+        """Return a variant that the column's `ImageType` declares. No I/O. The variant need not exist.
 
-        It knows its type, and its dimensions if those of this image are known. It belongs to this image: no row can
-        name it.
+        The variant's content type is known. Its dimensions are known if those of this image are. The variant belongs
+        to this image, so no row can name it.
 
         Args:
-            name: The variant's name.
+            name: The name of the variant.
 
         Raises:
-            InvalidArgumentException: The image was not loaded by a column that declares such a variant.
+            InvalidArgumentException: The image does not come from a column that declares this variant.
         """
         recipe, file, ref = self._recipes().recipe(name), self._id, self._storage_ref
         found = StoredImage(variant_id(file, name, recipe), ref)
@@ -419,24 +435,24 @@ class StoredImage(StoredFile):
         expires_in: float = 3600,
         stable: timedelta | None = None,
     ) -> SrcSet:
-        """A variant in all its widths, for ``<img srcset>``; it asks as little as `get_path` and `file_urls`.
+        """Return the URLs of a variant in all its widths, for ``<img srcset>``.
 
-        If the dimensions of this image are known, the widths are those that the variants have: of several that would
-        be equal, as an image is not enlarged, one is listed.
+        If the dimensions of this image are known, the result lists the real widths of the variants. Images are never
+        enlarged, so several variants may have the same width. The result lists one of them.
 
         Args:
-            name: The variant's name.
-            widths: The widths that are listed, in pixels: that of the recipe or of its `widths`; None for all of them.
-            sizes: The width in which the page shows it, by CSS's words, such as ``"(max-width: 600px) 100vw, 600px"``.
-            alt: The text in the place of the image.
-            presign: True for URLs that expire, as of `get_presigned_url`, in place of those of `get_path`.
-            expires_in: Seconds until they do, 1 to 604,800.
-            stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
+            name: The name of the variant.
+            widths: The widths to list, in pixels. Each is a width of the recipe or of its `widths`. None lists all.
+            sizes: The width of the image on the page, in CSS, for example ``"(max-width: 600px) 100vw, 600px"``.
+            alt: The text that replaces the image.
+            presign: True returns URLs that expire, as `get_presigned_url` does. False returns those of `get_path`.
+            expires_in: Seconds until presigned URLs expire, 1 to 604,800.
+            stable: The time window in which the URLs stay the same: see `SupportsPresign.presign`.
 
         Raises:
-            InvalidArgumentException: The image was not loaded by a column that declares such a variant, or not in one
-                of the widths.
-            OperationNotSupportedException: ``presign=True``, and the storage cannot presign.
+            InvalidArgumentException: The image does not come from a column that declares this variant, or the variant
+                lacks one of the widths.
+            OperationNotSupportedException: ``presign=True``, but the storage cannot presign.
         """
         from async_storages.many_files import file_urls  # noqa: PLC0415 - it imports this module
 
@@ -471,7 +487,7 @@ class StoredImage(StoredFile):
         return ref.variants
 
     async def delete(self) -> None:
-        """Delete the image and its variants: as `StoredFile.delete`."""
+        """Delete the image and its variants, as `StoredFile.delete` does."""
         ref = self._storage_ref
         if isinstance(ref, StorageRef) and ref.variants is not None and ref.deletion_policy is None:
             from async_storages.variants.removal import delete_with_variants  # noqa: PLC0415 - it imports this module
@@ -483,29 +499,29 @@ class StoredImage(StoredFile):
 
     @property
     def sync(self) -> "SyncStoredImage":
-        """The same methods without ``await``."""
+        """The same methods without ``await``, for synchronous code."""
         from async_storages.synchronous.files import SyncStoredImage  # noqa: PLC0415 - it imports this module
 
         return SyncStoredImage(self)
 
     async def get_dimensions(self) -> tuple[int, int] | None:
-        """Width and height in pixels as displayed, that is with the EXIF orientation applied.
+        """Return width and height in pixels as displayed, with the EXIF orientation applied.
 
-        Reads one range of 64 KiB of what cameras and browsers make, and a few small ones more of the rest; never the
-        whole file.
+        It never reads the whole file. Images from cameras and browsers take one range of 64 KiB. Others take a few
+        small ranges more.
 
         Returns:
-            None for SVG and for what is no known image type.
+            Width and height. None for SVG and for files of no known image type.
 
         Raises:
             FileNotFoundException: The file is missing.
-            InvalidArgumentException: The header is truncated or lies.
+            InvalidArgumentException: The image header is truncated or wrong.
         """
         size = await self.get_image_size()
         return size.dimensions if size else None
 
     async def get_image_size(self) -> ImageSize | None:
-        """The dimensions with the EXIF orientation and the dimensions as stored; otherwise as `get_dimensions`."""
+        """Return the displayed dimensions, the stored dimensions and the EXIF orientation: see `get_dimensions`."""
         storage = self.storage
 
         async def fetch(offset: int, length: int) -> bytes:
@@ -518,17 +534,17 @@ class StoredImage(StoredFile):
 
 
 def storage_ref_of(stored: StoredFile) -> "_StorageRef":
-    """The way to a file's storage: the storage itself, its name, its address, a column's `StorageRef`, or None."""
+    """Return the file's reference to its storage: the storage, its name, its address, a `StorageRef`, or None."""
     return stored._storage_ref  # noqa: SLF001 - of this module
 
 
 def new_file_state_of(stored: StoredFile) -> NewFileState | None:
-    """The state of a file that `save` made in this process; None for all others."""
+    """Return the state of a file that `save` stored in this process. None for all other files."""
     return stored._facts.new_file_state if stored._facts else None  # noqa: SLF001
 
 
 def link_of(stored: StoredFile) -> "Callable[[], str] | None":
-    """Makes the URL at which an application gives the file; None where its storage has the URL."""
+    """Return a function that makes the application's URL of the file. None if the storage has the URL."""
     return stored._facts.link if stored._facts else None  # noqa: SLF001
 
 

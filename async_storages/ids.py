@@ -1,4 +1,4 @@
-"""The grammar of fusion file ids, and the only place that knows it.
+"""The grammar of file ids. No other module knows it.
 
 ```
 id      = scheme ":" bucket "/" key     s3:my-bucket/reports/q3.pdf   gs:media/cat.jpg
@@ -6,7 +6,7 @@ id      = scheme ":" bucket "/" key     s3:my-bucket/reports/q3.pdf   gs:media/c
         | fastdfs                       group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin
 ```
 
-An id without a known scheme is FastDFS's; only that backend can judge whether it is well-formed.
+An id without a scheme belongs to FastDFS. Only the FastDFS backend can check its form.
 """
 
 import re
@@ -31,15 +31,15 @@ _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def register_scheme(scheme: str, *, has_bucket: bool) -> None:
-    """Teach the grammar one more scheme; subclasses of `Storage` do it by their `scheme` attribute.
+    """Register a scheme for ids. A subclass of `Storage` with a `scheme` attribute does this itself.
 
     Args:
-        scheme: Two or more lower-case letters, digits, ``+``, ``.`` or ``-``, beginning with a letter
-            (one letter would be a Windows drive).
-        has_bucket: Whether ids of this scheme are ``scheme:bucket/key`` rather than ``scheme:key``.
+        scheme: Two or more lower-case letters, digits, ``+``, ``.`` or ``-``, beginning with a letter. A single letter
+            would look like a Windows drive.
+        has_bucket: True for ids of the form ``scheme:bucket/key``, False for ``scheme:key``.
 
     Raises:
-        InvalidArgumentException: The scheme is malformed, or known with the other shape.
+        InvalidArgumentException: The scheme is malformed, or registered with the other form.
     """
     if not re.fullmatch(r"[a-z][a-z0-9+.-]+", scheme):
         raise InvalidArgumentException(
@@ -54,18 +54,18 @@ def register_scheme(scheme: str, *, has_bucket: bool) -> None:
 
 
 def known_schemes() -> tuple[str, ...]:
-    """The schemes that ids may begin with, sorted."""
+    """Return the schemes that ids may begin with, sorted."""
     return tuple(sorted(_has_bucket))
 
 
 @dataclass(frozen=True, slots=True)
 class FileId:
-    """A fusion file id, taken apart.
+    """A file id, split into scheme, bucket and key.
 
     Attributes:
         scheme: ``"s3"``, ``"gs"``, ``"file"``, ``"mem"``, ``"fastdfs"`` or a registered one.
-        bucket: The bucket, for schemes that have one, else None.
-        key: The rest: the object's key; for FastDFS the whole id.
+        bucket: The bucket. None for schemes without buckets.
+        key: The key. For FastDFS, the whole id.
 
     Example:
         >>> FileId.parse("s3:my-bucket/uploads/a.txt")
@@ -80,11 +80,11 @@ class FileId:
 
     @classmethod
     def parse(cls, text: str) -> "FileId":
-        """Take a fusion id apart; the inverse of `str()`.
+        """Split a file id into its parts: the inverse of `str()`.
 
         Raises:
-            InvalidArgumentException: Not a string, empty, control characters or lone surrogates
-                (no database stores them), an unknown scheme, a missing bucket or key.
+            InvalidArgumentException: The text is not a str, is empty, has an unknown scheme, lacks a bucket or key, or
+                holds control characters or lone surrogates, which databases cannot store.
         """
         check_text(text)
         scheme = scheme_of(text)
@@ -105,13 +105,13 @@ class FileId:
 
     @property
     def details(self) -> "FastDFSDetails | None":
-        """Size, CRC32, time and kind of a file, from an id of FastDFS; None for every other id."""
+        """Size, CRC32, time and kind of a file, from an id of FastDFS. None for every other id."""
         from async_storages.fastdfs_ids import FastDFSDetails  # noqa: PLC0415 - few programs meet such ids
 
         return FastDFSDetails.parse(self.key) if self.scheme == FASTDFS else None
 
     def __str__(self) -> str:
-        """The id as it is stored in the database."""
+        """Return the id as the database stores it."""
         if self.scheme == FASTDFS:
             return self.key
         if self.bucket is None:
@@ -120,10 +120,11 @@ class FileId:
 
 
 def check_text(text: str) -> None:
-    """Refuse what no id, key or bucket can be: another type, emptiness, control characters.
+    """Refuse a text that no id, key or bucket can be.
 
     Raises:
-        InvalidArgumentException: Says which of these it was.
+        InvalidArgumentException: The text is not a str, is empty, or holds control characters or lone surrogates. The
+            message says which.
     """
     if not isinstance(text, str):
         raise InvalidArgumentException(f"a file id is a str, not {type(text).__name__}")
@@ -134,11 +135,11 @@ def check_text(text: str) -> None:
 
 
 def is_fusion_id(text: str) -> bool:
-    """True if `text` begins with a known scheme; bare keys and FastDFS ids do not."""
+    """Return True if `text` begins with a known scheme. Bare keys and FastDFS ids do not."""
     return scheme_of(text) in _has_bucket
 
 
 def scheme_of(text: str) -> str | None:
-    """The scheme that `text` begins with, known or not; None for bare keys and FastDFS ids."""
+    """Return the scheme at the beginning of `text`, even an unknown one. None for bare keys and FastDFS ids."""
     found = _SCHEME.match(text)
     return found[1] if found else None

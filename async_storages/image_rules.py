@@ -1,4 +1,4 @@
-"""Rules for images: dimensions that the header tells, and that Pillow can decode them."""
+"""Rules for images: their dimensions are within limits, and Pillow can decode them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ _IN_MEMORY = 1 << 20  # bytes; what is larger is decoded from a temporary file
 
 @dataclass(frozen=True, slots=True)
 class ImageRules:
-    """Refuses what is no image, or one that is too small, has too many pixels, or is damaged; needs Pillow.
+    """Refuses files that are not images, are damaged, are too small or have too many pixels. Needs Pillow.
 
-    The content must be readable twice: bytes, a path, a file that can seek, an upload. The first frame is decoded, in a
-    thread, after its header was found to keep the rules.
+    The content must be readable twice: bytes, a path, a file that can seek, or an upload. The header is checked first.
+    Then a thread decodes the first frame.
 
     Args:
-        min_width: The smallest width in pixels, as the image is displayed.
-        min_height: The smallest height in pixels, as the image is displayed.
-        max_pixels: The most pixels, width times height; decoding takes about 4 bytes for each.
-        formats: Pillow's names of the formats that are let in; those that the installed Pillow lacks are refused.
-        animated: False refuses images of several frames, such as animated GIFs.
+        min_width: The smallest displayed width in pixels, at least 1.
+        min_height: The smallest displayed height in pixels, at least 1.
+        max_pixels: The largest number of pixels, width times height, at least 1. Decoding takes about 4 bytes for each.
+        formats: The allowed formats, by their names in Pillow. A format that the installed Pillow lacks is refused.
+        animated: False refuses images with several frames, such as animated GIFs.
 
     Raises:
-        InvalidArgumentException: A number below 1.
+        InvalidArgumentException: A number is below 1.
 
     Example:
         >>> FileValidator(max_file_size=10_000_000, image=ImageRules(min_width=200, min_height=200))
@@ -52,12 +52,15 @@ class ImageRules:
         object.__setattr__(self, "formats", tuple(name.upper() for name in self.formats))
 
     async def check(self, content: Content) -> None:
-        """Refuse content by its pixels; it can be read again afterwards.
+        """Decode the content and check the rules. The content can be read again afterwards.
+
+        Args:
+            content: The content.
 
         Raises:
-            InvalidFileTypeException: It is no such image.
+            InvalidFileTypeException: The content breaks a rule.
             InvalidArgumentException: The content can be read only once.
-            ImportError: Pillow is missing; it names the extra.
+            ImportError: Pillow is missing. The message names the extra to install.
         """
         if not content.replayable:
             raise InvalidArgumentException(
@@ -103,7 +106,7 @@ async def _size_of(file: IO[bytes]) -> ImageSize | None:
 
 
 def _decode(file: IO[bytes], formats: Collection[str]) -> bool:
-    """Decode the first frame; True if there are more."""
+    """Decode the first frame. Return True if the image has more frames."""
     pillow = _import_pillow()
     pillow.init()
     known = [name for name in formats if name in pillow.OPEN]
@@ -119,7 +122,7 @@ def _decode(file: IO[bytes], formats: Collection[str]) -> bool:
 
 
 def _failed_rule(file: IO[bytes], formats: Collection[str]) -> ImageRefusal:
-    """The rule that an image breaks which cannot be decoded as one of these formats."""
+    """Return the rule that refuses an image which Pillow cannot decode: its format, or damage."""
     file.seek(0)
     allowed = {READABLE.get(name.lower()) for name in formats}
     return "image_damaged" if sniff(file.read(_HEAD)) in allowed - {None} else "image_format"

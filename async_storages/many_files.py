@@ -1,4 +1,4 @@
-"""Many files at once, as listings show them: their URLs, and the facts that would be asked for one by one."""
+"""Functions for listings with many files: `file_urls` and `prefetch`."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -24,16 +24,16 @@ __all__ = ["FileUrls", "file_urls", "prefetch"]
 _log = getLogger("async_storages")
 
 _HOLDS_ATTRIBUTES = ("__mapper__", "__pydantic_validator__", "__dataclass_fields__")
-"""Attributes of classes whose instances are searched: of SQLAlchemy, pydantic and the standard library."""
+"""Attributes by which it recognises classes of SQLAlchemy, pydantic and dataclasses, whose instances it searches."""
 
 _ONE_VALUE = (str, bytes, bytearray, memoryview)
 """Collections that hold no objects."""
 
 
 class FileUrls(dict[str, str]):
-    """The URLs of files by their ids; file objects find theirs as well, so that templates write ``urls[user.picture]``.
+    """A dict of URLs by file id. File objects are keys too, so templates can write ``urls[user.picture]``.
 
-    A file without a URL is missing, and so is None.
+    The dict has no entry for a file without a URL, and none for None.
     """
 
     def __getitem__(self, file: str | StoredFile | None) -> str:
@@ -43,7 +43,7 @@ class FileUrls(dict[str, str]):
         return super().__contains__(_id_of(file))
 
     def get(self, file: str | StoredFile | None, default: Any = None) -> Any:
-        """The URL of a file or id; the default where it has none."""
+        """Return the URL of a file or id, or the default if it has none."""
         return super().get(_id_of(file), default)
 
 
@@ -59,25 +59,30 @@ async def file_urls(
     stable: timedelta | None = None,
     strict: bool = False,
 ) -> FileUrls:
-    """The URLs of all files in rows or models, by file or id: for templates, and as a context of pydantic.
+    """Return the URLs of all files in rows or models, for templates and as a serialisation context of pydantic.
 
-    Files are looked for in collections, values of mappings, and what mapped objects, pydantic models and dataclasses
-    hold, however deep. That loads nothing: deferred and expired attributes are passed over, properties not called. All
-    files of a storage are presigned at once; on S3 no request is made. Variants that are made later than the upload
-    have the URL of the route that makes them, which does not end.
+    It finds files at any depth in collections, values of mappings, mapped objects, pydantic models and dataclasses. It
+    loads nothing: it skips deferred and expired attributes, and calls no properties. It presigns all files of a storage
+    together. On S3 this makes no request.
+
+    A variant that is made after the upload has the URL of the route that makes it. This URL does not expire.
 
     Args:
-        objects: A file object, one of these, or an iterable of them; an iterator is used up.
-        expires_in: Seconds until presigned URLs end, 1 to 604,800.
-        presign: False for the URLs of `Storage.url`, which need not end.
-        stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
-        strict: True to raise for a file of a storage that is not known here; otherwise it has no URL, and a line of the
-            logger ``async_storages`` names its id.
+        objects: A file object, an object of these kinds, or an iterable of them. An iterator is used up.
+        expires_in: Seconds until presigned URLs expire, 1 to 604,800.
+        presign: True presigns. False returns the URLs of `Storage.url`, which may never expire.
+        stable: The time window in which the URLs stay the same: see `SupportsPresign.presign`.
+        strict: True raises for a file of an unknown storage. False gives it no URL, and the logger ``async_storages``
+            logs its id.
+
+    Returns:
+        The URLs, by file id or file object.
 
     Raises:
         OperationNotSupportedException: A storage cannot presign.
-        RouteNotSupportedException: No storage that is known here serves an id, and `strict` is True.
-        InvalidArgumentException: An id is malformed, or two storages hold a file of one id; a bad `expires_in`.
+        RouteNotSupportedException: No known storage serves an id, and `strict` is True.
+        InvalidArgumentException: An id is malformed, two storages have files with the same id, or `expires_in` is out
+            of range.
 
     Example:
         >>> listing = TypeAdapter(list[DocumentOut])
@@ -140,7 +145,7 @@ def _files_in(objects: object) -> Iterator[StoredFile]:
 
 @lru_cache
 def _parts(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
-    """A function that gives the values of an instance of the class; None for classes that are not searched."""
+    """Return a function that returns the values of an instance of the class. None for classes not to search."""
     if issubclass(kind, _ONE_VALUE):
         return None
     if issubclass(kind, Mapping):
@@ -151,7 +156,7 @@ def _parts(kind: type[Any]) -> Callable[[Any], Iterable[object]] | None:
 
 
 def _attributes(value: object) -> Iterable[object]:
-    """The values that an object holds already; ``getattr`` would load the others."""
+    """Return the values that an object already holds. ``getattr`` would load the others."""
     if not hasattr(value, "__dict__"):
         return [getattr(value, name, None) for name in getattr(value, "__dataclass_fields__", ())]
     return [*vars(value).values(), getattr(value, "__pydantic_extra__", None)]
@@ -162,15 +167,15 @@ async def prefetch(
     *what: Literal["info", "dimensions"],
     concurrency: int = 32,
 ) -> None:
-    """Ask for facts of many files at once, so that listings find them in `known_info` and `known_dimensions`.
+    """Load facts of many files concurrently. Listings find them in `known_info` and `known_dimensions` afterwards.
 
     Args:
-        files: The files; None among them is passed over, as are missing files and broken images.
-        *what: ``"info"``, ``"dimensions"`` or both; ``"info"`` if nothing is said.
-        concurrency: Requests under way at once, at least 1.
+        files: The files. It skips None, missing files and images with a broken header.
+        *what: ``"info"``, ``"dimensions"`` or both. The default is ``"info"``.
+        concurrency: The largest number of concurrent requests, at least 1.
 
     Raises:
-        InvalidArgumentException: Something else is asked for, or a concurrency below 1.
+        InvalidArgumentException: `what` has another value, or `concurrency` is below 1.
     """
     asked = set(what or ("info",))
     if asked - {"info", "dimensions"}:

@@ -1,17 +1,17 @@
-r"""The one gate that every untrusted file name, folder and zip entry name passes.
+r"""The rules ("the gate") that clean every untrusted file name, folder name and zip entry name.
 
 | # | rule | because |
 | - | ---- | ------- |
-| 1 | A character whose NFKC form holds an ASCII letter, a digit, `.`, `/` or `\` becomes that form; every other stays as written; the result is NFC. | Fullwidth `../`, fullwidth `php` and `COM` with a superscript 1 become dangerous in whatever folds them later; Chinese names keep their punctuation, emoji stay. |
-| 2 | Control and format characters (bidirectional, zero width) and line separators go; lone surrogates and noncharacters become `_`. | Header injection, disguised extensions; UTF-8 and XML cannot carry the last two. |
-| 3 | `: * ? " < > \|` become `_`, blanks of every kind a space; all other punctuation stays. | Windows, NTFS streams, schemes. URLs and headers are encoded where they are made. |
-| 4 | Leading and trailing dots and blanks go. | `..`, `.htaccess`, and `x.php` with a trailing blank, which Windows saves without. |
-| 5 | Windows device names get a leading `_`, whatever their case and extension. | `con.png` opens the console. |
+| 1 | A character becomes its NFKC form if that holds an ASCII letter, a digit, `.`, `/` or `\`. Other characters stay as they are. The result is NFC. | Software that folds a name later would turn fullwidth `../`, fullwidth `php` and `COM` with a superscript 1 into dangerous names. Chinese punctuation and emoji stay. |
+| 2 | Control and format characters (bidirectional, zero width) and line separators are removed. Lone surrogates and noncharacters become `_`. | Header injection and disguised extensions. UTF-8 and XML cannot carry the last two. |
+| 3 | `: * ? " < > \|` become `_`. Blanks of every kind become a space. All other punctuation stays. | Windows, NTFS streams, schemes. URLs and headers have their own encoding. |
+| 4 | Leading and trailing dots and blanks are removed. | `..`, `.htaccess`, and `x.php` with a trailing blank, which Windows removes. |
+| 5 | Windows device names get a leading `_`, in every case and with every extension. | `con.png` opens the console. |
 | 6 | A segment is cut to 255 bytes of UTF-8, at a whole character, keeping an extension of up to 16 bytes. | The limit of every common file system. |
-| 7 | If nothing is left, the fallback stands in. | No name is empty. |
+| 7 | If nothing is left, the fallback replaces the name. | No name is empty. |
 
-The gate is idempotent: what it returned, it returns unchanged. Of a text above 2048 characters only the first
-and the last 1024 are looked at, so that the most hostile input costs milliseconds: composing is quadratic in marks.
+The gate is idempotent: it returns a clean name unchanged. Of a text with more than 2048 characters, it reads only the
+first 1024 and the last 1024. So even hostile input takes only milliseconds.
 """  # noqa: E501 - a table row is one line
 
 import re
@@ -54,15 +54,15 @@ _GENERATED_PREFIX = re.compile(r"[0-9a-f]{16}_(?=.)", re.DOTALL)
 
 
 def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: str = _FALLBACK) -> str:
-    r"""One safe path segment out of anything: the last segment of `name`, through the gate.
+    r"""Clean a file name: return the last segment of `name` in a form that is safe on every system.
 
     Args:
-        name: What a client called its file; a path of any system counts as its last segment.
-        max_bytes: The longest result, in bytes of UTF-8; 8 to 255.
-        fallback: Stands in when nothing is left of `name`; it passes the gate as well.
+        name: The file name from a client. If it is a path of any system, the last segment counts.
+        max_bytes: The longest result in bytes of UTF-8, 8 to 255.
+        fallback: The result if `name` has no usable character. It is cleaned too.
 
     Returns:
-        A name without separators, control characters or leading dots; never empty.
+        A name without separators, control characters or leading dots. It is never empty.
 
     Raises:
         InvalidArgumentException: `name` is not a str, or `max_bytes` is out of range.
@@ -85,14 +85,14 @@ def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: st
 
 
 def clean_key(name: str) -> str:
-    r"""A safe object key out of anything: every segment through the gate, empty ones and dots dropped.
+    r"""Clean a path: return a safe key. It cleans every segment, and removes empty segments and dots.
 
     Args:
         name: A path with `/` or `\` between its segments.
 
     Returns:
-        ``folder/sub/name``, at most 1024 bytes of UTF-8, which `check_key` accepts: of a longer path the name
-        and the leading folders that fit; ``"file"`` when nothing is left.
+        A key such as ``folder/sub/name``, of at most 1024 bytes of UTF-8, which `check_key` accepts. A longer path
+        keeps its name and as many leading folders as fit. ``"file"`` if nothing is left.
 
     Raises:
         InvalidArgumentException: `name` is not a str.
@@ -105,7 +105,7 @@ def clean_key(name: str) -> str:
 
 
 def clean_folder(folder: str) -> str:
-    """`clean_key` for folders: nothing left means no folder, the empty string.
+    """Clean the path of a folder, as `clean_key` does. Returns the empty string if nothing is left.
 
     Raises:
         InvalidArgumentException: `folder` is not a str.
@@ -121,20 +121,20 @@ def clean_folder(folder: str) -> str:
 
 
 def check_key(key: str, *, operation: str = "upload") -> str:
-    """Let a key pass that the gate would leave unchanged, and refuse every other.
+    """Return a key if it is clean, and refuse all others.
 
-    A key with a scheme, such as ``s3:bucket/name``, is among the refused: the gate keeps no colon.
+    A key with a scheme, for example ``s3:bucket/name``, is refused, because a clean key has no colon.
 
     Args:
-        key: The exact key that a caller asked for.
-        operation: What the key is for, to be named by the error.
+        key: The exact key from a caller.
+        operation: The operation that the error names.
 
     Returns:
-        `key`.
+        `key`, unchanged.
 
     Raises:
-        InvalidArgumentException: Not a str, longer than 1024 bytes of UTF-8 (S3's limit), or not clean;
-            the reason shows the cleaned form.
+        InvalidArgumentException: The key is not a str, is longer than 1024 bytes of UTF-8 (the limit of S3), or is not
+            clean. The message shows the clean form.
     """
     cleaned = clean_key(key)
     if _size(key) > _LONGEST_KEY:
@@ -151,23 +151,23 @@ def check_key(key: str, *, operation: str = "upload") -> str:
 
 
 class UniqueKey(str):
-    """A key that `unique_key` has made: whoever is given it knows that nothing is there."""
+    """A key from `unique_key`. No file exists under it yet."""
 
     __slots__ = ()
 
 
 def unique_key(filename: str, folder: str = "") -> UniqueKey:
-    """A key that no other upload has: ``[folder/]{16 hex digits}_{clean filename}``.
+    """Return a key that no other upload has: ``[folder/]{16 hex digits}_{clean filename}``.
 
     Args:
-        filename: What the client called its file; its extension survives shortening.
-        folder: Where to put it; the empty string for no folder.
+        filename: The file name from the client. A name that is too long keeps its extension.
+        folder: The folder of the key. The empty string means no folder.
 
     Returns:
-        The key; its last segment has at most 255 bytes of UTF-8, the whole at most 1024.
+        The key. Its last segment has at most 255 bytes of UTF-8, the whole key at most 1024.
 
     Raises:
-        InvalidArgumentException: Not str, or the folder is too long.
+        InvalidArgumentException: An argument is not a str, or the folder is too long.
 
     Example:
         >>> original_filename(unique_key("q3.pdf", "reports"))
@@ -188,7 +188,7 @@ def unique_key(filename: str, folder: str = "") -> UniqueKey:
 
 
 def original_filename(key: str) -> str:
-    """The last segment of a key, without the prefix that `unique_key` generated.
+    """Return the last segment of a key, without the prefix that `unique_key` adds.
 
     Example:
         >>> original_filename("reports/9f86d081884c7d65_q3.pdf")
@@ -198,7 +198,7 @@ def original_filename(key: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Rules 1 to 3, then the segments as they are."""
+    """Apply rules 1 to 3, and split the result into segments."""
     if not isinstance(text, str):
         raise InvalidArgumentException(f"a name is a str, not {type(text).__name__}", operation="clean")
     if len(text) <= _LONGEST_READ and _PLAIN.fullmatch(text):
@@ -211,12 +211,12 @@ def _split(text: str) -> list[str]:
 
 
 def _segments(text: str) -> list[str]:
-    """The clean segments of a path; what nothing is left of is dropped."""
+    """Return the clean segments of a path, without empty ones."""
     return list(filter(None, (_segment(part, _LONGEST_SEGMENT) for part in _split(text))))
 
 
 def _segment(part: str, max_bytes: int) -> str:
-    """Rules 4 to 6 for one segment; may be empty."""
+    """Apply rules 4 to 6 to one segment. The result may be empty."""
     short = _shorten(part.strip(_EDGE), max_bytes)
     return _shorten(f"_{short}", max_bytes) if _DEVICE.match(short) else short
 
@@ -232,7 +232,7 @@ def _shorten(text: str, max_bytes: int) -> str:
 
 
 def _head(text: str, max_bytes: int) -> str:
-    """The longest beginning that fits, without half a character or a letter robbed of its marks."""
+    """Return the longest beginning that fits. It never cuts a character, or the marks off a letter."""
     fits = text.encode()[:max_bytes].decode(errors="ignore")
     end = len(fits)
     while end and end < len(text) and unicodedata.category(text[end]).startswith("M"):
@@ -254,7 +254,7 @@ class _Gate:
 # Bounded: a dict would grow by every character a hostile client thinks of.
 @lru_cache(maxsize=1024)
 def _pass(code: int) -> str:
-    """The replacement of one character."""
+    """Return the replacement of one character."""
     folded = unicodedata.normalize("NFKC", chr(code))
     return "".join(map(_allowed, folded if _STRUCTURAL.search(folded) else chr(code)))
 
@@ -271,5 +271,5 @@ def _allowed(char: str) -> str:
 
 
 def _is_noncharacter(code: int) -> bool:
-    """Unicode chapter 23.7: the last two code points of every plane, and thirty-two more."""
+    """Return True for a noncharacter (Unicode 23.7): the last two code points of every plane, and 32 more."""
     return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF

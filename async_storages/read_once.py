@@ -1,8 +1,8 @@
-"""Sources that can be read only once: a second reading is refused, as it would store nothing, or a part as the whole.
+"""Sources that can be read only once. A second reading is refused: it would store an empty or partial file.
 
-Generators know by themselves whether they were begun. Other iterators, pipes and async files are remembered as long as
-they live. An iterator that Python cannot reference weakly, such as that of a list, a `map` or a `zip`, is not: it is
-read through a generator, which refuses one that gives nothing at all.
+A generator knows if it was started. Other iterators, pipes and async files are remembered as long as they live. Python
+cannot reference some iterators weakly, for example those of a list, a `map` or a `zip`. They are read through a
+generator, which refuses an iterator without any item.
 """
 
 import inspect
@@ -22,7 +22,7 @@ def begin_reading(source: Any) -> None:
     """Remember that a source is read now.
 
     Raises:
-        InvalidArgumentException: It was read, or closed, before.
+        InvalidArgumentException: The source was read or closed before.
     """
     if _was_begun(source):
         raise InvalidArgumentException(
@@ -34,7 +34,7 @@ def begin_reading(source: Any) -> None:
 
 
 def rememberable(source: Any) -> Any:
-    """The source itself; a generator around an iterator that nobody could remember otherwise."""
+    """Return the source itself, or a generator around an iterator that cannot be referenced weakly."""
     if isinstance(source, Iterator) and not type(source).__weakrefoffset__:
         return _through(source)
     return source

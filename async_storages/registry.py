@@ -1,4 +1,4 @@
-"""Named storages: `FileType("documents")` finds its storage when a file is first asked for, not at import.
+"""Named storages: `FileType("documents")` looks its storage up at the first use of a file, not at import.
 
 ```python
 from async_storages import LocalStorage, MemoryStorage, registry
@@ -41,26 +41,26 @@ __all__ = [
 ]
 
 DEFAULT = "default"
-"""The name that columns use when none is given."""
+"""The name that columns without a storage use."""
 
 
 class StorageRouter(Protocol):
-    """A `Storage`, or a `StorageManager` that routes to several: all that a column or a `StoredFile` needs."""
+    """The methods that columns and `StoredFile` need. `Storage` and `StorageManager` have them."""
 
     def identify(self, name: "FileName") -> "FileId":
-        """The full id of a bare key, id or StoredFile; raises for ids that are not served."""
+        """Return the full id of a bare key, id or StoredFile. Raises RouteNotSupportedException for foreign ids."""
         ...
 
     def storage_for(self, file_id: "FileName") -> "Storage":
-        """The storage that holds the file; raises RouteNotSupportedException if none does."""
+        """Return the storage that serves the id. Raises RouteNotSupportedException if none does."""
         ...
 
 
 class DeletionPolicy(Protocol):
-    """The decision when files are deleted, such as that of a ledger."""
+    """An object that decides when files are deleted, for example a ledger."""
 
     async def request_deletion(self, stored: "StoredFile") -> None:
-        """Delete the file as soon as nothing names it."""
+        """Delete the file as soon as no row names it."""
         ...
 
 
@@ -68,10 +68,15 @@ _storages: dict[str, StorageRouter] = {}
 
 
 def register(name: str, storage: StorageRouter) -> None:
-    """Give a storage a name.
+    """Register a storage under a name.
+
+    Args:
+        name: The name, not empty.
+        storage: The storage or manager.
 
     Raises:
-        InvalidArgumentException: The name is empty, or another storage has it (`override` replaces it for a while).
+        InvalidArgumentException: The name is empty, or another storage has it. To replace that storage for a while, use
+            `override`.
     """
     if not isinstance(name, str) or not name:
         raise InvalidArgumentException("a storage's name is a non-empty str", operation="register")
@@ -83,12 +88,16 @@ def register(name: str, storage: StorageRouter) -> None:
 
 
 def unregister(name: str) -> None:
-    """Forget a name; nothing happens if nobody has it."""
+    """Remove a name from the registry. It is not an error if the name is not registered."""
     _storages.pop(name, None)
 
 
 def release(storage: StorageRouter) -> list[str]:
-    """Forget the names of a storage or manager, so that another one can take them; returns them."""
+    """Remove all names of a storage or manager, so that another one can take them.
+
+    Returns:
+        The removed names.
+    """
     released = [name for name, router in _storages.items() if router is storage]
     for name in released:
         del _storages[name]
@@ -96,15 +105,15 @@ def release(storage: StorageRouter) -> list[str]:
 
 
 def names() -> tuple[str, ...]:
-    """The registered names, sorted."""
+    """Return the registered names, sorted."""
     return tuple(sorted(_storages))
 
 
 def get(name: str) -> StorageRouter:
-    """The storage of that name.
+    """Return the storage or manager with this name.
 
     Raises:
-        InvalidArgumentException: Nobody has that name; the message lists the names there are.
+        InvalidArgumentException: The name is not registered. The message lists the registered names.
     """
     try:
         return _storages[name]
@@ -117,12 +126,12 @@ def get(name: str) -> StorageRouter:
 
 @dataclass(frozen=True, slots=True)
 class StorageAddress:
-    """The address of a storage without a name: ids are the same on two S3 servers, or in two folders.
+    """The address of a storage that has no name. Two S3 servers, or two folders, can have files with equal ids.
 
     Attributes:
-        scheme: Its `Storage.scheme`.
-        bucket: Its `Storage.bucket`.
-        location: Its `Storage.location`.
+        scheme: The storage's `Storage.scheme`.
+        bucket: The storage's `Storage.bucket`.
+        location: The storage's `Storage.location`.
     """
 
     scheme: str
@@ -131,27 +140,29 @@ class StorageAddress:
 
     @classmethod
     def of(cls, storage: "Storage") -> "StorageAddress":
-        """The address of a storage."""
+        """Return the address of a storage."""
         return cls(storage.scheme, storage.bucket, storage.location)
 
     def identify(self, name: "FileName") -> "FileId":
-        """As the registered storage at this address does: an address is a `StorageRouter`."""
+        """Return the full id of a bare key, id or file object, from the registered storage at this address."""
         return self.storage_for(name).identify(name)
 
     def storage_for(self, file_id: "FileName") -> "Storage":
-        """The registered storage at this address; raises RouteNotSupportedException if there is none."""
+        """Return the registered storage at this address. Raises RouteNotSupportedException if there is none."""
         return find(str(file_id), at=self)
 
 
 def find(file_id: str, *, at: StorageAddress | None = None) -> "Storage":
-    """The storage that serves an id of unknown origin: the default one if it does, else the only one that does.
+    """Return the registered storage that serves an id.
+
+    The default storage comes first. If it does not serve the id, exactly one of the others must.
 
     Args:
-        file_id: A fusion id.
-        at: The address that the storage must have, if known.
+        file_id: A file id.
+        at: The address that the storage must have. None allows every address.
 
     Raises:
-        RouteNotSupportedException: No registered storage serves it, or several do.
+        RouteNotSupportedException: No registered storage serves the id, or several do.
     """
     fitting: list[Storage] = []
     for name in (DEFAULT, *names()):
@@ -181,7 +192,9 @@ def _serving(name: str, file_id: str) -> "Storage | None":
 
 @contextmanager
 def override[Router: StorageRouter](name: str, storage: Router) -> Iterator[Router]:
-    """Let another storage have the name inside the `with` block, in every thread and task: for tests.
+    """Replace the storage of a name inside the `with` block, in all threads and tasks. For tests.
+
+    Only look-ups by name change. Objects that already hold a storage keep it.
 
     Example:
         >>> with override("default", MemoryStorage()) as storage: ...
@@ -199,7 +212,7 @@ def override[Router: StorageRouter](name: str, storage: Router) -> Iterator[Rout
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Begin without any name, and forget at the end of the block those that it has registered: for tests.
+    """Empty the registry for the `with` block, and restore the old names at its end. For tests.
 
     Example:
         >>> with isolated():
@@ -215,13 +228,14 @@ def isolated() -> Iterator[None]:
 
 
 class StorageRef:
-    """A mutable place for a storage, shared by all copies of one column type and all files loaded through it.
+    """A reference to a storage. All copies of one column type, and all files that it loads, share one reference.
 
     Attributes:
-        value: A storage or manager, a registered name, or None: the registry's default, or set later.
-        deletion_policy: Who deletes its files; None for whoever asks for it.
-        variants: The recipes of its images' variants; None if it has none.
-        variant_links: The URLs of those variants that are made later than the upload; None if they have no others.
+        value: A storage or manager, or a registered name. None means the default storage of the registry.
+        deletion_policy: Decides when files are deleted. None means that `StoredFile.delete` deletes at once.
+        variants: The recipes of the image variants. None if the column has none.
+        variant_links: Makes the URLs of variants that are made after the upload. None if such variants have no URLs of
+            their own.
     """
 
     __slots__ = ("__weakref__", "deletion_policy", "value", "variant_links", "variants")
@@ -233,17 +247,17 @@ class StorageRef:
         self.variant_links: VariantLinks | None = None
 
     def resolve(self) -> StorageRouter:
-        """The storage meant: the value itself, else the one of that name, else the default.
+        """Return the storage: the value itself, the storage with that name, or the default storage.
 
         Raises:
-            InvalidArgumentException: A name, or the default, that nobody has registered.
+            InvalidArgumentException: The name, or the default, is not registered.
         """
         if self.value is None or isinstance(self.value, str):
             return get(self.value or DEFAULT)
         return self.value
 
     def resolve_for_new(self) -> "Storage":
-        """The storage for new files: the one of `resolve`, or that which a manager has for them.
+        """Return the storage for new files. If `resolve` returns a manager, the manager chooses the storage.
 
         Raises:
             InvalidArgumentException: As for `resolve`.
@@ -255,11 +269,11 @@ class StorageRef:
 
     @property
     def is_resolvable(self) -> bool:
-        """True if `resolve` would find a storage now."""
+        """True if `resolve` can find a storage now."""
         return not (self.value is None or isinstance(self.value, str)) or (self.value or DEFAULT) in _storages
 
     def __reduce__(self) -> tuple[type["StorageRef"], tuple[str | StorageAddress | None]]:
-        """Pickled by the storage's name or address, never with the storage itself, which may hold secrets."""
+        """Pickle the storage's name or address, never the storage itself, which may hold secrets."""
         value = self.value
         if value is None or isinstance(value, str | StorageAddress):
             return StorageRef, (value,)

@@ -1,4 +1,4 @@
-"""A constraint for pydantic: only ids that a storage serves."""
+"""`ServedBy`, a constraint for pydantic: it accepts only ids that a storage serves."""
 
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -16,16 +16,16 @@ __all__ = ["ServedBy"]
 
 
 class ServedBy:
-    """Lets a field of files hold only what a storage serves: ids of other schemes and buckets fail validation.
+    """Restricts a pydantic field to files of one storage. Ids with another scheme or bucket fail validation.
 
-    What clients send must be constrained so, as an id can name any file that the process can reach. The file that is
-    made of an id is then looked for in this storage.
+    Use it for every id that clients send, because an id can name any file that the process can reach. The field's
+    `StoredFile` then uses this storage.
 
     Args:
-        storage: A storage or manager, or a registered name, which is looked up when the first id comes.
+        storage: A storage or manager, or a registered name. A name is looked up when the first id arrives.
 
     Raises:
-        InvalidArgumentException: Something else is given, or the field is not one of a file.
+        InvalidArgumentException: `storage` is of another type, or the field does not hold one file.
 
     Example:
         >>> class DocumentIn(BaseModel):
@@ -44,7 +44,7 @@ class ServedBy:
         return f"ServedBy({self._ref.value!r})"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        """Validates as the annotated type does, then asks the storage."""
+        """Validate as the annotated type does, then check that the storage serves the id."""
         from pydantic_core import core_schema  # noqa: PLC0415 - only pydantic calls this
 
         if not _is_file_or_none(source):
@@ -74,7 +74,7 @@ def _is_file_or_none(source: Any) -> bool:
 
 
 def _refused(text: str) -> Exception:
-    """Says where the file would be, and nothing of the storage: it is shown to whoever sent the id."""
+    """Return the error for the client. It names the scheme and bucket of the id, and nothing about the storage."""
     from pydantic_core import PydanticCustomError  # noqa: PLC0415 - only pydantic calls this
 
     file_id = FileId.parse(text)

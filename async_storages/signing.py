@@ -1,4 +1,4 @@
-"""Signed, expiring tokens for what is handed to browsers (itsdangerous, HMAC-SHA-256)."""
+"""Signed tokens for browsers, most of which expire (itsdangerous, HMAC-SHA-256)."""
 
 import hashlib
 import time
@@ -25,14 +25,14 @@ __all__ = [
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 LONGEST_EXPIRY = 604_800
-"""Seconds: seven days, as for S3 (SigV4 query authentication)."""
+"""The longest lifetime in seconds: seven days, the limit of S3 (SigV4 query authentication)."""
 
 
 def check_lifetime(expires_in: float) -> None:
-    """Refuse a lifetime of other than 1 to 604,800 seconds.
+    """Check that a lifetime is 1 to 604,800 seconds.
 
     Raises:
-        InvalidArgumentException: Out of range, or not a number.
+        InvalidArgumentException: The lifetime is out of range, or not a number.
     """
     if not isinstance(expires_in, int | float) or not 1 <= expires_in <= LONGEST_EXPIRY:
         raise InvalidArgumentException(
@@ -41,14 +41,14 @@ def check_lifetime(expires_in: float) -> None:
 
 
 def check_expires_in(expires_in: float, stable: timedelta | None = None) -> datetime:
-    """The time at which a signature made now ends.
+    """Return the time at which a signature made now expires.
 
     Args:
         expires_in: Seconds, 1 to 604,800.
         stable: See `signing_time`.
 
     Raises:
-        InvalidArgumentException: Out of range, or not a number.
+        InvalidArgumentException: `expires_in` is out of range, or not a number.
     """
     if stable is not None:
         begins_at, lasts = signing_time(datetime.fromtimestamp(time.time(), UTC), expires_in, stable)
@@ -58,14 +58,20 @@ def check_expires_in(expires_in: float, stable: timedelta | None = None) -> date
 
 
 def signing_time(now: datetime, expires_in: float, stable: timedelta | None) -> tuple[datetime, float]:
-    """The time to sign with, and the seconds for which the signature is good from then.
+    """Return the time to sign with, and the lifetime of the signature in seconds from that time.
 
-    With `stable` the time is rounded down to a whole number of such windows since 1970, and the signature is good for
-    one of them more: all that are made within a window are equal, and each lasts at least `expires_in` from now.
+    With `stable`, the time is rounded down to the beginning of a window, and the lifetime is one window longer. So all
+    signatures made within a window are equal, and each lasts at least `expires_in` from now. The windows are counted
+    from 1970.
+
+    Args:
+        now: The current time.
+        expires_in: Seconds, 1 to 604,800.
+        stable: The length of a window, at least one second. None signs with `now`.
 
     Raises:
-        InvalidArgumentException: `expires_in` is out of range, or `stable` is no time of at least a second that leaves
-            the signature's whole life within 604,800 seconds.
+        InvalidArgumentException: `expires_in` is out of range, `stable` is below one second, or both together exceed
+            604,800 seconds.
     """
     if stable is None:
         return now, expires_in
@@ -82,10 +88,10 @@ def signing_time(now: datetime, expires_in: float, stable: timedelta | None) -> 
 
 
 def secrets_of(secret_key: str | Sequence[str]) -> list[str]:
-    """One secret or several as a list; the last one signs.
+    """Return one secret or several as a list. The last one signs.
 
     Raises:
-        InvalidArgumentException: No secret, or one that is empty or no str.
+        InvalidArgumentException: There is no secret, or one is empty or not a str.
     """
     secret_key = hidden(secret_key)
     keys = [secret_key] if isinstance(secret_key, str) else list(secret_key)
@@ -95,14 +101,14 @@ def secrets_of(secret_key: str | Sequence[str]) -> list[str]:
 
 
 class TokenSigner:
-    """Makes and checks tokens for one purpose; a token made for another purpose is refused.
+    """Makes and checks tokens for one purpose. It refuses tokens made for another purpose.
 
     Args:
         secret_key: One secret, or several for rotation: the last one signs, all of them are accepted.
-        purpose: What the tokens are for; part of the key.
+        purpose: The purpose of the tokens. It is part of the signing key.
 
     Raises:
-        InvalidArgumentException: No secret, or one that is empty or no str.
+        InvalidArgumentException: There is no secret, or one is empty or not a str.
     """
 
     def __init__(self, secret_key: str | Sequence[str], purpose: str) -> None:
@@ -112,20 +118,20 @@ class TokenSigner:
         )
 
     def sign(self, payload: Mapping[str, Any], expires_at: datetime) -> str:
-        """A URL-safe token that holds the payload (readable, not secret) until `expires_at`."""
+        """Return a URL-safe token with the payload, valid until `expires_at`. Everybody can read the payload."""
         return str(self._serializer.dumps({**payload, "exp": expires_at.timestamp()}))
 
     def verify(self, token: str) -> dict[str, Any]:
-        """The payload of a token.
+        """Return the payload of a token.
 
         Raises:
-            AccessDeniedException: It is malformed, altered, made for something else, or has expired.
+            AccessDeniedException: The token is malformed, altered, made for another purpose, or has expired.
         """
         token = hidden(token)
         return self.opened(token)[0]
 
     def opened(self, token: str) -> tuple[dict[str, Any], float]:
-        """The payload of a token, and when it expires, in seconds since the epoch; raises as `verify` does."""
+        """Return the payload of a token and its expiry in seconds since 1970. Raises as `verify` does."""
         token = hidden(token)
         try:
             _check_spelling(token)
@@ -140,21 +146,21 @@ class TokenSigner:
 
 
 def _check_spelling(token: str) -> None:
-    """Base64 ignores padding, strange characters and the last bits: of all ways to write a signature one is good."""
+    """Accept only one spelling of a signature: Base64 ignores padding, foreign characters and the last bits."""
     signature = token.rpartition(".")[2]
     if base64_encode(base64_decode(signature)).decode() != signature:
         raise ValueError("not the way it was written")
 
 
 class LastingSigner:
-    """Signs texts that stand beside their signature, for good: URLs that caches keep.
+    """Signs texts with signatures that never expire, for URLs that caches keep. The text is not in the signature.
 
     Args:
         secret_key: As for `TokenSigner`.
         purpose: As for `TokenSigner`.
 
     Raises:
-        InvalidArgumentException: No secret, or one that is empty or no str.
+        InvalidArgumentException: There is no secret, or one is empty or not a str.
     """
 
     def __init__(self, secret_key: str | Sequence[str], purpose: str) -> None:
@@ -167,11 +173,11 @@ class LastingSigner:
         )
 
     def sign(self, text: str) -> str:
-        """The signature: 43 characters that are safe in URLs, the same each time."""
+        """Return the signature: 43 characters that are safe in URLs. A text always has the same signature."""
         return self._signer.get_signature(text).decode()
 
     def is_signed(self, text: str, signature: str) -> bool:
-        """True if the signature is that of the text, character by character."""
+        """Return True if the signature belongs to the text. Other spellings of a signature are refused."""
         signature = hidden(signature)
         try:
             _check_spelling(signature)

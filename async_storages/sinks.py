@@ -1,4 +1,4 @@
-"""Targets of downloads: a path, written whole or not at all, or an open file."""
+"""Targets of downloads: a path or an open file. A path gets the whole file or nothing."""
 
 import errno
 import inspect
@@ -18,10 +18,10 @@ __all__ = ["Target", "write_to"]
 
 
 class BinaryWriter(Protocol):
-    """An open binary file: all that is asked of it is `write`."""
+    """An open binary file. Only `write` is needed."""
 
     def write(self, data: bytes, /) -> Any:
-        """Write all of `data`; may be asynchronous."""
+        """Write all of `data`. The method may be asynchronous."""
         ...
 
 
@@ -33,15 +33,16 @@ async def write_to(chunks: AsyncGenerator[bytes], target: Target) -> int:
 
     Args:
         chunks: The bytes.
-        target: A path: a temporary file beside it takes its place when complete, and nothing is left otherwise.
-            Or an open binary file, sync (written off the loop) or async; it stays open.
+        target: A path or an open binary file. For a path, a temporary file beside it replaces it when it is complete;
+            after a failure, nothing is left. A file may be synchronous, and is then written in a thread, or
+            asynchronous. It stays open.
 
     Returns:
         The number of bytes written.
 
     Raises:
-        InvalidArgumentException: `target` is neither, or the path cannot be written.
-        StorageOperationException: The target took fewer bytes than it was given.
+        InvalidArgumentException: `target` is neither a path nor a binary file, or the path cannot be written.
+        StorageOperationException: The target accepted only a part of the bytes.
     """
     async with aclosing(chunks):
         if isinstance(target, os.PathLike):
@@ -77,7 +78,7 @@ async def _write_path(chunks: AsyncGenerator[bytes], path: Path) -> int:
 
 
 class _Part:
-    """A file beside `path` that takes its place when complete; everything here blocks."""
+    """A temporary file beside `path` that replaces it when complete. All methods block."""
 
     _file: BufferedWriter
 

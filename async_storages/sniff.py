@@ -1,14 +1,14 @@
-"""Content types from the first bytes and from the extension; never from what a client declares.
+"""Detecting content types from the first bytes and the extension. The type that a client declares is ignored.
 
-The first bytes decide. An extension may only refine them: `.docx` is a kind of zip, `.m4a` a kind of MP4. Text that
-a browser or an interpreter would execute is looked for first, and no extension hides it.
+The first bytes decide. An extension can only refine the result: `.docx` is a kind of zip, `.m4a` is a kind of MP4. The
+module looks first for text that a browser or an interpreter would execute, and no extension hides such text.
 
-A polyglot is what its first bytes say: a GIF whose comment is a script is a GIF, a PNG with a zip behind it is a PNG.
-No sniffer can tell; `nosniff`, Content-Disposition and re-encoding make polyglots harmless. Nor is text that holds
-markup further down taken for HTML: served as plain text, a browser executes none of it.
+The first bytes also decide about a polyglot: a GIF with a script in its comment is a GIF, and a PNG followed by a zip
+is a PNG. No sniffer can detect all polyglots. The headers `nosniff` and Content-Disposition, and re-encoding, make them
+harmless. Text with markup further down is not HTML: a browser does not execute it if it is served as plain text.
 
-Beginnings that Markdown, XML and HTML share, a comment or `<h1 align=…>`, are Markdown in a file of that extension,
-XML in one with an extension of XML, else HTML; a page is a page under each name.
+Some beginnings are valid in Markdown, XML and HTML, for example a comment or `<h1 align=…>`. The extension decides
+between Markdown and XML, and otherwise the type is HTML. A complete HTML page is HTML with every extension.
 
 Sources: WHATWG MIME Sniffing (openings of HTML), the IANA media type registry, the formats' specifications.
 """
@@ -24,12 +24,12 @@ from async_storages._media_types.signatures import BRANDED_TYPES, SIGNED_TYPES, 
 __all__ = ["ACTIVE_TYPES", "UNKNOWN_TYPE", "content_type", "guess_by_name", "sniff"]
 
 UNKNOWN_TYPE = "application/octet-stream"
-"""The type of content that nothing is known about."""
+"""The content type of unknown content."""
 
 _LONGEST_HEAD = 4096
 
 _LATEST_PDF = 1024
-"""Bytes of anything before a PDF, which readers accept (Adobe's implementation note to ISO 32000 7.5.2)."""
+"""The number of bytes before a PDF that readers skip (Adobe's implementation note to ISO 32000 7.5.2)."""
 
 ACTIVE_TYPES: frozenset[str] = frozenset(
     {
@@ -47,7 +47,7 @@ ACTIVE_TYPES: frozenset[str] = frozenset(
         "text/xsl",
     }
 ) | {kind for kind in BY_EXTENSION.values() if kind.endswith(("/xml", "+xml"))}
-"""The types that a browser executes, or renders with whatever scripts they hold; XML of any kind is among them."""
+"""The types that a browser executes, or renders together with their scripts. All kinds of XML belong to them."""
 
 # Content of these types need not begin with their signature; every other that has one must.
 _UNPROVABLE = {"audio/mpeg", "video/mpeg", "audio/ac3", "audio/eac3", "application/x-tar"}
@@ -66,16 +66,16 @@ _CONTROL = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")
 
 
 def sniff(head: bytes) -> str | None:
-    r"""The content type that the first bytes show.
+    r"""Return the content type that the first bytes show.
 
     Args:
-        head: The first bytes of the content; up to 4096 are looked at, and fewer may show less.
+        head: The first bytes of the content. Up to 4096 are read. With fewer, some types are not detected.
 
     Returns:
-        A type such as ``"image/png"``; for text only what a browser or an interpreter would execute, or XML
-        (``"text/html"``, ``"image/svg+xml"``, ``"application/xml"``, ``"text/x-php"``,
-        ``"text/x-shellscript"``); for containers the container (``"application/zip"`` for .docx).
-        None for anything else, plain text and no bytes at all among it.
+        A type such as ``"image/png"``. For a container such as .docx, the type of the container,
+        ``"application/zip"``. For text, only XML and types that a browser or an interpreter executes:
+        ``"text/html"``, ``"image/svg+xml"``, ``"application/xml"``, ``"text/x-php"``, ``"text/x-shellscript"``. None
+        for all other content, including plain text and empty content.
 
     Example:
         >>> sniff(b"\n <SVG onload='alert(1)'>")
@@ -89,17 +89,18 @@ def sniff(head: bytes) -> str | None:
 
 
 def content_type(head: bytes, filename: str | None) -> str:
-    r"""The content type to store: what the first bytes show, refined by the extension.
+    r"""Return the content type to store. The first bytes decide, and the extension refines the result.
 
     Args:
         head: The first bytes of the content, up to 4096.
-        filename: Its name, if it has one.
+        filename: The name of the file, if it has one.
 
     Returns:
-        The extension's type where it is a kind of what was sniffed (.docx of zip, .rss of XML), else what was
-        sniffed. Nothing sniffed: the extension's type, unless the bytes would have proved it; without one,
-        ``"text/plain"`` for text in UTF-8. ``"application/octet-stream"`` for everything else. If what was
-        sniffed is in `ACTIVE_TYPES`, so is the result; only Markdown may begin like a fragment of HTML.
+        If `sniff` detects a type, that type, or the type of the extension if it is a kind of it (.docx of zip, .rss of
+        XML). If `sniff` detects none, the type of the extension, unless the first bytes of such a file would have shown
+        it. Without an extension, ``"text/plain"`` for text in UTF-8. ``"application/octet-stream"`` for all other
+        content. If the detected type is in `ACTIVE_TYPES`, the result is too. The one exception is Markdown that begins
+        like a fragment of HTML.
 
     Example:
         >>> content_type(b"<html>", "cat.png"), content_type(b"PK\3\4", "a.epub"), content_type(b"?", "cat.png")
@@ -117,15 +118,15 @@ def content_type(head: bytes, filename: str | None) -> str:
 
 
 def guess_by_name(filename: str) -> str:
-    """The content type that a file's extension claims, without any I/O.
+    """Return the content type for the extension of a file name. No I/O.
 
     Args:
-        filename: A file name or key; the last extension counts, in any letter case.
+        filename: A file name or key. The last extension counts, in any letter case.
 
     Returns:
-        The same type on every machine: no mime.types files are read. A compressed file has the type of its
-        compression. ``"application/octet-stream"`` for an unknown extension or none, and for those that mean two
-        things: `.ts` is TypeScript or video.
+        The content type. It is the same on every machine, because no mime.types files are read. A compressed file has
+        the type of its compression. ``"application/octet-stream"`` for an unknown, missing or ambiguous extension:
+        `.ts` is TypeScript or video.
 
     Example:
         >>> guess_by_name("photos/CAT.AVIF"), guess_by_name("backup.tar.gz")
@@ -140,14 +141,14 @@ def _extension(filename: str) -> str:
 
 
 def _is_kind(claimed: str, sniffed: str, head: bytes) -> bool:
-    """True if an extension may name the sniffed type more exactly."""
+    """Return True if the type of an extension may refine the detected type."""
     if claimed in _KIN.get(sniffed, ()):
         return True
     return sniffed in _FRAGMENTS and claimed in _KINDS_OF_FRAGMENTS and is_fragment(head)
 
 
 def _is_text(head: bytes) -> bool:
-    """True for UTF-8 without control characters; a character cut off at the end is no fault."""
+    """Return True for UTF-8 without control characters. The last character may be incomplete."""
     try:
         text, _ = codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:

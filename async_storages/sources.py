@@ -1,20 +1,22 @@
-"""Sources of content: bytes, a path, an open file, an upload, an iterable become one kind of byte source.
+"""Sources of content: bytes, a path, an open file, an upload or an iterable.
 
-| given | read | size known in advance | can be read again |
+| source | how it is read | size known in advance | can be read again |
 | --- | --- | --- | --- |
 | `bytes`, `bytearray`, `memoryview` | in slices | yes | yes |
 | `os.PathLike` | off the loop, opened and closed here | yes | yes |
 | binary file | off the loop, from its position | if seekable | if seekable |
-| upload: what has such a file as `.file`, and a `.filename` | off the loop, whole | if seekable | if seekable |
-| object with an async `read(n)`, or what has one as `.file` | awaited | no | no |
+| upload: an object with such a file as `.file`, and a `.filename` | off the loop, whole | if seekable | if seekable |
+| object with an async `read(n)`, or with such an object as `.file` | awaited | no | no |
 | list or tuple of bytes-like objects | at once | yes | yes |
 | iterable of bytes-like objects | off the loop | no | no |
 | async iterable of bytes-like objects | awaited | no | no |
 
-A `str` is refused: it could be text or an attacker's path. The caller's files are never closed, generators always.
-An empty file counts as one of unknown size: so look pipes, devices and the files of /proc.
-A file that stands at its end, and is not empty, is refused: it was read before. So is what can be read only once, and
-was: see `async_storages.read_once`.
+"Off the loop" means in a worker thread. A `str` is refused, because it could be text or an attacker's path. The library
+closes generators, but never the caller's files. The size of an empty file is unknown, because pipes, devices and files
+in /proc look empty.
+
+A non-empty file at its end is refused, because it was read before. A source that can be read only once is refused if it
+was read before: see `async_storages.read_once`.
 """
 
 import inspect
@@ -33,27 +35,27 @@ from async_storages.read_once import begin_reading, rememberable
 __all__ = ["CHUNK_SIZE", "BinaryFile", "ByteSource", "Source", "Upload", "is_empty_input", "open_source"]
 
 CHUNK_SIZE = 262_144
-"""Bytes read at a time: 256 KiB, where more no longer makes anything faster."""
+"""Bytes read at a time: 256 KiB. Larger chunks are not faster."""
 
 
 class BinaryFile(Protocol):
-    """An open binary file: all that is asked of it is `read`."""
+    """An open binary file. Only `read` is needed."""
 
     def read(self, size: int = ..., /) -> bytes:
-        """Up to `size` bytes, empty at the end."""
+        """Return up to `size` bytes. Empty bytes mean the end."""
         ...
 
 
 class AsyncBinaryFile(Protocol):
-    """A file with an asynchronous `read`, such as those of aiofiles and anyio."""
+    """A file with an asynchronous `read`, for example a file of aiofiles or anyio."""
 
     async def read(self, size: int = ..., /) -> bytes:
-        """Up to `size` bytes, empty at the end."""
+        """Return up to `size` bytes. Empty bytes mean the end."""
         ...
 
 
 class HasBinaryFile(Protocol):
-    """Something that wraps a binary file, such as aiohttp's FileField."""
+    """An object that wraps a binary file, for example aiohttp's FileField."""
 
     @property
     def file(self) -> Any:
@@ -62,11 +64,11 @@ class HasBinaryFile(Protocol):
 
 
 class Upload(AsyncBinaryFile, HasBinaryFile, Protocol):
-    """The UploadFile of Starlette, FastAPI and Litestar: the one source of which a form may hold none."""
+    """The UploadFile of Starlette, FastAPI and Litestar. It may hold no file, if the user chose none in the form."""
 
     @property
     def filename(self) -> str | None:
-        """The name that the client gave it, untrusted."""
+        """The file name that the client sent, untrusted."""
         ...
 
 
@@ -80,19 +82,19 @@ type Source = (
     | Iterable[BytesLike]
     | AsyncIterable[BytesLike]
 )
-"""Everything `open_source` takes."""
+"""All types that `open_source` accepts."""
 
 _END = object()
 
 
 class ByteSource(ABC):
-    """A stream of byte chunks that may know its size, its file name and how to start again.
+    """A stream of byte chunks. It may know its size and its file name, and may be able to start again.
 
     Attributes:
-        filename: The name the source came with, untrusted; None where it has none.
-        replayable: Whether `chunks` may be called more than once.
-        may_give_views: Whether `chunks` may give views of `bytes` in place of copies: for who can do with either.
-        whole: All the bytes, where they are in memory and not more than one chunk.
+        filename: The name of the source, untrusted. None if it has none.
+        replayable: True if `chunks` may be called more than once.
+        may_give_views: True if `chunks` may yield views of `bytes` in place of copies.
+        whole: All the bytes, if they are in memory and fit into one chunk. Otherwise None.
     """
 
     whole: bytes | None = None
@@ -101,15 +103,15 @@ class ByteSource(ABC):
     may_give_views = False
 
     async def size(self) -> int | None:
-        """Bytes that `chunks` will give, None if that cannot be told without reading them."""
+        """Return the number of bytes that `chunks` will yield. None if only reading can tell it."""
         return None
 
     @abstractmethod
     def chunks(self) -> AsyncGenerator[bytes]:
-        """The bytes, in chunks of any length; close it with `aclose()` when leaving early."""
+        """Yield the bytes, in chunks of any length. To stop early, call `aclose()` on the generator."""
 
     async def put_back(self) -> None:  # noqa: B027 - only files move
-        """Let whoever reads the same file next find it where this source began, if it can seek."""
+        """Move a file that can seek back to the position at which this source began."""
 
 
 class _Buffer(ByteSource):
@@ -274,10 +276,13 @@ class _AsyncIterableSource(ByteSource):
 
 
 def open_source(source: Any) -> ByteSource:
-    """Make a byte source of whatever the caller has; nothing is opened or read yet.
+    """Make a byte source. It does not open or read anything yet.
+
+    Args:
+        source: An object of a kind in the table of this module.
 
     Raises:
-        InvalidArgumentException: It is none of the kinds in the table above.
+        InvalidArgumentException: The object is of another kind.
     """
     if isinstance(source, ByteSource):
         return source
@@ -291,7 +296,7 @@ def open_source(source: Any) -> ByteSource:
 
 
 def is_empty_input(source: Any) -> bool:
-    """True for the upload without a name and bytes that a form sends where no file was chosen."""
+    """Return True for an upload without name and bytes. Forms send it if no file was chosen."""
     has_file = getattr(source, "file", None) is not None
     return has_file and _is_upload(source) and source.filename == "" and _size_of(source) == 0
 
@@ -302,7 +307,7 @@ def _is_upload(source: Any) -> bool:
 
 
 def _size_of(upload: Any) -> int | None:
-    """By the file itself, if it can seek; else what the upload says of it."""
+    """Return the size of the file. If the file cannot seek, return the size that the upload declares."""
     file = upload.file
     if _position(file) is None or inspect.iscoroutinefunction(file.seek):
         size: int | None = getattr(upload, "size", None)
@@ -336,7 +341,7 @@ def _open_iterable(source: Any) -> ByteSource:
 
 
 def _name_of(source: Any) -> str | None:
-    """The name that a client gave an upload, or that of an open file without its folder."""
+    """Return the name that the client sent, or the name of an open file without its folder."""
     given, own = getattr(source, "filename", None), getattr(source, "name", None)
     if isinstance(given, str) and given:
         return given
@@ -344,7 +349,7 @@ def _name_of(source: Any) -> str | None:
 
 
 def _position(file: Any) -> int | None:
-    """The position of the file; None if it cannot seek or is closed, which reading reports."""
+    """Return the position of the file. None if it cannot seek or is closed; reading then reports that."""
     if inspect.iscoroutinefunction(getattr(file, "tell", None)):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Rules for the files that are let in: by extension, by size, and by their first bytes.
+"""Rules that allow or refuse files by their extension, their size and their first bytes.
 
 ```python
 rules = FileTypeConfig(whitelist=["jpg", "png"], type_whitelist=["image/*"])
@@ -8,8 +8,8 @@ async with validator.open(upload) as content:  # refused here, or while it strea
     file = await storage.save(content)
 ```
 
-A name passes the gate of `naming` before it is compared, so that no spelling of ``x.php`` is anything else. The
-last extension counts, as it does for browsers and file systems: ``file.php.jpg`` is a picture.
+The validator cleans a name with `naming` before it compares the extension, so no spelling of ``x.php`` can hide it. The
+last extension counts, as for browsers and file systems: ``file.php.jpg`` is a picture.
 """
 
 import re
@@ -53,7 +53,7 @@ def _type_pattern(value: str) -> str:
 
 
 def _each(clean: Callable[[str], str]) -> AfterValidator:
-    """Make a hashable value of a collection, the same for every order and spelling."""
+    """Convert a collection to a hashable value, which is the same for every order and spelling."""
     return AfterValidator(lambda values: tuple(sorted({clean(value) for value in values})))
 
 
@@ -62,16 +62,19 @@ type _Types = Annotated[Sequence[str] | AbstractSet[str], _each(_type_pattern)]
 
 
 class FileTypeConfig(BaseModel):
-    """The types of file that are let in; an empty whitelist lets in every one, a blacklist always counts.
+    """The allowed types of files. An empty whitelist allows every type. A blacklist always applies.
 
     Attributes:
-        whitelist: Extensions, with or without a dot, in any letter case: ``"pdf"``, ``".PDF"``, ``"tar.gz"``.
-        blacklist: Extensions as well. What follows one without a letter or digit hides none: ``x.php~`` is refused.
-        type_whitelist: Content types, told from the first bytes and the name: ``"image/png"``, ``"image/*"``.
-        type_blacklist: Content types as well, such as `sniff.ACTIVE_TYPES`.
+        whitelist: The allowed extensions, with or without a dot, in any letter case: ``"pdf"``, ``".PDF"``,
+            ``"tar.gz"``.
+        blacklist: The refused extensions. Trailing characters other than letters and digits do not hide an extension:
+            ``"php"`` refuses ``x.php~``.
+        type_whitelist: The allowed content types: ``"image/png"``, ``"image/*"``. The first bytes and the name of a
+            file decide its type.
+        type_blacklist: The refused content types, for example `sniff.ACTIVE_TYPES`.
 
     Raises:
-        pydantic.ValidationError: Something is no extension or content type.
+        pydantic.ValidationError: A value is not an extension or content type.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,12 +93,12 @@ class FileValidator:
     """Refuses files whose name, size or content is not allowed.
 
     Args:
-        file_type_config: The types that are let in; None for all.
-        max_file_size: The largest size in bytes, at least 1; None for any.
-        image: The rules for images, which nothing but images keep; None for none.
+        file_type_config: The allowed types. None allows all.
+        max_file_size: The largest size in bytes, at least 1. None allows every size.
+        image: The rules for images. They refuse every file that is not an image. None applies no such rules.
 
     Raises:
-        InvalidArgumentException: `max_file_size` is something else.
+        InvalidArgumentException: `max_file_size` is not a number of bytes above 0.
     """
 
     file_type_config: FileTypeConfig | None = None
@@ -112,17 +115,17 @@ class FileValidator:
         return self.file_type_config or _ANYTHING
 
     def check_name(self, file_name: str) -> str:
-        """Refuse a name by its extension.
+        """Check the extension of a file name.
 
         Args:
-            file_name: Any name, however hostile.
+            file_name: Any name, even a hostile one.
 
         Returns:
-            The name as the gate leaves it, safe to store and to show: see `naming.clean_filename`.
+            The cleaned name, which is safe to store and to show: see `naming.clean_filename`.
 
         Raises:
             InvalidFileTypeException: The extension is not allowed.
-            InvalidArgumentException: It is not a str.
+            InvalidArgumentException: The name is not a str.
         """
         with during("validate", file_name):
             cleaned = naming.clean_filename(file_name, max_bytes=_LONGEST_NAME)
@@ -135,23 +138,27 @@ class FileValidator:
             return cleaned
 
     def check_size(self, size: int, file_name: str | None = None) -> None:
-        """Refuse a size in bytes; `file_name` is for the error.
+        """Check a size.
+
+        Args:
+            size: Bytes.
+            file_name: The name of the file, for the error message.
 
         Raises:
-            FileTooLargeException: It is above the limit.
+            FileTooLargeException: The size is above `max_file_size`.
         """
         with during("validate", file_name):
             check_size(size, self.max_file_size)
 
     def check_type(self, head: bytes, file_name: str) -> None:
-        """Refuse content by its first bytes.
+        """Check the content type that the first bytes show.
 
         Args:
-            head: The first 4096 bytes, or all there are.
-            file_name: It tells kinds of one container apart: a .docx is a zip.
+            head: The first 4096 bytes, or all bytes if there are fewer.
+            file_name: The file's name. Its extension tells apart formats with one container: a .docx is a zip.
 
         Raises:
-            InvalidFileTypeException: The content is of a type that is not allowed.
+            InvalidFileTypeException: The content type is not allowed.
         """
         rules, kind = self._rules, sniff.content_type(head, file_name)
         # no extension makes active content something else
@@ -162,15 +169,18 @@ class FileValidator:
             raise InvalidFileTypeException(reason, operation="validate", file_id=file_name)
 
     async def check(self, content: Content) -> None:
-        """Refuse content by its name, its first bytes and its size, as far as that is known before it is read.
+        """Check the name, the first bytes and, if known, the size of content that is not read yet.
 
-        The content gets the clean name, so that the type that is stored is the one that was checked. The bytes that
-        really come are counted by the content itself, if it has the limit as its `max_size`: `open` sees to that.
+        It sets the clean name on the content, so that the stored type is the checked one. It does not count the bytes
+        that arrive later. The content does that if its `max_size` is the limit: `open` sets it.
+
+        Args:
+            content: The content.
 
         Raises:
             InvalidFileTypeException: The extension or the content is not allowed.
-            FileTooLargeException: The size is above the limit.
-            InvalidArgumentException: There are rules for images, and the content can be read only once.
+            FileTooLargeException: The size is above `max_file_size`.
+            InvalidArgumentException: The validator has rules for images, and the content can be read only once.
         """
         name = content.filename or ""
         with during("validate", name):
@@ -189,17 +199,19 @@ class FileValidator:
         file_name: str | None = None,
         **options: Unpack[ContentOptions],
     ) -> AsyncIterator[Content]:
-        """Content that keeps the rules: checked on entering, its size also while it streams; closed on leaving.
+        """Open content for an `async with` block and check it. The size is also checked while the content streams.
+
+        The end of the block closes the content.
 
         Args:
-            content: Bytes, a path, a binary file, an upload, a (async) iterable.
-            file_name: Its name, untrusted; by default the content's own.
-            **options: See `ContentOptions`; the smaller `max_size` counts.
+            content: Bytes, a path, a binary file, an upload, or an iterable or async iterable.
+            file_name: The file's name, untrusted. By default the name of the content.
+            **options: See `ContentOptions`. The smaller of `max_size` and `max_file_size` applies.
 
         Raises:
             InvalidFileTypeException: The extension or the content is not allowed.
-            FileTooLargeException: The size is above the limit, whatever was declared; raised on entering, or while
-                the content is read, before its last chunk.
+            FileTooLargeException: The content is larger than the limit, even if it declares a smaller size. The error
+                comes at the beginning of the block, or while the content is read, before its last chunk.
         """
         limits = [limit for limit in (self.max_file_size, options.get("max_size")) if limit is not None]
         if limits:
@@ -211,7 +223,7 @@ class FileValidator:
 
 
 def _found(name: str, extensions: Sequence[str] | AbstractSet[str]) -> str | None:
-    """The extension that the name has, out of these."""
+    """Return the one of these extensions that the name has, or None."""
     return next((extension for extension in extensions if name.endswith(f".{extension}")), None)
 
 

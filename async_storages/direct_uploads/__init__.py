@@ -1,4 +1,4 @@
-"""Uploads from browsers straight to their storage, without passing through the application. No framework is imported.
+"""Direct uploads: browsers upload files straight to the storage, not through the application.
 
 ```python
 uploads = DirectUploads(storage, secret, folder="photos", validator=validator)
@@ -6,12 +6,13 @@ uploads = DirectUploads(storage, secret, folder="photos", validator=validator)
 upload = await uploads.start("köln.png", 123_456, owner=user.id)  # the browser gets this: a form, or a signed PUT
 ```
 
-Once the file has arrived, ``document.file = await uploads.attach(upload.key, owner=user.id)``.
+When the file has arrived, call ``document.file = await uploads.attach(upload.key, owner=user.id)``.
 
-A browser uploads below a folder for what is pending, under a key that says who may attach it and until when
-(`pending_keys`, `pending_files`). The signature fixes key, type and size. `attaching` looks at the file, by a
-`verified_copy`, and `first_claim` lets it be attached only once; from then on it is a file like any other. A file that
-nobody attaches is removed (`expiry`). `browser_api` is what browsers call, for the routes of each framework.
+A browser uploads into a folder of pending files. The key of a pending file holds its owner and its deadline
+(`pending_keys`, `pending_files`). A signature fixes key, content type and size. `attaching` copies the file and checks
+the copy (`verified_copy`). `first_claim` ensures that an upload is attached only once. `expiry` removes uploads that
+were not attached in time. `browser_api` answers the requests of browsers, for the routes of each framework. These
+modules import no framework.
 """
 
 from async_storages.direct_uploads.uploads import DirectUpload, DirectUploads

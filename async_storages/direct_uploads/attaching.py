@@ -1,4 +1,4 @@
-"""A pending upload becomes a file like any other."""
+"""Attaching: a pending upload becomes a stored file."""
 
 from contextlib import aclosing, suppress
 
@@ -15,7 +15,7 @@ from async_storages.validation import FileValidator
 __all__ = ["promote"]
 
 _HEAD = 65_536
-"""Bytes that are looked at: the header of any image of cameras and browsers lies within."""
+"""Bytes to inspect. They include the header of every image from cameras and browsers."""
 
 
 async def promote(
@@ -25,25 +25,28 @@ async def promote(
     ledger: Announcer | None = None,
     claim: Claim | None = None,
 ) -> StoredFile:
-    """Make a file of an upload, if it is let in; the pending file is gone then.
+    """Turn an upload into a stored file if the validator allows it, and delete the pending file.
 
-    It is safe whatever the server makes of conditions. The client's URL may replace the pending file at any moment: so
-    what is checked is the copy, which nobody but us can write. The copy has a key that was made for this one attempt:
-    so nothing that is there is replaced by it, and nothing else is removed where the attempt fails.
+    This works without conditional writes. The client may replace the pending file at any moment, so the function checks
+    a copy, which only the library can write. The copy has a fresh key for this attempt. So it replaces no other file,
+    and a failed attempt deletes no other file.
 
     Args:
-        storage: Holds both.
+        storage: The storage of the upload and the new file.
         upload: The upload.
-        validator: The rules that let it in.
-        ledger: Told of the file before it is there.
-        claim: Says whether the upload was attached before: see `claimed`.
+        validator: The rules for files.
+        ledger: Records the file before it is written.
+        claim: Decides if the upload may be attached: see `claimed`.
+
+    Returns:
+        The stored file.
 
     Raises:
-        FileNotFoundException: Nothing was uploaded, or it has been attached.
-        FileExistsException: It has been attached and uploaded again, or is being attached at this moment.
-        FileTooLargeException: It is too large; it is removed.
-        InvalidFileTypeException: Its name or content is not let in, or they do not agree; it is removed.
-        OperationNotSupportedException: The storage cannot copy, or not list.
+        FileNotFoundException: The file was not uploaded, or the upload is already attached.
+        FileExistsException: The upload is already attached and was uploaded again, or another call attaches it now.
+        FileTooLargeException: The file is too large. The upload is removed.
+        InvalidFileTypeException: The validator refuses name or content, or they do not match. The upload is removed.
+        OperationNotSupportedException: The storage cannot copy, or cannot list.
     """
     try:
         await _check_size(storage.file(upload.file), validator)  # spares copying what is too large

@@ -1,9 +1,9 @@
-"""The calls of browsers that upload directly: one of our own, and those of Uppy's AwsS3 plugin.
+"""The requests of browsers for direct uploads: one route of this library, and the routes of Uppy's AwsS3 plugin.
 
-| route | body or query | answer |
+| route | body or query | response |
 | --- | --- | --- |
 | `POST /uploads` | ``{filename, size, method}`` | `DirectUpload` |
-| `GET /uploads/s3/params` | ``?filename=`` | a form, as Uppy wants it |
+| `GET /uploads/s3/params` | ``?filename=`` | a form for Uppy |
 | `POST /uploads/s3/multipart` | ``{filename}`` | ``{key, uploadId}`` |
 | `GET /uploads/s3/multipart/{uploadId}/{partNumber}` | ``?key=&size=`` | ``{url, expires}`` |
 | `GET /uploads/s3/multipart/{uploadId}` | ``?key=`` | a list of ``{PartNumber, Size, ETag}`` |
@@ -36,14 +36,14 @@ __all__ = [
 ]
 
 NO_PARTS = "This storage takes files in one piece: by a form or a PUT."
-"""The answer, with status 404, to calls for parts where `DirectUploads.takes_parts` is False."""
+"""The message of the 404 response to requests for parts, if `DirectUploads.takes_parts` is False."""
 
 PartNumber = Annotated[int, Field(ge=1, le=MAX_PARTS, description="Of the part.")]
 """The number of a part, from 1."""
 
 
 class FileToUpload(BaseModel):
-    """A file that a browser wants to upload; nothing else that it tells of the file is believed."""
+    """A file that a browser wants to upload. Everything else that the browser sends about the file is ignored."""
 
     filename: str = Field(description="Any name; it is cleaned, and tells the type.")
 
@@ -56,7 +56,7 @@ class NewUpload(FileToUpload):
 
 
 class FormToSend(BaseModel):
-    """A form: send its `fields`, then the file as the part `file`."""
+    """A form. The browser sends its `fields`, and then the file as the part `file`."""
 
     method: Literal["POST"] = "POST"
     url: str
@@ -72,7 +72,7 @@ class UploadInParts(BaseModel):
 
 
 class PartToSend(BaseModel):
-    """The URL that takes one part, with PUT."""
+    """The URL to which the browser sends one part with PUT."""
 
     url: str
     expires: int = Field(description="Seconds in which that must begin.")
@@ -92,20 +92,20 @@ class ListedPart(UploadedPart):
 
 
 class UploadedParts(BaseModel):
-    """The parts that make the file."""
+    """All parts of the file."""
 
     parts: list[UploadedPart] = Field(min_length=1, max_length=MAX_PARTS)
 
 
 class UploadInPartsDone(BaseModel):
-    """An upload whose parts are one file."""
+    """An upload whose parts were joined into one file."""
 
     location: str = Field(description="Its URL; it is not attached yet.")
     key: str = Field(description="What is handed back now.")
 
 
 class BrowserApi:
-    """Answers the calls of browsers; the routes of each framework read the requests.
+    """Answers the requests of browsers. The routes of each framework parse the requests.
 
     Args:
         uploads: Begins the uploads.
@@ -115,27 +115,27 @@ class BrowserApi:
         self._uploads = uploads
 
     async def begin_upload(self, wanted: NewUpload, owner: str | None) -> DirectUpload:
-        """Let the browser send one file to the storage, and get the key that is handed back then."""
+        """Begin the upload of one file. The client sends the key of the answer back when the file has arrived."""
         return await self._uploads.start(wanted.filename, wanted.size, owner=owner, method=wanted.method)
 
     async def begin_form(self, filename: str, owner: str | None) -> FormToSend:
-        """Give a form for one file, as Uppy wants it."""
+        """Return a form for one file, for Uppy."""
         form = await self._uploads.start(filename, owner=owner)
         return FormToSend(url=form.url, fields=form.fields, expires=self._uploads.expires_in)
 
     async def begin_parts(self, wanted: FileToUpload, owner: str | None) -> UploadInParts:
-        """Let the browser send one file in parts, of 5 MiB to 5 GiB each but for the last."""
+        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB. The last part may be smaller."""
         key, upload_id = await self._uploads.start_parts(wanted.filename, owner=owner)
         return UploadInParts(key=key, upload_id=upload_id)
 
     async def sign_part(self, upload_id: str, number: int, key: str, size: int | None, owner: str | None) -> PartToSend:
-        """Give the URL that takes one part."""
+        """Return the URL for one part."""
         key = hidden(key)
         url = await self._uploads.sign_part(key, upload_id, number, owner=owner, size=size)
         return PartToSend(url=url, expires=self._uploads.expires_in)
 
     async def list_parts(self, upload_id: str, key: str, owner: str | None) -> list[ListedPart]:
-        """List the parts that have arrived, to go on with an upload."""
+        """List the parts that have arrived, so that the browser can resume an upload."""
         key = hidden(key)
         parts = await self._uploads.list_parts(key, upload_id, owner=owner)
         return [ListedPart(PartNumber=part.number, Size=part.size, ETag=f'"{part.etag}"') for part in parts]
@@ -143,7 +143,7 @@ class BrowserApi:
     async def complete_parts(
         self, upload_id: str, key: str, wanted: UploadedParts, owner: str | None
     ) -> UploadInPartsDone:
-        """Make one file of the parts; they must be there as they were answered."""
+        """Join the parts into one file. Their ETags must be the ones that the server sent."""
         key = hidden(key)
         etags = {part.number: part.etag for part in wanted.parts}
         if len(etags) < len(wanted.parts):
@@ -152,7 +152,7 @@ class BrowserApi:
         return UploadInPartsDone(location=location, key=key)
 
     async def abort_parts(self, upload_id: str, key: str, owner: str | None) -> dict[str, str]:
-        """Give the upload up; one that is gone is no error."""
+        """Abort the upload. It is not an error if the upload does not exist."""
         key = hidden(key)
         await self._uploads.abort_parts(key, upload_id, owner=owner)
         return {}

@@ -1,4 +1,4 @@
-"""The calls of browsers as a framework without models has them: paths, queries and bodies are read here."""
+"""The requests of browsers, for frameworks without models: this module parses paths, queries and bodies."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -16,7 +16,7 @@ from async_storages.errors import FileTooLargeException, InvalidArgumentExceptio
 __all__ = ["BrowserCall", "BrowserRequest", "browser_calls"]
 
 _MOST_JSON = 2 << 20
-"""Bytes of a body; the 10,000 parts of an upload take a third of it."""
+"""The largest body in bytes. A list of 10,000 parts takes a third of it."""
 
 _SIZE: TypeAdapter[int] = TypeAdapter(NonNegativeInt)
 _NUMBER: TypeAdapter[int] = TypeAdapter(PartNumber)
@@ -24,13 +24,13 @@ _NUMBER: TypeAdapter[int] = TypeAdapter(PartNumber)
 
 @dataclass(frozen=True, slots=True)
 class BrowserRequest:
-    """A request as a framework has it.
+    """A request from a framework.
 
     Attributes:
         path: The parameters of the path.
         query: The parameters of the query.
-        content_type: The header; empty where there is none.
-        body: The body as it arrives.
+        content_type: The header Content-Type. Empty if there is none.
+        body: The chunks of the body.
         owner: The client.
     """
 
@@ -42,7 +42,7 @@ class BrowserRequest:
 
     @property
     def upload_id(self) -> str:
-        """The id of an upload in parts."""
+        """The upload id of an upload in parts."""
         return str(self.path["upload_id"])
 
     @property
@@ -52,30 +52,30 @@ class BrowserRequest:
 
     @property
     def key(self) -> str:
-        """The key with which an upload began."""
+        """The key of the upload."""
         return hidden(self.asked("key"))
 
     @property
     def size(self) -> int | None:
-        """The bytes of a part; None where the client does not say."""
+        """The size of a part in bytes. None if the client does not send it."""
         return _checked(_SIZE, "size", self.query["size"]) if "size" in self.query else None
 
     def asked(self, name: str) -> str:
-        """A parameter of the query.
+        """Return a parameter of the query.
 
         Raises:
-            InvalidArgumentException: It is missing.
+            InvalidArgumentException: The parameter is missing.
         """
         if name not in self.query:
             raise InvalidArgumentException(f"the query parameter {name!r} is missing")
         return self.query[name]
 
     async def read[Model: BaseModel](self, kind: type[Model]) -> Model:
-        """The body, which is JSON; pages of other sites cannot send that unasked.
+        """Parse the JSON body. Pages of other sites cannot send JSON without the browser asking the server first.
 
         Raises:
-            FileTooLargeException: It is larger than any that is right.
-            InvalidArgumentException: It is something else.
+            FileTooLargeException: The body is larger than any valid one.
+            InvalidArgumentException: The body is not valid JSON of this kind.
         """
         if essence(self.content_type) != "application/json":
             raise InvalidArgumentException(f"the body must be application/json, not {self.content_type!r:.40}")
@@ -93,13 +93,13 @@ class BrowserRequest:
 
 @dataclass(frozen=True, slots=True)
 class BrowserCall:
-    """A route that browsers call.
+    """A route for browsers.
 
     Attributes:
         method: The HTTP method.
-        path: The path below that of all of them, with parameters as ``{upload_id:str}``.
-        answer: Gives the JSON of the answer, whose status is 200.
-        is_of_parts: True if it needs a storage that takes parts.
+        path: The path below the prefix of all routes, with parameters such as ``{upload_id:str}``.
+        answer: Returns the JSON of the response. The status is 200.
+        is_of_parts: True if the route needs a storage that supports uploads in parts.
     """
 
     method: str
@@ -109,7 +109,7 @@ class BrowserCall:
 
 
 def browser_calls(uploads: DirectUploads) -> list[BrowserCall]:
-    """All calls for the uploads: see `browser_api` for each."""
+    """Return all routes for the uploads: see `browser_api` for each."""
     api = BrowserApi(uploads)
 
     async def begin_upload(request: BrowserRequest) -> bytes:

@@ -1,4 +1,4 @@
-"""Uploads that nobody attaches in time are removed."""
+"""Removing uploads that were not attached in time."""
 
 import logging
 from datetime import timedelta
@@ -17,11 +17,11 @@ logger = logging.getLogger("async_storages")
 
 
 class ExpiredUploads:
-    """Removes pending files whose time is over, in any number of processes.
+    """Removes expired pending files. It may run in several processes.
 
     Args:
-        storage: Holds them.
-        pending: Knows them.
+        storage: The storage of the pending files.
+        pending: Recognises the pending files.
     """
 
     def __init__(self, storage: Storage, pending: PendingFiles) -> None:
@@ -29,10 +29,10 @@ class ExpiredUploads:
         self._pending = pending
 
     async def remove(self) -> int:
-        """Remove what there is, uploads in parts included; returns how many uploads there were.
+        """Remove expired uploads, including uploads in parts, and return their number.
 
         Raises:
-            OperationNotSupportedException: The storage cannot list what it holds.
+            OperationNotSupportedException: The storage cannot list its files.
         """
         storage, pending = self._storage, self._pending
         if not isinstance(storage, SupportsList):
@@ -53,10 +53,10 @@ class ExpiredUploads:
         return len(expired)
 
     async def run(self, interval: timedelta) -> None:
-        """Call `remove` again and again, until the task is cancelled; a failure is logged, and tried again.
+        """Call `remove` again and again, until the task is cancelled. It logs a failure and tries again later.
 
         Args:
-            interval: The time between two calls, the first of which is at the beginning.
+            interval: The time between two calls. The first call is at once.
         """
         while True:
             try:

@@ -1,12 +1,13 @@
-"""An upload is attached once: by the caller who claims it first.
+"""Claims: an upload is attached only once, by the caller that claims it first.
 
-No server needs to honour conditions for that. A caller writes a claim beside the upload, under a key of its own, and
-then lists the claims. Whoever sees its own alone has won, and leaves it there until the upload's time is over. Of two
-callers the later one to write sees the claim of the other, so that no two see theirs alone: all that is asked of the
-server is that a listing holds what was written before it, as S3, Cloud Storage and folders promise. Two that see each
-other do not both give up: the one that began first waits for the other to go.
+This works without conditional writes. A caller writes a claim beside the upload, under a key of its own. Then it lists
+the claims. A caller that sees only its own claim has won. Its claim stays until the upload expires.
 
-A ledger does the same by a row, which takes neither an object nor a listing.
+Of two callers, the one that writes later sees the claim of the other. So two callers never both win. The server must
+only list every object that was written before the listing. S3, Cloud Storage and folders promise this. If two callers
+see each other's claims, only the later one gives up. The earlier one waits for it.
+
+A ledger keeps the claim as a row instead, without an object and a listing.
 """
 
 import asyncio
@@ -28,35 +29,35 @@ from async_storages.storage.capabilities import SupportsList
 __all__ = ["Claim", "PendingUpload", "SupportsUploadClaims", "claimed"]
 
 type Claim = Callable[[str], Awaitable[object]]
-"""Called with the name of an upload that is about to be attached; raises if it was attached before."""
+"""A function that takes the name of an upload before it is attached. It raises if the upload was attached before."""
 
 _PAUSES = (0.05, 0.1, 0.2, 0.4)
-"""Seconds in which another caller, who has seen the claim, gives up."""
+"""Seconds to wait until another caller, which has seen the claim, gives up."""
 
 
 @runtime_checkable
 class SupportsUploadClaims(Protocol):
-    """Keeps claims in a database, as a `FileLedger` does."""
+    """An object that keeps claims in a database, for example a `FileLedger`."""
 
     def claim_upload(self, storage: Storage, name: FileName, seconds: float) -> Coroutine[Any, Any, bool]:
-        """Claim an upload for so many seconds; False if it is claimed."""
+        """Claim an upload for some seconds. Returns False if another caller has claimed it."""
         ...
 
     async def release_upload(self, storage: Storage, name: FileName) -> None:
-        """Give up one's own claim."""
+        """Give up the caller's own claim."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PendingUpload:
-    """An upload that waits to be attached.
+    """An upload that is not attached yet.
 
     Attributes:
-        file: Its id.
-        folder: The folder that it will be in.
-        name: The name that it will have.
+        file: The id of the pending file.
+        folder: The folder of the attached file.
+        name: The name of the attached file.
         claims: The beginning of the bare keys of its claims.
-        seconds: The time in which it may be attached.
+        seconds: The remaining time to attach it.
     """
 
     file: FileId
@@ -70,17 +71,17 @@ class PendingUpload:
 async def claimed(
     storage: Storage, upload: PendingUpload, ledger: object = None, claim: Claim | None = None
 ) -> AsyncGenerator[None]:
-    """Let one caller into the block for each upload; if the block raises, another one may try.
+    """Claim an upload for the block. Only one caller succeeds. If its block raises, another caller may try.
 
     Args:
-        storage: Holds the upload.
-        upload: The upload that is claimed.
-        ledger: Keeps the claims, if it can.
-        claim: Decides in the place of both; it is not told of a failure.
+        storage: The storage of the upload.
+        upload: The upload to claim.
+        ledger: Keeps the claim if it is `SupportsUploadClaims`. Otherwise the storage keeps it.
+        claim: A function that decides instead of both. It does not learn of a failure of the block.
 
     Raises:
-        FileExistsException: Another caller has claimed it.
-        OperationNotSupportedException: Nothing can keep claims.
+        FileExistsException: Another caller has claimed the upload.
+        OperationNotSupportedException: The storage cannot list files, and neither `ledger` nor `claim` is given.
     """
     if claim is not None:
         await claim(sha256(str(upload.file).encode()).hexdigest())
@@ -129,7 +130,7 @@ async def _beside(storage: Storage, upload: PendingUpload) -> AsyncGenerator[Non
 
 
 async def _win(storage: SupportsList, prefix: str, own: str) -> None:
-    """Wait until a claim is the only one, as long as the others are later and may give up."""
+    """Wait until a claim is the only one. Raise if an earlier claim exists, or if later ones do not give up."""
     for pause in (*_PAUSES, None):
         claims = {info.file_id async for info in storage.list(prefix)}
         if claims == {own}:

@@ -1,4 +1,4 @@
-"""Files that are uploaded, or being uploaded, and not attached yet."""
+"""Pending files: uploads that are not attached yet, complete or under way."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -15,18 +15,18 @@ __all__ = ["PendingFiles", "errors_name"]
 
 
 class PendingFiles:
-    """Gives out the ids of pending files in one folder of a storage, and knows them again.
+    """Makes the ids of pending files in one folder of a storage, and checks them.
 
     Args:
-        storage: Holds them.
-        secret_key: Signs their keys: one secret, or several for rotation, of which the last one signs.
-        pending: The folder they are in.
-        folder: The folder that they will be in when they are attached.
-        keep_for: Seconds in which they must be attached.
-        clock: The time in seconds since 1970.
+        storage: The storage of the pending files.
+        secret_key: Signs their keys. One secret, or several for rotation: the last one signs, all are accepted.
+        pending: The folder of the pending files.
+        folder: The folder of the attached files.
+        keep_for: Seconds in which an upload must be attached.
+        clock: Returns the time in seconds since 1970.
 
     Raises:
-        InvalidArgumentException: A folder or secret that cannot be.
+        InvalidArgumentException: A folder or secret is wrong.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class PendingFiles:
 
     @property
     def prefix(self) -> str:
-        """The beginning of the bare keys of all of them, and of their claims and parts."""
+        """The beginning of the bare keys of all pending files, and of their claims and parts."""
         return f"{self._pending}/"
 
     def new(self, name: str, owner: str | None) -> FileId:
-        """The id of a new pending file.
+        """Return the id of a new pending file.
 
         Args:
-            name: A name that was cleaned.
-            owner: The client that may attach it; None for whoever knows the key.
+            name: A clean name.
+            owner: The client that may attach it. None allows every client that knows the key.
         """
         return self._file_id(self._keys.new(naming.unique_key(name, self._folder), owner, keep_for=self._keep_for))
 
     def known(self, operation: str, key: str, owner: str | None) -> "errors_name[FileId]":
-        """The pending file that a client's key means, in a `with` statement within which errors name no key.
+        """Check a client's key, and return a context manager with the pending file. Its errors do not name the key.
 
         Raises:
-            AccessDeniedException: The key was altered, is another's, or its time is over.
+            AccessDeniedException: The key was altered, belongs to another client, or has expired.
         """
         key = hidden(key)
         with errors_name(operation, None, None):
@@ -76,7 +76,7 @@ class PendingFiles:
         return errors_name(operation, target, self._file_id(key))
 
     def upload(self, file: FileId) -> PendingUpload:
-        """The facts of a pending file that attaching it needs."""
+        """Return the facts of a pending file that `attach` needs."""
         key = hidden(file.key)
         folder, _, name = self._keys.folder_and_name(key).rpartition("/")
         return PendingUpload(
@@ -88,11 +88,11 @@ class PendingFiles:
         )
 
     def is_over(self, file: FileId) -> bool:
-        """True if the time of a file in the pending folder is over."""
+        """Return True if a file in the pending folder has expired."""
         return self._keys.is_over(file.key)
 
     def is_claim(self, file: FileId) -> bool:
-        """True for a claim, which lies beside the pending file that was attached."""
+        """Return True for a claim on an upload."""
         return self._keys.is_claim(file.key)
 
     def _file_id(self, key: str) -> FileId:
@@ -100,14 +100,14 @@ class PendingFiles:
 
 
 class errors_name[Value]:  # noqa: N801 - it reads like a function
-    """Errors in its block name no pending file, whose key holds a signature, and lose the frames that hold it.
+    """Remove the key of a pending file, which holds a signature, from the errors of a block and their tracebacks.
 
-    It is a class, as the context managers of generators put frames back.
+    It is a class, because context managers made from generators put the frames back.
 
     Args:
         operation: The operation that errors name.
-        shown: The file that they name.
-        value: The block's.
+        shown: The file that errors name.
+        value: The value of the `with` statement.
     """
 
     __slots__ = ("_operation", "_shown", "_value")
@@ -118,7 +118,7 @@ class errors_name[Value]:  # noqa: N801 - it reads like a function
         self._value = value
 
     def __enter__(self) -> Value:
-        """The value, for the block."""
+        """Return the value."""
         return self._value
 
     def __exit__(

@@ -1,13 +1,13 @@
-"""Keys of files that browsers upload by themselves, until somebody attaches them. No I/O.
+"""The keys of pending files: files that browsers have uploaded and that are not attached yet. No I/O.
 
 ```
 pending/ 6921c0de.Zk3…Q /photos/5f0c7a4be11c9d20_cat.jpg
   |          |      |        |
-folder   deadline  HMAC   the folder and the name it will have
+folder   deadline  HMAC   the folder and the name of the attached file
 ```
 
-The key is its own token: it proves that it was given out here, to whom, and until when it may be attached. So uploaders
-such as Uppy, which know of a file nothing but its key, hand back all that is needed.
+The key is also a token: it proves that this application made it, for which client, and until when it may be attached.
+Uploaders such as Uppy know only the key of a file, and the key is all that `attach` needs.
 """
 
 import hashlib
@@ -36,12 +36,12 @@ class PendingKeys:
 
     Args:
         secret_key: One secret, or several for rotation: the last one signs, all of them are accepted.
-        purpose: Tells the storage from others that use the same secret.
-        folder: The folder's full key, without a slash at its end.
-        clock: The time in seconds since 1970.
+        purpose: A text that tells the storage apart from others with the same secret.
+        folder: The full key of the folder, without a slash at its end.
+        clock: Returns the time in seconds since 1970.
 
     Raises:
-        InvalidArgumentException: A secret that is empty.
+        InvalidArgumentException: A secret is empty.
     """
 
     def __init__(
@@ -54,26 +54,27 @@ class PendingKeys:
         self._clock = clock
 
     def new(self, target: str, owner: str | None, *, keep_for: float) -> str:
-        """The full key that a file is uploaded to.
+        """Return the full key for a new upload.
 
         Args:
-            target: The folder and the name that it will have, made unique.
-            owner: The client that may attach it; None for whoever knows the key.
-            keep_for: Seconds until which that must have happened.
+            target: The folder and the unique name of the attached file.
+            owner: The client that may attach the upload. None allows every client that knows the key.
+            keep_for: Seconds in which the upload must be attached.
         """
         deadline = int(self._clock() + keep_for)
         signature = self._signer.get_signature(_claim(target, deadline, owner)).decode()
         return naming.check_key(f"{self._prefix}{deadline:x}.{signature}/{target}")
 
     def target(self, key: str, owner: str | None) -> str:
-        """The folder and the name that the file will have.
+        """Check a key, and return the folder and the name of the attached file.
 
         Args:
-            key: The key that a client sent.
+            key: The key from a client.
             owner: The client.
 
         Raises:
-            AccessDeniedException: It is none of these keys, was altered, is another's, or its time is over.
+            AccessDeniedException: The key is not a key of an upload, was altered, belongs to another client, or has
+                expired.
         """
         key = hidden(key)
         deadline, signature, target = self._parts(key)
@@ -84,31 +85,31 @@ class PendingKeys:
         return target
 
     def folder_and_name(self, key: str) -> str:
-        """The same, of a key that `target` takes."""
+        """Return folder and name in a key that `target` has accepted."""
         return self._parts(key)[2]
 
     def seconds_left(self, key: str) -> float:
-        """The time until the deadline of a key that `target` takes."""
+        """Return the seconds until the deadline of a key that `target` has accepted."""
         return self._parts(key)[0] - self._clock()
 
     def claims(self, key: str) -> str:
-        """The beginning of the full keys of the claims beside a file: see `first_claim.py`."""
+        """Return the beginning of the full keys of the claims on an upload: see `first_claim.py`."""
         folder, _, _ = key.removeprefix(self._prefix).partition("/")
         return f"{self._prefix}{folder}/{_CLAIM}"
 
     @staticmethod
     def is_claim_name(name: str) -> bool:
-        """True if the name of a file beside a pending one would be taken for a claim's."""
+        """Return True if a file beside a pending file would look like a claim with this name."""
         return name.startswith(_CLAIM)
 
     def is_claim(self, key: str) -> bool:
-        """True if a full key is that of a claim."""
+        """Return True if a full key is the key of a claim."""
         return key.startswith(self.claims(key))
 
     def is_over(self, key: str) -> bool:
-        """True if the time that a key tells is over; False for anything else than these keys.
+        """Return True if the deadline in a key has passed. False for other keys.
 
-        Other files of the same folder, such as the parts of an upload and its claims, are over with it.
+        Other files of the same folder, such as parts of an upload and its claims, have the same deadline.
         """
         try:
             return self._parts(key)[0] < self._clock()

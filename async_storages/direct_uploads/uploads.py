@@ -1,4 +1,4 @@
-"""Direct uploads as an application uses them: begun, in one piece or in parts, attached, expired."""
+"""`DirectUploads`: an application begins uploads from browsers, attaches them, and removes expired ones."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -29,18 +29,18 @@ __all__ = ["DirectUpload", "DirectUploads"]
 
 
 class DirectUpload(BaseModel):
-    """Everything that a browser needs to upload one file by itself.
+    """The data with which a browser uploads one file straight to the storage.
 
-    POST: send `fields` and then the file, as the part ``file``, as ``multipart/form-data``. PUT: send the file as the
-    body, with `headers`.
+    For POST, the browser sends `fields` and then the file, as the part ``file``, in a ``multipart/form-data`` body. For
+    PUT, it sends the file as the body, with `headers`.
 
     Attributes:
-        key: Handed back by the client when the file has arrived.
+        key: The key of the upload. The client sends it to your application after the upload.
         method: ``"POST"`` or ``"PUT"``.
-        url: The address of the request; it holds a signature, so that neither it nor `fields` is shown in a repr.
-        fields: Of the form.
-        headers: Of the request.
-        expires_at: The end of the signature.
+        url: The URL of the request. It holds a signature, so the repr shows neither it nor `fields`.
+        fields: The fields of the form.
+        headers: The headers of the request.
+        expires_at: The time at which the signature expires.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,29 +54,30 @@ class DirectUpload(BaseModel):
 
 
 class DirectUploads:
-    """Begins uploads to one storage, and makes files of them.
+    """Begins uploads from browsers to one storage, and turns them into stored files.
 
     Args:
-        storage: One that presigns, copies and lists: S3, GCS, or a `LocalStorage` whose signed routes the application
-            serves. Only those that are `SupportsPartUploads` take parts.
-        secret_key: Signs the keys: one secret, or several for rotation, of which the last one signs.
-        folder: Of the keys that attached files have.
-        validator: The rules that let files in; nobody's browser is believed.
-        pending: The folder of files that are not attached yet.
+        storage: A storage that presigns, copies and lists: S3, GCS, or a `LocalStorage` whose signed routes the
+            application serves. Uploads in parts need a storage that is `SupportsPartUploads`.
+        secret_key: Signs the keys. One secret, or several for rotation: the last one signs, all of them are accepted.
+        folder: The folder for the keys of attached files.
+        validator: The rules for files. The library applies them itself and does not trust the browser.
+        pending: The folder of uploads that are not attached yet.
         expires_in: Seconds in which an upload must begin, 1 to 604,800.
-        keep_for: Seconds in which it must be attached, not less; then it may be removed.
-        unsized_parts: True lets a client ask for the URL of a part without its size although the validator limits sizes
-            and the storage, as S3, cannot limit what is then sent: up to 5 GiB for each part, until the upload is
-            completed, which refuses them, or aborted.
-        ledger: Told of each file before it is attached, so that none is left when the process dies before a row names
-            it, and of each upload that is attached, so that none is twice: a `FileLedger`.
-        clock: The time in seconds since 1970, by which uploads expire; for tests.
+        keep_for: Seconds in which an upload must be attached, at least `expires_in`. After that, `remove_expired`
+            removes it.
+        ledger: A `FileLedger`. It records each file before the file is attached, and deletes it if the process dies
+            before a row names it. It also records attached uploads, so that no upload is attached twice.
+        unsized_parts: True allows a client to request the URL of a part without its size, although the validator limits
+            the size of files. S3 cannot limit the size of such a part, so a client may send up to 5 GiB with each URL.
+            Completing the upload refuses a file that is too large. The parts stay until the upload is aborted.
+        clock: Returns the time in seconds since 1970. For tests.
 
     Attributes:
-        expires_in: As given.
+        expires_in: The argument `expires_in`.
 
     Raises:
-        InvalidArgumentException: An option that cannot be.
+        InvalidArgumentException: An option is wrong, or `keep_for` is less than `expires_in`.
     """
 
     def __init__(
@@ -119,19 +120,20 @@ class DirectUploads:
         owner: str | None = None,
         method: Literal["POST", "PUT"] = "POST",
     ) -> DirectUpload:
-        """Let a browser upload one file.
+        """Begin the upload of one file. The result is for the browser.
 
         Args:
-            filename: Any name, however hostile; it is cleaned. It tells the type that is stored.
-            size: Bytes; the upload must be of just this size. A PUT cannot do without, as nothing else limits it.
-            owner: The client that may attach it; None for whoever knows the key.
-            method: A form (POST), or PUT, for servers that know no forms.
+            filename: Any name, even a hostile one: it is cleaned. Its extension decides the stored content type.
+            size: The exact size of the upload in bytes. None allows every size that the validator allows. PUT needs a
+                size, because the server has no other limit.
+            owner: The client that may attach the upload. None allows every client that knows the key.
+            method: POST for a form, or PUT for servers without forms.
 
         Raises:
-            InvalidFileTypeException: The extension is not let in.
-            FileTooLargeException: The size is not.
-            InvalidArgumentException: A PUT without a size.
-            OperationNotSupportedException: The storage cannot presign this.
+            InvalidFileTypeException: The validator refuses the extension.
+            FileTooLargeException: The validator refuses the size.
+            InvalidArgumentException: PUT without a size.
+            OperationNotSupportedException: The storage cannot presign this request.
         """
         with errors_name("start_upload", filename, None):
             if size is not None:
@@ -165,7 +167,7 @@ class DirectUploads:
         return DirectUpload(key=file_id.key, method="PUT", url=url, headers=headers, expires_at=expires_at)
 
     def _new(self, filename: str, owner: str | None) -> tuple[FileId, str]:
-        """A new pending file, and its type."""
+        """Return the id of a new pending file, and its content type."""
         name = self._validator.check_name(filename)
         return self._pending.new(name, owner), sniff.guess_by_name(name)
 
@@ -173,14 +175,18 @@ class DirectUploads:
 
     @property
     def takes_parts(self) -> bool:
-        """True if uploads in parts can begin."""
+        """True if the storage supports uploads in parts."""
         return isinstance(self._storage, SupportsPartUploads)
 
     async def start_parts(self, filename: str, *, owner: str | None = None) -> tuple[str, str]:
-        """Let a browser upload one file in parts, of 5 MiB to 5 GiB each but for the last.
+        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB. The last part may be smaller.
+
+        Args:
+            filename: Any name, even a hostile one: it is cleaned. Its extension decides the stored content type.
+            owner: The client that may attach the upload. None allows every client that knows the key.
 
         Returns:
-            The key, and the upload's id there.
+            The key, and the upload id of the storage.
 
         Raises:
             StorageException: As for `start`.
@@ -193,19 +199,20 @@ class DirectUploads:
     async def sign_part(
         self, key: str, upload_id: str, number: int, *, owner: str | None = None, size: int | None = None
     ) -> str:
-        """The URL to which part `number`, from 1 to 10,000, is sent with PUT.
+        """Return the URL to which the browser sends one part with PUT.
 
         Args:
-            key: From `start_parts`.
-            upload_id: From `start_parts`.
-            number: The part's.
-            owner: The client.
-            size: Bytes of the part: no more and no less may then be sent.
+            key: The key from `start_parts`.
+            upload_id: The upload id from `start_parts`.
+            number: The number of the part, 1 to 10,000.
+            owner: The client that began the upload.
+            size: The exact size of the part in bytes. The server refuses any other size.
 
         Raises:
-            FileTooLargeException: The file would be larger than is let in.
-            InvalidArgumentException: Sizes are limited, and neither `size` is said nor can the storage limit it: see
-                `unsized_parts`.
+            AccessDeniedException: The key was altered, belongs to another client, or has expired.
+            FileTooLargeException: With this part, the file would be larger than the validator allows.
+            InvalidArgumentException: `size` is None, the validator limits the size, and the storage cannot limit the
+                part: see `unsized_parts`.
         """
         key = hidden(key)
         with self._pending.known("sign_part", key, owner) as file_id:
@@ -219,7 +226,7 @@ class DirectUploads:
             )
 
     async def list_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> list[StoredPart]:
-        """The parts that have arrived; raises FileNotFoundException if there is no such upload."""
+        """Return the parts that have arrived. Raises FileNotFoundException if the upload does not exist."""
         key = hidden(key)
         with self._pending.known("list_parts", key, owner) as file_id:
             return await self._parts().parts(file_id, upload_id)
@@ -227,18 +234,19 @@ class DirectUploads:
     async def complete_parts(
         self, key: str, upload_id: str, etags: Mapping[int, str], *, owner: str | None = None
     ) -> str:
-        """Put the parts together; returns the URL of the upload, which is not attached yet.
+        """Join the parts into one upload, and return its URL. The upload is not attached yet.
 
         Args:
-            key: From `start_parts`.
-            upload_id: From `start_parts`.
-            etags: Of each part by its number.
-            owner: The client.
+            key: The key from `start_parts`.
+            upload_id: The upload id from `start_parts`.
+            etags: The ETag of each part by its number.
+            owner: The client that began the upload.
 
         Raises:
-            FileNotFoundException: There is no such upload, or it is complete already.
-            FileTooLargeException: The file would be larger than is let in.
-            InvalidArgumentException: A part is missing, another one, or too small.
+            AccessDeniedException: The key was altered, belongs to another client, or has expired.
+            FileNotFoundException: The upload does not exist, or is already complete.
+            FileTooLargeException: The file would be larger than the validator allows.
+            InvalidArgumentException: A part is missing, has another ETag, or is too small.
         """
         key = hidden(key)
         with self._pending.known("complete_upload", key, owner) as file_id:
@@ -246,7 +254,7 @@ class DirectUploads:
             return await self._storage.url(file_id)
 
     async def abort_parts(self, key: str, upload_id: str, *, owner: str | None = None) -> None:
-        """Give an upload in parts up; one that is gone is no error."""
+        """Abort an upload in parts. It is not an error if the upload does not exist."""
         key = hidden(key)
         with self._pending.known("abort_upload", key, owner) as file_id:
             await self._parts().abort(file_id, upload_id)
@@ -260,56 +268,70 @@ class DirectUploads:
     # ---- afterwards
 
     async def attach(self, key: str, *, owner: str | None = None, claim: Claim | None = None) -> StoredFile:
-        """Make a file of an upload, once; it may be put into a column then.
+        """Turn an upload into a stored file, which you can assign to a column. An upload can be attached only once.
 
-        The file gets a key of its own, and is looked at there, where no client can write: on no server can a client
-        replace or remove a file that is attached, whatever it sends to its URL again. An upload is attached once,
-        although its URL takes another file until it expires: a claim that is kept until the time to attach is over
-        says so, in the ledger, else as a small object beside the upload. The latter asks of the server that a listing
-        holds what was written before it; where it does not, two attaches at once may both succeed, and make two files.
+        The library copies the upload to a fresh key and checks the copy there. No client can write to that key, so no
+        client can replace or delete an attached file.
+
+        The client's URL still accepts a file until it expires, but the upload cannot be attached again. A claim records
+        this until `keep_for` is over. With a ledger, the claim is a row of the ledger. Without one, it is a small
+        object beside the upload. The object works on servers whose listings show all earlier writes. On other servers,
+        two calls at the same moment may both succeed and make two files.
 
         Args:
-            key: The key that the client hands back.
-            owner: The client.
-            claim: Decides in the place of these claims whether this is the first attach. It is called before anything
-                is copied, with 64 hexadecimal digits that are the same each time the upload is attached, and raises
-                what `attach` then raises, as an INSERT does into a table with a unique column: so the upload is used
-                up when your transaction is committed. What it lets pass becomes a file of its own each time.
+            key: The key from the client.
+            owner: The client that began the upload.
+            claim: A function that replaces these claims. The library awaits it before it copies the upload, with a text
+                of 64 hexadecimal digits that is the same for each attempt with one upload. If it raises, `attach`
+                raises the same error. For example, it may insert the text into a unique column: then your transaction
+                decides if the upload is used up. Each call that the function allows makes a file of its own.
+
+        Returns:
+            The stored file.
 
         Raises:
-            AccessDeniedException: The key was altered, is another's, or its time is over.
-            FileNotFoundException: Nothing was uploaded, or it was attached before.
-            FileExistsException: It was attached before and uploaded again, or is being attached at this moment.
-            FileTooLargeException: It is too large; it is removed.
-            InvalidFileTypeException: Its content is not let in, or is not what its name says; it is removed.
-            OperationNotSupportedException: The storage cannot copy; or not list, with neither a ledger nor `claim`.
+            AccessDeniedException: The key was altered, belongs to another client, or has expired.
+            FileNotFoundException: The file was not uploaded, or the upload is already attached.
+            FileExistsException: The upload is already attached and was uploaded again, or another call attaches it now.
+            FileTooLargeException: The file is too large. The upload is removed.
+            InvalidFileTypeException: The validator refuses the content, or it does not match the name. The upload is
+                removed.
+            OperationNotSupportedException: The storage cannot copy. Or it cannot list, and there is neither a ledger
+                nor `claim`.
         """
         key = hidden(key)
         with self._pending.known("attach", key, owner) as file_id:
             return await promote(self._storage, self._pending.upload(file_id), self._validator, self._ledger, claim)
 
     async def remove_expired(self) -> int:
-        """Remove uploads that nobody has attached in time, also those in parts; returns how many there were.
+        """Remove uploads that were not attached in time, including uploads in parts.
 
-        `run` calls it now and then. On S3 `bucket_admin.expire("pending/", days=2)` makes the server do it.
+        `run` calls it regularly. On S3, `bucket_admin.expire("pending/", days=2)` lets the server remove them.
+
+        Returns:
+            The number of removed uploads.
 
         Raises:
-            OperationNotSupportedException: The storage cannot list what it holds.
+            OperationNotSupportedException: The storage cannot list its files.
         """
         return await self._expired.remove()
 
     async def run(self, interval: timedelta = timedelta(hours=1)) -> None:
-        """Call `remove_expired` again and again, until the task is cancelled; a failure is logged, and tried again.
+        """Call `remove_expired` again and again, until the task is cancelled.
 
-        It may run in any number of processes.
+        It logs a failure and tries again after the interval. It may run in several processes.
 
         Args:
-            interval: The time between two calls, the first of which is at the beginning.
+            interval: The time between two calls. The first call is at once.
         """
         await self._expired.run(interval)
 
     @asynccontextmanager
     async def running(self, interval: timedelta = timedelta(hours=1)) -> AsyncGenerator[Self]:
-        """`run` beside the block, as in the lifespan of an application; it has ended when the block is left."""
+        """Call `run` in the background of an `async with` block, for example in an application's lifespan.
+
+        Args:
+            interval: The time between two calls of `remove_expired`.
+        """
         async with beside(self.run(interval), "DirectUploads.run"):
             yield self

@@ -1,4 +1,4 @@
-"""A copy within a storage that stays only if it passes a check."""
+"""A copy within a storage that is deleted again if a check fails."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -15,10 +15,10 @@ __all__ = ["Announcer", "copied"]
 
 
 class Announcer(Protocol):
-    """Is told of files before they are written, as a `FileLedger` is."""
+    """An object that records files before they are written, for example a `FileLedger`."""
 
     def announcing(self, storage: Storage, name: FileName) -> AbstractAsyncContextManager[object]:
-        """The time in which the file is written."""
+        """Return a context manager for the time in which the file is written."""
         ...
 
 
@@ -26,20 +26,20 @@ class Announcer(Protocol):
 async def copied(
     storage: Storage, source: FileName, name: str, ledger: Announcer | None, *, folder: str = ""
 ) -> AsyncGenerator[StoredFile]:
-    """A copy that nobody else knows, for the block to look at; it is removed if the block raises.
+    """Yield a private copy of a file, which the block checks. If the block raises, the copy is deleted.
 
-    Its key is made here: nothing can be there before, whatever the server makes of conditions, and what is removed is
-    nobody else's.
+    The copy has a fresh key. So no other file has this key, even on servers without conditional writes, and no other
+    file is deleted.
 
     Args:
-        storage: Holds both.
-        source: The file; the copy is of one version of it where the server can tell versions apart.
-        name: The copy's, for people.
-        ledger: Told of the copy before there is one.
+        storage: The storage of the file and its copy.
+        source: The file. If the server distinguishes versions, the copy is a copy of one version.
+        name: The file name of the copy.
+        ledger: Records the copy before it is written.
         folder: The folder of the copy.
 
     Raises:
-        FileNotFoundException: There is no source.
+        FileNotFoundException: The source is missing.
         OperationNotSupportedException: The storage cannot copy.
     """
     if not isinstance(storage, SupportsCopy):

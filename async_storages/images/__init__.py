@@ -1,4 +1,4 @@
-"""Images: what their headers tell, without decoding them and without Pillow.
+"""Images: their dimensions from their headers, recipes and formats. These modules do not decode images.
 
-Import from `async_storages.images.probe`; this package itself loads nothing.
+Import from the modules, for example from `async_storages.images.probe`. This package itself imports nothing.
 """

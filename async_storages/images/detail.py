@@ -1,4 +1,4 @@
-"""The part of an image that has the most detail, for crops: the one whose greys tell the most (Shannon's entropy)."""
+"""The part of an image with the most detail, for crops: the part whose greys have the highest entropy (Shannon)."""
 
 from collections import Counter
 from math import log2
@@ -6,22 +6,22 @@ from math import log2
 __all__ = ["LARGEST", "detailed_point"]
 
 LARGEST = 64
-"""Pixels of the longest side of the image that is looked at."""
+"""The longest side of the inspected image in pixels."""
 
 _SHADES = 32
 
 
 def detailed_point(width: int, height: int, greys: bytes, wanted: tuple[int, int]) -> tuple[float, float]:
-    """The middle of the largest part with the proportions that are wanted and the most detail.
+    """Return the middle of the part with the most detail. The part has the proportions of the crop.
 
     Args:
-        width: Pixels across.
-        height: Pixels down.
-        greys: A byte for each pixel, row by row.
-        wanted: Pixels across and down of the crop; only their proportion counts.
+        width: The width in pixels.
+        height: The height in pixels.
+        greys: One byte for each pixel, row by row.
+        wanted: Width and height of the crop. Only their proportion counts.
 
     Returns:
-        A focal point, each from 0 to 1; the middle where all parts are alike.
+        A point, each number from 0 to 1. The middle of the image if all parts have equal detail.
     """
     if width * wanted[1] >= height * wanted[0]:  # it slides to the right
         lines = [greys[x::width] for x in range(width)]
@@ -33,7 +33,7 @@ def detailed_point(width: int, height: int, greys: bytes, wanted: tuple[int, int
 
 
 def _middle(lines: list[bytes], kept: int) -> float:
-    """The middle of the run of lines with the most detail, from 0 to 1; of equal ones the most central."""
+    """Return the middle of the run of lines with the most detail, from 0 to 1. Of equal runs, the most central wins."""
     kept = min(kept, len(lines))
     shades = [Counter(value * _SHADES // 256 for value in line) for line in lines]
     window = sum(shades[:kept], Counter[int]())

@@ -1,4 +1,4 @@
-"""Formats of images: how they are called, and what variants can be written in."""
+"""Image formats: their names, and the formats in which variants can be written."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,15 +10,15 @@ type TargetFormat = Literal["avif", "jpeg", "png", "webp"]
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """A format that variants are written in.
+    """A format in which variants can be written.
 
     Attributes:
-        name: Its name in recipes, such as ``"jpeg"``.
-        content_type: Its media type.
-        extension: The extension of its files, without a dot.
-        quality: The quality where a recipe has none; None where the format has no such thing.
-        has_alpha: True if it has transparency.
-        has_frames: True if it has animations.
+        name: The name in recipes, for example ``"jpeg"``.
+        content_type: The content type.
+        extension: The file extension, without a dot.
+        quality: The quality for recipes without one. None if the format has no quality.
+        has_alpha: True if the format has transparency.
+        has_frames: True if the format has animations.
     """
 
     name: TargetFormat
@@ -46,4 +46,4 @@ READABLE: dict[str, str] = {
     "tiff": "image/tiff",
     "webp": "image/webp",
 }
-"""The formats that variants can be made of, by name, and their media types."""
+"""The formats of originals, by name, with their content types."""

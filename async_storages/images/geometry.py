@@ -1,4 +1,4 @@
-"""The sizes of variants: which part becomes how large, and where it stands; the same for all engines."""
+"""The geometry of variants, for all engines: the part of the original, its new size and its place."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 __all__ = ["MAX_SIDE", "Box", "Fit", "Plan", "fitted", "lying"]
 
 MAX_SIDE = 16_383
-"""Pixels of the longest side that a variant may have: more than WebP cannot hold, and all others can."""
+"""The longest side of a variant in pixels. It is the limit of WebP; other formats allow more."""
 
 type Fit = Literal["contain", "cover", "fill", "inside"]
 type Box = tuple[float, float, float, float]
@@ -18,9 +18,9 @@ class Plan:
     """Steps from an upright image to its variant.
 
     Attributes:
-        box: The part that is kept.
-        size: Pixels across and down that it becomes.
-        canvas: Pixels across and down of the variant; larger than `size` only with ``contain``.
+        box: The part of the original to keep.
+        size: Width and height in pixels to which this part is scaled.
+        canvas: Width and height of the variant in pixels. It is larger than `size` only with ``contain``.
     """
 
     box: Box
@@ -29,20 +29,20 @@ class Plan:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Pixels to the left of the picture and above it."""
+        """The empty pixels left of the image and above it."""
         return (self.canvas[0] - self.size[0]) // 2, (self.canvas[1] - self.size[1]) // 2
 
 
 def fitted(
     original: tuple[int, int], wanted: tuple[int | None, int | None], fit: Fit, focus: tuple[float, float] = (0.5, 0.5)
 ) -> Plan:
-    """The plan for an image of a size, as displayed.
+    """Return the plan for an image.
 
     Args:
-        original: Pixels across and down of the upright image.
-        wanted: Pixels across and down; None only with ``inside``.
-        fit: The way in which the one becomes the other.
-        focus: The point that ``cover`` keeps, each from 0 to 1.
+        original: Displayed width and height of the original, in pixels.
+        wanted: Width and height of the variant, in pixels. None is allowed only with ``inside``.
+        fit: See `Variant`.
+        focus: The point that ``cover`` keeps, each number from 0 to 1.
     """
     width, height = wanted[0] or MAX_SIDE, wanted[1] or MAX_SIDE
     whole = (0.0, 0.0, float(original[0]), float(original[1]))
@@ -60,7 +60,7 @@ def fitted(
 
 
 def _within(original: tuple[int, int], limits: tuple[int, int]) -> tuple[int, int]:
-    """The size with the proportions of an image that touches the limits; halves are rounded up."""
+    """Return the largest size within the limits that has the proportions of the image. It rounds halves up."""
     (across, down), (width, height) = original, limits
     if across * height >= width * down:  # the width is what limits
         return width, max(1, (2 * down * width + across) // (2 * across))
@@ -68,7 +68,7 @@ def _within(original: tuple[int, int], limits: tuple[int, int]) -> tuple[int, in
 
 
 def _covering(original: tuple[int, int], wanted: tuple[int, int], focus: tuple[float, float]) -> Box:
-    """The largest part with the proportions that are wanted, as near to the focus as the edges let it."""
+    """Return the largest part with the wanted proportions, as near to the focus as the edges allow."""
     (across, down), (width, height) = original, wanted
     if across * height >= width * down:
         kept = down * width / height
@@ -80,12 +80,12 @@ def _covering(original: tuple[int, int], wanted: tuple[int, int], focus: tuple[f
 
 
 def lying(box: Box, size: tuple[int, int], orientation: int) -> Box:
-    """The same part of the image as it is stored, before its EXIF orientation is applied.
+    """Return the same part in the coordinates of the stored image, before its EXIF orientation is applied.
 
     Args:
-        box: The part of the upright image.
-        size: Pixels across and down of the upright image.
-        orientation: EXIF orientation, 1 to 8.
+        box: The part of the displayed image.
+        size: Width and height of the displayed image, in pixels.
+        orientation: The EXIF orientation, 1 to 8.
     """
     left, top, right, bottom = box
     width, height = size

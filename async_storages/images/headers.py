@@ -1,7 +1,7 @@
-"""The headers of image files: which format it is, and where that keeps its dimensions and its orientation.
+"""The headers of image files. This module detects the format, and finds dimensions and orientation.
 
-Each walk reads forwards only and jumps over what it does not need. It trusts no length: what lies outside
-the file or the part around it raises InvalidArgumentException.
+Each walk only reads forwards and skips the parts that it does not need. It trusts no length: a part that lies outside
+the file, or outside the part around it, raises InvalidArgumentException.
 
 The library `imagesize` knows the same formats, but would begin again after each range, and 2.0.1 fails on
 rotated AVIF, misreads wide GIF, scaled WebP and OS/2 BMP, and ignores the orientation of PNG and WebP.
@@ -19,14 +19,14 @@ from async_storages.images.window import Walk, Window, broken
 __all__ = ["HEAD", "IMAGE_BEGINNINGS", "walk"]
 
 HEAD = 32
-"""Bytes that tell the format."""
+"""The number of first bytes that show the format."""
 
 
 def walk(window: Window) -> Walk[ImageSize | None]:
-    """Find the size of the image that begins at byte 0; None if it is of no format that is known here.
+    """Find the size of the image that begins at byte 0. None if its format is unknown.
 
     Raises:
-        InvalidArgumentException: The header is cut short, contradicts itself or gives no pixels.
+        InvalidArgumentException: The header is truncated, contradictory or has no pixels.
     """
     head = yield from window.peek(0, HEAD)
     for magic, header in _FORMATS.items():
@@ -66,12 +66,12 @@ def _gif(window: Window) -> Walk[ImageSize]:
 
 
 def _gif_colours(flags: int) -> int:
-    """The bytes of the table of colours behind these flags."""
+    """Return the size in bytes of the table of colours after these flags."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _behind_gif_blocks(window: Window, at: int) -> Walk[int]:
-    """The offset behind blocks of up to 255 bytes, which an empty one ends."""
+    """Return the offset after a run of blocks of up to 255 bytes. An empty block ends the run."""
     while length := (yield from window.read(at, 1))[0]:
         at += 1 + length
     return at + 1
@@ -95,7 +95,7 @@ _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
 
 
 def _jpeg(window: Window) -> Walk[ImageSize]:
-    """JPEG: ITU-T T.81, annex B; thumbnails are inside segments, which are jumped over."""
+    """JPEG: ITU-T T.81, annex B. Thumbnails are inside segments, which the walk skips."""
     orientation, at = None, 2
     while True:
         marker, at = yield from _jpeg_marker(window, at)
@@ -115,7 +115,7 @@ def _jpeg(window: Window) -> Walk[ImageSize]:
 
 
 def _jpeg_marker(window: Window, at: int) -> Walk[tuple[int, int]]:
-    """The next marker and the offset behind it; like all decoders it skips fill bytes and stray ones."""
+    """Return the next marker and the offset after it. Like all decoders, it skips fill bytes and stray bytes."""
     while True:
         marker = yield from window.read(at, 2)
         if marker[0] == 0xFF and 0 < marker[1] < 0xFF:
@@ -126,7 +126,7 @@ def _jpeg_marker(window: Window, at: int) -> Walk[tuple[int, int]]:
 
 
 def _jpeg_exif(window: Window, start: int, end: int) -> Walk[int | None]:
-    """The orientation in an APP1 segment; None if the segment is not EXIF but, say, XMP."""
+    """Return the orientation in an APP1 segment. None if the segment is not EXIF, for example XMP."""
     if (yield from window.read(start, 6)) != b"Exif\0\0":
         return None
     return (yield from exif_orientation(window, start + 6, end))
@@ -208,4 +208,4 @@ _FORMATS: dict[re.Pattern[bytes], Callable[[Window], Walk[ImageSize] | Walk[Imag
 }
 
 IMAGE_BEGINNINGS = re.compile(b"|".join(b"(?:%b)" % magic.pattern for magic in _FORMATS), re.DOTALL)
-"""Matches a file that may be an image of a known format, by `HEAD` of its bytes or all."""
+"""Matches the first `HEAD` bytes of a file that may be an image of a known format."""

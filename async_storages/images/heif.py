@@ -1,7 +1,7 @@
-"""AVIF and HEIC: boxes in boxes, which say what each of a file's items looks like.
+"""AVIF and HEIC: nested boxes that describe the items of a file.
 
 Sources: ISO/IEC 14496-12 (boxes, `meta`, `pitm`, `clap`), 23008-12 (`iprp`, `ispe`, `irot`, `imir`). An EXIF
-item is informative there: readers go by `irot` and `imir` alone.
+item is only informative in these files: readers use only `irot` and `imir`.
 """
 
 import struct
@@ -41,7 +41,7 @@ class _Box:
 
 
 def heif(window: Window) -> Walk[ImageSize | None]:
-    """The primary item of a file that begins with a `ftyp` box; None if that is of another family: MP4."""
+    """Return the size of the primary item of a file with a `ftyp` box. None for other families, such as MP4."""
     box = yield from _box(window, 0, ENDLESS)
     brands = yield from window.peek(box.body, min(box.end - box.body, _LONGEST_FTYP))
     # the minor version is between the first brand and the others
@@ -55,7 +55,7 @@ def heif(window: Window) -> Walk[ImageSize | None]:
 
 
 def _box(window: Window, at: int, end: int) -> Walk[_Box]:
-    """The box at `at`, which must not reach beyond `end`, the end of the box around it."""
+    """Return the box at `at`. It must not reach beyond `end`, the end of the box around it."""
     window.spend(1)
     size, kind = struct.unpack(">I4s", (yield from window.read(at, 8)))
     body = at + 8
@@ -78,7 +78,7 @@ def _boxes(window: Window, at: int, end: int, visit: Callable[[_Box], Walk[None]
 
 @dataclass(frozen=True, slots=True)
 class _Associations:
-    """An `ipma` box: which properties belong to which item, by their numbers."""
+    """An `ipma` box: it assigns the numbers of properties to items."""
 
     body: bytes
     count: int
@@ -86,7 +86,7 @@ class _Associations:
     is_wide: bool
 
     def of(self, item: int, window: Window) -> Sequence[int]:
-        """The numbers of an item's properties, from 1; none where it is not in this box."""
+        """Return the numbers of an item's properties, from 1. Empty if the item is not in this box."""
         body, item_size, width = self.body, self.item_size, 2 if self.is_wide else 1
         if item >> 8 * item_size:
             return ()
@@ -112,7 +112,7 @@ class _Associations:
 
 
 class _Items:
-    """The primary item of a `meta` box; there are also thumbnails, tiles and masks."""
+    """The primary item of a `meta` box. Other items are thumbnails, tiles and masks."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
@@ -164,7 +164,7 @@ class _Items:
 
 
 def _clean(width: int, height: int, *aperture: int) -> tuple[int, int]:
-    """The sides within the clean aperture, which gives them as two fractions."""
+    """Return the sides of the clean aperture, which holds them as two fractions."""
     if not aperture:
         return width, height
     clean_width, width_divisor, clean_height, height_divisor = aperture

@@ -1,4 +1,4 @@
-"""The dimensions of an image from a few of its bytes: the probe says which bytes, the caller brings them.
+"""The dimensions of an image from a few of its bytes. The probe requests ranges, and the caller reads them.
 
 ```python
 probe = ImageProbe()
@@ -7,10 +7,10 @@ while (wanted := probe.wanted) is not None:
 probe.result      # ImageSize(width=3000, height=4000, orientation=6)
 ```
 
-It knows PNG, JPEG, GIF, WebP, AVIF, HEIC, BMP and TIFF. Nearly always the first 64 KiB are enough; what lies
-behind long segments, or at the end of a TIFF, takes small further ranges. Only the header is looked at: what
-follows may still be damaged. Not seen are an EXIF block behind the pixels of a PNG, and orientations that are
-in XMP or in text chunks only.
+It supports PNG, JPEG, GIF, WebP, AVIF, HEIC, BMP and TIFF. The first 64 KiB are nearly always enough. Some files need
+a few small ranges more, for example a TIFF with its directory at the end. The probe reads only the header, so the rest
+of the image may be damaged. It does not find an EXIF block after the pixels of a PNG, or an orientation that is only in
+XMP or text chunks.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,13 +25,13 @@ __all__ = ["FIRST_RANGE", "ImageProbe", "ImageSize", "Range", "StreamProbe", "pr
 
 
 class ImageProbe:
-    """Finds an image's dimensions by asking for ranges of bytes.
+    """Finds the dimensions of an image by requesting ranges of bytes.
 
-    The ranges go forwards only and do not overlap; there are at most 64 of them, 4 MiB in all.
+    The ranges only go forwards and do not overlap. There are at most 64 of them, with 4 MiB in total.
 
     Attributes:
-        wanted: The range to feed next, None once finished.
-        result: The size; None until finished, and for SVG and whatever else is of no format known here.
+        wanted: The range to feed next. None when the probe has finished.
+        result: The size. None until the probe has finished, and for SVG and other unknown formats.
     """
 
     def __init__(self) -> None:
@@ -41,20 +41,20 @@ class ImageProbe:
 
     @property
     def finished(self) -> bool:
-        """True once no more bytes are wanted, with a result or without."""
+        """True if the probe needs no more bytes, with or without a result."""
         return self.wanted is None
 
     def feed(self, offset: int, data: bytes, *, at_end: bool | None = None) -> None:
-        """Take the bytes that were wanted.
+        """Take the bytes of the requested range.
 
         Args:
-            offset: Where `data` begins in the file: `wanted.offset`.
-            data: The bytes from there on, `wanted.length` of them or fewer; whatever is beyond is ignored.
-            at_end: Whether the file ends with `data`; by default, whether fewer bytes came than were wanted.
+            offset: The position of `data` in the file: `wanted.offset`.
+            data: Up to `wanted.length` bytes from there on. Further bytes are ignored.
+            at_end: True if the file ends with `data`. By default, this is true if there are fewer bytes than requested.
 
         Raises:
-            InvalidArgumentException: The header is cut short, contradicts itself or is spread too far, which
-                finishes the probe; or `offset` is not the wanted one.
+            InvalidArgumentException: The header is truncated, contradictory or spread too widely, which finishes the
+                probe. Or `offset` is not `wanted.offset`.
         """
         wanted = self.wanted
         if wanted is None or offset != wanted.offset:
@@ -69,9 +69,9 @@ class ImageProbe:
 
 
 class StreamProbe:
-    r"""Finds an image's dimensions while the whole file streams by; it never raises.
+    r"""Finds the dimensions of an image while the whole file streams. It never raises.
 
-    It keeps the bytes of the pending range only, 64 KiB at most.
+    It keeps only the bytes of the current range, at most 64 KiB.
 
     Example:
         >>> probe = StreamProbe()
@@ -88,11 +88,11 @@ class StreamProbe:
 
     @property
     def result(self) -> ImageSize | None:
-        """The size; None until it is known, and for broken images and other files."""
+        """The size. None while unknown, and for damaged images and other files."""
         return self._probe.result
 
     def feed(self, chunk: bytes) -> None:
-        """Let the next bytes of the file pass; nothing is done with them once the probe has finished."""
+        """Take the next bytes of the file. A finished probe ignores them."""
         start, self._position = self._position, self._position + len(chunk)
         while (wanted := self._probe.wanted) is not None:
             missing = wanted.offset + len(self._pending)
@@ -104,7 +104,7 @@ class StreamProbe:
                 self._serve(wanted, at_end=False)
 
     def finish(self) -> None:
-        """The file has ended: what is pending is all there is."""
+        """Tell the probe that the file has ended."""
         if (wanted := self._probe.wanted) is not None:
             self._serve(wanted, at_end=True)
 
@@ -115,17 +115,17 @@ class StreamProbe:
 
 
 async def probe_image(fetch: Callable[[int, int], Awaitable[bytes]]) -> ImageSize | None:
-    """The size of an image that is read by ranges.
+    """Return the size of an image, which it reads in ranges.
 
     Args:
-        fetch: ``await fetch(offset, length)`` gives that many bytes from there on, fewer where the file ends,
-            none beyond its end (where HTTP answers 416).
+        fetch: ``await fetch(offset, length)`` returns `length` bytes from `offset` on. At the end of the file it
+            returns fewer, and beyond the end none, even where HTTP answers 416.
 
     Returns:
-        The size; None for SVG and whatever else is of no format known here.
+        The size. None for SVG and other unknown formats.
 
     Raises:
-        InvalidArgumentException: The header is cut short, contradicts itself or is spread too far.
+        InvalidArgumentException: The header is truncated, contradictory or spread too widely.
     """
     probe = ImageProbe()
     while (wanted := probe.wanted) is not None:

@@ -1,4 +1,4 @@
-"""Recipes of variants: which image is made of another one. Values only: nothing is made here.
+"""Recipes of image variants. They describe how to make one image from another one; they make no image.
 
 ```python
 recipes = Variants(thumb=Variant(200, 200, fit="cover"), card=Variant(width=800, format="webp"))
@@ -31,33 +31,37 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _STAYING = frozenset({"jpeg", "png", "webp"})
 _SHARPEST = 5.0
 _NOT_IN_BYTES = frozenset({"when", "widths"})
-"""Options that change nothing about the bytes of a variant."""
+"""Options that do not change the bytes of a variant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Recipe of an image that is made of another one.
+    """A recipe for an image variant: it describes how to make one image from another one.
 
     Args:
-        width: Pixels across, 1 to 16,383; None follows from the height, or is that of the original.
-        height: Pixels down, alike.
-        fit: ``"inside"``: the whole image, at most so large, never enlarged. ``"cover"``: exactly so large, cropped.
-            ``"contain"``: exactly so large, the whole image in the middle of the background. ``"fill"``: stretched.
-        format: The format; None: JPEG, PNG and WebP stay what they are, all others become WebP.
-        quality: 1 to 100; None is the format's own, PNG has none.
-        background: The colour behind what is transparent, ``"#rrggbb"``, where the format has no transparency, and
-            around the image with ``"contain"``; None: white, or nothing where there is transparency.
-        strip: Leaves EXIF, XMP and comments out; False keeps EXIF.
-        sharpen: Strength of the sharpening, 0 to 5.
-        crop: The part that ``"cover"`` keeps: the middle, where the most detail is, or a point, each from 0 to 1.
-        page: The frame or page that is taken, from 0.
-        animated: Keeps all frames, if the format has animations.
-        when: The moment in which it is made: with the upload, by a worker, or when it is first asked for.
-        widths: Further widths of the same image, for ``srcset``, each 1 to 16,383 pixels. `Variants` makes a variant of
-            its own of each: ``card=Variant(width=800, widths=(400,))`` is ``card`` and ``card_400``.
+        width: The width in pixels, 1 to 16,383. None computes it from the height. If both are None, the variant has the
+            size of the original.
+        height: The height in pixels, 1 to 16,383. None computes it from the width.
+        fit: ``"inside"``: the whole image within this size, never enlarged. ``"cover"``: exactly this size, cropped.
+            ``"contain"``: exactly this size, with the whole image in the middle of the background. ``"fill"``: exactly
+            this size, stretched.
+        format: The file format. None keeps JPEG, PNG and WebP, and converts all other formats to WebP.
+        quality: The quality, 1 to 100. None uses the default of the format. PNG has no quality.
+        background: The colour, ``"#rrggbb"``, that replaces transparency if the format has none. With ``"contain"``, it
+            also surrounds the image. None means white, or transparent if the format has transparency.
+        strip: True removes EXIF, XMP and comments. False keeps EXIF.
+        sharpen: The strength of the sharpening, 0 to 5.
+        crop: The part of the image that ``"cover"`` keeps: ``"center"`` for the middle, ``"entropy"`` for the part with
+            the most detail, or a point such as ``(0.5, 0.2)``, each number from 0 to 1.
+        page: The frame or page to use, from 0.
+        animated: True keeps all frames if the format has animations.
+        when: The moment at which the variant is made: ``"flush"`` with the upload, ``"worker"`` later by a worker, or
+            ``"request"`` at the first request.
+        widths: Further widths of the same image, for ``srcset``, each 1 to 16,383 pixels. `Variants` adds one variant
+            for each: ``card=Variant(width=800, widths=(400,))`` declares ``card`` and ``card_400``.
 
     Raises:
-        InvalidArgumentException: An option that cannot be, or not with another one.
+        InvalidArgumentException: An option is out of range, or two options do not go together.
 
     Example:
         >>> Variant(200, 200, fit="cover").size_of(ImageSize(4000, 3000)).dimensions
@@ -128,7 +132,7 @@ class Variant:
             raise InvalidArgumentException(f"animated needs format='webp' or None: {self.format!r} has one frame")
 
     def _normalise(self) -> None:
-        """Give equal recipes equal values, as their digests are made of them."""
+        """Give equal recipes equal values, because the digest depends on the values."""
         object.__setattr__(self, "sharpen", self.sharpen + 0.0)  # also -0.0 becomes 0.0
         object.__setattr__(self, "widths", tuple(sorted({*self.widths} - {self.width})))
         if self.background is not None:
@@ -141,17 +145,17 @@ class Variant:
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits, the same in each process and version for recipes that make the same bytes.
+        """Sixteen hexadecimal digits. Recipes that make the same bytes have the same digest, in all versions.
 
-        Options at their defaults are no part of it, so options that are yet to come change no digest.
+        The digest ignores options with default values, so options of later versions do not change it.
         """
         return _digest(self)
 
     def to_json(self, *, without: Collection[str] = ()) -> str:
-        """The options that are not at their defaults, as JSON with sorted names.
+        """Return the options that differ from their defaults, as JSON with sorted names.
 
         Args:
-            without: Options that are left out.
+            without: The options to leave out.
         """
         named = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         told = {name: value for name, (value, default) in named.items() if value != default and name not in without}
@@ -159,10 +163,10 @@ class Variant:
 
     @classmethod
     def from_json(cls, text: str) -> "Variant":
-        """The recipe of which `to_json` was told.
+        """Return the recipe that `to_json` wrote.
 
         Raises:
-            InvalidArgumentException: It is no recipe.
+            InvalidArgumentException: The text is not a recipe.
         """
         try:
             options: dict[str, Any] = json.loads(text)
@@ -173,25 +177,25 @@ class Variant:
             raise InvalidArgumentException(f"this is no recipe of a variant: {error}") from error
 
     def plan(self, original: ImageSize, focus: tuple[float, float] | None = None) -> Plan:
-        """The steps from an original to its variant.
+        """Return the steps from an original to its variant.
 
         Args:
             original: The size of the original.
-            focus: The point to keep where only the pixels tell it, with ``crop="entropy"``.
+            focus: The point to keep, with ``crop="entropy"``. It comes from the pixels of the original.
         """
         if focus is None:
             focus = (0.5, 0.5) if isinstance(self.crop, str) else self.crop
         return fitted(original.dimensions, (self.width, self.height), self.fit, focus)
 
     def size_of(self, original: ImageSize) -> ImageSize:
-        """The size of the variant of an original, to the pixel."""
+        """Return the exact size of the variant of an original."""
         return ImageSize(*self.plan(original).canvas)
 
     def format_for(self, content_type: str) -> ImageFormat:
-        """The format of the variant of an original.
+        """Return the format of the variant of an original.
 
         Args:
-            content_type: The media type of the original.
+            content_type: The content type of the original.
 
         Example:
             >>> Variant(width=800).format_for("image/gif").extension
@@ -203,14 +207,14 @@ class Variant:
         return WRITABLE["webp" if self.animated and kept == "png" else kept]
 
     def at_widths(self, widths: Iterable[int], original: ImageSize | None = None) -> tuple["Variant", ...]:
-        """The same recipe in several widths, for ``srcset``, from the narrowest on; a height keeps its proportion.
+        """Return the same recipe in several widths, for ``srcset``, the narrowest first. Heights change in proportion.
 
         Args:
-            widths: Pixels across.
-            original: The size of the original, if it is known: of the recipes that would give one size one is left.
+            widths: The widths in pixels, each 1 to 16,383.
+            original: The size of the original. If given, the result has only one recipe for each resulting size.
 
         Raises:
-            InvalidArgumentException: A width is none.
+            InvalidArgumentException: A width is out of range.
         """
         derived = {width: self._at_width(width) for width in widths}
         recipes = [derived[width] for width in sorted(derived)]
@@ -228,13 +232,13 @@ class Variant:
 
 
 class Variants(Mapping[str, Variant]):
-    """Recipes by name; a recipe with further `widths` is followed by a recipe of each of them.
+    """Recipes by name. A recipe with further `widths` adds one more recipe for each of them.
 
     Args:
-        named: The recipes; a name has up to 32 lower-case letters, digits and underscores, and begins with a letter.
+        named: The recipes. A name has up to 32 lower-case letters, digits and underscores, and begins with a letter.
 
     Raises:
-        InvalidArgumentException: A name or a recipe that is none, or a name that is the one of another recipe's width.
+        InvalidArgumentException: A name is not valid, a value is not a `Variant`, or two recipes have one name.
 
     Example:
         >>> list(Variants(thumb=Variant(200, 200, fit="cover"), card=Variant(width=800, widths=(400, 1600))))
@@ -260,22 +264,22 @@ class Variants(Mapping[str, Variant]):
                 self._named[own_name] = own_recipe
 
     def made_at(self, moment: Moment) -> "Variants":
-        """The recipes that are made at a moment."""
+        """Return the recipes that are made at this moment: ``"flush"``, ``"worker"`` or ``"request"``."""
         return Variants(**{name: recipe for name, recipe in self._named.items() if recipe.when == moment})
 
     def family(self, name: str) -> Mapping[str, Variant]:
-        """The recipe of a name, and those of its further widths, by their names.
+        """Return the recipe with this name and the recipes of its further widths, by their names.
 
         Raises:
-            InvalidArgumentException: There is none.
+            InvalidArgumentException: No recipe has this name.
         """
         return self._families.get(name) or {name: self.recipe(name)}
 
     def recipe(self, name: str) -> Variant:
-        """The recipe of a name.
+        """Return the recipe with this name.
 
         Raises:
-            InvalidArgumentException: There is none.
+            InvalidArgumentException: No recipe has this name.
         """
         try:
             return self._named[name]

@@ -9,12 +9,12 @@ __all__ = ["ImageSize", "image_size"]
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """The size of an image, as it is shown and as it is stored.
+    """The size of an image, as displayed and as stored.
 
     Attributes:
-        width: Pixels across, as displayed.
-        height: Pixels down, as displayed.
-        orientation: EXIF orientation, 1 to 8: 1 is upright, 5 to 8 are stored lying on their side.
+        width: The displayed width in pixels.
+        height: The displayed height in pixels.
+        orientation: The EXIF orientation, 1 to 8. 1 is upright. With 5 to 8, stored width and height are exchanged.
 
     Example:
         >>> ImageSize(3000, 4000, orientation=6).raw_dimensions
@@ -27,20 +27,25 @@ class ImageSize:
 
     @property
     def dimensions(self) -> tuple[int, int]:
-        """Width and height as displayed."""
+        """Displayed width and height."""
         return self.width, self.height
 
     @property
     def raw_dimensions(self) -> tuple[int, int]:
-        """Width and height as stored, before the orientation is applied."""
+        """Stored width and height, before the orientation is applied."""
         return _turned(self.width, self.height, self.orientation)
 
 
 def image_size(width: int, height: int, orientation: int = 1) -> ImageSize:
-    """The size of an image that is stored with these dimensions.
+    """Return the size of an image with these stored dimensions.
+
+    Args:
+        width: The stored width in pixels.
+        height: The stored height in pixels.
+        orientation: The EXIF orientation, 1 to 8.
 
     Raises:
-        InvalidArgumentException: One of the sides has no pixels.
+        InvalidArgumentException: A side has no pixels.
     """
     if width <= 0 or height <= 0:
         raise broken(f"an image of {width} x {height} pixels")

@@ -1,4 +1,4 @@
-"""The same image in several widths, as HTML wants it; values only."""
+"""`SrcSet`: one image in several widths, for HTML."""
 
 from dataclasses import dataclass
 from html import escape
@@ -8,15 +8,15 @@ __all__ = ["SrcSet"]
 
 @dataclass(frozen=True, slots=True)
 class SrcSet:
-    """An image in several widths, among which a browser chooses; templates write it as an ``<img>``.
+    """An image in several widths, from which a browser chooses. In a template it becomes an ``<img>``.
 
     Attributes:
-        src: The URL of the image for those that choose not.
-        srcset: The URLs with their widths, such as ``https://…/400.webp 400w, https://…/800.webp 800w``.
-        sizes: The width in which the page shows it, by CSS's words.
-        width: Pixels across of `src`; None if they are not known.
-        height: Pixels down, alike.
-        alt: The text in the place of the image; empty for an ornament.
+        src: The URL for browsers that do not support ``srcset``.
+        srcset: The URLs with their widths, for example ``https://…/400.webp 400w, https://…/800.webp 800w``.
+        sizes: The width of the image on the page, in CSS.
+        width: The width of `src` in pixels. None if unknown.
+        height: The height of `src` in pixels. None if unknown.
+        alt: The text that replaces the image. Leave it empty for decoration.
 
     Example:
         >>> SrcSet("a.webp", "a.webp 800w", "100vw", 800, 600, alt="A cat").__html__()
@@ -31,7 +31,7 @@ class SrcSet:
     alt: str = ""
 
     def __html__(self) -> str:
-        """The ``<img>``, with everything escaped: Jinja and Django put it into a page as it is."""
+        """Return the ``<img>`` tag with escaped attributes. Jinja and Django insert it unchanged."""
         told = {
             "src": self.src,
             "srcset": self.srcset or None,

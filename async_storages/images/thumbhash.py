@@ -1,7 +1,7 @@
-"""ThumbHashes: a blurred image in some 25 bytes, with its proportions and its transparency.
+"""ThumbHashes: a blurred image in about 25 bytes, with its proportions and its transparency.
 
-The format is that of https://evanw.github.io/thumbhash/; this is an encoder. A BlurHash knows neither proportions nor
-transparency. The packages on PyPI are either slow, and not kept, or need a compiler.
+This module encodes the format of https://evanw.github.io/thumbhash/. A BlurHash has no proportions and no transparency.
+The packages on PyPI are slow and unmaintained, or need a compiler.
 """
 
 from base64 import b64encode
@@ -15,14 +15,14 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["LARGEST", "thumbhash"]
 
 LARGEST = 32
-"""Pixels of the longest side that is worth looking at: the finest detail of a hash is a seventh of it."""
+"""The longest side in pixels that makes a difference: the finest detail of a hash is a seventh of it."""
 
 _MOST = 100
 _NOISE = 1e-6  # far below what a hash can hold: an even area, whose differences are errors of rounding
 
 
 class _Channel(NamedTuple):
-    """A channel as a sum of cosines: the mean, the largest of the others, and the others as parts of it from 0 to 1."""
+    """A channel as a sum of cosines: the mean, the largest other term, and the other terms relative to it, 0 to 1."""
 
     mean: float
     scale: float
@@ -30,15 +30,15 @@ class _Channel(NamedTuple):
 
 
 def thumbhash(width: int, height: int, rgba: bytes) -> str:
-    """The hash of an image, as base64.
+    """Return the ThumbHash of an image, as base64.
 
     Args:
-        width: Pixels across, up to 100.
-        height: Pixels down, up to 100.
+        width: The width in pixels, up to 100.
+        height: The height in pixels, up to 100.
         rgba: Four bytes for each pixel, row by row.
 
     Raises:
-        InvalidArgumentException: The image is too large, or has another number of bytes.
+        InvalidArgumentException: The image is too large, or `rgba` has the wrong length.
 
     Example:
         >>> thumbhash(8, 8, bytes([255, 0, 0, 255] * 64))
@@ -65,7 +65,7 @@ def thumbhash(width: int, height: int, rgba: bytes) -> str:
 
 
 def _channels(rgba: bytes, alpha: list[float]) -> tuple[list[float], list[float], list[float]]:
-    """Lightness, yellow against blue, red against green; what is transparent has the mean colour of the rest."""
+    """Return lightness, yellow against blue, and red against green. Transparent pixels get the mean colour."""
     total = sum(alpha)
     colours = []
     for channel in range(3):
@@ -81,7 +81,7 @@ def _channels(rgba: bytes, alpha: list[float]) -> tuple[list[float], list[float]
 
 
 def _coded(channel: Sequence[float], size: tuple[int, int], across: int, down: int) -> _Channel:
-    """A cosine transform, columns first: the upper left triangle of it."""
+    """Return the upper left triangle of the cosine transform, columns first."""
     width, height = size
     waves = [[cos(pi / width * n * (x + 0.5)) for x in range(width)] for n in range(across)]
     rows = [
@@ -123,5 +123,5 @@ def _nibbles(parts: list[float]) -> bytes:
 
 
 def _round(value: float) -> int:
-    """The nearest whole number, halves upwards, as in JavaScript."""
+    """Round to the nearest whole number, halves upwards, as JavaScript does."""
     return floor(value + 0.5)

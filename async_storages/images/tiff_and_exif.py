@@ -1,4 +1,4 @@
-"""TIFF, BigTIFF, and EXIF, which is a TIFF without an image.
+"""TIFF, BigTIFF and EXIF. An EXIF block is a TIFF without an image.
 
 Sources: TIFF 6.0, section 2; https://www.awaresystems.be/imaging/tiff/bigtiff.html; CIPA DC-008, section 4.5.
 """
@@ -42,7 +42,7 @@ _LAYOUTS = {
 
 
 def tiff(window: Window) -> Walk[ImageSize]:
-    """The first image of a TIFF; its directory may be anywhere."""
+    """Return the size of the first image of a TIFF. Its directory may be anywhere in the file."""
     layout = _LAYOUTS[(yield from window.read(0, 4))]
     (directory,) = layout.offset.unpack((yield from window.read(4, layout.offset.size)))
     if directory < 4 + layout.offset.size:
@@ -52,7 +52,7 @@ def tiff(window: Window) -> Walk[ImageSize]:
 
 
 def exif_orientation(window: Window, start: int, end: int) -> Walk[int]:
-    """The orientation in the EXIF block from `start` to `end`; 1 where it tells none or is nonsense."""
+    """Return the orientation in the EXIF block from `start` to `end`. 1 if it has none, or an invalid one."""
     if end - start < 8:
         return 1
     head = yield from window.read(start, 8)
@@ -66,7 +66,7 @@ def exif_orientation(window: Window, start: int, end: int) -> Walk[int]:
 
 
 def _fields(window: Window, layout: _Layout, at: int, end: int) -> Walk[dict[int, int]]:
-    """The integers of the directory at `at` that are wanted here, as far as they lie before `end`."""
+    """Return the needed integers of the directory at `at`, if they lie before `end`."""
     (count,) = layout.count.unpack((yield from window.read(at, layout.count.size)))
     at += layout.count.size
     size = layout.entry.size

@@ -1,4 +1,4 @@
-"""A view of a file that is fetched piecemeal: what was read last, what to ask for next, and the caps on both.
+"""A window on a file that is fetched in pieces: the last bytes read, the next range, and limits for both.
 
 Header walks are generators: they yield the `Range` they need and are sent the bytes, so they do no I/O.
 """
@@ -12,16 +12,16 @@ from async_storages.errors import InvalidArgumentException
 __all__ = ["ENDLESS", "FIRST_RANGE", "MAX_BYTES", "MAX_RANGES", "Range", "Walk", "Window", "broken"]
 
 FIRST_RANGE = 65536
-"""Bytes of the first range: 4 KiB miss the header of every camera JPEG, and the round trip is what costs."""
+"""The size of the first range in bytes. 4 KiB would miss the header of every camera JPEG, and a round trip is slow."""
 
 MAX_RANGES = 64
-"""Ranges that one image may ask for."""
+"""The largest number of ranges for one image."""
 
 MAX_BYTES = 4 << 20
-"""Bytes that one image may ask for, all ranges together."""
+"""The largest number of bytes in all ranges for one image."""
 
 ENDLESS = 1 << 64
-"""An offset beyond all files, for walks whose end only the file itself sets."""
+"""An offset beyond the end of every file, for walks that end with the file."""
 
 # After a jump one packet's worth is enough for most headers; 2 MB of APP segments stay below 128 KiB.
 _AFTER_JUMP = 1024
@@ -32,10 +32,10 @@ _MAX_PARTS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A stretch of a file that is wanted.
+    """A range of a file to read.
 
     Attributes:
-        offset: The first byte, counted from 0; it may lie beyond the end of the file.
+        offset: The position of the first byte, from 0. It may be beyond the end of the file.
         length: The number of bytes, at least 1.
     """
 
@@ -44,16 +44,16 @@ class Range:
 
 
 type Walk[T] = Generator[Range, tuple[bytes, bool], T]
-"""Yields the range it wants; is sent the bytes and whether the file ends with them; returns a `T`."""
+"""A generator that yields the range it needs, receives the bytes and True if the file ends there, and returns a `T`."""
 
 
 def broken(reason: str) -> InvalidArgumentException:
-    """The error for a header that cannot be right."""
+    """Return the error for a header that is wrong."""
     return InvalidArgumentException(reason, operation="probe")
 
 
 class Window:
-    """The bytes fetched last: reads inside cost nothing, others ask for what is missing."""
+    """The bytes fetched last. A read inside them needs no I/O; another read requests the missing range."""
 
     def __init__(self) -> None:
         self._start = 0
@@ -66,14 +66,14 @@ class Window:
 
     @property
     def end(self) -> int:
-        """The offset just behind the bytes that are here."""
+        """The offset directly after the bytes in the window."""
         return self._start + len(self._data)
 
     def read(self, offset: int, length: int) -> Walk[bytes]:
-        """Exactly `length` bytes at `offset`.
+        """Return exactly `length` bytes at `offset`.
 
         Raises:
-            InvalidArgumentException: The file ends before them, or one of the caps is reached.
+            InvalidArgumentException: The file ends before them, or a limit is reached.
         """
         here = offset - self._start
         if 0 <= here <= len(self._data) - length:  # what is here already is most of all reads
@@ -85,24 +85,24 @@ class Window:
         return data
 
     def peek(self, offset: int, length: int) -> Walk[bytes]:
-        """Up to `length` bytes at `offset`: fewer only where the file ends."""
+        """Return up to `length` bytes at `offset`. There are fewer only at the end of the file."""
         self.spend(1)
         while not self._reaches(offset, offset + length):
             yield from self._fetch(offset, offset + length)
         return self._data[offset - self._start : offset - self._start + length]
 
     def spend(self, parts: int) -> None:
-        """Count parts of the header that are looked at.
+        """Count the inspected parts of the header.
 
         Raises:
-            InvalidArgumentException: It has too many, and costs too much time.
+            InvalidArgumentException: The header has so many parts that it would cost too much time.
         """
         self._parts += parts
         if self._parts > _MAX_PARTS:
             raise broken(f"the image's header has more than {_MAX_PARTS} parts")
 
     def search(self, pattern: re.Pattern[bytes], offset: int) -> int | None:
-        """Find the first match of `pattern` at or after `offset`, among the bytes that have arrived."""
+        """Find the first match of `pattern` at or after `offset`, in the bytes that have arrived."""
         found = pattern.search(self._data, offset - self._start)
         return None if found is None else self._start + found.start()
 
@@ -118,7 +118,7 @@ class Window:
         self._ahead = _AFTER_JUMP if self._ranges == 1 else min(2 * self._ahead, FIRST_RANGE)
 
     def _move(self, offset: int) -> None:
-        """Forget what lies before `offset`; it is a jump where nothing remains."""
+        """Forget the bytes before `offset`. If none remain, the window jumps there."""
         if not self._start <= offset <= self.end:
             self._data = b""
             self._ahead = _AFTER_JUMP

@@ -1,4 +1,4 @@
-"""Making images of images, in processes of their own, within limits: the pool, its engines and previewers.
+"""Making images from images, in separate processes and within limits: the pool, its engines and its previewers.
 
-Recipes, which say what is made, are in `async_storages.images.recipes`.
+The recipes for the images are in `async_storages.images.recipes`.
 """

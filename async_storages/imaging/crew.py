@@ -1,4 +1,4 @@
-"""The workers of one event loop, and the threads that wait for them."""
+"""The worker processes of one event loop, and the threads that wait for them."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -16,11 +16,11 @@ __all__ = ["Crew"]
 
 
 class _Job:
-    """Something to do for a worker, which may be given up meanwhile.
+    """A job for a worker. It can be cancelled while it runs.
 
     Args:
-        told: What the worker is told.
-        targets: The files that it writes.
+        told: The job, as JSON.
+        targets: The files that the worker writes.
     """
 
     def __init__(self, told: dict[str, Any], targets: Collection[Path]) -> None:
@@ -30,7 +30,7 @@ class _Job:
         self._is_given_up = False
 
     def done_by(self, worker: WorkerHandle) -> dict[str, Any]:
-        """The answer of a worker; files that were written half are removed."""
+        """Return the answer of a worker. It removes incomplete files."""
         self._worker = worker
         try:
             if self._is_given_up:  # before the worker was there to be killed
@@ -47,24 +47,24 @@ class _Job:
                 worker.end()
 
     def remove_targets(self) -> None:
-        """Remove the files that were to be written."""
+        """Remove the target files."""
         for target in self._targets:
             with suppress(OSError):
                 target.unlink(missing_ok=True)
 
     def give_up(self) -> None:
-        """End the work on it. Does not block."""
+        """Cancel the job. Does not block."""
         self._is_given_up = True
         if (worker := self._worker) is not None:
             worker.kill()
 
 
 class Crew:
-    """A bounded number of workers, started when there is something to do for them.
+    """A limited number of workers. It starts a worker when there is a job for it.
 
     Args:
         start: Starts a worker. Blocks.
-        size: The most workers.
+        size: The largest number of workers.
     """
 
     def __init__(self, start: Callable[[], WorkerHandle], size: int) -> None:
@@ -80,7 +80,7 @@ class Crew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End all workers; what they were doing raises StorageClosedException."""
+        """End all workers. Their unfinished jobs raise StorageClosedException."""
         self._is_closed = True
         for job in self._jobs:
             job.give_up()
@@ -92,7 +92,7 @@ class Crew:
             self._idle.pop().end()
 
     async def do(self, told: dict[str, Any], targets: Collection[Path] = ()) -> dict[str, Any]:
-        """Let a worker do something, when one is free; cancelled meanwhile, it is ended first.
+        """Wait for a free worker and let it do a job. If the caller is cancelled, the worker is ended first.
 
         Raises:
             StorageException: The worker failed or died, or the crew was closed.

@@ -1,7 +1,7 @@
-"""The contract of engines, which make images, and of previewers, which make images of what is none.
+"""The interfaces of engines, which make image variants, and of previewers, which make images of other files.
 
-Both run in the workers of a pool and may block. They are dataclasses whose fields JSON can hold, in a module that the
-workers can import: a worker makes its own.
+Both run in the worker processes of a pool and may block. They must be dataclasses with fields that JSON can hold, in a
+module that the workers can import. Each worker creates its own instance.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ class Pixels:
     """A small upright image.
 
     Attributes:
-        width: Pixels across.
-        height: Pixels down.
-        rgba: Four bytes for each pixel, row by row; the colours are not multiplied by the alpha.
+        width: The width in pixels.
+        height: The height in pixels.
+        rgba: Four bytes for each pixel, row by row. The colours are not multiplied by the alpha.
     """
 
     width: int
@@ -32,58 +32,58 @@ class Pixels:
 
 
 class ImageEngine(Protocol):
-    """An object that makes images. The header of an original was found to keep the limits."""
+    """An object that makes image variants. The pool has checked the header of an original against the limits."""
 
     def make(self, original: Original, target: Path, recipe: Variant, limits: ImageLimits) -> None:
-        """Make a variant: of exactly ``recipe.size_of(original.size)``, upright, in sRGB.
+        """Make a variant, upright and in sRGB. Its size is exactly ``recipe.size_of(original.size)``.
 
         Args:
-            original: The image that it is made of.
-            target: The file that is written.
-            recipe: The variant.
-            limits: What the pixels and the frames must keep to.
+            original: The original.
+            target: The file to write.
+            recipe: The recipe of the variant.
+            limits: The limits for pixels and frames.
 
         Raises:
-            InvalidFileTypeException: The original is damaged, or does not keep to the limits.
+            InvalidFileTypeException: The original is damaged, or exceeds the limits.
             ImageProcessingException: The variant cannot be written.
-            ImportError: The engine's library is missing; it names the extra.
+            ImportError: The engine's library is missing. The message names the extra to install.
         """
         ...
 
     def shrink(self, original: Original, side: int, limits: ImageLimits) -> Pixels:
-        """The pixels of an image no larger than `side` in both directions; errors are those of `make`."""
+        """Return the pixels of the image, scaled down to at most `side` in both directions. Raises as `make` does."""
         ...
 
 
 @runtime_checkable
 class MakesMany(Protocol):
-    """A power that an engine may have: it decodes an original once for several variants of it."""
+    """A capability that an engine may have: it decodes an original once for several variants."""
 
     def make_many(self, original: Original, wanted: Sequence[tuple[Path, Variant]], limits: ImageLimits) -> None:
-        """Make several variants, each as `ImageEngine.make` would; pixels may differ a little from its.
+        """Make several variants. Their pixels may differ slightly from those of `ImageEngine.make`.
 
         Args:
-            original: The image that they are made of.
-            wanted: The file that is written, and the variant, for each.
-            limits: What the pixels and the frames must keep to.
+            original: The original.
+            wanted: For each variant, the file to write and the recipe.
+            limits: The limits for pixels and frames.
         """
         ...
 
 
 class Previewer(Protocol):
-    """An object that makes an image of a file that is none, such as a video."""
+    """An object that makes an image of a file that is not an image, for example a video."""
 
     def preview(self, source: Path, target: Path, limits: ImageLimits) -> None:
         """Make an image, a PNG or a JPEG.
 
         Args:
-            source: The file that it is made of.
-            target: The file that is written.
-            limits: What the image must keep to.
+            source: The file to show.
+            target: The image file to write.
+            limits: The limits for the image.
 
         Raises:
-            InvalidFileTypeException: The file is no such thing, or damaged.
-            ImageProcessingException: No image can be made of it.
-            ImportError: The previewer's library is missing; it names the extra.
+            InvalidFileTypeException: The file is damaged, or of a type that the previewer does not support.
+            ImageProcessingException: The previewer cannot make an image of the file.
+            ImportError: The previewer's library is missing. The message names the extra to install.
         """
         ...

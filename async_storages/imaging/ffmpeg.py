@@ -1,4 +1,4 @@
-"""Posters of videos, by the program `ffmpeg`."""
+"""Posters of videos, made with the program `ffmpeg`."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ _DEMUXERS = {
     "video/mp2t": "mpegts",
     "video/ogg": "ogg",
 }
-"""The containers that are read, and ffmpeg's names of them. It also reads playlists, which name other files."""
+"""The supported containers, and ffmpeg's names for them. ffmpeg also reads playlists, which name other files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class FFmpegPreviewer:
     """Makes a PNG of one frame of a video. It needs the program `ffmpeg`.
 
     Args:
-        at: Seconds from the beginning; of a shorter video the first frame is taken.
-        width: The most pixels across.
-        program: The path of the program, or its name, if it is on PATH.
+        at: The time of the frame, in seconds from the beginning, at least 0. A shorter video uses its first frame.
+        width: The largest width in pixels, at least 1.
+        program: The path of the program, or its name on PATH.
 
     Raises:
         InvalidArgumentException: `at` is below 0, or `width` below 1.
@@ -87,7 +87,7 @@ class FFmpegPreviewer:
         return [*quiet, *reading, *image, "-y", f"file:{target}"]
 
     def _run(self, command: list[str], limits: ImageLimits) -> str:
-        """Run the program until it ends; the last of what it complains about."""
+        """Run the program until it ends, and return the last line of its error output."""
         process = subprocess.Popen(  # noqa: S603 - the program is the application's choice
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
@@ -104,7 +104,7 @@ class FFmpegPreviewer:
 
 @contextmanager
 def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """End the process when the block ends, however it does, and close its pipes."""
+    """End the process and close its pipes when the block ends, also after an error."""
     with process:
         try:
             yield

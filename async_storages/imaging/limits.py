@@ -1,4 +1,4 @@
-"""Limits for the making of images."""
+"""`ImageLimits`: limits for making images."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,15 +16,16 @@ class ImageLimits:
     """Limits for each image that a pool makes.
 
     Args:
-        formats: Names of the formats that are let in, by content: avif, bmp, gif, jpeg, png, tiff, webp.
-        max_pixels: The most pixels, width times height, of an original and of a variant; all frames of an animation
-            may have four times as many.
-        max_frames: The most frames of an animation, and the last page that may be asked for.
-        memory: Bytes of address space that a worker may use, at least 256 MiB, where the system can limit it.
-        timeout: Seconds for one image, above 0.
+        formats: The allowed formats of originals, detected from the content: avif, bmp, gif, jpeg, png, tiff, webp.
+        max_pixels: The largest number of pixels, width times height, of an original and of a variant, at least 1. All
+            frames of an animation together may have four times as many.
+        max_frames: The largest number of frames of an animation, and the last page that a recipe may use, at least 1.
+        memory: The address space of a worker process in bytes, at least 256 MiB. Systems without such a limit ignore
+            it.
+        timeout: The time for one image in seconds, above 0.
 
     Raises:
-        InvalidArgumentException: A limit that cannot be.
+        InvalidArgumentException: A limit is out of range, or a format is unknown.
 
     Example:
         >>> ImageLimits(formats=["jpeg", "tiff"], timeout=10).formats
@@ -51,10 +52,14 @@ class ImageLimits:
             raise InvalidArgumentException(f"timeout is above 0 seconds, not {self.timeout}")
 
     def check_pixels(self, size: tuple[int, int], what: str = "the image") -> None:
-        """Refuse too many pixels.
+        """Check the number of pixels.
+
+        Args:
+            size: Width and height in pixels.
+            what: The subject of the error message.
 
         Raises:
-            InvalidFileTypeException: They are more than `max_pixels`.
+            InvalidFileTypeException: There are more than `max_pixels`.
         """
         if size[0] * size[1] > self.max_pixels:
             raise InvalidFileTypeException(
@@ -63,14 +68,14 @@ class ImageLimits:
             )
 
     def check_frames(self, frames: int, size: tuple[int, int]) -> None:
-        """Refuse too many frames that are decoded, or too many pixels in them.
+        """Check the number of frames to decode, and the number of their pixels.
 
         Args:
-            frames: The number of the frames.
-            size: Pixels across and down of each.
+            frames: The number of frames.
+            size: Width and height of each frame in pixels.
 
         Raises:
-            InvalidFileTypeException: They are more than `max_frames`, or four times `max_pixels`.
+            InvalidFileTypeException: There are more than `max_frames`, or more pixels than four times `max_pixels`.
         """
         if frames > self.max_frames:
             raise InvalidFileTypeException(

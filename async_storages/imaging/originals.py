@@ -1,4 +1,4 @@
-"""Originals: what their first bytes tell, and whether they are let in, before anything is decoded. Blocks."""
+"""Originals: this module checks their format and size from the first bytes, before an engine decodes them. Blocks."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,11 +20,11 @@ _NAMES = {content_type: name for name, content_type in READABLE.items()}
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """An image file that was let in.
+    """An image file that keeps the limits.
 
     Attributes:
-        path: The file.
-        format: The name of its format, by content.
+        path: The path of the file.
+        format: The name of its format, detected from the content.
         size: Its size, and the orientation that engines apply.
     """
 
@@ -34,25 +34,25 @@ class Original:
 
     @property
     def content_type(self) -> str:
-        """The media type."""
+        """The content type."""
         return READABLE[self.format]
 
     @property
     def may_be_animated(self) -> bool:
-        """True if its format has animations; the pages of a TIFF are none, nor are the images of a camera's JPEG."""
+        """True if its format has animations. The pages of a TIFF and the images of a camera's JPEG do not count."""
         return self.format in _ANIMATED
 
     def turned(self) -> "Original":
-        """The same image for a decoder that applies the orientation itself."""
+        """Return the same image for a decoder that applies the orientation itself."""
         return replace(self, size=ImageSize(*self.size.dimensions))
 
 
 def inspected(path: Path, limits: ImageLimits) -> Original:
-    """Look at a file's header.
+    """Check the header of a file, and return the original.
 
     Raises:
-        FileNotFoundException: There is no such file.
-        InvalidFileTypeException: It is no image of a format that is let in, has too many pixels, or is damaged.
+        FileNotFoundException: The file cannot be read.
+        InvalidFileTypeException: The file is not an image of an allowed format, has too many pixels, or is damaged.
     """
     try:
         with path.open("rb") as file:
@@ -77,7 +77,7 @@ def _format_of(head: bytes, limits: ImageLimits) -> str:
 
 
 def size_in(file: BinaryIO) -> ImageSize | None:
-    """The size that the header of an open file tells.
+    """Return the size in the header of an open file. None if the format is unknown.
 
     Raises:
         InvalidFileTypeException: The header is damaged.

@@ -1,4 +1,4 @@
-"""Images of pages of PDF documents, by pypdfium2. It needs the extra `pdf`."""
+"""Images of pages of PDF documents, made with pypdfium2. It needs the extra `pdf`."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,11 +13,12 @@ __all__ = ["PdfPreviewer"]
 
 @dataclass(frozen=True, slots=True)
 class PdfPreviewer:
-    """Makes a PNG of a page. It needs pypdfium2 and Pillow; nothing in the document is executed.
+    """Makes a PNG of a page of a PDF document. It needs pypdfium2 and Pillow, and runs no scripts of the document.
 
     Args:
         page: The page, from 0.
-        width: Pixels across; the height follows, up to twice as many.
+        width: The width in pixels, at least 1. The height follows from the page, up to twice the width. An image of a
+            taller page is narrower.
 
     Raises:
         InvalidArgumentException: `page` is below 0, or `width` below 1.

@@ -1,4 +1,4 @@
-"""The engine that uses Pillow. It needs the extra `images`, in the workers: nothing is loaded here."""
+"""The engine that uses Pillow. It needs the extra `images`. Only the worker processes import Pillow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["PillowEngine"]
 
 @dataclass(frozen=True, slots=True)
 class PillowEngine:
-    """Makes images with Pillow, and littlecms, which it has.
+    """Makes images with Pillow, and converts colours with its littlecms.
 
     Example:
         >>> pool = ImagePool(engine=PillowEngine())
@@ -33,7 +33,7 @@ class PillowEngine:
         pillow_images.make_many(original, wanted, limits)
 
     def shrink(self, original: Original, side: int, limits: ImageLimits) -> Pixels:
-        """The pixels of a small image: see `ImageEngine.shrink`."""
+        """Return the pixels of a small image: see `ImageEngine.shrink`."""
         from async_storages.imaging import pillow_images  # noqa: PLC0415 - only workers load the library
 
         return pillow_images.shrink(original, side, limits)

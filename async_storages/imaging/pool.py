@@ -1,4 +1,4 @@
-"""The pool that makes images in processes of its own."""
+"""`ImagePool`: it makes images in separate processes."""
 
 import os
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ _MOST = 4
 
 @dataclass(frozen=True, slots=True)
 class MadeImage:
-    """An image that was made.
+    """The description of a new image.
 
     Attributes:
-        width: Pixels across.
-        height: Pixels down.
-        content_type: Its media type.
-        file_size: Its bytes.
+        width: The width in pixels.
+        height: The height in pixels.
+        content_type: The content type.
+        file_size: The size of the file in bytes.
     """
 
     width: int
@@ -39,17 +39,17 @@ class MadeImage:
 
 
 class ImagePool:
-    """Makes images in a bounded number of processes, within limits; the event loop waits for none of them.
+    """Makes images in a limited number of processes. It does not block the event loop.
 
-    The processes are spawned when they are needed. They end with `aclose`, with the event loop, or with this process.
+    The pool starts its processes when it needs them. They end with `aclose`, with the event loop, or with this process.
 
     Args:
-        workers: The most processes; by default as many as there are CPUs, but four at the most.
-        engine: Makes the images: `PillowEngine()` by default, `VipsEngine()`, or one of your own.
-        limits: What each image must keep to.
+        workers: The largest number of processes, at least 1. By default the number of CPUs, but at most four.
+        engine: The engine that makes the images: `PillowEngine()` (the default), `VipsEngine()`, or one of your own.
+        limits: The limits for each image. The default is `ImageLimits()`.
 
     Raises:
-        InvalidArgumentException: `workers` is below 1, or the engine cannot be imported by other processes.
+        InvalidArgumentException: `workers` is below 1, or other processes cannot import the engine.
 
     Example:
         ```python
@@ -77,41 +77,46 @@ class ImagePool:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the processes of this event loop; what they are doing raises StorageClosedException there."""
+        """End the processes of this event loop. Unfinished calls raise StorageClosedException."""
         await self._crews.aclose()
 
     async def make(self, source: Path, target: Path, recipe: Variant) -> MadeImage:
         """Make a variant.
 
         Args:
-            source: The original.
-            target: The file that is written; its extension does not matter. After an error there is none.
-            recipe: The variant.
+            source: The file of the original.
+            target: The file to write. Its extension does not matter. After an error, the file does not exist.
+            recipe: The recipe of the variant.
+
+        Returns:
+            Size, content type and file size of the variant.
 
         Raises:
-            FileNotFoundException: There is no original.
-            InvalidFileTypeException: The original is no image of a format that is let in, is damaged, or has too many
+            FileNotFoundException: The original is missing.
+            InvalidFileTypeException: The original is not an image of an allowed format, is damaged, or has too many
                 pixels or frames.
-            ImageProcessingException: It took too long or too much memory, or the worker died.
-            StorageClosedException: The pool was closed meanwhile.
-            ImportError: The engine's library is missing; it names the extra.
+            ImageProcessingException: It took too long or too much memory, or the worker process died.
+            StorageClosedException: The pool was closed during the call.
+            ImportError: The engine's library is missing. The message names the extra to install.
         """
         [made] = await self.make_many(source, {target: recipe})
         return made
 
     async def make_many(self, source: Path, wanted: Mapping[Path, Variant]) -> list[MadeImage]:
-        """Make several variants in one process, which may decode the original once; all or none.
+        """Make several variants of one original, all or none. The process may decode the original only once.
+
+        The job may take `ImageLimits.timeout` seconds for each variant.
 
         Args:
-            source: The original.
-            wanted: The variant of each file that is written. After an error there is none of them.
+            source: The file of the original.
+            wanted: The recipe for each file to write. After an error, none of the files exists.
 
         Returns:
-            The images that were made, in the same order. Each may take the time of one.
+            The descriptions of the variants, in the same order.
 
         Raises:
             StorageException: As for `make`.
-            ImportError: The engine's library is missing; it names the extra.
+            ImportError: The engine's library is missing. The message names the extra to install.
         """
         if not wanted:
             return []
@@ -121,25 +126,25 @@ class ImagePool:
         return [MadeImage(**made) for made in answer["made"]]
 
     async def placeholder(self, source: Path) -> str:
-        """The ThumbHash of an image, some 32 characters of base64; errors are those of `make`.
+        """Return the ThumbHash of an image, about 32 characters of base64. Raises as `make` does.
 
         Args:
-            source: The original.
+            source: The file of the image.
         """
         crew = await self._crews.get()
         told: dict[str, str] = await crew.do({"job": "placeholder", "source": _whole(source)})
         return told["placeholder"]
 
     async def preview(self, source: Path, target: Path, previewer: Previewer) -> None:
-        """Make an image of what is none; errors are those of `make`.
+        """Make an image of a file that is not an image, for example a video. Raises also as `make` does.
 
         Args:
-            source: The file that it is made of.
-            target: The image that is written, a PNG or a JPEG.
-            previewer: Makes it.
+            source: The file to show.
+            target: The image file to write, a PNG or a JPEG.
+            previewer: The previewer that makes the image.
 
         Raises:
-            InvalidArgumentException: The previewer cannot be imported by other processes.
+            InvalidArgumentException: Other processes cannot import the previewer.
         """
         previews = specified(previewer)
         told = {"job": "preview", "source": _whole(source), "target": _whole(target), "previewer": previews}
@@ -148,7 +153,7 @@ class ImagePool:
 
 
 def _whole(path: Path) -> str:
-    """The path for a process that may have begun in another folder."""
+    """Return the absolute path, because the process may run in another folder."""
     return str(path.absolute())
 
 

@@ -1,4 +1,4 @@
-"""Engines and previewers as JSON: the class by its name, and its fields. A worker makes its own of it."""
+"""Engines and previewers as JSON: the name of the class, and its fields. A worker creates its own instance."""
 
 from dataclasses import asdict, is_dataclass
 from importlib import import_module
@@ -10,10 +10,10 @@ __all__ = ["loaded", "specified"]
 
 
 def specified(thing: object) -> list[Any]:
-    """The module, the class and the fields of a dataclass instance.
+    """Return the module, the class and the fields of a dataclass instance.
 
     Raises:
-        InvalidArgumentException: It is no instance of a dataclass that another process can import.
+        InvalidArgumentException: The object is not a dataclass instance, or another process cannot import its class.
     """
     kind = type(thing)
     if not is_dataclass(thing) or isinstance(thing, type):
@@ -26,6 +26,6 @@ def specified(thing: object) -> list[Any]:
 
 
 def loaded(specification: list[Any]) -> Any:
-    """An object like the one that was specified."""
+    """Return an object equal to the specified one."""
     module, name, fields = specification
     return getattr(import_module(module), name)(**fields)

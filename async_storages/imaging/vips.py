@@ -1,4 +1,4 @@
-"""The engine that uses libvips. It needs the extra `vips`, in the workers: nothing is loaded here."""
+"""The engine that uses libvips. It needs the extra `vips`. Only the worker processes import it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class VipsEngine:
         vips_images.make(original, target, recipe, limits)
 
     def shrink(self, original: Original, side: int, limits: ImageLimits) -> Pixels:
-        """The pixels of a small image: see `ImageEngine.shrink`."""
+        """Return the pixels of a small image: see `ImageEngine.shrink`."""
         from async_storages.imaging import vips_images  # noqa: PLC0415 - only workers load the library
 
         return vips_images.shrink(original, side, limits)

@@ -1,11 +1,12 @@
-"""A worker: a process that makes images, one after the other, as its standard input tells it, and answers.
+"""A worker: a process that reads jobs from its standard input, makes images one by one, and answers.
 
 ```
 parent   settings NL   job NL   job NL …        each a JSON object; the end of the input ends the process
 worker   ready NL      answer NL  answer NL …
 ```
 
-Nothing is pickled. Files are named by their paths. The process limits itself, and dies with its parent.
+The messages are JSON, never pickles. They name files by their paths. The process limits itself, and dies with its
+parent.
 """
 
 import json
@@ -59,7 +60,7 @@ def _load(engines: list[ImageEngine], specification: list[Any]) -> dict[str, Any
 
 
 def _take_output() -> BinaryIO:
-    """The standard output, which from now on nobody else can write to."""
+    """Take the standard output for the answers. Other code can no longer write to it."""
     answers = os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a device
         os.dup2(nothing.fileno(), 1)
@@ -67,7 +68,7 @@ def _take_output() -> BinaryIO:
 
 
 def _read_input() -> SimpleQueue[bytes]:
-    """The lines of the standard input; its end is that of the parent, and ends the process at once."""
+    """Yield the lines of the standard input. Its end means that the parent has ended, and ends this process at once."""
     lines: SimpleQueue[bytes] = SimpleQueue()
 
     def read() -> None:
@@ -80,14 +81,14 @@ def _read_input() -> SimpleQueue[bytes]:
 
 
 def _end() -> None:
-    """End this process, and whatever it has started."""
+    """End this process and the processes that it started."""
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)
 
 
 def _limit(limits: ImageLimits) -> None:
-    """Limit the memory, write no core dumps, and die with the parent, where the system can do that."""
+    """Limit the memory, disable core dumps, and die with the parent, if the system supports this."""
     _lower("RLIMIT_AS", limits.memory)
     _lower("RLIMIT_CORE", 0)
     if sys.platform == "linux":
@@ -100,12 +101,12 @@ def _limit(limits: ImageLimits) -> None:
 
 
 def _limit_seconds(timeout: float) -> None:
-    """End the process after so much more CPU time, in case nobody is there any more who would."""
+    """End the process after this much more CPU time, in case its parent can no longer end it."""
     _lower("RLIMIT_CPU", int(process_time() + 2 * timeout) + _SECONDS_TO_SPARE)
 
 
 def _lower(name: str, value: int) -> None:
-    """Set a limit, unless the system has none of that name, or a lower one."""
+    """Set a limit, unless the system does not have it or has a lower one."""
     with suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 - Windows has none
 
@@ -120,7 +121,7 @@ def _send(answers: BinaryIO, answer: dict[str, Any]) -> None:
 
 
 def _answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The answer of a piece of work, or its error."""
+    """Return the answer to a job, or its error."""
     try:
         return work()
     except StorageException as error:
@@ -137,7 +138,7 @@ def _answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _make(engine: ImageEngine, limits: ImageLimits, source: str, wanted: list[list[str]]) -> dict[str, Any]:
-    """Make variants, and see that each is what was promised."""
+    """Make variants, and check that each has the promised size."""
     original = inspected(Path(source), limits)
     variants = [(Path(target), Variant.from_json(recipe)) for target, recipe in wanted]
     for _, recipe in variants:

@@ -1,4 +1,4 @@
-"""A worker as its parent sees it: started, asked, killed. Blocks, but for `kill`."""
+"""The parent's side of a worker process: it starts, uses and kills the worker. All but `kill` blocks."""
 
 import json
 import logging
@@ -35,13 +35,13 @@ _PASSED_ON = (
     *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT"),
     *("TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "LC_CTYPE"),
 )
-"""The variables that a worker gets: what an image may take over is not to find the application's secrets."""
+"""The environment variables that a worker gets. A hostile image that takes over a worker must not find secrets."""
 
 _OWN = {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1", "VIPS_CONCURRENCY": "1"}
 _ERRORS: dict[str, type[StorageException]] = {
     kind.__name__: kind for kind in (FileNotFoundException, InvalidArgumentException, InvalidFileTypeException)
 }
-"""Errors that workers may raise, beside ImageProcessingException."""
+"""Errors that workers may raise, besides ImageProcessingException."""
 
 _SHORT_OF_MEMORY = -getattr(signal, "SIGKILL", 9)
 
@@ -51,11 +51,11 @@ class WorkerHandle:
 
     Args:
         engine: The specification of its engine.
-        limits: What it keeps to.
+        limits: The limits for its images.
 
     Raises:
         ImportError: The engine's library is missing.
-        StorageOperationException: It cannot be started.
+        StorageOperationException: The process cannot be started.
     """
 
     def __init__(self, engine: list[Any], limits: ImageLimits) -> None:
@@ -83,15 +83,15 @@ class WorkerHandle:
             raise
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Let it do something; after an error it is of no more use if `has_ended`.
+        """Let the worker do a job. After an error, check `has_ended` before you use the worker again.
 
         Raises:
-            StorageException: It failed, took too long, or died.
+            StorageException: The job failed or took too long, or the worker died.
         """
         return self._answer(job, self._timeout * len(job.get("wanted", [""])))
 
     def is_alive(self) -> bool:
-        """Look whether the system has ended it meanwhile."""
+        """Return True if the process still runs. The system may have ended it."""
         if self._process.poll() is None:
             return True
         self._group = None  # the number may be that of another process now
@@ -100,11 +100,14 @@ class WorkerHandle:
 
     @property
     def has_ended(self) -> bool:
-        """True if it was ended, by itself or by others."""
+        """True if the process has ended, for any reason."""
         return self._group is None
 
     def kill(self) -> None:
-        """Kill it and whatever it has started; whoever waits for its answer ends it then. Does not block."""
+        """Kill the process and the processes that it started. Does not block.
+
+        The thread that waits for the answer then calls `end`.
+        """
         self._is_given_up = True
         group = self._group
         if group is None:
@@ -113,7 +116,7 @@ class WorkerHandle:
             os.killpg(group, signal.SIGKILL) if hasattr(os, "killpg") else self._process.kill()
 
     def end(self) -> int:
-        """Kill it, wait until it has gone, and close its pipes; returns its status."""
+        """Kill the process, wait for its end, close its pipes, and return its exit status."""
         self.kill()
         self._group = None
         with suppress(OSError), self._process:  # what it was still to be told

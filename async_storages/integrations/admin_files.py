@@ -1,4 +1,4 @@
-"""The part of file columns that all admin panels share: links to files, and what a submitted form wants of them."""
+"""File columns in admin panels: links to files, and the changes that a submitted form requests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,19 +29,19 @@ __all__ = [
 ]
 
 _LINKED_FOR = 3600
-"""Seconds for which the links of a page are good."""
+"""Seconds until the links of a page expire."""
 
 REQUIRED = "This field is required."
 
 
 class FileLink(NamedTuple):
-    """A file as a page shows it.
+    """A link to a file on a page.
 
     Attributes:
-        file_id: The id.
-        filename: The name for people; the id, if that is malformed or no storage serves it.
-        url: A URL that is good for an hour; None if none can be made.
-        is_image: True if a browser may show it as a thumbnail.
+        file_id: The id of the file.
+        filename: The name that users see. It is the id if the id is malformed or no storage serves it.
+        url: A URL. A presigned one works for an hour. None if there is no URL.
+        is_image: True if a browser may show the file as a thumbnail.
     """
 
     file_id: str
@@ -51,7 +51,7 @@ class FileLink(NamedTuple):
 
 
 async def link_to(file: StoredFile) -> FileLink:
-    """The link to a file, presigned where its storage can do so; no broken row breaks the page."""
+    """Return the link to a file, presigned if its storage can presign. It never raises because of a broken row."""
     try:
         is_signed = isinstance(file.storage, SupportsPresign)
         url = await (file.get_presigned_url(_LINKED_FOR) if is_signed else file.get_path())
@@ -62,26 +62,26 @@ async def link_to(file: StoredFile) -> FileLink:
 
 
 def files_in(value: object) -> list[StoredFile]:
-    """The stored files in the value of an attribute, in their order."""
+    """Return the stored files in the value of an attribute, in order."""
     values = value if isinstance(value, list) else [value]
     return [each for each in values if isinstance(each, StoredFile)]
 
 
 def dimension_names(mapper: Mapper[Any]) -> set[str]:
-    """The attributes that hold the dimensions of images: they follow the image, so that no form asks for them."""
+    """Return the attributes with the dimensions of images. Forms leave them out, because they follow the image."""
     images = [each.column.type for each in fields_of(mapper) if isinstance(each.column.type, ImageType)]
     return {name for image in images for name in (image.width, image.height) if name is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class FileColumn:
-    """A file column as forms see it.
+    """A file column in a form.
 
     Attributes:
         type: The type of one file.
-        is_list: True for a column of several files.
-        is_nullable: True if it may be NULL.
-        has_default: True if the database or SQLAlchemy fills it where a new row says nothing.
+        is_list: True for a column with several files.
+        is_nullable: True if the column may be NULL.
+        has_default: True if the database or SQLAlchemy has a default for the column.
     """
 
     type: FileType
@@ -91,7 +91,7 @@ class FileColumn:
 
     @classmethod
     def of(cls, column: Column[Any]) -> "FileColumn":
-        """Describe a column; it has a file type."""
+        """Describe a column, which must have a file type."""
         type_ = file_type(column.type)
         assert type_ is not None  # noqa: S101 - converters are registered for these types
         has_default = column.default is not None or column.server_default is not None
@@ -99,7 +99,7 @@ class FileColumn:
 
     @property
     def can_be_empty(self) -> bool:
-        """True if a row may be without a file."""
+        """True if a row may have no file."""
         return self.is_list or self.is_nullable
 
     @property
@@ -113,7 +113,7 @@ class FileColumn:
         return [] if self.is_list else None
 
     async def refusal(self, upload: Any) -> str | None:
-        """The reason for which a validator of the column refuses an upload; None if all let it in."""
+        """Return the reason why a validator of the column refuses an upload. None if all of them allow it."""
         source = open_source(upload)
         limits = [limit for each in self.type.validators if (limit := each.max_file_size) is not None]
         options: ContentOptions = {"max_size": min(limits)} if limits else {}
@@ -130,14 +130,14 @@ class FileColumn:
 
 @dataclass(slots=True)
 class SubmittedFiles:
-    """The wish of a form for one file column.
+    """The changes that a form requests for one file column.
 
     Attributes:
         column: The column.
-        current: The files that the row names; none for a new row.
+        current: The files that the row names. Empty for a new row.
         uploads: The chosen files, without empty inputs.
-        removed: The ids of files that are to leave a list.
-        is_cleared: True if the column is to be emptied; for a single file, an upload goes before it.
+        removed: The ids of files to remove from a list.
+        is_cleared: True if the form empties the column. For a single file, an upload overrides this.
         errors: The messages that the form shows beside the column.
     """
 
@@ -163,12 +163,12 @@ class SubmittedFiles:
 
     @property
     def value(self) -> Any:
-        """The value for the attribute: file objects and uploads."""
+        """The new value of the attribute: file objects and uploads."""
         values = [*self.kept, *self.uploads]
         return values if self.column.is_list else next(iter(values), None)
 
     async def problem(self) -> str | None:
-        """The reason for which the form has to be shown again; None if there is none."""
+        """Return the reason why the form must be shown again. None if there is none."""
         is_empty = not self.kept and not self.uploads
         if is_empty and not self.column.can_be_empty and (self.current or not self.column.has_default):
             return REQUIRED
@@ -177,7 +177,7 @@ class SubmittedFiles:
 
 
 def chosen_in(sent: Iterable[Any]) -> list[Any]:
-    """The uploads among the values of an input, without empty ones, which are closed."""
+    """Return the uploads among the values of an input. Empty ones are closed and left out."""
     chosen = []
     for each in sent:
         if is_no_file(each):
@@ -188,7 +188,7 @@ def chosen_in(sent: Iterable[Any]) -> list[Any]:
 
 
 def values_of(submitted: Mapping[str, SubmittedFiles], *, is_new: bool) -> dict[str, Any]:
-    """The attributes that a form sets: what it leaves as it is, is missing."""
+    """Return the attributes that a form sets, without those that it leaves unchanged."""
     values = {}
     for name, each in submitted.items():
         if each.changes_row or (is_new and each.current):

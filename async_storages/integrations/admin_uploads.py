@@ -1,4 +1,4 @@
-"""Progress of uploads in the forms of admin panels: the script that shows it, and answers that it can follow."""
+"""The progress of uploads in the forms of admin panels: a script shows it, and a middleware supports the script."""
 
 from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
@@ -15,28 +15,29 @@ from async_storages._version import __version__
 __all__ = ["AdminUploads", "has_admin_uploads", "upload_script"]
 
 _HEADER = "x-stored-files"
-"""The script sends it; with "-location" the answer names the page to show."""
+"""The script sends this header. In the response, the header with "-location" names the page to show."""
 
 _PATH = "/stored-files.js"
 _SCRIPT = Path(__file__).with_suffix(".js").read_bytes()
 _CACHED = {"cache-control": "public, max-age=86400", "x-content-type-options": "nosniff"}
 _SHOWN_NEXT = {301, 302, 303}
-"""Redirects to a page that is shown; 307 and 308 have the form sent there."""
+"""Redirects to a page to show. With 307 and 308, the browser sends the form again."""
 
 _root: ContextVar[str | None] = ContextVar("root of the panel", default=None)
 
 
 class AdminUploads:
-    """Middleware of a panel: serves the script, and tells it where a redirect leads.
+    """Middleware for a panel: it serves the script, and tells the script the target of a redirect.
 
-    The browser would follow a redirect before the script sees it, and the messages that are shown once would be lost.
+    Otherwise the browser would follow the redirect before the script sees it. Messages that a panel shows once would
+    be lost.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Begin an answer; the panel's is its own coroutine, for which nothing of ours is responsible."""
+        """Begin a response. For a page of the panel, return the coroutine of the panel itself."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         root: str = scope.get("root_path", "")
@@ -52,12 +53,15 @@ class _HasClass(Protocol):
 
 
 def has_admin_uploads(middleware: Iterable[_HasClass]) -> bool:
-    """True if a panel has the middleware already, by another view."""
+    """Return True if a panel already has the middleware, from another view."""
     return any(each.cls is AdminUploads for each in middleware)
 
 
 def upload_script() -> Markup:
-    """The element that loads the script; a page may hold several, of which the browser runs one. Empty elsewhere."""
+    """Return the HTML element that loads the script. Outside of a panel, it is empty.
+
+    A page may hold several such elements. The browser runs the script once.
+    """
     root = _root.get()
     if root is None:
         return Markup("")

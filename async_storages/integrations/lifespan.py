@@ -1,4 +1,4 @@
-"""The lifetime of storages within that of an application."""
+"""`storage_lifespan`: it opens and closes storages together with an application."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -11,14 +11,14 @@ from async_storages.variants.making import close_shared_pool
 __all__ = ["Lifespan", "Worker", "manager_of", "storage_lifespan"]
 
 type Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
-"""Takes the application: Starlette's, FastAPI's or one of Litestar's list; it yields the state, or nothing."""
+"""A lifespan of Starlette or FastAPI, or one from Litestar's list. It takes the application, and may yield a state."""
 
 
 class Worker(Protocol):
-    """Work beside the application: a `FileLedger`, `DirectUploads`."""
+    """Background work of an application: a `FileLedger` or `DirectUploads`."""
 
     def running(self) -> AbstractAsyncContextManager[Any]:
-        """The worker runs within it."""
+        """Return a context manager within which the worker runs."""
         ...
 
 
@@ -29,13 +29,16 @@ def storage_lifespan(
     uploads: Worker | None = None,
     lifespan: Lifespan | None = None,
 ) -> Lifespan:
-    """A lifespan that opens the manager's storages, enters yours, runs the workers, and ends them in turn.
+    """Return a lifespan that opens the manager's storages, enters your lifespan, and runs the workers.
+
+    At the end, it stops the workers, leaves your lifespan and closes the storages.
 
     Args:
-        manager: Opened; `get_manager` of the framework's integration finds it then, in this application.
-        ledger: The `FileLedger` whose worker runs within all of it; None for none.
-        uploads: The `DirectUploads` of which what nobody attaches is removed meanwhile; None for none.
-        lifespan: The application's own, within which the storages are open; the state is of its making.
+        manager: The manager to open. The framework's `get_manager` returns it in this application.
+        ledger: The `FileLedger` whose worker runs during the lifespan. None for no ledger.
+        uploads: The `DirectUploads` that remove expired uploads during the lifespan. None for no direct uploads.
+        lifespan: Your own lifespan. The storages are open within it, and its state becomes the state of the
+            application.
 
     Example:
         >>> app = FastAPI(lifespan=storage_lifespan(manager))  # or Starlette; Litestar takes a list of lifespans
@@ -64,10 +67,10 @@ def storage_lifespan(
 
 
 def manager_of(app: Any) -> StorageManager:
-    """The manager that `storage_lifespan` has given an application.
+    """Return the manager that `storage_lifespan` has set for an application.
 
     Raises:
-        StorageException: The application has none.
+        StorageException: The application has no manager.
     """
     manager = getattr(app.state, "storage_manager", None)
     if not isinstance(manager, StorageManager):

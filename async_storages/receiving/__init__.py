@@ -1,1 +1,1 @@
-"""Forms whose files go from the socket straight to their storage, for any framework: none is imported here."""
+"""Forms whose files stream from the socket straight to the storage, for all frameworks. No framework is imported."""

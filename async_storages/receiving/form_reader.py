@@ -1,4 +1,4 @@
-"""Reading a form while it arrives: files are handed on piece by piece, text is kept."""
+"""Reading a form while it arrives. The chunks of files are passed on, and texts are kept."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -9,21 +9,21 @@ from async_storages.receiving.multipart_parser import Event, FormParser, PartHea
 __all__ = ["FormReader"]
 
 _MOST_TEXT = 1 << 20
-"""Bytes of a form that may be something else than files."""
+"""The largest size in bytes of all text fields of a form."""
 
 
 class FormReader[Stored]:
     """Reads the form of one request, once.
 
     Args:
-        body: The body of the request as it arrives; closed when the form was read, or reading it failed.
-        content_type: The header Content-Type of the request, several lines joined by commas.
-        store: Called with the name and the bytes of each file, when its turn comes; it must take all of them.
-        max_files: The most that there may be.
+        body: The chunks of the body. It is closed at the end and after a failure.
+        content_type: The header Content-Type of the request. Repeated headers are joined by commas.
+        store: A function that takes the name and the bytes of a file, one file after the other. It must read all bytes.
+        max_files: The largest number of files.
 
     Attributes:
-        files: The results of `store`, with the field of each file.
-        fields: The text so far, with its field.
+        files: The field of each file, and the result of `store`.
+        fields: The name and the text of each other field so far.
     """
 
     def __init__(
@@ -43,11 +43,12 @@ class FormReader[Stored]:
         self.fields: list[tuple[str, str]] = []
 
     async def read(self) -> None:
-        """Read it to its end.
+        """Read the form to its end.
 
         Raises:
-            InvalidArgumentException: It is malformed, cut short, or of too many files; or the client has gone.
-            FileTooLargeException: It holds more than 1 MiB of text.
+            InvalidArgumentException: The form is malformed, incomplete or has too many files, or the client has
+                disconnected.
+            FileTooLargeException: The form has more than 1 MiB of text.
             Exception: The error of `store`.
         """
         async with aclosing(_events(self._body, self._content_type)) as events:
@@ -83,7 +84,7 @@ class FormReader[Stored]:
 
 
 async def _events(body: AsyncGenerator[bytes], content_type: str) -> AsyncGenerator[Event]:
-    """The events up to the end of the form: a client that declared more bytes is not waited for."""
+    """Yield the events up to the end of the form. It does not wait for further bytes that the client declared."""
     async with aclosing(body) as chunks:
         parser = FormParser(content_type)
         async for chunk in chunks:
@@ -95,7 +96,7 @@ async def _events(body: AsyncGenerator[bytes], content_type: str) -> AsyncGenera
 
 
 async def _content(events: AsyncGenerator[Event]) -> AsyncGenerator[bytes]:
-    """The bytes of the part that has begun."""
+    """Yield the bytes of the current part."""
     async for event in events:
         if not isinstance(event, bytes):
             return

@@ -1,7 +1,7 @@
-"""Uploads through the application, from the socket straight to their storage.
+"""Uploads through the application that stream from the socket straight to the storage.
 
-Nothing is on disk, at most a few parts of a file are in memory, limits hold while the bytes arrive, and whatever ends
-an upload early leaves no file behind.
+They use no disk, and at most a few parts of a file are in memory. Limits are checked while the bytes arrive. If an
+upload ends early, for any reason, it leaves no file.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -21,12 +21,12 @@ __all__ = ["FormItems", "FormOptions", "OnProgress", "StreamedForm", "UploadProg
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
-    """The progress of the upload of a file.
+    """The progress of one file in a form.
 
     Attributes:
-        file_name: As the client calls it, untrusted.
-        received: Bytes of the file so far.
-        request_size: Bytes of the whole form, as the client declares them; None where it does not.
+        file_name: The name from the client, untrusted.
+        received: The number of bytes of the file so far.
+        request_size: The size of the whole form in bytes, as the client declares it. None if it does not.
     """
 
     file_name: str
@@ -35,11 +35,11 @@ class UploadProgress:
 
 
 type OnProgress = Callable[[UploadProgress], object]
-"""Called with each piece of a file; it must be quick and not block."""
+"""A function that takes the progress after each chunk of a file. It must be quick and must not block."""
 
 
 class FormItems[Value](Mapping[str, Value]):
-    """Values of a form by their fields, of which one may come several times; ``[field]`` is the last one of it.
+    """The values of a form by field. A field may occur several times. ``[field]`` returns its last value.
 
     Args:
         items: The fields and values, in order.
@@ -62,21 +62,21 @@ class FormItems[Value](Mapping[str, Value]):
         return f"{type(self).__name__}({self._items!r})"
 
     def getlist(self, field: str) -> list[Value]:
-        """All values of a field, in order."""
+        """Return all values of a field, in order."""
         return [value for name, value in self._items if name == field]
 
     def multi_items(self) -> list[tuple[str, Value]]:
-        """All fields and values, in order."""
+        """Return all fields and values, in order."""
         return list(self._items)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedForm:
-    """A form whose files are stored.
+    """A form with stored files.
 
     Attributes:
-        files: By field, in order; ``files.getlist("photos")`` gives those of one field.
-        fields: The other fields, likewise.
+        files: The files by field. ``files.getlist("photos")`` returns all files of one field, in order.
+        fields: The texts of the other fields, by field.
     """
 
     files: FormItems[FileAttach]
@@ -92,13 +92,13 @@ class FormOptions(TypedDict, total=False):
     """Options of `stream_upload`, in every framework.
 
     Attributes:
-        folder: The folder of the files' keys.
-        bucket: Another bucket than the default one.
-        metadata: The user's key-value pairs, for each file.
-        validator: The rules that let files in; by default the manager's.
-        max_files: The most that a form may hold, at least 1; 100 by default.
-        on_progress: Called with each piece of a file that arrives (64 KiB at the most from uvicorn); it must be quick
-            and not block.
+        folder: The folder for the keys of the files.
+        bucket: A bucket other than the default one.
+        metadata: Key-value pairs to store with each file.
+        validator: The rules for files. By default the validator of the manager.
+        max_files: The largest number of files in the form, at least 1. The default is 100.
+        on_progress: A function that takes the progress after each chunk of a file. (uvicorn's chunks have at most
+            64 KiB.) It must be quick and must not block.
     """
 
     folder: str | None
@@ -124,20 +124,24 @@ async def store_form(
     """Store the files of a form while it arrives: all of them, or none.
 
     Args:
-        body: The body of the request, ``multipart/form-data``; closed at the end.
-        headers: The request's, by their names in lower case, several lines of one joined by commas.
-        manager: The storage of the files.
-        folder: See `FormOptions` for this and the rest.
-        bucket: See there.
-        metadata: See there.
-        validator: See there.
-        max_files: See there.
-        on_progress: See there.
+        body: The body of the request, ``multipart/form-data``. It is closed at the end.
+        headers: The headers of the request, by their names in lower case. Repeated headers are joined by commas.
+        manager: The manager that stores the files.
+        folder: See `FormOptions`.
+        bucket: See `FormOptions`.
+        metadata: See `FormOptions`.
+        validator: See `FormOptions`.
+        max_files: See `FormOptions`.
+        on_progress: See `FormOptions`.
+
+    Returns:
+        The form with the stored files.
 
     Raises:
-        InvalidArgumentException: The form is malformed, cut short, or of too many files; or the client has gone.
-        FileTooLargeException: A file is larger than allowed, or there is more than 1 MiB of text beside them.
-        InvalidFileTypeException: A file is of a type that is not allowed.
+        InvalidArgumentException: The form is malformed, incomplete or has too many files, or the client has
+            disconnected.
+        FileTooLargeException: A file is larger than allowed, or the form has more than 1 MiB of text.
+        InvalidFileTypeException: A file has a type that is not allowed.
         StorageException: As for `UploadService.upload_stream`.
     """
     service = manager.upload_service if validator is None else UploadService(manager, validator)

@@ -1,7 +1,7 @@
-"""``multipart/form-data`` as it arrives: bytes in, events out, nothing kept. No I/O.
+"""A parser for ``multipart/form-data``: it takes bytes, returns events, and keeps nothing. No I/O.
 
-Specified in RFC 7578 and RFC 2046 section 5.1. What is ambiguous is refused rather than guessed, as two readers of one
-form could see different files in it.
+The format is specified in RFC 7578 and RFC 2046 section 5.1. The parser refuses ambiguous forms, because two readers
+could see different files in one.
 """
 
 import re
@@ -27,12 +27,12 @@ _PARAMETER = re.compile(rb'[ \t]*;[ \t]*([\w!#$%&*+.^`|~-]+)=(?:"((?:\\"|[^"])*+
 
 @dataclass(frozen=True, slots=True)
 class PartHead:
-    """A part begins; its bytes follow.
+    """The beginning of a part. Its bytes follow.
 
     Attributes:
-        name: The field's.
-        filename: The file's, from the client, untrusted; empty where a form has a field for a file and none was
-            chosen; None where the part is no file.
+        name: The name of the field.
+        filename: The file name from the client, untrusted. Empty if the user chose no file. None if the part is not a
+            file.
     """
 
     name: str
@@ -40,7 +40,7 @@ class PartHead:
 
 
 class PartEnd(Enum):
-    """A part is complete."""
+    """The end of a part."""
 
     PART_END = "end"
 
@@ -48,20 +48,20 @@ class PartEnd(Enum):
 PART_END = PartEnd.PART_END
 
 type Event = PartHead | bytes | PartEnd
-"""A piece of a form: for each part come its head, its bytes in pieces, its end."""
+"""A piece of a form. For each part, the parser returns its head, its bytes in chunks, and its end."""
 
 
 class FormParser:
-    """Takes one form apart.
+    """Parses one form.
 
     Args:
-        content_type: The request's header.
+        content_type: The header Content-Type of the request.
 
     Raises:
-        InvalidArgumentException: It is no form of parts.
+        InvalidArgumentException: The header is not ``multipart/form-data`` with a boundary.
 
     Attributes:
-        is_complete: True once the end of the form has come; all that follows is ignored.
+        is_complete: True when the end of the form has arrived. Further bytes are ignored.
     """
 
     def __init__(self, content_type: str) -> None:
@@ -91,7 +91,7 @@ class FormParser:
             )
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events in the next bytes.
+        """Take the next bytes, and return their events.
 
         Raises:
             InvalidArgumentException: The form is malformed, or has more than 1000 parts.
@@ -102,10 +102,10 @@ class FormParser:
         return events
 
     def finish(self) -> None:
-        """No more bytes will come.
+        """Check, after the last bytes, that the form is complete.
 
         Raises:
-            InvalidArgumentException: The end of the form has not come.
+            InvalidArgumentException: The end of the form has not arrived.
         """
         if not self.is_complete:
             raise InvalidArgumentException("the form is cut short: its final boundary is missing")
@@ -117,7 +117,7 @@ class FormParser:
         self._headers = {}
 
     def _extend(self, text: bytearray, more: bytes) -> None:
-        """Keep more of a header; python-multipart itself limits headers in its newer releases only."""
+        """Keep more of a header, within a limit. Only newer releases of python-multipart limit headers."""
         text.extend(more)
         if len(text) > _LONGEST_HEADER:
             raise InvalidArgumentException(f"a part has a header of more than {_LONGEST_HEADER} bytes")
@@ -143,10 +143,10 @@ class FormParser:
 
 
 def part_head(disposition: bytes) -> PartHead:
-    """The name, and the file's name, that the header Content-Disposition gives a part: RFC 7578 section 4.2.
+    """Return the name and the file name in the header Content-Disposition of a part: RFC 7578 section 4.2.
 
     Raises:
-        InvalidArgumentException: It has no name, a parameter twice, ``filename*``, or is malformed.
+        InvalidArgumentException: The header has no name, a repeated parameter or ``filename*``, or is malformed.
     """
     kind, parameters = _kind_and_parameters(disposition)
     if kind != b"form-data":
@@ -177,10 +177,10 @@ def _kind_and_parameters(header: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 
 
 class _Refusing:
-    """The parser's errors as ours; they tell offsets, no content."""
+    """Convert the errors of python-multipart. They contain offsets, but no content of the form."""
 
     def __enter__(self) -> None:
-        """Nothing is to be done before."""
+        """Do nothing."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, FormParserError):

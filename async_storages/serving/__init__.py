@@ -1,6 +1,6 @@
-"""Answers that give stored files over HTTP, for any framework: none is imported here.
+"""HTTP responses with stored files, for all frameworks. These modules import no framework.
 
-`stored_file` is the answer itself; `ranges`, `conditional_requests` and `stored_headers` are the rules that it keeps
-to, `streaming` sends its bytes, `front_server` has nginx or Apache send them. `signed_files` serves the presigned URLs
-of a folder, `problems` tells clients of errors. The frameworks' own classes are in `integrations`.
+`stored_file` makes the response, by the rules in `ranges`, `conditional_requests` and `stored_headers`. `streaming`
+sends its bytes, and `front_server` lets nginx or Apache send them. `signed_files` serves the presigned URLs of a
+folder. `problems` converts errors to responses. The classes for each framework are in `integrations`.
 """

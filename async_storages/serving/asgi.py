@@ -1,4 +1,4 @@
-"""The words of ASGI: https://asgi.readthedocs.io/en/latest/specs/www.html."""
+"""Types and helpers for ASGI: https://asgi.readthedocs.io/en/latest/specs/www.html."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 __all__ = ["Message", "RawHeaders", "Receive", "Scope", "Send", "joined_headers", "merged_headers", "send_empty"]
 
 type Scope = MutableMapping[str, Any]
-"""A request, but for its body."""
+"""A request without its body."""
 
 type Message = MutableMapping[str, Any]
-"""One step of a request or an answer."""
+"""One message of a request or a response."""
 
 type Receive = Callable[[], Awaitable[Message]]
-"""Gives what the client sends."""
+"""Returns the next message from the client."""
 
 type Send = Callable[[Message], Awaitable[None]]
-"""Takes what the client is sent."""
+"""Sends a message to the client."""
 
 type RawHeaders = Sequence[tuple[bytes, bytes]]
-"""Headers as ASGI has them: names and values, in order."""
+"""Headers in ASGI's form: names and values, in order."""
 
 
 def joined_headers(raw: RawHeaders) -> dict[str, str]:
-    """The headers of a request by their names in lower case, lines of one name as one (RFC 9110 section 5.3)."""
+    """Return headers by their names in lower case. Repeated headers are joined (RFC 9110 section 5.3)."""
     joined: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -33,12 +33,12 @@ def joined_headers(raw: RawHeaders) -> dict[str, str]:
 def merged_headers(
     own: RawHeaders, defaults: Mapping[str, str], fixed: Mapping[str, str] | None = None
 ) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer.
+    """Return the headers of a response.
 
     Args:
-        own: Headers of the application, which go before the defaults.
-        defaults: Headers that stand where the application says nothing, by their names in lower case.
-        fixed: Headers that stand in any case, likewise.
+        own: Headers of the application. They override the defaults.
+        defaults: Default headers, by their names in lower case.
+        fixed: Headers that override all others, by their names in lower case.
     """
     fixed = fixed or {}
     kept = [(name.lower(), value) for name, value in own if name.lower().decode("latin-1") not in fixed]
@@ -48,6 +48,6 @@ def merged_headers(
 
 
 async def send_empty(status: int, headers: RawHeaders, send: Send) -> None:
-    """Send an answer without a body."""
+    """Send a response without a body."""
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": b""})

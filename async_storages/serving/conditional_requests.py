@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110 section 13), for files that a client may have already. Pure."""
+"""Conditional requests (RFC 9110 section 13), for files that a client may already have. No I/O."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ _OPAQUE = re.compile(r"[\x21\x23-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """The marks that tell one state of a file from another.
+    """The ETag and the time by which a client recognises the state of a file.
 
     Attributes:
-        etag: The strong entity tag, with its quotes; None if there is none.
-        modified: The time of its last change, in whole seconds; None if that is not known.
+        etag: The strong ETag, with its quotes. None if there is none.
+        modified: The time of the last change, in whole seconds. None if unknown.
     """
 
     etag: str | None = None
@@ -26,25 +26,25 @@ class Validators:
 
     @classmethod
     def of(cls, etag: str | None, modified: datetime | None) -> "Validators":
-        """The marks of a file, of the etag (without quotes) and the time that its storage knows."""
+        """Return the validators for the ETag (without quotes) and the time that the storage reports."""
         quoted = f'"{etag}"' if etag and _OPAQUE.fullmatch(etag) else None
         return cls(quoted, None if modified is None else modified.astimezone(UTC).replace(microsecond=0))
 
     def headers(self, now: datetime) -> dict[str, str]:
-        """ETag and Last-Modified, which is never in the future (8.8.2.1)."""
+        """Return the headers ETag and Last-Modified. Last-Modified is never in the future (8.8.2.1)."""
         etag = {} if self.etag is None else {"etag": self.etag}
         return etag if self.modified is None else {**etag, "last-modified": http_date(min(self.modified, now))}
 
 
 def failed_condition(headers: Mapping[str, str], current: Validators) -> int | None:
-    """The status of the answer to a GET or HEAD whose conditions do not hold, in the order of section 13.2.2.
+    """Check the conditions of a GET or HEAD in the order of section 13.2.2, and return the status if one fails.
 
     Args:
-        headers: The request's, by their names in lower case, several lines of one joined by commas.
+        headers: The headers of the request by their names in lower case. Repeated headers are joined by commas.
         current: The state of the file.
 
     Returns:
-        304, 412, or None if every condition holds.
+        304 or 412. None if every condition is true.
     """
     if "if-match" in headers:
         if not _is_listed(headers["if-match"], current.etag, strongly=True):
@@ -58,9 +58,9 @@ def failed_condition(headers: Mapping[str, str], current: Validators) -> int | N
 
 
 def wants_range(headers: Mapping[str, str], current: Validators) -> bool:
-    """True if the condition If-Range (13.1.5) of a request holds, or it has none.
+    """Return True if the request's condition If-Range (13.1.5) is true, or if it has none.
 
-    An entity tag is compared strongly, a date must be the very one that was sent as Last-Modified.
+    An ETag is compared strongly. A date must equal the Last-Modified that was sent.
     """
     condition = headers.get("if-range")
     if condition is None:
@@ -71,12 +71,12 @@ def wants_range(headers: Mapping[str, str], current: Validators) -> bool:
 
 
 def http_date(moment: datetime) -> str:
-    """A time as HTTP writes it (5.6.7)."""
+    """Return a time in the format of HTTP (5.6.7)."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 def _is_listed(field: str, etag: str | None, *, strongly: bool = False) -> bool:
-    """True if an If-Match or If-None-Match names the tag; ``*`` is any state of a file that is there."""
+    """Return True if an If-Match or If-None-Match names the ETag. ``*`` matches every existing file."""
     if field.strip() == "*":
         return True
     tags = _ETAG.findall(field)
@@ -84,13 +84,13 @@ def _is_listed(field: str, etag: str | None, *, strongly: bool = False) -> bool:
 
 
 def _changed_since(field: str | None, current: Validators) -> bool | None:
-    """True if the file was changed after that time; None if either is not known, or not one date."""
+    """Return True if the file changed after the time. None if a time is unknown, or the field is not one date."""
     since = _http_date(field)
     return None if since is None or current.modified is None else current.modified > since
 
 
 def _http_date(field: str | None) -> datetime | None:
-    """A time in any of the three formats of section 5.6.7."""
+    """Parse a time in any of the three formats of section 5.6.7."""
     try:
         moment = parsedate_to_datetime(field or "")
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

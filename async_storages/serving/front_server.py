@@ -1,4 +1,4 @@
-"""Web servers that send the files of a `LocalStorage` in the application's place: it says which, by a header."""
+"""Web servers that send the files of a `LocalStorage` themselves. The application names the file in a header."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -15,10 +15,10 @@ class XAccelRedirect:
     """nginx in front of the application: ``X-Accel-Redirect``.
 
     Attributes:
-        location: The path of the internal location whose alias is the storage's root: ``"/stored-files"``.
+        location: The path of nginx's internal location with the storage's root as its alias: ``"/stored-files"``.
 
     Raises:
-        InvalidArgumentException: The location is no absolute path.
+        InvalidArgumentException: The location does not begin with a slash.
 
     Example:
         >>> XAccelRedirect("/stored-files")
@@ -32,20 +32,20 @@ class XAccelRedirect:
             raise InvalidArgumentException(f"the location is a path that begins with a slash, not {self.location!r}")
 
     def header(self, storage: LocalStorage, key: str) -> tuple[str, str]:
-        """The header, name and value, for the file of a key."""
+        """Return name and value of the header for the file of a key."""
         del storage
         return "x-accel-redirect", f"{self.location.rstrip('/')}/{quote(key)}"
 
 
 @dataclass(frozen=True, slots=True)
 class XSendfile:
-    """Apache with mod_xsendfile, or lighttpd, in front of the application: ``X-Sendfile``, the percent-encoded path.
+    """Apache with mod_xsendfile, or lighttpd, in front of the application: ``X-Sendfile`` with a percent-encoded path.
 
-    The server must allow the storage's root: ``XSendFilePath``, or ``x-sendfile-docroot``.
+    Allow the root of the storage in the server's settings: ``XSendFilePath``, or ``x-sendfile-docroot``.
     """
 
     def header(self, storage: LocalStorage, key: str) -> tuple[str, str]:
-        """The header, name and value, for the file of a key."""
+        """Return name and value of the header for the file of a key."""
         return "x-sendfile", quote(str(storage.root / key))
 
 
@@ -54,6 +54,6 @@ type FrontServer = XAccelRedirect | XSendfile
 
 
 def local_file(file: StoredFile) -> tuple[LocalStorage, str] | None:
-    """The storage and the key of a file in a folder; None for a file elsewhere."""
+    """Return the storage and the key of a file in a `LocalStorage`. None for files of other storages."""
     storage = file.storage
     return (storage, storage.identify(file.file_id).key) if isinstance(storage, LocalStorage) else None

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), which tell a stranger as much as he may know, and no more."""
+"""Errors as problem details (RFC 9457). They contain only facts that every client may know."""
 
 import logging
 from http import HTTPStatus
@@ -43,15 +43,15 @@ _REFUSALS: dict[ImageRefusal, str] = {
 
 
 class Problem(BaseModel):
-    """A problem as RFC 9457 describes it, with a `code` for programs.
+    """Problem details (RFC 9457), with a `code` for programs.
 
     Attributes:
-        type: Always ``about:blank``: the status says it all.
-        title: The status in words.
+        type: Always ``about:blank``.
+        title: The HTTP status in words.
         status: The HTTP status.
-        detail: The problem for people: a sentence that is the same for every file.
-        code: The problem for programs: the exception's name, such as ``file_too_large``, or the rule that refused an
-            image, such as ``image_damaged``.
+        detail: A sentence for people. It is the same for every file.
+        code: A code for programs. It is the name of the exception, such as ``file_too_large``, or the rule that refused
+            an image, such as ``image_damaged``.
     """
 
     type: str = "about:blank"
@@ -62,9 +62,9 @@ class Problem(BaseModel):
 
 
 def problem_of(error: StorageException) -> Problem:
-    """The class and the status of an error, for strangers.
+    """Return the problem details of an error, by its class and status.
 
-    Its reason, id, bucket or endpoint, and what a backend said, stay here.
+    They do not contain the reason, id, bucket or endpoint of the error, or the message of a backend.
     """
     code, detail = next(_TOLD[kind] for kind in type(error).__mro__ if kind in _TOLD)
     if isinstance(error, InvalidFileTypeException) and error.rule is not None:
@@ -74,9 +74,9 @@ def problem_of(error: StorageException) -> Problem:
 
 
 def reported_problem(error: StorageException) -> Problem:
-    """The answer to an error, which is logged with all that is known of it unless it is the client's doing.
+    """Return the problem details of an error, and log the error if the server is at fault.
 
-    Of a file that is refused, the operation and the reason are logged in one line.
+    For a refused file, it logs one line with the operation and the reason.
     """
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("a request failed: %s", error, exc_info=error)  # its path may hold a token

@@ -1,4 +1,4 @@
-"""The Range header (RFC 9110 section 14.2): at most one range of bytes is ever served; pure."""
+"""The header Range (RFC 9110 section 14.2). Only a single range of bytes is served. No I/O."""
 
 import re
 
@@ -9,16 +9,16 @@ _ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,99})-([0-9]{0,99})|-([0-9]{1,99}))",
 
 
 def parse_range(header: str | None, size: int) -> range | None:
-    """The positions that a Range header asks for, of a file of `size` bytes.
+    """Return the range of a file of `size` bytes that a Range header requests.
 
     Args:
-        header: Its value, several lines joined by commas; None if there is none.
-        size: Bytes.
+        header: The value of the header. Repeated headers are joined by commas. None if there is none.
+        size: The size of the file in bytes.
 
     Returns:
-        ``range(first, last + 1)`` within the file; an empty one where what is asked for lies beyond its end: 416. None
-        where the whole file is to be sent, as there is no header, or one that 14.2 allows to ignore: it is malformed,
-        of another unit, or asks for several ranges, or the file is empty, of which no answer 206 can tell a range.
+        ``range(first, last + 1)`` within the file. An empty range means that the request is beyond the end: send 416.
+        None means: send the whole file. There is no header, the file is empty, or 14.2 allows ignoring the header,
+        because it is malformed, has another unit or requests several ranges.
 
     Example:
         >>> parse_range("bytes=-5", 100)

@@ -1,4 +1,4 @@
-"""The requests that the presigned URLs and forms of a `LocalStorage` are good for."""
+"""Answering requests to the presigned URLs and forms of a `LocalStorage`."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -15,14 +15,14 @@ __all__ = ["SignedFiles"]
 
 
 class SignedFiles:
-    """Does what the holder of a token may do, and nothing else; the routes of each framework call it.
+    """Carries out the requests that a token allows. The routes of each framework call it.
 
     Args:
         storage: A storage with a `base_url` and a `secret_key`.
-        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+        front_server: A web server that sends the files: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: The storage is another one, such as two folders as one.
+        InvalidArgumentException: The storage is not a `LocalStorage`, for example a `FallbackStorage` of two folders.
     """
 
     def __init__(self, storage: LocalStorage, front_server: FrontServer | None = None) -> None:
@@ -38,15 +38,15 @@ class SignedFiles:
         self._front_server = front_server
 
     def delivery(self, method: str, key: str, token: str) -> tuple[StoredFile, DeliveryOptions]:
-        """The file of a presigned URL, and the options of the response that gives it.
+        """Return the file of a presigned URL, and the options for its response.
 
         Args:
             method: ``"GET"`` or ``"HEAD"``.
             key: The rest of the path, percent-decoded.
-            token: The query parameter ``token``; empty where there is none.
+            token: The query parameter ``token``. Empty if there is none.
 
         Raises:
-            AccessDeniedException: The token is not good for that.
+            AccessDeniedException: The token does not allow this request.
         """
         token = hidden(token)
         allowed = self._storage.verify_presigned(method, key, token)
@@ -67,13 +67,13 @@ class SignedFiles:
     async def put(
         self, key: str, token: str, headers: Mapping[str, str], body: AsyncGenerator[bytes]
     ) -> dict[str, str]:
-        """Store the body of a PUT; returns the headers of the answer, whose status is 200.
+        """Store the body of a PUT. Return the headers of the response with status 200.
 
         Args:
             key: The rest of the path, percent-decoded.
-            token: The query parameter ``token``; empty where there is none.
-            headers: The request's, by their names in lower case.
-            body: As it arrives; closed at the end.
+            token: The query parameter ``token``. Empty if there is none.
+            headers: The headers of the request, by their names in lower case.
+            body: The chunks of the body. It is closed at the end.
         """
         token = hidden(token)
         async with aclosing(body) as content:
@@ -88,11 +88,11 @@ class SignedFiles:
         return await self._answer(key)
 
     async def post(self, headers: Mapping[str, str], body: AsyncGenerator[bytes]) -> dict[str, str]:
-        """Store the file of a form; returns the headers of the answer, whose status is 204.
+        """Store the file of a form. Return the headers of the response with status 204.
 
         Args:
-            headers: The request's, by their names in lower case.
-            body: As it arrives; closed at the end.
+            headers: The headers of the request, by their names in lower case.
+            body: The chunks of the body. It is closed at the end.
         """
 
         async def store(_name: str, content: AsyncGenerator[bytes]) -> str:

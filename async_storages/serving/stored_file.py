@@ -1,4 +1,4 @@
-"""Answers that give a stored file, and cannot be turned against whoever opens them."""
+"""Responses with a stored file. A hostile file in a response cannot harm the user who opens it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ from async_storages.signing import check_expires_in
 __all__ = ["HARMLESS", "INLINE_TYPES", "DeliveryMode", "DeliveryOptions", "FileDelivery", "check_delivery"]
 
 type DeliveryMode = Literal["redirect", "proxy"]
-"""The way of a file to a client: from its storage, by a presigned URL, or through the application."""
+"""The way of a file to the client: ``"redirect"`` to a presigned URL, or ``"proxy"`` through the application."""
 
 INLINE_TYPES = frozenset(
     {
@@ -40,33 +40,36 @@ INLINE_TYPES = frozenset(
         *("video/mp4", "video/ogg", "video/quicktime", "video/webm", "video/x-m4v"),
     }
 )
-"""The types that a browser may show in its window: none of them runs scripts in the page that shows it."""
+"""The content types that a browser may show in its window. None of them runs scripts in the page that shows it."""
 
 HARMLESS = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
-"""Headers by which nothing that is given runs in the page of whoever opens it."""
+"""Headers that prevent a file from running scripts in the browser."""
 
 
 class DeliveryOptions(TypedDict, total=False):
     """Options of a `StoredFileResponse`, in every framework.
 
     Attributes:
-        filename: The name for people, untrusted; by default that of the stored ``Content-Disposition``, else the one it
-            was stored under.
-        disposition: ``"inline"`` (the default) shows what is in `INLINE_TYPES` by its stored type, and has the rest
-            saved; ``"attachment"`` has everything saved.
-        mode: ``"redirect"``, ``"proxy"``, or None (the default): a redirect where the storage can presign such a URL.
-        expires_in: Seconds that the presigned URL is good for, 1 to 604,800; 3600 by default.
-        max_age: Seconds that the client may keep the answer without asking again; 0 to have it ask each time. A
-            redirect is kept at most half the time that its URL is good for. By default what the file was stored with
-            (`UploadOptions.cache_control`), for the client's own cache and no shared one; else it asks each time.
-        fresh_for: Seconds beyond which no answer through the application is kept, such as the rest of a URL's time.
-        stable: A window of time in which redirects lead to the same URL, which caches know again:
-            see `SupportsPresign.presign`.
-        front_server: A web server that sends the files of a `LocalStorage` itself: `XAccelRedirect` or `XSendfile`. It
-            answers ranges and conditions, and must add the headers that make files harmless: see the guide. Files
-            elsewhere are answered as ever.
-        content_type: The type to answer with instead of the stored one. Of either, what is not well-formed is
-            answered as ``application/octet-stream``, and saved.
+        filename: The file name that the user sees, untrusted. By default the name in the stored
+            ``Content-Disposition``, or the name of the stored file.
+        disposition: ``"inline"`` (the default) lets the browser show files whose type is in `INLINE_TYPES`, and save
+            all others. ``"attachment"`` lets it save every file.
+        mode: ``"redirect"`` sends the client to a presigned URL. ``"proxy"`` sends the file through the application.
+            None (the default) redirects if the storage can presign, and otherwise proxies.
+        expires_in: Seconds until the presigned URL expires, 1 to 604,800. The default is 3600.
+        max_age: Seconds for which the client may cache the response. 0 lets it ask again each time. A redirect is
+            cached at most half as long as its URL works. By default, the `UploadOptions.cache_control` of the file
+            applies, but only to the client's own cache, not to shared caches. A file without one is asked for each
+            time.
+        fresh_for: The longest time in seconds for which a proxied response may be cached, for example the remaining
+            time of a URL.
+        stable: The time window in which redirects lead to the same URL, so that caches recognise it: see
+            `SupportsPresign.presign`.
+        front_server: A web server that sends the files of a `LocalStorage` itself: `XAccelRedirect` or `XSendfile`. The
+            server then answers ranges and conditions, and must add the security headers: see the guide. Files of other
+            storages are not affected.
+        content_type: The content type of the response, in place of the stored one. A malformed type becomes
+            ``application/octet-stream``, and the browser saves the file.
     """
 
     filename: str | None
@@ -81,17 +84,17 @@ class DeliveryOptions(TypedDict, total=False):
 
 
 class FileDelivery:
-    """Gives a stored file to whoever asks by GET or HEAD: by a redirect to a presigned URL, or through the application.
+    """Answers GET and HEAD with a stored file: it redirects to a presigned URL, or sends the file itself.
 
-    Through the application it serves one range (206, 416), conditions (304, 412) and HEAD as RFC 9110 has them, and
-    lets go of the storage as soon as the client has gone. A file that is missing, or fails before its first byte, is
-    an exception that the framework's handlers answer; what fails later ends the connection.
+    When it sends the file itself, it supports one range (206, 416), conditions (304, 412) and HEAD, as in RFC 9110. It
+    closes the stream from the storage as soon as the client disconnects. If the file is missing, or fails before its
+    first byte, it raises an exception for the framework's handlers. A later failure closes the connection.
 
     Args:
-        file: The file; None, of an empty column, is answered like a missing file. The rest is `DeliveryOptions`.
+        file: The file. None, from an empty column, counts as a missing file. The other arguments are `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: An option that cannot be.
+        InvalidArgumentException: An option is wrong.
         FileNotFoundException: The file is None.
     """
 
@@ -128,10 +131,10 @@ class FileDelivery:
         """Answer a request (ASGI).
 
         Args:
-            headers: Further headers; through the application they take the place of the same ones of ours.
-            scope: As ASGI gives it.
-            receive: As ASGI gives it.
-            send: As ASGI gives it.
+            headers: Further headers. In a proxied response they replace the library's headers of the same name.
+            scope: The scope from ASGI.
+            receive: The callable from ASGI.
+            send: The callable from ASGI.
         """
         if (
             self._mode != "redirect"
@@ -147,7 +150,7 @@ class FileDelivery:
     # ---- redirect
 
     async def _presigned_url(self, method: str) -> str | None:
-        """The URL to go to; None where the storage cannot sign all that it has to say."""
+        """Return the URL for a redirect. None if the storage cannot sign a URL with these options."""
         asked = self._content_type
         if asked is not None and not is_well_formed(asked):
             asked = sniff.UNKNOWN_TYPE
@@ -179,7 +182,7 @@ class FileDelivery:
     # ---- by the server in front
 
     async def _hand_over(self, header: tuple[str, str], own: RawHeaders, send: Send) -> None:
-        """Send an answer without a body, for a server that puts the file in its place."""
+        """Send a response without a body. The front server adds the file."""
         info = await self._file.get_info()
         ours = {
             "cache-control": cache_control(info, self._max_age, self._fresh_for),
@@ -233,7 +236,7 @@ class FileDelivery:
 
 
 def _select(method: str, headers: Mapping[str, str], current: Validators, size: int) -> tuple[int, range]:
-    """The status of an answer, and the positions of the file that it gives (RFC 9110 section 13.2.2)."""
+    """Return the status of a response, and the range of the file in it (RFC 9110 section 13.2.2)."""
     nothing, whole = range(0), range(size)
     if method not in {"GET", "HEAD"}:
         return 200, whole
@@ -248,10 +251,10 @@ def _select(method: str, headers: Mapping[str, str], current: Validators, size: 
 
 
 def check_delivery(mode: object, disposition: object = "inline", max_age: object = None) -> None:
-    """Refuse options of a delivery that cannot be.
+    """Check options of a delivery.
 
     Raises:
-        InvalidArgumentException: One of them.
+        InvalidArgumentException: An option is wrong.
     """
     if mode not in (None, "redirect", "proxy"):
         raise InvalidArgumentException(f"the mode is 'redirect', 'proxy' or None, not {mode!r}")

@@ -1,7 +1,7 @@
-"""Headers that a file was stored with, and what becomes of them in an answer of the application. Pure.
+"""The headers of a proxied response that come from the stored file. No I/O.
 
-An application answers one user, by its own rules, from its own domain: what was said for a bucket or a CDN is taken
-over as far as that allows.
+The stored headers were meant for a bucket or a CDN. The application answers one user, by its own rules and from its own
+domain. So it uses the stored headers only where this is safe.
 """
 
 import re
@@ -24,12 +24,12 @@ _LANGUAGES = re.compile(r"[A-Za-z0-9-]+(?:\s*,\s*[A-Za-z0-9-]+)*")
 
 
 def cache_control(info: FileBasicInfo, max_age: int | None, fresh_for: float | None) -> str:
-    """The Cache-Control of an answer, for the client's own cache alone: the next user of a shared one may not see it.
+    """Return the Cache-Control of a response. It is private: other users of a shared cache may not see the file.
 
     Args:
-        info: The file's, with the headers that it was stored with.
-        max_age: Seconds that the developer says; None for what the file says.
-        fresh_for: Seconds beyond which nothing is kept, whatever either says.
+        info: The facts of the file, with its stored headers.
+        max_age: Seconds from the developer. None uses the stored header of the file.
+        fresh_for: The longest time in seconds that the result may allow. None for no limit.
     """
     limit = None if fresh_for is None else max(0, int(fresh_for))
     if max_age is not None:
@@ -45,7 +45,7 @@ def cache_control(info: FileBasicInfo, max_age: int | None, fresh_for: float | N
 
 
 def _directives(header: str) -> list[tuple[str, str | None]]:
-    """The directives; none where one of them is malformed, or nothing is said of how long."""
+    """Return the directives. Empty if one of them is malformed, or if none tells how long to cache."""
     found, position = [], 0
     while position < len(header):
         match = _DIRECTIVE.match(header, position)
@@ -63,7 +63,7 @@ def _capped(name: str, value: str | None, limit: int) -> str | None:
 
 
 def representation(info: FileBasicInfo) -> dict[str, str]:
-    """Content-Encoding and Content-Language of the stored bytes; none that is malformed."""
+    """Return Content-Encoding and Content-Language of the stored bytes, without malformed ones."""
     said = {
         "content-encoding": (info.content_encoding, _CODINGS),
         "content-language": (info.content_language, _LANGUAGES),
@@ -72,7 +72,7 @@ def representation(info: FileBasicInfo) -> dict[str, str]:
 
 
 def stored_disposition(info: FileBasicInfo) -> tuple[str | None, Literal["attachment"] | None]:
-    """The name for people that the file was stored with, untrusted; and whether it is to be saved in any case."""
+    """Return the untrusted name in the stored Content-Disposition, and ``"attachment"`` if it requires saving."""
     if not info.content_disposition:
         return None, None
     message = Message()

@@ -1,4 +1,4 @@
-"""Bytes that are sent as they come: their source is let go of at once, however the answer ends."""
+"""Streaming a response from a generator. The generator is closed as soon as the response ends, for any reason."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,18 +14,18 @@ __all__ = ["send_stream"]
 async def send_stream(
     start: Message, chunks: AsyncGenerator[bytes], receive: Receive, send: Send, *, length: int | None = None
 ) -> None:
-    """Send an answer whose body comes from a generator, until its end or until the client has gone.
+    """Send a response with the body from a generator, until its end or until the client disconnects.
 
     Args:
-        start: The message ``http.response.start``; sent when the first chunk is there.
-        chunks: The body; closed before this returns or raises.
-        receive: As ASGI gives it.
-        send: As ASGI gives it.
-        length: The bytes that must come, if that was promised.
+        start: The message ``http.response.start``. It is sent when the first chunk has arrived.
+        chunks: The body. It is closed before the function returns or raises.
+        receive: The callable from ASGI.
+        send: The callable from ASGI.
+        length: The promised number of bytes. None if the response has no Content-Length.
 
     Raises:
-        StorageOperationException: More or fewer came.
-        Exception: Whatever `chunks` raises.
+        StorageOperationException: The generator yields more or fewer bytes than `length`.
+        Exception: Any error that `chunks` raises.
     """
     tasks = [asyncio.create_task(each) for each in (_send(start, chunks, send, length), _until_gone(receive))]
     ended = asyncio.gather(*tasks, return_exceptions=True)
@@ -42,7 +42,7 @@ async def send_stream(
 
 
 class _ClientGoneError(Exception):
-    """The server has said that the client is gone."""
+    """The server has reported that the client has disconnected."""
 
 
 async def _send(start: Message, chunks: AsyncGenerator[bytes], send: Send, length: int | None) -> None:
@@ -63,7 +63,7 @@ async def _send(start: Message, chunks: AsyncGenerator[bytes], send: Send, lengt
 
 
 async def _put(send: Send, message: Message) -> None:
-    """Send a message; some servers raise OSError when the client has gone, others ignore what is sent to it."""
+    """Send a message. After a disconnect, some servers raise OSError, and others ignore the message."""
     try:
         await send(message)
     except OSError as error:

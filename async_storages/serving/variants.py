@@ -1,4 +1,4 @@
-"""Answers with variants that are made when they are first asked for."""
+"""Responses with variants that are made at their first request."""
 
 from typing import Literal
 
@@ -16,24 +16,24 @@ from async_storages.variants.links import LinkedVariant, VariantLinks
 __all__ = ["ErrorAnswer", "VariantDelivery"]
 
 type ErrorAnswer = Literal["problem", "image"]
-"""The answer to a variant that cannot be given: an error that the application's handlers answer, or an image."""
+"""The response if a variant cannot be made: an error for the application's handlers, or a grey image."""
 
 _FOR_GOOD = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
 class VariantDelivery:
-    """Gives variants to whoever has their URL, by GET or HEAD, and makes those that are missing.
+    """Answers GET and HEAD for the URLs of variants, and makes missing variants.
 
     Args:
         links: The URLs.
-        pool: Makes the images; None for the shared one.
-        mode: ``"proxy"`` gives them through the application, to be kept for good; ``"redirect"`` and None as for
-            `DeliveryOptions`, which cannot be.
-        errors: ``"problem"`` raises for the application's handlers, ``"image"`` answers with a grey image.
-        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+        pool: The pool that makes the images. None uses the shared pool.
+        mode: ``"proxy"`` sends variants through the application, and caches may keep them forever. ``"redirect"`` and
+            None work as for `DeliveryOptions`, and caches cannot keep those responses.
+        errors: ``"problem"`` raises errors for the application's handlers. ``"image"`` answers with a grey image.
+        front_server: A web server that sends the files: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: An option that cannot be.
+        InvalidArgumentException: An option is wrong.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class VariantDelivery:
         """Answer a request (ASGI).
 
         Args:
-            signature: The segment of the URL behind the links' `base_url`.
-            path: The rest of it, percent-decoded.
-            scope: As ASGI gives it.
-            receive: As ASGI gives it.
-            send: As ASGI gives it.
+            signature: The first segment of the URL after the `base_url` of the links.
+            path: The rest of the URL, percent-decoded.
+            scope: The scope from ASGI.
+            receive: The callable from ASGI.
+            send: The callable from ASGI.
 
         Raises:
-            StorageException: The variant cannot be given, and `errors` is ``"problem"``.
+            StorageException: The variant cannot be sent, and `errors` is ``"problem"``.
         """
         signature = hidden(signature)
         recipe, begun = Variant(), list[Message]()

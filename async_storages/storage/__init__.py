@@ -1,7 +1,8 @@
-"""The contract of storages: the base class, the powers that some have, and the pieces that a backend is made of.
+"""The contract of storages: the base class, the capabilities, and helpers for backends.
 
-`base` has `Storage`, `contract` the five methods that a backend implements; `presigning` and `folders` are base classes
-with one power more. `capabilities` are the powers as Protocols; `operation` begins and ends each operation.
+`base` has `Storage`. `contract` has the five methods that a backend implements. `capabilities` has the Protocols of
+abilities that only some storages have. `presigning` and `folders` have base classes that add one capability each.
+`operation` has the code around each operation.
 """
 
 from importlib import import_module
@@ -30,5 +31,5 @@ _moved = moved_names(
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name when it is asked for: `base` imports modules that import from this package."""
+    """Import a name at its first use, because `base` imports modules that import from this package."""
     return getattr(import_module(f"{__name__}.base"), name) if name in __all__ else _moved(name)

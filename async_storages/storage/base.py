@@ -1,8 +1,8 @@
-"""`Storage`, the base class of every backend: five abstract methods, and all others written once on top of them.
+"""`Storage`, the base class of every backend. It builds all its methods on five abstract ones.
 
-A backend implements `write`, `stream`, `stat`, `delete` and `url` (see `AbstractStorage`); `MemoryStorage` shows the
-whole of it. Powers that only some have are Protocols (`SupportsPresign`, `SupportsList` …), asked for with
-`isinstance`. `async_storages.testing.StorageContract` is the suite that every backend passes.
+A backend implements `write`, `stream`, `stat`, `delete` and `url`: see `AbstractStorage`. `MemoryStorage` is a complete
+example. Capabilities that only some backends have are Protocols, for example `SupportsPresign` and `SupportsList`. Test
+for them with `isinstance`. Every backend passes the test suite `async_storages.testing.StorageContract`.
 """
 
 import builtins
@@ -48,26 +48,27 @@ _NO_SEGMENTS = frozenset({"", ".", ".."})
 
 
 class Storage(AbstractStorage):
-    """The base class of every backend, and a place where files are.
+    """A place that keeps files, and the base class of every backend.
 
-    Subclasses set `scheme` (and `bucket`, if their ids have one), implement the five methods of `AbstractStorage`, and
-    begin each of them with ``with self.operation("stat", name) as operation:``: see `operation`.
+    A subclass sets `scheme`, and `bucket` if its ids have one. It implements the five methods of `AbstractStorage`, and
+    begins each of them with ``with self.operation("stat", name) as operation:``. See `operation`.
 
     Args:
         name: Registers the storage under this name: see `async_storages.registry`.
-        read_only: Refuse every write and delete.
+        read_only: True refuses every write and delete.
 
     Attributes:
-        scheme: The beginning of its ids, such as ``"s3"``.
-        bucket: Their bucket, None for schemes without one.
-        location: Tells storages of one scheme and bucket apart where ids cannot: a folder, an endpoint; never secret.
-        prefix: The folder that it keeps to, with a slash at its end; bare keys are relative to it. Empty for none.
-        chooses_ids: Whether the backend chooses the ids of files, as FastDFS does, and takes of a name at most the
-            extension: each write makes a new file, nothing is ever replaced; `upload` refuses `overwrite=False`.
-        able_options: The fields of `UploadOptions` that `write` heeds; others are refused.
-        upload_options: What new files have, unless a column or a call says otherwise.
-        is_part: Whether its operations are parts of those of another storage, which emits their event; errors of a
-            server then say which storage has failed.
+        scheme: The first part of its ids, for example ``"s3"``.
+        bucket: The bucket in its ids. None for schemes without buckets.
+        location: A text that tells apart storages with equal ids, such as a folder or an endpoint. It holds no secret.
+        prefix: The folder that limits the storage, with a slash at its end. Bare keys are relative to it. Empty means
+            no limit.
+        chooses_ids: True if the backend chooses the ids of files, as FastDFS does. It keeps at most the extension of a
+            name. Each write makes a new file and replaces none, and `upload` refuses `overwrite=False`.
+        able_options: The fields of `UploadOptions` that `write` supports. The storage refuses all others.
+        upload_options: The options of new files. Options of a column or a call take precedence.
+        is_part: True if another storage uses this one for its own operations. The other storage then emits the
+            events, and errors of a server name the storage that failed.
     """
 
     scheme: ClassVar[str]
@@ -89,7 +90,7 @@ class Storage(AbstractStorage):
             self.name = name
 
     def __init_subclass__(cls, *, has_bucket: bool = False, **kwargs: Any) -> None:
-        """Teach the id grammar the scheme of a new backend."""
+        """Register the scheme of a new backend, so that ids with it can be parsed."""
         super().__init_subclass__(**kwargs)
         if "scheme" in cls.__dict__ and cls.scheme not in (*ids.known_schemes(), ids.FASTDFS):
             ids.register_scheme(cls.scheme, has_bucket=has_bucket)
@@ -97,7 +98,7 @@ class Storage(AbstractStorage):
     # ---- lifetime
 
     async def aclose(self) -> None:
-        """Release what is open. Later use raises StorageClosedException until `async with` opens it again."""
+        """Close all connections. Later use raises StorageClosedException until `async with` opens the storage again."""
         self._closed = True
 
     async def __aenter__(self) -> Self:
@@ -111,7 +112,7 @@ class Storage(AbstractStorage):
 
     @property
     def sync(self) -> "SyncStorage":
-        """The same methods without ``await``, for code that is not asynchronous: ``storage.sync.save(…)``."""
+        """The same methods without ``await``, for synchronous code: ``storage.sync.save(…)``."""
         from async_storages.synchronous.storages import SyncStorage  # noqa: PLC0415 - it imports this module
 
         return SyncStorage(self)
@@ -119,11 +120,12 @@ class Storage(AbstractStorage):
     # ---- names
 
     def identify(self, name: FileName) -> FileId:
-        """The full id of a bare key, id or file object; no I/O.
+        """Return the full id of a bare key, id or file object. No I/O.
 
         Raises:
-            InvalidArgumentException: Malformed, of an unknown scheme, or a key that could lead elsewhere.
-            RouteNotSupportedException: The id belongs to another backend or bucket.
+            InvalidArgumentException: The name is malformed, has an unknown scheme, or its key could lead to another
+                place.
+            RouteNotSupportedException: The id belongs to another backend, bucket or folder.
         """
         text = text_of(name)
         ids.check_text(text)
@@ -140,22 +142,30 @@ class Storage(AbstractStorage):
         return found
 
     def check_key(self, file_id: FileId) -> None:
-        """Refuse keys that mean another place, or the same place under another name; nothing is written to them."""
+        """Refuse a key with an empty, ``.`` or ``..`` segment or a backslash: no write may use it.
+
+        Raises:
+            InvalidArgumentException: The key is refused.
+        """
         if "\\" in file_id.key or not _NO_SEGMENTS.isdisjoint(file_id.key.split("/")):
             raise InvalidArgumentException(
                 "a key cannot hold empty, '.' or '..' segments or a backslash", file_id=str(file_id)
             )
 
     def check_id(self, file_id: FileId) -> None:
-        """Refuse ids that cannot be those of files; by default those whose keys cannot be written to."""
+        """Refuse an id that no file of this storage can have. By default, it applies `check_key`.
+
+        Raises:
+            InvalidArgumentException: The id is refused.
+        """
         self.check_key(file_id)
 
     def bare_key(self, file_id: FileId) -> str:
-        """The bare key that `identify` makes this id of."""
+        """Return the bare key for an id: the inverse of `identify`."""
         return file_id.key.removeprefix(self.prefix)
 
     async def prepare(self) -> None:
-        """Get ready for `presign`, which does no I/O: resolve credentials, where they are not at hand."""
+        """Load the credentials that `presign` needs, because `presign` itself does no I/O."""
 
     async def presigned_urls(
         self,
@@ -164,18 +174,18 @@ class Storage(AbstractStorage):
         method: PresignMethod = "GET",
         **options: Unpack[PresignOptions],
     ) -> builtins.list[str]:
-        """Presigned URLs in the order of the names: as `SupportsPresign.presign`, and where it needs I/O as well.
+        """Return presigned URLs in the order of the names. It calls `prepare` first, so it works where I/O is needed.
 
         Args:
-            names: The files; they need not exist.
+            names: The files. They need not exist.
             expires_in: Seconds from now, 1 to 604,800.
             method: GET, HEAD, PUT or DELETE.
-            **options: `filename`, `content_type`, `disposition`, `content_length`, `stable`: see
+            **options: `filename`, `content_type`, `disposition`, `content_length` and `stable`: see
                 `SupportsPresign.presign`.
 
         Raises:
             OperationNotSupportedException: The storage cannot presign.
-            StorageException: As for `SupportsPresign.presign`, and whatever I/O it needs.
+            StorageException: As for `SupportsPresign.presign`, or the credentials could not be loaded.
         """
         if not isinstance(self, SupportsPresign):
             raise OperationNotSupportedException(f"{type(self).__name__} cannot presign URLs", operation="presign")
@@ -191,32 +201,35 @@ class Storage(AbstractStorage):
     def presigned_headers(
         self, *, content_type: str | None = None, content_length: int | None = None
     ) -> dict[str, str]:
-        """The headers that a PUT presigned with these options must come with, beside those that every PUT has."""
+        """Return the headers that a client must add to a PUT presigned with these options.
+
+        Headers that every PUT has, such as Content-Length, are not in the result.
+        """
         del content_length  # is in every PUT
         return {} if content_type is None else {"Content-Type": content_type}
 
     def storage_for(self, file_id: FileName) -> "Storage":
-        """Return this storage, if it serves the id; managers route to one of theirs.
+        """Return this storage if it serves the id. A manager returns the one of its storages that does.
 
         Raises:
-            RouteNotSupportedException: It does not.
+            RouteNotSupportedException: The storage does not serve the id.
         """
         self.identify(file_id)
         return self
 
     def file(self, name: FileName) -> StoredFile:
-        """The file object of a name; no I/O, the file need not exist."""
+        """Return the file object for a name. No I/O. The file need not exist."""
         return StoredFile(self.identify(name), self)
 
     def get_name(self, untrusted: str) -> str:
-        """The key that an untrusted name may have: what `upload` accepts unchanged."""
+        """Return an untrusted name as a clean key, which `upload` accepts."""
         return naming.clean_key(untrusted)
 
     def options_for(self, content: Content) -> UploadOptions:
-        """Options of a file made of this content: field by field the content's, else the storage's.
+        """Return the options for storing this content. Options of the content override those of the storage.
 
         Raises:
-            OperationNotSupportedException: The storage cannot do one of them; names it.
+            OperationNotSupportedException: The storage does not support one of the options. The message names it.
         """
         options = content.options.over(self.upload_options)
         if options.said:
@@ -224,19 +237,20 @@ class Storage(AbstractStorage):
         return options
 
     def _check_options(self, options: UploadOptions) -> None:
-        """Refuse what the storage cannot do."""
+        """Refuse options that the storage does not support."""
         options.require(self.able_options, type(self).__name__)
 
     def operation(self, name: str, *file: FileName) -> Operation:
-        """A context manager for the body of an operation; every method of a backend works in one.
+        """Return a context manager for the body of an operation. Every method of a backend uses one.
 
-        It refuses a closed storage and changes to a read-only one, makes the name the id `operation.file`, completes
-        errors with operation and id, measures, and emits the event. A write to a storage that chooses its ids has no
-        `operation.file` yet; its name has only to be a clean one.
+        It refuses to use a closed storage and to change a read-only one. It converts the name to the id
+        `operation.file`. It adds the operation and the id to errors, measures the time, and emits the event.
+
+        On a storage that chooses its ids, a write has no `operation.file` yet, and its name need only be clean.
 
         Args:
-            name: The operation, as errors and events name it: ``"write"``, ``"stat"`` …
-            *file: The file that it works on, if it works on one.
+            name: The operation in errors and events, for example ``"write"`` or ``"stat"``.
+            *file: The file of the operation, if it has one.
         """
         return StorageOperation(self, name, file)
 
@@ -262,27 +276,28 @@ class Storage(AbstractStorage):
         overwrite: bool = True,
         **options: Unpack[ContentOptions],
     ) -> str:
-        """Store content under exactly this key, or under an id that the backend chooses (`chooses_ids`).
+        """Store content under exactly this key. A backend with `chooses_ids` chooses the id itself.
 
         Args:
-            content: Bytes, a path, a binary file, an upload, a (async) iterable: see `async_storages.sources`. Files
-                are read from where they stand, uploads from their beginning; they stay open. What fails leaves them
-                where they stood.
-            name: The key. One that the gate for names would change is refused; `get_name` gives the changed form.
-            overwrite: False raises FileExistsException when the key exists, InvalidArgumentException where ids are
-                chosen.
-            **options: `content_type`, `metadata`, `size`, `max_size`, `expected`, and `options`, which are
+            content: Bytes, a path, a binary file, an upload, or an iterable or async iterable: see
+                `async_storages.sources`. Files are read from their current position, uploads from their beginning.
+                They stay open. After a failure, a file that can seek is back at its old position.
+            name: The key. A key that is not clean is refused. `get_name` returns the clean form.
+            overwrite: False raises FileExistsException if the key exists. On a storage with `chooses_ids` it raises
+                InvalidArgumentException.
+            **options: `content_type`, `metadata`, `size`, `max_size`, `expected` and others, and `options` with
                 `UploadOptions`: see `ContentOptions`.
 
         Returns:
-            The key, or the id that was chosen.
+            The key, or the id that the backend chose.
 
         Raises:
-            InvalidArgumentException: The name, the content or an option is wrong, or the declared size.
+            InvalidArgumentException: The name, the content, an option or the declared size is wrong.
             FileExistsException: The key exists and `overwrite` is False.
-            FileTooLargeException: More than `max_size` bytes came.
-            ChecksumMismatchException: An `expected` checksum does not hold.
-            OperationNotSupportedException: The storage cannot do one of the `UploadOptions`; names it.
+            FileTooLargeException: The content has more than `max_size` bytes.
+            ChecksumMismatchException: The content does not have an `expected` checksum.
+            OperationNotSupportedException: The storage does not support one of the `UploadOptions`. The message names
+                it.
 
         Example:
             >>> await storage.upload(b"hello", "notes/hello.txt")
@@ -331,13 +346,13 @@ class Storage(AbstractStorage):
 
         Args:
             content: As for `upload`.
-            filename: Any name, however hostile: it is cleaned. By default the content's own, else ``file``.
-            folder: Cleaned as well.
+            filename: Any name, even a hostile one: it is cleaned. By default the name of the content, or ``file``.
+            folder: The folder for the key. It is cleaned too.
             **options: As for `upload`.
 
         Returns:
-            The stored file, which knows its size and dimensions without asking again. None for an upload without a
-            name and bytes: so browsers send a form where no file was chosen.
+            The stored file, with known size and dimensions. None for an upload without name and bytes, which browsers
+            send for a form field where no file was chosen.
 
         Raises:
             StorageException: As for `upload`.
@@ -353,12 +368,12 @@ class Storage(AbstractStorage):
                 return await self._save_as(naming.unique_key(body.filename or "file", folder), body)
 
     async def _save_as(self, key: str, body: Content) -> StoredFile:
-        """`save`, once the key is chosen; it raises FileExistsException if somebody has it."""
+        """Store content under a chosen key. Raises FileExistsException if the key exists."""
         self.options_for(body)
         return await self._new_file(await self.write(body, key, overwrite=False), body)
 
     async def _new_file(self, file_id: str, body: Content) -> StoredFile:
-        """A file that was written just now, with the facts that its content has told."""
+        """Return the file object of a new file, with the facts that its content knows."""
         stored = StoredFile(file_id, self)
         stored.remember(
             size=body.size,
@@ -373,32 +388,35 @@ class Storage(AbstractStorage):
         return stored
 
     async def read(self, name: FileName) -> bytes:
-        """The whole file in memory."""
+        """Return the whole content in memory."""
         async with aclosing(self.stream(name)) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
     async def open(self, name: FileName) -> BytesIO:
-        """The whole file in memory, as a file at its beginning."""
+        """Return the whole content in memory, as a binary file at position 0."""
         return BytesIO(await self.read(name))
 
     async def download_to(self, name: FileName, target: Target) -> int:
-        """Stream the file into a path (complete or not at all) or an open binary file; returns the bytes written."""
+        """Stream the file into a path or an open binary file, and return the number of bytes written.
+
+        If the download fails, a path keeps its old content.
+        """
         return await write_to(self.stream(name), target)
 
     async def info(self, name: FileName) -> "FileBasicInfo":
-        """Size, type, etag, time and metadata: another name of `stat`."""
+        """Return size, content type, ETag, time and metadata: another name of `stat`."""
         return await self.stat(name)
 
     async def get_size(self, name: FileName) -> int:
-        """The size in bytes, from the backend; raises FileNotFoundException if the file is missing."""
+        """Return the size in bytes. Raises FileNotFoundException if the file is missing."""
         return (await self.stat(name)).file_size
 
     async def get_path(self, name: FileName) -> str:
-        """The file's URL: another name of `url`."""
+        """Return the file's URL: another name of `url`."""
         return await self.url(name)
 
     async def exists(self, name: FileName) -> bool:
-        """Ask the backend; True if it holds the file."""
+        """Return True if the storage holds the file."""
         try:
             await self.stat(name)
         except FileNotFoundException:
@@ -406,7 +424,10 @@ class Storage(AbstractStorage):
         return True
 
     async def delete_many(self, names: Iterable[FileName], *, concurrency: int = 32) -> None:
-        """Delete several files, missing ones included; every one is tried before the first failure surfaces."""
+        """Delete several files. A missing file is no error.
+
+        It tries to delete every file before it raises the first failure.
+        """
         failures: list[Exception] = []
 
         async def attempt(name: FileName) -> None:

@@ -1,4 +1,4 @@
-"""Powers that only some storages have, each a Protocol: `isinstance` tells if a storage has it.
+"""Capabilities that only some storages have. Each is a Protocol, so `isinstance` tests for it.
 
 ```python
 if isinstance(storage, SupportsPresign):
@@ -33,16 +33,16 @@ type PresignMethod = Literal["GET", "HEAD", "PUT", "DELETE"]
 
 
 class PresignOptions(TypedDict, total=False):
-    """Options of a presigned URL beside name, time and method.
+    """Options of a presigned URL besides name, time and method.
 
     Attributes:
-        filename: The name the download is to have; implies ``disposition="attachment"``.
-        content_type: GET: the answer's type. PUT: the only type that may be sent.
+        filename: The name of the downloaded file. It implies ``disposition="attachment"``.
+        content_type: GET: the content type of the response. PUT: the only content type that clients may send.
         disposition: ``"inline"`` or ``"attachment"``.
-        content_length: PUT: the only size in bytes that may be sent.
-        stable: A window of time, from a second: all URLs that are made within one are equal to the byte, so that
-            browsers and caches know them again. Each is good for at least `expires_in`, and for up to `stable`
-            longer; together they are at most 604,800 seconds.
+        content_length: PUT: the only size in bytes that clients may send.
+        stable: A time window of at least one second. All URLs made within one window are equal, so browsers and
+            caches recognise them. Each URL works for at least `expires_in` seconds, and for up to `stable` longer. The
+            sum of both is at most 604,800 seconds.
     """
 
     filename: str | None
@@ -54,7 +54,7 @@ class PresignOptions(TypedDict, total=False):
 
 @runtime_checkable
 class SupportsPresign(Protocol):
-    """URLs that let whoever holds them do one thing to one file for a while."""
+    """Presigned URLs: each allows one kind of request on one file until it expires."""
 
     def presign(
         self,
@@ -68,34 +68,36 @@ class SupportsPresign(Protocol):
         content_length: int | None = None,
         stable: timedelta | None = None,
     ) -> str:
-        """A presigned URL; no I/O. A PUT must come with the headers of `Storage.presigned_headers`.
+        """Return a presigned URL. No I/O.
+
+        A client that uses a URL for PUT must send the headers of `Storage.presigned_headers`.
 
         Args:
-            name: The file; it need not exist.
+            name: The file. It need not exist.
             expires_in: Seconds from now, 1 to 604,800.
-            method: GET (which allows HEAD), HEAD, PUT or DELETE.
-            filename: See `PresignOptions` for this and the next ones.
-            content_type: The answer's type, or the only one that may be sent.
+            method: GET (which also allows HEAD), HEAD, PUT or DELETE.
+            filename: The name of the downloaded file. See `PresignOptions` for this and the next options.
+            content_type: The content type of the response, or the only one that clients may send.
             disposition: ``"inline"`` or ``"attachment"``.
-            content_length: The only size in bytes that may be sent.
-            stable: A window of time within which all URLs are equal.
+            content_length: The only size in bytes that clients may send.
+            stable: A time window within which all URLs are equal.
 
         Raises:
-            InvalidArgumentException: A bad name or option.
-            OperationNotSupportedException: There is nothing to sign with.
+            InvalidArgumentException: The name or an option is wrong.
+            OperationNotSupportedException: The storage has no credentials or key to sign with.
         """
         ...
 
     def presign_many(
         self, names: Iterable["FileName"], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> builtins.list[str]:
-        """Presigned GET URLs for a listing, in the order of the names; no I/O."""
+        """Return presigned GET URLs for a listing, in the order of the names. No I/O."""
         ...
 
 
 @runtime_checkable
 class SupportsDirectUpload(Protocol):
-    """Forms that let a browser upload one file straight to the backend."""
+    """Presigned forms, with which a browser uploads one file straight to the storage."""
 
     async def presign_post(
         self,
@@ -106,41 +108,43 @@ class SupportsDirectUpload(Protocol):
         min_size: int = 0,
         content_type: str | None = None,
     ) -> "PresignedUpload":
-        """A form for one key.
+        """Return a presigned form for one key.
 
         Args:
-            name: The key the file will have; as strict as `upload`.
+            name: The key of the file. `upload` has the same rules for it.
             expires_in: Seconds from now, 1 to 604,800.
-            max_size: Bytes; larger files are refused by the backend.
-            min_size: Bytes; smaller files are refused by the backend.
-            content_type: The only type that may be sent, as the form field ``Content-Type``.
+            max_size: Bytes. The server refuses larger files.
+            min_size: Bytes. The server refuses smaller files.
+            content_type: The only content type that the browser may send, in the form field ``Content-Type``.
         """
         ...
 
 
 @runtime_checkable
 class SupportsList(Protocol):
-    """Listing what is there."""
+    """Listing files."""
 
     def list(self, prefix: str = "") -> AsyncIterator["FileBasicInfo"]:
-        """The files whose key begins with `prefix`, sorted by key."""
+        """Yield the files whose key begins with `prefix`, sorted by key."""
         ...
 
 
 @runtime_checkable
 class SupportsFolders(Protocol):
-    """Keeping to a folder, such as that of a tenant."""
+    """Limiting a storage to a folder, for example one per tenant."""
 
     def within(self, *folders: str) -> "Storage":
-        """The same storage, kept to a folder: bare keys are relative to it, ids elsewhere are refused; no I/O.
+        """Return the same storage, limited to a folder. No I/O.
 
-        It has no name, and uses the connections of this storage: it need not be closed, and closes them if it is.
+        Bare keys are relative to the folder. Ids outside it are refused. The returned storage has no name. It shares
+        the connections of this storage: you need not close it, and closing it closes them.
 
         Args:
-            *folders: The path of the folder, each without slashes: no tenant's name leads into another's folder.
+            *folders: The path of the folder, one name at a time. A name holds no slash, so the name of one tenant never
+                leads into the folder of another.
 
         Raises:
-            InvalidArgumentException: A folder that is empty, holds a slash, or is no clean name.
+            InvalidArgumentException: A name is empty, holds a slash, or is not clean.
 
         Example:
             >>> await storage.within("tenants", "acme").upload(b"hello", "hello.txt")
@@ -153,13 +157,13 @@ class SupportsFolders(Protocol):
 
 @runtime_checkable
 class SupportsCopy(Protocol):
-    """Copying without the bytes passing through here."""
+    """Copying files within the storage, without a download."""
 
     async def copy(self, source: "FileName", target: "FileName", *, overwrite: bool = True) -> str:
-        """Copy a file with its type and metadata to an exact key; returns the new fusion id.
+        """Copy a file with its content type and metadata to an exact key, and return the new file id.
 
         Raises:
-            FileNotFoundException: There is no source.
+            FileNotFoundException: The source is missing.
             FileExistsException: The target exists and `overwrite` is False.
         """
         ...
@@ -167,25 +171,25 @@ class SupportsCopy(Protocol):
 
 @runtime_checkable
 class SupportsMetadata(Protocol):
-    """Changing the metadata of a file that is already there."""
+    """Changing the metadata of a stored file."""
 
     async def set_metadata(self, name: "FileName", metadata: Mapping[str, str]) -> None:
-        """Replace the user's metadata; the content stays.
+        """Replace the user's metadata of a file. The content stays the same.
 
         Raises:
-            FileNotFoundException: There is no such file.
+            FileNotFoundException: The file is missing.
         """
         ...
 
 
 @runtime_checkable
 class SupportsPing(Protocol):
-    """Telling whether the backend is there, for health checks."""
+    """A health check of the backend."""
 
     async def ping(self) -> None:
-        """Nothing, if it answers and lets us in; changes nothing there.
+        """Check that the backend answers and accepts the credentials. It changes nothing there.
 
         Raises:
-            StorageException: It does not.
+            StorageException: The backend does not answer, or refuses access.
         """
         ...

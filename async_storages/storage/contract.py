@@ -15,58 +15,61 @@ if TYPE_CHECKING:
 __all__ = ["AbstractStorage", "FileName"]
 
 type FileName = str | FileId | StoredFile
-"""A file as methods take it: a bare key, a fusion id in either form, or a file object."""
+"""The argument that methods take for a file: a bare key, a file id as a str or a `FileId`, or a `StoredFile`."""
 
 
 class AbstractStorage(ABC):
-    """The contract: derive from `Storage`, which has everything else."""
+    """The five methods that every storage implements. Derive from `Storage`, which has all other methods."""
 
     @abstractmethod
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
-        """Store the content whole or not at all.
+        """Store the whole content, or nothing.
 
         Args:
-            content: Iterate it once; whatever it raises must leave nothing behind. `options_for` gives its options.
-            key: The exact key; backends that choose their ids use its extension, and keep the name for people.
-            overwrite: False refuses a key that exists, without a race; of no effect where ids are chosen, as `save`
-                says False everywhere.
+            content: The content. Iterate it once. If the iteration raises, leave nothing in the storage.
+                `Storage.options_for` returns its options.
+            key: The exact key. A backend that chooses its ids uses only the extension, and keeps the name as
+                information.
+            overwrite: False refuses a key that exists, even if two writers race for it. A backend that chooses its ids
+                ignores it, because `save` always passes False.
 
         Returns:
-            The fusion id.
+            The file id.
 
         Raises:
             FileExistsException: The key exists and `overwrite` is False.
-            StorageOperationException: The backend failed; nothing was stored.
+            StorageOperationException: The backend failed and stored nothing.
         """
 
     @abstractmethod
     def stream(
         self, name: FileName, offset: int = 0, length: int | None = None, *, chunk_size: int = CHUNK_SIZE
     ) -> AsyncGenerator[bytes]:
-        """The bytes of a file or of a range of it, in chunks of at most `chunk_size` bytes.
+        """Yield the bytes of a file or of a range of it, in chunks of at most `chunk_size` bytes.
 
         Args:
             name: The file.
-            offset: The first byte, from 0; negative counts from the end (a suffix); past the end gives nothing.
-            length: How many bytes at the most; None for all, 0 for none.
+            offset: The position of the first byte, from 0. A negative offset counts from the end. An offset past the
+                end yields nothing.
+            length: The largest number of bytes. None yields all, 0 yields none.
             chunk_size: Bytes, at least 1.
 
         Raises:
-            FileNotFoundException: There is no such file, raised by the first step of the iteration.
-            InvalidArgumentException: A negative length, a chunk size below 1.
+            FileNotFoundException: The file is missing. The first step of the iteration raises this.
+            InvalidArgumentException: `length` is negative, or `chunk_size` is below 1.
         """
 
     @abstractmethod
     async def stat(self, name: FileName) -> "FileBasicInfo":
-        """Size, type, etag, time and metadata.
+        """Return size, content type, ETag, time and metadata.
 
         Raises:
-            FileNotFoundException: There is no such file.
+            FileNotFoundException: The file is missing.
         """
 
     @abstractmethod
     async def delete(self, name: FileName) -> None:
-        """Remove a file; a missing one is not an error where the protocol allows.
+        """Delete a file. A missing file is no error, unless the server's protocol reports one.
 
         Raises:
             DeleteNotSupportedException: The storage is read-only.
@@ -74,4 +77,4 @@ class AbstractStorage(ABC):
 
     @abstractmethod
     async def url(self, name: FileName) -> str:
-        """The file's URL, percent-encoded; without asking whether the file exists."""
+        """Return the file's percent-encoded URL. It does not check that the file exists."""

@@ -1,4 +1,4 @@
-"""The base class of storages that can be kept to a folder, such as that of a tenant."""
+"""The base class of storages that can be limited to a folder, for example one per tenant."""
 
 from copy import copy
 from typing import Self
@@ -11,10 +11,13 @@ __all__ = ["FolderStorage"]
 
 
 class FolderStorage(Storage):
-    """A storage that has folders, as `SupportsFolders` says; the `list` of a subclass keeps to `self.prefix`."""
+    """The base class of storages that implement `SupportsFolders`.
+
+    The `list` method of a subclass yields only files whose key begins with `self.prefix`.
+    """
 
     def within(self, *folders: str) -> Self:
-        """The same storage, kept to a folder: see `SupportsFolders`."""
+        """Return the same storage, limited to a folder: see `SupportsFolders`."""
         for folder in folders:
             if "/" in naming.check_key(folder, operation="within"):
                 raise InvalidArgumentException(

@@ -1,4 +1,4 @@
-"""The beginning and the end of every operation of a storage: check, identify, complete errors, emit the event."""
+"""The code around every operation of a storage: it checks, finds the id, completes errors and emits the event."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,11 +18,11 @@ WRITES = frozenset({"write", "copy", "set_metadata"})
 
 
 class IdentifiedKey(naming.UniqueKey):
-    """A unique key with its id, for callers who must know the id before the write, which then need not find it again.
+    """A unique key together with its id. A caller may need the id before the write, which then uses it too.
 
     Attributes:
         file_id: The id.
-        storage: The storage that has identified the key.
+        storage: The storage that made the id.
     """
 
     __slots__ = ("file_id", "storage")
@@ -32,7 +32,7 @@ class IdentifiedKey(naming.UniqueKey):
 
     @classmethod
     def fresh(cls, storage: "Storage", filename: str, folder: str = "") -> naming.UniqueKey:
-        """A new key, as of `unique_key`; it has its id, unless the storage will choose that."""
+        """Return a new key from `unique_key`, with its id. If the storage chooses its ids, the key has no id yet."""
         key = naming.unique_key(filename, folder)
         if storage.chooses_ids:
             return key
@@ -42,7 +42,7 @@ class IdentifiedKey(naming.UniqueKey):
 
 
 class StorageOperation(Operation):
-    """One operation of a storage, as `Storage.operation` gives it: errors say what was done to which file."""
+    """One operation of a storage: see `Storage.operation`. It adds the operation and the file to errors."""
 
     __slots__ = ("_given", "_storage", "_subject")
 
@@ -90,7 +90,7 @@ class StorageOperation(Operation):
 
 
 def text_of(name: "FileName") -> str:
-    """The text of a name in any of its forms."""
+    """Return a key, id or file object as text."""
     if isinstance(name, str):
         return str.__str__(name)  # an Enum's own str() is the member's name
     if isinstance(name, FileId | StoredFile):

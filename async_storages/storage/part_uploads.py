@@ -1,4 +1,4 @@
-"""Uploads in parts that somebody else sends, by presigned URLs: a browser, another service. No I/O."""
+"""The interface of part uploads: a browser or another service sends the parts to presigned URLs. No I/O here."""
 
 import builtins
 from collections.abc import Iterable, Mapping
@@ -22,14 +22,20 @@ __all__ = [
 ]
 
 MAX_PARTS = 10_000
-"""The most that S3 takes."""
+"""The largest number of parts that S3 accepts."""
 
 _SMALLEST = 5 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """One part; the ETag without quotes."""
+    """One part that has arrived.
+
+    Attributes:
+        number: 1 to 10,000.
+        size: Bytes.
+        etag: The ETag, without quotes.
+    """
 
     number: int
     size: int
@@ -37,10 +43,10 @@ class StoredPart:
 
 
 class PartUploads(Protocol):
-    """Begins and completes uploads to one storage, and presigns what comes between."""
+    """Begins and completes part uploads to one storage, and presigns the URLs for their parts."""
 
     async def begin(self, name: FileName, *, content_type: str) -> str:
-        """Begin an upload to an exact key; returns its id. Complete or abort it."""
+        """Begin an upload to an exact key, and return the id of the upload. Complete it or abort it later."""
         ...
 
     async def presign_part(
@@ -53,78 +59,85 @@ class PartUploads(Protocol):
         size: int | None = None,
         max_size: int | None = None,
     ) -> str:
-        """A URL to which one part is sent with PUT.
+        """Return a presigned URL to which a client sends one part with PUT.
 
         Args:
             name: The key.
-            upload_id: From `begin`.
-            number: 1 to 10,000.
+            upload_id: The id from `begin`.
+            number: The number of the part, 1 to 10,000.
             expires_in: Seconds from now, 1 to 604,800.
-            size: The only size in bytes that the part may have; it is signed.
-            max_size: The largest one, in bytes, where `size` is not known.
+            size: The only size in bytes that the client may send. The URL's signature covers it.
+            max_size: The largest size in bytes, if `size` is unknown.
 
         Raises:
-            InvalidArgumentException: The server can sign no `max_size`, as S3 cannot, and no `size` is said.
+            InvalidArgumentException: `max_size` is given without `size`, and the server cannot limit a size. S3
+                cannot.
             FileTooLargeException: `size` is above `max_size`.
         """
         ...
 
     async def parts(self, name: FileName, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived, by number; raises FileNotFoundException if there is no such upload."""
+        """Return the parts that have arrived, by number. Raises FileNotFoundException if the upload does not exist."""
         ...
 
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
-        """Put parts together: see `chosen_parts`; raises FileNotFoundException if there is no such upload any more."""
+        """Join the parts into one file: see `chosen_parts`. Raises FileNotFoundException if the upload is gone."""
         ...
 
     async def abort(self, name: FileName, upload_id: str) -> None:
-        """Give an upload up and free its parts; one that is gone is no error."""
+        """Abort an upload and delete its parts. It is not an error if the upload does not exist."""
         ...
 
     async def unfinished(self, prefix: str) -> builtins.list[tuple[FileId, str]]:
-        """File and id of uploads under way to keys that begin with `prefix`, the first thousand at the least."""
+        """Return file and upload id of unfinished uploads to keys that begin with `prefix`.
+
+        If there are more than a thousand, the result may hold only the first thousand.
+        """
         ...
 
 
 @runtime_checkable
 class SupportsPartUploads(Protocol):
-    """Taking a file in parts, which whoever holds their URLs sends one by one."""
+    """Part uploads: any client that has the presigned URLs sends the parts of a file one by one."""
 
     @property
     def part_uploads(self) -> PartUploads:
-        """Uploads in parts to this storage."""
+        """The part uploads of this storage."""
         ...
 
 
 def check_part_size(size: int | None, max_size: int | None) -> None:
-    """Refuse a part that could be of no use."""
+    """Refuse a part that is larger than the file may still be. Raises FileTooLargeException."""
     if size is not None and max_size is not None and size > max_size:
         raise FileTooLargeException(f"a part of {size} bytes is more than the {max_size} that are left to it")
 
 
 def largest_part(number: int, max_file_size: int) -> int:
-    """Bytes that a part may have, where each before it has 5 MiB at least; below 0 there can be no such part."""
+    """Return the largest size in bytes of a part, if each part before it has at least 5 MiB.
+
+    A result of 0 or less means that the file cannot have this part.
+    """
     return max_file_size - (number - 1) * _SMALLEST
 
 
 def check_number(number: object) -> int:
-    """Refuse a number that no part can have, and return all others."""
+    """Return a part's number if it is 1 to 10,000. Otherwise raise InvalidArgumentException."""
     if not isinstance(number, int) or not 1 <= number <= MAX_PARTS:
         raise InvalidArgumentException(f"parts are numbered from 1 to {MAX_PARTS}, not {number!r}")
     return number
 
 
 def chosen_parts(there: Iterable[StoredPart], etags: Mapping[int, str], max_size: int | None) -> list[StoredPart]:
-    """The parts that a file is to be made of, in order.
+    """Return the parts of a file, in order.
 
     Args:
-        there: All that the storage has.
-        etags: Of each part by its number, as the one who sent it was answered.
-        max_size: Bytes that the file may have.
+        there: All parts that the storage has.
+        etags: The ETag of each part by its number. The server sent it to the client that uploaded the part.
+        max_size: The largest size of the file in bytes. None for no limit.
 
     Raises:
-        InvalidArgumentException: The storage does not have these parts, or one before the last is below 5 MiB.
-        FileTooLargeException: The file would be larger.
+        InvalidArgumentException: The storage lacks one of these parts, or a part before the last is below 5 MiB.
+        FileTooLargeException: The file would be larger than `max_size`.
     """
     found = {part.number: part for part in there}
     parts = [found[number] for number in sorted(etags) if number in found]

@@ -1,4 +1,4 @@
-"""The base class of storages that presign URLs: they sign, all else is done here."""
+"""The base class of storages that presign URLs. A subclass only signs; this class does the rest."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -15,23 +15,24 @@ __all__ = ["PresigningStorage", "check_presign_method"]
 
 
 class PresigningStorage(Storage):
-    """A storage that presigns URLs, as `SupportsPresign` says; a subclass implements `sign_url`."""
+    """The base class of storages that implement `SupportsPresign`. A subclass implements `sign_url`."""
 
     @abstractmethod
     def sign_url(self, file: FileId, expires_in: float, method: PresignMethod, options: PresignOptions) -> str:
-        """A signed URL of a file; no I/O.
+        """Return a signed URL of a file. No I/O.
 
-        Name and method are checked before; `signing.check_expires_in` and `signing.signing_time` check the time.
+        The caller has checked name and method. Check the time with `signing.check_expires_in` and
+        `signing.signing_time`.
 
         Args:
             file: The file.
-            expires_in: Seconds from now, as the caller said it: 1 to 604,800 are allowed.
+            expires_in: Seconds from now, not checked yet. Allowed are 1 to 604,800.
             method: GET, HEAD, PUT or DELETE.
-            options: See `PresignOptions`; each is there, None where it was not said.
+            options: See `PresignOptions`. Every option is present; None means that the caller did not set it.
 
         Raises:
-            InvalidArgumentException: A bad time or option.
-            OperationNotSupportedException: The storage cannot sign this.
+            InvalidArgumentException: The time or an option is wrong.
+            OperationNotSupportedException: The storage cannot sign this request.
         """
 
     def presign(
@@ -46,7 +47,7 @@ class PresigningStorage(Storage):
         content_length: int | None = None,
         stable: timedelta | None = None,
     ) -> str:
-        """A presigned URL: see `SupportsPresign`."""
+        """Return a presigned URL: see `SupportsPresign`."""
         with self.operation("presign", name) as operation:
             self.check_presign(operation.file, method)
             options: PresignOptions = {
@@ -61,15 +62,15 @@ class PresigningStorage(Storage):
     def presign_many(
         self, names: Iterable[FileName], expires_in: float = 3600, *, stable: timedelta | None = None
     ) -> list[str]:
-        """Presigned GET URLs in the order of the names: see `SupportsPresign`."""
+        """Return presigned GET URLs in the order of the names: see `SupportsPresign`."""
         return [self.presign(name, expires_in, stable=stable) for name in names]
 
     def check_presign(self, file: FileId, method: str) -> None:
-        """Refuse a presigned request that this storage would not allow.
+        """Refuse to presign a request that this storage does not allow.
 
         Raises:
-            InvalidArgumentException: The method is unknown, or the key is one that nothing can be written to.
-            AccessDeniedException: The method changes something, and the storage is read-only.
+            InvalidArgumentException: The method is unknown, or the request writes and the key is not clean.
+            AccessDeniedException: The storage is read-only and the method changes something.
         """
         check_presign_method(method, read_only=self.read_only)
         if method in {"PUT", "POST"}:
@@ -81,11 +82,11 @@ def check_presign_method(method: str, *, read_only: bool) -> str:
 
     Args:
         method: GET, HEAD, PUT, POST (a form) or DELETE.
-        read_only: Whether the storage is.
+        read_only: True if the storage is read-only.
 
     Raises:
-        InvalidArgumentException: The method is another.
-        AccessDeniedException: The method changes something, and the storage is read-only.
+        InvalidArgumentException: The method is unknown.
+        AccessDeniedException: The storage is read-only and the method changes something.
     """
     if method not in {"GET", "HEAD", "PUT", "POST", "DELETE"}:
         raise InvalidArgumentException(

@@ -1,5 +1,5 @@
-"""The same operations without ``await``, for code that is not asynchronous: ``file.sync.read()``.
+"""The same operations without ``await``, for synchronous code: ``file.sync.read()``.
 
-`background_loop` runs coroutines in a thread; `methods` makes synchronous methods of asynchronous ones; `files` and
-`storages` are what ``StoredFile.sync`` and ``Storage.sync`` return.
+`background_loop` runs coroutines in a thread. `methods` makes synchronous methods from asynchronous ones. `files` and
+`storages` have the classes of ``StoredFile.sync`` and ``Storage.sync``.
 """

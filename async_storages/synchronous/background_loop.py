@@ -1,8 +1,8 @@
-"""One event loop for each process, in a thread of its own, that runs coroutines for synchronous code.
+"""The background event loop: it runs coroutines for synchronous code, in a thread of its own, one per process.
 
-The thread starts when it is first used, and ends with the process. A child after fork starts its own. The caller waits,
-and meanwhile makes the calls that a coroutine passes back to it: so a database connection is only used by the thread
-that opened it.
+The thread starts at its first use and ends with the process. A forked child starts its own thread. While the caller
+waits, it makes the calls that the coroutine passes back to it. So only the thread that opened a database connection
+uses it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ __all__ = ["allow_in_event_loop", "call_back", "can_block", "has_caller", "itera
 
 _ENDS = "the process ends, and the background event loop with it"
 _ENDS_WITHIN = 10.0
-"""Seconds in which the loop has to close its connections when the process ends."""
+"""Seconds that the loop has to close its connections when the process ends."""
 
 type _Calls = SimpleQueue[Callable[[], object] | None]
 
@@ -32,16 +32,22 @@ _is_allowed_in_event_loop = False
 
 
 def allow_in_event_loop(is_allowed: bool = True) -> None:
-    """Let synchronous calls block event loops that run in their thread, as is wanted in a notebook.
+    """Allow synchronous calls in a thread with a running event loop, for example in a notebook.
 
-    Without it such a call raises InvalidArgumentException: all other tasks of a service would wait for it.
+    Such a call blocks the event loop, and all other tasks wait. So by default it raises InvalidArgumentException.
+
+    Args:
+        is_allowed: True allows such calls in this process, False forbids them again.
     """
     global _is_allowed_in_event_loop  # noqa: PLW0603 - one answer for the process
     _is_allowed_in_event_loop = is_allowed
 
 
 def can_block() -> bool:
-    """True if `run_sync` may block this thread: no event loop runs in it, or `allow_in_event_loop` was called."""
+    """Return True if `run_sync` may block this thread.
+
+    It may if no event loop runs in the thread, or if `allow_in_event_loop` was called.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -50,20 +56,20 @@ def can_block() -> bool:
 
 
 def run_sync[Result](work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine on the background event loop, and wait for it.
+    """Run a coroutine on the background event loop, and wait for its result.
 
-    An interrupt (Ctrl-C) cancels the coroutine; it is raised when the coroutine has ended. Context variables are those
-    of the caller.
+    The coroutine has the context variables of the caller. An interrupt (Ctrl-C) cancels the coroutine, and is raised
+    when the coroutine has ended.
 
     Args:
-        work: The coroutine. It cannot use what belongs to another event loop, such as an aiohttp response.
+        work: The coroutine. It cannot use objects of another event loop, such as an aiohttp response.
 
     Returns:
         The result of the coroutine.
 
     Raises:
-        InvalidArgumentException: An event loop runs in this thread, and would be blocked.
-        StorageClosedException: The process ends.
+        InvalidArgumentException: An event loop runs in this thread, and the call would block it.
+        StorageClosedException: The process is ending.
 
     Example:
         >>> run_sync(manager.upload_service.upload_bytes("hello.txt", b"hello")).file_name
@@ -78,10 +84,10 @@ def run_sync[Result](work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def iterate[Item](source: AsyncGenerator[Item]) -> Iterator[Item]:
-    """Iterate over an asynchronous generator, one item at a time; it is closed with the iterator.
+    """Iterate over an asynchronous generator in synchronous code. The generator is closed with the iterator.
 
     Raises:
-        InvalidArgumentException: At the first step: an event loop runs in this thread.
+        InvalidArgumentException: An event loop runs in this thread. The first step raises this.
     """
     _require_thread()
     steps = _Steps()
@@ -95,12 +101,12 @@ def iterate[Item](source: AsyncGenerator[Item]) -> Iterator[Item]:
 
 
 def has_caller() -> bool:
-    """True within a coroutine that `run_sync` runs: `call_back` can be used."""
+    """Return True within a coroutine that `run_sync` runs. It can use `call_back`."""
     return _caller.get() is not None
 
 
 async def call_back[Result](func: Callable[..., Result], *args: object) -> Result:
-    """Call a function in the thread that waits in `run_sync`."""
+    """Call a function in the thread that waits in `run_sync`, and return its result."""
     loop, calls = asyncio.get_running_loop(), _caller.get()
     if calls is None:
         raise InvalidArgumentException("nobody waits in run_sync for this coroutine")
@@ -122,7 +128,7 @@ async def call_back[Result](func: Callable[..., Result], *args: object) -> Resul
 
 
 async def _whole[Result](answer: "asyncio.Future[Result]") -> Result:
-    """Wait for a call that cannot be stopped; a cancellation is raised after it."""
+    """Wait for a call that cannot be stopped. If this task is cancelled, raise that after the call."""
     cancelled: asyncio.CancelledError | None = None
     while not answer.done():
         try:
@@ -152,9 +158,9 @@ def _require_thread() -> None:
 
 
 class _Run:
-    """A coroutine that runs in the background, and the calls it passes back.
+    """A coroutine in the background loop, and the calls that it passes back.
 
-    An interrupt can come between any two steps of the caller, so that each step may be repeated.
+    An interrupt can come between any two steps of the caller, so each step can be repeated safely.
     """
 
     def __init__(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -167,7 +173,7 @@ class _Run:
         self._context.run(_caller.set, self._calls)
 
     def begin(self) -> None:
-        """Let the coroutine begin, with the context variables of this thread."""
+        """Start the coroutine with the context variables of this thread."""
         try:
             self.loop.call_soon_threadsafe(self._begun, context=self._context)
         except RuntimeError:
@@ -180,7 +186,7 @@ class _Run:
         return self._task
 
     def result(self) -> Any:
-        """Run the coroutine, make its calls until it has ended, and return its result."""
+        """Run the coroutine, make its calls until it has ended, and return its result or raise its error."""
         interrupt: BaseException | None = None
         while not self._has_ended:
             try:
@@ -196,12 +202,12 @@ class _Run:
         return self.outcome()
 
     def make_calls(self) -> None:
-        """Make the calls that come, until the coroutine has ended."""
+        """Make the calls that the coroutine passes back, until it has ended."""
         while self.next_call():
             continue
 
     def next_call(self) -> bool:
-        """Make the call that comes next; False if the coroutine has ended instead."""
+        """Make the next call. Return False if the coroutine has ended instead."""
         call = self._calls.get()
         if call is None:
             self._has_ended = True
@@ -210,7 +216,7 @@ class _Run:
         return not self._has_ended
 
     def outcome(self) -> Any:
-        """The result of the coroutine, which has ended."""
+        """Return the result of the ended coroutine."""
         try:
             return None if self._task is None else self._task.result()
         except asyncio.CancelledError:
@@ -233,14 +239,14 @@ _END: Any = object()
 
 
 class _Steps:
-    """The steps of one iteration: each item is made when it is asked for, all by one task."""
+    """The steps of one iteration. One task produces each item when the caller requests it."""
 
     def __init__(self) -> None:
         self._item: Any = _END
         self._wanted = asyncio.Semaphore(0)
 
     async def take(self, source: AsyncGenerator[Any]) -> None:
-        """Give the items to the caller, as it asks for them."""
+        """Pass each item to the caller when it requests one."""
         async with aclosing(source):
             await self._wanted.acquire()
             async for item in source:
@@ -251,7 +257,7 @@ class _Steps:
         self._item = item
 
     def next_of(self, run: _Run) -> Any:
-        """The next item, or `_END`."""
+        """Return the next item, or `_END`."""
         self._item = _END
         run.loop.call_soon_threadsafe(self._wanted.release)
         if not run.next_call():
@@ -263,7 +269,7 @@ class _Steps:
 
 
 class _Background:
-    """The thread of this process."""
+    """The background thread of this process."""
 
     _lock: threading.Lock
     _loop: asyncio.AbstractEventLoop | None
@@ -278,7 +284,7 @@ class _Background:
         return None if self._thread is None else self._thread.ident
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, whose thread is started if need be."""
+        """Return the loop. Start its thread if necessary."""
         with self._lock:
             loop = self._loop
             if loop is None:
@@ -288,7 +294,7 @@ class _Background:
             return loop
 
     def stop(self) -> None:
-        """End the thread; what is open in its loop is closed."""
+        """End the thread, and close the connections of its loop."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
@@ -297,13 +303,13 @@ class _Background:
             thread.join(_ENDS_WITHIN)
 
     def forget(self) -> None:
-        """Begin anew, as a child after fork does: the thread is its parent's, and the lock may be held for good."""
+        """Reset after a fork: the thread belongs to the parent, and the lock may never be released."""
         self._lock = threading.Lock()
         self._loop = self._thread = None
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop until it is stopped; `asyncio.run` would start a thread at its end, when there can be none."""
+    """Run the loop until it is stopped. `asyncio.run` cannot be used: at its end it starts a thread."""
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
@@ -318,9 +324,9 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def stop_background_loop() -> None:
-    """End the thread, and close what is open in its loop; the next call starts another one.
+    """End the background thread, and close the connections of its loop. The next call of `run_sync` starts a new one.
 
-    Python does so when the process ends. Tests call it to leave nothing open.
+    Python calls this when the process ends. Call it in tests to leave nothing open.
     """
     _background.stop()
 

@@ -1,4 +1,4 @@
-"""Stored files without ``await``: what ``StoredFile.sync`` returns."""
+"""Stored files without ``await``: the classes of ``StoredFile.sync``."""
 
 from async_storages.files import StoredFile, StoredImage
 from async_storages.synchronous.methods import Facade, Iteration, Method
@@ -7,10 +7,10 @@ __all__ = ["SyncStoredFile", "SyncStoredImage"]
 
 
 class SyncStoredFile(Facade[StoredFile]):
-    """The methods of a `StoredFile`, each of which blocks until it is done.
+    """The methods of a `StoredFile` for synchronous code. Each blocks until it is done.
 
     Raises:
-        InvalidArgumentException: From each of them: an event loop runs in this thread.
+        InvalidArgumentException: An event loop runs in this thread. Each method raises this.
 
     Example:
         >>> document.file.sync.get_size() > 0
@@ -33,7 +33,7 @@ class SyncStoredFile(Facade[StoredFile]):
 
 
 class SyncStoredImage(SyncStoredFile):
-    """The methods of a `StoredImage`, each of which blocks until it is done."""
+    """The methods of a `StoredImage` for synchronous code. Each blocks until it is done."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Synchronous methods, each made of the asynchronous one that it calls: typed alike, and documented alike.
+"""Synchronous methods made from asynchronous ones, with the same types and the same documentation.
 
 Example:
     >>> class SyncStoredFile(Facade[StoredFile]):
@@ -29,7 +29,7 @@ class Facade[Target]:
 
 
 class Method[Target, **Options, Result]:
-    """Waits for a method of the object."""
+    """A synchronous method that waits for an asynchronous method of the object."""
 
     def __init__(self, method: Callable[Concatenate[Target, Options], Coroutine[Any, Any, Result]]) -> None:
         self._method = method
@@ -55,7 +55,7 @@ class Method[Target, **Options, Result]:
 
 
 class Iteration[Target, **Options, Item]:
-    """Iterates over what a method of the object gives."""
+    """A synchronous method that iterates over the items of an asynchronous method of the object."""
 
     def __init__(self, method: Callable[Concatenate[Target, Options], AsyncIterator[Item]]) -> None:
         self._method = method
@@ -80,7 +80,7 @@ class Iteration[Target, **Options, Item]:
 
 
 async def _generated(method: Callable[..., AsyncIterator[Any]], *args: object, **kwargs: object) -> AsyncGenerator[Any]:
-    """The items of a method that is only called when the first one is asked for, in the background loop."""
+    """Yield the items of a method. The method is called in the background loop, at the first item."""
     items = method(*args, **kwargs)
     try:
         async for item in items:
@@ -91,7 +91,7 @@ async def _generated(method: Callable[..., AsyncIterator[Any]], *args: object, *
 
 
 def _method_of(facade: Facade[Any], method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method of the very object, which may override the one that is named."""
+    """Return the method of the object itself, which may override the given one."""
     target = facade._target  # noqa: SLF001 - its own
     found: Callable[..., Any] | None = getattr(target, method.__name__, None)
     if found is None:

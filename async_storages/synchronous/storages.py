@@ -1,4 +1,4 @@
-"""Storages without ``await``: what ``Storage.sync`` returns."""
+"""Storages without ``await``: the class of ``Storage.sync``."""
 
 from typing import TYPE_CHECKING, Self, Unpack, overload
 
@@ -24,11 +24,11 @@ __all__ = ["SyncStorage"]
 
 
 class SyncStorage(Facade[Storage]):
-    """The methods of a `Storage`, each of which blocks until it is done; ``with storage.sync:`` closes it.
+    """The methods of a `Storage` for synchronous code. Each blocks until it is done. ``with storage.sync:`` closes it.
 
     Raises:
-        InvalidArgumentException: From each of them: an event loop runs in this thread.
-        OperationNotSupportedException: The storage has no such method, such as `list`.
+        InvalidArgumentException: An event loop runs in this thread. Each method raises this.
+        OperationNotSupportedException: The storage does not have the method, for example `list`.
 
     Example:
         >>> storage.sync.upload(b"hello", "notes/hello.txt")

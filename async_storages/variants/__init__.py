@@ -1,5 +1,5 @@
-"""Variants that belong to an original: where they are, making and storing them, removing them with it.
+"""The image variants of an original: their ids, and how to make, store and delete them.
 
-`keys` is pure: the id of a variant follows from that of its original. `making` needs the pool of `imaging`, `removal`
-only storages. Columns and transactions are in `integrations.sqlalchemy`, which calls this.
+`keys` computes the id of a variant from the id of its original, without I/O. `making` needs the pool of `imaging`.
+`removal` needs only storages. The columns and transactions of `integrations.sqlalchemy` use these modules.
 """

@@ -1,9 +1,9 @@
-"""Ids of variants, without I/O: they follow from the id of the original, the name and the recipe, and nothing else.
+"""The ids of variants. They depend only on the id of the original, the name and the recipe. No I/O.
 
 ```
 photos/5f0c7a4be11c9d20_cat.png                                       an original
-photos/variants/5f0c7a4be11c9d20_cat.png/thumb-27b8d212d269a88d.png   its variant: beside it, so in each folder that
-                                                                      a storage with the original keeps to
+photos/variants/5f0c7a4be11c9d20_cat.png/thumb-27b8d212d269a88d.png   its variant, below the folder of the original: a
+                                                                      storage limited to that folder has both
 group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.png                   an original in FastDFS
 group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654_thumb-3c5a09d1.png    its variant: a slave file
 ```
@@ -36,7 +36,7 @@ _FOLDER = "variants"
 _LONGEST_KEY = 1024
 _LONGEST_NAME = 32 + len("-0123456789abcdef.webp")
 _OF_UPLOADS = "[0-9a-f]{16}_"
-"""The beginning of the names that `save` gives: no variant's name looks like that."""
+"""The beginning of the names that `save` makes. No name of a variant looks like this."""
 
 _NAME = re.compile(rf"(?!{_OF_UPLOADS})[a-z][a-z0-9_]{{0,31}}-[0-9a-f]{{16}}\.(?:avif|jpg|png|webp)")
 _HASHED = re.compile(r"~[0-9a-f]{32}")
@@ -48,10 +48,11 @@ def check_recipes(recipes: Mapping[str, Variant], *, has_links: bool) -> None:
 
     Args:
         recipes: The recipes by name.
-        has_links: True if the column has URLs at which variants are made.
+        has_links: True if the column has `variant_links`.
 
     Raises:
-        InvalidArgumentException: A name is that of an upload, or nobody would ever make the variant.
+        InvalidArgumentException: A name looks like the key of an upload, or a variant has ``when="request"`` and the
+            column has no links at which it is requested.
     """
     for name, recipe in recipes.items():
         if re.match(_OF_UPLOADS, name):
@@ -64,11 +65,11 @@ def check_recipes(recipes: Mapping[str, Variant], *, has_links: bool) -> None:
 
 
 def complete_recipe(recipe: Variant, original_name: str) -> Variant:
-    """The recipe with a format: that of the original by the extension of its name, which is all that its id tells.
+    """Return the recipe with a format. A recipe without one gets the format for the extension of the original.
 
     Args:
         recipe: The recipe.
-        original_name: The original's key, or its last segment.
+        original_name: The key of the original, or its last segment.
 
     Example:
         >>> complete_recipe(Variant(width=800), "scan.tiff").format
@@ -85,20 +86,20 @@ def _completed(recipe: Variant, content_type: str) -> Variant:
 
 
 def variant_extension(recipe: Variant, original_name: str) -> str:
-    """The extension of a variant, without a dot."""
+    """Return the extension of a variant, without a dot."""
     return recipe.format_for(sniff.guess_by_name(original_name)).extension
 
 
 def variant_id(original: FileId, name: str, recipe: Variant) -> FileId:
-    """The id of a variant.
+    """Return the id of a variant.
 
     Args:
         original: The id of its original.
-        name: The variant's name.
+        name: The name of the variant.
         recipe: Its recipe.
 
     Raises:
-        InvalidArgumentException: The folder of the original is so long that no key has room for a variant.
+        InvalidArgumentException: The folder of the original is so long that the key of a variant would be too long.
 
     Example:
         >>> str(variant_id(FileId.parse("mem:a/cat.png"), "thumb", Variant(200, 200, fit="cover")))
@@ -117,10 +118,10 @@ def variant_id(original: FileId, name: str, recipe: Variant) -> FileId:
 
 
 def slave_prefix(name: str, recipe: Variant) -> str:
-    """The 16 characters by which FastDFS tells a variant from its original.
+    """Return the text of up to 16 characters that FastDFS adds to the id of the original.
 
     Args:
-        name: The variant's name, of which six characters are for people.
+        name: The name of the variant. Its first six characters make the id readable.
         recipe: Its recipe.
     """
     digest = blake2b(f"{name}-{recipe.digest}".encode(), digest_size=4).hexdigest()
@@ -128,10 +129,10 @@ def slave_prefix(name: str, recipe: Variant) -> str:
 
 
 def folder_of(original: str) -> str | None:
-    """The folder of all variants of an original, with its slash; None if a key has no room for them.
+    """Return the folder of all variants of an original, with a slash at its end. None if their keys would be too long.
 
     Args:
-        original: The key of the original. A hash stands for its last segment where the key would be too long.
+        original: The key of the original. If necessary, a hash replaces its last segment.
     """
     folder, slash, name = original.rpartition("/")
     for segment in (name, f"~{blake2b(name.encode(), digest_size=16).hexdigest()}"):
@@ -142,7 +143,7 @@ def folder_of(original: str) -> str | None:
 
 
 def find_original(key: str) -> str | None:
-    """The key of the original of a variant's key; None for the key of anything else, and where a hash stands for it."""
+    """Return the key of the original for the key of a variant. None for other keys, and for keys with a hash."""
     *folders, marker, name, variant = ["", "", *key.split("/")]
     if marker != _FOLDER or not name or not _NAME.fullmatch(variant) or _HASHED.fullmatch(name):
         return None
@@ -150,7 +151,7 @@ def find_original(key: str) -> str | None:
 
 
 def is_variant(file: FileId) -> bool:
-    """True if an id is that of a variant; nothing but its original may be named by rows."""
+    """Return True if an id is the id of a variant. Rows may name its original, but not the variant."""
     if file.scheme == FASTDFS:
         details = FastDFSDetails.parse(file.key) if _SLAVE.search(file.key) else None
         return details is not None and details.kind is FileKind.SLAVE

@@ -1,4 +1,4 @@
-"""Variants that are made when they are first asked for: once, however many ask at the same time."""
+"""Variants that are made at their first request. Several requests at the same time make a variant once."""
 
 import asyncio
 import time
@@ -17,20 +17,20 @@ from async_storages.variants.missing import make_missing
 __all__ = ["LazyVariants"]
 
 REMEMBERED = 1000
-"""Variants of which it is remembered that they cannot be made."""
+"""The largest number of failed variants to remember."""
 
 _FOR = 60.0
-"""Seconds for which that is remembered."""
+"""Seconds for which a failure is remembered."""
 
 
 class LazyVariants:
-    """Makes variants that are missing. In one process each is made once; between processes the first one is stored.
+    """Makes missing variants. One process makes each variant once. If several processes make one, the first is stored.
 
-    An image of which a variant cannot be made, such as a damaged one, is not looked at again for a minute.
+    If a variant cannot be made, for example from a damaged image, the failure is remembered for a minute.
 
     Args:
-        pool: Makes the images; None for the shared one.
-        concurrency: Variants that are made at once for each event loop, at least 1; the others wait.
+        pool: The pool that makes the images. None uses the shared pool.
+        concurrency: The largest number of variants to make at the same time in one event loop, at least 1.
     """
 
     def __init__(self, pool: ImagePool | None = None, *, concurrency: int = AT_ONCE) -> None:
@@ -39,11 +39,11 @@ class LazyVariants:
         self._failed: OrderedDict[str, tuple[float, StorageException]] = OrderedDict()
 
     async def make(self, variant: LinkedVariant) -> None:
-        """Make a variant and store it, unless it is there.
+        """Make a variant and store it, unless it exists.
 
         Raises:
-            FileNotFoundException: There is no such image, or it was removed meanwhile.
-            InvalidFileTypeException: It is none that is let in, or damaged.
+            FileNotFoundException: The original is missing, or was deleted during the call.
+            InvalidFileTypeException: The original is not an image of an allowed format, or is damaged.
             ImageProcessingException: It took too much time or memory.
             StorageException: The storage failed.
         """

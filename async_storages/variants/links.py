@@ -1,4 +1,4 @@
-"""URLs of variants that an application makes when they are first asked for: signed, and the same for good."""
+"""Signed URLs of variants. They never change, and the first request to one makes the variant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ __all__ = ["LinkedVariant", "VariantLinks"]
 
 @dataclass(frozen=True, slots=True)
 class LinkedVariant:
-    """The variant that a URL names.
+    """The variant of a URL.
 
     Attributes:
         storage: The storage of the original.
-        original: The original.
+        original: The id of the original.
         name: The name of the variant.
         recipe: Its recipe.
-        options: The options of its column's uploads.
+        options: The upload options of its column.
     """
 
     storage: Storage
@@ -44,22 +44,22 @@ class LinkedVariant:
 
     @property
     def file(self) -> StoredImage:
-        """The variant, which need not be there."""
+        """The file of the variant. It need not exist."""
         return StoredImage(variant_id(self.original, self.name, self.recipe), self.storage)
 
 
 class VariantLinks:
-    """The URLs of the variants of some columns, under which an application makes and gives them.
+    """Makes signed URLs for the variants of columns. A route of your application makes and serves the variants.
 
-    A URL does not expire, so that browsers and CDNs keep what it gives: whoever has it sees the variant for as long as
-    there is the image. It names the image and the recipe; nobody can make another one of it.
+    A URL does not expire, so browsers and CDNs can cache the variant. Every client that has the URL can see the variant
+    as long as the image exists. The URL names the image and the recipe, and the signature prevents changes to both.
 
     Args:
-        base_url: The URL of the routes, such as ``"https://example.com/variants"``, or its path alone.
-        secret_key: Signs the URLs: one secret, or several for rotation. The last one signs, all of them are accepted.
+        base_url: The URL of the routes, for example ``"https://example.com/variants"``, or only its path.
+        secret_key: Signs the URLs. One secret, or several for rotation: the last one signs, all of them are accepted.
 
     Raises:
-        InvalidArgumentException: No URL, or a secret that is empty.
+        InvalidArgumentException: `base_url` or a secret is empty.
 
     Example:
         >>> links = VariantLinks("/variants", secret)
@@ -76,20 +76,20 @@ class VariantLinks:
         self._columns: WeakKeyDictionary[StorageRef, UploadOptions | None] = WeakKeyDictionary()
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        """Pickled as None, as by types of columns: the secret stays here."""
+        """Pickle as None, because types of columns are pickled and the secret must not be."""
         return type(None), ()
 
     def add_column(self, ref: StorageRef, options: UploadOptions | None) -> None:
-        """Let the variants of a column be made.
+        """Register a column, so that its variants can be made.
 
         Args:
-            ref: The column's.
-            options: The options of its uploads, which its variants are stored with.
+            ref: The storage reference of the column.
+            options: The upload options of the column. Its variants are stored with them.
         """
         self._columns[ref] = options
 
     def url(self, image: StoredImage, name: str, recipe: Variant) -> str:
-        """The URL of a variant, percent-encoded; no I/O."""
+        """Return the percent-encoded URL of a variant. No I/O."""
         storage = image.storage
         original = storage.identify(image.file_id)
         leaf = _leaf(original, name, recipe)
@@ -97,14 +97,14 @@ class VariantLinks:
         return f"{self.base_url}/{signature}/{quote(f'{original}/{leaf}', safe='/~:')}"
 
     def find(self, signature: str, path: str) -> LinkedVariant:
-        """The variant that a URL names; no I/O.
+        """Return the variant of a URL. No I/O.
 
         Args:
-            signature: The segment of the URL behind `base_url`.
-            path: The rest of it, percent-decoded.
+            signature: The first segment of the URL after `base_url`.
+            path: The rest of the URL, percent-decoded.
 
         Raises:
-            AccessDeniedException: It was not made here, or altered.
+            AccessDeniedException: The URL was altered, or made with another secret.
             FileNotFoundException: No column declares the variant any more.
         """
         signature = hidden(signature)
@@ -133,5 +133,5 @@ def _leaf(original: FileId, name: str, recipe: Variant) -> str:
 
 
 def _signed(storage: Storage, original: FileId, leaf: str) -> str:
-    """The text that is signed: two folders may hold files of one id."""
+    """Return the text to sign. It includes the storage, because two folders may hold files with equal ids."""
     return f"{storage.name or storage.location or ''}\n{original}/{leaf}"

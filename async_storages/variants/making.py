@@ -1,4 +1,4 @@
-"""Variants of a new original: made in a temporary folder, then stored beside it."""
+"""Making the variants of an original in a temporary folder, and storing them beside it."""
 
 import os
 from collections.abc import AsyncGenerator, Mapping
@@ -33,30 +33,30 @@ __all__ = [
 ]
 
 AT_ONCE = 4
-"""Variants of one original that are stored at the same time."""
+"""The largest number of variants of one original to store at the same time."""
 
 
 @cache
 def shared_pool() -> ImagePool:
-    """The pool of whoever names none: its processes end with the event loop that uses it, or by `aclose`."""
+    """Return the default pool. Its processes end with the event loop that uses it, or with `close_shared_pool`."""
     return ImagePool()
 
 
 async def close_shared_pool() -> None:
-    """End the processes of the shared pool that work for this event loop."""
+    """End the processes of the shared pool for this event loop."""
     await shared_pool().aclose()
 
 
 def require_room(storage: Storage, key: str, recipes: Mapping[str, Variant]) -> None:
-    """Refuse an original whose variants the storage could not keep, before anything is written.
+    """Check, before anything is written, that the storage can keep the variants of an original.
 
     Args:
         storage: The storage.
-        key: The key of the original; of no meaning where ids are chosen.
-        recipes: Its recipes.
+        key: The key of the original. A storage that chooses its ids ignores it.
+        recipes: The recipes of the variants.
 
     Raises:
-        OperationNotSupportedException: The storage chooses its ids, and keeps no file beside another one.
+        OperationNotSupportedException: The storage chooses its ids, and cannot keep variants beside an original.
         InvalidArgumentException: The key is too long.
     """
     if storage.chooses_ids:
@@ -77,17 +77,17 @@ class _Made:
 
 
 class NewVariants:
-    """The variants of one original, from its content to its storage: take the content, make them, store them.
+    """Makes the variants of one original and stores them: first `take`, `use` or `fetch`, then `make`, then `store`.
 
     Args:
         folder: An empty folder for temporary files.
         recipes: The recipes by name.
-        pool: Makes the images.
-        original_name: The name of the original, whose extension says its format.
-        with_placeholder: True if `make` is to make the placeholder, too.
+        pool: The pool that makes the images.
+        original_name: The name of the original. Its extension tells the format.
+        with_placeholder: True lets `make` also make the placeholder.
 
     Attributes:
-        placeholder: The ThumbHash, once it is made.
+        placeholder: The ThumbHash. None until `make` has made it.
     """
 
     def __init__(
@@ -109,20 +109,20 @@ class NewVariants:
         self.placeholder: str | None = None
 
     def use(self, path: Path) -> None:
-        """Let a file be the original; it stays where it is."""
+        """Use a local file as the original. It stays where it is."""
         self._original = path
 
     async def take(self, content: object, source: ByteSource, max_size: int | None = None) -> Path:
-        """The content as a file, which can be read by all who need it: copied, unless it is one.
+        """Use content as the original, and return the path of a file with it. Content that is not a file is copied.
 
         Args:
-            content: The content; a path is used as it is.
-            source: The content as bytes.
-            max_size: Bytes; more are refused.
+            content: The content. A path is used directly.
+            source: The content as a byte source.
+            max_size: The largest size in bytes.
 
         Raises:
-            FileTooLargeException: There are more than `max_size` bytes.
-            InvalidArgumentException: It cannot be read.
+            FileTooLargeException: The content has more than `max_size` bytes.
+            InvalidArgumentException: The content cannot be read.
         """
         if isinstance(content, os.PathLike) and await offload(os.path.isfile, content):
             self.use(Path(content))
@@ -132,18 +132,18 @@ class NewVariants:
         return self._original
 
     async def fetch(self, storage: Storage, original: FileName) -> None:
-        """Read the original from its storage.
+        """Download the original from its storage.
 
         Raises:
-            FileNotFoundException: It is missing.
+            FileNotFoundException: The original is missing.
         """
         await storage.download_to(original, self._original)
 
     async def make(self) -> None:
-        """Make all variants, and the placeholder if it is wanted.
+        """Make all variants, and the placeholder if `with_placeholder` is True.
 
         Raises:
-            InvalidFileTypeException: The content is no image that is let in, or damaged.
+            InvalidFileTypeException: The original is not an image of an allowed format, or is damaged.
             ImageProcessingException: It took too much time or memory.
         """
         if self._with_placeholder:
@@ -155,15 +155,15 @@ class NewVariants:
             self._made[name] = _Made(targets[name], recipe, image.content_type)
 
     async def store(self, storage: Storage, original: FileName, options: UploadOptions | None = None) -> None:
-        """Store what was made, all or nothing.
+        """Store all variants, or none.
 
         Args:
             storage: The storage of the original.
-            original: The original, which is there.
-            options: The options of the original; its file name in ``content_disposition`` is left out.
+            original: The original. It exists already.
+            options: The upload options of the original. The variants do not get its ``content_disposition``.
 
         Raises:
-            StorageException: A variant could not be stored, or is there already; those that were stored are removed.
+            StorageException: A variant could not be stored, or already exists. The stored ones are deleted again.
         """
         stored: list[str] = []
         file = storage.identify(original)
@@ -187,11 +187,11 @@ class NewVariants:
         *,
         overwrite: bool = False,
     ) -> str:
-        """Store one of those that were made; returns its id. Arguments as for `store`.
+        """Store one variant, and return its id. The arguments are those of `store`.
 
         Raises:
-            FileExistsException: It is there already, and is not to be overwritten.
-            StorageException: It could not be stored.
+            FileExistsException: The variant exists and `overwrite` is False.
+            StorageException: The variant could not be stored.
         """
         made = self._made[name]
         served = replace(options or NO_OPTIONS, content_disposition=None)
@@ -211,7 +211,7 @@ class NewVariants:
 async def new_variants(
     recipes: Mapping[str, Variant], pool: ImagePool, original_name: str, *, with_placeholder: bool = False
 ) -> AsyncGenerator[NewVariants]:
-    """Yield `NewVariants` with a temporary folder, which is removed afterwards; arguments as for the class."""
+    """Yield `NewVariants` with a temporary folder, and remove the folder at the end. Arguments are as for the class."""
     opened = ExitStack()
     try:
         folder = await offload(lambda: Path(opened.enter_context(temporary_folder())))
@@ -229,20 +229,20 @@ async def make_variants(
     pool: ImagePool,
     options: UploadOptions | None = None,
 ) -> None:
-    """Make and store the variants of an original that is stored already, all or nothing.
+    """Make and store all variants of a stored original, or none.
 
     Args:
-        storage: Its storage.
+        storage: The storage of the original.
         original: The original.
-        content: A file with its content.
+        content: The path of a local file with the content of the original.
         recipes: The recipes by name.
-        pool: Makes the images.
-        options: The options of the original.
+        pool: The pool that makes the images.
+        options: The upload options of the original.
 
     Raises:
-        InvalidFileTypeException: The content is no image that is let in, or damaged.
+        InvalidFileTypeException: The content is not an image of an allowed format, or is damaged.
         ImageProcessingException: It took too much time or memory.
-        StorageException: A variant could not be stored, or is there already.
+        StorageException: A variant could not be stored, or already exists.
     """
     file = storage.identify(original)
     require_room(storage, storage.bare_key(file), recipes)

@@ -1,7 +1,7 @@
-"""Variants of an original that is stored already: each is made if it is missing, and stays only if its original does.
+"""Making the missing variants of a stored original. A variant stays only if its original stays.
 
-Whoever removes an original removes its variants before it and after it; whoever makes one asks after storing it whether
-the original is still the one that he has read. So one of the two finds every variant whose original has gone.
+Code that deletes an original deletes its variants before and after it. Code that makes a variant checks, after it has
+stored the variant, that the original is unchanged. So one of the two finds every variant without an original.
 """
 
 from collections.abc import Mapping
@@ -30,24 +30,25 @@ async def make_missing(
     options: UploadOptions | None = None,
     every: bool = False,
 ) -> list[str]:
-    """Make and store those variants of an original that are missing; any number of callers may do so at once.
+    """Make and store the missing variants of an original. Several callers may do this at the same time.
 
     Args:
-        storage: Its storage.
+        storage: The storage of the original.
         original: The original.
         recipes: The recipes by name.
-        pool: Makes the images.
-        options: The options of the original.
-        every: True also makes the variants that are there, and overwrites them.
+        pool: The pool that makes the images.
+        options: The upload options of the original.
+        every: True also makes existing variants again, and overwrites them.
 
     Returns:
-        The names of the variants that this call has stored, in the order of the recipes.
+        The names of the variants that this call stored, in the order of the recipes.
 
     Raises:
-        FileNotFoundException: The original is missing, or was removed or replaced meanwhile: nothing is left.
-        InvalidFileTypeException: It is no image that is let in, or damaged.
+        FileNotFoundException: The original is missing, or was deleted or replaced during the call. The new variants are
+            deleted.
+        InvalidFileTypeException: The original is not an image of an allowed format, or is damaged.
         ImageProcessingException: It took too much time or memory.
-        StorageException: A variant could not be stored; others may have been.
+        StorageException: A variant could not be stored. Others may be stored.
     """
     file = storage.identify(original)
     require_room(storage, storage.bare_key(file), recipes)
@@ -84,7 +85,7 @@ async def make_missing(
 
 
 async def _require(storage: Storage, original: FileId, before: FileBasicInfo) -> None:
-    """Require that an original is there, and still the same: a key that somebody has chosen may have got another."""
+    """Check that an original exists and is unchanged. Another file may have replaced it under the same key."""
     now = await storage.stat(original)
     if (now.etag, now.file_size, now.last_modify_time) != (before.etag, before.file_size, before.last_modify_time):
         raise FileNotFoundException(

@@ -1,4 +1,4 @@
-"""Removal of variants, with their original and before it: what a crash leaves then still has its original's name."""
+"""Deleting variants with their original. Variants are deleted first, so after a crash they still have an original."""
 
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
@@ -27,28 +27,28 @@ type Recipes = Mapping[str, Variant]
 
 @runtime_checkable
 class KeepsSlaves(Protocol):
-    """A storage that chooses its ids, but keeps files beside another one, under ids that follow from its own."""
+    """A storage that chooses its ids and can store slave files. The id of a slave depends on the id of its master."""
 
     async def save_slave(
         self, content: Any, master: FileName, prefix: str, filename: str | None = None, **options: Any
     ) -> StoredFile:
-        """Store a file beside another one: see `FastDFSStorage.save_slave`."""
+        """Store a slave file of another file: see `FastDFSStorage.save_slave`."""
         ...
 
 
 async def delete_with_variants(storage: Storage, file_id: FileName, declared: Collection[Recipes]) -> None:
-    """Delete a file, and before it its variants; missing ones are no error.
+    """Delete the variants of a file, and then the file. Missing ones are no error.
 
-    Variants that are made later than the upload may be stored in this very moment: they are looked for again
-    afterwards. Whoever stores one after that finds that its original has gone.
+    Variants that are made after the upload may be stored during this call. So it searches for them again at the end.
+    Code that stores a variant even later notices that the original is gone.
 
     Args:
-        storage: The storage of both.
+        storage: The storage of the file and its variants.
         file_id: The original.
-        declared: The recipes of which there may be variants; none, and nothing is looked for.
+        declared: The recipes of possible variants. If empty, it does not search for variants.
 
     Raises:
-        StorageException: A variant or the file could not be deleted; the file is then still there.
+        StorageException: A variant or the file could not be deleted. The file still exists then.
     """
     if declared:
         await delete_variants(storage, file_id, declared)
@@ -58,29 +58,29 @@ async def delete_with_variants(storage: Storage, file_id: FileName, declared: Co
 
 
 async def delete_variants(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> None:
-    """Delete the variants of an original, those of earlier recipes too where the storage can list its files.
+    """Delete the variants of an original. If the storage can list files, this includes variants of earlier recipes.
 
     Args:
-        storage: The storage of both.
-        original: The original, which may be missing.
-        declared: The recipes; only of these the variants are deleted where the storage cannot list.
+        storage: The storage of the original and its variants.
+        original: The original. It may be missing.
+        declared: The recipes. If the storage cannot list files, only their variants are deleted.
 
     Raises:
-        StorageException: A variant could not be deleted; all have been tried.
+        StorageException: A variant could not be deleted. It tried to delete all of them.
     """
     await _delete(storage, await find_variants(storage, original, declared))
 
 
 async def delete_orphans(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> None:
-    """Delete the variants of an original that was deleted, unless another file has its key by now.
+    """Delete the variants of a deleted original, unless another file has its key now.
 
     Args:
-        storage: The storage of both.
+        storage: The storage of the original and its variants.
         original: The original.
         declared: As for `delete_variants`.
 
     Raises:
-        StorageException: A variant could not be deleted; all have been tried.
+        StorageException: A variant could not be deleted. It tried to delete all of them.
     """
     found = await find_variants(storage, original, declared)
     if found and not await storage.exists(original):
@@ -88,10 +88,10 @@ async def delete_orphans(storage: Storage, original: FileName, declared: Iterabl
 
 
 async def find_variants(storage: Storage, original: FileName, declared: Iterable[Recipes]) -> list[str]:
-    """Find the ids of the variants of an original, some of which may be missing where the storage cannot list.
+    """Return the ids of the variants of an original. If the storage cannot list files, some may be missing.
 
     Args:
-        storage: The storage of both.
+        storage: The storage of the original and its variants.
         original: The original.
         declared: As for `delete_variants`.
     """
@@ -110,7 +110,7 @@ async def _delete(storage: Storage, found: list[str]) -> None:
 
 
 async def list_variants(storage: Any, original: FileId) -> AsyncGenerator[str]:
-    """The ids of the variants of an original, of whatever recipe, in a storage that can list its files."""
+    """Yield the ids of all variants of an original, of any recipe, in a storage that can list its files."""
     folder = folder_of(original.key)
     if folder is None:
         return

@@ -1,4 +1,4 @@
-"""Temporary folders in which variants are made; those that killed processes have left are removed. Blocks."""
+"""Temporary folders for making variants. Folders that killed processes left are removed. Blocks."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ __all__ = ["temporary_folder"]
 
 _PREFIX = "async-storages-variants-"
 _DEAD_FOLDER = 24 * 3600
-"""Seconds since its last change after which the folder of a process that has gone is removed."""
+"""Seconds since the last change after which the folder of an ended process is removed."""
 
 
 def temporary_folder() -> "TemporaryDirectory[str]":
-    """Make an empty folder; the first time in a process, remove those that killed processes have left."""
+    """Make an empty folder. The first call in a process removes the folders that killed processes left."""
     _sweep(gettempdir())
     return TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
 
@@ -33,7 +33,7 @@ def _sweep(parent: str) -> None:
 
 
 def _is_running(pid: int) -> bool:
-    """True for the number of another process; what has this process's own was left by an earlier one."""
+    """Return True for the number of another running process. A folder with our number is from an earlier process."""
     if pid == os.getpid() or os.name == "nt":  # where signals end processes, age alone decides
         return False
     try:

@@ -1,4 +1,4 @@
-"""A dependency of FastAPI that checks an upload, in the form's field that has the name of the parameter."""
+"""A dependency of FastAPI that checks an upload. By default, the form field has the name of the parameter."""
 
 import sys
 from inspect import Parameter, Signature
@@ -15,12 +15,12 @@ __all__ = ["CheckedUpload"]
 
 
 class CheckedUpload:
-    """Takes an upload, and refuses it by the rules.
+    """Receives an upload, and checks it with a validator.
 
     Args:
         validator: The rules.
-        field: The name of the form's field; None for that of the parameter which depends on it.
-        is_required: False to take None where no file was chosen.
+        field: The name of the form field. None uses the name of the parameter.
+        is_required: False allows a form without a chosen file. The value is None then.
     """
 
     def __init__(self, validator: FileValidator, field: str | None, *, is_required: bool) -> None:
@@ -30,7 +30,7 @@ class CheckedUpload:
 
     @property
     def __signature__(self) -> Signature:
-        """The parameters, which FastAPI looks at once for each parameter that depends on this."""
+        """The parameters. FastAPI reads them once for each parameter that uses this dependency."""
         name = _name_of_parameter(self)
         if name is None and self._field is None:
             raise InvalidArgumentException('UploadDep cannot tell the name of its parameter here: give it field="…"')
@@ -41,10 +41,11 @@ class CheckedUpload:
         return Signature([Parameter(name or "file", Parameter.KEYWORD_ONLY, default=default, annotation=annotation)])
 
     async def __call__(self, **uploads: UploadFile | None) -> UploadFile | None:
-        """Check the upload, and leave it where it begins.
+        """Check the upload, and rewind it.
 
         Raises:
-            RequestValidationError: No file was chosen; newer releases of FastAPI raise it themselves.
+            RequestValidationError: No file was chosen. Newer releases of FastAPI raise this themselves.
+            StorageException: The validator refuses the upload.
         """
         [(name, file)] = uploads.items()
         if file is None or is_empty_input(file):
@@ -61,7 +62,7 @@ class CheckedUpload:
 
 
 def _name_of_parameter(dependency: CheckedUpload) -> str | None:
-    """Find the parameter in the frames of FastAPI, which gives dependencies no other way to know it."""
+    """Find the name of the parameter in the frames of FastAPI. Dependencies have no other way to learn it."""
     frame = sys._getframe(1)  # noqa: SLF001 - see above
     while frame := frame.f_back:  # type: ignore[assignment]  # the outermost has None
         known = frame.f_locals if frame.f_code.co_name == "get_dependant" else {}
@@ -71,7 +72,7 @@ def _name_of_parameter(dependency: CheckedUpload) -> str | None:
 
 
 def _described(rules: FileValidator) -> str | None:
-    """The rules in words, for OpenAPI."""
+    """Return the rules in words, for OpenAPI."""
     kinds = rules.file_type_config or FileTypeConfig()
     told = [
         f"At most {rules.max_file_size:,} bytes." if rules.max_file_size else "",

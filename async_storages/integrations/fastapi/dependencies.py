@@ -1,4 +1,4 @@
-"""Dependencies of path operations: the manager and its services, a session, an upload that keeps to rules."""
+"""Dependencies for path operations: the manager and its services, a session, and a checked upload."""
 
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -30,10 +30,10 @@ __all__ = [
 
 
 _UNTIL_IT_RETURNS: dict[str, Any] = {"scope": "function"} if "scope" in signature(Depends).parameters else {}
-"""FastAPI has had it since 0.121; before 0.118 it did nothing else."""
+"""The scope exists since FastAPI 0.121. Before 0.118, FastAPI always worked this way."""
 
 ManagerDep = Annotated[StorageManager, Depends(get_manager)]
-"""The `StorageManager`; tests override `get_manager` (`app.dependency_overrides`)."""
+"""The `StorageManager`. Tests override `get_manager` in `app.dependency_overrides`."""
 
 
 async def _upload_service(manager: ManagerDep) -> UploadService:
@@ -66,25 +66,26 @@ InfoServiceDep = Annotated[InfoService, Depends(_info_service)]
 
 
 async def nobody() -> None:
-    """The owner of tokens and keys that are good for whoever holds them."""
+    """Return None as the owner: every client that has a token or key may use it."""
 
 
 def session_dependency[Session](
     sessions: Callable[[], AbstractAsyncContextManager[Session] | AbstractContextManager[Session]],
 ) -> Any:
-    """A session for each request, closed as soon as the path operation has returned or raised.
+    """Return a dependency that opens a session for each request, and closes it when the path operation ends.
 
-    All that was not committed by then is rolled back, and with `enable_file_tracking` its new files are removed. It is
-    closed *before* the answer is sent (``scope="function"`` of FastAPI): a client that reads slowly keeps no database
-    connection, and an error in closing is still an error of the request. So read what a streamed answer needs before.
-    (FastAPI 0.118 to 0.120 close it after the answer: they cannot be told otherwise.)
+    Closing the session rolls back uncommitted changes. With `enable_file_tracking`, it also deletes their new files.
+
+    FastAPI closes the session *before* it sends the response (``scope="function"``). So a slow client does not hold a
+    database connection, and an error while closing is an error of the request. Load everything that a streaming
+    response needs before you return. (FastAPI 0.118 to 0.120 always close the session after the response.)
 
     Args:
-        sessions: The `async_sessionmaker`; or a `sessionmaker`, whose sessions are closed in a thread, for path
-            operations that are declared with ``def``; or another callable that gives a context manager of a session.
+        sessions: An `async_sessionmaker`. Or a `sessionmaker`, for path operations declared with ``def``: a thread
+            closes its sessions. Or another callable that returns a context manager with a session.
 
     Returns:
-        A dependency for `Annotated`; its `dependency` is the key for `app.dependency_overrides`.
+        A dependency for `Annotated`. Its `dependency` attribute is the key for `app.dependency_overrides`.
 
     Example:
         >>> sessions = enable_file_tracking(async_sessionmaker(engine))
@@ -110,26 +111,25 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
     field: str | None = None,
     required: bool = True,
 ) -> Any:
-    """An `UploadFile` that was looked at: its size, its extension, and its type by the first bytes.
+    """Return a dependency for an `UploadFile`. It checks size, extension and, from the first bytes, the content type.
 
-    Starlette has received the whole form by then, on disk above 1 MiB. What limits that is FastAPI's own
-    ``max_body_size=`` (from 0.164 on) of the application, router or path operation, which is counted while the form
-    comes in.
+    Starlette has received the whole form before the check, and keeps a file above 1 MiB on disk. To limit the form
+    while it arrives, use FastAPI's own ``max_body_size=`` (from 0.164 on) of the application, router or path operation.
 
     Args:
-        validator: The rules that let it in; or, in place of them, the next four.
-        max_size: The largest file in bytes; None for any.
-        types: The content types allowed, such as ``"image/*"`` or ``"application/pdf"``; none for all. What the
-            client declares counts for nothing.
-        extensions: The extensions allowed; none for all.
-        image: The rules for images, which are decoded; None for none.
-        field: The name of the form's field; None for the name of the parameter.
-        required: Answer 422 where no file was chosen, whether the field is missing or, as browsers send it, has no name
-            and no bytes. With False it is None then: ask for ``UploadFile | None``.
+        validator: The rules. Use either this or the next four arguments.
+        max_size: The largest size in bytes. None allows every size.
+        types: The allowed content types, for example ``"image/*"`` or ``"application/pdf"``. Empty allows all. The type
+            that the client declares is ignored.
+        extensions: The allowed extensions. Empty allows all.
+        image: The rules for images, which are decoded. None applies no such rules.
+        field: The name of the form field. None uses the name of the parameter.
+        required: True answers 422 if no file was chosen: the field is missing, or, as browsers send it, has no name and
+            no bytes. False passes None then, so declare ``UploadFile | None``.
 
     Raises:
-        InvalidArgumentException: A limit that cannot be; a validator beside other rules.
-        pydantic.ValidationError: A type or an extension that cannot be.
+        InvalidArgumentException: A limit is wrong, or a validator and other rules are given.
+        pydantic.ValidationError: A content type or an extension is malformed.
 
     Example:
         >>> @app.post("/photos")

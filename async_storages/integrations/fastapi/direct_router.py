@@ -1,4 +1,4 @@
-"""The routes by which browsers begin direct uploads: one of our own, and those that Uppy's AwsS3 plugin calls."""
+"""The routes for direct uploads: one route of this library, and the routes for Uppy's AwsS3 plugin."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -33,28 +33,31 @@ _Key = Annotated[str, Query(description="The `key` with which the upload began."
 def direct_router(
     uploads: DirectUploads, *, prefix: str = "/uploads", owner: Callable[..., Any] | None = None
 ) -> APIRouter:
-    """The routes that begin uploads; include it with the `dependencies` that say who may upload at all.
+    """Return a router with the routes for direct uploads. Include it with `dependencies` that decide who may upload.
 
-    | route | body or query | answer |
+    | route | body or query | response |
     | --- | --- | --- |
     | `POST /uploads` | ``{filename, size, method}`` | `DirectUpload` |
-    | `GET /uploads/s3/params` | ``?filename=`` | a form, as Uppy wants it |
+    | `GET /uploads/s3/params` | ``?filename=`` | a form for Uppy |
     | `POST /uploads/s3/multipart` | ``{filename}`` | ``{key, uploadId}`` |
     | `GET /uploads/s3/multipart/{uploadId}/{partNumber}` | ``?key=&size=`` | ``{url, expires}`` |
     | `GET /uploads/s3/multipart/{uploadId}` | ``?key=`` | a list of ``{PartNumber, Size, ETag}`` |
     | `POST /uploads/s3/multipart/{uploadId}/complete` | ``?key=``, ``{parts}`` | ``{location, key}`` |
     | `DELETE /uploads/s3/multipart/{uploadId}` | ``?key=`` | ``{}`` |
 
-    Uppy works with them as it is: ``uppy.use(AwsS3, {endpoint: "/uploads"})``; the key that it reports when a file has
-    arrived is what `DirectUploads.attach` takes. Parts need a bucket whose CORS rules expose ``ETag``: see
-    `bucket_admin.allow_origins`. Where the validator limits sizes and the storage is S3, which signs no largest one, a
-    client must say the ``size`` of each part, which Uppy does not do by itself: see `DirectUploads(unsized_parts=)`. A
-    storage that takes no parts answers 404 to those routes, and says so.
+    Uppy works with these routes without changes: ``uppy.use(AwsS3, {endpoint: "/uploads"})``. When a file has arrived,
+    Uppy reports its key. Pass this key to `DirectUploads.attach`.
+
+    Uploads in parts need a bucket whose CORS rules expose ``ETag``: see `bucket_admin.allow_origins`. S3 cannot limit
+    the size of a part. So, if the validator limits the size of files, the client must send the ``size`` of each part.
+    Uppy does not send it: see `DirectUploads(unsized_parts=)`. If the storage does not support parts, the routes for
+    parts answer 404.
 
     Args:
-        uploads: Begins the uploads.
-        prefix: Of the routes.
-        owner: A dependency that tells who the client is, as a str: nobody else may complete or attach its uploads.
+        uploads: The `DirectUploads`.
+        prefix: The prefix of the routes.
+        owner: A dependency that returns the client as a str. No other client may complete or attach its uploads. None
+            allows every client that knows the key.
 
     Example:
         >>> app.include_router(direct_router(uploads, owner=current_user_id))
@@ -64,12 +67,12 @@ def direct_router(
 
     @router.post("")
     async def begin_upload(wanted: NewUpload, who: str | None = known) -> DirectUpload:
-        """Let the browser send one file to the storage, and get the key that is handed back then."""
+        """Begin the upload of one file. Send the key back when the file has arrived."""
         return await api.begin_upload(wanted, who)
 
     @router.get("/s3/params")
     async def begin_form(filename: str, who: str | None = known) -> FormToSend:
-        """The same for Uppy: a form."""
+        """Return a form for one file, for Uppy."""
         return await api.begin_form(filename, who)
 
     async def check() -> None:
@@ -85,7 +88,7 @@ def direct_router(
 def _add_parts(router: APIRouter, api: BrowserApi, known: Any) -> None:
     @router.post("")
     async def begin_parts(wanted: FileToUpload, who: str | None = known) -> UploadInParts:
-        """Let the browser send one file in parts, of 5 MiB to 5 GiB each but for the last."""
+        """Begin the upload of one file in parts. Each part has 5 MiB to 5 GiB. The last part may be smaller."""
         return await api.begin_parts(wanted, who)
 
     @router.get("/{upload_id}/{number}")
@@ -96,22 +99,22 @@ def _add_parts(router: APIRouter, api: BrowserApi, known: Any) -> None:
         size: Annotated[int | None, Query(ge=0, description="Bytes of the part, no more and no less.")] = None,
         who: str | None = known,
     ) -> PartToSend:
-        """The URL that takes one part."""
+        """Return the URL for one part."""
         return await api.sign_part(upload_id, number, key, size, who)
 
     @router.get("/{upload_id}")
     async def list_parts(upload_id: _UploadId, key: _Key, who: str | None = known) -> list[ListedPart]:
-        """The parts that have arrived, to go on with an upload."""
+        """List the parts that have arrived, to resume an upload."""
         return await api.list_parts(upload_id, key, who)
 
     @router.post("/{upload_id}/complete")
     async def complete_parts(
         upload_id: _UploadId, key: _Key, wanted: UploadedParts, who: str | None = known
     ) -> UploadInPartsDone:
-        """Make one file of the parts; they must be there as they were answered."""
+        """Join the parts into one file. Their ETags must be the ones that the storage sent."""
         return await api.complete_parts(upload_id, key, wanted, who)
 
     @router.delete("/{upload_id}")
     async def abort_parts(upload_id: _UploadId, key: _Key, who: str | None = known) -> dict[str, str]:
-        """Give the upload up; one that is gone is no error."""
+        """Abort the upload. It is not an error if the upload does not exist."""
         return await api.abort_parts(upload_id, key, who)

@@ -1,4 +1,4 @@
-"""FastAPI's encoder for what has no response model: files in it become their ids, as in pydantic models."""
+"""FastAPI's encoder for responses without a response model. Files become their ids, as in pydantic models."""
 
 from fastapi.encoders import ENCODERS_BY_TYPE
 
@@ -8,6 +8,6 @@ __all__ = ["register_encoders"]
 
 
 def register_encoders() -> None:
-    """Let ``jsonable_encoder`` encode files, and the rows and lists that hold them; a second call does nothing."""
+    """Register encoders, so that ``jsonable_encoder`` encodes files in rows and lists. A second call does nothing."""
     for kind in (StoredFile, StoredImage):
         ENCODERS_BY_TYPE.setdefault(kind, str)

@@ -1,4 +1,4 @@
-"""Errors of this package, and requests that FastAPI cannot repeat, as problem details."""
+"""Exception handlers: errors of this package, and some invalid requests, become problem details."""
 
 from http import HTTPStatus
 
@@ -18,9 +18,13 @@ __all__ = ["register_exception_handlers"]
 def register_exception_handlers(app: FastAPI) -> None:
     """Answer every error of this package with its `http_status` and problem details (RFC 9457).
 
-    Errors that are not the client's doing (500 and above) are logged with all that is known of them, by the logger
-    ``async_storages``. FastAPI's own answer to a request that is not valid stays; where that cannot be written, as
-    JSON has no infinity and UTF-8 no lone surrogates, it is problem details, too.
+    Errors with status 500 and above are logged with their traceback, by the logger ``async_storages``.
+
+    FastAPI still answers invalid requests itself. If it cannot write its answer, because the request holds an infinite
+    number or a lone surrogate, the answer is problem details too.
+
+    Args:
+        app: The application.
     """
     starlette.register_exception_handlers(app)
     if app.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:

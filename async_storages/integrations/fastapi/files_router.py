@@ -1,4 +1,4 @@
-"""Ready routes: upload, download, zip, delete, info."""
+"""`files_router`: ready routes to upload, download, zip, describe and delete files."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -25,21 +25,21 @@ from async_storages.validation import FileValidator
 __all__ = ["Authorize", "Deleted", "FileAction", "FileSummary", "files_router"]
 
 FileAction = Literal["download", "info", "delete"]
-"""The wish of a client for a file; a file of an archive is a download."""
+"""The action of a client on a file. For a file in an archive, it is ``"download"``."""
 
 type Authorize = Callable[[Request, FileAction, StoredFile], Awaitable[bool]]
-"""True if the client may do this with this file; asked before anything else is."""
+"""A function that returns True if the client may do this with this file. It is called first."""
 
 
 class FileSummary(BaseModel):
-    """The facts that a client is told of a file.
+    """The facts of a file for clients.
 
     Attributes:
-        file_id: As the client knows it.
-        file_name: The name for people.
-        file_size: Bytes.
-        last_modify_time: The time it was stored; None where the storage does not say.
-        content_type: The stored type.
+        file_id: The token or id that the client uses.
+        file_name: The file name that users see.
+        file_size: The size in bytes.
+        last_modify_time: The time at which the file was stored. None if the storage does not report it.
+        content_type: The stored content type.
     """
 
     file_id: str
@@ -50,7 +50,7 @@ class FileSummary(BaseModel):
 
 
 class Deleted(BaseModel):
-    """The answer to a delete."""
+    """The response to a delete."""
 
     detail: Literal["deleted"] = "deleted"
 
@@ -68,38 +68,42 @@ def files_router(
     mode: DeliveryMode | None = None,
     max_files: int = 100,
 ) -> APIRouter:
-    """The routes of a file service, for clients that hold signed tokens.
+    """Return a router with the routes of a file service, for clients with signed tokens.
 
-    | route | body | answer |
+    | route | body | response |
     | --- | --- | --- |
     | `POST /files/upload` | a form with one file | `FileAttach` |
-    | `POST /files/batch-upload` | a form with several files | a list of `FileAttach`; all are stored, or none |
+    | `POST /files/batch-upload` | a form with several files | a list of `FileAttach`. All files are stored, or none |
     | `GET /files/{file_id}/download` | | the file: see `StoredFileResponse` |
-    | `POST /files/download-zip` | a list of `FileDownload` | an archive, its length told if known |
+    | `POST /files/download-zip` | a list of `FileDownload` | an archive, with its length if known |
     | `GET /files/{file_id}/info` | | `FileSummary` |
     | `DELETE /files/{file_id}` | | `Deleted` |
 
-    Every ``file_id`` that a client gets or sends is a token: that of an upload lets its holder read and delete the
-    file. `FileTokens` with the same secret makes others, such as those of a listing, and tells the id of the file that
-    a client has uploaded and names in a form. Raw ids are sent and taken only with `authorize`, which is asked each
-    time. Who may upload at all is a matter of the `dependencies` that the router is included with.
+    Every ``file_id`` in a request or response is a token. The token of an upload allows its client to read and delete
+    the file. `FileTokens` with the same secret makes other tokens, for example for a listing. It also returns the file
+    id when a client sends the token of an upload in a form.
+
+    With `authorize`, clients use raw ids instead, and the function decides about each request. To decide who may
+    upload, include the router with `dependencies`.
 
     Args:
-        manager: The manager of the files; or a dependency that tells it for each client: one that gives
-            ``manager.within("tenants", …)`` keeps every tenant to its own files, whatever tokens it gets hold of.
-        secret_key: Signs the tokens: one secret, or several for rotation, of which the last one signs.
-        prefix: Of the routes.
-        folder: Of the keys of uploads.
-        validator: The rules that let uploads in; by default the manager's.
-        owner: A dependency that tells who the client is, as a str: tokens of uploads are good for nobody else. None
-            gives tokens that are good for whoever holds them.
-        authorize: Decides who may do this or that with a file; instead of `secret_key`, never with it.
-        expires_in: Seconds that a token is good for, 1 to 604,800.
+        manager: The manager of the files, or a dependency that returns one for each client. For example, a dependency
+            that returns ``manager.within("tenants", …)`` limits each tenant to its own files, even with the tokens of
+            others.
+        secret_key: Signs the tokens. One secret, or several for rotation: the last one signs, all of them are accepted.
+        prefix: The prefix of the routes.
+        folder: The folder for the keys of uploads.
+        validator: The rules for uploads. By default the validator of the manager.
+        owner: A dependency that returns the client as a str. No other client can use the tokens of its uploads. None
+            makes tokens that every client can use.
+        authorize: A function that decides if a client may do something with a file. Use it instead of `secret_key`,
+            never with it.
+        expires_in: The lifetime of a token in seconds, 1 to 604,800.
         mode: The way of downloads to the client: see `DeliveryOptions`.
-        max_files: The most files in a form or an archive.
+        max_files: The largest number of files in a form or an archive.
 
     Raises:
-        InvalidArgumentException: Neither a secret nor `authorize`, or both.
+        InvalidArgumentException: Neither `secret_key` nor `authorize` is given, or both are.
 
     Example:
         >>> app.include_router(files_router(manager, secret, owner=current_user_id, folder="uploads"))
@@ -132,14 +136,14 @@ def files_router(
 
     @router.post("/batch-upload", openapi_extra=file_form("files", many=True), responses=problem_responses(413))
     async def batch_upload(client: _Client = known) -> list[FileAttach]:
-        """Store several files: all, or none."""
+        """Store several files, all or none."""
         return await uploaded(client, max_files)
 
     @router.post("/download-zip", response_class=Response, responses=file_responses("application/zip") | missing)
     async def download_zip(
         wanted: Annotated[list[FileDownload], Body(min_length=1, max_length=max_files)], client: _Client = known
     ) -> ZipResponse:
-        """Several files as one archive."""
+        """Download several files as one archive."""
         files = [(await ids.found(client, "download", each.file_id), each.file_name) for each in wanted]
         archive = await client.files.download_service.prepare_zip(
             [FileDownload(file_id=file.file_id, file_name=name) for file, name in files]
@@ -149,20 +153,20 @@ def files_router(
     @router.head("/{file_id:path}/download", include_in_schema=False)
     @router.get("/{file_id:path}/download", response_class=Response, responses=given | missing)
     async def download(file_id: str, client: _Client = known) -> StoredFileResponse:
-        """The file."""
+        """Download a file."""
         file = await ids.found(client, "download", file_id)
         return StoredFileResponse(file, mode=mode, disposition="attachment")
 
     @router.get("/{file_id:path}/info", responses=missing)
     async def info(file_id: str, client: _Client = known) -> FileSummary:
-        """Its name, size, type and time."""
+        """Return name, size, content type and time of a file."""
         file = await ids.found(client, "info", file_id)
         facts = await client.files.info_service.get_file_info(file.file_id)
         return FileSummary.model_validate({**dict(facts), "file_id": file_id})
 
     @router.delete("/{file_id:path}")
     async def delete(file_id: str, client: _Client = known) -> Deleted:
-        """Delete the file; a missing one is not an error."""
+        """Delete a file. A missing file is not an error."""
         await (await ids.found(client, "delete", file_id)).delete()
         return Deleted()
 
@@ -175,8 +179,8 @@ class _Client:
 
     Attributes:
         request: The request.
-        files: The manager of the files that may be its.
-        who: Its name, as `owner` tells.
+        files: The manager of the files that the client may use.
+        who: The client, as `owner` returns it.
     """
 
     request: Request
@@ -192,14 +196,14 @@ def _given(manager: StorageManager | Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Ids(Protocol):
-    """The ids of files as clients write them."""
+    """The ids of files that clients use."""
 
     def shown(self, attach: FileAttach, client: _Client) -> str:
-        """The id of a file that a client has uploaded."""
+        """Return the client's id of a file that it has uploaded."""
         ...
 
     async def found(self, client: _Client, action: FileAction, file_id: str) -> StoredFile:
-        """The file that a client names, if it may do this with it."""
+        """Return the file that a client names, if the client may do this with it."""
         ...
 
 

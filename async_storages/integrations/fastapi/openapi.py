@@ -1,4 +1,4 @@
-"""Descriptions for OpenAPI of what it cannot see by itself: errors, and answers and forms that are streams of bytes."""
+"""Descriptions for OpenAPI that FastAPI cannot derive: errors, files in responses, and files in forms."""
 
 from http import HTTPStatus
 from typing import Any
@@ -11,11 +11,13 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 def file_responses(*media_types: str, redirect: bool = False) -> dict[int | str, dict[str, Any]]:
-    """The value of `responses=` for a path operation that answers with a file, beside ``response_class=Response``.
+    """Return the value of `responses=` for a path operation that answers with a file.
+
+    Use it together with ``response_class=Response``.
 
     Args:
-        *media_types: The types that the file may be of, such as ``"image/*"``; by default any.
-        redirect: True where it may be somewhere else: so answers `StoredFileResponse`, unless its mode is ``"proxy"``.
+        *media_types: The possible content types of the file, for example ``"image/*"``. By default all types.
+        redirect: True if the response may be a redirect. `StoredFileResponse` redirects unless its mode is ``"proxy"``.
 
     Example:
         >>> @app.get("/photos/{number}", response_class=Response, responses=file_responses("image/*", redirect=True))
@@ -29,14 +31,17 @@ def file_responses(*media_types: str, redirect: bool = False) -> dict[int | str,
 
 
 def file_form(field: str, *, many: bool = False) -> dict[str, Any]:
-    """The value of `openapi_extra=` for a path operation that reads a form by itself, with files in one field."""
+    """Return the value of `openapi_extra=` for a path operation that reads a form itself, with files in one field."""
     files = {"type": "array", "items": _BINARY} if many else _BINARY
     form = {"type": "object", "properties": {field: files}, "required": [field]}
     return {"requestBody": {"content": {"multipart/form-data": {"schema": form}}, "required": True}}
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The value of `responses=` for a path operation or router that answers these statuses with problems.
+    """Return the value of `responses=` for a path operation or router that answers with problem details.
+
+    Args:
+        *statuses: The HTTP statuses of the errors.
 
     Example:
         >>> @app.get("/files/{token}", responses=problem_responses(403, 404))

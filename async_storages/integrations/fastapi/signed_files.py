@@ -1,4 +1,4 @@
-"""The routes that make the presigned URLs and forms of a `LocalStorage` work."""
+"""The routes for the presigned URLs and forms of a `LocalStorage`."""
 
 from fastapi import APIRouter
 
@@ -10,19 +10,23 @@ __all__ = ["signed_downloads", "signed_uploads"]
 
 
 def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = None) -> APIRouter:
-    """GET, HEAD and DELETE by the presigned URLs of a folder; include it where the storage's `base_url` points.
+    """Return a router that answers GET, HEAD and DELETE at the presigned URLs of a folder.
 
-    A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
-    What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, unless the file
-    was stored with a `cache_control`, and then never keep it longer than its URL lasts. Refusals are errors that
-    `register_exception_handlers` answers.
+    Include it with the path of the storage's `base_url` as the prefix.
+
+    A URL works only for the file, name and content type that it was signed for, until it expires. The browser saves
+    files that are not safe to show, even if the URL says ``inline``. Caches ask for the file each time, unless it was
+    stored with a `cache_control`. They never keep it longer than its URL works.
+
+    `register_exception_handlers` answers refused requests.
 
     Args:
         storage: A storage with a `base_url` and a `secret_key`.
-        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+        front_server: A web server that sends the files: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: The storage is another one; a FallbackStorage's folders are served one by one.
+        InvalidArgumentException: The storage is not a `LocalStorage`. For a `FallbackStorage`, add the routes of each
+            of its folders.
 
     Example:
         >>> storage = LocalStorage("files", base_url="/files", secret_key=secret)
@@ -36,13 +40,15 @@ def signed_downloads(storage: LocalStorage, front_server: FrontServer | None = N
 
 
 def signed_uploads(storage: LocalStorage) -> APIRouter:
-    """PUT and POST by the presigned URLs and forms of a folder, as S3 takes them: development equals production.
+    """Return a router that accepts PUT and POST at the presigned URLs and forms of a folder, as S3 does.
 
-    What the signature says of key, type and size is kept to while the file arrives; one that fails leaves nothing.
-    Include it beside `signed_downloads`.
+    So development works like production. The signature fixes key, content type and size. They are checked while the
+    file arrives, and a failed upload leaves nothing.
+
+    Include the router with the same prefix as `signed_downloads`.
 
     Args:
-        storage: A storage with a `secret_key`, and a `base_url` whose path is the prefix and not empty.
+        storage: A storage with a `secret_key`, and a `base_url` whose path is the prefix. The path must not be empty.
     """
     router = APIRouter(include_in_schema=False)
     endpoints = SignedFileEndpoints(storage)

@@ -1,4 +1,4 @@
-"""The routes of variants that are made when they are first asked for."""
+"""The routes for variants that are made at their first request."""
 
 from fastapi import APIRouter
 
@@ -20,20 +20,22 @@ def variants_router(
     errors: ErrorAnswer = "problem",
     front_server: FrontServer | None = None,
 ) -> APIRouter:
-    """GET and HEAD of variants; include it where the links' `base_url` points.
+    """Return a router that answers GET and HEAD for variants.
 
-    Who asks first waits until the variant is made and stored; from then on it is given from the storage. Answers are
-    kept for good by browsers and CDNs. A URL that was not made here is refused (403); without its image, or without a
-    column that declares it, there is no variant (404).
+    Include it with the path of the links' `base_url` as the prefix.
+
+    The first request waits until the variant is made and stored. Later requests get the stored variant. Browsers and
+    CDNs may keep the responses forever. A URL with a wrong signature gets status 403. If the image is missing, or no
+    column declares the variant any more, the status is 404.
 
     Args:
-        links: The URLs, as the columns have them.
-        pool: Makes the images; None for the shared one.
-        mode: ``"proxy"`` gives them through the application; ``"redirect"`` by presigned URLs of the storage, which no
-            CDN keeps; None does so where the storage can.
-        errors: ``"problem"`` for errors that `register_exception_handlers` answers, ``"image"`` for a grey image with
-            the proportions of the variant and the status of the error.
-        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+        links: The `VariantLinks` of the columns.
+        pool: The pool that makes the images. None uses the shared pool.
+        mode: ``"proxy"`` sends variants through the application. ``"redirect"`` redirects to presigned URLs of the
+            storage, which CDNs do not keep. None redirects if the storage can presign, and otherwise proxies.
+        errors: ``"problem"`` raises errors for `register_exception_handlers`. ``"image"`` answers with a grey image,
+            which has the proportions of the variant, and the status of the error.
+        front_server: A web server that sends the files: see `DeliveryOptions`.
 
     Example:
         >>> app.include_router(variants_router(VariantLinks("/variants", secret)), prefix="/variants")

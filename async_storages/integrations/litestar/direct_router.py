@@ -1,4 +1,4 @@
-"""The routes by which browsers begin direct uploads: one of our own, and those that Uppy's AwsS3 plugin calls."""
+"""The routes for direct uploads: one route of this library, and the routes for Uppy's AwsS3 plugin."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,23 +15,24 @@ from async_storages.integrations.litestar.streamed_forms import request_body
 __all__ = ["Owner", "direct_router"]
 
 type Owner = Callable[[Request[Any, Any, Any]], Awaitable[str | None]]
-"""Tells the client of a request."""
+"""A function that returns the client of a request."""
 
 
 def direct_router(
     uploads: DirectUploads, *, path: str = "/uploads", owner: Owner | None = None, **options: Any
 ) -> Router:
-    """The routes that begin uploads: see `async_storages.direct_uploads.browser_api` for each.
+    """Return a router for direct uploads: see `async_storages.direct_uploads.browser_api` for each.
 
-    Uppy works with them as it is: ``uppy.use(AwsS3, {endpoint: "/uploads"})``; the key that it reports when a file has
-    arrived is what `DirectUploads.attach` takes. A storage that takes no parts answers 404 to the routes of parts.
+    Uppy works with these routes without changes: ``uppy.use(AwsS3, {endpoint: "/uploads"})``. When a file has arrived,
+    Uppy reports its key. Pass this key to `DirectUploads.attach`. If the storage does not support uploads in parts, the
+    routes for parts answer 404.
 
     Args:
-        uploads: Begins the uploads.
-        path: The router's.
-        owner: Tells who the client is: nobody else may complete or attach its uploads. None lets whoever knows the key
-            do so.
-        **options: Further options of the `Router`, such as the `guards` that say who may upload at all.
+        uploads: The `DirectUploads`.
+        path: The path of the router.
+        owner: A function that returns the client. No other client may complete or attach its uploads. None allows
+            every client that knows the key.
+        **options: Further options of the `Router`, for example `guards` that decide who may upload.
 
     Example:
         >>> from litestar import Request

@@ -1,4 +1,4 @@
-"""Errors of this package as answers of Litestar."""
+"""Exception handlers that answer errors of this package in Litestar."""
 
 from typing import Any
 
@@ -17,10 +17,9 @@ def _answer(_request: Request[Any, Any, Any], error: StorageException) -> Respon
 
 
 exception_handlers: ExceptionHandlersMap = {StorageException: _answer}
-"""Answers every error of this package with its `http_status` and problem details (RFC 9457).
+"""Handlers that answer every error of this package with its `http_status` and problem details (RFC 9457).
 
-Errors that are not the client's doing (500 and above) are logged with all that is known of them, by the logger
-``async_storages``.
+Errors with status 500 and above are logged with their traceback, by the logger ``async_storages``.
 
 Example:
     >>> app = Litestar([], exception_handlers={**exception_handlers})

@@ -1,4 +1,4 @@
-"""Litestar's answers that give stored files."""
+"""Litestar's responses for stored files."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -20,20 +20,20 @@ __all__ = ["StoredFileResponse"]
 
 
 class StoredFileResponse(Response[bytes]):
-    """Answers GET and HEAD with a stored file: by a redirect to a presigned URL, or through the application.
+    """Answers GET and HEAD with a stored file: it redirects to a presigned URL, or sends the file itself.
 
-    Through the application it serves one range (206, 416), conditions (304, 412) and HEAD as RFC 9110 has them, and
-    lets go of the storage as soon as the client has gone. A file that is missing, or fails before its first byte, is
-    an error that `exception_handlers` answer; what fails later ends the connection.
+    When it sends the file itself, it supports one range (206, 416), conditions (304, 412) and HEAD, as in RFC 9110. It
+    closes the stream from the storage as soon as the client disconnects. If the file is missing, or fails before its
+    first byte, it raises an error for `exception_handlers`. A later failure closes the connection.
 
     Args:
-        file: The file; None, of an empty column, is answered like a missing file.
-        headers: Further headers; through the application they take the place of the same ones of ours.
-        background: Runs afterwards, also when the client has gone.
-        **options: The name, type and way of delivery, and more: see `DeliveryOptions`.
+        file: The file. None, from an empty column, counts as a missing file.
+        headers: Further headers. In a proxied response they replace the library's headers of the same name.
+        background: A task that runs after the response, even if the client has disconnected.
+        **options: The file name, content type, way of delivery and more: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: An option that cannot be.
+        InvalidArgumentException: An option is wrong.
         FileNotFoundException: The file is None.
 
     Example:
@@ -66,7 +66,7 @@ class StoredFileResponse(Response[bytes]):
         headers: dict[str, str] | None = None,
         **options: Any,
     ) -> ASGIResponse:
-        """The answer with the headers, cookies and tasks of the handler and its layers."""
+        """Return the response with the headers, cookies and tasks of the handler and its layers."""
         return _FileASGIResponse(
             self._delivery,
             background=self.background or background,

@@ -1,4 +1,4 @@
-"""The routes that make the presigned URLs and forms of a `LocalStorage` work."""
+"""The routes for the presigned URLs and forms of a `LocalStorage`."""
 
 from typing import Any
 
@@ -15,18 +15,19 @@ __all__ = ["signed_files"]
 
 
 def signed_files(storage: LocalStorage, *, path: str, front_server: FrontServer | None = None) -> Router:
-    """GET, HEAD, DELETE, PUT and POST by the presigned URLs and forms of a folder, as S3 takes them.
+    """Return a router that answers GET, HEAD, DELETE, PUT and POST at the presigned URLs and forms of a folder.
 
-    A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
-    What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, unless the file
-    was stored with a `cache_control`, and then never keep it longer than its URL lasts. The key, type and size of an
-    upload are kept to while the file arrives; one that fails leaves nothing. Refusals are errors that
-    `exception_handlers` answer.
+    A URL works only for the file, name and content type that it was signed for, until it expires. The browser saves
+    files that are not safe to show, even if the URL says ``inline``. Caches ask for the file each time, unless it was
+    stored with a `cache_control`. They never keep it longer than its URL works.
+
+    Key, content type and size of an upload are checked while the file arrives, and a failed upload leaves nothing.
+    `exception_handlers` answers refused requests.
 
     Args:
-        storage: A storage with a `secret_key`, and a `base_url` whose path is this one and not empty.
-        path: The router's, such as ``"/signed"``.
-        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+        storage: A storage with a `secret_key`, and a `base_url` whose path is `path`. The path must not be empty.
+        path: The path of the router, for example ``"/signed"``.
+        front_server: A web server that sends the files: see `DeliveryOptions`.
 
     Example:
         >>> from async_storages.integrations.litestar import exception_handlers

@@ -1,4 +1,4 @@
-"""Litestar's requests: their bodies as they arrive, forms whose files go straight to their storage, the manager."""
+"""Litestar's requests: streamed bodies, forms whose files stream to the storage, and the manager."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,10 +17,10 @@ __all__ = ["get_manager", "request_body", "request_headers", "stream_upload"]
 
 
 async def get_manager(request: Request[Any, Any, Any]) -> StorageManager:
-    """The manager of the application's `storage_lifespan`; a dependency, too: ``Provide(get_manager)``.
+    """Return the manager of the application's `storage_lifespan`. As a dependency: ``Provide(get_manager)``.
 
     Raises:
-        StorageException: The application has none.
+        StorageException: The application has no manager.
     """
     return manager_of(request.app)
 
@@ -30,18 +30,22 @@ async def stream_upload(
 ) -> StreamedForm:
     """Store the files of a form while it arrives: all of them, or none.
 
-    The handler asks for the `Request` and for no ``data``, as Litestar would read the body first. Litestar refuses
-    bodies above 10 MB unless the handler has another ``request_max_body_size=``.
+    The handler must take the `Request` and no ``data``, because Litestar would read the body for ``data``. Litestar
+    refuses bodies above 10 MB. To allow larger ones, set ``request_max_body_size=`` of the handler.
 
     Args:
         request: A request whose body is ``multipart/form-data``.
-        manager: The storage of the files.
-        **options: The folder of the files, the rules that let them in, and more: see `FormOptions`.
+        manager: The manager that stores the files.
+        **options: The folder, the validator and more: see `FormOptions`.
+
+    Returns:
+        The form with the stored files.
 
     Raises:
-        InvalidArgumentException: The form is malformed, cut short, or of too many files; or the client has gone.
-        FileTooLargeException: A file is larger than allowed, or there is more than 1 MiB of text beside them.
-        InvalidFileTypeException: A file is of a type that is not allowed.
+        InvalidArgumentException: The form is malformed, incomplete or has too many files, or the client has
+            disconnected.
+        FileTooLargeException: A file is larger than allowed, or the form has more than 1 MiB of text.
+        InvalidFileTypeException: A file has a type that is not allowed.
         StorageException: As for `UploadService.upload_stream`.
 
     Example:
@@ -55,10 +59,10 @@ async def stream_upload(
 
 
 async def request_body(request: Request[Any, Any, Any]) -> AsyncGenerator[bytes]:
-    """The body as it arrives; close it when leaving early.
+    """Yield the body as it arrives. To stop early, close the generator.
 
     Raises:
-        InvalidArgumentException: The client has gone before all of it came.
+        InvalidArgumentException: The client has disconnected before the end.
     """
     try:
         async with aclosing(request.stream()) as chunks:
@@ -72,5 +76,5 @@ async def request_body(request: Request[Any, Any, Any]) -> AsyncGenerator[bytes]
 
 
 def request_headers(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """The headers by their names in lower case, lines of one name joined by commas."""
+    """Return the headers by their names in lower case. Repeated headers are joined by commas."""
     return joined_headers(list(request.scope["headers"]))

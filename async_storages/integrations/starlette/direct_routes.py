@@ -1,4 +1,4 @@
-"""The routes by which browsers begin direct uploads: one of our own, and those that Uppy's AwsS3 plugin calls."""
+"""The routes for direct uploads: one route of this library, and the routes for Uppy's AwsS3 plugin."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,20 +15,22 @@ from async_storages.integrations.starlette.streamed_forms import request_body
 __all__ = ["Owner", "direct_routes"]
 
 type Owner = Callable[[Request], Awaitable[str | None]]
-"""Tells the client of a request."""
+"""A function that returns the client of a request."""
 
 
 def direct_routes(uploads: DirectUploads, *, prefix: str = "/uploads", owner: Owner | None = None) -> list[Route]:
-    """The routes that begin uploads: see `async_storages.direct_uploads.browser_api` for each.
+    """Return the routes for direct uploads: see `async_storages.direct_uploads.browser_api` for each.
 
-    Uppy works with them as it is: ``uppy.use(AwsS3, {endpoint: "/uploads"})``; the key that it reports when a file has
-    arrived is what `DirectUploads.attach` takes. A storage that takes no parts answers 404 to the routes of parts.
+    Uppy works with these routes without changes: ``uppy.use(AwsS3, {endpoint: "/uploads"})``. When a file has arrived,
+    Uppy reports its key. Pass this key to `DirectUploads.attach`. If the storage does not support uploads in parts, the
+    routes for parts answer 404.
 
     Args:
-        uploads: Begins the uploads.
-        prefix: The routes'.
-        owner: Tells who the client is, and raises for those who may not upload: nobody else may complete or attach its
-            uploads. None lets everybody upload, and whoever knows the key attach.
+        uploads: The `DirectUploads`.
+        prefix: The prefix of the routes.
+        owner: A function that returns the client, and raises for clients that may not upload. No other client may
+            complete or attach its uploads. None allows everybody to upload, and every client that knows the key to
+            attach.
 
     Example:
         >>> from starlette.applications import Starlette

@@ -1,4 +1,4 @@
-"""Errors of this package as answers of Starlette."""
+"""Exception handlers that answer errors of this package in Starlette."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,8 +13,7 @@ __all__ = ["problem_answer", "register_exception_handlers"]
 def register_exception_handlers(app: Starlette) -> None:
     """Answer every error of this package with its `http_status` and problem details (RFC 9457).
 
-    Errors that are not the client's doing (500 and above) are logged with all that is known of them, by the logger
-    ``async_storages``.
+    Errors with status 500 and above are logged with their traceback, by the logger ``async_storages``.
 
     Example:
         >>> from starlette.applications import Starlette
@@ -25,7 +24,7 @@ def register_exception_handlers(app: Starlette) -> None:
 
 
 def problem_answer(problem: Problem) -> Response:
-    """A problem as JSON."""
+    """Return a problem as a JSON response."""
     return JSONResponse(problem.model_dump(), problem.status, media_type=MEDIA_TYPE)
 
 

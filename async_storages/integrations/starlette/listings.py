@@ -1,4 +1,4 @@
-"""Answers that show rows with the URLs of their files."""
+"""Responses that show rows with the URLs of their files."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,19 +21,19 @@ async def response_with_urls(
     stable: timedelta | None = None,
     strict: bool = False,
 ) -> Response:
-    """A JSON answer with URLs in place of the ids of files, which FastAPI itself would send.
+    """Return a JSON response with URLs in place of file ids. By itself, FastAPI sends the ids.
 
-    All files of a storage are presigned at once: see `file_urls`. In FastAPI give the schema to `response_model=` as
-    well, for OpenAPI.
+    It presigns all files of a storage together: see `file_urls`. In FastAPI, also pass the schema as `response_model=`,
+    for OpenAPI.
 
     Args:
-        schema: The type of the answer: a pydantic model, ``list[DocumentOut]``, or anything else that pydantic takes.
-        content: Such a value, or rows of a database that have its attributes.
+        schema: The type of the content: a pydantic model, ``list[DocumentOut]``, or another type that pydantic knows.
+        content: A value of this type, or database rows with its attributes.
         status_code: The status.
-        expires_in: Seconds until the URLs end, 1 to 604,800.
-        presign: False for the URLs of `Storage.url`, which need not end.
-        stable: A window of time in which the same URLs are made again: see `SupportsPresign.presign`.
-        strict: True to raise for a file of a storage that is not known here; otherwise its id is sent, and logged.
+        expires_in: Seconds until presigned URLs expire, 1 to 604,800.
+        presign: True presigns. False returns the URLs of `Storage.url`, which may never expire.
+        stable: The time window in which the URLs stay the same: see `SupportsPresign.presign`.
+        strict: True raises for a file of an unknown storage. False sends and logs its id.
 
     Raises:
         pydantic.ValidationError: The content does not fit the schema.

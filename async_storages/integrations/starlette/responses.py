@@ -1,4 +1,4 @@
-"""Starlette's answers that give stored files and other bytes as they come."""
+"""Starlette's responses for stored files, streams and archives."""
 
 from collections.abc import AsyncGenerator, Mapping
 from typing import Unpack
@@ -17,20 +17,20 @@ __all__ = ["ClosingStreamingResponse", "StoredFileResponse", "ZipResponse"]
 
 
 class StoredFileResponse(Response):
-    """Answers GET and HEAD with a stored file: by a redirect to a presigned URL, or through the application.
+    """Answers GET and HEAD with a stored file: it redirects to a presigned URL, or sends the file itself.
 
-    Through the application it serves one range (206, 416), conditions (304, 412) and HEAD as RFC 9110 has them, and
-    lets go of the storage as soon as the client has gone. A file that is missing, or fails before its first byte, is
-    an error that `register_exception_handlers` answers; what fails later ends the connection.
+    When it sends the file itself, it supports one range (206, 416), conditions (304, 412) and HEAD, as in RFC 9110. It
+    closes the stream from the storage as soon as the client disconnects. If the file is missing, or fails before its
+    first byte, it raises an error for `register_exception_handlers`. A later failure closes the connection.
 
     Args:
-        file: The file; None, of an empty column, is answered like a missing file.
-        headers: Further headers; through the application they take the place of the same ones of ours.
-        background: Runs afterwards, also when the client has gone.
-        **options: The name, type and way of delivery, and more: see `DeliveryOptions`.
+        file: The file. None, from an empty column, counts as a missing file.
+        headers: Further headers. In a proxied response they replace the library's headers of the same name.
+        background: A task that runs after the response, even if the client has disconnected.
+        **options: The file name, content type, way of delivery and more: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: An option that cannot be.
+        InvalidArgumentException: An option is wrong.
         FileNotFoundException: The file is None.
 
     Example:
@@ -60,20 +60,21 @@ class StoredFileResponse(Response):
 
 
 class ClosingStreamingResponse(StreamingResponse):
-    """Starlette's `StreamingResponse` for an async generator, which is closed as soon as the answer has ended.
+    """Starlette's `StreamingResponse` for an async generator. It closes the generator as soon as the response ends.
 
-    When a client goes, Starlette 1.10 leaves the generator, and with it a storage's connection, to the garbage
-    collector. This one closes it at once, whether it waits for the storage or for the client.
+    When a client disconnects, Starlette 1.10 leaves the generator, with its connection to the storage, to the garbage
+    collector. This class closes it at once, even while it waits for the storage or the client.
 
-    What fails before the first chunk is answered by the application's exception handlers; what fails later ends the
-    connection, so that no client takes the answer for whole: its last chunk is sent only when all is well.
+    The application's exception handlers answer a failure before the first chunk. A later failure closes the connection.
+    The last chunk is sent only after the generator has ended without error, so no client mistakes a partial response
+    for a complete one.
 
     Args:
         content: The bytes.
         status_code: The status.
-        headers: Further headers; with Content-Length another number of bytes is an error.
-        media_type: The Content-Type.
-        background: Runs afterwards, also when the client has gone.
+        headers: Further headers. With Content-Length, another number of bytes is an error.
+        media_type: The content type.
+        background: A task that runs after the response, even if the client has disconnected.
     """
 
     def __init__(
@@ -97,12 +98,12 @@ class ClosingStreamingResponse(StreamingResponse):
 
 
 class ZipResponse(ClosingStreamingResponse):
-    """An archive that is made while it is sent, with its name, and its length where that is known.
+    """Sends a ZIP archive while it makes it. The response has a Content-Length if the size is known.
 
     Args:
-        archive: See `DownloadService.prepare_zip`.
-        filename: The name for people, untrusted.
-        background: Runs afterwards, also when the client has gone.
+        archive: The archive from `DownloadService.prepare_zip`.
+        filename: The file name that the user sees, untrusted.
+        background: A task that runs after the response, even if the client has disconnected.
 
     Example:
         >>> async def download(request: Request) -> ZipResponse:

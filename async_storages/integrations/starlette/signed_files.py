@@ -1,4 +1,4 @@
-"""The routes that make the presigned URLs and forms of a `LocalStorage` work."""
+"""The routes for the presigned URLs and forms of a `LocalStorage`."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,20 +15,22 @@ __all__ = ["SignedFileEndpoints", "signed_downloads", "signed_uploads"]
 
 
 def signed_downloads(storage: LocalStorage, *, prefix: str, front_server: FrontServer | None = None) -> list[Route]:
-    """GET, HEAD and DELETE by the presigned URLs of a folder; their prefix is the path of the storage's `base_url`.
+    """Return the routes that answer GET, HEAD and DELETE at the presigned URLs of a folder.
 
-    A URL gives what it was signed for and nothing else: one file, under the name and type that it says, until it ends.
-    What is not safe to show is saved, also where the URL says ``inline``. Caches ask again each time, unless the file
-    was stored with a `cache_control`, and then never keep it longer than its URL lasts. Refusals are errors that
-    `register_exception_handlers` answers.
+    A URL works only for the file, name and content type that it was signed for, until it expires. The browser saves
+    files that are not safe to show, even if the URL says ``inline``. Caches ask for the file each time, unless it was
+    stored with a `cache_control`. They never keep it longer than its URL works.
+
+    `register_exception_handlers` answers refused requests.
 
     Args:
         storage: A storage with a `base_url` and a `secret_key`.
-        prefix: The routes', such as ``"/signed"``.
-        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+        prefix: The prefix of the routes, for example ``"/signed"``. It is the path of the storage's `base_url`.
+        front_server: A web server that sends the files: see `DeliveryOptions`.
 
     Raises:
-        InvalidArgumentException: The storage is another one; a FallbackStorage's folders are served one by one.
+        InvalidArgumentException: The storage is not a `LocalStorage`. For a `FallbackStorage`, add the routes of each
+            of its folders.
 
     Example:
         >>> from starlette.applications import Starlette
@@ -43,14 +45,16 @@ def signed_downloads(storage: LocalStorage, *, prefix: str, front_server: FrontS
 
 
 def signed_uploads(storage: LocalStorage, *, prefix: str) -> list[Route]:
-    """PUT and POST by the presigned URLs and forms of a folder, as S3 takes them: development equals production.
+    """Return the routes that accept PUT and POST at the presigned URLs and forms of a folder, as S3 does.
 
-    What the signature says of key, type and size is kept to while the file arrives; one that fails leaves nothing.
-    They stand beside `signed_downloads`.
+    So development works like production. The signature fixes key, content type and size. They are checked while the
+    file arrives, and a failed upload leaves nothing.
+
+    Use them together with `signed_downloads`.
 
     Args:
-        storage: A storage with a `secret_key`, and a `base_url` whose path is the prefix and not empty.
-        prefix: The routes', such as ``"/signed"``.
+        storage: A storage with a `secret_key`, and a `base_url` whose path is the prefix. The path must not be empty.
+        prefix: The prefix of the routes, for example ``"/signed"``.
     """
     endpoints = SignedFileEndpoints(storage)
     return [
@@ -60,13 +64,13 @@ def signed_uploads(storage: LocalStorage, *, prefix: str) -> list[Route]:
 
 
 class SignedFileEndpoints:
-    """Answers the requests that presigned URLs and forms are good for."""
+    """Answers the requests to presigned URLs and forms."""
 
     def __init__(self, storage: LocalStorage, front_server: FrontServer | None = None) -> None:
         self._files = SignedFiles(storage, front_server)
 
     async def read(self, request: Request) -> StoredFileResponse:
-        """Give a file."""
+        """Send a file."""
         file, options = self._files.delivery(request.method, *_key_and_token(request))
         return StoredFileResponse(file, **options)
 
@@ -76,12 +80,12 @@ class SignedFileEndpoints:
         return Response(status_code=204)
 
     async def put(self, request: Request) -> Response:
-        """Store a file that is the body of the request."""
+        """Store the body of a request as a file."""
         answer = await self._files.put(*_key_and_token(request), request_headers(request), request_body(request))
         return Response(headers=answer)
 
     async def post(self, request: Request) -> Response:
-        """Store a file that a form holds."""
+        """Store the file of a form."""
         return Response(
             status_code=204, headers=await self._files.post(request_headers(request), request_body(request))
         )

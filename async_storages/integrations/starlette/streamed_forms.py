@@ -1,4 +1,4 @@
-"""Starlette's requests: their bodies as they arrive, forms whose files go straight to their storage, the manager."""
+"""Starlette's requests: streamed bodies, forms whose files stream to the storage, and the manager."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -16,10 +16,10 @@ __all__ = ["get_manager", "request_body", "request_headers", "stream_upload"]
 
 
 async def get_manager(connection: HTTPConnection) -> StorageManager:
-    """The manager of the application's `storage_lifespan`.
+    """Return the manager of the application's `storage_lifespan`.
 
     Raises:
-        StorageException: The application has none.
+        StorageException: The application has no manager.
     """
     return manager_of(connection.app)
 
@@ -27,18 +27,22 @@ async def get_manager(connection: HTTPConnection) -> StorageManager:
 async def stream_upload(request: Request, manager: StorageManager, **options: Unpack[FormOptions]) -> StreamedForm:
     """Store the files of a form while it arrives: all of them, or none.
 
-    Nobody may have read the body before: call neither `request.form` nor `request.body`; a path operation of FastAPI
-    must not ask for `UploadFile`, `File` or `Form`.
+    The body must be unread. Do not call `request.form` or `request.body` before. A path operation of FastAPI must not
+    declare `UploadFile`, `File` or `Form` parameters.
 
     Args:
         request: A request whose body is ``multipart/form-data``.
-        manager: The storage of the files.
-        **options: The folder of the files, the rules that let them in, and more: see `FormOptions`.
+        manager: The manager that stores the files.
+        **options: The folder, the validator and more: see `FormOptions`.
+
+    Returns:
+        The form with the stored files.
 
     Raises:
-        InvalidArgumentException: The form is malformed, cut short, or of too many files; or the client has gone.
-        FileTooLargeException: A file is larger than allowed, or there is more than 1 MiB of text beside them.
-        InvalidFileTypeException: A file is of a type that is not allowed.
+        InvalidArgumentException: The form is malformed, incomplete or has too many files, or the client has
+            disconnected.
+        FileTooLargeException: A file is larger than allowed, or the form has more than 1 MiB of text.
+        InvalidFileTypeException: A file has a type that is not allowed.
         StorageException: As for `UploadService.upload_stream`.
 
     Example:
@@ -50,10 +54,10 @@ async def stream_upload(request: Request, manager: StorageManager, **options: Un
 
 
 async def request_body(request: Request) -> AsyncGenerator[bytes]:
-    """The body as it arrives; close it when leaving early.
+    """Yield the body as it arrives. To stop early, close the generator.
 
     Raises:
-        InvalidArgumentException: The client has gone before all of it came.
+        InvalidArgumentException: The client has disconnected before the end.
     """
     try:
         async with aclosing(request.stream()) as chunks:
@@ -64,5 +68,5 @@ async def request_body(request: Request) -> AsyncGenerator[bytes]:
 
 
 def request_headers(request: Request) -> dict[str, str]:
-    """The headers by their names in lower case, lines of one name joined by commas."""
+    """Return the headers by their names in lower case. Repeated headers are joined by commas."""
     return joined_headers(request.headers.raw)

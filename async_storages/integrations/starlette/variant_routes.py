@@ -1,4 +1,4 @@
-"""The routes of variants that are made when they are first asked for."""
+"""The routes for variants that are made at their first request."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from async_storages.variants.links import VariantLinks
 __all__ = ["VARIANT_PATH", "VariantEndpoint", "variant_routes"]
 
 VARIANT_PATH = "/{signature}/{path:path}"
-"""The path of the routes, below the prefix."""
+"""The path of the routes after the prefix."""
 
 
 def variant_routes(
@@ -27,21 +27,21 @@ def variant_routes(
     errors: ErrorAnswer = "problem",
     front_server: FrontServer | None = None,
 ) -> list[Route]:
-    """GET and HEAD of variants; their prefix is the path of the links' `base_url`.
+    """Return the routes that answer GET and HEAD for variants.
 
-    Who asks first waits until the variant is made and stored; from then on it is given from the storage. Answers are
-    kept for good by browsers and CDNs. A URL that was not made here is refused (403); without its image, or without a
-    column that declares it, there is no variant (404).
+    The first request waits until the variant is made and stored. Later requests get the stored variant. Browsers and
+    CDNs may keep the responses forever. A URL with a wrong signature gets status 403. If the image is missing, or no
+    column declares the variant any more, the status is 404.
 
     Args:
-        links: The URLs, as the columns have them.
-        prefix: The routes', such as ``"/variants"``.
-        pool: Makes the images; None for the shared one.
-        mode: ``"proxy"`` gives them through the application; ``"redirect"`` by presigned URLs of the storage, which no
-            CDN keeps; None does so where the storage can.
-        errors: ``"problem"`` for errors that `register_exception_handlers` answers, ``"image"`` for a grey image with
-            the proportions of the variant and the status of the error.
-        front_server: Sends the files in the application's place: see `DeliveryOptions`.
+        links: The `VariantLinks` of the columns.
+        prefix: The prefix of the routes, for example ``"/variants"``. It is the path of the links' `base_url`.
+        pool: The pool that makes the images. None uses the shared pool.
+        mode: ``"proxy"`` sends variants through the application. ``"redirect"`` redirects to presigned URLs of the
+            storage, which CDNs do not keep. None redirects if the storage can presign, and otherwise proxies.
+        errors: ``"problem"`` raises errors for `register_exception_handlers`. ``"image"`` answers with a grey image,
+            which has the proportions of the variant, and the status of the error.
+        front_server: A web server that sends the files: see `DeliveryOptions`.
 
     Example:
         >>> from starlette.applications import Starlette
@@ -58,7 +58,7 @@ class VariantEndpoint:
         self._delivery = delivery
 
     async def read(self, request: Request) -> Response:
-        """Give a variant."""
+        """Send a variant."""
         return _VariantResponse(self._delivery)
 
 
