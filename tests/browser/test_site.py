@@ -19,7 +19,7 @@ FIRST_FOUND = {
     "MinIO": "providers/minio/",
     "mysql": "how-to/databases/",
     "no storage is registered": "how-to/troubleshooting/",
-    "缩略图": "zh/",
+    "缩略图": "zh/tutorial/3-images/",
     "迁移": "zh/how-to/migrating-rows/",
 }
 NARROW = ["", "zh/", "tutorial/", "how-to/", "how-to/columns/", "providers/", "explanation/benchmarks/", "reference/"]
