@@ -9,8 +9,13 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-TASKS = ("delete", "direct-uploads", "testing", "variants")
-BOOSTS = {f"how-to/{page}": 3.0 for page in TASKS} | {"how-to/coming-from": 0.5, "reference/": 0.3, "explanation/": 0.6}
+TASKS = ("delete", "testing", "variants")
+BOOSTS = {f"how-to/{page}": 3.0 for page in TASKS} | {
+    "how-to/coming-from": 0.5,
+    "how-to/direct-uploads": 1.5,
+    "explanation/": 0.6,
+    "reference/": 0.3,
+}
 TRANSLATED = 0.5
 HOMES = ("index.md", "index.zh.md")
 

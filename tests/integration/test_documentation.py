@@ -17,7 +17,7 @@ from tests.support.patience import HANGS, TIME_OUT
 from tests.support.uvicorn_server import served
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r'^```python(?: title="(?P<title>[^"]+)")?(?: hl_lines="[^"]+")?\n(?P<code>.*?)^```\n'
     r"(?:\n```text\n(?P<output>.*?)^```)?",
@@ -89,7 +89,7 @@ def test_program_runs_as_pasted(program: Program, tmp_path: Path):
 
 
 async def test_the_application_of_the_readme_does_what_its_curls_ask(tmp_path, monkeypatch):
-    readme = [program.code for program in programs() if program.name.startswith("README")]
+    readme = [program.code for program in programs() if program.name.startswith("README.md")]
     [code] = [code for code in readme if "FastAPI(" in code]
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "app"}
