@@ -506,8 +506,10 @@ class TestBulkStatements:
     async def test_kept_after_rollback_and_removed_after_commit(
         self, engine, sessions, storage, book, rows, statement, expected, left
     ):
-        if statement is RETURNING and not engine.dialect.delete_returning:
-            pytest.skip("MySQL has no RETURNING")
+        if statement is RETURNING:
+            async with engine.connect() as connection:  # a dialect knows its server once it is connected
+                if not connection.dialect.delete_returning:
+                    pytest.skip("MySQL has no RETURNING")
         async with sessions() as session:
             await session.execute(statement)
         assert (await rows(), await left()) == ({1: "old"}, OLD)
