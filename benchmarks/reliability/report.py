@@ -31,7 +31,7 @@ REMARKS = {
     ("cancelled while uploading", "advanced-alchemy"): NOT_YET,
     ("two rows with one name", "advanced-alchemy"): "with unique names, as in its documentation, it is kept",
     ("new content under the same name", "advanced-alchemy"): "the library never stores the new content",
-    ("append to a list of files", "advanced-alchemy"): "it does not notice the change, with a column as in its documentation",
+    ("append to a list of files", "advanced-alchemy"): "it does not notice, with a column as in its documentation",
     ("old object already missing", "sqlalchemy-file"): TOO_LATE,
     ("storage down at delete", "sqlalchemy-file"): TOO_LATE,
     ("storage down at delete", "ours, level 1"): "the commit succeeds; an event and the log report the failure",
