@@ -23,18 +23,18 @@ LEGEND = (
     "kept: every row's file is there, and no other. **lost**: a committed row names a file that is missing, or holds"
     " something else. **leaked**: a file that no row names. refused: the library raised, and rows and files agree."
 )
-NOT_YET = "nothing is uploaded before the commit"
+NOT_YET = "the library uploads nothing before the commit"
 TOO_LATE = "the commit raises, although the rows are committed"
 REMARKS = {
-    ("read just after commit", "advanced-alchemy"): "the file is uploaded after the commit, by a task nobody waits for",
+    ("read just after commit", "advanced-alchemy"): "a background task uploads the file after the commit",
     ("kill -9 between upload and commit", "advanced-alchemy"): NOT_YET,
     ("cancelled while uploading", "advanced-alchemy"): NOT_YET,
-    ("two rows with one name", "advanced-alchemy"): "kept with unique names, as its documentation shows",
-    ("new content under the same name", "advanced-alchemy"): "the new content is never stored",
-    ("append to a list of files", "advanced-alchemy"): "not noticed, with the column as its documentation declares it",
+    ("two rows with one name", "advanced-alchemy"): "with unique names, as in its documentation, it is kept",
+    ("new content under the same name", "advanced-alchemy"): "the library never stores the new content",
+    ("append to a list of files", "advanced-alchemy"): "it does not notice, with a column as in its documentation",
     ("old object already missing", "sqlalchemy-file"): TOO_LATE,
     ("storage down at delete", "sqlalchemy-file"): TOO_LATE,
-    ("storage down at delete", "ours, level 1"): "the commit succeeds; an event and the log tell",
+    ("storage down at delete", "ours, level 1"): "the commit succeeds; an event and the log report the failure",
 }
 
 
