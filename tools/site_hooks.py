@@ -13,6 +13,7 @@ TASKS = ("delete", "testing", "variants")
 BOOSTS = {f"how-to/{page}": 3.0 for page in TASKS} | {
     "how-to/coming-from": 0.5,
     "how-to/direct-uploads": 1.5,
+    "how-to/troubleshooting": 2.0,
     "explanation/": 0.6,
     "reference/": 0.3,
 }
