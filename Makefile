@@ -9,6 +9,8 @@ PYTHON_WORKS = $(BIN)/python -c 'import pip, sys; assert sys.version_info >= (3,
 
 .PHONY: help setup demo api gallery test faults model kill lint bench docs lowest clean
 .DELETE_ON_ERROR:
+# The programs that tests start, hundreds of them, import the package compiled.
+unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
 
 help: ## List the targets
