@@ -39,11 +39,11 @@ def aws(monkeypatch, tmp_path):
 
 @pytest.fixture
 def swept(caplog):
-    """boto3 leaves its connections to the garbage collector, which takes two passes for them."""
+    """boto3 leaves its connections to the garbage collector, which takes several passes for them."""
     caplog.set_level(logging.CRITICAL, "botocore.credentials")  # else pytest keeps the errors that it logs, and theirs
     yield
-    gc.collect()
-    gc.collect()
+    while gc.collect():
+        pass
 
 
 async def found(session=None):
