@@ -17,6 +17,7 @@ from tools.package import ROOT
 
 STAMP = re.compile(r"translation_of: ([0-9a-f]+)")
 PROGRAM = re.compile(r"^```python[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(?:sh|bash|text|json)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HAN = re.compile(r"[\u4e00-\u9fff]")
 LENGTH = 12  # hexadecimal digits of a stamp
 
@@ -76,13 +77,15 @@ class Translation:
         self.path.write_text(text, encoding="utf-8")
 
     def different_programs(self) -> Iterator[str]:
-        """The programs that are not those of the English page, each with its place in the translated one."""
+        """The programs, and the commands with their outputs, that are not those of the English page."""
         english, translated = programs(self.english), programs(self.path)
         if len(english) != len(translated):
             yield f"{self.path.name} has {len(translated)} programs, {self.english.name} has {len(english)}"
         for number, (original, program) in enumerate(zip(english, translated, strict=False), 1):
             if not is_same_program(original, program):
                 yield f"program {number} of {self.path.name} is not that of {self.english.name}"
+        if _commands(self.english) != _commands(self.path):
+            yield f"the commands and outputs of {self.path.name} are not those of {self.english.name}"
 
 
 def stamp_of(text: str) -> str:
@@ -93,6 +96,12 @@ def stamp_of(text: str) -> str:
 def programs(page: Path) -> list[str]:
     """The Python programs of a page, in their order."""
     return PROGRAM.findall(page.read_text(encoding="utf-8"))
+
+
+def _commands(page: Path) -> list[str]:
+    """The lines of a page's commands and outputs, without comments."""
+    blocks = "".join(BLOCK.findall(page.read_text(encoding="utf-8")))
+    return [line.split(" #")[0].rstrip() for line in blocks.splitlines() if not line.startswith("#")]
 
 
 def is_same_program(original: str, translated: str) -> bool:

@@ -105,7 +105,7 @@ async def _of_s3(storage: "S3Storage") -> list[Finding]:
         await _setting(storage, "lifecycle", "lifecycle", "AbortIncompleteMultipartUpload", S3_LIFECYCLE),
     ]
     with suppress(StorageException):  # the finding about the lifecycle says why it cannot be read
-        rules = await storage.bucket_admin._rules()  # noqa: SLF001 - of the same house
+        rules = await storage.bucket_admin.lifecycle_rules()
         findings += expiry_findings(expiry_rules_of_s3(xml for _, xml in rules), storage.prefix)
     if storage.read_only:
         return findings

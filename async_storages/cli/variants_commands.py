@@ -65,7 +65,9 @@ def regenerate(  # noqa: PLR0917 - each is an option of the command
 def clean(  # noqa: PLR0917 - each is an option of the command
     attribute: AttributeArgument,
     database: DatabaseOption,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing. Only count the variants.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing. Count and list the variants that would be removed.")
+    ] = False,
     older_than: Annotated[
         float,
         typer.Option(

@@ -82,6 +82,16 @@ def test_another_program_and_a_missing_one_are_told(page):
     assert list(page.different_programs()) == ["delete.zh.md has 0 programs, delete.md has 1"]
 
 
+def test_another_command_is_told_and_another_comment_is_not(page):
+    block = "\n```sh\n# {}\nmake demo  # {}\n```\n"
+    page.english.write_text(ENGLISH + block.format("look", "at it"), encoding="utf-8")
+    translated = CHINESE + block.format("看", "一看")
+    page.path.write_text(translated, encoding="utf-8")
+    assert list(page.different_programs()) == []
+    page.path.write_text(translated.replace("demo", "test"), encoding="utf-8")
+    assert list(page.different_programs()) == ["the commands and outputs of delete.zh.md are not those of delete.md"]
+
+
 @pytest.mark.parametrize(
     ("translated", "same"),
     [

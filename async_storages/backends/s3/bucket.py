@@ -112,10 +112,15 @@ class S3BucketAdmin:
             f"<Expiration>{_element('Days', days)}</Expiration><AbortIncompleteMultipartUpload>"
             f"{_element('DaysAfterInitiation', upload_days)}</AbortIncompleteMultipartUpload></Rule>"
         )
-        others = [other for other_name, other in await self._rules() if other_name != name]
+        others = [other for other_name, other in await self.lifecycle_rules() if other_name != name]
         await self._send("expire", "PUT", "lifecycle", _root("LifecycleConfiguration", "".join([*others, rule])))
 
-    async def _rules(self) -> list[tuple[str | None, str]]:
+    async def lifecycle_rules(self) -> list[tuple[str | None, str]]:
+        """Return the lifecycle rules of the bucket: the id of each rule, or None, and its XML. Empty without rules.
+
+        Raises:
+            StorageException: The server refuses, or cannot be reached.
+        """
         try:
             answer = await self._send("expire", "GET", "lifecycle")
         except FileNotFoundException:

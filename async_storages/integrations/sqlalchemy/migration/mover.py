@@ -115,9 +115,9 @@ class Mover:
     _swap: Joined[Copy, bool] = field(init=False)
 
     def __post_init__(self) -> None:
-        pause = _JOINING if self.concurrency > 1 else 0.0
-        self._announce = Joined(self._announce_all, pause)
-        self._swap = Joined(self._swap_all, pause)
+        joining = _JOINING if self.concurrency > 1 else 0.0
+        self._announce = Joined(self._announce_all, joining)
+        self._swap = Joined(self._swap_all, joining)
 
     async def run(self) -> Moved:
         """Move files until none is planned. At the end, give back files that were begun but not finished."""
