@@ -1,6 +1,7 @@
 """Splitting content into the parts of an upload."""
 
 from collections.abc import Iterator
+from io import BytesIO
 
 from async_storages.content import Content
 from async_storages.errors import InvalidArgumentException
@@ -44,12 +45,12 @@ class PartSplitter:
     async def _fill(self) -> bytes:
         if self.has_ended:
             return b""
-        part, size = bytearray(), next(self._sizes)
-        while not self.has_ended and len(part) + len(self._ahead) <= size:
-            part += self._ahead
+        part, room = BytesIO(), next(self._sizes)  # its bytes are taken without a copy, which a bytearray's are not
+        while not self.has_ended and len(self._ahead) <= room:
+            room -= part.write(self._ahead)
             self._ahead = await anext(self._chunks, b"")
             self.has_ended = not self._ahead
-        return bytes(part)
+        return part.getvalue()
 
     async def aclose(self) -> None:
         """Close the content's iteration."""
