@@ -37,6 +37,9 @@ __all__ = ["CHUNK_SIZE", "BinaryFile", "ByteSource", "Source", "Upload", "is_emp
 CHUNK_SIZE = 262_144
 """Bytes read at a time: 256 KiB. Larger chunks are not faster."""
 
+_AT_ONCE = 8
+"""The number of chunks that one call in a thread reads."""
+
 
 class BinaryFile(Protocol):
     """An open binary file. Only `read` is needed."""
@@ -148,8 +151,9 @@ class _PathSource(ByteSource):
     async def chunks(self) -> AsyncGenerator[bytes]:
         with ExitStack() as opened:  # the thread puts the file there, so that a cancellation meanwhile closes it
             file = await offload(self._try, lambda: opened.enter_context(self._path.open("rb")))
-            while chunk := await offload(self._try, file.read, CHUNK_SIZE):
-                yield chunk
+            while chunks := await offload(self._try, _read_some, file):
+                for chunk in chunks:
+                    yield chunk
 
     def _try[T](self, func: Callable[..., T], *args: object) -> T:
         try:
@@ -199,9 +203,12 @@ class _FileSource(ByteSource):
             self._is_moved = True
             await self._call(self._file.seek, self._start)
         is_empty = True
-        while chunk := _as_bytes(await self._call(self._file.read, CHUNK_SIZE)):
+        # what cannot seek may be slow to come, as a pipe is
+        at_once = 1 if self._start is None else _AT_ONCE
+        while chunks := await self._call(_read_some, self._file, at_once):
             is_empty = False
-            yield chunk
+            for chunk in chunks:
+                yield _as_bytes(chunk)
         if is_empty:
             await self.size()  # refuses a file at its end
 
@@ -338,6 +345,14 @@ def _open_iterable(source: Any) -> ByteSource:
     raise InvalidArgumentException(
         f"content must be bytes, a path, a binary file, an upload or an iterable of bytes, not {type(source).__name__}"
     )
+
+
+def _read_some(file: BinaryFile, at_once: int = _AT_ONCE) -> list[bytes]:
+    """Return the next chunks of a file, empty at its end. A call in a thread costs as much as reading a chunk."""
+    chunks: list[bytes] = []
+    while len(chunks) < at_once and (chunk := file.read(CHUNK_SIZE)):
+        chunks.append(chunk)
+    return chunks
 
 
 def _name_of(source: Any) -> str | None:

@@ -54,7 +54,7 @@ class BucketWriter:
         with object_options.naming(file.options):
             if await file.parts.has_single_part():
                 creation = await self._creation("put", file.key, **rules)
-                content = await file.parts.next_part()
+                content = await file.parts.next_pieces()
                 await self._client.put_object(
                     self._bucket, file.key, content, headers=headers, customer_key=secret, creation=creation
                 )
