@@ -151,7 +151,8 @@ class _PathSource(ByteSource):
     async def chunks(self) -> AsyncGenerator[bytes]:
         with ExitStack() as opened:  # the thread puts the file there, so that a cancellation meanwhile closes it
             file = await offload(self._try, lambda: opened.enter_context(self._path.open("rb")))
-            while chunks := await offload(self._try, _read_some, file):
+            at_once = _AT_ONCE if file.seekable() else 1  # a pipe may be slow to give more
+            while chunks := await offload(self._try, _read_some, file, at_once):
                 for chunk in chunks:
                     yield chunk
 
@@ -203,7 +204,6 @@ class _FileSource(ByteSource):
             self._is_moved = True
             await self._call(self._file.seek, self._start)
         is_empty = True
-        # what cannot seek may be slow to come, as a pipe is
         at_once = 1 if self._start is None else _AT_ONCE
         while chunks := await self._call(_read_some, self._file, at_once):
             is_empty = False
@@ -347,7 +347,7 @@ def _open_iterable(source: Any) -> ByteSource:
     )
 
 
-def _read_some(file: BinaryFile, at_once: int = _AT_ONCE) -> list[bytes]:
+def _read_some(file: BinaryFile, at_once: int) -> list[bytes]:
     """Return the next chunks of a file, empty at its end. A call in a thread costs as much as reading a chunk."""
     chunks: list[bytes] = []
     while len(chunks) < at_once and (chunk := file.read(CHUNK_SIZE)):
