@@ -37,9 +37,6 @@ __all__ = ["CHUNK_SIZE", "BinaryFile", "ByteSource", "Source", "Upload", "is_emp
 CHUNK_SIZE = 262_144
 """Bytes read at a time: 256 KiB. Larger chunks are not faster."""
 
-_AT_ONCE = 8
-"""The number of chunks that one call in a thread reads."""
-
 
 class BinaryFile(Protocol):
     """An open binary file. Only `read` is needed."""
@@ -151,10 +148,8 @@ class _PathSource(ByteSource):
     async def chunks(self) -> AsyncGenerator[bytes]:
         with ExitStack() as opened:  # the thread puts the file there, so that a cancellation meanwhile closes it
             file = await offload(self._try, lambda: opened.enter_context(self._path.open("rb")))
-            at_once = _AT_ONCE if file.seekable() else 1  # a pipe may be slow to give more
-            while chunks := await offload(self._try, _read_some, file, at_once):
-                for chunk in chunks:
-                    yield chunk
+            while chunk := await offload(self._try, file.read, CHUNK_SIZE):
+                yield chunk
 
     def _try[T](self, func: Callable[..., T], *args: object) -> T:
         try:
@@ -204,11 +199,9 @@ class _FileSource(ByteSource):
             self._is_moved = True
             await self._call(self._file.seek, self._start)
         is_empty = True
-        at_once = 1 if self._start is None else _AT_ONCE
-        while chunks := await self._call(_read_some, self._file, at_once):
+        while chunk := _as_bytes(await self._call(self._file.read, CHUNK_SIZE)):
             is_empty = False
-            for chunk in chunks:
-                yield _as_bytes(chunk)
+            yield chunk
         if is_empty:
             await self.size()  # refuses a file at its end
 
@@ -345,14 +338,6 @@ def _open_iterable(source: Any) -> ByteSource:
     raise InvalidArgumentException(
         f"content must be bytes, a path, a binary file, an upload or an iterable of bytes, not {type(source).__name__}"
     )
-
-
-def _read_some(file: BinaryFile, at_once: int) -> list[bytes]:
-    """Return the next chunks of a file, empty at its end. A call in a thread costs as much as reading a chunk."""
-    chunks: list[bytes] = []
-    while len(chunks) < at_once and (chunk := file.read(CHUNK_SIZE)):
-        chunks.append(chunk)
-    return chunks
 
 
 def _name_of(source: Any) -> str | None:

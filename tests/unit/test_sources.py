@@ -409,17 +409,6 @@ async def test_chunks_of_files_have_the_chunk_size(files, tmp_path):
         assert chunks == [CHUNK_SIZE, CHUNK_SIZE, len(DATA) - 2 * CHUNK_SIZE]
 
 
-async def test_what_cannot_seek_is_not_read_ahead():
-    """Its next bytes may be long in coming."""
-    sizes = []
-    file = OnlyReads(DATA)
-    read, file.read = file.read, lambda size: sizes.append(size) or read(size)
-    chunks = open_source(file).chunks()
-    await anext(chunks)
-    assert sizes == [CHUNK_SIZE]
-    await chunks.aclose()
-
-
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
