@@ -265,12 +265,19 @@ class _Pace:
 
     def __init__(self) -> None:
         self.is_slow = False
-        self.piece = _slow_piece()
+        self._piece: int | None = None
+
+    @property
+    def piece(self) -> int:
+        """See the class."""
+        if self._piece is None:
+            self._piece = _slow_piece()
+        return self._piece
 
     def note(self, seconds: float) -> None:
         """Note how long the reader took for a piece, or for a part of one."""
         self.is_slow = seconds > _SLOW
-        self.piece = _slow_piece() if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
+        self._piece = None if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
 
 
 def _slow_piece() -> int:

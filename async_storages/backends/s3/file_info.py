@@ -135,7 +135,7 @@ def _metadata_of(found: Mapping[str, str]) -> dict[str, str]:
     return {
         lowered.removeprefix(_METADATA): _decoded(_readable(value))
         for name, value in found.items()
-        if (lowered := name.lower()).startswith(_METADATA)
+        if name[:1] in "xX" and (lowered := name.lower()).startswith(_METADATA)
     }
 
 
