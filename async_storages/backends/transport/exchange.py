@@ -4,7 +4,6 @@ aiohttp parses the answer. Its session is left out: it takes half as long again 
 """
 
 import asyncio
-import math
 import re
 from collections.abc import Mapping
 
@@ -53,15 +52,13 @@ class Exchange:
 
     Args:
         connection: The connection. It is closed if the exchange fails.
-        read_timeout: The longest time in seconds without progress: until the next bytes of the request leave, or the
-            header of the next answer, interim or final, has come. Later until the next bytes of the content come.
+        read_timeout: Seconds without a byte in either direction after which the exchange fails, and later the content.
         answer_timeout: The longest time from the last byte of the request to the end of the header, in seconds.
     """
 
     __slots__ = (
         "_answer_timeout",
         "_connection",
-        "_ends",
         "_has_answer",
         "_loop",
         "_protocol",
@@ -79,7 +76,6 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._read_timeout = read_timeout
         self._answer_timeout = answer_timeout
-        self._ends = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
         self._has_answer = False
@@ -96,11 +92,13 @@ class Exchange:
             aiohttp.ClientError: The connection failed.
             TimeoutError: The server was silent for too long.
         """
-        protocol = self._protocol
         try:
-            # without a read_timeout, as aiohttp would make two timers more for each request
-            protocol.set_response_params(
-                skip_payload=is_head, read_until_eof=True, auto_decompress=False, read_bufsize=CHUNK_SIZE
+            self._protocol.set_response_params(
+                skip_payload=is_head,
+                read_until_eof=True,
+                auto_decompress=False,
+                read_timeout=self._read_timeout,
+                read_bufsize=CHUNK_SIZE,
             )
             self._send(head, body)
             message, content = await self._answer()
@@ -113,9 +111,6 @@ class Exchange:
             self._has_answer = True
             if self._timer is not None:
                 self._timer.cancel()
-        if not content.is_eof():
-            protocol.read_timeout = self._read_timeout
-            protocol.start_timeout()
         return Response(message.code, message.headers, content, self._connection, self._sending)
 
     def _send(self, head: bytes, body: Body | None) -> None:
@@ -152,17 +147,10 @@ class Exchange:
             sender.stop()
 
     def _wait(self) -> None:
-        """Limit the time from now, when all is sent, to the answer."""
+        """Limit the time from now, when all is sent, to the answer, and to its next byte."""
+        self._protocol.start_timeout()
         if not self._has_answer:
-            self._ends = self._loop.time() + self._answer_timeout
-            self._limit()
-
-    def _limit(self) -> None:
-        """Limit the time to the next header."""
-        if self._timer is not None:
-            self._timer.cancel()
-        ends = min(self._loop.time() + self._read_timeout, self._ends)
-        self._timer = self._loop.call_at(ends, self._protocol.set_exception, TimeoutError())
+            self._timer = self._loop.call_later(self._answer_timeout, self._protocol.set_exception, TimeoutError())
 
     async def _answer(self) -> tuple[RawResponseMessage, StreamReader]:
         """Return the answer, without the interim ones before it."""
@@ -170,5 +158,3 @@ class Exchange:
             message, content = await self._protocol.read()
             if not 100 <= message.code <= 199 or message.code == 101:
                 return message, content
-            if self._timer is not None:
-                self._limit()

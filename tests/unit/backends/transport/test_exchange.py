@@ -40,13 +40,17 @@ async def test_a_header_that_would_be_two_is_refused_and_costs_no_connection(hea
     assert (server.connections, len(server.asked)) == (1, 2)
 
 
-async def test_an_interim_answer_renews_the_patience():
+@pytest.mark.parametrize(
+    "pieces",
+    [[b"HTTP/1.1 102 Processing\r\n\r\n"] * 4 + [reply()], [reply()[:5], reply()[5:20], reply()[20:]]],
+    ids=len,
+)
+async def test_whatever_comes_renews_the_patience(pieces):
     async def serve(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
-        for _ in range(4):
+        for piece in pieces:
             await asyncio.sleep(0.9 * TIME_OUT)
-            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
-        writer.write(reply())
+            writer.write(piece)
         await asyncio.Event().wait()
 
     async with serving(serve) as (url, _), opened() as client:
