@@ -115,7 +115,8 @@ def info_of(file_id: FileId, found: Mapping[str, str]) -> FileBasicInfo:
 
 
 def _said(found: Mapping[str, str], name: str) -> str | None:
-    return _readable(found.get(name, "")) or None
+    value = found.get(name)
+    return _readable(value) if value else None
 
 
 def listed_info(file_id: FileId, listed: ListedObject) -> FileBasicInfo:
