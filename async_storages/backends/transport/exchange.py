@@ -158,3 +158,5 @@ class Exchange:
             message, content = await self._protocol.read()
             if not 100 <= message.code <= 199 or message.code == 101:
                 return message, content
+            if self._timer is not None:  # aiohttp's own ends with an interim answer
+                self._protocol.start_timeout()

@@ -6,7 +6,7 @@ import pytest
 
 from async_storages.backends.transport.body import Body
 from async_storages.backends.transport.exchange import request_head
-from async_storages.errors import InvalidArgumentException
+from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from tests.support.patience import TIME_OUT, time_flies
 from tests.support.raw_servers import OPTIONS, opened, serving
 from tests.support.scripted import reply, scripted
@@ -56,6 +56,19 @@ async def test_whatever_comes_renews_the_patience(pieces):
     async with serving(serve) as (url, _), opened() as client:
         with time_flies():
             assert (await client.send("GET", url, {})).status == 200
+
+
+async def test_a_server_that_is_silent_after_an_interim_answer_is_left_in_time():
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async with serving(serve) as (url, _), opened() as client:
+        since = asyncio.get_running_loop().time()
+        with time_flies(), pytest.raises(StorageUnavailableException, match="no answer in time"):
+            await client.send("GET", url, {})
+        assert asyncio.get_running_loop().time() - since < 2 * TIME_OUT < OPTIONS.answer_timeout
 
 
 @pytest.mark.parametrize("content", [b"", b"1", bytes(1 << 20)], ids=len)
