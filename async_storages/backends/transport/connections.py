@@ -74,11 +74,18 @@ class ConnectionPool:
     async def take(self, place: Place) -> Connection:
         """Return a connection: a kept one, or a new one.
 
+        It closes a kept connection on which the server has sent something unasked: a request would get that as its
+        answer.
+
         Raises:
             aiohttp.ClientError: There was no connection.
         """
         try:
-            return await self._connector.connect(place.request, [], self._timeout)
+            while True:
+                connection = await self._connector.connect(place.request, [], self._timeout)
+                if connection.protocol is None or not connection.protocol.should_close:
+                    return connection
+                connection.close()
         except TimeoutError as error:
             raise ConnectionTimeoutError from error
 
