@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from async_storages._deadlines import Deadline
 from async_storages._tasks import map_bounded
 from async_storages.backends.mirrored.core import MirroredCore
 from async_storages.errors import FileGoneException, InvalidArgumentException
@@ -109,7 +110,9 @@ class Claims:
         self._placement.check(connection, dict.fromkeys(field.column.table for field in chosen), options)
         self._columns.register_written(connection, chosen)
 
-    def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
+    def claim(
+        self, connection: Connection, files: Mapping[TrackedFile, bool], announced: Mapping[str, Deadline] = _NONE
+    ) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends. No worker deletes these files meanwhile.
 
         If mirrors leave their copies to the worker, this also queues the copies of new files.
@@ -117,6 +120,7 @@ class Claims:
         Args:
             connection: The session's connection.
             files: The files. True stands for those that stay when no row names them any more.
+            announced: The ids of files that this process has announced, with the end of their grace.
 
         Returns:
             Ids and storages' labels of files that `Storage.save` has stored in this process. They are in the journal
@@ -129,18 +133,23 @@ class Claims:
         """
         by_id = {file.file_id: file for file in files}
         wanted = [Entry(file.file_id, label_of(file.storage), is_pinned) for file, is_pinned in files.items()]
-        before, unknown = entries.claim(connection, self._connections.main.table, wanted)
+        fresh = [each for each in wanted if each.id in announced and not each.is_pinned]
+        table, intents = self._connections.main.table, self._connections.journal.table
+        entered = entries.enter(connection, table, intents, fresh) if fresh else set[str]()
+        others = [each for each in wanted if each.id not in entered]
+        before, unknown = entries.claim(connection, table, others) if others else ([], set[str]())
         for entry in before:
             self._check_storage(by_id[entry.id], entry)
         live = {entry.id for entry in before if not entry.is_doomed}  # whoever entered them has queued their copies
         if mirrored := [file for file in files if isinstance(file.storage, MirroredCore) and file.file_id not in live]:
             self._queue_copies(connection, mirrored)
-        unseen = unknown - self._find_announced(connection, unknown)
+        unseen = unknown - self._find_announced(connection, unknown) if unknown else unknown
         saved = {each: label_of(by_id[each].storage) for each in unseen if _is_new(by_id[each])}
         if saved:
             self._connections.journal.run_in_event(journal.announce, _intents(saved), self._grace)
-        if unseen:  # a worker may have been faster with those that were saved, too
-            asked = [by_id[each] for each in unseen]
+        late = {each for each in entered if announced[each].left <= 0}
+        if unseen or late:  # a worker may have been faster with those that were saved, too
+            asked = [by_id[each] for each in unseen | late]
             _greenlet.wait_anywhere(map_bounded(_require_existing, asked, limit=_AT_ONCE))
         reached(Step.CLAIMED)
         return saved

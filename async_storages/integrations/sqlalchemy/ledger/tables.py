@@ -13,7 +13,7 @@ nothing.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +28,7 @@ from sqlalchemy import (
     Table,
     Unicode,
     any_,
+    bindparam,
     cast,
     func,
     literal,
@@ -56,9 +57,11 @@ __all__ = [
     "State",
     "add_ledger_tables",
     "columns_of",
+    "file_parameters",
     "insert",
     "insert_entries",
     "insert_files",
+    "insert_given_files",
     "journal_of",
     "label_of",
     "missing_table",
@@ -312,19 +315,42 @@ def insert_files(table: Table, dialect: Dialect, files: Iterable[tuple[str, str]
     chosen = list(files)
     if dialect.name in MYSQL_DIALECTS:
         return insert(table, dialect).values([{"id": id_, "storage": label, **same} for id_, label in chosen])
-    others = [
-        literal(value, table.c[name].type) if not isinstance(value, ColumnElement) else value
+    given = {name: literal(value) for name, value in file_parameters(dialect, chosen).items()}
+    others = {
+        name: value if isinstance(value, ColumnElement) else literal(value, table.c[name].type)
         for name, value in same.items()
-    ]
+    }
+    return _insert_given(table, dialect, given, others)
+
+
+def insert_given_files(table: Table, dialect: Dialect, **same: ColumnElement[Any]) -> _Insert:
+    """Return the INSERT of `insert_files` without the files, for SQLite and PostgreSQL.
+
+    The statement is built once. `file_parameters` returns the parameters of each execution.
+    """
+    names = file_parameters(dialect, ())
+    return _insert_given(table, dialect, {name: bindparam(name) for name in names}, same)
+
+
+def file_parameters(dialect: Dialect, files: Collection[tuple[str, str]]) -> dict[str, Any]:
+    """Return the parameters of `insert_given_files` for files: ids and labels of storages."""
     if dialect.name == "postgresql":
-        ids, labels = (cast([file[each] for file in chosen], postgresql.ARRAY(Unicode())) for each in (0, 1))
-        rows: Any = func.unnest(ids, labels).table_valued("id", "storage").render_derived()
+        return {"given_ids": [each[0] for each in files], "given_labels": [each[1] for each in files]}
+    return {"given_files": json.dumps(list(files))}
+
+
+def _insert_given(
+    table: Table, dialect: Dialect, given: Mapping[str, ColumnElement[Any]], others: Mapping[str, ColumnElement[Any]]
+) -> _Insert:
+    if dialect.name == "postgresql":
+        arrays = [cast(each, postgresql.ARRAY(Unicode())) for each in given.values()]
+        rows: Any = func.unnest(*arrays).table_valued("id", "storage").render_derived()
         found = [rows.c.id, rows.c.storage]
     else:
-        rows = func.json_each(json.dumps(chosen)).table_valued("value")
+        rows = func.json_each(*given.values()).table_valued("value")
         found = [func.json_extract(rows.c.value, text(f"'$[{each}]'")) for each in (0, 1)]
-    each_row = select(*found, *others).select_from(rows).where(true())  # without WHERE, SQLite takes ON for a join's
-    return insert(table, dialect).from_select(["id", "storage", *same], each_row)
+    each_row = select(*found, *others.values()).select_from(rows).where(true())  # without it SQLite takes ON for a join
+    return insert(table, dialect).from_select(["id", "storage", *others], each_row)
 
 
 def insert_entries(
