@@ -143,6 +143,8 @@ class Claims:
         live = {entry.id for entry in before if not entry.is_doomed}  # whoever entered them has queued their copies
         if mirrored := [file for file in files if isinstance(file.storage, MirroredCore) and file.file_id not in live]:
             self._queue_copies(connection, mirrored)
+        if self._connections.is_mysql:
+            unknown |= entered
         unseen = unknown - self._find_announced(connection, unknown) if unknown else unknown
         saved = {each: label_of(by_id[each].storage) for each in unseen if _is_new(by_id[each])}
         if saved:

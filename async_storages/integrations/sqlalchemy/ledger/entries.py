@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Executable,
-    Insert,
     Table,
     Unicode,
     any_,
@@ -97,8 +96,8 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
 def enter(connection: Connection, table: Table, intents: Table, fresh: Sequence[Entry]) -> set[str]:
     """Enter files that this process has announced, and lock them as `claim` does.
 
-    On PostgreSQL the transaction also removes their intents. On MariaDB that would lock gaps, so that other uploads
-    would wait. SQLite's journal is in another database.
+    On PostgreSQL it takes their intents from the journal, and enters no file without an intent. On MariaDB that would
+    lock gaps, so that other uploads would wait. SQLite's journal is in another database.
 
     Args:
         connection: The connection of the session.
@@ -107,7 +106,7 @@ def enter(connection: Connection, table: Table, intents: Table, fresh: Sequence[
         fresh: The files.
 
     Returns:
-        The ids of those that were not entered before.
+        The ids of the files that it has entered.
     """
     take_write_lock(connection, table)
     entered = set[str]()
@@ -130,12 +129,14 @@ def enter(connection: Connection, table: Table, intents: Table, fresh: Sequence[
 @lru_cache(maxsize=16)
 def _entering(table: Table, dialect: Dialect, intents: Table) -> Executable:
     """Return the statement of `enter`. It is built once, because each upload uses it."""
-    same = {"state": literal(State.LIVE, table.c.state.type), "since": now(), "pinned": false()}
     ours = bindparam("ours", type_=table.c.until.type)
-    entering: Executable = unless_known(insert_given_files(table, dialect, until=ours, **same))
-    if isinstance(entering, Insert) and dialect.name == "postgresql":
-        given = cast(bindparam("given_ids"), ARRAY(Unicode()))
-        entering = entering.add_cte(delete(intents).where(intents.c.id == any_(given)).cte("announced"))
+    state = literal(State.LIVE, table.c.state.type)
+    taken = None
+    if dialect.name == "postgresql":
+        announced = intents.c.id == any_(cast(bindparam("given_ids"), ARRAY(Unicode())))
+        taken = delete(intents).where(announced).returning(intents.c.id).cte("taken")
+    new = insert_given_files(table, dialect, only=taken, until=ours, state=state, since=now(), pinned=false())
+    entering: Executable = unless_known(new)
     return entering
 
 

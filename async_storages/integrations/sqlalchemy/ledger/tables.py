@@ -22,6 +22,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Double,
+    FromClause,
     Index,
     MetaData,
     String,
@@ -323,13 +324,21 @@ def insert_files(table: Table, dialect: Dialect, files: Iterable[tuple[str, str]
     return _insert_given(table, dialect, given, others)
 
 
-def insert_given_files(table: Table, dialect: Dialect, **same: ColumnElement[Any]) -> _Insert:
+def insert_given_files(
+    table: Table, dialect: Dialect, *, only: FromClause | None = None, **same: ColumnElement[Any]
+) -> _Insert:
     """Return the INSERT of `insert_files` without the files, for SQLite and PostgreSQL.
 
     The statement is built once. `file_parameters` returns the parameters of each execution.
+
+    Args:
+        table: A table with columns for ids, storages, and others.
+        dialect: The dialect of the database.
+        only: On PostgreSQL, the ids of the files to insert. None inserts all given files.
+        **same: The values of the other columns, the same in each row.
     """
     names = file_parameters(dialect, ())
-    return _insert_given(table, dialect, {name: bindparam(name) for name in names}, same)
+    return _insert_given(table, dialect, {name: bindparam(name) for name in names}, same, only)
 
 
 def file_parameters(dialect: Dialect, files: Collection[tuple[str, str]]) -> dict[str, Any]:
@@ -340,7 +349,11 @@ def file_parameters(dialect: Dialect, files: Collection[tuple[str, str]]) -> dic
 
 
 def _insert_given(
-    table: Table, dialect: Dialect, given: Mapping[str, ColumnElement[Any]], others: Mapping[str, ColumnElement[Any]]
+    table: Table,
+    dialect: Dialect,
+    given: Mapping[str, ColumnElement[Any]],
+    others: Mapping[str, ColumnElement[Any]],
+    only: FromClause | None = None,
 ) -> _Insert:
     if dialect.name == "postgresql":
         arrays = [cast(each, postgresql.ARRAY(Unicode())) for each in given.values()]
@@ -349,7 +362,9 @@ def _insert_given(
     else:
         rows = func.json_each(*given.values()).table_valued("value")
         found = [func.json_extract(rows.c.value, text(f"'$[{each}]'")) for each in (0, 1)]
-    each_row = select(*found, *others.values()).select_from(rows).where(true())  # without it SQLite takes ON for a join
+    # without WHERE, SQLite takes ON for a join's
+    chosen = true() if only is None else rows.c.id.in_(select(only.c.id))
+    each_row = select(*found, *others.values()).select_from(rows).where(chosen)
     return insert(table, dialect).from_select(["id", "storage", *others], each_row)
 
 
