@@ -81,7 +81,7 @@ class Claims:
 
     async def expire(self, files: Mapping[str, str]) -> None:
         """Let a worker look at files at once and search for rows that name them. Takes ids and labels of storages."""
-        await self._connections.journal.run(journal.expire, _intents(files))
+        await self._connections.journal.run_together(journal.expire, _intents(files))
         reached(Step.INTENTS_EXPIRED)
 
     def expire_in_event(self, files: Mapping[str, str]) -> None:
@@ -226,7 +226,7 @@ class Claims:
     async def request_deletion(self, stored: StoredFile) -> None:
         """Delete a file as soon as no row names it. `StoredFile.delete` calls this."""
         file = TrackedFile.of(stored)
-        await self._connections.journal.run(journal.expire, [Intent(file.file_id, label_of(file.storage))])
+        await self._connections.journal.run_together(journal.expire, [Intent(file.file_id, label_of(file.storage))])
 
 
 def _is_new(file: TrackedFile) -> bool:

@@ -1,4 +1,4 @@
-"""The rows of `stored_files_journal`: intents. Each is written before its file."""
+"""The rows of `stored_files_journal`: intents. Each is committed before its file exists."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,10 +3,10 @@
 `stored_files` has an *entry* for each file that rows name, or that a worker will delete. A session writes it in its own
 transaction.
 
-`stored_files_journal` has an *intent* for each upload. The ledger writes it before the file, on its own connection. The
-journal is a separate table because of sessions at REPEATABLE READ. Their snapshot may be older than the intent. Such a
-session can insert an entry, but cannot change a row that the ledger has inserted since. SQLite has one writer, so there
-the journal is in a second database file.
+`stored_files_journal` has an *intent* for each upload. The ledger commits it before the file exists, on its own
+connection. The journal is a separate table because of sessions at REPEATABLE READ. Their snapshot may be older than the
+intent. Such a session can insert an entry, but cannot change a row that the ledger has inserted since. SQLite has one
+writer, so there the journal is in a second database file.
 
 `stored_files_columns` has a row for each column that may name files. A worker that does not know one of them deletes
 nothing.
