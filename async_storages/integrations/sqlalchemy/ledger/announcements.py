@@ -61,7 +61,6 @@ class Announcement:
 
     Attributes:
         storages: The ids of the files in the journal, and the labels of their storages.
-        deadline: The moment until which no worker looks for the files.
 
     Raises:
         FileExistsException: The ledger knows a file with an exact key. A worker that deletes that file could delete the
@@ -78,7 +77,7 @@ class Announcement:
         self._connections = connections
         self._grace = grace
         self._unknown: set[str] = set()
-        self.deadline = Deadline(grace)
+        self._in_force = Deadline(grace)
         self._is_gone = False
         self._first_renewal: asyncio.TimerHandle | None = None
         self._renewals: asyncio.Task[None] | None = None
@@ -95,7 +94,7 @@ class Announcement:
             if error is None:
                 self._writing.result()
                 reached(Step.UPLOADED)
-                if self._is_gone or self.deadline.left <= 0:
+                if self._is_gone or self._in_force.left <= 0:
                     await self._require_in_force()
         finally:
             if self._first_renewal is not None:
@@ -187,11 +186,11 @@ class Announcement:
             await pause(self._grace / 3)
 
     async def _renew(self) -> None:
-        was_over, in_force = self.deadline.left <= 0, Deadline(self._grace)
+        was_over, in_force = self._in_force.left <= 0, Deadline(self._grace)
         is_gone = await self._connections.journal.run(
             _renew, self._connections.reading, list(self.storages), grace=self._grace, was_over=was_over
         )
-        self.deadline = in_force
+        self._in_force = in_force
         self._is_gone = self._is_gone or is_gone
 
     async def _require_in_force(self) -> None:
@@ -200,7 +199,7 @@ class Announcement:
         Raises:
             FileGoneException: A worker has given one up. All files written since are removed.
         """
-        if self.deadline.left <= 0:
+        if self._in_force.left <= 0:
             await self._renew()
         if not self._is_gone:
             return

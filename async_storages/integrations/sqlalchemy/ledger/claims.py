@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from async_storages._deadlines import Deadline
 from async_storages._tasks import map_bounded
 from async_storages.backends.mirrored.core import MirroredCore
 from async_storages.errors import FileGoneException, InvalidArgumentException
@@ -111,7 +110,7 @@ class Claims:
         self._columns.register_written(connection, chosen)
 
     def claim(
-        self, connection: Connection, files: Mapping[TrackedFile, bool], announced: Mapping[str, Deadline] = _NONE
+        self, connection: Connection, files: Mapping[TrackedFile, bool], announced: Collection[str] = ()
     ) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends. No worker deletes these files meanwhile.
 
@@ -120,7 +119,7 @@ class Claims:
         Args:
             connection: The session's connection.
             files: The files. True stands for those that stay when no row names them any more.
-            announced: The ids of files that this process has announced, with the end of their grace.
+            announced: The ids of files that this process has announced.
 
         Returns:
             Ids and storages' labels of files that `Storage.save` has stored in this process. They are in the journal
@@ -143,15 +142,14 @@ class Claims:
         live = {entry.id for entry in before if not entry.is_doomed}  # whoever entered them has queued their copies
         if mirrored := [file for file in files if isinstance(file.storage, MirroredCore) and file.file_id not in live]:
             self._queue_copies(connection, mirrored)
-        if self._connections.is_mysql:
+        if connection.dialect.name != "postgresql":  # there they have an intent
             unknown |= entered
         unseen = unknown - self._find_announced(connection, unknown) if unknown else unknown
         saved = {each: label_of(by_id[each].storage) for each in unseen if _is_new(by_id[each])}
         if saved:
             self._connections.journal.run_in_event(journal.announce, _intents(saved), self._grace)
-        late = {each for each in entered if announced[each].left <= 0}
-        if unseen or late:  # a worker may have been faster with those that were saved, too
-            asked = [by_id[each] for each in unseen | late]
+        if unseen:  # a worker may have been faster with those that were saved, too
+            asked = [by_id[each] for each in unseen]
             _greenlet.wait_anywhere(map_bounded(_require_existing, asked, limit=_AT_ONCE))
         reached(Step.CLAIMED)
         return saved
@@ -183,7 +181,7 @@ class Claims:
         if ids and not (self._connections.is_sqlite or self._connections.is_mysql):
             found = journal.take(connection, self._connections.journal.table, ids)
         if rest := ids - found:  # a transaction with an old snapshot does not see them
-            found |= self._connections.journal.run_in_event(journal.find, rest)
+            found |= self._connections.reading_journal.run_in_event(journal.find, rest)
         return found
 
     def _check_storage(self, file: TrackedFile, entry: Entry) -> None:

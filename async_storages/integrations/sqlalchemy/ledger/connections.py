@@ -71,6 +71,7 @@ class Connections:
         main: Transactions that change the ledger's first table. On SQLite they begin with the write lock.
         reading: Transactions that read that table, or that change another table of its database.
         journal: Transactions that change the journal.
+        reading_journal: Transactions that read it.
 
     Raises:
         InvalidArgumentException: The ledger does not support the database, or it is SQLite in memory.
@@ -89,6 +90,9 @@ class Connections:
         self.main = LedgerTransactions(self, self._main_engine, table, wait)
         self.reading = LedgerTransactions(self, self._main_engine, table, wait, is_locking=False)
         self.journal = LedgerTransactions(self, self._journal_engine, journal_of(table), wait, is_bounded=True)
+        self.reading_journal = LedgerTransactions(
+            self, self._journal_engine, journal_of(table), wait, is_bounded=True, is_locking=False
+        )
         event.listen(getattr(self.engine, "_proxied", self.engine), "engine_disposed", lambda _: self.dispose())
 
     def _main_engine(self) -> Engine:

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from async_storages._deadlines import Deadline
 from async_storages._tasks import map_bounded
 from async_storages.errors import FileGoneException, InvalidArgumentException
 from async_storages.files import StoredFile, new_file_state_of
@@ -43,7 +42,7 @@ class ReferenceWriter:
         self,
         connection: Connection,
         added: Sequence[tuple[FileField, StoredFile]],
-        announced: Mapping[str, Deadline] = _NONE,
+        announced: Collection[str] = (),
         *,
         skip_claimed: bool = False,
     ) -> None:

@@ -1,6 +1,6 @@
 """Uploads of a flush: it stores the content in the attributes of objects, and sets the attributes to the files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy.orm import object_session
 
 from async_storages import naming
-from async_storages._deadlines import Deadline
 from async_storages._tasks import map_bounded
 from async_storages.backends.mirrored.later import mirrored_later
 from async_storages.content import Content, PendingFile
@@ -50,13 +49,13 @@ class _Upload:
 
 def upload_content(
     changes: Iterable[ChangedObject], scope: TransactionScope, options: TrackingOptions
-) -> Mapping[str, Deadline]:
+) -> Collection[str]:
     """Upload the content of changed attributes, and set them to the files. It rewinds sources for another attempt.
 
     With a ledger, it announces the uploads before a file is complete. It records each file as soon as it is stored.
 
     Returns:
-        The ids of announced files. No worker looks for such a file before its deadline.
+        The ids of the files that it has announced.
 
     Raises:
         StorageException: The first failure. The other uploads have ended by then, and the transaction's end removes
@@ -70,7 +69,7 @@ def upload_content(
         if has_pending_content(value)
     ]
     if not assigned:
-        return {}
+        return ()
     if not _greenlet.can_wait():
         attribute = f"{type(assigned[0].target).__name__}.{assigned[0].field.key}"
         raise InvalidArgumentException(
@@ -92,7 +91,7 @@ def upload_content(
     return announced
 
 
-async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: TrackingOptions) -> dict[str, Deadline]:
+async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: TrackingOptions) -> Collection[str]:
     async def upload(group: list[_Upload]) -> None:
         for each in group:
             try:
@@ -125,7 +124,7 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
                     await announcement.settle()
                 finally:
                     scope.intents |= announcement.decided
-    return {} if announcement is None else dict.fromkeys(announcement.decided, announcement.deadline)
+    return () if announcement is None else announcement.decided
 
 
 async def _store_variants(
