@@ -1,0 +1,31 @@
+"""The number of files that a mover takes at once: many small ones, few large ones."""
+
+from time import monotonic
+
+__all__ = ["BatchSize"]
+
+_SHORT, _LONG = 0.5, 2.0
+"""Seconds. Batches grow if one takes less than the first, and shrink if one takes more than the second."""
+
+
+class BatchSize:
+    """The size of batches, by the time that one takes. A mover that dies or stops leaves about two batches behind.
+
+    Args:
+        least: The smallest size, and the first one.
+        most: The largest size.
+    """
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+        self.now = least
+        self._began = monotonic()
+
+    def next(self) -> int:
+        """Return the size of the next batch. Call it when that batch begins."""
+        seconds, self._began = monotonic() - self._began, monotonic()
+        if seconds < _SHORT:
+            self.now = min(2 * self.now, self._most)
+        elif seconds > _LONG:
+            self.now = max(self.now // 2, self._least)
+        return self.now
