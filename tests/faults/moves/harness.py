@@ -41,7 +41,7 @@ def killed_at(place, step, passage=2):
     return Process(place, role, Moment(str(step), passage if step in _OFTEN else 1)).run()
 
 
-_OFTEN = {MoveStep.ANNOUNCED, MoveStep.COPIED, MoveStep.VERIFIED, MoveStep.SWAPPING, MoveStep.SWAPPED}
+_OFTEN = {MoveStep.ANNOUNCED, MoveStep.COPIED, MoveStep.VERIFIED, MoveStep.SWAPPED}
 
 
 @dataclass

@@ -19,11 +19,14 @@ class BatchSize:
     def __init__(self, least: int, most: int) -> None:
         self._least, self._most = least, most
         self.now = least
-        self._began = monotonic()
+        self._began: float | None = None
 
     def next(self) -> int:
         """Return the size of the next batch. Call it when that batch begins."""
-        seconds, self._began = monotonic() - self._began, monotonic()
+        before, self._began = self._began, monotonic()
+        if before is None:
+            return self.now
+        seconds = self._began - before
         if seconds < _SHORT:
             self.now = min(2 * self.now, self._most)
         elif seconds > _LONG:
