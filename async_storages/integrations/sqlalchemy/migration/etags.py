@@ -22,21 +22,14 @@ class ETag:
 
     def update(self, data: bytes) -> None:
         """Add bytes."""
-        if not self._has_parts:
-            self._part.update(data)
-            return
-        rest = memoryview(data)
-        while rest:
-            if not self._room:
-                self._end_part()
-            self._part.update(rest[: self._room])
-            taken = min(len(rest), self._room)
-            self._room -= taken
-            rest = rest[taken:]
-
-    def _end_part(self) -> None:
-        self._ended.append(self._part.digest())
-        self._part, self._room = new_checksum("md5"), self._part_size
+        start = 0
+        while self._has_parts and len(data) - start > self._room:
+            self._part.update(data[start : start + self._room])
+            start += self._room
+            self._ended.append(self._part.digest())
+            self._part, self._room = new_checksum("md5"), self._part_size
+        self._part.update(data[start:])
+        self._room -= len(data) - start
 
     def __str__(self) -> str:
         """Return the ETag of the bytes so far, without quotes."""
