@@ -81,7 +81,7 @@ class Preparation:
         reached(MoveStep.TAKEN)
         sources = [each.source for each in taken]
         found = await self.transactions.read(self.swaps.rows.find, sources) if sources else []
-        grouped = group_by_id(found, sources)
+        grouped = group_by_id(found)
         return [replace(each, found=grouped.get(each.entry.source, [])) for each in files]
 
     async def prepare(self, taken: Sequence[TakenFile]) -> list[ReadyFile]:
