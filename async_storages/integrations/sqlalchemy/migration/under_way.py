@@ -137,7 +137,8 @@ class UnderWay:
         if state is not None:
             name = _COUNTED[state]
             setattr(self.result, name, getattr(self.result, name) + 1)
-        self._movers.pop(taken.entry.source)
+        if self._movers.get(taken.entry.source) == taken.mover:  # else the lease was lost, and this mover took it again
+            del self._movers[taken.entry.source]
         self.changed.set()
         if self.on_progress is not None:
             self.on_progress(self.result)
