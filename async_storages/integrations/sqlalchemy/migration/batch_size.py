@@ -1,5 +1,6 @@
 """The number of files that a mover takes at once: many small ones, few large ones."""
 
+from collections.abc import Callable
 from time import monotonic
 
 __all__ = ["BatchSize"]
@@ -14,16 +15,20 @@ class BatchSize:
     Args:
         least: The smallest size, and the first one.
         most: The largest size.
+        clock: Returns the time in seconds.
+
+    Attributes:
+        now: The size of the present batch.
     """
 
-    def __init__(self, least: int, most: int) -> None:
-        self._least, self._most = least, most
+    def __init__(self, least: int, most: int, clock: Callable[[], float] = monotonic) -> None:
+        self._least, self._most, self._clock = least, most, clock
         self.now = least
         self._began: float | None = None
 
     def next(self) -> int:
         """Return the size of the next batch. Call it when that batch begins."""
-        before, self._began = self._began, monotonic()
+        before, self._began = self._began, self._clock()
         if before is None:
             return self.now
         seconds = self._began - before
