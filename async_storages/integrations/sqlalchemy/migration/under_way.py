@@ -18,6 +18,7 @@ from async_storages.errors import (
     StorageUnavailableException,
 )
 from async_storages.integrations.sqlalchemy.migration import entries
+from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep, reached
 from async_storages.integrations.sqlalchemy.migration.entries import Entry
 from async_storages.integrations.sqlalchemy.migration.rows import FoundRow, Rows
 from async_storages.integrations.sqlalchemy.migration.tables import MoveState
@@ -123,6 +124,7 @@ class UnderWay:
         for mover, sources in self._sources_by_mover():
             with suppress(DBAPIError, OSError):  # else they are free when their lease is over
                 await self.transactions.run(entries.postpone, self.table, mover, sources, 0.0)
+                reached(MoveStep.GIVEN_BACK)
 
     def _sources_by_mover(self) -> list[tuple[str, list[str]]]:
         grouped = defaultdict[str, list[str]](list)
