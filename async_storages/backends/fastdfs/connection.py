@@ -13,11 +13,12 @@ from async_storages.errors import StorageClosedException, StorageException, Stor
 
 __all__ = ["Connection"]
 
+_READ_AT_ONCE = 65_536  # bytes; asyncio's own buffer for each read is larger, and costs a third of a small request
 _MOST_BUFFERED = 524_288  # bytes of a reply that wait to be read
 _MOST_JOINED = 65_536  # bytes of content that are copied, so that they leave together with the head
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """An open connection.
 
     Args:
@@ -36,9 +37,10 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._error: StorageException | None = None
         self._parser: ReplyParser | None = None
+        self._buffer = memoryview(bytearray(_READ_AT_ONCE))
         self._chunks: deque[bytes] = deque()
-        self._parts: list[bytes] = []
         self._buffered = 0
+        self._is_taken_whole = False
         self._may_write = True
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -97,18 +99,24 @@ class Connection(asyncio.Protocol):
     async def answer[Reply](self, request: Request[Reply]) -> Reply:
         """Return the whole reply to the sent request. It can be called again after a cancellation. Raises as `ask`."""
         parser = self._parser
-        while part := await self.receive():
-            self._parts.append(part)
+        self._is_taken_whole = True
+        if self._buffered > _MOST_BUFFERED:
+            self._transport.resume_reading()
+        while parser is not None and not parser.is_complete:
+            await self._wait()
+        body = b"".join(self._chunks)
+        self._end_reply()
         if parser is not None and (refusal := parser.refusal) is not None:
             raise refusal
         if self._unsent:
             raise ProtocolError(f"{self._server}: the reply came before all was sent")
-        return request.parse(b"".join(self._parts))
+        return request.parse(body)
 
     def begin(self, request: Request[object]) -> ReplyParser:
         """Send a request without content. Read the reply with `receive`."""
         parser = self._start(request)
-        self._write(request.head)
+        self._unsent = request.content_length
+        self._transport.write(request.head)
         return parser
 
     def _start(self, request: Request[object]) -> ReplyParser:
@@ -117,9 +125,8 @@ class Connection(asyncio.Protocol):
         self._unsent = len(request.head) + request.content_length
         if not is_free:
             raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
-        self._parts.clear()
-        self._parser = ReplyParser(request.lengths)
-        return self._parser
+        parser = self._parser = ReplyParser(request.lengths)
+        return parser
 
     def _write(self, data: bytes | memoryview) -> None:
         self._unsent -= len(data)
@@ -146,31 +153,37 @@ class Connection(asyncio.Protocol):
 
     async def receive(self) -> bytes:
         """Return the next bytes of the reply's body. Empty at its end, when the connection is free again."""
-        while not self._chunks and self._parser is not None and not self._parser.is_complete:
-            if self._error is not None:
-                raise self._error
+        parser = self._parser
+        while not self._chunks and parser is not None and not parser.is_complete:
             await self._wait()
         if not self._chunks:
-            self._is_spent = self._is_spent or self._ends_after(self._parser)
-            self._parser = None
-            self.used_at = self._loop.time()
+            self._end_reply()
             return b""
         chunk = self._chunks.popleft()
+        was_full = self._buffered > _MOST_BUFFERED
         self._buffered -= len(chunk)
-        if self._buffered <= _MOST_BUFFERED:
+        if was_full and self._buffered <= _MOST_BUFFERED:
             self._transport.resume_reading()
         return chunk
 
-    def _ends_after(self, parser: ReplyParser | None) -> bool:
-        """Return True if the connection must not be used after this reply.
+    def _end_reply(self) -> None:
+        """Note that the reply was read whole.
 
         After most refusals the server closes the connection, or reads the rest of the request as new requests.
         """
-        refusal = None if parser is None else parser.refusal
-        return refusal is not None and (refusal.status != ENOENT or self._has_content)
+        refusal = None if self._parser is None else self._parser.refusal
+        if refusal is not None and (refusal.status != ENOENT or self._has_content):
+            self._is_spent = True
+        self._chunks.clear()
+        self._buffered = 0
+        self._is_taken_whole = False
+        self._parser = None
+        self.used_at = self._loop.time()
 
     async def _wait(self) -> None:
-        """Wait until something happens, or the time is up."""
+        """Wait until something happens. Raise the connection's error if it has ended, or if the time is up."""
+        if self._error is not None:
+            raise self._error
         self._deadline = self._loop.time() + self._timeout
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._check_time)
@@ -216,22 +229,35 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)  # so that asyncio reports every waiting byte
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes that arrived, of the reply or unexpected ones."""
-        if self._parser is None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the memory for bytes that arrive."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take bytes that arrived."""
+        self._take(self._buffer[:nbytes])
+
+    def _take(self, data: memoryview) -> None:
+        """Take bytes of the reply, or unexpected ones. Wake who waits for them, or for the end of the reply."""
+        parser = self._parser
+        if parser is None:
             self._fail(ProtocolError(f"{self._server}: {len(data)} bytes came unasked"))
             return
         try:
-            body = self._parser.feed(data)
+            body = parser.feed(data)
         except ProtocolError as error:
             self._fail(error)
             return
         if body:
-            self._chunks.append(body)
+            self._chunks.append(bytes(body))
             self._buffered += len(body)
+        if parser.is_complete or not self._is_taken_whole:
+            self._wake()
             if self._buffered > _MOST_BUFFERED:
                 self._transport.pause_reading()
-        self._wake()
+        else:
+            self._deadline = self._loop.time() + self._timeout
 
     def eof_received(self) -> None:
         """Note that the server has closed. Waiting bytes need not be sent."""
@@ -251,7 +277,7 @@ class Connection(asyncio.Protocol):
         descriptor = self._transport.get_extra_info("socket").fileno()
         with suppress(OSError):
             while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _MOST_BUFFERED)):
-                self.data_received(data)
+                self._take(memoryview(data))
 
     def pause_writing(self) -> None:
         """Note that bytes wait to be sent."""
