@@ -271,6 +271,10 @@ class FastDFSCluster:
         """
         return self._reading.download(file_id, offset, length, chunk_size)
 
+    async def read(self, file_id: str) -> bytes:
+        """Return the whole content in memory. Resumes, compares and raises as `download` does."""
+        return await self._reading.read(file_id)
+
     async def info(self, file_id: str) -> FileInfo:
         """Return size, time and checksum, from a server that has the file.
 

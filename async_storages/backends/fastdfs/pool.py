@@ -121,7 +121,8 @@ class Use:
     def __init__(self, pool: "_Pool") -> None:
         self._pool = pool
 
-    async def __aenter__(self) -> Connection:
+    async def begin(self) -> Connection:
+        """Return the connection. Raises as `Pools.connection`."""
         pool = self._pool
         self._began_at = pool.loop.time()
         connection = pool.take_ready(self._began_at)
@@ -134,16 +135,19 @@ class Use:
         self._connection = connection
         return connection
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.end(error)
-
     def end(self, error: BaseException | None = None) -> None:
         """Give the connection back after use, which ended with this error."""
         if isinstance(error, StorageUnavailableException):
             self._pool.note(error, self._began_at)
         self._pool.give_back(self._connection, has_answered=error is None or isinstance(error, Refusal))
+
+    async def __aenter__(self) -> Connection:
+        return await self.begin()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end(error)
 
 
 class _Pool:

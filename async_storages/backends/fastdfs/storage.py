@@ -295,6 +295,13 @@ class FastDFSStorage(PresigningStorage):
                     operation.bytes += len(chunk)
                     yield chunk
 
+    async def read(self, name: FileName) -> bytes:
+        """Return the whole content in memory: see `Storage.read`."""
+        with self.operation("stream", name) as operation:
+            content = await self._cluster.read(operation.file.key)
+            operation.bytes = len(content)
+            return content
+
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Return size, type, etag, time and metadata: see `Storage.stat`."""
         with self.operation("stat", name) as operation:
