@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterable
 from contextlib import suppress
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from async_storages.backends.fastdfs.protocol import ReplyParser, Request, Server, quit_connection
 from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, TimedOutException
@@ -26,6 +26,7 @@ class Connection(asyncio.BufferedProtocol):
         timeout: Seconds without a byte in either direction after which the connection fails.
 
     Attributes:
+        is_reusable: True if another request may be sent: the last reply was read whole, and the server still listens.
         used_at: The time of the last reply's end, by the event loop's clock.
     """
 
@@ -48,7 +49,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = self._loop.create_future()
         self._unsent = 0
         self._has_content = False
-        self._is_spent = False
+        self.is_reusable = True
         self.used_at = self._loop.time()
 
     @classmethod
@@ -69,11 +70,6 @@ class Connection(asyncio.BufferedProtocol):
         except (OSError, UnicodeError) as error:  # UnicodeError: the host's name is impossible
             raise StorageUnavailableException(f"{server}: {_reason_of(error)}") from error
         return connection
-
-    @property
-    def is_reusable(self) -> bool:
-        """True if another request may be sent: the last reply was read whole, and the server still listens."""
-        return self._error is None and self._parser is None and not self._unsent and not self._is_spent
 
     @property
     def has_sent_all(self) -> bool:
@@ -112,21 +108,21 @@ class Connection(asyncio.BufferedProtocol):
             raise ProtocolError(f"{self._server}: the reply came before all was sent")
         return request.parse(body)
 
-    def begin(self, request: Request[object]) -> ReplyParser:
+    def begin(self, request: Request[Any]) -> ReplyParser:
         """Send a request without content. Read the reply with `receive`."""
         parser = self._start(request)
         self._unsent = request.content_length
         self._transport.write(request.head)
         return parser
 
-    def _start(self, request: Request[object]) -> ReplyParser:
-        is_free = self.is_reusable
+    def _start(self, request: Request[Any]) -> ReplyParser:
+        is_free, self.is_reusable = self.is_reusable, False
         self._has_content = request.content_length > 0
         self._unsent = len(request.head) + request.content_length
         if not is_free:
             raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
-        parser = self._parser = ReplyParser(request.lengths)
-        return parser
+        self._parser = ReplyParser(request.lengths)
+        return self._parser
 
     def _write(self, data: bytes | memoryview) -> None:
         self._unsent -= len(data)
@@ -171,9 +167,11 @@ class Connection(asyncio.BufferedProtocol):
 
         After most refusals the server closes the connection, or reads the rest of the request as new requests.
         """
-        refusal = None if self._parser is None else self._parser.refusal
-        if refusal is not None and (refusal.status != ENOENT or self._has_content):
-            self._is_spent = True
+        if self._parser is None:
+            return
+        refusal = self._parser.refusal
+        is_kept = refusal is None or (refusal.status == ENOENT and not self._has_content)
+        self.is_reusable = is_kept and not self._unsent and self._error is None
         self._chunks.clear()
         self._buffered = 0
         self._is_taken_whole = False
@@ -235,17 +233,13 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take bytes that arrived."""
-        self._take(self._buffer[:nbytes])
-
-    def _take(self, data: memoryview) -> None:
         """Take bytes of the reply, or unexpected ones. Wake who waits for them, or for the end of the reply."""
         parser = self._parser
         if parser is None:
-            self._fail(ProtocolError(f"{self._server}: {len(data)} bytes came unasked"))
+            self._fail(ProtocolError(f"{self._server}: {nbytes} bytes came unasked"))
             return
         try:
-            body = parser.feed(data)
+            body = parser.feed(self._buffer[:nbytes])
         except ProtocolError as error:
             self._fail(error)
             return
@@ -276,8 +270,9 @@ class Connection(asyncio.BufferedProtocol):
         """Read the reply that arrived before a write failed. asyncio does not read it any more."""
         descriptor = self._transport.get_extra_info("socket").fileno()
         with suppress(OSError):
-            while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _MOST_BUFFERED)):
-                self._take(memoryview(data))
+            while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _READ_AT_ONCE)):
+                self._buffer[: len(data)] = data
+                self.buffer_updated(len(data))
 
     def pause_writing(self) -> None:
         """Note that bytes wait to be sent."""
@@ -290,6 +285,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _fail(self, error: StorageException) -> None:
         self._error = self._error or error
+        self.is_reusable = False
         if self._timer is not None:
             self._timer.cancel()
         self._transport.abort()

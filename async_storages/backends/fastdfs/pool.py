@@ -1,7 +1,7 @@
 """Open connections, which are kept for the next request. Each server has a limit, and their state is always known."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from math import isnan
 from types import TracebackType
@@ -141,8 +141,8 @@ class Use:
             self._pool.note(error, self._began_at)
         self._pool.give_back(self._connection, has_answered=error is None or isinstance(error, Refusal))
 
-    async def __aenter__(self) -> Connection:
-        return await self.begin()
+    def __aenter__(self) -> Awaitable[Connection]:
+        return self.begin()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -63,6 +63,7 @@ _LARGEST_NUMBER = (1 << 63) - 1
 _NOT_IN_METADATA = re.compile(
     r"[\0-\2\ud800-\udfff]"
 )  # FastDFS ends texts at the first, and separates by the other two
+_UPLOAD = struct.Struct(HEADER.format + "BQ6s")
 _NAME_LENGTHS = range(GROUP_SIZE + 22, GROUP_SIZE + 128)
 _NO_LENGTH = frozenset({0})
 _STORE_LENGTHS = frozenset(GROUP_SIZE + size + 9 for size in ADDRESS_SIZES)
@@ -178,9 +179,9 @@ def quit_connection() -> bytes:
 def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, appender: bool = False) -> Request[Name]:
     """Upload a new file of `size` bytes, which follow. With `appender` the file can be changed later."""
     command = Command.UPLOAD_APPENDER if appender else Command.UPLOAD
-    return _with_content(
-        command, _fields(">BQ6s", path_index, size, _extension(extension)), size, parse_name, _NAME_LENGTHS
-    )
+    _check_number(size)
+    head = _UPLOAD.pack(_UPLOAD.size - HEADER.size + size, command, 0, path_index, size, _extension(extension))
+    return Request(command, head, parse_name, _NAME_LENGTHS, size)
 
 
 def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> Request[Name]:
@@ -297,9 +298,14 @@ def _query(command: Command, name: Name) -> Request[Server]:
 
 def _fields(layout: str, *values: bytes | int) -> bytes:
     for value in values:
-        if isinstance(value, int) and not 0 <= value <= _LARGEST_NUMBER:
-            raise InvalidArgumentException("sizes and offsets in FastDFS are 0 to 2^63 - 1")
+        if isinstance(value, int):
+            _check_number(value)
     return struct.pack(layout, *values)
+
+
+def _check_number(number: int) -> None:
+    if not 0 <= number <= _LARGEST_NUMBER:
+        raise InvalidArgumentException("sizes and offsets in FastDFS are 0 to 2^63 - 1")
 
 
 def _group(group: str) -> bytes:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator
 
 from async_storages.backends.fastdfs import protocol
-from async_storages.backends.fastdfs.calls import Calls
+from async_storages.backends.fastdfs.calls import Calls, Failed
 from async_storages.backends.fastdfs.checksums import OldChecksums
 from async_storages.backends.fastdfs.directory import Directory
 from async_storages.backends.fastdfs.download import FastDFSDownload
@@ -134,7 +134,7 @@ class Reading:
         """See `FastDFSCluster.info`."""
         name = Name.parse(file_id)
 
-        async def attempt(avoiding: set[Server]) -> FileInfo:
+        async def attempt(avoiding: Failed) -> FileInfo:
             server = await self._server_for(name, avoiding)
             return (await self._info_on(server, name, avoiding))[1]
 
@@ -144,7 +144,7 @@ class Reading:
         """See `FastDFSCluster.describe`."""
         name = Name.parse(file_id)
 
-        async def attempt(avoiding: set[Server]) -> tuple[FileInfo, dict[str, str]]:
+        async def attempt(avoiding: Failed) -> tuple[FileInfo, dict[str, str]]:
             server = await self._changer_of(name, avoiding)
             server, info = await self._info_on(server, name, avoiding)
             return info, await self._metadata_on(server, name, avoiding)
@@ -155,12 +155,12 @@ class Reading:
         """See `FastDFSCluster.get_metadata`."""
         name = Name.parse(file_id)
 
-        async def attempt(avoiding: set[Server]) -> dict[str, str]:
+        async def attempt(avoiding: Failed) -> dict[str, str]:
             return await self._metadata_on(await self._changer_of(name, avoiding), name, avoiding)
 
         return await self._calls.retrying(attempt)
 
-    async def _info_on(self, server: Server, name: Name, avoiding: set[Server]) -> tuple[Server, FileInfo]:
+    async def _info_on(self, server: Server, name: Name, avoiding: Failed) -> tuple[Server, FileInfo]:
         """Return the properties and the server that gave them: this one, or another if it lacks the file."""
         request = protocol.query_file_info(name)
         try:
@@ -173,7 +173,7 @@ class Reading:
                     continue
             raise
 
-    async def _metadata_on(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str]:
+    async def _metadata_on(self, server: Server, name: Name, avoiding: Failed) -> dict[str, str]:
         """Return the metadata. A server answers the same if it lacks metadata, the file, or its copy of the file."""
         found = await self._metadata_at(server, name, avoiding)
         if found is not None:
@@ -187,7 +187,7 @@ class Reading:
                 raise
         return {}
 
-    async def _is_old(self, server: Server, name: Name, avoiding: set[Server]) -> bool:
+    async def _is_old(self, server: Server, name: Name, avoiding: Failed) -> bool:
         """Return True if a replica must have a file's metadata by now, if there is any."""
         try:
             info = await self._calls.ask(server, protocol.query_file_info(name), avoiding)
@@ -195,7 +195,7 @@ class Reading:
             return False
         return time.time() - info.created_at > _COPIED_WITHIN
 
-    async def _metadata_at(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str] | None:
+    async def _metadata_at(self, server: Server, name: Name, avoiding: Failed) -> dict[str, str] | None:
         """Return the metadata on one server. Read it again while another client may be writing it."""
         request = protocol.get_raw_metadata(name)
         before: bytes | None = None
@@ -209,7 +209,7 @@ class Reading:
             before = found
         raise StorageUnavailableException(f"{server}: the metadata is being written, again and again")
 
-    async def _raw_metadata(self, server: Server, request: Request[bytes], avoiding: set[Server]) -> bytes | None:
+    async def _raw_metadata(self, server: Server, request: Request[bytes], avoiding: Failed) -> bytes | None:
         """Return the unparsed metadata: b"" while it is being written, None if there is none."""
         pools = await self._calls.pools.get()
         try:
@@ -227,13 +227,13 @@ class Reading:
 
     # ---- servers
 
-    async def _server_for(self, name: Name, avoiding: set[Server]) -> Server:
+    async def _server_for(self, name: Name, avoiding: Failed) -> Server:
         """Return the server to read content from."""
         if is_appender(str(name)):
             return await self._changer_of(name, avoiding)
         return await self._calls.lookup.reader_of(name, avoiding=avoiding)
 
-    async def _changer_of(self, name: Name, avoiding: set[Server]) -> Server:
+    async def _changer_of(self, name: Name, avoiding: Failed) -> Server:
         """Return the server that changes a file, as its copy is current. Return another only if it does not answer."""
         server = await self._calls.trackers.writer_of(name)
         return await self._calls.trackers.reader_of(name, avoiding=avoiding) if server in avoiding else server

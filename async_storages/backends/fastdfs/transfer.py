@@ -1,15 +1,18 @@
 """The arriving bytes of one download, from the servers that have the file. It is resumed when a connection breaks."""
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-from async_storages.backends.fastdfs.calls import Calls
-from async_storages.backends.fastdfs.connection import Connection
+from async_storages.backends.fastdfs.calls import Calls, Failed
 from async_storages.backends.fastdfs.directory import Directory
 from async_storages.backends.fastdfs.download import FastDFSDownload
 from async_storages.backends.fastdfs.pool import Use
 from async_storages.backends.fastdfs.protocol import Name, Server
 from async_storages.backends.fastdfs.statuses import EFAULT, EINVAL, ENOENT, Refusal
 from async_storages.errors import StorageUnavailableException
+
+if TYPE_CHECKING:
+    from async_storages.backends.fastdfs.connection import Connection
 
 __all__ = ["Transfer"]
 
@@ -33,7 +36,7 @@ class Transfer:
         download: FastDFSDownload,
         calls: Calls,
         directory: Directory,
-        server_for: Callable[[Name, set[Server]], Awaitable[Server]],
+        server_for: Callable[[Name, Failed], Awaitable[Server]],
         size_of: Callable[[str], Awaitable[int]],
     ) -> None:
         self._download = download
