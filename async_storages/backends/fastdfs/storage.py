@@ -217,8 +217,8 @@ class FastDFSStorage(PresigningStorage):
             return None
         with during("save", filename):
             async with as_content(content, filename, options) as body:
-                name = naming.clean_filename(body.filename or "file")
-                file_id = await self._write(body, naming.UniqueKey(name), name if store_name else None)
+                key = naming.unique_key(body.filename or "file")
+                file_id = await self._write(body, key, naming.original_filename(key) if store_name else None)
                 return await self._new_file(file_id, body)
 
     async def save_slave(
