@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Self, cast
 
 from async_storages.backends.fastdfs.protocol import ReplyParser, Request, Server, quit_connection
-from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, TimedOutException
+from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, Refusal, TimedOutException
 from async_storages.errors import StorageClosedException, StorageException, StorageUnavailableException
 
 __all__ = ["Connection"]
@@ -101,8 +101,7 @@ class Connection(asyncio.BufferedProtocol):
         while parser is not None and not parser.is_complete:
             await self._wait()
         body = b"".join(self._chunks)
-        self._end_reply()
-        if parser is not None and (refusal := parser.refusal) is not None:
+        if (refusal := self._end_reply()) is not None:
             raise refusal
         if self._unsent:
             raise ProtocolError(f"{self._server}: the reply came before all was sent")
@@ -121,6 +120,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unsent = len(request.head) + request.content_length
         if not is_free:
             raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
+        self._is_taken_whole = False
         self._parser = ReplyParser(request.lengths)
         return self._parser
 
@@ -162,21 +162,21 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         return chunk
 
-    def _end_reply(self) -> None:
-        """Note that the reply was read whole.
+    def _end_reply(self) -> Refusal | None:
+        """Note that the reply was read whole, and return its refusal.
 
         After most refusals the server closes the connection, or reads the rest of the request as new requests.
         """
         if self._parser is None:
-            return
+            return None
         refusal = self._parser.refusal
         is_kept = refusal is None or (refusal.status == ENOENT and not self._has_content)
         self.is_reusable = is_kept and not self._unsent and self._error is None
         self._chunks.clear()
         self._buffered = 0
-        self._is_taken_whole = False
         self._parser = None
         self.used_at = self._loop.time()
+        return refusal
 
     async def _wait(self) -> None:
         """Wait until something happens. Raise the connection's error if it has ended, or if the time is up."""
