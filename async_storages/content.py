@@ -147,7 +147,7 @@ class Content:
         self.size = self._declared
         self.image_size: ImageSize | None = None
         self._head = self._whole
-        self._chunks = _rechunk(self._source.chunks())
+        self._chunks = _rechunk(self._source.chunks()) if self._whole is None else None
         self._is_spent = False
         self._is_complete = False
         self._passed = 0
@@ -194,7 +194,7 @@ class Content:
             if self._is_spent:
                 await self._rewind()
             self._is_spent = True  # unless this succeeds
-            self._head = await anext(self._chunks, b"")
+            self._head = b"" if self._chunks is None else await anext(self._chunks, b"")
             self._is_spent = False
         return self._head
 
@@ -229,7 +229,7 @@ class Content:
         self._is_spent = True
         while chunk := following:
             self._account(chunk)
-            following = await anext(self._chunks, b"") if self._whole is None else b""
+            following = b"" if self._chunks is None else await anext(self._chunks, b"")
             # what completes a file is held back until all is well: with it some backends have the file
             if not following:
                 await self._finish()
@@ -294,7 +294,8 @@ class Content:
         """
         self._is_spent = True
         try:
-            await self._chunks.aclose()
+            if self._chunks is not None:
+                await self._chunks.aclose()
         finally:
             if not self._is_complete:
                 await self._source.put_back()

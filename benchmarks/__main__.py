@@ -10,6 +10,7 @@ from rich.table import Table
 from benchmarks import (
     Figure,
     dimensions,
+    drain,
     fastdfs,
     gcs,
     imaging,
@@ -31,6 +32,7 @@ from benchmarks.reliability.report import report as reliability
 MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "import_time": import_time.measure,
     "orm_load": orm_load.measure,
+    "drain": drain.measure,
     "dimensions": dimensions.measure,
     "imaging": imaging.measure,
     "variants": variants.measure,
