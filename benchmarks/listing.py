@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from async_storages import S3Storage, StoredImage, file_urls
 from async_storages.integrations.sqlalchemy import ImageType
-from benchmarks import Figure
+from benchmarks import Figure, Goal
 from benchmarks.presigning import ENDPOINT, EXPIRES_IN, KEY_ID, SECRET
 from benchmarks.worker import Cost, measured
 
@@ -66,6 +66,12 @@ plain_photos = TypeAdapter(list[PlainPhotoOut])
 async def ours(session: AsyncSession) -> bytes:
     rows = (await session.scalars(select(Photo))).all()
     return photos.dump_json(photos.validate_python(rows), context=await file_urls(rows, expires_in=EXPIRES_IN))
+
+
+async def plain(session: AsyncSession) -> bytes:
+    """The rows with their keys, without URLs."""
+    rows = (await session.scalars(select(PlainPhoto))).all()
+    return plain_photos.dump_json([PlainPhotoOut(id=row.id, title=row.title, image=row.image) for row in rows])
 
 
 def aioboto3_with(client: Any) -> Listing:
@@ -129,12 +135,6 @@ def measure() -> Iterator[Figure]:
         {name: statistics.median(costs[name][what] for costs in rounds) for name in rounds[0]}
         for what in ("cpu", "wall")
     )
-    shown = {name: f"{cpu[name] * 1000:.1f} ms CPU, {wall[name] * 1000:.1f} ms" for name in cpu}
-    ratios = [took["aioboto3"] / took["ours"] for took in (cpu, wall)]
-    yield Figure(f"{ROWS:,} rows as JSON with presigned URLs, aioboto3", shown["aioboto3"])
-    yield Figure(
-        "  file_urls",
-        f"{shown['ours']}: {ratios[0]:.0f}× and {ratios[1]:.0f}× as fast",
-        f"≥ {GOAL}×",
-        min(ratios) >= GOAL,
-    )
+    for unit, took in (("ms of CPU", cpu), ("ms on the clock", wall)):
+        what = f"{ROWS:,} rows as JSON with presigned URLs, {unit.removeprefix('ms ')}"
+        yield Figure(what, unit, 1000 * took["ours"], {"aioboto3": 1000 * took["aioboto3"]}, (Goal(GOAL, "aioboto3"),))

@@ -1,0 +1,109 @@
+"""Finds rows that are a fifth slower than recorded, beside their peers: ``python -m benchmarks --quick``.
+
+Ours and the peer take short turns, and each pair of turns gives a ratio of CPU times. A busy machine slows down both,
+so the median of these ratios stays the same, although no time does.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from benchmarks import Figure
+from benchmarks.contests import Contest
+from benchmarks.records import Records
+
+__all__ = ["LIMIT", "QUICK", "Change", "Contests", "compare"]
+
+QUICK = "quick"
+"""The name of these rows in the records."""
+
+ROUNDS = 40
+SUSPECT = 1.06
+"""How many times slower than recorded a row looks that is measured again."""
+
+LIMIT = 1.12
+"""How many times slower it is if it is reported: less than a fifth, as the ratios differ by some percent."""
+
+REPEATS = 2
+
+type Contests = Mapping[str, Callable[[], AbstractContextManager[Contest]]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A row beside its record.
+
+    Attributes:
+        figure: The row now.
+        recorded: Its ratio in the records; None if there is none.
+    """
+
+    figure: Figure
+    recorded: float | None
+
+    @property
+    def slowdown(self) -> float:
+        """How many times slower the row is than recorded; 1 without a record."""
+        ratio = self.figure.ratio
+        return 1.0 if self.recorded is None or ratio is None else self.recorded / ratio
+
+    @property
+    def is_regressed(self) -> bool:
+        return self.slowdown > LIMIT
+
+    def __str__(self) -> str:
+        now = self.figure.ratio or 0.0
+        times = f"{self.slowdown:.2f} times slower than recorded"
+        return f"{self.figure.what}: recorded ratio {self.recorded:.3f}, ratio now {now:.3f}, {times}"
+
+
+def compare(contests: Contests, records: Records, rounds: int = ROUNDS) -> Iterator[Change]:
+    """Hold each contest, and those with suspect rows again."""
+    for name, contest in contests.items():
+        runs = [measure(name, contest, rounds)]
+        changes = [changed(figure, records) for figure in runs[0].values()]
+        if any(change.slowdown > SUSPECT for change in changes):
+            runs += [measure(name, contest, rounds) for _ in range(REPEATS)]
+            changes = [changed(middle([run[what] for run in runs]), records) for what in runs[0]]
+        yield from changes
+
+
+def changed(figure: Figure, records: Records) -> Change:
+    row = records.get(QUICK, figure.what)
+    return Change(figure, None if row is None else row.figure.ratio)
+
+
+def middle(figures: list[Figure]) -> Figure:
+    """The figure with the median ratio."""
+    return sorted(figures, key=lambda figure: figure.ratio or 0.0)[len(figures) // 2]
+
+
+def measure(
+    name: str, opened: Callable[[], AbstractContextManager[Contest]], rounds: int = ROUNDS
+) -> dict[str, Figure]:
+    """Hold a contest; the figures of its rows by name."""
+    spent: dict[str, list[float]] = {}
+    ratios: dict[str, list[float]] = {}
+    with opened() as contest:
+        contest.ours()  # what is made once is made
+        contest.theirs()
+        for number in range(rounds):
+            for what, ours, theirs in pair(contest, is_ours_first=bool(number % 2)):
+                spent.setdefault(what, []).append(ours)
+                ratios.setdefault(what, []).append(theirs / ours)
+    figures = {}
+    for what, found in ratios.items():
+        row = f"{name}: {what}" if what else name
+        ours = 1000 * statistics.median(spent[what])
+        figures[row] = Figure(row, "ms of CPU", ours, {contest.peer: ours * statistics.median(found)})
+    return figures
+
+
+def pair(contest: Contest, *, is_ours_first: bool) -> list[tuple[str, float, float]]:
+    """One turn of each; by row the seconds of ours and of the peer."""
+    if is_ours_first:
+        ours, theirs = contest.ours(), contest.theirs()
+    else:
+        theirs, ours = contest.theirs(), contest.ours()
+    return [(what, ours[what], theirs[what]) for what in ours]
