@@ -83,9 +83,8 @@ class Figure:
 
 
 def shown(number: float) -> str:
-    """A number with three digits that count, or more before the point."""
-    if number >= 100 or number == int(number):
+    """A number with up to three digits that count, or all before the point."""
+    if abs(number) >= 100:
         return f"{number:,.0f}"
-    if number >= 10:
-        return f"{number:.1f}"
-    return f"{number:.2f}" if number >= 0.1 else f"{number:.2g}"
+    text = f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}" if abs(number) >= 0.1 else f"{number:.2g}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from benchmarks import cells
 from benchmarks.arguments import Arguments, parse
-from benchmarks.contests import CONTESTS
+from benchmarks.contests.all import CONTESTS
 from benchmarks.measurements import MEASUREMENTS, REPORTS
 from benchmarks.page import page_of_run, whole_page
 from benchmarks.places import PLACES, Places

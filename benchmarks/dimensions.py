@@ -47,7 +47,7 @@ async def _measure(folder: str) -> Iterator[Figure]:
     name = f"dimensions of a JPEG of {len(content) / 1e6:.0f} MB"
     return iter(
         [
-            Figure(f"{name}: read from a folder", "bytes", read, goals=(Goal(131_072),), note=f"{len(seen)} range(s)"),
+            Figure(f"{name}: read from a folder", "bytes", read, goals=(Goal(131_072),), note=f"ranges: {len(seen)}"),
             Figure(
                 f"{name}: time",
                 "ms",

@@ -53,7 +53,7 @@ def table(name: str, rows: list[Row]) -> Iterator[str]:
     """The rows, without the columns that would be empty, and the reasons of misses."""
     reasons: dict[str, int] = {}
     columns = {
-        "": [row.figure.what for row in rows],
+        "row": [row.figure.what for row in rows],
         "ours": [cells.own(row.figure) for row in rows],
         "best peer": [cells.best(row.figure) for row in rows],
         "other peers": [cells.others(row.figure) for row in rows],

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from benchmarks import Figure
-from benchmarks.contests import Contest
+from benchmarks.contests.contest import Contest
 from benchmarks.records import Records
 
 __all__ = ["LIMIT", "QUICK", "Change", "Contests", "compare"]
@@ -18,7 +18,6 @@ __all__ = ["LIMIT", "QUICK", "Change", "Contests", "compare"]
 QUICK = "quick"
 """The name of these rows in the records."""
 
-ROUNDS = 40
 SUSPECT = 1.06
 """How many times slower than recorded a row looks that is measured again."""
 
@@ -58,13 +57,13 @@ class Change:
         return f"{self.figure.what}: recorded ratio {self.recorded:.3f}, ratio now {now:.3f}, {times}"
 
 
-def compare(contests: Contests, records: Records, rounds: int = ROUNDS) -> Iterator[Change]:
+def compare(contests: Contests, records: Records) -> Iterator[Change]:
     """Hold each contest, and those with suspect rows again."""
     for name, contest in contests.items():
-        runs = [measure(name, contest, rounds)]
+        runs = [measure(name, contest)]
         changes = [changed(figure, records) for figure in runs[0].values()]
         if any(change.slowdown > SUSPECT for change in changes):
-            runs += [measure(name, contest, rounds) for _ in range(REPEATS)]
+            runs += [measure(name, contest) for _ in range(REPEATS)]
             changes = [changed(middle([run[what] for run in runs]), records) for what in runs[0]]
         yield from changes
 
@@ -79,16 +78,14 @@ def middle(figures: list[Figure]) -> Figure:
     return sorted(figures, key=lambda figure: figure.ratio or 0.0)[len(figures) // 2]
 
 
-def measure(
-    name: str, opened: Callable[[], AbstractContextManager[Contest]], rounds: int = ROUNDS
-) -> dict[str, Figure]:
+def measure(name: str, opened: Callable[[], AbstractContextManager[Contest]] = ROUNDS) -> dict[str, Figure]:
     """Hold a contest; the figures of its rows by name."""
     spent: dict[str, list[float]] = {}
     ratios: dict[str, list[float]] = {}
     with opened() as contest:
         contest.ours()  # what is made once is made
         contest.theirs()
-        for number in range(rounds):
+        for number in range(contest.rounds):
             for what, ours, theirs in pair(contest, is_ours_first=bool(number % 2)):
                 spent.setdefault(what, []).append(ours)
                 ratios.setdefault(what, []).append(theirs / ours)

@@ -18,7 +18,7 @@ __all__ = ["Record", "Records", "Row"]
 KEPT = 8
 """Records of a row; older ones are deleted."""
 
-DIGITS = 5
+DIGITS = 6
 
 
 @dataclass(frozen=True)

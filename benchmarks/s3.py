@@ -152,4 +152,4 @@ async def dimensions(server: Server) -> Iterator[Figure]:
     assert found == (3400, 4200), found
     read = sum(event.bytes for event in seen)
     name = f"dimensions of a JPEG of {len(content) / 1e6:.0f} MB: read from S3"
-    return iter([Figure(name, "bytes", read, goals=(Goal(131_072),), note=f"{len(requests)} request(s)")])
+    return iter([Figure(name, "bytes", read, goals=(Goal(131_072),), note=f"requests: {len(requests)}")])

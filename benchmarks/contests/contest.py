@@ -19,11 +19,13 @@ class Contest:
         peer: The name of the other.
         ours: One turn of ours.
         theirs: One turn of the peer, with the same rows.
+        rounds: How many turns each has.
     """
 
     peer: str
     ours: Turn
     theirs: Turn
+    rounds: int = 40
 
 
 def taken(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:

@@ -211,4 +211,4 @@ def imports() -> Iterator[Contest]:
             command = [sys.executable, "-c", MEASURED.format(OTHERS, program)]
             return {"": float(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)}
 
-        yield Contest("the standard library", partial(spent, OURS), partial(spent, STANDARD))
+        yield Contest("the standard library", partial(spent, OURS), partial(spent, STANDARD), rounds=12)
