@@ -78,7 +78,7 @@ def middle(figures: list[Figure]) -> Figure:
     return sorted(figures, key=lambda figure: figure.ratio or 0.0)[len(figures) // 2]
 
 
-def measure(name: str, opened: Callable[[], AbstractContextManager[Contest]] = ROUNDS) -> dict[str, Figure]:
+def measure(name: str, opened: Callable[[], AbstractContextManager[Contest]]) -> dict[str, Figure]:
     """Hold a contest; the figures of its rows by name."""
     spent: dict[str, list[float]] = {}
     ratios: dict[str, list[float]] = {}

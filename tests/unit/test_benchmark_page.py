@@ -34,10 +34,8 @@ def test_the_page_is_made_of_the_records():
 
 
 def test_each_missed_goal_has_a_reason():
-    rows = [(name, row) for name, each in Records.load(PLACES.records).rows.items() for row in each.values()]
-    unexplained = [
-        (name, row.figure.what) for name, row in rows if row.figure.missed and not reason(name, row.figure.what)
-    ]
+    rows = [(name, row.figure) for name, each in Records.load(PLACES.records).rows.items() for row in each.values()]
+    unexplained = [figure.what for name, figure in rows if figure.missed and not reason(name, figure.what)]
     assert unexplained == [], "write into benchmarks/reasons.py why these goals are missed"
 
 
@@ -76,15 +74,13 @@ def test_reports_follow_the_tables():
 
 def test_slots_take_rows_reports_and_machines(tmp_path):
     (tmp_path / "reliability.md").write_text("| scenario |\n")
-    template = (
-        "{{ rows s3: ^put }}\n\n{{ rows s3: memory }}\n\n{{ report reliability }}\n\n{{ machines }}\n\n{{ rows gcs }}\n"
-    )
-    page = whole_page(recorded("s3", PUT, PEAK), places(tmp_path, template))
-    tables = page.split("\n\n")
-    assert [table.splitlines()[2].split(" | ")[0] for table in (tables[0], tables[2])] == ["| put", "| peak memory"]
-    assert tables[3] == "| scenario |"
-    assert tables[4].splitlines()[2:] == [f"| 2026-12-0{day} | 2 cores | Python 3.12.1 |" for day in (2, 1)]
-    assert tables[5] == "No figure is recorded yet.\n"
+    slots = ("rows s3: ^put", "rows s3: memory", "report reliability", "machines", "rows gcs")
+    template = places(tmp_path, "\n\n".join(f"{{{{ {slot} }}}}" for slot in slots))
+    put, memory, report, machines, nothing = whole_page(recorded("s3", PUT, PEAK), template).split("\n\n")
+    assert [table.splitlines()[2].split(" | ")[0] for table in (put, memory)] == ["| put", "| peak memory"]
+    assert report == "| scenario |"
+    assert machines.splitlines()[2:] == [f"| 2026-12-0{day} | 2 cores | Python 3.12.1 |" for day in (2, 1)]
+    assert nothing == "No figure is recorded yet."
 
 
 @pytest.mark.parametrize("template", ["{{ rows s3: ^put }}\n", "{{ rows s3 }}\n{{ rows s3: memory }}\n"])
