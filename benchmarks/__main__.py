@@ -25,7 +25,7 @@ def main(given: Sequence[str] | None = None, places: Places = PLACES, contests: 
         write_page(records, places)
         return 0
     if arguments.quick:
-        bad = hold({name: contests[name] for name in arguments.names}, records)
+        bad = hold({name: contests[name] for name in arguments.names}, records, is_thorough=arguments.record)
         measured, reports = [QUICK], {}
     else:
         measured = [name for name in arguments.names if name in MEASUREMENTS]
@@ -37,10 +37,10 @@ def main(given: Sequence[str] | None = None, places: Places = PLACES, contests: 
     return min(bad, 1)
 
 
-def hold(contests: Contests, records: Records) -> int:
+def hold(contests: Contests, records: Records, *, is_thorough: bool) -> int:
     """Hold contests, add their rows to the records, and print a line for each row; how many are regressed."""
     regressed = []
-    for change in compare(contests, records):
+    for change in compare(contests, records, is_thorough=is_thorough):
         recorded = "not recorded" if change.recorded is None else f"recorded {change.recorded:.3f}"
         print(f"{change.figure.what}: ratio {change.figure.ratio or 0:.3f}, {recorded}", flush=True)
         regressed += [str(change)] if change.is_regressed else []

@@ -4,6 +4,7 @@ Ours and the peer take short turns, and each pair of turns gives a ratio of CPU 
 so the median of these ratios stays the same, although no time does.
 """
 
+import gc
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -57,12 +58,12 @@ class Change:
         return f"{self.figure.what}: recorded ratio {self.recorded:.3f}, ratio now {now:.3f}, {times}"
 
 
-def compare(contests: Contests, records: Records) -> Iterator[Change]:
-    """Hold each contest, and those with suspect rows again."""
+def compare(contests: Contests, records: Records, *, is_thorough: bool = False) -> Iterator[Change]:
+    """Hold each contest, and those with suspect rows again; if it is to be thorough, all of them again."""
     for name, contest in contests.items():
         runs = [measure(name, contest)]
         changes = [changed(figure, records) for figure in runs[0].values()]
-        if any(change.slowdown > SUSPECT for change in changes):
+        if is_thorough or any(change.slowdown > SUSPECT for change in changes):
             runs += [measure(name, contest) for _ in range(REPEATS)]
             changes = [changed(middle([run[what] for run in runs]), records) for what in runs[0]]
         yield from changes
@@ -85,10 +86,12 @@ def measure(name: str, opened: Callable[[], AbstractContextManager[Contest]]) ->
     with opened() as contest:
         contest.ours()  # what is made once is made
         contest.theirs()
+        gc.freeze()  # else the collector looks through everything that was imported before each turn
         for number in range(contest.rounds):
             for what, ours, theirs in pair(contest, is_ours_first=bool(number % 2)):
                 spent.setdefault(what, []).append(ours)
                 ratios.setdefault(what, []).append(theirs / ours)
+        gc.unfreeze()
     figures = {}
     for what, found in ratios.items():
         row = f"{name}: {what}" if what else name
