@@ -74,7 +74,8 @@ class Figure:
         """A goal as text."""
         if goal.peer:
             return f"≥ {shown(goal.number)} × {goal.peer}"
-        return f"{'≥' if self.is_more_better else '≤'} {shown(goal.number)} {self.unit}".rstrip()
+        sign = "" if not goal.number else "≥ " if self.is_more_better else "≤ "
+        return f"{sign}{shown(goal.number)} {self.unit}".rstrip()
 
     @property
     def missed(self) -> list[Goal]:

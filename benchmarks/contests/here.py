@@ -143,7 +143,7 @@ def variants() -> Iterator[Contest]:
             engine.make(inspected(source, limits), target, recipe, limits)
 
         theirs = partial(imaging.by_pillow, str(source), str(target), "jpeg")
-        yield Contest(imaging.ALONE, partial(taken, {"": ours}), partial(taken, {"": theirs}))
+        yield Contest(imaging.ALONE, partial(taken, {"": ours}), partial(taken, {"": theirs}), rounds=20)
 
 
 @contextmanager
@@ -211,4 +211,4 @@ def imports() -> Iterator[Contest]:
             command = [sys.executable, "-c", MEASURED.format(OTHERS, program)]
             return {"": float(subprocess.run(command, check=True, capture_output=True, env=environment).stdout)}
 
-        yield Contest("the standard library", partial(spent, OURS), partial(spent, STANDARD), rounds=12)
+        yield Contest("the standard library", partial(spent, OURS), partial(spent, STANDARD), rounds=8)

@@ -45,6 +45,7 @@ def test_only_goals_that_were_measured_can_be_missed():
 def test_goals_as_text():
     assert COST.shown(Goal(5.0, "slow")) == "≥ 5 × slow"
     assert COST.shown(Goal(40.0)) == "≤ 40 ms"
+    assert COST.shown(Goal(0.0)) == "0 ms"
     assert SPEED.shown(Goal(40.0)) == "≥ 40 files per second"
 
 
