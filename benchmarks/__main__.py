@@ -39,6 +39,8 @@ def main(given: Sequence[str] | None = None, places: Places = PLACES, contests: 
 
 def hold(contests: Contests, records: Records, *, is_thorough: bool) -> int:
     """Hold contests, add their rows to the records, and print a line for each row; how many are regressed."""
+    if elsewhere := records.elsewhere(QUICK):
+        print(f"Recorded elsewhere, where ratios may differ: {'; '.join(elsewhere)}. See --record in --help.")
     regressed = []
     for change in compare(contests, records, is_thorough=is_thorough):
         recorded = "not recorded" if change.recorded is None else f"recorded {change.recorded:.3f}"

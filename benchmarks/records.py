@@ -108,6 +108,13 @@ class Records:
     def get(self, name: str, what: str) -> Row | None:
         return self.rows.get(name, {}).get(what)
 
+    def elsewhere(self, name: str) -> list[str]:
+        """The other machines and Pythons that the last figures of a measurement are from."""
+        places = {
+            f"{row.last.machine}, Python {row.last.versions['Python']}" for row in self.rows.get(name, {}).values()
+        }
+        return sorted(places - {f"{machine()}, Python {platform.python_version()}"})
+
     def only(self, names: Iterable[str]) -> "Records":
         """The records of some measurements."""
         return Records({name: self.rows[name] for name in names if name in self.rows})

@@ -40,7 +40,7 @@ HEADERS = 300
 ARCHIVED = 6
 COMMITS = 8
 KEYS = presigning.KEYS[:25]
-TIMES = {"presign": 30, "presign_many": 60}
+TIMES = {"presign": 12, "presign_many": 24}
 
 
 def often(times: int, work: Callable[[], object]) -> Callable[[], None]:

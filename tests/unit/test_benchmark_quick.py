@@ -120,6 +120,14 @@ def test_the_exit_status_and_a_line_tell_of_a_regression(places, capsys):
     ]
 
 
+def test_records_of_another_machine_are_named(places, capsys):
+    quick(places, Scripted([1.0] * 3), "--record")
+    assert "elsewhere" not in capsys.readouterr().out
+    places.records.write_text(places.records.read_text().replace(" cores of ", " fast cores of "))
+    quick(places, Scripted([1.0]))
+    assert " fast cores of " in capsys.readouterr().out.partition("Recorded elsewhere")[2]
+
+
 def test_only_record_changes_the_records_and_the_page(places, tmp_path):
     quick(places, Scripted([1.0] * 3), "--record")
     page, stored = places.page.read_text(), places.records.read_text()
