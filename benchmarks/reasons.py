@@ -21,7 +21,7 @@ REASONS: dict[str, dict[str, str]] = {
         "to S3": "A move does more than a copy: it enters the file in a table, checks the copy, and updates the rows.",
     },
     "tracking": {
-        "with a ledger": "An upload takes two transactions instead of one: the ledger announces the file first.",
+        "with a ledger": "An upload takes two transactions instead of one, as the ledger announces the file.",
     },
 }
 """By measurement, and by a pattern that the name of a row contains; the first one counts."""
