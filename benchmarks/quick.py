@@ -1,11 +1,10 @@
 """Finds rows that are a fifth slower than recorded, beside their peers: ``python -m benchmarks --quick``.
 
-Ours and the peer take short turns, and each pair of turns gives a ratio of CPU times. A busy machine slows down both,
-so the median of these ratios stays the same, although no time does.
+Ours and the peer take many short turns, one after the other, and the fastest turn of each counts: other programs slow
+down most turns, and not equally, but hardly the fastest one. The ratio of both is compared, and never a time.
 """
 
 import gc
-import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -81,22 +80,20 @@ def middle(figures: list[Figure]) -> Figure:
 
 def measure(name: str, opened: Callable[[], AbstractContextManager[Contest]]) -> dict[str, Figure]:
     """Hold a contest; the figures of its rows by name."""
-    spent: dict[str, list[float]] = {}
-    ratios: dict[str, list[float]] = {}
+    spent: dict[str, list[tuple[float, float]]] = {}
     with opened() as contest:
         contest.ours()  # what is made once is made
         contest.theirs()
         gc.freeze()  # else the collector looks through everything that was imported before each turn
         for number in range(contest.rounds):
             for what, ours, theirs in pair(contest, is_ours_first=bool(number % 2)):
-                spent.setdefault(what, []).append(ours)
-                ratios.setdefault(what, []).append(theirs / ours)
+                spent.setdefault(what, []).append((ours, theirs))
         gc.unfreeze()
     figures = {}
-    for what, found in ratios.items():
+    for what, turns in spent.items():
         row = f"{name}: {what}" if what else name
-        ours = 1000 * statistics.median(spent[what])
-        figures[row] = Figure(row, "ms of CPU", ours, {contest.peer: ours * statistics.median(found)})
+        ours, theirs = (1000 * min(seconds) for seconds in zip(*turns, strict=True))
+        figures[row] = Figure(row, "ms of CPU", ours, {contest.peer: theirs})
     return figures
 
 
