@@ -48,7 +48,7 @@ def cloud_storage() -> Iterator[Contest]:
 def contest(kind: str, peer: str, server: str) -> Iterator[Contest]:
     with ExitStack() as stack:
         ours, theirs = (stack.enter_context(child(client.__name__, kind, name, server)) for name in ("ours", peer))
-        yield Contest(peer, partial(turn, ours, COUNTS[kind]), partial(turn, theirs, COUNTS[kind]))
+        yield Contest(peer, partial(turn, ours, COUNTS[kind]), partial(turn, theirs, COUNTS[kind]), rounds=40)
 
 
 def turn(process: Worker, count: int) -> dict[str, float]:

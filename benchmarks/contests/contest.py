@@ -25,7 +25,7 @@ class Contest:
     peer: str
     ours: Turn
     theirs: Turn
-    rounds: int = 40
+    rounds: int = 120
 
 
 def taken(works: Mapping[str, Callable[[], object]]) -> dict[str, float]:
