@@ -179,6 +179,7 @@ class Slower(S3Storage):
         return super().presign(*arguments, **options)
 
 
+@pytest.mark.timeout(900)  # it measures for 15 seconds of CPU, on a busy machine
 def test_code_that_is_a_fifth_slower_is_caught_and_the_same_code_is_not(places, capsys):
     contests = {"presigned_urls": presigned_urls}
     assert main(["--quick", "--record"], places, contests) == 0
