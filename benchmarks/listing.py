@@ -100,9 +100,9 @@ async def aioboto3_client() -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def database() -> AsyncIterator[AsyncEngine]:
+async def database(rows: int = ROWS) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine("sqlite+aiosqlite://")
-    keys = [f"albums/2026/{number:016x}_holiday.jpg" for number in range(ROWS)]
+    keys = [f"albums/2026/{number:016x}_holiday.jpg" for number in range(rows)]
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
         for model in (Photo, PlainPhoto):

@@ -39,6 +39,7 @@ ROWS = 800
 HEADERS = 60
 ARCHIVED = 2
 COMMITS = 2
+LISTED = 100
 KEYS = presigning.KEYS[:6]
 TIMES = {"presign": 16, "presign_many": 32}
 
@@ -70,7 +71,7 @@ def listings() -> Iterator[Contest]:
     with asyncio.Runner() as runner:
 
         async def begin() -> Contest:
-            engine = await stack.enter_async_context(listing.database())
+            engine = await stack.enter_async_context(listing.database(LISTED))
 
             async def listed(made: listing.Listing) -> None:
                 async with AsyncSession(engine) as session:
@@ -79,7 +80,7 @@ def listings() -> Iterator[Contest]:
             def turn(made: listing.Listing) -> dict[str, float]:
                 return taken({"": lambda: runner.run(listed(made))})
 
-            return Contest("plain columns without URLs", partial(turn, listing.ours), partial(turn, listing.plain), 40)
+            return Contest("plain columns without URLs", partial(turn, listing.ours), partial(turn, listing.plain))
 
         stack = AsyncExitStack()
         try:
