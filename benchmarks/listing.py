@@ -68,12 +68,6 @@ async def ours(session: AsyncSession) -> bytes:
     return photos.dump_json(photos.validate_python(rows), context=await file_urls(rows, expires_in=EXPIRES_IN))
 
 
-async def plain(session: AsyncSession) -> bytes:
-    """The rows with their keys, without URLs."""
-    rows = (await session.scalars(select(PlainPhoto))).all()
-    return plain_photos.dump_json([PlainPhotoOut(id=row.id, title=row.title, image=row.image) for row in rows])
-
-
 def aioboto3_with(client: Any) -> Listing:
     async def presign(key: str) -> str:
         return await client.generate_presigned_url("get_object", {"Bucket": "photos", "Key": key}, EXPIRES_IN)
@@ -100,9 +94,9 @@ async def aioboto3_client() -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def database(rows: int = ROWS) -> AsyncIterator[AsyncEngine]:
+async def database() -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine("sqlite+aiosqlite://")
-    keys = [f"albums/2026/{number:016x}_holiday.jpg" for number in range(rows)]
+    keys = [f"albums/2026/{number:016x}_holiday.jpg" for number in range(ROWS)]
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
         for model in (Photo, PlainPhoto):

@@ -15,7 +15,6 @@ CONTESTS: dict[str, Callable[[], AbstractContextManager[Contest]]] = {
     "dimensions": here.dimensions,
     "variants": here.variants,
     "presigned_urls": here.presigned_urls,
-    "listings": here.listings,
     "archives": here.archives,
     "s3": apart.s3_files,
     "cloud_storage": apart.cloud_storage,

@@ -14,13 +14,12 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 from sqlalchemy import create_engine, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from async_storages import ImageLimits, LocalStorage, PillowEngine, S3Storage, registry
 from async_storages.images.probe import ImageProbe
 from async_storages.imaging.originals import inspected
-from benchmarks import imaging, listing, orm_load, presigning, tracking, zipping
+from benchmarks import imaging, orm_load, presigning, tracking, zipping
 from benchmarks.contests.contest import Contest, taken
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "commits",
     "dimensions",
     "imports",
-    "listings",
     "loads",
     "presigned_urls",
     "variants",
@@ -39,7 +37,6 @@ ROWS = 800
 HEADERS = 60
 ARCHIVED = 2
 COMMITS = 2
-LISTED = 100
 KEYS = presigning.KEYS[:6]
 TIMES = {"presign": 16, "presign_many": 32}
 
@@ -63,30 +60,6 @@ def presigned_urls(kind: type[S3Storage] = S3Storage) -> Iterator[Contest]:
         return {what: seconds / TIMES[what] for what, seconds in spent.items()}
 
     yield Contest("botocore", ours, lambda: dict.fromkeys(TIMES, taken({"": theirs})[""]))
-
-
-@contextmanager
-def listings() -> Iterator[Contest]:
-    """Rows as JSON with presigned URLs, beside the same rows with plain text."""
-    with asyncio.Runner() as runner:
-
-        async def begin() -> Contest:
-            engine = await stack.enter_async_context(listing.database(LISTED))
-
-            async def listed(made: listing.Listing) -> None:
-                async with AsyncSession(engine) as session:
-                    await made(session)
-
-            def turn(made: listing.Listing) -> dict[str, float]:
-                return taken({"": lambda: runner.run(listed(made))})
-
-            return Contest("plain columns without URLs", partial(turn, listing.ours), partial(turn, listing.plain))
-
-        stack = AsyncExitStack()
-        try:
-            yield runner.run(begin())
-        finally:
-            runner.run(stack.aclose())
 
 
 @contextmanager
