@@ -24,7 +24,6 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
-    TCPConnector,
 )
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
@@ -32,6 +31,7 @@ from yarl import URL
 
 from async_storages._deadlines import check_deadline
 from async_storages._secrets import Hidden, hidden, without_frames
+from async_storages.backends.transport.clean_connector import CleanConnector
 from async_storages.backends.transport.download_slots import DownloadSlots
 from async_storages.backends.transport.network import Network, proxy_failure
 from async_storages.backends.transport.per_loop import PerLoop
@@ -224,7 +224,7 @@ class HttpClient:
     def _new_connections(self) -> _Connections:
         options = self.options
         session = ClientSession(
-            connector=TCPConnector(limit=options.max_connections, ttl_dns_cache=60),
+            connector=CleanConnector(limit=options.max_connections, ttl_dns_cache=60),
             timeout=ClientTimeout(
                 total=None,
                 connect=options.pool_timeout,
