@@ -70,3 +70,30 @@ async def test_of_an_upload_that_cannot_be_announced_nothing_is_stored(engine, s
     with pytest.raises(StorageException, match="'stored_files_journal' is not in the database"):
         await add_book(sessions, 1)
     assert await files(storage) == set()
+
+
+async def test_one_file_given_up_by_many_at_once(engine, ledger, sessions, storage):
+    """They share a transaction, which writes the file's intent once."""
+    stored = []
+    for number in (1, 2):
+        await add_book(sessions, number)
+        async with sessions.begin() as session:
+            book = await session.get(Book, number)
+            stored.append(book.file)
+            book.file = None
+    refused = []
+
+    def record(context):
+        refused.append(context.original_exception)
+
+    event.listen(Engine, "handle_error", record)
+    async with engine.begin() as other:
+        await other.execute(text("LOCK TABLE stored_files_journal IN ACCESS EXCLUSIVE MODE"))
+        deletions = [asyncio.create_task(each.delete()) for each in (stored[0], *[stored[1]] * UPLOADS)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await asyncio.gather(*deletions)
+    event.remove(Engine, "handle_error", record)
+    assert refused == []
+    await ledger.drain()
+    assert await files(storage) == set()

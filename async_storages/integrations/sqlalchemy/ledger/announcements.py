@@ -126,7 +126,10 @@ class Announcement:
 
     async def settle(self) -> None:
         """Wait until it is known if the intents are committed, even if the task is cancelled meanwhile."""
-        if (cancelled := await wait_out(self._writing)) is not None:
+        cancelled = await wait_out(self._writing)
+        if not self._writing.cancelled():
+            self._writing.exception()  # retrieved, so that asyncio does not log it as forgotten
+        if cancelled is not None:
             raise cancelled
 
     async def _write(self) -> None:

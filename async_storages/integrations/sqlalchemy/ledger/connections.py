@@ -197,7 +197,7 @@ class LedgerTransactions:
 
         Args:
             work: Writes the items. Its result is ignored.
-            items: The items.
+            items: The items, hashable. Equal ones are written once.
             *args: Hashable arguments.
 
         Raises:
@@ -282,7 +282,7 @@ def _run_shared(connection: Connection, table: Table, calls: Sequence[_SharedWor
     for work, items, args in calls:
         merged.setdefault((work, args), []).extend(items)
     for (work, args), together in merged.items():
-        work(connection, table, together, *args)
+        work(connection, table, list(dict.fromkeys(together)), *args)  # PostgreSQL refuses to write a row twice
 
 
 def is_about_missing(table: Table, error: DBAPIError) -> bool:

@@ -114,7 +114,8 @@ class GroupCommit[Call]:
                 each.wake(is_over=True)
 
     def _pass_on(self) -> None:
-        """Let the next caller commit."""
-        self._is_busy = bool(self._waiting)
-        if self._waiting:
-            self._waiting[0].wake()
+        """Let the next caller commit. One that was cancelled may not have noticed it yet."""
+        following = next((each for each in self._waiting if not each.turn.done()), None)
+        self._is_busy = following is not None
+        if following is not None:
+            following.wake()

@@ -6,6 +6,7 @@ import pytest
 
 from async_storages import StorageUnavailableException
 from async_storages.integrations.sqlalchemy.ledger.group_commit import GroupCommit
+from tests.support.patience import TIME_OUT
 
 
 class Database:
@@ -165,3 +166,23 @@ async def test_hundreds_of_cancelled_callers_leave_a_group_that_works():
         database.begun = asyncio.Semaphore(0)
     database.let_end()
     await asyncio.wait_for(group.commit("the last"), 60)
+
+
+async def test_who_is_cancelled_just_before_its_turn_comes_is_passed_over():
+    tasks, groups, may_end = [], [], asyncio.Event()
+
+    async def transact(calls):
+        groups.append(list(calls))
+        if calls == ["first"]:
+            await may_end.wait()
+            tasks[1].cancel()  # it has no time to notice before the transaction ends
+
+    group = GroupCommit(transact, None)
+    tasks += [asyncio.create_task(group.commit(name)) for name in ("first", "a", "b")]
+    await turns()
+    may_end.set()
+    await asyncio.wait_for(asyncio.gather(tasks[0], tasks[2]), TIME_OUT)
+    assert tasks[1].cancelled()
+    assert groups[0] == ["first"]
+    assert "b" in groups[1]
+    await asyncio.wait_for(group.commit("later"), TIME_OUT)
