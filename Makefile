@@ -46,7 +46,7 @@ lint: $(VENV)/.stamp-lint ## Check style, types and workflows
 	$(BIN)/mypy
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
-bench: $(VENV)/.stamp-bench ## Measure speed and memory (ARGS=…)
+bench: $(VENV)/.stamp-bench ## Measure speed and memory (ARGS=--quick finds slower code; ARGS=--help)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.stamp-docs ## Build the documentation into site/ (ARGS=--serve serves it, and follows your changes)

@@ -7,7 +7,7 @@ of them is wrong, the iteration raises before its last chunk. So a storage never
 
 import re
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -138,6 +138,7 @@ class Content:
         self._declared = size
         self._min_size = min_size or 0
         self.max_size = max_size
+        self._before_end: Callable[[], Awaitable[None]] | None = None
         self._expected = _check_expected(expected) if expected else {}
         self._algorithms = {*self._expected, *checksums} - {"crc32"}
         self._restart()
@@ -146,7 +147,7 @@ class Content:
         self.size = self._declared
         self.image_size: ImageSize | None = None
         self._head = self._whole
-        self._chunks = _rechunk(self._source.chunks())
+        self._chunks = _rechunk(self._source.chunks()) if self._whole is None else None
         self._is_spent = False
         self._is_complete = False
         self._passed = 0
@@ -158,6 +159,14 @@ class Content:
     def replayable(self) -> bool:
         """True if the content can be iterated again, from its beginning."""
         return self._source.replayable
+
+    def hold_end(self, until: Callable[[], Awaitable[None]]) -> None:
+        """Hold back the last chunk until a coroutine has ended. So the file cannot exist before.
+
+        Args:
+            until: Called before the last chunk of each pass. If it raises, the write fails.
+        """
+        self._before_end = until
 
     def let_give_views(self, may: bool) -> None:
         """Allow or forbid that the iteration yields views of the caller's bytes: see `ByteSource.may_give_views`."""
@@ -185,7 +194,7 @@ class Content:
             if self._is_spent:
                 await self._rewind()
             self._is_spent = True  # unless this succeeds
-            self._head = await anext(self._chunks, b"")
+            self._head = b"" if self._chunks is None else await anext(self._chunks, b"")
             self._is_spent = False
         return self._head
 
@@ -220,17 +229,17 @@ class Content:
         self._is_spent = True
         while chunk := following:
             self._account(chunk)
-            following = await anext(self._chunks, b"") if self._whole is None else b""
+            following = b"" if self._chunks is None else await anext(self._chunks, b"")
             # what completes a file is held back until all is well: with it some backends have the file
             if not following:
-                self._finish()
+                await self._finish()
             elif self._passed == self.size:
                 self._refuse_more()
             yield chunk
             if self._on_progress is not None:
                 self._on_progress(self._passed, self.size)
         if not self._passed:
-            self._finish()
+            await self._finish()
 
     async def _rewind(self) -> None:
         """Start again from the beginning, so that the rest of a pass is never stored as the whole file."""
@@ -260,7 +269,7 @@ class Content:
     def _refuse_more(self) -> NoReturn:
         raise InvalidArgumentException(f"more than the announced {self.size} bytes arrived")
 
-    def _finish(self) -> None:
+    async def _finish(self) -> None:
         if self.size is not None and self._passed < self.size:
             raise InvalidArgumentException(f"only {self._passed} of the announced {self.size} bytes arrived")
         if self._passed < self._min_size:
@@ -270,6 +279,8 @@ class Content:
                 raise ChecksumMismatchException(
                     f"{algorithm} is {self.hexdigest(algorithm)}, not the expected {expected}"
                 )
+        if self._before_end is not None:
+            await self._before_end()
         self.size = self._passed
         if self._probe is not None:
             self._probe.finish()
@@ -283,7 +294,8 @@ class Content:
         """
         self._is_spent = True
         try:
-            await self._chunks.aclose()
+            if self._chunks is not None:
+                await self._chunks.aclose()
         finally:
             if not self._is_complete:
                 await self._source.put_back()

@@ -9,7 +9,7 @@ The 27 characters are 20 bytes, big-endian: the server of the upload (4), the ti
 CRC32 (4). Source in FastDFS 6.16: storage/storage_service.c:1955-2087, tracker/tracker_types.h:42-50 and :94-103.
 """
 
-import base64
+import binascii
 import re
 import struct
 from dataclasses import dataclass
@@ -149,7 +149,8 @@ def _fields(text: str) -> tuple[str, FileKind, bytes, int, int, int] | None:
     if found is None:
         return None
     group, fields, rest = found.groups()
-    source, created, masked_size, crc32 = _FIELDS.unpack(base64.urlsafe_b64decode(f"{fields}="))
+    raw = binascii.a2b_base64(f"{fields.replace('-', '+').replace('_', '/')}=")
+    source, created, masked_size, crc32 = _FIELDS.unpack(raw)
     return group, _kind(masked_size, rest), source, created, masked_size, crc32
 
 

@@ -63,6 +63,8 @@ _FRAGMENTS = {"text/html", "application/xml"}
 _KINDS_OF_FRAGMENTS = _KIN["application/xml"] | {"text/html", "text/markdown"}
 
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")
+_BINARY = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")
+_BINARY_WITHIN = 64  # bytes
 
 
 def sniff(head: bytes) -> str | None:
@@ -149,6 +151,8 @@ def _is_kind(claimed: str, sniffed: str, head: bytes) -> bool:
 
 def _is_text(head: bytes) -> bool:
     """Return True for UTF-8 without control characters. The last character may be incomplete."""
+    if _BINARY.search(head, 0, _BINARY_WITHIN):  # most binary content is told so, without decoding all
+        return False
     try:
         text, _ = codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:

@@ -21,7 +21,7 @@ from async_storages.testing.gcs import fake_gcs_server
 from benchmarks import Figure, engines
 from benchmarks.child import child, serve
 from benchmarks.engines import CHUNK, Engine, Server
-from benchmarks.s3 import LARGE, LARGE_ROUNDS, medians, rotated
+from benchmarks.s3 import LARGE, LARGE_ROUNDS, large_figures, medians, rotated
 from benchmarks.worker import OPERATIONS, Costs, large, small
 
 ROUNDS = 5
@@ -118,12 +118,12 @@ def small_files(place: tuple[str, str]) -> Iterator[Figure]:
     found = {key: medians(rounds) for key, rounds in runs.items()}
     for concurrency in COUNTS:
         for operation in OPERATIONS:
-            ours = found["ours", concurrency][operation]["cpu"]
-            for name in ENGINES:
-                cost = found[name, concurrency][operation]
-                what = f"GCS, {operation} 10 KiB, {concurrency} at once" if name == "ours" else f"  {name}"
-                text = f"{cost['cpu'] * 1000:.2f} ms CPU, {1 / cost['wall']:,.0f}/s"
-                yield Figure(what, text if name == "ours" else f"{text}, {cost['cpu'] / ours:.2f}×")
+            costs = {name: found[name, concurrency][operation] for name in ENGINES}
+            cpu = {name: 1000 * cost["cpu"] for name, cost in costs.items()}
+            speeds = {name: 1 / cost["wall"] for name, cost in costs.items()}
+            what = f"GCS, {operation} 10 KiB, {concurrency} at once"
+            yield Figure(f"{what}: CPU", "ms of CPU", cpu.pop("ours"), cpu)
+            yield Figure(f"{what}: speed", "files per second", speeds.pop("ours"), speeds, is_more_better=True)
 
 
 def large_file(place: tuple[str, str], path: Path) -> Iterator[Figure]:
@@ -135,13 +135,8 @@ def large_file(place: tuple[str, str], path: Path) -> Iterator[Figure]:
                 runs[name].append(process.ask("large", str(path), LARGE))
     found = {name: medians(rounds) for name, rounds in runs.items()}
     for direction in ("up", "down"):
-        for name in ENGINES:
-            cost = found[name][direction]
-            what = f"GCS, 256 MiB {direction}: peak memory" if name == "ours" else f"  {name}"
-            speed = LARGE / cost["wall"] / (1 << 20)
-            yield Figure(
-                what, f"{cost['peak'] * 1024 / 1e6:.1f} MB above idle, {cost['cpu']:.2f} s CPU, {speed:,.0f} MiB/s"
-            )
+        costs = {name: found[name][direction] for name in ENGINES}
+        yield from large_figures(f"GCS, 256 MiB {direction}", costs, LARGE)
 
 
 def urls() -> Iterator[Figure]:
@@ -156,9 +151,8 @@ def urls() -> Iterator[Figure]:
     }
     presigning = {"ours": ours_presigning(account), "google-cloud-storage": googles_presigning(account)}
     runs = [{name: taken(presign) for name, presign in presigning.items()} for _ in range(ROUNDS)]
-    for name in presigning:
-        seconds = statistics.median(run[name] for run in runs)
-        yield Figure("GCS, presigned GET URL" if name == "ours" else f"  {name}", f"{seconds / URLS * 1e6:,.0f} µs CPU")
+    cpu = {name: statistics.median(run[name] for run in runs) / URLS * 1000 for name in presigning}
+    yield Figure("GCS, presigned GET URL: CPU", "ms of CPU", cpu.pop("ours"), cpu)
 
 
 def ours_presigning(account: dict[str, str]) -> Callable[[str], str]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from async_storages import S3Storage, StoredImage, file_urls
 from async_storages.integrations.sqlalchemy import ImageType
-from benchmarks import Figure
+from benchmarks import Figure, Goal
 from benchmarks.presigning import ENDPOINT, EXPIRES_IN, KEY_ID, SECRET
 from benchmarks.worker import Cost, measured
 
@@ -129,12 +129,6 @@ def measure() -> Iterator[Figure]:
         {name: statistics.median(costs[name][what] for costs in rounds) for name in rounds[0]}
         for what in ("cpu", "wall")
     )
-    shown = {name: f"{cpu[name] * 1000:.1f} ms CPU, {wall[name] * 1000:.1f} ms" for name in cpu}
-    ratios = [took["aioboto3"] / took["ours"] for took in (cpu, wall)]
-    yield Figure(f"{ROWS:,} rows as JSON with presigned URLs, aioboto3", shown["aioboto3"])
-    yield Figure(
-        "  file_urls",
-        f"{shown['ours']}: {ratios[0]:.0f}× and {ratios[1]:.0f}× as fast",
-        f"≥ {GOAL}×",
-        min(ratios) >= GOAL,
-    )
+    for unit, took in (("ms of CPU", cpu), ("ms", wall)):
+        what = f"{ROWS:,} rows as JSON with presigned URLs: {'CPU' if took is cpu else 'time on the clock'}"
+        yield Figure(what, unit, 1000 * took["ours"], {"aioboto3": 1000 * took["aioboto3"]}, (Goal(GOAL, "aioboto3"),))

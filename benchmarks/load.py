@@ -18,12 +18,22 @@ from statistics import quantiles
 import aiohttp
 
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
-from benchmarks import load_apps, load_ping
+from benchmarks import Figure, Goal, load_apps, load_ping
 from benchmarks.s3 import PEER, PEER_VERSION
 
 CLIENTS = 200
 WAVES = 3
 """In each of which every client uploads one file and downloads it."""
+
+LOST, SPEED = f"lost of {CLIENTS * WAVES}", "speed"
+UNITS = {
+    LOST: "files",
+    SPEED: "MiB/s",
+    "memory when idle": "MiB",
+    **{f"peak memory, wave {number}": "MiB" for number in range(1, WAVES + 1)},
+    **{f"ping, {which}": "ms" for which in ("p50", "p99", "longest")},
+}
+"""By kind of number, as they are shown."""
 
 CONTENT = random.Random(1).randbytes(1 << 20)
 PATIENCE = aiohttp.ClientTimeout(total=300)
@@ -49,26 +59,29 @@ class Run:
     wall: float = 0
 
 
-def report() -> Iterator[str]:
-    """The table in Markdown."""
-    waves = " | ".join(f"peak, wave {number}" for number in range(1, WAVES + 1))
-    what = f"{CLIENTS} clients, {WAVES} × 1 MiB up and down"
-    yield f"| {what} | lost | MiB/s | RSS idle | {waves} | ping p50 | p99 | most |"
-    yield f"| --- {'| --: ' * (WAVES + 6)}|"
+def measure() -> Iterator[Figure]:
     pythons = {"ours": sys.executable, "boto3": sys.executable, PEER: peer_python()}
+    numbers = dict[str, dict[str, float]]()
     with seaweedfs_server() as server:
         for name, python in pythons.items():
             with application(name, python, server) as (process, port):
-                yield row(name, asyncio.run(measured(process.pid, port)))
+                numbers[name] = numbers_of(run := asyncio.run(measured(process.pid, port)))
+            if run.losses:
+                yield Figure(f"{CLIENTS} clients: the first loss of {name}", note=run.losses[0])
+    for kind, unit in UNITS.items():
+        peers = {name: found[kind] for name, found in numbers.items()}
+        goals = (Goal(0),) if kind == LOST else ()
+        what = f"{CLIENTS} clients, {WAVES} × 1 MiB up and down: {kind}"
+        yield Figure(what, unit, peers.pop("ours"), peers, goals, is_more_better=kind == SPEED)
 
 
-def row(name: str, run: Run) -> str:
-    files = CLIENTS * WAVES
+def numbers_of(run: Run) -> dict[str, float]:
+    """What is shown of a run, by kind."""
     hundredths = quantiles(run.pings, n=100, method="inclusive")
-    memory = [f"{kib / 1024:.0f} MiB" for kib in (run.idle, *run.peaks)]
-    times = [f"{1000 * seconds:.0f} ms" for seconds in (hundredths[49], hundredths[98], max(run.pings))]
-    lost = f"{len(run.losses)} of {files}" + (f" ({run.losses[0]})" if run.losses else "")
-    return f"| {' | '.join([name, lost, f'{2 * files / run.wall:.0f}', *memory, *times])} |"
+    pings = [1000 * seconds for seconds in (hundredths[49], hundredths[98], max(run.pings))]
+    memory = [kib / 1024 for kib in (run.idle, *run.peaks)]
+    speed = 2 * CLIENTS * WAVES / run.wall
+    return dict(zip(UNITS, [len(run.losses), speed, *memory, *pings], strict=True))
 
 
 def peer_python() -> str:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from async_storages.testing.postgres import PostgresServer, postgres_server
 from async_storages.testing.seaweedfs import S3Server, seaweedfs_server
-from benchmarks import Figure
+from benchmarks import Figure, Goal
 from benchmarks.mover import CONCURRENCY, EVERY, LEASE, Place
 from benchmarks.worker import Cost
 
@@ -35,6 +35,7 @@ SMALL = 2000
 
 LARGE, LARGE_SIZE = 4, 64 << 20
 ROUNDS = 3
+RCLONE = "rclone"
 
 FOLDER = os.environ.get("FOLDER")
 """Where the files are; by default in memory, if there is room."""
@@ -60,7 +61,7 @@ def measure() -> Iterator[Figure]:
     with postgres_server() as server:
         for part in (folder_to_folder, folder_to_s3):
             for figure in part(server):
-                tell(f"{figure.what}: {figure.measured}")
+                tell(f"{figure.what}: {figure.ours} {figure.unit} {figure.note}")
                 yield figure
 
 
@@ -72,28 +73,32 @@ def folder_to_folder(server: PostgresServer) -> Iterator[Figure]:
     with place_of(server, "folders", ROWS, SIZE) as place:
         tell(f"{ROWS:,} files are there")
         planned = ended("plan", place)
-        yield Figure(f"plan of {ROWS:,} rows", f"{ROWS / planned['wall']:,.0f}/s, {mebibytes(planned)} above idle")
+        yield Figure("plan", "rows per second", ROWS / planned["wall"], is_more_better=True, note=f"{ROWS:,} rows")
+        yield Figure("plan: peak memory", "MiB above idle", planned["peak"] / 1024)
         began = time.perf_counter()
         runs = moved_with_kills(place)
         wall = time.perf_counter() - began
         tenths = [speed for (speed,) in asked(place, TENTHS)]
-        yield Figure(
-            f"{ROWS:,} files of 10 KiB from folder to folder, {CONCURRENCY} at once, {KILLS} kills",
-            f"{ROWS / wall:,.0f}/s in all, {1000 * runs[0]['cpu'] / runs[0]['files']:.2f} ms CPU a file",
-        )
-        ratio = tenths[-1] / tenths[0]
-        shown = f"{tenths[0]:,.0f}/s, {tenths[-1]:,.0f}/s; × {ratio:.2f}"
-        yield Figure("its first and last tenth", shown, "≥ × 0.9", ratio >= 0.9)
-        yield Figure("its slowest and fastest tenth", f"{min(tenths):,.0f}/s, {max(tenths):,.0f}/s")
+        note = f"{ROWS:,} files, {KILLS} kills"
+        what = f"folder to folder, 10 KiB, {CONCURRENCY} at once"
+        yield Figure(f"{what}: speed", "files per second", ROWS / wall, is_more_better=True, note=note)
+        yield Figure(f"{what}: CPU", "ms of CPU", 1000 * runs[0]["cpu"] / runs[0]["files"], note=note)
+        first = {"the first tenth": float(tenths[0])}
+        goals, note = (Goal(0.9, *first),), f"slowest {min(tenths):,.0f}, fastest {max(tenths):,.0f}"
+        last = float(tenths[-1])
+        yield Figure(f"{what}: the last tenth", "files per second", last, first, goals, is_more_better=True, note=note)
         peak = max(each["peak"] for each in runs) / 1024
-        yield Figure("its mover: peak memory", f"{peak:.1f} MiB above idle", "≤ 16 MiB", peak <= 16)
+        yield Figure(f"{what}: peak memory of a mover", "MiB above idle", peak, goals=(Goal(16),))
         [(table, indexes)] = asked(place, SIZES)
-        yield Figure("file_moves: bytes per row", f"{table / ROWS:,.0f} and {indexes / ROWS:,.0f} of its indexes")
+        note = f"{table / ROWS:,.0f} of the table, {indexes / ROWS:,.0f} of its indexes"
+        yield Figure("`file_moves`: a row", "bytes", (table + indexes) / ROWS, note=note)
         [(left,)] = asked(place, LEFT)
-        yield Figure("rows that name an old file", f"{left}", "0", left == 0)
+        yield Figure(f"{what}: rows that name an old file afterwards", "rows", left, goals=(Goal(0),))
         verified = ended("verify", place)
-        measured = f"{ROWS / verified['wall']:,.0f}/s, {mebibytes(verified)} above idle"
-        yield Figure("verify with contents", measured, "all right", bool(verified["is_right"]))
+        yield Figure("verify with contents", "files per second", ROWS / verified["wall"], is_more_better=True)
+        yield Figure("verify with contents: peak memory", "MiB above idle", verified["peak"] / 1024)
+        wrong = ROWS - verified["files"] or int(not verified["is_right"])
+        yield Figure("verify with contents: files that are not right", "files", wrong, goals=(Goal(0),))
 
 
 def moved_with_kills(place: Place) -> list[Cost]:
@@ -144,10 +149,6 @@ def tell(what: str) -> None:
     print(time.strftime("%H:%M:%S"), what, file=sys.stderr, flush=True)
 
 
-def mebibytes(cost: Cost) -> str:
-    return f"{cost['peak'] / 1024:.1f} MiB"
-
-
 # ---- folder to S3, as rclone does it without rows
 
 
@@ -166,20 +167,23 @@ def folder_to_s3(server: PostgresServer) -> Iterator[Figure]:
                             )
                         elif rclone:
                             theirs.append(copied_by(rclone, there, s3, bucket))
-        what = f"{count:,} files of {'10 KiB' if size == SIZE else '64 MiB'} from a folder to S3, {CONCURRENCY} at once"
-        if not rclone:
-            yield Figure(f"{what}: plan and run", speeds(ours, count, size))
-            yield Figure(f"{what}: rclone copy", "left out, as there is no rclone on PATH")
-            continue
-        ratio = median(theirs, "wall") / median(ours, "wall")
-        yield Figure(f"{what}: plan and run", f"{speeds(ours, count, size)}; × {ratio:.2f}", "≥ × 1", ratio >= 1)
-        yield Figure(f"{what}: rclone copy", speeds(theirs, count, size))
+        runs = {RCLONE: theirs} if rclone else {}
+        yield from beside_rclone(ours, runs, count, size)
 
 
-def speeds(runs: list[Cost], count: int, size: int) -> str:
-    wall, cpu = median(runs, "wall"), median(runs, "cpu")
-    speed = f"{count / wall:,.0f}/s" if size == SIZE else f"{count * size / wall / (1 << 20):,.0f} MiB/s"
-    return f"{speed}, {cpu / count * 1000:,.2f} ms CPU a file, {max(each['peak'] for each in runs) / 1024:.0f} MiB"
+def beside_rclone(ours: list[Cost], theirs: dict[str, list[Cost]], count: int, size: int) -> Iterator[Figure]:
+    is_small = size == SIZE
+    what = f"folder to S3, {count:,} files of {'10 KiB' if is_small else '64 MiB'}, {CONCURRENCY} at once"
+    unit, amount = ("files per second", count) if is_small else ("MiB/s", count * size >> 20)
+    note = "" if theirs else "rclone is left out, as it is not on PATH"
+    speeds = {name: amount / median(runs, "wall") for name, runs in theirs.items()}
+    cpu = {name: 1000 * median(runs, "cpu") / count for name, runs in theirs.items()}
+    own, goals = amount / median(ours, "wall"), tuple(Goal(1, name) for name in theirs)
+    yield Figure(f"{what}: speed", unit, own, speeds, goals, is_more_better=True, note=note)
+    yield Figure(f"{what}: CPU of a file", "ms of CPU", 1000 * median(ours, "cpu") / count, cpu)
+    peaks = {name: max(each["peak"] for each in runs) / 1024 for name, runs in theirs.items()}
+    note = ", ".join(f"{name}: {peak:.0f} MiB in all" for name, peak in peaks.items())
+    yield Figure(f"{what}: peak memory", "MiB above idle", max(each["peak"] for each in ours) / 1024, note=note)
 
 
 def median(runs: list[Cost], what: str) -> float:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from async_storages import LocalStorage, PendingFile, StoredFile, registry
 from async_storages.integrations.sqlalchemy import FileLedger, FileType, enable_file_tracking
 from async_storages.testing.postgres import postgres_server
+from benchmarks import Figure, Goal
 from benchmarks.s3 import rotated
 
 ROUNDS = 5
@@ -26,6 +27,9 @@ TASKS = (1, 8)
 CONTENT = bytes(range(256)) * 4  # 1 KiB
 WITH_FILE, WITHOUT_FILE = "with a file of 1 KiB", "without a file"
 LEVELS = ("no tracking", "level 1", "level 2")
+SHOWN = {"level 1": "with tracking", "level 2": "with a ledger"}
+GOALS = {1: 0.8, 8: 0.9}
+"""What a ledger must reach of no tracking on PostgreSQL, by tasks at once."""
 
 LOCK_TIMEOUT = 60  # seconds: on SQLite all wait for one
 MEMORY = Path("/dev/shm")  # the disk of a virtual machine would be most of what is measured
@@ -45,20 +49,22 @@ class Document(Base):
 type Commit = Callable[[], Awaitable[None]]
 
 
-def report() -> Iterator[str]:
-    """The table in Markdown, a line for each kind of row."""
-    yield f"| commits per second | {' | '.join(LEVELS)} |"
-    yield f"| --- {'| --: ' * len(LEVELS)}|"
+def measure() -> Iterator[Figure]:
     with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         for database, where in (("SQLite", sqlite), ("PostgreSQL", postgresql)):
             with where(folder) as url:
-                for what, speeds in asyncio.run(measured(url, LocalStorage(Path(folder, database)))).items():
-                    yield f"| {database}, {what} | {' | '.join(shown(speeds, level) for level in LEVELS)} |"
+                for (kind, tasks), speeds in asyncio.run(measured(url, LocalStorage(Path(folder, database)))).items():
+                    yield from compared(database, kind, tasks, speeds)
 
 
-def shown(speeds: dict[str, float], level: str) -> str:
-    speed = f"{speeds[level]:,.0f}"
-    return speed if level == LEVELS[0] else f"{speed} ({speeds[level] / speeds[LEVELS[0]]:.2f}×)"
+def compared(database: str, kind: str, tasks: int, speeds: dict[str, float]) -> Iterator[Figure]:
+    """The levels of tracking, each beside none."""
+    none = LEVELS[0]
+    for level, name in SHOWN.items():
+        has_goal = (database, kind, level) == ("PostgreSQL", WITH_FILE, LEVELS[2])
+        goals = (Goal(GOALS[tasks], none),) if has_goal else ()
+        what = f"{database}, {kind}, {tasks} at once, {name}"
+        yield Figure(what, "commits per second", speeds[level], {none: speeds[none]}, goals, is_more_better=True)
 
 
 @contextmanager
@@ -72,9 +78,9 @@ def postgresql(_: str) -> Iterator[str]:
         yield server.url()
 
 
-async def measured(url: str, storage: LocalStorage) -> dict[str, dict[str, float]]:
+async def measured(url: str, storage: LocalStorage) -> dict[tuple[str, int], dict[str, float]]:
     """By kind of row and tasks at once, by level: the median of the rounds, which take turns."""
-    found: dict[str, dict[str, float]] = {}
+    found: dict[tuple[str, int], dict[str, float]] = {}
     with registry.override("tracking", storage):
         async with levels(url) as sessions:
             for kind in (WITH_FILE, WITHOUT_FILE):
@@ -86,8 +92,9 @@ async def measured(url: str, storage: LocalStorage) -> dict[str, dict[str, float
                     for turn in range(ROUNDS):
                         for level in rotated(list(LEVELS), turn):
                             runs[level].append(await per_second(commits[level], tasks))
-                    what = f"{kind}, {tasks} at once"
-                    found[what] = {level: statistics.median(speeds[1:]) for level, speeds in runs.items()}  # warm
+                    found[kind, tasks] = {
+                        level: statistics.median(speeds[1:]) for level, speeds in runs.items()
+                    }  # warm
     return found
 
 

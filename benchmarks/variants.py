@@ -40,9 +40,9 @@ from async_storages.integrations.sqlalchemy import FileLedger, ImageType, enable
 from async_storages.integrations.sqlalchemy.ledger.storage_marks import FOLDER
 from async_storages.testing.seaweedfs import seaweedfs_server
 from async_storages.variants.keys import variant_id
-from benchmarks import Figure
+from benchmarks import Figure, Goal
 from benchmarks.environments import python_with
-from benchmarks.imaging import FLAT, QUALITIES, SIZE, children, cpu, peak, photograph
+from benchmarks.imaging import BARE, FLAT, QUALITIES, SIZE, children, cpu, peak, photograph
 from benchmarks.presigning import ENDPOINT, KEY_ID, SECRET
 from benchmarks.variant_requests import first_requests
 
@@ -58,6 +58,7 @@ WORKERS = 2
 BATCH_GOAL = 0.9
 ROWS = 1000
 LISTING_GOAL = 3.0
+APART = "one by one"
 ALBUM = 10_000
 FILLED_AT_ONCE = 16
 ROUNDS = 7
@@ -93,19 +94,17 @@ async def database(folder: Path) -> AsyncIterator[AsyncEngine]:
 def peers(source: Path, target: Path) -> Iterator[Figure]:
     python = python_with("variants", {**PEERS, "pillow": version("pillow")})
     if python is None:
-        yield Figure("Thumbnails for Django", "left out, as pip could not install them")
+        yield Figure("thumbnails for Django", note="left out, as pip could not install them")
         return
     limits, recipe = ImageLimits(), Variant(*SIZE, format="jpeg")
     asked = [source, *SIZE, QUALITIES["jpeg"], 5]
     command = [python, Path(__file__).with_name("variant_peers.py"), *map(str, asked)]
     told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     ours = cpu(lambda: PillowEngine().make(inspected(source, limits), target, recipe, limits), 5)
-    for name, made in told.items():
-        assert tuple(made["size"]) == SIZE, name
-        what = f"12 megapixels to jpeg of {SIZE[0]} × {SIZE[1]}: CPU time, {name}"
-        yield Figure(
-            what, f"{made['seconds'] * 1000:.0f} ms, {made['seconds'] / ours:.1f}× of ours, {ours * 1000:.0f} ms"
-        )
+    assert {tuple(made["size"]) for made in told.values()} == {SIZE}
+    cpu_of_peers = {name: 1000 * made["seconds"] for name, made in told.items()}
+    what = f"12 megapixels to jpeg of {SIZE[0]} × {SIZE[1]}, beside libraries for Django"
+    yield Figure(what, "ms of CPU", 1000 * ours, cpu_of_peers)
 
 
 # ---- several variants of one original
@@ -126,9 +125,9 @@ def together(source: Path, folder: Path) -> Iterator[Figure]:
 
         alone = cpu(each, 5)
         at_once = cpu(lambda wanted=wanted, original=original: engine.make_many(original, wanted, limits), 5)
-        measured = f"{at_once * 1000:.0f} ms, one by one {alone * 1000:.0f} ms"
-        what = f"three variants of a {path.suffix[1:].upper()} of 12 megapixels: CPU time"
-        yield Figure(what, measured, "less than one by one", at_once < alone)
+        kind = {".jpg": "JPEG", ".png": "PNG"}[path.suffix]
+        what = f"three variants together of a {kind} of 12 megapixels"
+        yield Figure(what, "ms of CPU", 1000 * at_once, {APART: 1000 * alone}, (Goal(1, APART),))
 
 
 # ---- regenerate
@@ -173,14 +172,12 @@ async def regenerated(photo: Path, folder: Path) -> Iterator[Figure]:
                 peaks.append((peak(), max(map(peak, workers))))
     ratio = statistics.median(ours / theirs for ours, theirs in rounds)
     speeds = [statistics.median(speeds) for speeds in zip(*rounds, strict=True)]
-    measured = f"{speeds[0]:.1f} images/s, {ratio:.2f}× of a bare ProcessPoolExecutor, {speeds[1]:.1f}"
-    what = (
-        f"{PHOTOGRAPHS} photographs of 3 megapixels, three variants each, by regenerate_variants in {WORKERS} processes"
-    )
-    figures = [Figure(what, measured, f"≥ {BATCH_GOAL}×", ratio >= BATCH_GOAL)]
+    what = f"regenerate_variants of {PHOTOGRAPHS:,} photographs"
+    theirs = {BARE: speeds[0] / ratio}  # by the median of the ratios
+    figures = [Figure(what, "images per second", speeds[0], theirs, (Goal(BATCH_GOAL, BARE),), is_more_better=True)]
     for name, early, late in zip(("the event loop's process", "a worker"), peaks[0], peaks[-1], strict=True):
-        grown = f"{late >> 10} MiB, {(late - early) / 1024:.1f} MiB above that after {turn}"
-        figures.append(Figure(f"  peak memory of {name}", grown, "≤ 16 MiB above", late - early <= FLAT))
+        grown, note = (late - early) / 1024, f"{late >> 10} MiB in all"
+        figures.append(Figure(f"{what}: growth of {name}", "MiB", grown, goals=(Goal(FLAT / 1024),), note=note))
     return iter(figures)
 
 
@@ -238,13 +235,11 @@ async def listings(folder: Path) -> Iterator[Figure]:
             events.hooks.remove(note)
         requests = requests_among(asked)
         image, one, three = map(min, zip(*spent, strict=True))
-        what = f"{ROWS} rows with three {'presigned ' if presign else ''}URLs of variants each: CPU time"
-        measured = (
-            f"{three * 1000:.0f} ms, {three / one:.2f}× of one variant's URL each, {three / image:.2f}× of the image "
-            f"({image * 1000:.0f} ms); {requests} requests"
-        )
-        is_reached = three <= LISTING_GOAL * one and not requests
-        figures.append(Figure(what, measured, f"≤ {LISTING_GOAL:.0f}×, 0 requests", is_reached))
+        what = f"{ROWS:,} rows with three {'presigned ' if presign else ''}URLs of variants each"
+        fewer = {"one variant each": 1000 * one, "the image alone": 1000 * image}
+        goals = (Goal(1 / LISTING_GOAL, "one variant each"),)
+        figures.append(Figure(what, "ms of CPU", 1000 * three, fewer, goals))
+        figures.append(Figure(f"{what}: requests", "requests", requests, goals=(Goal(0),)))
     return iter(figures)
 
 
@@ -301,12 +296,13 @@ async def album(folder: Path, opened: LocalStorage | S3Storage, where: str) -> l
         drained = await ledger.drain()
         took, busy = time.perf_counter() - begun, time.process_time() - busy
         left = len([info async for info in storage.list() if FOLDER not in info.file_id])  # but for the ledger's mark
-    what = f"An album of {ALBUM} images with three variants each, {where}: the URLs of all variants, CPU time"
-    removed = f"{took:.1f} s, {busy * 1000 / ALBUM:.1f} ms of CPU each; {left} files left"
-    is_removed = not left and drained.deleted == ALBUM
+    assert drained.deleted == ALBUM, drained
+    what = f"an album of {ALBUM:,} images {where}"
     return [
-        Figure(what, f"{spent:.2f} s; {requests} requests", "0 requests", requests == 0),
-        Figure("  removed with one DELETE, and drained", removed, "0 files left", is_removed),
+        Figure(f"{what}: the URLs of all variants", "s of CPU", spent),
+        Figure(f"{what}: requests for the URLs", "requests", requests, goals=(Goal(0),)),
+        Figure(f"{what}: to remove an image", "ms of CPU", busy * 1000 / ALBUM, note=f"{took:.1f} s in all"),
+        Figure(f"{what}: left after the removal", "files", left, goals=(Goal(0),)),
     ]
 
 

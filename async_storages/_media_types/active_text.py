@@ -62,6 +62,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (codecs.BOM_UTF8, "utf-8"),
 )
+_MARKS = tuple(mark for mark, _ in _BYTE_ORDER_MARKS)
 # Without a mark, where an ASCII character's zero bytes are gives the encoding away (XML 1.0 appendix F).
 _BY_ZEROS = {
     b"\1\0\0\0": "utf-32-le",
@@ -104,7 +105,7 @@ def _text(head: bytes) -> str:
 
 
 def _decoded(head: bytes) -> str:
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            return head.removeprefix(mark).decode(encoding, "replace")
+    if head.startswith(_MARKS):
+        mark, encoding = next(known for known in _BYTE_ORDER_MARKS if head.startswith(known[0]))
+        return head.removeprefix(mark).decode(encoding, "replace")
     return head.decode(_BY_ZEROS.get(bytes(map(bool, head[:4])), "latin-1"), "replace")

@@ -19,10 +19,7 @@ from benchmarks.reliability.judge import KEPT, REFUSED
 from benchmarks.reliability.libraries import LIBRARIES, find
 
 AT_ONCE = 2
-LEGEND = (
-    "kept: every row's file is there, and no other. **lost**: a committed row names a file that is missing, or holds"
-    " something else. **leaked**: a file that no row names. refused: the library raised, and rows and files agree."
-)
+NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 NOT_YET = "the library uploads nothing before the commit"
 TOO_LATE = "the commit raises, although the rows are committed"
 REMARKS = {
@@ -53,7 +50,7 @@ def report(database: str = "sqlite") -> Iterator[str]:
     with databases(database) as url, ThreadPoolExecutor(AT_ONCE) as pool:
         columns = list(pool.map(partial(run, url), names))
     versions = dict.fromkeys(column.versions for column in columns)
-    yield f"{database}, {', '.join(versions)}, SQLAlchemy {version('sqlalchemy')}. {LEGEND}\n"
+    yield f"On {NAMES[database]}, with {', '.join(versions)}, SQLAlchemy {version('sqlalchemy')}.\n"
     yield from table(columns)
     left_out = [name for name in LIBRARIES if name not in names]
     if left_out:

@@ -18,6 +18,8 @@ WORK = ("create", "storage save", "roll back", "replace", "raw SQL delete", "dro
 """Leaves something to do for each part of a worker."""
 
 AT_STEPS = {
+    Step.INTENT_SENT: ("create", "create several"),
+    Step.END_HELD: ("create", "create several"),
     Step.INTENT_WRITTEN: ("create", "create several"),
     Step.OBJECT_WRITTEN: ("create", "create several"),
     Step.UPLOADED: ("create",),

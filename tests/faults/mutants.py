@@ -1,5 +1,7 @@
 """Protocols with something wrong: the harness must notice each."""
 
+import asyncio
+
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.ledger import (
     deletion,
@@ -9,6 +11,7 @@ from async_storages.integrations.sqlalchemy.ledger import (
     storage_lookup,
     sweep,
 )
+from async_storages.integrations.sqlalchemy.ledger.announcements import Announcement
 from async_storages.integrations.sqlalchemy.ledger.crash_points import Step, reached
 from async_storages.integrations.sqlalchemy.ledger.deletion import Deletion
 from async_storages.integrations.sqlalchemy.ledger.references import References
@@ -37,6 +40,26 @@ def no_second_look():
 
 def no_journal():
     _change(journal, "announce", lambda *args: None)
+
+
+def published_before_the_announcement_is_committed():
+    write, record = Announcement._write, Announcement.record_written
+    published = asyncio.Event()
+
+    async def allow(self, storage, content):
+        assert callable(content.hold_end)
+
+    async def write_late(self):
+        await published.wait()
+        await write(self)
+
+    async def record_written(self, intent, stored):
+        await record(self, intent, stored)
+        published.set()
+
+    _change(Announcement, "allow", allow)
+    _change(Announcement, "_write", write_late)
+    _change(Announcement, "record_written", record_written)
 
 
 def deleted_before_it_is_committed():
@@ -76,6 +99,7 @@ MUTANTS = {
         no_fence,
         no_second_look,
         no_journal,
+        published_before_the_announcement_is_committed,
         deleted_before_it_is_committed,
         forgotten_before_it_is_deleted,
     )

@@ -53,6 +53,7 @@ SCENES = {
     "no fence": (named_while_it_is_deleted, LOST),
     "no second look": (named_before_the_worker_comes, LOST),
     "no journal": (killed_after_the_upload, LEAKED),
+    "published before the announcement is committed": (killed_after_the_upload, LEAKED),
     "deleted before it is committed": (killed_after_the_delete, LOST),
     "forgotten before it is deleted": (killed_at_its_end, LEAKED),
 }

@@ -11,6 +11,7 @@ from tools.package import PACKAGE, ROOT
 PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
 TREES = re.findall(r"^```text\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 ENTRY = re.compile(r"^(?P<indent>(?:  )*)(?P<name>[\w.]+/?)(?:  +(?P<line>.*))?$")
+CONTINUED = re.compile(r"\n {20,}")  # a long line goes on below its beginning
 NAMED = re.compile(r"(?<![\w/.`])[\w]+\.(?:py|sh)\b(?!`)")
 
 
@@ -18,7 +19,7 @@ def entries() -> Iterator[tuple[Path, str]]:
     """The paths in the page's trees, with the line that stands beside each."""
     for tree in TREES:
         above: list[str] = []
-        for line in filter(None, tree.splitlines()):
+        for line in filter(None, CONTINUED.sub(" ", tree).splitlines()):
             entry = ENTRY.match(line)
             assert entry, f"neither a folder nor a module: {line!r}"
             above[len(entry["indent"]) // 2 :] = [entry["name"]]

@@ -677,3 +677,32 @@ async def test_what_the_report_of_progress_raises_ends_the_write(tmp_path):
     with pytest.raises(RuntimeError, match="cancelled by the user"):
         await storage.save(bytes(3 * CHUNK_SIZE), "a.bin", on_progress=stop)
     assert [info async for info in storage.list()] == []
+
+
+# ---- the end is held back
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_SIZE, CHUNK_SIZE + 1, 3 * CHUNK_SIZE])
+async def test_all_but_the_last_chunk_comes_before_the_end_that_is_held(size):
+    told = []
+
+    async def until():
+        told.append("held")
+
+    content = Content(stream(bytes(size)))
+    content.hold_end(until)
+    async for chunk in content:
+        told.append(len(chunk))  # noqa: PERF401 - in the order in which they come
+    sizes = [min(CHUNK_SIZE, size - start) for start in range(0, size, CHUNK_SIZE)]
+    assert told == [*sizes[:-1], "held", *sizes[-1:]]
+
+
+async def test_an_end_that_never_comes_fails_the_pass():
+    async def until():
+        raise StorageException("no")
+
+    content = Content(b"hello")
+    content.hold_end(until)
+    with pytest.raises(StorageException, match="no"):
+        await collect(content)
+    assert content.crc32 is None

@@ -9,6 +9,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
 
@@ -261,6 +262,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert {name.partition("/")[0] for name in names} == {"async_storages", f"{about}.dist-info"}
 
 
+@pytest.mark.skipif(version("twine") < "7", reason="twine 6 does not know the version of the metadata")
 def test_pypi_accepts_what_is_built(tmp_path):
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)

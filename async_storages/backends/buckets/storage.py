@@ -139,6 +139,17 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     async def _copy(self, origin: FileId, found: Found, target: FileId, *, overwrite: bool, is_fresh: bool) -> None:
         """Copy the version that was found, with its description. `is_fresh` is the same as for `NewFile`."""
 
+    def part_size_for(self, size: int) -> int:
+        """Return the size of the parts in which `write` sends a file, in bytes. A file of at most this size has one.
+
+        Args:
+            size: The size of the file in bytes.
+
+        Raises:
+            FileTooLargeException: The server stores no file of this size.
+        """
+        return next(self._part_sizes(size, None))
+
     @abstractmethod
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         """Return the size of each part of an upload. Content that fits into one part is uploaded in one request.

@@ -11,7 +11,10 @@ from async_storages.backends.fastdfs.trackers import Trackers
 from async_storages.backends.transport.per_loop import PerLoop
 from async_storages.errors import StorageUnavailableException
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "Failed"]
+
+type Failed = set[Server]
+"""The servers that failed before. A nested function evaluates its annotations at each call: this is a cheap one."""
 
 
 class Calls:
@@ -31,12 +34,12 @@ class Calls:
         self.trackers = Trackers(trackers, self.pools)
         self.lookup = ServerLookup(self.trackers, options.answers_kept_for)
 
-    async def ask[Reply](self, server: Server, request: Request[Reply], avoiding: set[Server]) -> Reply:
+    async def ask[Reply](self, server: Server, request: Request[Reply], avoiding: Failed) -> Reply:
         """Send one request. Raises as `use` does."""
         return await self.use(server, lambda connection: connection.ask(request), avoiding)
 
     async def use[Reply](
-        self, server: Server, use: Callable[[Connection], Awaitable[Reply]], avoiding: set[Server]
+        self, server: Server, use: Callable[[Connection], Awaitable[Reply]], avoiding: Failed
     ) -> Reply:
         """Use a connection to a server. Add a server that fails to `avoiding`.
 
@@ -58,11 +61,11 @@ class Calls:
 
     async def retrying[Reply](
         self,
-        attempt: Callable[[set[Server]], Awaitable[Reply]],
+        attempt: Callable[[Failed], Awaitable[Reply]],
         may_try_again: Callable[[], bool] = lambda: True,
     ) -> Reply:
         """Call `attempt` until it succeeds or a retry is useless. Its argument is the set of failed servers."""
-        avoiding: set[Server] = set()
+        avoiding: Failed = set()
         failures = 0
         while True:
             try:

@@ -5,7 +5,7 @@ from contextlib import aclosing, suppress
 from typing import Literal, Self
 
 from async_storages.backends.fastdfs import protocol
-from async_storages.backends.fastdfs.calls import Calls
+from async_storages.backends.fastdfs.calls import Calls, Failed
 from async_storages.backends.fastdfs.checksums import OldChecksums
 from async_storages.backends.fastdfs.directory import Directory
 from async_storages.backends.fastdfs.pool import FastDFSOptions
@@ -14,14 +14,13 @@ from async_storages.backends.fastdfs.protocol import (
     GroupInfo,
     Name,
     Request,
-    Server,
     StorageInfo,
 )
 from async_storages.backends.fastdfs.reading import Reading
 from async_storages.backends.fastdfs.replies import parse_metadata
 from async_storages.backends.fastdfs.statuses import ENOENT, Refusal
 from async_storages.backends.fastdfs.trackers import address_mapping, parse_servers
-from async_storages.backends.fastdfs.writing import Writing
+from async_storages.backends.fastdfs.writing import Placed, Writing
 from async_storages.content import Content
 from async_storages.errors import (
     FileNotFoundException,
@@ -121,7 +120,7 @@ class FastDFSCluster:
             StorageOperationException: FastDFS failed or cannot be reached.
         """
 
-        async def place(size: int, avoiding: set[Server]) -> tuple[Server, Request[Name]]:
+        async def place(size: int, avoiding: Failed) -> Placed:
             target = await self._calls.lookup.store_target(self._group, avoiding=avoiding)
             await self._directory.require_space(target.group, target.server, size)
             path_index = target.path_index if self._path_index < 0 else self._path_index
@@ -157,7 +156,7 @@ class FastDFSCluster:
         """
         name = Name.parse(master)
 
-        async def place(size: int, _avoiding: set[Server]) -> tuple[Server, Request[Name]]:
+        async def place(size: int, _avoiding: Failed) -> Placed:
             server = await self._calls.trackers.writer_of(name)
             await self._directory.require_space(name.group, server, size)
             return server, protocol.upload_slave(name, size, prefix, extension)
@@ -271,6 +270,10 @@ class FastDFSCluster:
         """
         return self._reading.download(file_id, offset, length, chunk_size)
 
+    async def read(self, file_id: str) -> bytes:
+        """Return the whole content in memory. Resumes, compares and raises as `download` does."""
+        return await self._reading.read(file_id)
+
     async def info(self, file_id: str) -> FileInfo:
         """Return size, time and checksum, from a server that has the file.
 
@@ -300,7 +303,7 @@ class FastDFSCluster:
             StorageUnavailableException: No tracker answers, or no tracker knows a server for uploads.
         """
 
-        async def attempt(avoiding: set[Server]) -> None:
+        async def attempt(avoiding: Failed) -> None:
             target = await self._calls.trackers.store_target(self._group, avoiding=avoiding)
             await self._calls.ask(target.server, protocol.active_test(), avoiding)
 

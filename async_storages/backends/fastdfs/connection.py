@@ -5,19 +5,20 @@ import os
 from collections import deque
 from collections.abc import AsyncIterable
 from contextlib import suppress
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from async_storages.backends.fastdfs.protocol import ReplyParser, Request, Server, quit_connection
-from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, TimedOutException
+from async_storages.backends.fastdfs.statuses import ENOENT, ProtocolError, Refusal, TimedOutException
 from async_storages.errors import StorageClosedException, StorageException, StorageUnavailableException
 
 __all__ = ["Connection"]
 
+_READ_AT_ONCE = 65_536  # bytes; asyncio's own buffer for each read is larger, and costs a third of a small request
 _MOST_BUFFERED = 524_288  # bytes of a reply that wait to be read
 _MOST_JOINED = 65_536  # bytes of content that are copied, so that they leave together with the head
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """An open connection.
 
     Args:
@@ -25,6 +26,7 @@ class Connection(asyncio.Protocol):
         timeout: Seconds without a byte in either direction after which the connection fails.
 
     Attributes:
+        is_reusable: True if another request may be sent: the last reply was read whole, and the server still listens.
         used_at: The time of the last reply's end, by the event loop's clock.
     """
 
@@ -36,9 +38,10 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._error: StorageException | None = None
         self._parser: ReplyParser | None = None
+        self._buffer = memoryview(bytearray(_READ_AT_ONCE))
         self._chunks: deque[bytes] = deque()
-        self._parts: list[bytes] = []
         self._buffered = 0
+        self._is_taken_whole = False
         self._may_write = True
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -46,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._lost = self._loop.create_future()
         self._unsent = 0
         self._has_content = False
-        self._is_spent = False
+        self.is_reusable = True
         self.used_at = self._loop.time()
 
     @classmethod
@@ -67,11 +70,6 @@ class Connection(asyncio.Protocol):
         except (OSError, UnicodeError) as error:  # UnicodeError: the host's name is impossible
             raise StorageUnavailableException(f"{server}: {_reason_of(error)}") from error
         return connection
-
-    @property
-    def is_reusable(self) -> bool:
-        """True if another request may be sent: the last reply was read whole, and the server still listens."""
-        return self._error is None and self._parser is None and not self._unsent and not self._is_spent
 
     @property
     def has_sent_all(self) -> bool:
@@ -97,27 +95,32 @@ class Connection(asyncio.Protocol):
     async def answer[Reply](self, request: Request[Reply]) -> Reply:
         """Return the whole reply to the sent request. It can be called again after a cancellation. Raises as `ask`."""
         parser = self._parser
-        while part := await self.receive():
-            self._parts.append(part)
-        if parser is not None and (refusal := parser.refusal) is not None:
+        self._is_taken_whole = True
+        if self._buffered > _MOST_BUFFERED:
+            self._transport.resume_reading()
+        while parser is not None and not parser.is_complete:
+            await self._wait()
+        body = b"".join(self._chunks)
+        if (refusal := self._end_reply()) is not None:
             raise refusal
         if self._unsent:
             raise ProtocolError(f"{self._server}: the reply came before all was sent")
-        return request.parse(b"".join(self._parts))
+        return request.parse(body)
 
-    def begin(self, request: Request[object]) -> ReplyParser:
+    def begin(self, request: Request[Any]) -> ReplyParser:
         """Send a request without content. Read the reply with `receive`."""
         parser = self._start(request)
-        self._write(request.head)
+        self._unsent = request.content_length
+        self._transport.write(request.head)
         return parser
 
-    def _start(self, request: Request[object]) -> ReplyParser:
-        is_free = self.is_reusable
+    def _start(self, request: Request[Any]) -> ReplyParser:
+        is_free, self.is_reusable = self.is_reusable, False
         self._has_content = request.content_length > 0
         self._unsent = len(request.head) + request.content_length
         if not is_free:
             raise self._error or ProtocolError(f"{self._server}: the last reply was not read to its end")
-        self._parts.clear()
+        self._is_taken_whole = False
         self._parser = ReplyParser(request.lengths)
         return self._parser
 
@@ -146,31 +149,39 @@ class Connection(asyncio.Protocol):
 
     async def receive(self) -> bytes:
         """Return the next bytes of the reply's body. Empty at its end, when the connection is free again."""
-        while not self._chunks and self._parser is not None and not self._parser.is_complete:
-            if self._error is not None:
-                raise self._error
+        parser = self._parser
+        while not self._chunks and parser is not None and not parser.is_complete:
             await self._wait()
         if not self._chunks:
-            self._is_spent = self._is_spent or self._ends_after(self._parser)
-            self._parser = None
-            self.used_at = self._loop.time()
+            self._end_reply()
             return b""
         chunk = self._chunks.popleft()
+        was_full = self._buffered > _MOST_BUFFERED
         self._buffered -= len(chunk)
-        if self._buffered <= _MOST_BUFFERED:
+        if was_full and self._buffered <= _MOST_BUFFERED:
             self._transport.resume_reading()
         return chunk
 
-    def _ends_after(self, parser: ReplyParser | None) -> bool:
-        """Return True if the connection must not be used after this reply.
+    def _end_reply(self) -> Refusal | None:
+        """Note that the reply was read whole, and return its refusal.
 
         After most refusals the server closes the connection, or reads the rest of the request as new requests.
         """
-        refusal = None if parser is None else parser.refusal
-        return refusal is not None and (refusal.status != ENOENT or self._has_content)
+        if self._parser is None:
+            return None
+        refusal = self._parser.refusal
+        is_kept = refusal is None or (refusal.status == ENOENT and not self._has_content)
+        self.is_reusable = is_kept and not self._unsent and self._error is None
+        self._chunks.clear()
+        self._buffered = 0
+        self._parser = None
+        self.used_at = self._loop.time()
+        return refusal
 
     async def _wait(self) -> None:
-        """Wait until something happens, or the time is up."""
+        """Wait until something happens. Raise the connection's error if it has ended, or if the time is up."""
+        if self._error is not None:
+            raise self._error
         self._deadline = self._loop.time() + self._timeout
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._check_time)
@@ -216,22 +227,31 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)  # so that asyncio reports every waiting byte
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes that arrived, of the reply or unexpected ones."""
-        if self._parser is None:
-            self._fail(ProtocolError(f"{self._server}: {len(data)} bytes came unasked"))
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the memory for bytes that arrive."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take bytes of the reply, or unexpected ones. Wake who waits for them, or for the end of the reply."""
+        parser = self._parser
+        if parser is None:
+            self._fail(ProtocolError(f"{self._server}: {nbytes} bytes came unasked"))
             return
         try:
-            body = self._parser.feed(data)
+            body = parser.feed(self._buffer[:nbytes])
         except ProtocolError as error:
             self._fail(error)
             return
         if body:
-            self._chunks.append(body)
+            self._chunks.append(bytes(body))
             self._buffered += len(body)
+        if parser.is_complete or not self._is_taken_whole:
+            self._wake()
             if self._buffered > _MOST_BUFFERED:
                 self._transport.pause_reading()
-        self._wake()
+        else:
+            self._deadline = self._loop.time() + self._timeout
 
     def eof_received(self) -> None:
         """Note that the server has closed. Waiting bytes need not be sent."""
@@ -250,8 +270,9 @@ class Connection(asyncio.Protocol):
         """Read the reply that arrived before a write failed. asyncio does not read it any more."""
         descriptor = self._transport.get_extra_info("socket").fileno()
         with suppress(OSError):
-            while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _MOST_BUFFERED)):
-                self.data_received(data)
+            while descriptor >= 0 and not parser.is_complete and (data := os.read(descriptor, _READ_AT_ONCE)):
+                self._buffer[: len(data)] = data
+                self.buffer_updated(len(data))
 
     def pause_writing(self) -> None:
         """Note that bytes wait to be sent."""
@@ -264,6 +285,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, error: StorageException) -> None:
         self._error = self._error or error
+        self.is_reusable = False
         if self._timer is not None:
             self._timer.cancel()
         self._transport.abort()

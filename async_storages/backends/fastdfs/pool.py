@@ -1,8 +1,7 @@
 """Open connections, which are kept for the next request. Each server has a limit, and their state is always known."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from math import isnan
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Self
 from async_storages.backends.fastdfs.connection import Connection
 from async_storages.backends.fastdfs.protocol import Server, active_test
 from async_storages.backends.fastdfs.silence import Silence
+from async_storages.backends.fastdfs.slots import Slots
 from async_storages.backends.fastdfs.statuses import Refusal
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageException, StorageUnavailableException
@@ -76,7 +76,7 @@ class Pools:
         self._pools: dict[Server, _Pool] = {}
         self._is_closed = False
 
-    def connection(self, server: Server) -> AbstractAsyncContextManager[Connection]:
+    def connection(self, server: Server) -> "Use":
         """Open or reuse a connection to a server, for one request after the other.
 
         The connection returns to the pool if its last reply was read whole. Otherwise it is closed.
@@ -89,7 +89,7 @@ class Pools:
         if pool is None:
             pool = _Pool(self._dialled(server), self._options, is_closed=self._is_closed)
             self._pools[server] = pool
-        return _Use(pool)
+        return Use(pool)
 
     def idle_connections(self) -> int:
         """The number of idle connections."""
@@ -110,8 +110,10 @@ class Pools:
         await asyncio.gather(*(connection.aclose() for connection in connections), return_exceptions=True)
 
 
-class _Use:
+class Use:
     """The use of one connection. It is not a generator, as a loop that ends would close that before its user."""
+
+    __slots__ = ("_began_at", "_connection", "_pool")
 
     _connection: Connection
     _began_at: float
@@ -119,21 +121,33 @@ class _Use:
     def __init__(self, pool: "_Pool") -> None:
         self._pool = pool
 
-    async def __aenter__(self) -> Connection:
-        self._began_at = asyncio.get_running_loop().time()
-        try:
-            self._connection = await self._pool.take()
-        except StorageUnavailableException as error:
+    async def begin(self) -> Connection:
+        """Return the connection. Raises as `Pools.connection`."""
+        pool = self._pool
+        self._began_at = pool.loop.time()
+        connection = pool.take_ready(self._began_at)
+        if connection is None:
+            try:
+                connection = await pool.take()
+            except StorageUnavailableException as error:
+                pool.note(error, self._began_at)
+                raise
+        self._connection = connection
+        return connection
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Give the connection back after use, which ended with this error."""
+        if isinstance(error, StorageUnavailableException):
             self._pool.note(error, self._began_at)
-            raise
-        return self._connection
+        self._pool.give_back(self._connection, has_answered=error is None or isinstance(error, Refusal))
+
+    def __aenter__(self) -> Awaitable[Connection]:
+        return self.begin()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, StorageUnavailableException):
-            self._pool.note(error, self._began_at)
-        self._pool.give_back(self._connection, has_answered=error is None or isinstance(error, Refusal))
+        self.end(error)
 
 
 class _Pool:
@@ -142,7 +156,8 @@ class _Pool:
     def __init__(self, server: Server, options: FastDFSOptions, *, is_closed: bool) -> None:
         self._server = server
         self._options = options
-        self._slots = asyncio.Semaphore(options.max_connections)
+        self._slots = Slots(options.max_connections)
+        self.loop = asyncio.get_running_loop()
         self.idle: list[Connection] = []
         self.open: set[Connection] = set()
         self.is_closed = is_closed
@@ -150,16 +165,22 @@ class _Pool:
 
     def note(self, error: StorageUnavailableException, began_at: float) -> None:
         """Note that a request has failed, and the time at which it began."""
-        self._silence.note(error, began_at, asyncio.get_running_loop().time())
+        self._silence.note(error, began_at, self.loop.time())
+
+    def take_ready(self, now: float) -> Connection | None:
+        """Return the last used connection if it needs no check. Else return None: `take` finds another."""
+        if self._silence.is_suspected or not self.idle:
+            return None
+        connection = self.idle[-1]
+        is_ready = connection.is_reusable and now - connection.used_at <= self._options.idle_check
+        return self.idle.pop() if is_ready and self._slots.take_free() else None
 
     async def take(self) -> Connection:
         """Return the last used connection if it is alive, or else a new one. The caller must give it back."""
         if self._silence.is_suspected:
             self._refuse_if_silent()
-        if self._slots.locked():
+        if not self._slots.take_free():
             await self._wait_for_slot()
-        else:
-            await self._slots.acquire()  # at once
         try:
             if self._silence.is_suspected:
                 self._refuse_if_silent()
@@ -170,7 +191,7 @@ class _Pool:
             raise
 
     def _refuse_if_silent(self) -> None:
-        if left := self._silence.seconds_left(asyncio.get_running_loop().time()):
+        if left := self._silence.seconds_left(self.loop.time()):
             raise StorageUnavailableException(
                 f"{self._server} did not answer in time; it is passed over for the next {left:.1f} s"
             )
@@ -186,7 +207,7 @@ class _Pool:
             is_alive = False
             raise
         finally:
-            self._silence.end_asking(asyncio.get_running_loop().time(), is_alive=is_alive)
+            self._silence.end_asking(self.loop.time(), is_alive=is_alive)
 
     async def _answering(self) -> Connection:
         """Return a new connection on which the server has answered."""
@@ -206,7 +227,7 @@ class _Pool:
     async def _wait_for_slot(self) -> None:
         try:
             async with asyncio.timeout(self._options.pool_timeout):
-                await self._slots.acquire()
+                await self._slots.wait()
         except TimeoutError as error:
             waited = self._options.pool_timeout
             raise StorageUnavailableException(f"{self._server}: no connection became free in {waited} s") from error
@@ -242,7 +263,7 @@ class _Pool:
         return connection.is_reusable
 
     def _is_stale(self, connection: Connection) -> bool:
-        return asyncio.get_running_loop().time() - connection.used_at > self._options.idle_check
+        return self.loop.time() - connection.used_at > self._options.idle_check
 
     def _drop_stale(self) -> None:
         stale = [connection for connection in self.idle if self._is_stale(connection)]

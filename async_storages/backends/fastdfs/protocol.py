@@ -7,9 +7,8 @@ function makes one `Request`. The replies are in `replies`. Checked against Fast
 import re
 import struct
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from async_storages.backends.fastdfs.replies import (
     ADDRESS_SIZES,
@@ -64,7 +63,12 @@ _LARGEST_NUMBER = (1 << 63) - 1
 _NOT_IN_METADATA = re.compile(
     r"[\0-\2\ud800-\udfff]"
 )  # FastDFS ends texts at the first, and separates by the other two
+_UPLOAD = struct.Struct(HEADER.format + "BQ6s")
 _NAME_LENGTHS = range(GROUP_SIZE + 22, GROUP_SIZE + 128)
+_NO_LENGTH = frozenset({0})
+_STORE_LENGTHS = frozenset(GROUP_SIZE + size + 9 for size in ADDRESS_SIZES)
+_SERVER_LENGTHS = frozenset(GROUP_SIZE + size + 8 for size in ADDRESS_SIZES)
+_INFO_LENGTHS = frozenset(INFO.size + size + 1 for size in ADDRESS_SIZES)
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,16}")
 
 
@@ -96,8 +100,7 @@ class Command(IntEnum):
     ACTIVE_TEST = 111
 
 
-@dataclass(frozen=True, slots=True)
-class Request[Reply]:
+class Request[Reply](NamedTuple):
     """One request.
 
     Attributes:
@@ -120,10 +123,9 @@ class Request[Reply]:
 
 def query_store(group: str | None = None) -> Request[StoreTarget]:
     """Request a server for an upload, in any group or in one."""
-    lengths = {GROUP_SIZE + size + 9 for size in ADDRESS_SIZES}
     if group is None:
-        return _request(Command.QUERY_STORE, b"", parse_store, lengths)
-    return _request(Command.QUERY_STORE_IN_GROUP, _group(group), parse_store, lengths)
+        return _request(Command.QUERY_STORE, b"", parse_store, _STORE_LENGTHS)
+    return _request(Command.QUERY_STORE_IN_GROUP, _group(group), parse_store, _STORE_LENGTHS)
 
 
 def query_store_all(group: str | None = None) -> Request[list[StoreTarget]]:
@@ -163,7 +165,7 @@ def list_storages(group: str, server_id: str = "") -> Request[list[StorageInfo]]
 
 def active_test() -> Request[None]:
     """Request an answer, to check that the server is alive."""
-    return _request(Command.ACTIVE_TEST, b"", parse_nothing, {0})
+    return _request(Command.ACTIVE_TEST, b"", parse_nothing, _NO_LENGTH)
 
 
 def quit_connection() -> bytes:
@@ -177,9 +179,9 @@ def quit_connection() -> bytes:
 def upload(size: int, extension: str = "", *, path_index: int = ANY_PATH, appender: bool = False) -> Request[Name]:
     """Upload a new file of `size` bytes, which follow. With `appender` the file can be changed later."""
     command = Command.UPLOAD_APPENDER if appender else Command.UPLOAD
-    return _with_content(
-        command, _fields(">BQ6s", path_index, size, _extension(extension)), size, parse_name, _NAME_LENGTHS
-    )
+    _check_number(size)
+    head = _UPLOAD.pack(_UPLOAD.size - HEADER.size + size, command, 0, path_index, size, _extension(extension))
+    return Request(command, head, parse_name, _NAME_LENGTHS, size)
 
 
 def upload_slave(master: Name, size: int, prefix: str, extension: str = "") -> Request[Name]:
@@ -221,19 +223,18 @@ def regenerate(name: Name) -> Request[Name]:
 
 def delete(name: Name) -> Request[None]:
     """Delete a file and its metadata."""
-    return _request(Command.DELETE, _full_name(name), parse_nothing, {0})
+    return _request(Command.DELETE, _full_name(name), parse_nothing, _NO_LENGTH)
 
 
 def download(name: Name, offset: int = 0, count: int = 0) -> Request[bytes]:
     """Request the bytes from `offset` on: at most `count`, 0 for all."""
-    fields = _fields(">QQ", *(min(number, _LARGEST_NUMBER) for number in (offset, count)))
+    fields = _fields(">QQ", min(offset, _LARGEST_NUMBER), min(count, _LARGEST_NUMBER))
     return Request(Command.DOWNLOAD, _packet(Command.DOWNLOAD, fields + _full_name(name)), bytes, None)
 
 
 def query_file_info(name: Name) -> Request[FileInfo]:
     """Request size, time and checksum."""
-    lengths = {INFO.size + size + 1 for size in ADDRESS_SIZES}
-    return _request(Command.QUERY_FILE_INFO, _full_name(name), parse_info, lengths)
+    return _request(Command.QUERY_FILE_INFO, _full_name(name), parse_info, _INFO_LENGTHS)
 
 
 def get_metadata(name: Name) -> Request[dict[str, str]]:
@@ -257,7 +258,7 @@ def set_metadata(name: Name, metadata: Mapping[str, str], *, mode: Literal["repl
     encoded = encode_metadata(metadata)
     flag = b"O" if mode == "replace" else b"M"
     fields = _fields(">QQc", len(path), len(encoded), flag) + _group(name.group)
-    return _request(Command.SET_METADATA, fields + path + encoded, parse_nothing, {0})
+    return _request(Command.SET_METADATA, fields + path + encoded, parse_nothing, _NO_LENGTH)
 
 
 # ---- packets
@@ -288,18 +289,23 @@ def _with_content[Reply](
 
 def _nothing_to_do(fields: bytes, size: int = 0) -> Collection[int]:
     """Return the lengths of the answer. If nothing changes, real servers send a body as long as the request's."""
-    return {0} if size else {0, len(fields)}
+    return _NO_LENGTH if size else {0, len(fields)}
 
 
 def _query(command: Command, name: Name) -> Request[Server]:
-    lengths = {GROUP_SIZE + size + 8 for size in ADDRESS_SIZES}
-    return _request(command, _full_name(name), parse_server, lengths)
+    return _request(command, _full_name(name), parse_server, _SERVER_LENGTHS)
 
 
 def _fields(layout: str, *values: bytes | int) -> bytes:
-    if not all(0 <= value <= _LARGEST_NUMBER for value in values if isinstance(value, int)):
-        raise InvalidArgumentException("sizes and offsets in FastDFS are 0 to 2^63 - 1")
+    for value in values:
+        if isinstance(value, int):
+            _check_number(value)
     return struct.pack(layout, *values)
+
+
+def _check_number(number: int) -> None:
+    if not 0 <= number <= _LARGEST_NUMBER:
+        raise InvalidArgumentException("sizes and offsets in FastDFS are 0 to 2^63 - 1")
 
 
 def _group(group: str) -> bytes:

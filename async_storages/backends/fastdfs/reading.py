@@ -6,20 +6,20 @@ them.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from itertools import count
 
 from async_storages.backends.fastdfs import protocol
-from async_storages.backends.fastdfs.calls import Calls
+from async_storages.backends.fastdfs.calls import Calls, Failed
 from async_storages.backends.fastdfs.checksums import OldChecksums
 from async_storages.backends.fastdfs.directory import Directory
 from async_storages.backends.fastdfs.download import FastDFSDownload
 from async_storages.backends.fastdfs.metadata import may_be_torn
 from async_storages.backends.fastdfs.protocol import FileInfo, Name, Request, Server
 from async_storages.backends.fastdfs.replies import parse_metadata
-from async_storages.backends.fastdfs.statuses import EFAULT, EINVAL, EIO, ENOENT, Refusal
+from async_storages.backends.fastdfs.statuses import EIO, ENOENT, Refusal
+from async_storages.backends.fastdfs.transfer import Transfer
 from async_storages.errors import (
     ChecksumMismatchException,
     FileNotFoundException,
@@ -55,21 +55,44 @@ class Reading:
         """See `FastDFSCluster.download`."""
         if offset < 0 or (length is not None and length < 1) or chunk_size < 1:
             raise InvalidArgumentException(f"offset {offset}, length {length}, chunk size {chunk_size} is no range")
+        download = await self._prepared(file_id, offset, length)
+        if download.is_beyond_end:
+            return
+        transfer = self._transfer(download)
+        try:
+            while chunk := await transfer.receive():
+                for start in range(0, len(chunk), chunk_size):
+                    yield chunk[start : start + chunk_size]
+        finally:
+            transfer.end(sys.exception())
+        await self._judge(file_id, download)
+
+    async def read(self, file_id: str) -> bytes:
+        """See `FastDFSCluster.read`."""
+        download = await self._prepared(file_id, 0, None)
+        if download.is_beyond_end:
+            return b""
+        transfer = self._transfer(download)
+        chunks = []
+        while chunk := await transfer.receive():
+            chunks.append(chunk)
+        await self._judge(file_id, download)
+        return b"".join(chunks)
+
+    async def _prepared(self, file_id: str, offset: int, length: int | None) -> FastDFSDownload:
+        """Return a download, with the size of the file if it needs that."""
         computes_old = offset == 0 and self._checksums.may_be_in(file_id)
         download = FastDFSDownload(file_id, offset, length, computes_old=computes_old)
         if download.needs_size:
-            download.limit((await self.info(file_id)).size)
+            download.limit(await self._size_of(file_id))
         elif download.is_beyond_end:
             await self._check_size(file_id, download.known_size)
-        if download.is_beyond_end:
-            return
-        async with aclosing(self._whole(download)) as chunks:
-            async for chunk in chunks:
-                for start in range(0, len(chunk), chunk_size):
-                    yield chunk[start : start + chunk_size]
-        await self.judge(file_id, download)
+        return download
 
-    async def judge(self, file_id: str, download: FastDFSDownload) -> None:
+    def _transfer(self, download: FastDFSDownload) -> Transfer:
+        return Transfer(download, self._calls, self._directory, self._server_for, self._size_of)
+
+    async def _judge(self, file_id: str, download: FastDFSDownload) -> None:
         """Compare a complete download with its id. For an id of an old server, read the file once more.
 
         Raises:
@@ -92,91 +115,26 @@ class Reading:
     async def _second_look(self, file_id: str) -> FastDFSDownload:
         """Read a file to its end, for its checksums."""
         download = FastDFSDownload(file_id, 0, None, computes_old=True)
-        async with aclosing(self._whole(download)) as chunks:
-            async for _ in chunks:
-                continue
+        transfer = self._transfer(download)
+        while await transfer.receive():
+            continue
         return download
 
     async def _check_size(self, file_id: str, expected: int | None) -> None:
-        size = (await self.info(file_id)).size
+        size = await self._size_of(file_id)
         if size != expected:
             raise ChecksumMismatchException(f"it has {size} bytes, but was stored with {expected}")
 
-    async def _whole(self, download: FastDFSDownload) -> AsyncGenerator[bytes]:
-        """Yield all missing bytes of a download. Resume as often as `Retries` allows."""
-        retries = self._calls.options.retries
-        for failures in count(1):
-            try:
-                async with aclosing(self._rest_of(download)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-            except StorageUnavailableException:
-                if failures >= retries.attempts or not download.can_resume:
-                    raise
-            else:
-                return
-            await retries.pause(failures)
-
-    async def _rest_of(self, download: FastDFSDownload) -> AsyncGenerator[bytes]:
-        servers = [await self._server_for(download.name, download.failed)]
-        has_asked_others = False
-        while True:
-            server = servers.pop(0)
-            try:
-                async with aclosing(self._receive(server, download)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-            except StorageUnavailableException:
-                self._calls.lookup.forget()
-                download.failed.add(server)
-                raise
-            except Refusal as refusal:
-                self._calls.lookup.forget()
-                if refusal.status != ENOENT:
-                    if not await self._is_shorter(download, refusal):
-                        return
-                    servers.insert(0, server)
-                elif not has_asked_others:
-                    servers = await self._directory.others(download.name, server)
-                    has_asked_others = True
-                if not servers:
-                    raise refusal.error() from None
-            else:
-                return
-
-    async def _is_shorter(self, download: FastDFSDownload, refusal: Refusal) -> bool:
-        """Return True if a refused range reached beyond the end and is requested again. False if no bytes are left.
-
-        Raises:
-            StorageException: The server refused for another reason.
-        """
-        if refusal.status not in {EINVAL, EFAULT}:
-            raise refusal.error() from None
-        size = (await self.info(str(download.name))).size
-        if size > download.position and not download.shorten(size):
-            raise refusal.error() from None
-        return size > download.position
-
-    async def _receive(self, server: Server, download: FastDFSDownload) -> AsyncGenerator[bytes]:
-        pools = await self._calls.pools.get()
-        async with pools.connection(server) as connection:
-            parser = connection.begin(download.request())
-            chunk = await connection.receive()
-            if (refusal := parser.refusal) is not None:
-                raise refusal
-            download.begin(parser.length or 0)
-            while chunk:
-                download.add(chunk)
-                yield chunk
-                chunk = await connection.receive()
-
     # ---- properties
+
+    async def _size_of(self, file_id: str) -> int:
+        return (await self.info(file_id)).size
 
     async def info(self, file_id: str) -> FileInfo:
         """See `FastDFSCluster.info`."""
         name = Name.parse(file_id)
 
-        async def attempt(avoiding: set[Server]) -> FileInfo:
+        async def attempt(avoiding: Failed) -> FileInfo:
             server = await self._server_for(name, avoiding)
             return (await self._info_on(server, name, avoiding))[1]
 
@@ -186,7 +144,7 @@ class Reading:
         """See `FastDFSCluster.describe`."""
         name = Name.parse(file_id)
 
-        async def attempt(avoiding: set[Server]) -> tuple[FileInfo, dict[str, str]]:
+        async def attempt(avoiding: Failed) -> tuple[FileInfo, dict[str, str]]:
             server = await self._changer_of(name, avoiding)
             server, info = await self._info_on(server, name, avoiding)
             return info, await self._metadata_on(server, name, avoiding)
@@ -197,12 +155,12 @@ class Reading:
         """See `FastDFSCluster.get_metadata`."""
         name = Name.parse(file_id)
 
-        async def attempt(avoiding: set[Server]) -> dict[str, str]:
+        async def attempt(avoiding: Failed) -> dict[str, str]:
             return await self._metadata_on(await self._changer_of(name, avoiding), name, avoiding)
 
         return await self._calls.retrying(attempt)
 
-    async def _info_on(self, server: Server, name: Name, avoiding: set[Server]) -> tuple[Server, FileInfo]:
+    async def _info_on(self, server: Server, name: Name, avoiding: Failed) -> tuple[Server, FileInfo]:
         """Return the properties and the server that gave them: this one, or another if it lacks the file."""
         request = protocol.query_file_info(name)
         try:
@@ -215,7 +173,7 @@ class Reading:
                     continue
             raise
 
-    async def _metadata_on(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str]:
+    async def _metadata_on(self, server: Server, name: Name, avoiding: Failed) -> dict[str, str]:
         """Return the metadata. A server answers the same if it lacks metadata, the file, or its copy of the file."""
         found = await self._metadata_at(server, name, avoiding)
         if found is not None:
@@ -229,7 +187,7 @@ class Reading:
                 raise
         return {}
 
-    async def _is_old(self, server: Server, name: Name, avoiding: set[Server]) -> bool:
+    async def _is_old(self, server: Server, name: Name, avoiding: Failed) -> bool:
         """Return True if a replica must have a file's metadata by now, if there is any."""
         try:
             info = await self._calls.ask(server, protocol.query_file_info(name), avoiding)
@@ -237,7 +195,7 @@ class Reading:
             return False
         return time.time() - info.created_at > _COPIED_WITHIN
 
-    async def _metadata_at(self, server: Server, name: Name, avoiding: set[Server]) -> dict[str, str] | None:
+    async def _metadata_at(self, server: Server, name: Name, avoiding: Failed) -> dict[str, str] | None:
         """Return the metadata on one server. Read it again while another client may be writing it."""
         request = protocol.get_raw_metadata(name)
         before: bytes | None = None
@@ -251,7 +209,7 @@ class Reading:
             before = found
         raise StorageUnavailableException(f"{server}: the metadata is being written, again and again")
 
-    async def _raw_metadata(self, server: Server, request: Request[bytes], avoiding: set[Server]) -> bytes | None:
+    async def _raw_metadata(self, server: Server, request: Request[bytes], avoiding: Failed) -> bytes | None:
         """Return the unparsed metadata: b"" while it is being written, None if there is none."""
         pools = await self._calls.pools.get()
         try:
@@ -269,13 +227,13 @@ class Reading:
 
     # ---- servers
 
-    async def _server_for(self, name: Name, avoiding: set[Server]) -> Server:
+    async def _server_for(self, name: Name, avoiding: Failed) -> Server:
         """Return the server to read content from."""
         if is_appender(str(name)):
             return await self._changer_of(name, avoiding)
         return await self._calls.lookup.reader_of(name, avoiding=avoiding)
 
-    async def _changer_of(self, name: Name, avoiding: set[Server]) -> Server:
+    async def _changer_of(self, name: Name, avoiding: Failed) -> Server:
         """Return the server that changes a file, as its copy is current. Return another only if it does not answer."""
         server = await self._calls.trackers.writer_of(name)
         return await self._calls.trackers.reader_of(name, avoiding=avoiding) if server in avoiding else server

@@ -29,7 +29,7 @@ ADDRESS_SIZES = (15, 45)
 """The sizes of an address in bytes: IPv4 from servers without IPv6, and IPv6."""
 
 _REPLY = 100
-_PATH = re.compile(r"M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/[A-Za-z0-9._-]+")
+_NAME = re.compile(r"([A-Za-z0-9]{1,16})/(M[0-9A-F]{2}/[0-9A-F]{2}/[0-9A-F]{2}/[A-Za-z0-9._-]{12,117})")
 
 
 class Name(NamedTuple):
@@ -50,10 +50,10 @@ class Name(NamedTuple):
         Raises:
             InvalidArgumentException: Every server would refuse it (storage/fdfs_global.c:33-63).
         """
-        group, _, path = file_id.partition("/")
-        if not (GROUP.fullmatch(group) and _PATH.fullmatch(path) and 22 <= len(path) < 128):
+        found = _NAME.fullmatch(file_id)
+        if found is None:
             raise InvalidArgumentException("not of the form group1/M00/00/1E/…", file_id=file_id)
-        return cls(group, path)
+        return cls(found[1], found[2])
 
     def __str__(self) -> str:
         """The id."""
@@ -146,7 +146,10 @@ class ReplyParser:
     Attributes:
         length: The length of the body in bytes. None until the header has arrived.
         received: The number of bytes of the body so far.
+        is_complete: True once the whole reply has arrived.
     """
+
+    __slots__ = ("_header", "_lengths", "_status", "is_complete", "length", "received")
 
     def __init__(self, lengths: Collection[int] | None) -> None:
         self._lengths = lengths
@@ -154,18 +157,14 @@ class ReplyParser:
         self._status = 0
         self.length: int | None = None
         self.received = 0
-
-    @property
-    def is_complete(self) -> bool:
-        """True once the whole reply has arrived."""
-        return self.length == self.received
+        self.is_complete = False
 
     @property
     def refusal(self) -> Refusal | None:
         """The status, if it is not 0."""
         return Refusal(self._status) if self._status else None
 
-    def feed(self, data: bytes) -> bytes:
+    def feed[Data: (bytes, memoryview)](self, data: Data) -> Data:
         """Take bytes that arrived. Return the part that belongs to the body.
 
         Raises:
@@ -173,27 +172,28 @@ class ReplyParser:
         """
         body = self._take_header(data) if self.length is None else data
         if self._status:
-            return b""  # a refusal has no body, whatever length it tells
+            return body[:0]  # a refusal has no body, whatever length it tells
         if self.length is not None:
             self.received += len(body)
             if self.received > self.length:
                 raise ProtocolError(f"{self.received - self.length} bytes came after the reply")
+            self.is_complete = self.received == self.length
         return body
 
-    def _take_header(self, data: bytes) -> bytes:
+    def _take_header[Data: (bytes, memoryview)](self, data: Data) -> Data:
         missing = HEADER.size - len(self._header)
         self._header += data[:missing]
         if len(self._header) == HEADER.size:
             length, command, self._status = HEADER.unpack(self._header)
-            self._check(length, command)
-            self.length = 0 if self._status else length
+            if command != _REPLY:
+                raise ProtocolError(f"what came is no reply of FastDFS (command {command})")
+            if self._status:
+                length = 0
+                self.is_complete = True
+            elif self._lengths is not None and length not in self._lengths:
+                raise ProtocolError(f"a reply of {length} bytes is not the answer to this request")
+            self.length = length
         return data[missing:]
-
-    def _check(self, length: int, command: int) -> None:
-        if command != _REPLY:
-            raise ProtocolError(f"what came is no reply of FastDFS (command {command})")
-        if not self._status and self._lengths is not None and length not in self._lengths:
-            raise ProtocolError(f"a reply of {length} bytes is not the answer to this request")
 
 
 # ---- bodies

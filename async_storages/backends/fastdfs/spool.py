@@ -22,6 +22,8 @@ class Measured:
         is_replayable: True if the source can be read again.
     """
 
+    __slots__ = ("_content", "is_replayable", "size")
+
     def __init__(self, size: int, content: Content | ByteSource, *, is_replayable: bool) -> None:
         self.size = size
         self.is_replayable = is_replayable

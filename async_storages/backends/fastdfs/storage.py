@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal, Unpack, overload
 
 from async_storages import ids, naming, sniff
@@ -161,12 +162,11 @@ class FastDFSStorage(PresigningStorage):
         A failed or cancelled write leaves no file. The exception: the connection breaks after all bytes were sent and
         before the id arrives.
         """
-        return await self._write(content, key)
+        return await self._write(content, key, naming.original_filename(str(key)))
 
-    async def _write(self, content: Content, key: FileName, *, store_name: bool = True) -> str:
+    async def _write(self, content: Content, key: FileName, shown: str | None) -> str:
         with self.operation("write", key) as operation:
             self.options_for(content)  # there are none
-            shown = naming.original_filename(str(key)) if store_name else None
             extension = _extension(str(key))
             metadata = await _description(content, shown, extension)
             file_id = await self._cluster.upload(content, extension, metadata=metadata)
@@ -218,7 +218,7 @@ class FastDFSStorage(PresigningStorage):
         with during("save", filename):
             async with as_content(content, filename, options) as body:
                 key = naming.unique_key(body.filename or "file")
-                file_id = await self._write(body, key, store_name=store_name)
+                file_id = await self._write(body, key, naming.original_filename(key) if store_name else None)
                 return await self._new_file(file_id, body)
 
     async def save_slave(
@@ -294,6 +294,13 @@ class FastDFSStorage(PresigningStorage):
                 async for chunk in chunks:
                     operation.bytes += len(chunk)
                     yield chunk
+
+    async def read(self, name: FileName) -> bytes:
+        """Return the whole content in memory: see `Storage.read`."""
+        with self.operation("stream", name) as operation:
+            content = await self._cluster.read(operation.file.key)
+            operation.bytes = len(content)
+            return content
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Return size, type, etag, time and metadata: see `Storage.stat`."""
@@ -410,6 +417,11 @@ def _extension(name: str) -> str:
     return extension if stem and protocol.FREE_EXTENSION.fullmatch(extension) else ""
 
 
+@lru_cache(256)  # every upload asks, for few extensions
+def _type_of(extension: str) -> str:
+    return sniff.guess_by_name(f"file.{extension}")
+
+
 def _check_slave(master: str, prefix: str, extension: str) -> None:
     """Refuse a slave whose id would look like the id of a normal file with the master's size."""
     expected = slave_id(master, prefix, extension)
@@ -424,6 +436,6 @@ async def _description(content: Content, shown: str | None, extension: str) -> d
     if shown is not None:
         described[_FILE_NAME] = naming.clean_filename(shown)  # 255 bytes at the most, which FastDFS does not truncate
     content_type = await content.content_type()
-    if content_type != sniff.guess_by_name(f"file.{extension}"):
+    if content_type != _type_of(extension):
         described[_CONTENT_TYPE] = content_type
     return described

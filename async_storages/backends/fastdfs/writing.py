@@ -2,12 +2,12 @@
 
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from contextlib import aclosing, suppress
 from time import monotonic
 
 from async_storages._cleanup import clean_up
 from async_storages.backends.fastdfs import protocol
-from async_storages.backends.fastdfs.calls import Calls
+from async_storages.backends.fastdfs.calls import Calls, Failed
 from async_storages.backends.fastdfs.checksums import OldChecksums
 from async_storages.backends.fastdfs.connection import Connection
 from async_storages.backends.fastdfs.directory import Directory
@@ -26,7 +26,12 @@ from async_storages.errors import (
 from async_storages.fastdfs_ids import crc32_of
 from async_storages.sources import Source
 
-__all__ = ["Writing"]
+__all__ = ["Placed", "Writing"]
+
+type Placed = tuple[Server, Request[Name]]
+"""The server for a new file, and the request that uploads it."""
+
+type _Stored = tuple[Server, Name]
 
 
 class Writing:
@@ -50,7 +55,7 @@ class Writing:
     async def store(
         self,
         content: Source | Content,
-        place: Callable[[int, set[Server]], Awaitable[tuple[Server, Request[Name]]]],
+        place: Callable[[int, Failed], Awaitable[Placed]],
         metadata: Mapping[str, str],
         *,
         master: Name | None = None,
@@ -63,29 +68,44 @@ class Writing:
             metadata: See `FastDFSCluster.upload`.
             master: The file that must exist.
         """
-        protocol.encode_metadata(metadata)  # refuses metadata that FastDFS would truncate, before anything is sent
+        if metadata:
+            protocol.encode_metadata(metadata)  # refuses what FastDFS would truncate, before anything is sent
         sending: _Sending[Name] = _Sending(waits_if_cancelled=True)
         try:
-            async with _owned(content) as owned, measured(owned) as body:
-
-                async def attempt(avoiding: set[Server]) -> tuple[Server, Name]:
-                    server, request = await place(body.size, avoiding)
-                    try:
-                        return server, await self._send(server, request, body, sending, avoiding)
-                    except FileNotFoundException:
-                        if master is not None:
-                            await self._require_missing(master, server)
-                        raise
-
-                server, name = await self._calls.retrying(attempt, lambda: sending.may_begin_again(body))
-                await self._verify(str(name), owned, sending)
-                if metadata:
-                    await self._describe(server, name, metadata)
+            if isinstance(content, Content):
+                return await self._store(content, place, metadata, master, sending)
+            async with Content(content) as owned:
+                return await self._store(owned, place, metadata, master, sending)
         except BaseException as error:
             if sending.reply is not None:
                 await self._remove(str(sending.reply), error, sending.seconds_late)
             raise
-        return str(name)
+
+    async def _store(
+        self,
+        content: Content,
+        place: Callable[[int, Failed], Awaitable[Placed]],
+        metadata: Mapping[str, str],
+        master: Name | None,
+        sending: "_Sending[Name]",
+    ) -> str:
+        async with measured(content) as body:
+
+            async def attempt(avoiding: Failed) -> _Stored:
+                server, request = await place(body.size, avoiding)
+                try:
+                    return server, await self._send(server, request, body, sending, avoiding)
+                except FileNotFoundException:
+                    if master is not None:
+                        await self._require_missing(master, server)
+                    raise
+
+            server, name = await self._calls.retrying(attempt, lambda: sending.may_begin_again(body))
+            file_id = str(name)
+            await self._verify(file_id, content, sending)
+            if metadata:
+                await self._describe(server, name, metadata)
+        return file_id
 
     async def _describe(self, server: Server, name: Name, metadata: Mapping[str, str]) -> None:
         """Set a new file's metadata on the server that has just stored it. Delete the file if that fails."""
@@ -128,10 +148,14 @@ class Writing:
             content: See `FastDFSCluster.upload`.
             request: Returns the request for a number of bytes.
         """
+        if not isinstance(content, Content):
+            async with Content(content) as owned:
+                await self.change(name, owned, request)
+            return
         sending: _Sending[None] = _Sending()
-        async with _owned(content) as owned, measured(owned) as body:
+        async with measured(content) as body:
 
-            async def attempt(avoiding: set[Server]) -> None:
+            async def attempt(avoiding: Failed) -> None:
                 server = await self._calls.trackers.writer_of(name)
                 try:
                     await self._send(server, request(body.size), body, sending, avoiding)
@@ -156,7 +180,7 @@ class Writing:
             asked.append(connection)
             return await connection.ask(request)
 
-        async def attempt(avoiding: set[Server]) -> Reply:
+        async def attempt(avoiding: Failed) -> Reply:
             may_be_done = bool(asked)
             server = await self._calls.trackers.writer_of(name)
             try:
@@ -186,7 +210,7 @@ class Writing:
         request: Request[Reply],
         body: Measured,
         sending: "_Sending[Reply]",
-        avoiding: set[Server],
+        avoiding: Failed,
     ) -> Reply:
         """Send a request with its content once. Note the reply in `sending`, for some requests also when cancelled."""
         sending.old_crc32 = OldCrc32() if self._checksums.were_found else None
@@ -194,19 +218,22 @@ class Writing:
         async def send(connection: Connection) -> Reply:
             sending.begin(connection)
             try:
-                sending.reply = await connection.ask(request, chunks)
+                reply = await connection.ask(request, chunks)
+                sending.reply = reply
             except CancelledError as error:
                 if sending.waits_if_cancelled and connection.has_sent_all:
                     await sending.wait_for_reply(connection, request, error, self._calls.options.cleanup_timeout)
                 raise
             finally:
                 sending.end(connection)
-            return sending.reply
+            return reply
 
-        # the connection is given back first: it must not send while the chunks are being closed
         sent = body.chunks()
-        async with aclosing(sent if sending.old_crc32 is None else _observed(sent, sending.old_crc32)) as chunks:
+        chunks = sent if sending.old_crc32 is None else _observed(sent, sending.old_crc32)
+        try:
             return await self._calls.use(server, send, avoiding)
+        finally:  # the connection is given back first: it must not send while the chunks are being closed
+            await chunks.aclose()
 
 
 async def _observed(chunks: AsyncGenerator[bytes], crc32: OldCrc32) -> AsyncGenerator[bytes]:
@@ -269,8 +296,3 @@ class _Sending[Reply]:
     def may_begin_again(self, body: Measured) -> bool:
         """True if another attempt can send all bytes, and no earlier attempt has done so."""
         return not self._has_begun or (body.is_replayable and not self.is_done)
-
-
-def _owned(content: Source | Content) -> AbstractAsyncContextManager[Content]:
-    """Yield the content. Close it if it was opened here."""
-    return nullcontext(content) if isinstance(content, Content) else Content(content)

@@ -14,6 +14,7 @@ who can replace folders by links during an operation: such users can write the f
 
 import errno
 import os
+import re
 import secrets
 import stat
 import threading
@@ -46,6 +47,9 @@ __all__ = ["PRIVATE", "Draft", "Folder", "version"]
 PRIVATE = ".async_storages"
 """The private folder below the root. It holds no files of users."""
 
+_MAY_BE_PRIVATE = re.compile(r"(?![A-Za-z0-9][ -}]*\Z)")
+"""Names that a file system may take for `PRIVATE`: others begin with a letter or digit, and are ASCII without ``~``."""
+
 _DEAD_DRAFT = 24 * 3600
 """Seconds after its last write at which a draft counts as left by a killed process."""
 
@@ -59,7 +63,7 @@ class Draft:
         key: The key of the finished file.
         overwrite: True if it may replace a file.
         opened: The exit stack that closes `file`.
-        file: The open file, once started.
+        file: The open file, once started; None before.
         created: The version of the new file, once committed. None if it replaced a file.
     """
 
@@ -67,7 +71,7 @@ class Draft:
     key: str
     overwrite: bool
     opened: ExitStack = field(default_factory=ExitStack)
-    file: BufferedWriter = field(init=False, repr=False)
+    file: BufferedWriter | None = field(default=None, repr=False)
     created: tuple[int, ...] | None = None
 
 
@@ -172,16 +176,21 @@ class Folder:
     def start(self, draft: Draft) -> None:
         """Open a draft. Refuse a key at once if it could not be committed later."""
         with translated(StorageOperationException):
-            draft.file = draft.opened.enter_context(self._open_private(draft.path, "xb"))
+            self._open_draft(draft)
             self._is_taken(self._path(draft.key), overwrite=draft.overwrite)
+
+    def _open_draft(self, draft: Draft) -> BufferedWriter:
+        if draft.file is None:
+            draft.file = draft.opened.enter_context(self._open_private(draft.path, "xb"))
+        return draft.file
 
     def append(self, draft: Draft, chunk: bytes) -> None:
         """Write the next bytes of a draft."""
         with translated(StorageOperationException):
-            draft.file.write(chunk)
+            self._open_draft(draft).write(chunk)
 
     def commit(self, draft: Draft, description: Description, last: bytes = b"") -> None:
-        """Turn the draft into the file of its key, in one step.
+        """Turn the draft into the file of its key, in one step. Open it first if it was not started.
 
         Args:
             draft: The draft.
@@ -189,8 +198,9 @@ class Folder:
             last: The end of the content, if `append` has not written it.
         """
         with translated(StorageOperationException):
-            draft.file.write(last)
-            self._flush(draft.file)
+            file = self._open_draft(draft)
+            file.write(last)
+            self._flush(file)
             draft.opened.close()
             # the kernel's time stamps stand still for milliseconds, in which a file can be replaced twice
             os.utime(draft.path, ns=(time.time_ns(), time.time_ns()))
@@ -295,7 +305,7 @@ class Folder:
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")
-        if parts[0].casefold() == PRIVATE or _is_same(self._root / parts[0], self._root / PRIVATE):
+        if _MAY_BE_PRIVATE.match(parts[0]) and self._is_private(parts[0]):
             raise InvalidArgumentException(f"the folder {PRIVATE!r} holds no files: give another key")
         if RESERVED_NAME.fullmatch(parts[-1]):
             raise InvalidArgumentException(f"{parts[-1]!r} is a name of unfinished files: give another key")
@@ -304,7 +314,18 @@ class Folder:
         self._refuse_links(*parts[:-1])
         return self._root / key
 
+    def _is_private(self, name: str) -> bool:
+        return name.casefold() == PRIVATE or _is_same(self._root / name, self._root / PRIVATE)
+
     def _refuse_links(self, *parts: str) -> None:
+        if os.name == "posix":
+            path = str(self._root)
+            with suppress(OSError):  # where nothing is, nothing below it is
+                for part in parts:
+                    path = f"{path}/{part}"
+                    if stat.S_ISLNK(os.lstat(path).st_mode):
+                        raise link_in_the_way()
+            return
         expected = Path(os.path.realpath(self._root)).joinpath(*parts)
         if Path(os.path.realpath(self._root.joinpath(*parts))) != expected:
             raise link_in_the_way()

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
@@ -100,6 +101,9 @@ class LocalStorage(PresigningStorage, FolderStorage):
         with self.operation("write", key) as operation:
             target, options = operation.file.key, self.options_for(content)
             async with self._draft(target, overwrite=overwrite) as draft:
+                size = await content.measure()
+                if size is None or size > CHUNK_SIZE:  # else the commit does it, in the same thread
+                    await offload(self._folder.start, draft)
                 last = b""  # is written with the commit, which spares most files a pass through a thread
                 async for chunk in content:
                     if last:
@@ -113,9 +117,9 @@ class LocalStorage(PresigningStorage, FolderStorage):
 
     @asynccontextmanager
     async def _draft(self, key: str, *, overwrite: bool) -> AsyncIterator[Draft]:
+        """Make a draft, and discard it if the block fails."""
         draft = self._folder.draft(key, overwrite=overwrite)
         try:
-            await offload(self._folder.start, draft)
             yield draft
         except BaseException:
             await offload(self._folder.discard, draft)
@@ -126,16 +130,26 @@ class LocalStorage(PresigningStorage, FolderStorage):
     ) -> AsyncGenerator[bytes]:
         """Yield the bytes of a file, or of a range of it: see `Storage.stream`."""
         with self.operation("stream", name) as operation, ExitStack() as opened:
-            file, found = await offload(self._folder.open, operation.file.key, opened)
-            positions = byte_range(found.st_size, offset, length, chunk_size)
-            file.seek(positions.start)  # moves no disk
+            file, positions, chunk = await offload(
+                self._begin_to_read, operation.file.key, opened, offset, length, chunk_size
+            )
             for start in positions:
                 expected = min(chunk_size, positions.stop - start)
-                chunk = await offload(self._folder.read, file, expected)
+                if start != positions.start:
+                    chunk = await offload(self._folder.read, file, expected)
                 if len(chunk) != expected:
                     raise StorageOperationException("the file was cut short while it was read")
                 operation.bytes += expected
                 yield chunk
+
+    def _begin_to_read(
+        self, key: str, opened: ExitStack, offset: int, length: int | None, chunk_size: int
+    ) -> tuple[BufferedReader, range, bytes]:
+        """Open a file. Return it with the positions of its chunks and the first chunk: most files have no other."""
+        file, found = self._folder.open(key, opened)
+        positions = byte_range(found.st_size, offset, length, chunk_size)
+        file.seek(positions.start)
+        return file, positions, self._folder.read(file, min(chunk_size, positions.stop - positions.start))
 
     async def stat(self, name: FileName) -> FileBasicInfo:
         """Return size, type, etag, time and metadata: see `Storage.stat`."""
@@ -182,6 +196,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
             with during("copy", str(origin)):
                 file, kept = await offload(self._folder.open_described, origin.key, opened)
             async with self._draft(key, overwrite=overwrite) as draft:
+                await offload(self._folder.start, draft)
                 while chunk := await offload(self._folder.read, file, CHUNK_SIZE):
                     await offload(self._folder.append, draft, chunk)
                     operation.bytes += len(chunk)

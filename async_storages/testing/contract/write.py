@@ -11,7 +11,7 @@ from zlib import crc32
 
 import pytest
 
-from async_storages.content import ContentOptions
+from async_storages.content import Content, ContentOptions
 from async_storages.errors import (
     ChecksumMismatchException,
     FileExistsException,
@@ -122,6 +122,34 @@ class WriteContract(ContractGroup):
             for wrong in ("/etc/passwd", None, 5, {"a": 1}, ["text"]):
                 with pytest.raises(InvalidArgumentException):
                     await storage.upload(wrong, "file.bin")  # type: ignore[arg-type] # the point of the test
+
+    @exact_keys
+    @pytest.mark.parametrize("size", [0, _SIZE, LARGE], ids=["empty", "small", "large"])
+    async def test_write_whose_end_is_held(self, storage: Storage, size: int) -> None:
+        """A file does not exist before the storage has got the end of its content."""
+        content, existed = shake_256(b"held").digest(size), list[bool]()
+
+        async def until() -> None:
+            existed.append(await storage.exists("held.bin"))
+
+        async with Content(pieces_later(content)) as body:
+            body.hold_end(until)
+            await storage.upload(body, "held.bin")
+        assert existed[0] is False
+        assert fingerprint(await storage.read("held.bin")) == fingerprint(content)
+
+    @exact_keys
+    @pytest.mark.parametrize("size", [0, _SIZE], ids=["empty", "small"])
+    async def test_write_whose_end_never_comes(self, storage: Storage, size: int) -> None:
+        """Content that fails at its very end changes nothing."""
+
+        async def until() -> None:
+            raise BrokenSourceError
+
+        async with self.unchanged(storage, "held.bin"), Content(pieces_later(bytes(size))) as body:
+            body.hold_end(until)
+            with pytest.raises(BrokenSourceError):
+                await storage.upload(body, "held.bin")
 
     # ---- over what is there
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep
 from tests.faults.moves.places import judge, let_time_pass, run
-from tests.faults.moves.processes import APP, BACK, FINISHER, MOVER, WORKER, Process
+from tests.faults.moves.processes import APP, BACK, FINISHER, MOVER, STOPPER, WORKER, Process
 from tests.faults.processes import ANY, Moment
 
 WORK = (*("create", "create bundle") * 3, "copy", "copy", "delete")
 
 ROLES = {
+    MoveStep.GIVEN_BACK: STOPPER,
     MoveStep.UNDOING: BACK,
     MoveStep.UNDONE: BACK,
     MoveStep.RELEASING: FINISHER,
@@ -34,14 +35,14 @@ def killed_at(place, step, passage=2):
     """Kill one process at a step; returns whether it was."""
     Process(place, APP, operations=WORK).run()
     role = ROLES.get(step, MOVER)
-    if role != MOVER:
+    if role in {BACK, FINISHER}:
         Process(place, MOVER).run()
     if role == FINISHER:
         Process(place, BACK).run()  # so that there are old files which rows name
     return Process(place, role, Moment(str(step), passage if step in _OFTEN else 1)).run()
 
 
-_OFTEN = {MoveStep.ANNOUNCED, MoveStep.COPIED, MoveStep.VERIFIED, MoveStep.SWAPPING, MoveStep.SWAPPED}
+_OFTEN = {MoveStep.ANNOUNCED, MoveStep.COPIED, MoveStep.VERIFIED, MoveStep.SWAPPED}
 
 
 @dataclass

@@ -19,7 +19,7 @@ from tests.faults.moves.operations import OPERATIONS
 from tests.faults.moves.places import Place, at_work
 from tests.faults.processes import ANY, FORKS, SQL_EVENTS, Moment
 
-MOVER, BACK, FINISHER, WORKER, APP = "mover", "back", "finisher", "worker", "application"
+MOVER, STOPPER, BACK, FINISHER, WORKER, APP = "mover", "stopper", "back", "finisher", "worker", "application"
 LANES = 2
 """Requests of an application at once; on SQLite one, as sessions wait there for each other."""
 
@@ -115,6 +115,14 @@ async def _move(process):
             await app.migration.run(concurrency=1 if process.place.is_sqlite else 4)
 
 
+async def _move_and_stop(process):
+    """Stop with the first copy, so that other files are given back."""
+    async with at_work(process.place) as app:
+        crash_points.hooks.append(lambda step: app.migration.stop() if step is crash_points.MoveStep.COPIED else None)
+        await app.migration.plan(retry=True)
+        await app.migration.run(concurrency=1 if process.place.is_sqlite else 4)
+
+
 async def _go_back(process):
     async with at_work(process.place) as app:
         for _ in range(process.count):
@@ -154,4 +162,4 @@ async def _operate_in_turn(app, names):
                     raise
 
 
-_ROLES = {MOVER: _move, BACK: _go_back, FINISHER: _finish, WORKER: _work, APP: _operate}
+_ROLES = {MOVER: _move, STOPPER: _move_and_stop, BACK: _go_back, FINISHER: _finish, WORKER: _work, APP: _operate}

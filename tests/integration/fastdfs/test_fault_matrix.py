@@ -133,6 +133,7 @@ OPERATIONS = {
     ),
     "delete": Operation(lambda client, old: client.delete(old), storage=(GROUP_AND_NAME, 0), leaves=None),
     "download": Operation(downloaded, OLD, storage=(16 + GROUP_AND_NAME, len(OLD))),
+    "read": Operation(lambda client, old: client.read(old), OLD, storage=(16 + GROUP_AND_NAME, len(OLD))),
     "ranged download": Operation(
         lambda client, old: downloaded(client, old, 10_000, 50_000),
         OLD[10_000:60_000],
@@ -244,13 +245,13 @@ class Case:
 
     @property
     def can_tell(self):
-        return self.operation == "download" or self.sizes["response"] == 0
+        return self.operation in {"download", "read"} or self.sizes["response"] == 0
 
     @property
     def is_resumed(self):
         """Whether the next reply is shorter than where the fault happens."""
         return (
-            "download" in self.operation
+            self.operation in {"download", "read", "ranged download"}
             and self.at == "storage"
             and self.place in {"response body middle", "response body last"}
         )
@@ -282,7 +283,7 @@ CASES = [
 
 
 def test_the_matrix_is_whole():
-    assert len(CASES) == 1508
+    assert len(CASES) == 1608
     assert {(case.at, case.fault) for case in CASES} >= set(
         product(("tracker", "storage"), ("refuse", "reset", "close", "truncate", "stall", "delay"))
     )

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from async_storages import (
     FileGoneException,
@@ -282,6 +282,51 @@ async def test_paused_stopped_and_limited(app, papers):
     assert (await app.migration.run(concurrency=1, on_progress=stop_after_one)).moved == 1
     assert (await app.migration.status()).planned == 3
     assert (await app.migration.run()).moved == 3
+
+
+async def test_what_was_prepared_when_movers_stopped_is_given_back(app, papers, contents, present):
+    names = [f"{number:02}" for number in range(40)]
+    await papers(*names)
+    await app.migration.plan()
+    stopped = await app.migration.run(concurrency=2, on_progress=lambda _: app.migration.stop())
+    status = await app.migration.status()
+    assert (status.moving, status.moved, status.planned) == (0, stopped.moved, 40 - stopped.moved)
+    assert status.planned > 0
+    assert (await app.migration.run(concurrency=2)).moved == status.planned
+    assert await contents() == names
+    await app.migration.finish()
+    assert await present(app.target) == [f"{name}.txt" for name in names]
+
+
+async def test_many_files_share_transactions(app, papers):
+    await papers(*(f"{number}" for number in range(64)))
+    await app.migration.plan()
+    announced = []
+
+    def note(_connection, _cursor, statement, *_):
+        if statement.startswith("UPDATE file_moves") and "retained" in statement:
+            announced.append(statement)
+
+    event.listen(app.engine.sync_engine, "before_cursor_execute", note)
+    assert (await app.migration.run(concurrency=8)).moved == 64
+    assert len(announced) <= 4
+
+
+async def test_a_file_that_fails_among_many_does_not_keep_the_others(app, papers, contents, engine):
+    names = [f"{number}" for number in range(20)]
+    await papers(*names)
+    lost, locked = await file_of(app, 3), 7
+    await app.source.delete(lost.file_id)
+    await app.migration.plan()
+    async with app.sessions() as session:
+        if engine.dialect.name != "sqlite":  # it has no locks of rows
+            await session.get(Paper, locked, with_for_update=True)
+        moved = await app.migration.run(limit=20)
+    is_locked = engine.dialect.name != "sqlite"
+    assert (moved.moved, moved.missing, moved.failed) == (19 - is_locked, 1, 0)
+    assert (await app.migration.run()).moved == is_locked
+    await app.source.upload(b"2", lost.file_id)
+    assert await contents() == names
 
 
 async def test_stopped_while_a_file_waits_for_its_storage(app, papers, source, monkeypatch):

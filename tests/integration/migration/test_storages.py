@@ -155,3 +155,21 @@ async def test_variants_move_with_their_original(engine, tmp_path, s3, fastdfs, 
         assert not await before.exists()
         assert not await before.variant("thumb").exists()
         await close_shared_pool()
+
+
+@pytest.mark.parametrize("size", [100, 6_000_000, 8 << 20, 20_000_000])
+async def test_a_copy_in_s3_is_checked_by_its_etag(engine, tmp_path, s3, size):
+    """Also one that was sent in parts, so that large files are not read again."""
+    folder = LocalStorage(tmp_path / "files")
+    read = []
+    stream = S3Storage.stream
+
+    def noted(self, name, *args, **options):
+        read.append(name)
+        return stream(self, name, *args, **options)
+
+    content = bytes(size)
+    file = await folder.save(content, "a.bin")
+    s3.stream = noted.__get__(s3)
+    there = await moved(engine, folder, s3, file)
+    assert (there.contents, len(read)) == ([content], 1), "read by this test alone"

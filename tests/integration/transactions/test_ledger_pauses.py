@@ -274,6 +274,12 @@ class TestUnknownOutcomes:
         assert (await ledger.stats()).uploading == 0
 
 
+async def come_to_the_end(content):
+    """The end of content is only given when the upload is announced."""
+    async for _ in content:
+        pass
+
+
 class TestPausedUploaders:
     """They stand still for longer than the grace, in which a worker has given up their uploads."""
 
@@ -287,6 +293,7 @@ class TestPausedUploaders:
 
             async def write_late(content, key, *, overwrite=True):
                 if str(key).endswith("new"):
+                    await come_to_the_end(content)
                     await pass_time(ledger)
                     await ledger.drain()
                     clocks.stood_still = dict.fromkeys(clocks.stood_still, 3601.0)
@@ -317,6 +324,7 @@ class TestPausedUploaders:
 
         async def write_late(content, key, *, overwrite=True):
             if str(key).endswith("new"):
+                await come_to_the_end(content)
                 await pass_time(ledger)
                 storage.refused = {"delete"}
                 assert (await ledger.drain()).failed == 1

@@ -66,7 +66,7 @@ def new_files_are_forgotten(monkeypatch):
 
 
 def no_claims(monkeypatch):
-    monkeypatch.setattr(Claims, "claim", lambda self, connection, files: {})
+    monkeypatch.setattr(Claims, "claim", lambda self, connection, files, announced: {})
 
 
 def no_second_look(monkeypatch):

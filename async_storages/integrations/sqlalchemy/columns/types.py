@@ -193,8 +193,7 @@ class FileType(TypeDecorator[StoredFile]):
         is_own = type(self).process_result_value is FileType.process_result_value
         if not is_own or self.impl_instance.result_processor(dialect, coltype) is not None:
             return super().result_processor(dialect, coltype)
-        file_class, ref = self.file_class, self.storage_ref
-        return lambda value: None if value is None else file_class(value, ref)
+        return _loader(self.file_class, self.storage_ref)
 
     def coerce(self, value: Any) -> StoredFile | PendingFile | None:
         """Turn a value that is assigned to an attribute into a file object.
@@ -267,6 +266,23 @@ class FileType(TypeDecorator[StoredFile]):
             if self.length is not None and len(file_id) > self.length:
                 raise InvalidArgumentException(f"the id has {len(file_id)} characters, the column {self.length}")
             return file_id
+
+
+def _loader(file_class: type[StoredFile], ref: StorageRef) -> Callable[[Any], StoredFile | None]:
+    """Return a function that makes the file object of a loaded id, without `__init__`: a third of its time."""
+    make = object.__new__
+    is_plain = file_class.__init__ is StoredFile.__init__ and file_class.__new__ is make
+
+    def load(value: Any) -> StoredFile | None:
+        if type(value) is not str or not is_plain:
+            return None if value is None else file_class(value, ref)
+        file = make(file_class)
+        file.file_id = value
+        file._storage_ref = ref  # noqa: SLF001 - as `StoredFile.__init__` sets them
+        file._facts = None  # noqa: SLF001
+        return file
+
+    return load
 
 
 class ImageType(FileType):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from async_storages._deadlines import Deadline
 from async_storages._tasks import pause, wait_out
+from async_storages.content import Content
 from async_storages.errors import (
     AccessDeniedException,
     FileExistsException,
@@ -49,6 +50,8 @@ _REFUSALS = (
 class Announcement:
     """Files in the journal. Their intents are in force while a block runs, and for `grace` seconds after it.
 
+    The block begins while the journal is still being written. It waits for `committed` before it completes a file.
+
     A worker deletes the files that the block writes and no transaction then claims, even if this process crashes.
 
     Args:
@@ -65,7 +68,7 @@ class Announcement:
         FileGoneException: This process has stood still for longer than the grace.
     """
 
-    _first_renewal: asyncio.TimerHandle
+    _writing: asyncio.Task[None]
 
     def __init__(self, connections: Connections, intents: Mapping[Intent, Storage], grace: float) -> None:
         self.storages = {each.id: each.storage for each in intents}
@@ -76,35 +79,74 @@ class Announcement:
         self._unknown: set[str] = set()
         self._in_force = Deadline(grace)
         self._is_gone = False
+        self._first_renewal: asyncio.TimerHandle | None = None
         self._renewals: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self._connections.journal.run(_announce, self._connections.reading, self._intents, self._grace)
-        reached(Step.INTENT_WRITTEN)
-        self._first_renewal = asyncio.get_running_loop().call_later(self._grace / 3, self._begin_renewals)
+        self._writing = asyncio.create_task(self._write(), name="FileLedger: intents")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
+            await self.settle()
             if error is None:
+                self._writing.result()
                 reached(Step.UPLOADED)
                 if self._is_gone or self._in_force.left <= 0:
                     await self._require_in_force()
         finally:
-            self._first_renewal.cancel()
+            if self._first_renewal is not None:
+                self._first_renewal.cancel()
             if self._renewals is not None:
                 self._renewals.cancel()
                 if (cancelled := await wait_out(self._renewals)) is not None:
                     raise cancelled
 
+    async def committed(self) -> None:
+        """Wait until the intents are committed.
+
+        Raises:
+            FileExistsException: The ledger knows a file with an exact key.
+            StorageException: The journal could not be written.
+        """
+        reached(Step.END_HELD)
+        await asyncio.shield(self._writing)
+
+    async def allow(self, storage: Storage, content: Content) -> None:
+        """Let a storage write content. It gets the end of the content when the intents are committed.
+
+        A storage that chooses ids waits before the first byte, because its server may keep what is cut off.
+        """
+        if storage.chooses_ids:
+            await self.committed()
+        else:
+            content.hold_end(self.committed)
+
+    async def settle(self) -> None:
+        """Wait until it is known if the intents are committed, even if the task is cancelled meanwhile."""
+        cancelled = await wait_out(self._writing)
+        if not self._writing.cancelled():
+            self._writing.exception()  # retrieved, so that asyncio does not log it as forgotten
+        if cancelled is not None:
+            raise cancelled
+
+    async def _write(self) -> None:
+        uploads, entered = self._connections.journal, self._connections.reading
+        await uploads.run_together(_announce, self._intents, self._grace, entered)
+        reached(Step.INTENT_WRITTEN)
+        self._first_renewal = asyncio.get_running_loop().call_later(self._grace / 3, self._begin_renewals)
+
     @property
     def decided(self) -> dict[str, str]:
         """The part of `storages` with a known outcome. A slow storage may still finish writing the others.
 
-        The grace of the others stays as it is. A worker looks for them when it ends.
+        The grace of the others stays as it is. A worker looks for them when it ends. Nothing was written if the intents
+        could not be.
         """
+        if self._writing.cancelled() or self._writing.exception() is not None:
+            return {}
         return {file_id: label for file_id, label in self.storages.items() if file_id not in self._unknown}
 
     @contextmanager
@@ -194,10 +236,11 @@ def _renew(
 
 
 def _announce(
-    connection: Connection, table: Table, entered: LedgerTransactions, intents: Iterable[Intent], grace: float
+    connection: Connection, table: Table, intents: Sequence[Intent], grace: float, entered: LedgerTransactions
 ) -> None:
     """Announce and check in one transaction: a worker that forgets a file now drops its own intent, or is noticed."""
     journal.announce(connection, table, intents, grace)
+    reached(Step.INTENT_SENT)
     exact = [each.id for each in intents if each.is_exact]
     if exact:
         with entered.within(connection) as main:

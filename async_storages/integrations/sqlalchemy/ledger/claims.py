@@ -80,7 +80,7 @@ class Claims:
 
     async def expire(self, files: Mapping[str, str]) -> None:
         """Let a worker look at files at once and search for rows that name them. Takes ids and labels of storages."""
-        await self._connections.journal.run(journal.expire, _intents(files))
+        await self._connections.journal.run_together(journal.expire, _intents(files))
         reached(Step.INTENTS_EXPIRED)
 
     def expire_in_event(self, files: Mapping[str, str]) -> None:
@@ -109,7 +109,9 @@ class Claims:
         self._placement.check(connection, dict.fromkeys(field.column.table for field in chosen), options)
         self._columns.register_written(connection, chosen)
 
-    def claim(self, connection: Connection, files: Mapping[TrackedFile, bool]) -> dict[str, str]:
+    def claim(
+        self, connection: Connection, files: Mapping[TrackedFile, bool], announced: Collection[str] = ()
+    ) -> dict[str, str]:
         """Let rows name files, from the flush until the transaction ends. No worker deletes these files meanwhile.
 
         If mirrors leave their copies to the worker, this also queues the copies of new files.
@@ -117,6 +119,7 @@ class Claims:
         Args:
             connection: The session's connection.
             files: The files. True stands for those that stay when no row names them any more.
+            announced: The ids of files that this process has announced.
 
         Returns:
             Ids and storages' labels of files that `Storage.save` has stored in this process. They are in the journal
@@ -129,13 +132,19 @@ class Claims:
         """
         by_id = {file.file_id: file for file in files}
         wanted = [Entry(file.file_id, label_of(file.storage), is_pinned) for file, is_pinned in files.items()]
-        before, unknown = entries.claim(connection, self._connections.main.table, wanted)
+        fresh = [each for each in wanted if each.id in announced and not each.is_pinned]
+        table, intents = self._connections.main.table, self._connections.journal.table
+        entered = entries.enter(connection, table, intents, fresh) if fresh else set[str]()
+        others = [each for each in wanted if each.id not in entered]
+        before, unknown = entries.claim(connection, table, others) if others else ([], set[str]())
         for entry in before:
             self._check_storage(by_id[entry.id], entry)
         live = {entry.id for entry in before if not entry.is_doomed}  # whoever entered them has queued their copies
         if mirrored := [file for file in files if isinstance(file.storage, MirroredCore) and file.file_id not in live]:
             self._queue_copies(connection, mirrored)
-        unseen = unknown - self._find_announced(connection, unknown)
+        if connection.dialect.name != "postgresql":  # there they have an intent
+            unknown |= entered
+        unseen = unknown - self._find_announced(connection, unknown) if unknown else unknown
         saved = {each: label_of(by_id[each].storage) for each in unseen if _is_new(by_id[each])}
         if saved:
             self._connections.journal.run_in_event(journal.announce, _intents(saved), self._grace)
@@ -172,7 +181,7 @@ class Claims:
         if ids and not (self._connections.is_sqlite or self._connections.is_mysql):
             found = journal.take(connection, self._connections.journal.table, ids)
         if rest := ids - found:  # a transaction with an old snapshot does not see them
-            found |= self._connections.journal.run_in_event(journal.find, rest)
+            found |= self._connections.reading_journal.run_in_event(journal.find, rest)
         return found
 
     def _check_storage(self, file: TrackedFile, entry: Entry) -> None:
@@ -215,7 +224,7 @@ class Claims:
     async def request_deletion(self, stored: StoredFile) -> None:
         """Delete a file as soon as no row names it. `StoredFile.delete` calls this."""
         file = TrackedFile.of(stored)
-        await self._connections.journal.run(journal.expire, [Intent(file.file_id, label_of(file.storage))])
+        await self._connections.journal.run_together(journal.expire, [Intent(file.file_id, label_of(file.storage))])
 
 
 def _is_new(file: TrackedFile) -> bool:

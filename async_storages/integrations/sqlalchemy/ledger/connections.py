@@ -8,10 +8,11 @@ uploading tasks with a pool of five connections would wait for each other. On SQ
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, false
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
@@ -23,6 +24,7 @@ from async_storages._tasks import offload
 from async_storages.errors import InvalidArgumentException, StorageUnavailableException
 from async_storages.integrations.sqlalchemy import _greenlet
 from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
+from async_storages.integrations.sqlalchemy.ledger.group_commit import GroupCommit
 from async_storages.integrations.sqlalchemy.ledger.tables import journal_of, missing_table, require_supported
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
@@ -49,6 +51,9 @@ type AnyEngine = Engine | AsyncEngine
 
 type _Work[**Args, Result] = Callable[Concatenate[Connection, Table, Args], Result]
 
+type _SharedWork = tuple[Callable[..., object], Sequence[Any], tuple[Any, ...]]
+"""A function, the items that it writes, and further arguments."""
+
 
 class Connections:
     """The ledger's engines for the databases of its tables, beside the application's engine.
@@ -66,6 +71,7 @@ class Connections:
         main: Transactions that change the ledger's first table. On SQLite they begin with the write lock.
         reading: Transactions that read that table, or that change another table of its database.
         journal: Transactions that change the journal.
+        reading_journal: Transactions that read it.
 
     Raises:
         InvalidArgumentException: The ledger does not support the database, or it is SQLite in memory.
@@ -84,6 +90,9 @@ class Connections:
         self.main = LedgerTransactions(self, self._main_engine, table, wait)
         self.reading = LedgerTransactions(self, self._main_engine, table, wait, is_locking=False)
         self.journal = LedgerTransactions(self, self._journal_engine, journal_of(table), wait, is_bounded=True)
+        self.reading_journal = LedgerTransactions(
+            self, self._journal_engine, journal_of(table), wait, is_bounded=True, is_locking=False
+        )
         event.listen(getattr(self.engine, "_proxied", self.engine), "engine_disposed", lambda _: self.dispose())
 
     def _main_engine(self) -> Engine:
@@ -170,6 +179,7 @@ class LedgerTransactions:
         self._wait = wait
         self._is_bounded = is_bounded
         self._is_locking = is_locking
+        self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit[_SharedWork]] = WeakKeyDictionary()
 
     async def run[**Args, Result](self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
         """Call `work` in a transaction.
@@ -178,6 +188,31 @@ class LedgerTransactions:
             StorageUnavailableException: It took longer than `wait`, and `is_bounded` is True.
         """
         return await self._finish(lambda: self._transact(work, *args, **kwargs), is_bounded=self._is_bounded)
+
+    async def run_together[Item](self, work: Callable[..., object], items: Sequence[Item], *args: Any) -> None:
+        """Call ``work(connection, table, items, *args)`` in a transaction that other tasks share.
+
+        Calls of the same function with the same arguments become one call with the items of all. If it fails, each is
+        repeated in a transaction of its own.
+
+        Args:
+            work: Writes the items. Its result is ignored.
+            items: The items, hashable. Equal ones are written once.
+            *args: Hashable arguments.
+
+        Raises:
+            StorageUnavailableException: It took longer than `wait`.
+        """
+        loop = asyncio.get_running_loop()
+        if (group := self._groups.get(loop)) is None:
+            wait = None if self._connections.is_sqlite else self._wait
+            group = self._groups[loop] = GroupCommit(
+                lambda calls: self._start(lambda: self._transact(_run_shared, calls), is_bounded=True), wait
+            )
+        try:
+            await group.commit((work, items, args))
+        except TimeoutError as error:
+            raise self._waited_in_vain() from error
 
     def run_in_event[**Args, Result](
         self, work: _Work[Args, Result], *args: Args.args, **kwargs: Args.kwargs
@@ -219,20 +254,35 @@ class LedgerTransactions:
 
     async def _finish[Result](self, transact: Callable[[], Result], *, is_bounded: bool) -> Result:
         """Run it to its end, even if the task is cancelled: a statement cut off half-way would leave SQLite's lock."""
+        return await _greenlet.wait_uninterrupted(self._start(transact, is_bounded=is_bounded))
+
+    async def _start[Result](self, transact: Callable[[], Result], *, is_bounded: bool) -> Result:
         wait = self._wait if is_bounded and not self._connections.is_sqlite else None  # which has a time-out of its own
         try:
             if not self._connections.is_async:
                 return await offload(transact)
-            return await _greenlet.wait_uninterrupted(asyncio.wait_for(_greenlet.greenlet_spawn(transact), wait))
+            async with asyncio.timeout(wait):
+                return await _greenlet.greenlet_spawn(transact)
         except (TimeoutError, PoolTimeout) as error:
             if not is_bounded:
                 raise
-            raise StorageUnavailableException(
-                f"the ledger waited {self._wait:g} s for a transaction of its own, while sessions hold connections. "
-                "Make its pool as large as theirs; behind PgBouncer in transaction mode, give FileLedger an engine "
-                "with a direct address, or a user with a pool of its own",
-                operation="ledger",
-            ) from error
+            raise self._waited_in_vain() from error
+
+    def _waited_in_vain(self) -> StorageUnavailableException:
+        return StorageUnavailableException(
+            f"the ledger waited {self._wait:g} s for a transaction of its own, while sessions hold connections. "
+            "Make its pool as large as theirs; behind PgBouncer in transaction mode, give FileLedger an engine "
+            "with a direct address, or a user with a pool of its own",
+            operation="ledger",
+        )
+
+
+def _run_shared(connection: Connection, table: Table, calls: Sequence[_SharedWork]) -> None:
+    merged: dict[tuple[Callable[..., object], tuple[Any, ...]], list[Any]] = {}
+    for work, items, args in calls:
+        merged.setdefault((work, args), []).extend(items)
+    for (work, args), together in merged.items():
+        work(connection, table, list(dict.fromkeys(together)), *args)  # PostgreSQL refuses to write a row twice
 
 
 def is_about_missing(table: Table, error: DBAPIError) -> bool:

@@ -12,7 +12,9 @@ class Step(StrEnum):
     The steps of a session, of its worker, and of a sweep, in their order.
     """
 
+    INTENT_SENT = "intent written, not committed"
     INTENT_WRITTEN = "intent written"
+    END_HELD = "all but the end written"
     OBJECT_WRITTEN = "object written"
     UPLOADED = "all uploaded"
     CLAIMED = "claimed"

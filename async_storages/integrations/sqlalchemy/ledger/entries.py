@@ -8,7 +8,22 @@ from itertools import batched
 from random import random
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, bindparam, select, update
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Dialect,
+    Executable,
+    Table,
+    Unicode,
+    any_,
+    bindparam,
+    cast,
+    delete,
+    false,
+    literal,
+    select,
+    update,
+)
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy import _greenlet
@@ -18,14 +33,16 @@ from async_storages.integrations.sqlalchemy.ledger.journal import BATCH
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, free_ids
 from async_storages.integrations.sqlalchemy.ledger.tables import (
     State,
+    file_parameters,
     insert_entries,
+    insert_given_files,
     now,
     one_of,
     unless_known,
 )
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT
 
-__all__ = ["Entry", "claim", "doom", "find", "unpin"]
+__all__ = ["Entry", "claim", "doom", "enter", "find", "unpin"]
 
 
 _LOST = (State.DELETING, State.GONE)
@@ -74,6 +91,53 @@ def claim(connection: Connection, table: Table, wanted: Iterable[Entry]) -> tupl
         if pinned := [entry.id for entry in batch if entry.is_pinned]:
             _pin(connection, table, pinned)
     return before, unknown
+
+
+def enter(connection: Connection, table: Table, intents: Table, fresh: Sequence[Entry]) -> set[str]:
+    """Enter files that this process has announced, and lock them as `claim` does.
+
+    On PostgreSQL it takes their intents from the journal, and enters no file without an intent. On MariaDB that would
+    lock gaps, so that other uploads would wait. SQLite's journal is in another database.
+
+    Args:
+        connection: The connection of the session.
+        table: The ledger's table.
+        intents: The journal.
+        fresh: The files.
+
+    Returns:
+        The ids of the files that it has entered.
+    """
+    take_write_lock(connection, table)
+    entered = set[str]()
+    for batch in batched(sorted(fresh, key=lambda entry: entry.id), BATCH):
+        files, ours = [(each.id, each.storage) for each in batch], -random()  # noqa: S311 - as in _enter_in_mysql
+        if connection.dialect.name in MYSQL_DIALECTS:
+            new = unless_known(insert_entries(table, connection.dialect, files, State.LIVE, until=ours))
+            count = connection.execute(new).rowcount
+        else:
+            given = {**file_parameters(connection.dialect, files), "ours": ours}
+            count = connection.execute(_entering(table, connection.dialect, intents), given).rowcount
+        ids = {each.id for each in batch}
+        if count != len(ids):
+            mine = by_key(select(table.c.id), table).where(table.c.id.in_(ids), table.c.until == ours)
+            ids = set(connection.scalars(mine))
+        entered |= ids
+    return entered
+
+
+@lru_cache(maxsize=16)
+def _entering(table: Table, dialect: Dialect, intents: Table) -> Executable:
+    """Return the statement of `enter`. It is built once, because each upload uses it."""
+    ours = bindparam("ours", type_=table.c.until.type)
+    state = literal(State.LIVE, table.c.state.type)
+    taken = None
+    if dialect.name == "postgresql":
+        announced = intents.c.id == any_(cast(bindparam("given_ids"), ARRAY(Unicode())))
+        taken = delete(intents).where(announced).returning(intents.c.id).cte("taken")
+    new = insert_given_files(table, dialect, only=taken, until=ours, state=state, since=now(), pinned=false())
+    entering: Executable = unless_known(new)
+    return entering
 
 
 def _lock(connection: Connection, table: Table, ids: Sequence[str]) -> Sequence[Any]:

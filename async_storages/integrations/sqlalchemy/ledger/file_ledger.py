@@ -198,6 +198,7 @@ class FileLedger:
             key = IdentifiedKey.fresh(storage, body.filename or "file", folder)
             intent = Intent.of(storage, key)
             async with await self.claims.announce({intent: storage}) as announcement:
+                await announcement.allow(storage, body)
                 with mirrored_later():  # the row that names it queues the copies
                     stored = await storage._save_as(key, body)  # noqa: SLF001 - `save` with an announced key
                 await announcement.record_written(intent, stored)
@@ -211,7 +212,8 @@ class FileLedger:
             storage: A storage with exact keys.
             name: The key.
         """
-        async with await self.claims.announce({Intent.of(storage, name): storage}):
+        async with await self.claims.announce({Intent.of(storage, name): storage}) as announcement:
+            await announcement.committed()
             with mirrored_later():  # the row that names it queues the copies
                 yield
 

@@ -1,4 +1,4 @@
-"""The rows of `stored_files_journal`: intents. Each is written before its file."""
+"""The rows of `stored_files_journal`: intents. Each is committed before its file exists."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,11 +7,18 @@ from itertools import batched
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
-from sqlalchemy.dialects import mysql
+from sqlalchemy import Connection, Dialect, Executable, Select, Table, bindparam, delete, select, update
 
+from async_storages.integrations.sqlalchemy.columns.database_types import MYSQL_DIALECTS
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key, delete_ids, free_ids
-from async_storages.integrations.sqlalchemy.ledger.tables import insert_files, label_of, now, unless_known
+from async_storages.integrations.sqlalchemy.ledger.tables import (
+    file_parameters,
+    insert_files,
+    insert_given_files,
+    label_of,
+    now,
+    unless_known,
+)
 from async_storages.storage.base import FileName, Storage
 from async_storages.storage.operation import IdentifiedKey
 
@@ -68,15 +75,22 @@ def is_unanswered(file_id: str) -> bool:
 
 def announce(connection: Connection, journal: Table, intents: Iterable[Intent], grace: float) -> None:
     """Write intents that are in force for `grace` seconds. Existing intents are in force for the same time."""
+    dialect = connection.dialect
     for batch in batched(intents, BATCH):
-        new = insert_files(
-            journal, connection.dialect, [(each.id, each.storage) for each in batch], until=now() + grace
-        )
-        if isinstance(new, mysql.Insert):
+        files = [(each.id, each.storage) for each in batch]
+        if dialect.name in MYSQL_DIALECTS:
+            new = insert_files(journal, dialect, files, until=now() + grace)
             connection.execute(new.on_duplicate_key_update(until=new.inserted.until))
         else:
-            renewed = {"until": new.excluded.until}
-            connection.execute(new.on_conflict_do_update(index_elements=[journal.c.id], set_=renewed))
+            connection.execute(_announcing(journal, dialect), {"grace": grace, **file_parameters(dialect, files)})
+
+
+@lru_cache(maxsize=16)
+def _announcing(journal: Table, dialect: Dialect) -> Executable:
+    """Return the statement of `announce`. It is built once, because each upload uses it."""
+    new = insert_given_files(journal, dialect, until=now() + bindparam("grace", type_=journal.c.until.type))
+    until: Executable = new.on_conflict_do_update(index_elements=[journal.c.id], set_={"until": new.excluded.until})
+    return until
 
 
 def reserve(connection: Connection, journal: Table, intent: Intent, seconds: float) -> bool:

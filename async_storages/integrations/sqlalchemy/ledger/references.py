@@ -8,7 +8,7 @@ from operator import is_
 from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, select
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from async_storages.errors import InvalidArgumentException, SweepRefusedException
 from async_storages.integrations.sqlalchemy import _greenlet
@@ -42,15 +42,33 @@ class _CheckedTable:
     """A table whose columns can be searched.
 
     Attributes:
-        parts: Its columns and their types at the time of the check.
+        columns: Its columns at the time of the check.
+        types: The types of its file columns, and of columns that take their type from another column later.
         fields: Its file columns.
     """
 
-    parts: Sequence[object]
+    columns: Sequence[Column[Any]]
+    types: Sequence[tuple[Column[Any], TypeEngine[Any]]]
     fields: Sequence[FileField]
 
-    def has(self, parts: Sequence[object]) -> bool:
-        return len(parts) == len(self.parts) and all(map(is_, parts, self.parts))
+    @classmethod
+    def of(cls, table: Table) -> "_CheckedTable":
+        """Check a table.
+
+        Raises:
+            InvalidArgumentException: One of its columns holds files and cannot be searched.
+        """
+        _check_readable(table)
+        fields = fields_of_table(table)
+        open_ones = [column for column in table.columns if isinstance(column.type, NullType)]
+        watched = [*(field.column for field in fields), *open_ones]
+        return cls(list(table.columns), [(column, column.type) for column in watched], fields)
+
+    def is_current(self, table: Table) -> bool:
+        """Return True if the table has not changed. Most columns are not looked into: that would take milliseconds."""
+        columns = list(table.columns)
+        is_same = len(columns) == len(self.columns) and all(map(is_, columns, self.columns))
+        return is_same and all(column.type is type_ for column, type_ in self.types)
 
 
 class References:
@@ -96,11 +114,9 @@ class References:
         before, self._checked = self._checked, {}
         for table in tables:
             if table not in self._checked:
-                parts = [part for column in table.columns for part in (column, column.type)]
                 checked = before.get(table)
-                if checked is None or not checked.has(parts):
-                    _check_readable(table)
-                    checked = _CheckedTable(parts, fields_of_table(table))
+                if checked is None or not checked.is_current(table):
+                    checked = _CheckedTable.of(table)
                 self._checked[table] = checked
 
     def has(self, column: Column[Any]) -> bool:
@@ -142,8 +158,11 @@ class References:
 
     def find_in_database(self, connection: Connection, *, but: Collection[ColumnName]) -> set[ColumnName]:
         """Find the columns of this process that are in the database, except some."""
-        chosen = [field for field in self.fields() if name_of(field) not in but]
-        return {name_of(each.field) for each in locate_columns(connection, chosen)}
+        _greenlet.give_way()  # every pass of a worker comes here, with hundreds of tables
+        fields = self.fields()
+        _greenlet.give_way()
+        chosen = [field for field in fields if name_of(field) not in but]
+        return {name_of(each.field) for each in locate_columns(connection, chosen)} if chosen else set()
 
     def _check_known(self, connection: Connection) -> None:
         """Require that this process knows every column that names files.

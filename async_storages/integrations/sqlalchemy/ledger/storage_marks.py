@@ -169,6 +169,7 @@ class StorageMarks:
         main, intents = self._connections.main, self._connections.journal
         intent = Intent.of(storage, key)
         async with Announcement(self._connections, {intent: storage}, _GRACE) as announcement:
+            await announcement.committed()
             stored = storage.file(await storage.upload(proof, key))
             await announcement.record_written(intent, stored)
         reached(Step.MARK_WRITTEN)

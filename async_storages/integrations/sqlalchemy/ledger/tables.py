@@ -3,17 +3,17 @@
 `stored_files` has an *entry* for each file that rows name, or that a worker will delete. A session writes it in its own
 transaction.
 
-`stored_files_journal` has an *intent* for each upload. The ledger writes it before the file, on its own connection. The
-journal is a separate table because of sessions at REPEATABLE READ. Their snapshot may be older than the intent. Such a
-session can insert an entry, but cannot change a row that the ledger has inserted since. SQLite has one writer, so there
-the journal is in a second database file.
+`stored_files_journal` has an *intent* for each upload. The ledger commits it before the file exists, on its own
+connection. The journal is a separate table because of sessions at REPEATABLE READ. Their snapshot may be older than the
+intent. Such a session can insert an entry, but cannot change a row that the ledger has inserted since. SQLite has one
+writer, so there the journal is in a second database file.
 
 `stored_files_columns` has a row for each column that may name files. A worker that does not know one of them deletes
 nothing.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -22,12 +22,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Double,
+    FromClause,
     Index,
     MetaData,
     String,
     Table,
     Unicode,
     any_,
+    bindparam,
     cast,
     func,
     literal,
@@ -56,9 +58,11 @@ __all__ = [
     "State",
     "add_ledger_tables",
     "columns_of",
+    "file_parameters",
     "insert",
     "insert_entries",
     "insert_files",
+    "insert_given_files",
     "journal_of",
     "label_of",
     "missing_table",
@@ -312,19 +316,56 @@ def insert_files(table: Table, dialect: Dialect, files: Iterable[tuple[str, str]
     chosen = list(files)
     if dialect.name in MYSQL_DIALECTS:
         return insert(table, dialect).values([{"id": id_, "storage": label, **same} for id_, label in chosen])
-    others = [
-        literal(value, table.c[name].type) if not isinstance(value, ColumnElement) else value
+    given = {name: literal(value) for name, value in file_parameters(dialect, chosen).items()}
+    others = {
+        name: value if isinstance(value, ColumnElement) else literal(value, table.c[name].type)
         for name, value in same.items()
-    ]
+    }
+    return _insert_given(table, dialect, given, others)
+
+
+def insert_given_files(
+    table: Table, dialect: Dialect, *, only: FromClause | None = None, **same: ColumnElement[Any]
+) -> _Insert:
+    """Return the INSERT of `insert_files` without the files, for SQLite and PostgreSQL.
+
+    The statement is built once. `file_parameters` returns the parameters of each execution.
+
+    Args:
+        table: A table with columns for ids, storages, and others.
+        dialect: The dialect of the database.
+        only: On PostgreSQL, the ids of the files to insert. None inserts all given files.
+        **same: The values of the other columns, the same in each row.
+    """
+    names = file_parameters(dialect, ())
+    return _insert_given(table, dialect, {name: bindparam(name) for name in names}, same, only)
+
+
+def file_parameters(dialect: Dialect, files: Collection[tuple[str, str]]) -> dict[str, Any]:
+    """Return the parameters of `insert_given_files` for files: ids and labels of storages."""
     if dialect.name == "postgresql":
-        ids, labels = (cast([file[each] for file in chosen], postgresql.ARRAY(Unicode())) for each in (0, 1))
-        rows: Any = func.unnest(ids, labels).table_valued("id", "storage").render_derived()
+        return {"given_ids": [each[0] for each in files], "given_labels": [each[1] for each in files]}
+    return {"given_files": json.dumps(list(files))}
+
+
+def _insert_given(
+    table: Table,
+    dialect: Dialect,
+    given: Mapping[str, ColumnElement[Any]],
+    others: Mapping[str, ColumnElement[Any]],
+    only: FromClause | None = None,
+) -> _Insert:
+    if dialect.name == "postgresql":
+        arrays = [cast(each, postgresql.ARRAY(Unicode())) for each in given.values()]
+        rows: Any = func.unnest(*arrays).table_valued("id", "storage").render_derived()
         found = [rows.c.id, rows.c.storage]
     else:
-        rows = func.json_each(json.dumps(chosen)).table_valued("value")
+        rows = func.json_each(*given.values()).table_valued("value")
         found = [func.json_extract(rows.c.value, text(f"'$[{each}]'")) for each in (0, 1)]
-    each_row = select(*found, *others).select_from(rows).where(true())  # without WHERE, SQLite takes ON for a join's
-    return insert(table, dialect).from_select(["id", "storage", *same], each_row)
+    # without WHERE, SQLite takes ON for a join's
+    chosen = true() if only is None else rows.c.id.in_(select(only.c.id))
+    each_row = select(*found, *others.values()).select_from(rows).where(chosen)
+    return insert(table, dialect).from_select(["id", "storage", *others], each_row)
 
 
 def insert_entries(

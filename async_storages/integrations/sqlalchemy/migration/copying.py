@@ -7,6 +7,8 @@ from typing import Any
 
 from async_storages import sniff
 from async_storages._checksums import new_checksum
+from async_storages.backends.buckets.part_splitter import PART_SIZE
+from async_storages.backends.buckets.storage import BucketStorage
 from async_storages.content import Content, check_metadata
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -17,6 +19,7 @@ from async_storages.errors import (
 from async_storages.ids import FileId
 from async_storages.integrations.sqlalchemy.columns.declared_variants import variants_declared_for
 from async_storages.integrations.sqlalchemy.migration.crash_points import MoveStep, reached
+from async_storages.integrations.sqlalchemy.migration.etags import ETag
 from async_storages.integrations.sqlalchemy.migration.route import MovingFile, NewKey, Route, serves
 from async_storages.integrations.sqlalchemy.migration.throttle import Throttle
 from async_storages.models import FileBasicInfo
@@ -46,24 +49,52 @@ class Copied:
 
 
 class _Streamed(ByteSource):
-    """The bytes of a stored file. Each new attempt at a write reads them from the beginning."""
+    """The bytes of a stored file. Each new attempt at a write reads them from the beginning.
+
+    Args:
+        storage: The storage.
+        file_id: The id.
+        size: The size in bytes.
+        throttle: The limit of the speed.
+        part_size: The size of the parts in which S3 gets the file. None for another target.
+    """
 
     replayable = True
 
-    def __init__(self, storage: Storage, file_id: str, size: int, throttle: Throttle) -> None:
+    def __init__(self, storage: Storage, file_id: str, size: int, throttle: Throttle, part_size: int | None) -> None:
         self._storage = storage
         self._file_id = file_id
         self._size = size
         self._throttle = throttle
+        self._part_size = part_size
+        self._start()
+
+    def _start(self) -> None:
+        self._sha256 = new_checksum("sha256")
+        self._etag = None if self._part_size is None else ETag(self._size, self._part_size)
 
     async def size(self) -> int:
         return self._size
 
     async def chunks(self) -> AsyncGenerator[bytes]:
+        self._start()
         async with aclosing(self._storage.stream(self._file_id)) as chunks:
             async for chunk in chunks:
                 await self._throttle.take_bytes(len(chunk))
+                self._sha256.update(chunk)
+                if self._etag is not None:
+                    self._etag.update(chunk)
                 yield chunk
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes that have passed, in hex."""
+        return self._sha256.digest().hex()
+
+    @property
+    def etag(self) -> str | None:
+        """The ETag that S3 gives to these bytes; None for another target."""
+        return None if self._etag is None else str(self._etag)
 
 
 class Copier:
@@ -107,15 +138,17 @@ class Copier:
         self, file_id: str, info: FileBasicInfo, new: NewKey, facts: Mapping[str, Any], *, was_ours: bool
     ) -> Copied:
         key = self._target.identify(new.file_id) if new.is_exact else new.key
-        passed: Content | None = None
+        passed: _Streamed | None = None
         is_new = True
         try:
             if (with_both := next(self._with_both(file_id, new.file_id), None)) is not None:
                 await with_both.copy(file_id, new.file_id, overwrite=False)
             else:
-                async with self._content(file_id, info, facts) as content:
+                size = info.file_size
+                streamed = _Streamed(self._source, file_id, size, self._throttle, self._part_size_for(size))
+                async with self._content(streamed, file_id, info, facts) as content:
                     await self._target.write(content, key, overwrite=False)
-                    passed = content
+                    passed = streamed
         except FileExistsException:
             if not was_ours:
                 raise
@@ -133,27 +166,34 @@ class Copier:
 
     def _with_both(self, file_id: str, new_id: str) -> Iterator[Any]:
         """Yield the storages that serve both ids and can copy on the server."""
+        if (self._source.scheme, self._source.bucket) != (self._target.scheme, self._target.bucket):
+            return
         for storage in (self._source, self._target):
             serves_both = serves(storage, file_id) and serves(storage, new_id)
             if serves_both and isinstance(storage, SupportsCopy) and not storage.read_only:
                 yield storage
 
-    def _content(self, file_id: str, info: FileBasicInfo, facts: Mapping[str, Any]) -> Content:
+    def _part_size_for(self, size: int) -> int | None:
+        """Return the size of the parts of a file on S3. None if the target's ETags say nothing about the content."""
+        if self._target.scheme != "s3":
+            return None
+        return self._target.part_size_for(size) if isinstance(self._target, BucketStorage) else PART_SIZE
+
+    def _content(self, streamed: _Streamed, file_id: str, info: FileBasicInfo, facts: Mapping[str, Any]) -> Content:
         said = facts.get("content_type") or info.content_type
         guessed = {_NO_TYPE, sniff.guess_by_name(file_id)} if self._source.chooses_ids else {_NO_TYPE}
         options = {name: getattr(info, name) for name in SERVED if name in self._target.able_options}
         return Content(
-            _Streamed(self._source, file_id, info.file_size, self._throttle),
+            streamed,
             filename=info.file_name,
             content_type=None if said in guessed else said,
             metadata=_sound_metadata(info.metadata),
             size=info.file_size,
-            checksums=("sha256", "md5") if self._target.scheme == "s3" else ("sha256",),
             options=UploadOptions(**options),
         )
 
     async def _find_checksum(
-        self, file_id: str, info: FileBasicInfo, new_id: str, passed: Content | None
+        self, file_id: str, info: FileBasicInfo, new_id: str, passed: _Streamed | None
     ) -> str | None:
         """Find the SHA-256 of both files, by the target's own checksum or by reading the copy; None if they differ.
 
@@ -161,17 +201,17 @@ class Copier:
             file_id: The old id.
             info: The source's facts about the file.
             new_id: The new id.
-            passed: The content that passed through this process; None if the target has copied it by itself.
+            passed: The bytes that passed through this process; None if the target has copied them by itself.
         """
         etag = None
-        if passed is None or passed.computes("md5"):  # else the copy is read in any case
+        if passed is None or passed.etag is not None:  # else the copy is read in any case
             found = await self._target.stat(new_id)
             if found.file_size != info.file_size:
                 return None
             etag = found.etag
-        expected = await self._sha256(self._source, file_id) if passed is None else passed.hexdigest("sha256")
-        if passed is not None and passed.computes("md5") and etag == passed.hexdigest("md5"):
-            return expected  # the ETag of a file that was sent in one piece
+        expected = await self._sha256(self._source, file_id) if passed is None else passed.sha256
+        if passed is not None and etag is not None and etag == passed.etag:
+            return expected
         return expected if await self._sha256(self._target, new_id) == expected else None
 
     async def _sha256(self, storage: Storage, file_id: str) -> str:

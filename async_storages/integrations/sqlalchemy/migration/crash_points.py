@@ -16,6 +16,7 @@ class MoveStep(StrEnum):
     VERIFIED = "verified"
     SWAPPING = "swapped, not committed"
     SWAPPED = "swapped"
+    GIVEN_BACK = "given back"
     UNDOING = "swapped back, not committed"
     UNDONE = "swapped back"
     RELEASING = "released, not committed"

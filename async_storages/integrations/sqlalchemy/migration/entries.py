@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from async_storages.errors import FileGoneException
 from async_storages.integrations.sqlalchemy.ledger.row_locks import by_key
-from async_storages.integrations.sqlalchemy.ledger.tables import insert, now, unless_known
+from async_storages.integrations.sqlalchemy.ledger.tables import insert, now, one_of, unless_known
 from async_storages.integrations.sqlalchemy.migration.tables import LONGEST_ERROR, MoveState
 
 __all__ = [
@@ -177,11 +177,11 @@ def take(connection: Connection, table: Table, mover: str, limit: int, lease: fl
             free = due.limit(limit - len(taken)).with_for_update(skip_locked=True)
             taken += [_entry(row) for row in connection.execute(free)]
     if taken:
-        ours = by_key(update(table), table).where(table.c.source.in_([each.source for each in taken]))
+        ours = one_of(table.c.source, [each.source for each in taken], connection.dialect)
         connection.execute(
-            ours.values(
-                state=MoveState.MOVING, mover=mover, until=now() + lease, attempts=table.c.attempts + 1, error=None
-            )
+            by_key(update(table), table)
+            .where(ours)
+            .values(state=MoveState.MOVING, mover=mover, until=now() + lease, attempts=table.c.attempts + 1, error=None)
         )
     return taken
 
@@ -215,7 +215,8 @@ def announce(connection: Connection, table: Table, arrivals: Sequence[Arrival], 
 
 def _unleave(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
     """Take ids back that were left to `finish`, because they are about to be written again. Return those ids."""
-    left = select(table.c.source).where(table.c.source.in_(ids), table.c.state == MoveState.LEFT)
+    left = select(table.c.source).where(one_of(table.c.source, ids, connection.dialect))
+    left = left.where(table.c.state == MoveState.LEFT)
     found = set(connection.scalars(by_key(left, table).with_for_update()))
     remove(connection, table, sorted(found))
     return found
@@ -252,7 +253,8 @@ def lock_all(connection: Connection, table: Table, arrivals: Sequence[Arrival]) 
     """
     movers = {each.source: each.mover for each in arrivals}
     query = _select(table).add_columns(table.c.mover)
-    chosen = by_key(query, table).where(table.c.source.in_(movers), table.c.state == MoveState.MOVING)
+    named = one_of(table.c.source, movers, connection.dialect)
+    chosen = by_key(query, table).where(named, table.c.state == MoveState.MOVING)
     locked = connection.execute(chosen.order_by(table.c.source).with_for_update())
     found = {row.source: _entry(row[:-1]) for row in locked if row.mover == movers[row.source]}
     for source in movers:

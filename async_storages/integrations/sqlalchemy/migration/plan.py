@@ -88,4 +88,4 @@ def _page(connection: Connection, column: FileColumn, last: tuple[Any, ...] | No
         types = [key.type for key in column.keys]
         query = query.where(tuple_(*column.keys) > tuple_(*last, types=types))
     query = query.order_by(*column.keys).limit(entries.BATCH)
-    return [column.found(row) for row in connection.execute(query)]
+    return [column.found(row, {}) for row in connection.execute(query)]

@@ -1,7 +1,7 @@
 """Rows that name ids, in all file columns: find them, lock them, and make them name other ids."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ from async_storages.integrations.sqlalchemy.columns.fields import FileField
 from async_storages.integrations.sqlalchemy.columns.list_types import FileListType
 from async_storages.integrations.sqlalchemy.columns.queries import is_malformed
 from async_storages.integrations.sqlalchemy.ledger.references import References
+from async_storages.integrations.sqlalchemy.ledger.tables import one_of
 from async_storages.integrations.sqlalchemy.migration.tables import is_move_table
 from async_storages.integrations.sqlalchemy.references.column_locations import OWN_STATEMENT, router_of
 from async_storages.integrations.sqlalchemy.references.lookup import bare_spelling, find_named_ids
@@ -57,12 +58,14 @@ class FoundRow:
         key: The row's primary key.
         value: The value of the column: a text, or a list of texts.
         facts: The facts about the file in the row.
+        ids: The ids that were looked for and that the row names, by the texts in the value.
     """
 
     column: "FileColumn"
     key: tuple[Any, ...]
     value: Any
     facts: Mapping[str, Any]
+    ids: Mapping[str, str]
 
 
 class FileColumn:
@@ -130,7 +133,7 @@ class FileColumn:
         """Return the condition that a value is, or contains, one of some texts. A collation may match others, too."""
         raw_type, raw = self._raw_type(dialect), self.raw(dialect)
         if isinstance(raw_type, Unicode):
-            return raw.in_(list(texts))
+            return one_of(raw, texts, dialect)
         if isinstance(raw_type, ARRAY):
             return or_(*(literal(each, Unicode()) == any_(raw) for each in texts))
         stored: Any = cast(self.field.column, JSONB) if dialect.name == "postgresql" else self.field.column
@@ -140,14 +143,23 @@ class FileColumn:
             return holds
         return case((is_malformed(self.field.column), false()), else_=holds)
 
-    def found(self, row: Sequence[Any]) -> FoundRow:
-        """Return a row of `select`."""
+    def found(self, row: Sequence[Any], ids_by_text: Mapping[str, str]) -> FoundRow:
+        """Return a row of `select`.
+
+        Args:
+            row: The row.
+            ids_by_text: The ids that were looked for, by the texts that name them.
+        """
         count = len(self.keys)
         facts = {fact: value for fact, value in zip(self._facts, row[count + 1 :], strict=True) if value}
-        return FoundRow(self, tuple(row[:count]), row[count], facts)
+        ids = {text: ids_by_text[text] for text in texts_in(row[count]) if text in ids_by_text}
+        if ids and isinstance(row[count], list):  # whose facts may be under the other spelling
+            named = set(ids.values())
+            ids |= {text: ids_by_text[text] for text in _keys_in(row[count]) if ids_by_text.get(text) in named}
+        return FoundRow(self, tuple(row[:count]), row[count], facts, ids)
 
-    def change(self, connection: Connection, rows: Sequence[FoundRow], others: Mapping[str, str]) -> None:
-        """Make locked rows name other ids."""
+    def change(self, connection: Connection, rows: Sequence[FoundRow], new_ids: Mapping[str, str]) -> None:
+        """Make locked rows name other ids: see `Rows.change`."""
         raw_type = self._raw_type(connection.dialect)
         same = [key == bindparam(f"key_{number}", type_=key.type) for number, key in enumerate(self.keys)]
         changed = update(self.table).where(and_(*same))
@@ -156,7 +168,7 @@ class FileColumn:
         connection.execute(
             changed.execution_options(**{OWN_STATEMENT: True}),
             [
-                {"new_value": _replaced(row.value, others)}
+                {"new_value": _replaced(row.value, {text: new_ids[each] for text, each in row.ids.items()})}
                 | {f"key_{number}": key for number, key in enumerate(row.key)}
                 for row in rows
             ],
@@ -178,6 +190,15 @@ def texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from texts_in(each)
+
+
+def _keys_in(value: Any) -> Iterator[str]:
+    """Return the keys of the facts of files in a list."""
+    if isinstance(value, dict):
+        yield from value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _keys_in(each)
 
 
 class Rows:
@@ -227,8 +248,8 @@ class Rows:
             query = column.select(dialect).where(column.names(texts, dialect))
             if is_locking:
                 query = query.with_for_update(nowait=True, key_share=True)
-            rows = [column.found(row) for row in connection.execute(query)]
-            found += [row for row in rows if not texts.keys().isdisjoint(texts_in(row.value))]
+            rows = [column.found(row, texts) for row in connection.execute(query)]
+            found += [row for row in rows if row.ids]
         return found
 
     def named(self, connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -257,24 +278,19 @@ class Rows:
             by_column.setdefault(row.column, []).append(row)
         for column, chosen in by_column.items():
             length = column.field.type.length
-            texts = {text: new_ids[old] for text, old in spellings(column.field, new_ids).items()}
-            for new in {texts[text] for row in chosen for text in texts_in(row.value) if text in texts}:
+            for new in {new_ids[each] for row in chosen for each in row.ids.values()}:
                 if length is not None and len(new) > length:
                     raise InvalidArgumentException(
                         f"the new id has {len(new)} characters, the column {column.name} has {length}", file_id=new
                     )
-            column.change(connection, chosen, texts)
+            column.change(connection, chosen, new_ids)
 
 
-def group_by_id(rows: Iterable[FoundRow], ids: Collection[str]) -> dict[str, list[FoundRow]]:
+def group_by_id(rows: Iterable[FoundRow]) -> dict[str, list[FoundRow]]:
     """Group rows by the ids that they name. A row that names several ids is in several groups."""
-    ids_by_text: dict[FileColumn, dict[str, str]] = {}
     grouped = defaultdict[str, list[FoundRow]](list)
     for row in rows:
-        if row.column not in ids_by_text:
-            ids_by_text[row.column] = spellings(row.column.field, ids)
-        known = ids_by_text[row.column]
-        for each in {known[text] for text in texts_in(row.value) if text in known}:
+        for each in set(row.ids.values()):
             grouped[each].append(row)
     return grouped
 

@@ -72,7 +72,7 @@ class Swaps:
             new_ids |= dict.fromkeys({entry.source, entry.target or entry.source} - {each.new_id}, each.new_id)
         found = self.rows.find(connection, new_ids, is_locking=True)
         named, pinned = set[str](), set[str]()
-        for old, rows in group_by_id(found, new_ids).items():
+        for old, rows in group_by_id(found).items():
             named.add(new_ids[old])
             if not all(row.column.field.can_delete_files for row in rows):
                 pinned.add(new_ids[old])

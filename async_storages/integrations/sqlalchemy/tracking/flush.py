@@ -101,14 +101,14 @@ class Flush:
         require_available(item for item in named if isinstance(item, StoredFile))
         if self._options.claims is None:
             require_ledger(field for change in changes for field, value in change.values if value)
-        upload_content(changes, self._scope, self._options)
+        announced = upload_content(changes, self._scope, self._options)
         if self._options.claims is not None:
             added: dict[Connection, list[tuple[FileField, StoredFile]]] = {}
             for change in changes:
                 files = added.setdefault(self._objects.connection(change.state.mapper), [])
                 files += [(field, stored) for field, value in change.values for stored in stored_files_in(value)]
             for connection, files in added.items():
-                self._writer.claim(connection, files)
+                self._writer.claim(connection, files, announced)
         for change in _greenlet.pace(changes):
             for field, value in change.values:
                 self._seen.setdefault(change.state, {})[field] = copy_value(value)

@@ -39,13 +39,19 @@ class ReferenceWriter:
         self._checked: set[tuple[Connection, Table]] = set()
 
     def claim(
-        self, connection: Connection, added: Sequence[tuple[FileField, StoredFile]], *, skip_claimed: bool = False
+        self,
+        connection: Connection,
+        added: Sequence[tuple[FileField, StoredFile]],
+        announced: Collection[str] = (),
+        *,
+        skip_claimed: bool = False,
     ) -> None:
         """If there is a ledger, claim from it the files that rows are about to name.
 
         Args:
             connection: The session's connection.
             added: The files, each with its column, which the ledger checks.
+            announced: The ids of files that the flush has just uploaded: see `upload_content`.
             skip_claimed: True skips files that the transaction has claimed, unless their new column keeps them.
 
         Raises:
@@ -64,7 +70,7 @@ class ReferenceWriter:
                 wanted[file] = wanted.get(file, False) or is_kept
         if wanted:
             scope = self._transactions.scope
-            scope.intents |= claims.claim(connection, wanted)
+            scope.intents |= claims.claim(connection, wanted, announced)
             scope.claimed_ids.update(file.file_id for file in wanted)
             if with_variants := [each for each in added if each[0].type.variants is not None]:
                 claims.queue_variants(connection, with_variants)

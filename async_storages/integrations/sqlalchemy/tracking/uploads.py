@@ -1,6 +1,6 @@
 """Uploads of a flush: it stores the content in the attributes of objects, and sets the attributes to the files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,10 +47,15 @@ class _Upload:
     stored: StoredFile | None = None
 
 
-def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, options: TrackingOptions) -> None:
+def upload_content(
+    changes: Iterable[ChangedObject], scope: TransactionScope, options: TrackingOptions
+) -> Collection[str]:
     """Upload the content of changed attributes, and set them to the files. It rewinds sources for another attempt.
 
-    With a ledger, it announces the uploads before they begin. It records each file as soon as the file is stored.
+    With a ledger, it announces the uploads before a file is complete. It records each file as soon as it is stored.
+
+    Returns:
+        The ids of the files that it has announced.
 
     Raises:
         StorageException: The first failure. The other uploads have ended by then, and the transaction's end removes
@@ -64,7 +69,7 @@ def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, op
         if has_pending_content(value)
     ]
     if not assigned:
-        return
+        return ()
     if not _greenlet.can_wait():
         attribute = f"{type(assigned[0].target).__name__}.{assigned[0].field.key}"
         raise InvalidArgumentException(
@@ -78,14 +83,15 @@ def upload_content(changes: Iterable[ChangedObject], scope: TransactionScope, op
         for item in iterate_files(each.before)
         if isinstance(item, PendingFile)
     ]
-    _greenlet.wait_for(_upload_all(uploads, scope, options))
+    announced = _greenlet.wait_for(_upload_all(uploads, scope, options))
     stored = (each.stored for each in uploads)
     for each in assigned:
         each.after = each.set(_filled(each.before, stored))
     scope.uploads += assigned
+    return announced
 
 
-async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: TrackingOptions) -> None:
+async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: TrackingOptions) -> Collection[str]:
     async def upload(group: list[_Upload]) -> None:
         for each in group:
             try:
@@ -94,7 +100,7 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
                 making = making_variants(each.type, each.key, options.image_pool) if is_image else nullcontext()
                 async with making as variants:
                     with nullcontext() if announcement is None else announcement.writing(each.intent):
-                        each.stored = await _store(each, variants)
+                        each.stored = await _store(each, variants, announcement)
                     if variants is not None:
                         await _store_variants(each, variants, announcement, scope)
                         continue
@@ -114,7 +120,11 @@ async def _upload_all(uploads: list[_Upload], scope: TransactionScope, options: 
                 await map_bounded(upload, _by_content(uploads), limit=limit)
         finally:
             if announcement is not None:
-                scope.intents |= announcement.decided
+                try:
+                    await announcement.settle()
+                finally:
+                    scope.intents |= announcement.decided
+    return () if announcement is None else announcement.decided
 
 
 async def _store_variants(
@@ -193,7 +203,7 @@ def _folder_or_key(chosen: str, storage: Storage) -> tuple[str, str | None]:
     return ("", storage.get_name(chosen)) if name and not storage.chooses_ids else (folder, None)
 
 
-async def _store(upload: _Upload, variants: NewVariants | None) -> StoredFile:
+async def _store(upload: _Upload, variants: NewVariants | None, announcement: Announcement | None) -> StoredFile:
     pending = upload.pending
     source: Source | ByteSource = upload.source
     limits = [limit for each in upload.type.validators if (limit := each.max_file_size) is not None]
@@ -213,6 +223,8 @@ async def _store(upload: _Upload, variants: NewVariants | None) -> StoredFile:
             await validator.check(content)
         if variants is not None:  # before anything is stored: what is no image never gets so far
             await variants.make()
+        if announcement is not None:
+            await announcement.allow(upload.storage, content)
         stored = await upload.storage._save_as(upload.key, content)  # noqa: SLF001 - `save` with a chosen key
     if variants is not None:
         stored.remember(placeholder=variants.placeholder)

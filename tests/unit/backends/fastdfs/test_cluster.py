@@ -471,6 +471,34 @@ async def test_a_file_that_was_cut_short(server, client):
         await downloaded(client, file_id)
 
 
+@pytest.mark.parametrize("content", [b"", CONTENT, LARGE], ids=["empty", "small", "large"])
+@pytest.mark.parametrize("appender", [False, True])
+async def test_a_file_is_read_at_once(client, content, appender):
+    assert await client.read(await client.upload(content, appender=appender)) == content
+
+
+@pytest.mark.parametrize("at", [10, 11, 300_000, 1_000_009])
+async def test_reading_at_once_goes_on_where_it_broke_off(server, client, at):
+    file_id = await client.upload(LARGE)
+    server.inject(Fault(cut=at), Command.DOWNLOAD)
+    assert await client.read(file_id) == LARGE
+
+
+async def test_reading_at_once_compares_the_checksum(server, client):
+    file_id = await client.upload(LARGE)
+    await asyncio.to_thread(path_of(server, file_id).write_bytes, LARGE[:-1] + b"?")
+    with pytest.raises(ChecksumMismatchException):
+        await client.read(file_id)
+
+
+async def test_who_stops_reading_leaves_no_connection_in_use(client):
+    file_id = await client.upload(LARGE)
+    async with aclosing(client.download(file_id)) as chunks:
+        await anext(chunks)
+    opened, idle = await opened_by(client)
+    assert opened == idle
+
+
 async def test_chunks_are_no_larger_than_asked_for(client):
     file_id = await client.upload(LARGE)
     async with aclosing(client.download(file_id, chunk_size=999)) as chunks:

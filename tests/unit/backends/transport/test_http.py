@@ -13,7 +13,6 @@ from async_storages.backends.transport.http import HttpClient, HttpOptions, tran
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageOperationException, StorageUnavailableException
 from tests.support.patience import TIME_OUT, time_flies
-from tests.support.raw_servers import serving
 from tests.support.scripted import reply, scripted
 
 PATIENT = HttpOptions(connect_timeout=TIME_OUT, read_timeout=TIME_OUT, pool_timeout=TIME_OUT)
@@ -335,27 +334,3 @@ async def test_interim_answers_do_not_prolong_the_wait():
         for body in (None, client.body(b""), client.body(b"content")):
             with pytest.raises(StorageUnavailableException, match="no answer in time"):
                 await client.send("PUT", url, {}, body)
-
-
-async def test_a_kept_connection_on_which_the_server_sent_something_unasked_is_not_used():
-    """The next request would take it for its answer."""
-    unasked = asyncio.Event()
-
-    async def answer(reader, writer):
-        while await reader.readuntil(b"\r\n\r\n"):
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            await writer.drain()
-            if not unasked.is_set():
-                await told.wait()
-                writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request")
-                await writer.drain()
-                unasked.set()
-
-    told = asyncio.Event()
-    async with serving(answer) as (url, _), opened() as client:
-        assert await fetched(client, url) == b"ok"
-        told.set()
-        await unasked.wait()
-        for _ in range(5):  # the bytes are in the socket: the loop reads them
-            await asyncio.sleep(0)
-        assert await fetched(client, url) == b"ok"

@@ -1,0 +1,1 @@
+"""Short contests between ours and a peer, for ``python -m benchmarks --quick``."""
