@@ -49,6 +49,9 @@ _RESERVED = frozenset(':*?"<>|')
 # Letters and symbols to Unicode, blanks to the eye: the Hangul fillers and the empty Braille cell.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]|CONIN\$|CONOUT\$) *(?:\.|\Z)", re.IGNORECASE | re.ASCII)
+# A key that is clean already.
+_CLEAN_SEGMENT = rf"(?!(?i:CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]|CONIN\$|CONOUT\$) *(?:[./]|\Z)){_CLEAN.pattern}"
+_CLEAN_KEY = re.compile(rf"{_CLEAN_SEGMENT}(?:/{_CLEAN_SEGMENT})*", re.ASCII)
 _EXTENSION = re.compile(r"(?:\.tar)?\.[^.]+\Z", re.IGNORECASE)
 _GENERATED_PREFIX = re.compile(r"[0-9a-f]{16}_(?=.)", re.DOTALL)
 
@@ -136,6 +139,8 @@ def check_key(key: str, *, operation: str = "upload") -> str:
         InvalidArgumentException: The key is not a str, is longer than 1024 bytes of UTF-8 (the limit of S3), or is not
             clean. The message shows the clean form.
     """
+    if type(key) is str and len(key) <= _LONGEST_SEGMENT and _CLEAN_KEY.fullmatch(key):
+        return key
     cleaned = clean_key(key)
     if _size(key) > _LONGEST_KEY:
         raise InvalidArgumentException(

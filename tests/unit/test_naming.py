@@ -157,6 +157,20 @@ def test_check_key_refuses_what_the_gate_changes_and_nothing_else(label):
         assert str(pickle.loads(pickle.dumps(refusal.value))).isprintable()
 
 
+@pytest.mark.parametrize(
+    "name", ["con", "a/Con.txt", "nul /a", "a/com1./b", ".a", "a/.b", "a./b", " a", "a/b ", "a//b", "/a", "a/"]
+)
+def test_check_key_refuses_ascii_that_is_not_clean(name):
+    assert clean_key(name) != name
+    with pytest.raises(InvalidArgumentException):
+        check_key(name)
+
+
+@pytest.mark.parametrize("name", ["a", "cons/nullable.txt", "a/b c/d.e", "com/lpt", "a" * 255, "a/" * 120 + "a"])
+def test_check_key_allows_ascii_that_is_clean(name):
+    assert check_key(name) == clean_key(name) == name
+
+
 def test_check_key_allows_1024_bytes():
     key = "/".join(["照" * 85] * 3 + ["照" * 84 + "a", "b"])
     assert len(key.encode()) == 1024 - 1

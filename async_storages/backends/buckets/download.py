@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
-from aiohttp import ClientResponse
-
 from async_storages._checksums import Checksum, new_checksum
 from async_storages.backends.buckets.server_errors import FileChanged, RangeBeyondEnd
 from async_storages.backends.transport.download_slots import DownloadSlots, Slot
 from async_storages.backends.transport.http import transfer_errors
+from async_storages.backends.transport.response import Response
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import (
     ChecksumMismatchException,
@@ -209,7 +208,7 @@ class ResumedDownload(ABC):
 
 async def received(
     download: ResumedDownload,
-    ask: Callable[[], Awaitable[ClientResponse]],
+    ask: Callable[[], Awaitable[Response]],
     *,
     retries: Retries,
     chunk_size: int,
@@ -266,12 +265,19 @@ class _Pace:
 
     def __init__(self) -> None:
         self.is_slow = False
-        self.piece = _slow_piece()
+        self._piece: int | None = None
+
+    @property
+    def piece(self) -> int:
+        """See the class."""
+        if self._piece is None:
+            self._piece = _slow_piece()
+        return self._piece
 
     def note(self, seconds: float) -> None:
         """Note how long the reader took for a piece, or for a part of one."""
         self.is_slow = seconds > _SLOW
-        self.piece = _slow_piece() if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
+        self._piece = None if self.is_slow else min(2 * self.piece, _LARGEST_PIECE)
 
 
 def _slow_piece() -> int:
@@ -280,7 +286,7 @@ def _slow_piece() -> int:
 
 
 async def _kept(
-    download: ResumedDownload, response: ClientResponse, chunk_size: int, slot: Slot, pace: _Pace
+    download: ResumedDownload, response: Response, chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
     """Yield the missing bytes from a connection, until another download takes it."""
     begins = download.received
@@ -301,7 +307,7 @@ async def _kept(
 
 
 async def _piece(
-    download: ResumedDownload, response: ClientResponse, chunk_size: int, slot: Slot, pace: _Pace
+    download: ResumedDownload, response: Response, chunk_size: int, slot: Slot, pace: _Pace
 ) -> AsyncGenerator[bytes]:
     """Read some of the missing bytes before the reader gets them, so that no connection waits for the reader."""
     begins = download.received
@@ -332,7 +338,7 @@ async def _piece(
         raise failure
 
 
-async def _wanted(download: ResumedDownload, response: ClientResponse, chunk_size: int) -> AsyncGenerator[bytes]:
+async def _wanted(download: ResumedDownload, response: Response, chunk_size: int) -> AsyncGenerator[bytes]:
     """Yield those bytes of an answer that were requested."""
     with transfer_errors():
         async for chunk in response.content.iter_chunked(chunk_size):
@@ -342,7 +348,7 @@ async def _wanted(download: ResumedDownload, response: ClientResponse, chunk_siz
                 return
 
 
-async def _asked(download: ResumedDownload, ask: Callable[[], Awaitable[ClientResponse]]) -> ClientResponse:
+async def _asked(download: ResumedDownload, ask: Callable[[], Awaitable[Response]]) -> Response:
     try:
         return await ask()
     except (FileExistsException, RangeBeyondEnd) as error:

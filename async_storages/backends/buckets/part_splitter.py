@@ -1,7 +1,6 @@
 """Splitting content into the parts of an upload."""
 
 from collections.abc import Iterator
-from io import BytesIO
 
 from async_storages.content import Content
 from async_storages.errors import InvalidArgumentException
@@ -31,7 +30,7 @@ class PartSplitter:
         self._sizes = sizes
         self._ahead = b""
         self.has_ended = False
-        self._first: list[bytes] = []
+        self._first: list[list[bytes]] = []
 
     async def has_single_part(self) -> bool:
         """True if the first part, which may be empty, is the only one."""
@@ -40,17 +39,22 @@ class PartSplitter:
 
     async def next_part(self) -> bytes:
         """Return the next part. Empty after the last one."""
+        return b"".join(await self.next_pieces())
+
+    async def next_pieces(self) -> list[bytes]:
+        """Return the next part in pieces, as they came. This copies nothing. Empty after the last part."""
         return self._first.pop() if self._first else await self._fill()
 
-    async def _fill(self) -> bytes:
-        if self.has_ended:
-            return b""
-        part, room = BytesIO(), next(self._sizes)  # its bytes are taken without a copy, which a bytearray's are not
+    async def _fill(self) -> list[bytes]:
+        part: list[bytes] = []
+        room = 0 if self.has_ended else next(self._sizes)
         while not self.has_ended and len(self._ahead) <= room:
-            room -= part.write(self._ahead)
+            if self._ahead:
+                part.append(self._ahead)
+            room -= len(self._ahead)
             self._ahead = await anext(self._chunks, b"")
             self.has_ended = not self._ahead
-        return part.getvalue()
+        return part
 
     async def aclose(self) -> None:
         """Close the content's iteration."""

@@ -139,7 +139,7 @@ def _unsendable(name: str) -> InvalidArgumentException:
 
 def canonical_end(query: str, signed: Mapping[str, str], payload_hash: str) -> str:
     """Return the canonical request from its query on, without method and path."""
-    lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
+    lines = "".join([f"{name}:{value}\n" for name, value in signed.items()])
     return f"{query}\n{lines}\n{';'.join(signed)}\n{payload_hash}"
 
 

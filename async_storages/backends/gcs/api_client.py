@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Any
 
-from aiohttp import ClientResponse
-
 from async_storages._cleanup import begun, clean_up, settled_if_cancelled
 from async_storages.backends.buckets.download import received
 from async_storages.backends.buckets.lost_answers import SendProgress, recover_lost_answer
@@ -20,6 +18,7 @@ from async_storages.backends.gcs.file_info import is_made_of, metadata_patch
 from async_storages.backends.gcs.resources import Page, Rewritten, StoredObject, parsed
 from async_storages.backends.gcs.upload_session import Md5, UploadSession, related_body
 from async_storages.backends.gcs.wire import JSON, Request, Wire, bucket_path, local_target, object_path, upload_path
+from async_storages.backends.transport.response import Response
 from async_storages.errors import (
     ChecksumMismatchException,
     FileExistsException,
@@ -211,7 +210,7 @@ class GCSApiClient:
         """
         download, path = GCSDownload(offset, length), object_path(bucket, key)
 
-        def ask() -> Awaitable[ClientResponse]:
+        def ask() -> Awaitable[Response]:
             request = Request(method="GET", path=path, query=download.query(), headers=download.headers())
             return self.wire.open(request)
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from aiohttp import ClientResponse
-
 from async_storages._secrets import Hidden, hidden
 from async_storages.backends.buckets.signatures import encode_query
 from async_storages.backends.gcs.credentials.protocols import CredentialSource
 from async_storages.backends.gcs.error_responses import ErrorResponse, TokenRefused
 from async_storages.backends.transport.download_slots import DownloadSlots
-from async_storages.backends.transport.http import Body, HttpClient, HttpOptions
+from async_storages.backends.transport.http import Body, HttpClient, HttpOptions, Response
 from async_storages.backends.transport.network import Network
 from async_storages.backends.transport.retries import retry_after
 from async_storages.errors import StorageOperationException, StorageUnavailableException
@@ -151,7 +149,7 @@ class Wire:
 
         return await self._authorized(request, attempt, attempts)
 
-    async def open(self, request: Request) -> ClientResponse:
+    async def open(self, request: Request) -> Response:
         """Send a request until the server answers. The caller reads and closes the answer.
 
         Raises:
@@ -178,7 +176,7 @@ class Wire:
                 raise
         return await run(renewed)
 
-    async def _send(self, request: Request, headers: Mapping[str, str]) -> ClientResponse:
+    async def _send(self, request: Request, headers: Mapping[str, str]) -> Response:
         asked = {} if "?" in request.path else {**request.query, **self.billed}  # a session knows its paying project
         query = f"?{encode_query(asked)}" if asked else ""
         response = await self._http.send(request.method, f"{self.origin}{request.path}{query}", headers, request.body)

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import suppress
 from typing import Any
 
-from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
 from async_storages.backends.buckets.download import received, size_answered
@@ -22,6 +21,7 @@ from async_storages.backends.s3.multipart_requests import MultipartRequests
 from async_storages.backends.s3.object_writes import Made, ObjectWrites
 from async_storages.backends.s3.wire import Request, Wire
 from async_storages.backends.s3.xml_messages import Listing
+from async_storages.backends.transport.response import Response
 from async_storages.errors import FileNotFoundException, StorageException
 from async_storages.sources import CHUNK_SIZE
 from async_storages.upload_options import CustomerKey
@@ -61,7 +61,7 @@ class S3ApiClient(MultipartRequests):
         self,
         bucket: str,
         key: str,
-        body: bytes,
+        body: bytes | Sequence[bytes],
         *,
         headers: Headers,
         customer_key: CustomerKey | None = None,
@@ -73,8 +73,8 @@ class S3ApiClient(MultipartRequests):
             FileExistsException: The key is taken.
             ChecksumMismatchException: The server received other bytes.
         """
-        checksum = checksums.crc32(body)
         sent = self.wire.body(body)
+        checksum = await checksums.computed(checksums.crc32, sent)
         request = Request(
             method="PUT",
             bucket=bucket,
@@ -85,12 +85,13 @@ class S3ApiClient(MultipartRequests):
         )
 
         def is_done_by(found: Headers) -> bool:
-            same = (
-                checksums.etag_in(found) == checksums.md5(body).hex() or found.get("x-amz-checksum-crc32") == checksum
+            is_same = (
+                found.get("x-amz-checksum-crc32") == checksum
+                or checksums.etag_in(found) == checksums.md5(sent.pieces).hex()
             )
             return (
-                same
-                and found.get("Content-Length", str(len(body))) == str(len(body))
+                is_same
+                and found.get("Content-Length", str(sent.size)) == str(sent.size)
                 and _metadata_in(found) == _metadata_in(headers)
             )
 
@@ -159,7 +160,7 @@ class S3ApiClient(MultipartRequests):
         """
         download = S3Download(offset, length)
 
-        def ask() -> Awaitable[ClientResponse]:
+        def ask() -> Awaitable[Response]:
             request = Request(
                 method="GET", bucket=bucket, key=key, headers=download.headers(), customer_key=customer_key
             )
@@ -190,7 +191,7 @@ class S3ApiClient(MultipartRequests):
 
     async def _delete_objects(self, bucket: str, keys: Iterable[str]) -> dict[str, ErrorResponse]:
         body = xml_messages.delete_objects_body(keys)
-        headers = {"Content-MD5": checksums.content_md5(body), "Content-Type": "application/xml"}
+        headers = {"Content-MD5": checksums.content_md5([body]), "Content-Type": "application/xml"}
         request = Request(
             method="POST", bucket=bucket, query={"delete": ""}, headers=headers, body=self.wire.body(body)
         )

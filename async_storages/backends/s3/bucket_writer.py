@@ -1,7 +1,7 @@
 """Writes to one bucket: storing and copying files, in one request or in parts."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 
 from async_storages._cleanup import clean_up
@@ -9,7 +9,7 @@ from async_storages.backends.buckets.new_file import NewFile
 from async_storages.backends.buckets.server_errors import FileChanged
 from async_storages.backends.s3 import file_info, object_options
 from async_storages.backends.s3.api_client import S3ApiClient
-from async_storages.backends.s3.conditional_writes import Conditional, Creation
+from async_storages.backends.s3.conditional_writes import Conditional, Creation, Support
 from async_storages.backends.s3.conditions_probe import ConditionsProbe
 from async_storages.backends.s3.copy_source import CopySource
 from async_storages.backends.s3.multipart import Multipart
@@ -51,10 +51,10 @@ class BucketWriter:
         headers = {**object_options.object_headers(file.options), **described}
         secret = object_options.customer_key(file.options)
         rules = {"overwrite": file.overwrite, "is_fresh": file.is_fresh}
-        with object_options.naming(file.options):
+        with object_options.naming(file.options) if file.options.said else nullcontext():
             if await file.parts.has_single_part():
                 creation = await self._creation("put", file.key, **rules)
-                content = await file.parts.next_part()
+                content = await file.parts.next_pieces()
                 await self._client.put_object(
                     self._bucket, file.key, content, headers=headers, customer_key=secret, creation=creation
                 )
@@ -130,18 +130,18 @@ class BucketWriter:
 
     async def _creation(self, request: Conditional, key: str, *, overwrite: bool, is_fresh: bool) -> Creation:
         """Return the way to create a file. Raise FileExistsException if a first check finds a file."""
-        described = object_options.object_headers(self._options)
-        headers = {name: value for name, value in described.items() if not name.startswith(_LOCK)}
         creation = await self._client.conditions.creation(
-            self._bucket,
-            request,
-            ConditionsProbe(self._client.wire, self._bucket, self._folder, headers).creation,
-            overwrite=overwrite,
-            is_fresh=is_fresh,
+            self._bucket, request, self._support, overwrite=overwrite, is_fresh=is_fresh
         )
         if creation.should_look_first:
             await self._check_free(key)
         return creation
+
+    async def _support(self, request: Conditional) -> Support:
+        """Test the server's treatment of a condition."""
+        described = object_options.object_headers(self._options)
+        headers = {name: value for name, value in described.items() if not name.startswith(_LOCK)}
+        return await ConditionsProbe(self._client.wire, self._bucket, self._folder, headers).creation(request)
 
     async def _check_free(self, key: str) -> None:
         with suppress(FileNotFoundException):

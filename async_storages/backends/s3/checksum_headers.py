@@ -1,11 +1,9 @@
 """Checksum headers. Some servers refuse them, so they are sent as configured or as the server accepts them."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from async_storages._tasks import offload
+from async_storages.backends.s3 import checksums
 from async_storages.backends.transport.http import Body
 from async_storages.errors import InvalidArgumentException
 
@@ -18,7 +16,6 @@ _PREFIX = "x-amz-checksum-"
 _NAMED = "x-amz-sdk-checksum-algorithm"
 """The header that names the checksum. It is sent together with the checksum."""
 _MODE = "x-amz-checksum-mode"
-_MD5_AT_ONCE = 1 << 20
 
 
 class ChecksumHeaders:
@@ -79,15 +76,10 @@ class ChecksumHeaders:
         """Return the headers without checksums, and with an MD5 of the body."""
         left_out = (_PREFIX, _NAMED)
         kept = {name: value for name, value in headers.items() if not name.startswith(left_out)}
-        if body is not None and body.data and f"{_PREFIX}crc32" in headers:
-            is_small = len(body.data) <= _MD5_AT_ONCE
-            kept["Content-MD5"] = _md5(body.data) if is_small else await offload(_md5, body.data)
+        if body is not None and body.size and f"{_PREFIX}crc32" in headers:
+            kept["Content-MD5"] = await checksums.computed(checksums.content_md5, body)
         return kept
 
 
 def _names(headers: Mapping[str, str]) -> list[str]:
     return [name for name in headers if name.startswith(_PREFIX)]
-
-
-def _md5(data: bytes) -> str:
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode("ascii")

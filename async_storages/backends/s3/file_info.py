@@ -115,7 +115,8 @@ def info_of(file_id: FileId, found: Mapping[str, str]) -> FileBasicInfo:
 
 
 def _said(found: Mapping[str, str], name: str) -> str | None:
-    return _readable(found.get(name, "")) or None
+    value = found.get(name)
+    return _readable(value) if value else None
 
 
 def listed_info(file_id: FileId, listed: ListedObject) -> FileBasicInfo:
@@ -135,7 +136,7 @@ def _metadata_of(found: Mapping[str, str]) -> dict[str, str]:
     return {
         lowered.removeprefix(_METADATA): _decoded(_readable(value))
         for name, value in found.items()
-        if (lowered := name.lower()).startswith(_METADATA)
+        if name[:1] in "xX" and (lowered := name.lower()).startswith(_METADATA)
     }
 
 

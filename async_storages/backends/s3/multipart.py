@@ -130,7 +130,7 @@ class Multipart:
         sent: list[UploadedPart] = []
         free = asyncio.Semaphore(IN_FLIGHT)
 
-        async def send(number: int, body: bytes) -> None:
+        async def send(number: int, body: list[bytes]) -> None:
             part = self._client.upload_part(*self._target, upload_id, number, body, customer_key=self._customer_key)
             sent.append(await self._answered(part))
             free.release()
@@ -140,7 +140,7 @@ class Multipart:
             async with asyncio.TaskGroup() as group:
                 for number in count(1):
                     await free.acquire()
-                    if not (body := await parts.next_part()):
+                    if not (body := await parts.next_pieces()):
                         break
                     group.create_task(send(number, body))
                     del body

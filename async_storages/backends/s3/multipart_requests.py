@@ -3,7 +3,7 @@
 `Multipart` builds whole uploads from them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from async_storages.backends.buckets.server_errors import NoSuchUpload
@@ -89,20 +89,25 @@ class MultipartRequests:
         key: str,
         upload_id: str,
         number: int,
-        body: bytes,
+        body: bytes | Sequence[bytes],
         *,
         checksum: bool = True,
         customer_key: CustomerKey | None = None,
     ) -> UploadedPart:
         """Upload one part, of 5 MiB to 5 GiB unless it is the last. `checksum` is the same as at the beginning."""
-        crc32 = checksums.crc32(body) if checksum else None
+        sent = self.wire.body(body)
+        crc32 = await checksums.computed(checksums.crc32, sent) if checksum else None
+        if crc32 is None:
+            headers = {"Content-MD5": await checksums.computed(checksums.content_md5, sent)}
+        else:
+            headers = {"x-amz-checksum-crc32": crc32}
         request = Request(
             method="PUT",
             bucket=bucket,
             key=key,
             query={"partNumber": str(number), "uploadId": upload_id},
-            headers={"Content-MD5": checksums.content_md5(body)} if crc32 is None else {"x-amz-checksum-crc32": crc32},
-            body=self.wire.body(body),
+            headers=headers,
+            body=sent,
             customer_key=customer_key,
         )
         answer = await self.wire.exchange(request)

@@ -150,7 +150,7 @@ class Signer:
         key = self._key(timestamp)
         added = {"x-amz-date": timestamp, "x-amz-content-sha256": payload_hash, **self._token("x-amz-security-token")}
         signed = signed_headers({**(headers or {}), "host": host, **added}, _NEVER_SIGNED)
-        canonical = canonical_end(encode_query(query or {}), signed, payload_hash)
+        canonical = canonical_end(encode_query(query) if query else "", signed, payload_hash)
         signature = key.sign_request(timestamp, f"{method}\n{path}\n{canonical}")
         added["Authorization"] = Hidden(
             f"{_ALGORITHM} Credential={key.credential}, SignedHeaders={';'.join(signed)}, Signature={signature}"

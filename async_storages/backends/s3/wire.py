@@ -1,16 +1,13 @@
 """Requests to S3. `Wire` addresses and signs a request, sends it until the server answers, and judges the answer."""
 
-import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from aiohttp import ClientResponse
-
-from async_storages._tasks import offload
+from async_storages.backends.s3 import checksums
 from async_storages.backends.s3.checksum_headers import ChecksumHeaders, Checksums
 from async_storages.backends.s3.credentials import CredentialSource
 from async_storages.backends.s3.endpoint import AddressingStyle, Endpoint, endpoint_of_environment
@@ -18,7 +15,7 @@ from async_storages.backends.s3.error_responses import ErrorResponse, is_failure
 from async_storages.backends.s3.object_options import copy_source_headers, customer_headers
 from async_storages.backends.s3.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Signer, encode_query
 from async_storages.backends.transport.download_slots import DownloadSlots
-from async_storages.backends.transport.http import Body, HttpClient, HttpOptions, Sent
+from async_storages.backends.transport.http import Body, HttpClient, HttpOptions, Response, Sent
 from async_storages.backends.transport.network import Network
 from async_storages.errors import (
     InvalidArgumentException,
@@ -178,8 +175,8 @@ class Wire:
         """The slots of the running loop's downloads."""
         return await self._http.download_slots()
 
-    def body(self, data: bytes) -> Body:
-        """The body of one request."""
+    def body(self, data: bytes | Sequence[bytes]) -> Body:
+        """The body of one request. The bytes are in one piece or in many."""
         return self._http.body(data)
 
     async def exchange(self, request: Request, *, attempts: int | None = None) -> Answer:
@@ -195,7 +192,7 @@ class Wire:
         response, content = await self._answered(request, attempts)
         return Answer(response.headers, content)
 
-    async def open(self, request: Request) -> ClientResponse:
+    async def open(self, request: Request) -> Response:
         """Send a request until the server answers. The caller reads and closes the answer.
 
         Raises:
@@ -206,7 +203,7 @@ class Wire:
 
     async def _answered(
         self, request: Request, attempts: int | None = None, *, is_read: bool = True
-    ) -> tuple[ClientResponse, bytes]:
+    ) -> tuple[Response, bytes]:
         """Return the first successful answer, and its content if it is to be read."""
         tries = self.options.retries.begin(attempts)
         learnt: set[str] = set()
@@ -266,7 +263,7 @@ class Wire:
 
     async def _attempt(
         self, request: Request, endpoint: Endpoint, *, is_read: bool, with_checksums: bool
-    ) -> tuple[ClientResponse, bytes] | ErrorResponse:
+    ) -> tuple[Response, bytes] | ErrorResponse:
         response = await self._send(request, endpoint, with_checksums=with_checksums)
         failed = response.status >= 300
         content = await self._http.read(response, is_error=failed) if is_read or failed else b""
@@ -278,7 +275,7 @@ class Wire:
             )
         return response, content
 
-    async def _send(self, request: Request, endpoint: Endpoint, *, with_checksums: bool) -> ClientResponse:
+    async def _send(self, request: Request, endpoint: Endpoint, *, with_checksums: bool) -> Response:
         sent = request.headers
         if self._checksums.are_left_out(request.method, sent, are_sent=with_checksums):
             sent = await self._checksums.reduced(sent, request.body)
@@ -307,16 +304,12 @@ def _forget(body: Body | None, before: Sent | None) -> None:
 
 
 async def _payload_hash(body: Body | None, endpoint: Endpoint) -> str:
-    if body is None or not body.data:
+    if body is None or not body.size:
         return EMPTY_SHA256
-    if len(body.data) <= _HASHED:
-        return _sha256(body.data)
-    # the checksum header, which is signed, already fixes the body of what TLS protects
-    return UNSIGNED_PAYLOAD if endpoint.origin.startswith("https:") else await offload(_sha256, body.data)
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
+    if body.size > _HASHED and endpoint.origin.startswith("https:"):
+        # the checksum header, which is signed, already fixes the body of what TLS protects
+        return UNSIGNED_PAYLOAD
+    return await checksums.computed(checksums.sha256, body)
 
 
 def _local_time() -> datetime:

@@ -20,6 +20,8 @@ def http_date(text: str) -> datetime | None:
         >>> http_date("Sun, 06 Nov 1994 08:49:37 GMT")
         datetime.datetime(1994, 11, 6, 8, 49, 37, tzinfo=datetime.timezone.utc)
     """
+    if not text:
+        return None
     try:
         if text[25:] == " GMT" and (month := _MONTHS.get(text[7:12])):  # four times as fast as the parser below
             return datetime.fromisoformat(f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}+00:00")

@@ -1,40 +1,40 @@
-"""HTTP for storages: pooled aiohttp sessions, time-outs, and retries with jittered back-off.
+"""HTTP for storages: pooled connections, time-outs, and retries with jittered back-off.
 
-One `HttpClient` belongs to one storage. It has one session per event loop, made on first use. Closing the client closes
-the session. If the client is not closed, the session is closed with its event loop. A child process may use the client
-after fork.
+One `HttpClient` belongs to one storage. It has one pool per event loop, made on first use. Closing the client closes
+the pool. If the client is not closed, the pool is closed with its event loop. A child process may use the client after
+fork.
 """
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientHttpProxyError,
+    ClientOSError,
     ClientProxyConnectionError,
-    ClientResponse,
     ClientResponseError,
-    ClientSession,
-    ClientTimeout,
-    DummyCookieJar,
+    InvalidURL,
+    ServerDisconnectedError,
 )
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
-from yarl import URL
+from aiohttp.http import HttpProcessingError
 
 from async_storages._deadlines import check_deadline
 from async_storages._secrets import Hidden, hidden, without_frames
-from async_storages.backends.transport.clean_connector import CleanConnector
+from async_storages.backends.transport.body import Body, Sent
+from async_storages.backends.transport.connections import ConnectionPool
 from async_storages.backends.transport.download_slots import DownloadSlots
+from async_storages.backends.transport.exchange import Exchange, request_head
 from async_storages.backends.transport.network import Network, proxy_failure
 from async_storages.backends.transport.per_loop import PerLoop
+from async_storages.backends.transport.response import Response
 from async_storages.backends.transport.retries import Retries
 from async_storages.backends.transport.tls import certificate_failure
 from async_storages.errors import (
@@ -44,11 +44,11 @@ from async_storages.errors import (
     StorageOperationException,
     StorageUnavailableException,
 )
-from async_storages.sources import CHUNK_SIZE
 
-__all__ = ["Body", "HttpClient", "HttpOptions", "override_options", "transfer_errors"]
+__all__ = ["Body", "HttpClient", "HttpOptions", "Response", "Sent", "override_options", "transfer_errors"]
 
-_PIECE = 65_536  # what a socket takes at once
+_URL = re.compile(r"(https?://[^/?#@]+)([^#]*)")
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _TIMEOUTS = ("connect_timeout", "read_timeout", "pool_timeout", "answer_timeout", "cleanup_timeout")
 _LARGEST_ANSWER = 16 << 20
 _LARGEST_ERROR = 64 << 10
@@ -118,10 +118,12 @@ def download_slots(options: HttpOptions) -> int:
 
 
 class _Connections:
-    """The session of one event loop, and the slots of its downloads."""
+    """The connections of one event loop, and the slots of its downloads."""
 
-    def __init__(self, session: ClientSession, options: HttpOptions) -> None:
-        self.session = session
+    def __init__(self, options: HttpOptions) -> None:
+        self.pool = ConnectionPool(
+            limit=options.max_connections, pool_timeout=options.pool_timeout, connect_timeout=options.connect_timeout
+        )
         self.downloads = DownloadSlots(download_slots(options), options.pool_timeout)
 
     async def __aenter__(self) -> Self:
@@ -131,7 +133,7 @@ class _Connections:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.downloads.close()
-        await self.session.close()
+        await self.pool.aclose()
 
 
 def override_options(options: HttpOptions | None, **said: Any) -> HttpOptions:
@@ -139,70 +141,6 @@ def override_options(options: HttpOptions | None, **said: Any) -> HttpOptions:
     said = hidden(said)
     given = {name: value for name, value in said.items() if value is not None}
     return replace(options or HttpOptions(), **given)
-
-
-class Sent(NamedTuple):
-    """The progress of sending a body: how many times it was sent, and True if all bytes ever left."""
-
-    times: int
-    is_whole: bool
-
-
-class Body(Payload):
-    """The body of a request. It can be sent many times, in pieces, without copying.
-
-    Args:
-        data: The bytes.
-        timeout: The longest time in seconds to send a piece. aiohttp itself has no such limit.
-
-    Attributes:
-        data: The bytes.
-        times_sent: The number of times that sending has begun. It can be more than one per request: aiohttp repeats a
-            request if a kept connection turns out to be closed.
-        was_sent: True once all bytes have left. The server may have carried out the request then.
-        on_sent: Called each time that all bytes have left.
-    """
-
-    def __init__(self, data: bytes, timeout: float) -> None:
-        super().__init__(data)
-        self.data = data
-        self._size = len(data)
-        self._timeout = timeout
-        self.times_sent = 0
-        self.was_sent = False
-        self.on_sent: Callable[[], None] | None = None
-
-    @property
-    def sent(self) -> Sent:
-        """Return how often the body was sent."""
-        return Sent(self.times_sent, self.was_sent)
-
-    @sent.setter
-    def sent(self, value: Sent) -> None:
-        self.times_sent, self.was_sent = value
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the bytes as text. aiohttp demands this method of every payload."""
-        return self.data.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send all bytes."""
-        self.times_sent += 1
-        view = memoryview(self.data)
-        for start in range(0, len(view), _PIECE):
-            async with asyncio.timeout(self._timeout):
-                await writer.write(view[start : start + _PIECE])
-                await writer.drain()
-        self.was_sent = True
-        if self.on_sent is not None:
-            self.on_sent()
-
-
-class _Response(ClientResponse):
-    """An answer whose repr hides its URL and headers, which may be secret."""
-
-    def __repr__(self) -> str:
-        return f"<answer {self.status}>"
 
 
 class HttpClient:
@@ -219,40 +157,21 @@ class HttpClient:
     def __init__(self, options: HttpOptions, network: Network | None = None) -> None:
         self.options = options
         self._network = network or Network(options)
-        self._connections = PerLoop(self._new_connections)
-
-    def _new_connections(self) -> _Connections:
-        options = self.options
-        session = ClientSession(
-            connector=CleanConnector(limit=options.max_connections, ttl_dns_cache=60),
-            timeout=ClientTimeout(
-                total=None,
-                connect=options.pool_timeout,
-                sock_connect=options.connect_timeout,
-                sock_read=options.read_timeout,
-            ),
-            headers={"Accept-Encoding": "identity"},  # files are fetched as they are stored
-            skip_auto_headers=("Content-Type", "User-Agent"),
-            cookie_jar=DummyCookieJar(),
-            response_class=_Response,
-            auto_decompress=False,
-            read_bufsize=CHUNK_SIZE,
-        )
-        return _Connections(session, options)
+        self._connections = PerLoop(lambda: _Connections(options))
 
     async def download_slots(self) -> DownloadSlots:
         """The slots of the running loop's downloads: see `download_slots.DownloadSlots`."""
         return (await self._connections.get()).downloads
 
     async def aclose(self) -> None:
-        """Close the session of the running event loop. Other sessions are closed with their loops."""
+        """Close the connections of the running event loop. Others are closed with their loops."""
         await self._connections.aclose()
 
-    def body(self, data: bytes) -> Body:
-        """Return the body of one request."""
-        return Body(data, self.options.read_timeout)
+    def body(self, data: bytes | Sequence[bytes]) -> Body:
+        """Return the body of one request. The bytes are in one piece or in many."""
+        return Body(data)
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> ClientResponse:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None) -> Response:
         """Send a request once, without following redirects.
 
         Args:
@@ -270,39 +189,45 @@ class HttpClient:
             StorageOperationException: The server's certificate is not trusted, or the server does not speak TLS.
             AccessDeniedException: The proxy demands another password.
         """
-        session = (await self._connections.get()).session
+        pool = (await self._connections.get()).pool
         check_deadline()
         url = Hidden(url)  # the URL of an upload session lets its holder write
         with transfer_errors():
-            async with self._limit(body):
-                response = await session.request(
-                    method,
-                    URL(url, encoded=True),
-                    headers=headers,
-                    data=body,
-                    allow_redirects=False,
-                    **await self._network.towards(url),
-                )
+            response = await self._exchange(pool, method, url, headers, body)
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             response.close()
             raise proxy_failure(response.status)
         return response
 
-    def _limit(self, body: Body | None) -> asyncio.Timeout:
-        """Limit the time from a request's last byte to the end of the answer's header, across interim answers."""
-        seconds = self.options.answer_timeout
-        if body is None or not body.data:
-            return asyncio.timeout(self.options.pool_timeout + seconds)
-        limit, loop = asyncio.timeout(None), asyncio.get_running_loop()
+    async def _exchange(
+        self, pool: ConnectionPool, method: str, url: str, headers: Mapping[str, str], body: Body | None
+    ) -> Response:
+        """Send a request over a free connection. Repeat it once if the server closed the connection meanwhile."""
+        found = _URL.match(url)
+        if found is None:
+            raise InvalidURL(url)
+        origin, path = found[1], found[2] if found[2].startswith("/") else f"/{found[2]}"
+        place = pool.place(origin, **await self._network.towards(url))
+        can_repeat = method in _IDEMPOTENT
+        while True:
+            connection = await pool.take(place)
+            try:
+                asked = {**headers, **place.headers()}
+                head = request_head(method, place.target(path), place.host, asked, body)
+            except BaseException:
+                connection.release()
+                raise
+            exchange = Exchange(
+                connection, read_timeout=self.options.read_timeout, answer_timeout=self.options.answer_timeout
+            )
+            try:
+                return await exchange.run(head, body, is_head=method == "HEAD")
+            except (ClientOSError, ServerDisconnectedError):
+                if not can_repeat:
+                    raise
+                can_repeat = False
 
-        def begin() -> None:
-            with suppress(RuntimeError):  # the answer came earlier, or the limit is over
-                limit.reschedule(loop.time() + seconds)
-
-        body.on_sent = begin
-        return limit
-
-    async def read(self, response: ClientResponse, *, is_error: bool = False) -> bytes:
+    async def read(self, response: Response, *, is_error: bool = False) -> bytes:
         """Read the body of an answer that holds no file. If reading fails, the response is closed.
 
         Args:
@@ -343,7 +268,7 @@ class transfer_errors:  # noqa: N801 - it reads like a function
         StorageUnavailableException: The connection failed or timed out, or the answer is not HTTP.
         StorageOperationException: The certificate is not trusted, so a retry cannot help.
         AccessDeniedException: The proxy demands another password.
-        StorageClosedException: The session was closed while an answer was read.
+        StorageClosedException: The pool was closed while an answer was read.
     """
 
     __slots__ = ()
@@ -357,7 +282,7 @@ class transfer_errors:  # noqa: N801 - it reads like a function
         if error is None or (ours := _ours(without_frames(error))) is None:
             return
         # neither is shown as a cause: their reprs hold the request's headers, and the proxy's password
-        cause = None if isinstance(error, ClientResponseError | ClientConnectorError) else error
+        cause = None if isinstance(error, ClientResponseError | HttpProcessingError | ClientConnectorError) else error
         del error
         raise ours from cause
 
@@ -372,9 +297,9 @@ def _reason(error: Exception) -> str:
 
 def _ours(error: BaseException) -> StorageException | None:
     """Return the storage error for an error of aiohttp. None for other errors."""
-    if isinstance(error, ClientResponseError):
-        if isinstance(error, ClientHttpProxyError):
-            return proxy_failure(error.status)
+    if isinstance(error, ClientHttpProxyError):
+        return proxy_failure(error.status)
+    if isinstance(error, HttpProcessingError):
         return StorageUnavailableException(f"the answer is no HTTP ({type(error).__name__})")
     if (failure := certificate_failure(error)) is not None:
         return failure

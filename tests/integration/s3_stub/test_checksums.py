@@ -141,7 +141,7 @@ async def test_bytes_that_arrive_altered_are_seen_with_and_without_checksums(on,
     stub, storage = await on(behaviour)
     with monkeypatch.context() as altering:
         altering.setattr("async_storages.backends.s3.checksums.crc32", lambda _: "AAAAAA==")
-        altering.setattr("async_storages.backends.s3.checksum_headers._md5", lambda _: "AAAAAAAAAAAAAAAAAAAAAA==")
+        altering.setattr("async_storages.backends.s3.checksums.content_md5", lambda _: "AAAAAAAAAAAAAAAAAAAAAA==")
         with pytest.raises(ChecksumMismatchException):
             await storage.upload(b"content", "a.txt")
     assert not stub.objects()

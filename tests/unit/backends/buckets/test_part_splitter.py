@@ -34,6 +34,14 @@ async def test_content_is_cut_into_parts(size, lengths):
     await parts.aclose()
 
 
+async def test_the_pieces_of_a_part_are_the_chunks_themselves():
+    chunks = [bytes([n]) * CHUNK_SIZE for n in range(3)]
+    parts = PartSplitter(Content(stream(*chunks)), repeat(2 * CHUNK_SIZE))
+    found = [await parts.next_pieces() for _ in range(3)]
+    assert [[*map(id, part)] for part in found] == [[*map(id, part)] for part in (chunks[:2], chunks[2:], [])]
+    await parts.aclose()
+
+
 async def test_the_last_part_is_given_only_if_all_was_right():
     parts = PartSplitter(
         Content(stream(bytes(CHUNK_SIZE), bytes(CHUNK_SIZE - 1)), size=2 * CHUNK_SIZE), repeat(PART_SIZE)
