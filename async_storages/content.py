@@ -104,6 +104,7 @@ class Content:
         size: Bytes, from the declaration, the source or the finished pass. None while unknown. If a file grows or
             shrinks while it is read, the iteration raises InvalidArgumentException.
         image_size: The dimensions, if the content is an image and its header was readable in the stream.
+        etag: The ETag that the storage has given to the written file, without quotes. None if it did not tell one.
         max_size: The argument `max_size`.
     """
 
@@ -146,6 +147,7 @@ class Content:
     def _restart(self) -> None:
         self.size = self._declared
         self.image_size: ImageSize | None = None
+        self.etag: str | None = None
         self._head = self._whole
         self._chunks = _rechunk(self._source.chunks()) if self._whole is None else None
         self._is_spent = False

@@ -160,8 +160,8 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         """
 
     @abstractmethod
-    async def _store(self, file: NewFile) -> None:
-        """Store a file whole or not at all. Raises as `write` does."""
+    async def _store(self, file: NewFile) -> str | None:
+        """Store a file whole or not at all, and return its ETag if the server told it. Raises as `write` does."""
 
     @abstractmethod
     def _chunks(self, key: str, offset: int, length: int | None, chunk_size: int) -> AsyncGenerator[bytes]:
@@ -227,7 +227,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
                     overwrite=overwrite,
                     is_fresh=isinstance(key, naming.UniqueKey),
                 )
-                await self._store(file)
+                content.etag = await self._store(file)
             operation.bytes = content.size or 0
             return str(operation.file)
 

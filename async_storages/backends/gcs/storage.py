@@ -184,7 +184,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return repeat(self._part_size)
 
-    async def _store(self, file: NewFile) -> None:
+    async def _store(self, file: NewFile) -> str | None:
         file_info.check_metadata_size(file.metadata)
         described = {
             **object_options.described(file.options),
@@ -197,6 +197,7 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
             await self._client.insert(*target, content, query=query, overwrite=file.overwrite)
         else:
             await self._client.upload(*target, file.parts, query=query, overwrite=file.overwrite)
+        return None
 
     def _check_options(self, options: UploadOptions) -> None:
         super()._check_options(options)

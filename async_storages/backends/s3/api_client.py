@@ -66,8 +66,8 @@ class S3ApiClient(MultipartRequests):
         headers: Headers,
         customer_key: CustomerKey | None = None,
         creation: Creation = REPLACE,
-    ) -> None:
-        """Store an object of up to 5 GiB.
+    ) -> str:
+        """Store an object of up to 5 GiB, and return its ETag without quotes.
 
         Raises:
             FileExistsException: The key is taken.
@@ -97,6 +97,7 @@ class S3ApiClient(MultipartRequests):
 
         made = await self._writes.send("put", request, sent, is_done_by, creation)
         checksums.expect_checksum(require_etag(made.headers), checksum)
+        return made.etag
 
     async def head_object(self, bucket: str, key: str, *, customer_key: CustomerKey | None = None) -> Headers:
         """Return the headers of an object. Raises FileNotFoundException if the object does not exist."""

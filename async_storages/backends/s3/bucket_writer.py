@@ -41,8 +41,8 @@ class BucketWriter:
         self._folder = folder
         self._options = options
 
-    async def store(self, file: NewFile) -> None:
-        """Store a file whole or not at all.
+    async def store(self, file: NewFile) -> str:
+        """Store a file whole or not at all, and return its ETag without quotes. Empty if the answer has none.
 
         Raises:
             FileExistsException: The key is taken.
@@ -55,12 +55,11 @@ class BucketWriter:
             if await file.parts.has_single_part():
                 creation = await self._creation("put", file.key, **rules)
                 content = await file.parts.next_pieces()
-                await self._client.put_object(
+                return await self._client.put_object(
                     self._bucket, file.key, content, headers=headers, customer_key=secret, creation=creation
                 )
-            else:
-                creation = await self._creation("complete", file.key, **rules)
-                await self._multipart(file.key, headers, secret, creation).upload(file.parts)
+            creation = await self._creation("complete", file.key, **rules)
+            return await self._multipart(file.key, headers, secret, creation).upload(file.parts)
 
     async def copy(
         self,

@@ -59,15 +59,15 @@ class Multipart:
         self._checks = tuple(checks)
         self._unanswered = 0
 
-    async def upload(self, parts: PartSplitter) -> None:
-        """Upload parts one by one.
+    async def upload(self, parts: PartSplitter) -> str:
+        """Upload parts one by one, and return the ETag of the object without quotes. Empty if the answer has none.
 
         Raises:
             Exception: The error of `parts` or of a request. The upload is then aborted, also when cancelled. If the
                 abort fails too, the first error is raised, and the bucket's lifecycle rule cleans up.
         """
         async with self._begun() as upload_id:
-            await self._complete(upload_id, await self._send(upload_id, parts))
+            return await self._complete(upload_id, await self._send(upload_id, parts))
 
     async def copy(self, source: CopySource, size: int) -> None:
         """Copy an object of `size` bytes on the server. Raises as `upload` does."""
@@ -150,9 +150,9 @@ class Multipart:
             raise failure
         return sent
 
-    async def _complete(self, upload_id: str, parts: list[UploadedPart]) -> None:
+    async def _complete(self, upload_id: str, parts: list[UploadedPart]) -> str:
         for check in self._checks:
             await check()
-        await self._client.complete_multipart_upload(
+        return await self._client.complete_multipart_upload(
             *self._target, upload_id, parts, creation=self._creation, customer_key=self._customer_key
         )

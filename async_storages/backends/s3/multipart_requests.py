@@ -153,8 +153,8 @@ class MultipartRequests:
         *,
         creation: Creation = REPLACE,
         customer_key: CustomerKey | None = None,
-    ) -> None:
-        """Put the parts together.
+    ) -> str:
+        """Put the parts together, and return the ETag of the object without quotes. Empty if the answer has none.
 
         Raises:
             FileExistsException: The key is taken.
@@ -173,7 +173,9 @@ class MultipartRequests:
             customer_key=customer_key,
             can_fail_late=True,
         )
-        await self._writes.send("complete", request, sent, lambda found: checksums.etag_in(found) == etag, creation)
+        return (
+            await self._writes.send("complete", request, sent, lambda found: checksums.etag_in(found) == etag, creation)
+        ).etag
 
     async def abort_multipart_upload(self, bucket: str, key: str, upload_id: str) -> None:
         """Abort a multipart upload and free its parts. A missing upload is not an error."""

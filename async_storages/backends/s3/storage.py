@@ -199,8 +199,8 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
     def _part_sizes(self, size: int | None, max_size: int | None) -> Iterator[int]:
         return part_sizes(size, max_size, self._part_size)
 
-    async def _store(self, file: NewFile) -> None:
-        await self._writer.store(file)
+    async def _store(self, file: NewFile) -> str | None:
+        return await self._writer.store(file) or None
 
     @property
     def _writer(self) -> BucketWriter:

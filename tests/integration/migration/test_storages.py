@@ -159,17 +159,21 @@ async def test_variants_move_with_their_original(engine, tmp_path, s3, fastdfs, 
 
 @pytest.mark.parametrize("size", [100, 6_000_000, 8 << 20, 20_000_000])
 async def test_a_copy_in_s3_is_checked_by_its_etag(engine, tmp_path, s3, size):
-    """Also one that was sent in parts, so that large files are not read again."""
+    """Also one that was sent in parts. Large files are not read again, and small ones need one request."""
     folder = LocalStorage(tmp_path / "files")
-    read = []
-    stream = S3Storage.stream
+    called = []
+    stream, stat = S3Storage.stream, S3Storage.stat
 
-    def noted(self, name, *args, **options):
-        read.append(name)
+    def streamed(self, name, *args, **options):
+        called.append("stream")
         return stream(self, name, *args, **options)
+
+    def asked(self, name, *args, **options):
+        called.append("stat")
+        return stat(self, name, *args, **options)
 
     content = bytes(size)
     file = await folder.save(content, "a.bin")
-    s3.stream = noted.__get__(s3)
+    s3.stream, s3.stat = streamed.__get__(s3), asked.__get__(s3)
     there = await moved(engine, folder, s3, file)
-    assert (there.contents, len(read)) == ([content], 1), "read by this test alone"
+    assert (there.contents, called) == ([content], ["stat", "stream"]), "called by this test alone"

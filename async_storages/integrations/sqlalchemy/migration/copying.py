@@ -57,6 +57,9 @@ class _Streamed(ByteSource):
         size: The size in bytes.
         throttle: The limit of the speed.
         part_size: The size of the parts in which S3 gets the file. None for another target.
+
+    Attributes:
+        answered_etag: The ETag in the target's answer. None if it told none.
     """
 
     replayable = True
@@ -67,6 +70,7 @@ class _Streamed(ByteSource):
         self._size = size
         self._throttle = throttle
         self._part_size = part_size
+        self.answered_etag: str | None = None
         self._start()
 
     def _start(self) -> None:
@@ -148,7 +152,7 @@ class Copier:
                 streamed = _Streamed(self._source, file_id, size, self._throttle, self._part_size_for(size))
                 async with self._content(streamed, file_id, info, facts) as content:
                     await self._target.write(content, key, overwrite=False)
-                    passed = streamed
+                    streamed.answered_etag, passed = content.etag, streamed
         except FileExistsException:
             if not was_ours:
                 raise
@@ -203,8 +207,8 @@ class Copier:
             new_id: The new id.
             passed: The bytes that passed through this process; None if the target has copied them by itself.
         """
-        etag = None
-        if passed is None or passed.etag is not None:  # else the copy is read in any case
+        etag = None if passed is None else passed.answered_etag
+        if passed is None or (passed.etag is not None and etag is None):  # else the copy is read in any case
             found = await self._target.stat(new_id)
             if found.file_size != info.file_size:
                 return None
