@@ -100,7 +100,7 @@ def as_json(done: Result) -> str:
 
 def as_text(done: Result, *, dry_run: bool = False) -> str:
     """The result, for people."""
-    lines = [summary(done) + ("; nothing was removed" if dry_run else "")]
+    lines = [summary(done), "nothing was removed"] if dry_run else [summary(done)]
     if isinstance(done, RegeneratedVariants):
         lines += [f"missing: {file_id}" for file_id in done.missing[:_SHOWN]]
         lines += [f"damaged: {file_id}: {reason}" for file_id, reason in list(done.damaged.items())[:_SHOWN]]

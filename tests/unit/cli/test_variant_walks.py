@@ -99,7 +99,7 @@ def test_regenerate_makes_what_is_missing_and_clean_removes_what_is_not_declared
     assert (len(variants(files, "thumb")), len(variants(files, "card"))) == (3, 6)
     summary = "9 variants seen, 3 of earlier recipes, 0 of images that have gone, 0 failed"
     done = run("variants", "clean", *COLUMN, "--older-than", "0", "--dry-run")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"{summary}; nothing was removed")
+    assert (done.returncode, done.stdout.splitlines()[:2]) == (0, [summary, "nothing was removed"])
     assert len(variants(files)) == 9
     assert run("variants", "clean", *COLUMN).stdout.startswith("0 variants seen")  # none is a day old
     done = run("variants", "clean", *COLUMN, "--older-than", "0")
