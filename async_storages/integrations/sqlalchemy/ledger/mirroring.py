@@ -96,6 +96,8 @@ class Mirroring:
 
         It logs a failure. Later calls try again, at growing intervals of at most a quarter of an hour.
         """
+        if not await self._has_due():
+            return 0
         taking = asyncio.Lock()
 
         async def run_lane(_number: int) -> int:
@@ -106,9 +108,12 @@ class Mirroring:
 
         return sum(await map_bounded(run_lane, range(self._concurrency), limit=self._concurrency))
 
+    async def _has_due(self) -> bool:
+        return await self._connections.reading.run(work_queue.has_due, State.COPY)
+
     async def _take(self, taking: asyncio.Lock) -> QueuedWork | None:
         async with taking:  # one at a time, as on SQLite all of them would wait for its write lock
-            if not await self._connections.reading.run(work_queue.has_due, State.COPY):
+            if not await self._has_due():
                 return None
             leased = await self._connections.main.run(work_queue.lease, State.COPY, 1, self._lease)
         reached(CopyStep.TAKEN)
