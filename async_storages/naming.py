@@ -56,7 +56,7 @@ _EXTENSION = re.compile(r"(?:\.tar)?\.[^.]+\Z", re.IGNORECASE)
 _GENERATED_PREFIX = re.compile(r"[0-9a-f]{16}_(?=.)", re.DOTALL)
 
 
-def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: str = _FALLBACK) -> str:
+def clean_filename(name: str, *, max_bytes: int = 255, fallback: str = "file") -> str:
     r"""Clean a file name: return the last segment of `name` in a form that is safe on every system.
 
     Args:

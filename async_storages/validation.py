@@ -13,13 +13,13 @@ last extension counts, as for browsers and file systems: ``file.php.jpg`` is a p
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from async_storages import naming, sniff
 from async_storages._moved import moved_names
@@ -52,13 +52,9 @@ def _type_pattern(value: str) -> str:
     return value.strip().lower()
 
 
-def _each(clean: Callable[[str], str]) -> AfterValidator:
+def _each(clean: Callable[[str], str], values: Iterable[str]) -> tuple[str, ...]:
     """Convert a collection to a hashable value, which is the same for every order and spelling."""
-    return AfterValidator(lambda values: tuple(sorted({clean(value) for value in values})))
-
-
-type _Extensions = Annotated[Sequence[str] | AbstractSet[str], _each(_extension)]
-type _Types = Annotated[Sequence[str] | AbstractSet[str], _each(_type_pattern)]
+    return tuple(sorted({clean(value) for value in values}))
 
 
 class FileTypeConfig(BaseModel):
@@ -79,10 +75,20 @@ class FileTypeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    whitelist: _Extensions = ()
-    blacklist: _Extensions = ()
-    type_whitelist: _Types = ()
-    type_blacklist: _Types = ()
+    whitelist: Sequence[str] | AbstractSet[str] = ()
+    blacklist: Sequence[str] | AbstractSet[str] = ()
+    type_whitelist: Sequence[str] | AbstractSet[str] = ()
+    type_blacklist: Sequence[str] | AbstractSet[str] = ()
+
+    @field_validator("whitelist", "blacklist")
+    @classmethod
+    def _clean_extensions(cls, values: Iterable[str]) -> tuple[str, ...]:
+        return _each(_extension, values)
+
+    @field_validator("type_whitelist", "type_blacklist")
+    @classmethod
+    def _clean_types(cls, values: Iterable[str]) -> tuple[str, ...]:
+        return _each(_type_pattern, values)
 
 
 _ANYTHING = FileTypeConfig()

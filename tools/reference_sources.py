@@ -6,6 +6,7 @@ from typing import Any
 import griffe
 
 EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
+PRIVATE = re.compile(r"(?<![\w.])_[A-Za-z]")
 
 
 class AsPythonReads(griffe.Extension):
@@ -26,3 +27,8 @@ class AsPythonReads(griffe.Extension):
         """Change the docstring of an object that was read."""
         if obj.docstring:
             obj.docstring.value = EXAMPLE.sub(r"\1Examples:", obj.docstring.value)
+
+    def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
+        """Leave out the value of a module's attribute if it names something private."""
+        if attr.parent and attr.parent.is_module and PRIVATE.search(str(attr.value)):
+            attr.value = None

@@ -231,7 +231,7 @@ def _blocking_call_detector() -> "BlockBuster":
 
 
 @pytest.fixture
-def no_blocking_calls(_blocking_call_detector: "BlockBuster") -> "Iterator[BlockBuster]":
+def no_blocking_calls(request: pytest.FixtureRequest) -> "Iterator[BlockBuster]":
     """Raise `blockbuster.BlockingError` for calls of this package that block the event loop.
 
     It watches file, socket, SQLite and lock operations, sleeps and name look-ups. It checks the calls that
@@ -245,8 +245,9 @@ def no_blocking_calls(_blocking_call_detector: "BlockBuster") -> "Iterator[Block
         pytestmark = pytest.mark.usefixtures("no_blocking_calls")
         ```
     """
-    _blocking_call_detector.activate()
+    detector: BlockBuster = request.getfixturevalue("_blocking_call_detector")
+    detector.activate()
     try:
-        yield _blocking_call_detector
+        yield detector
     finally:
-        _blocking_call_detector.deactivate()
+        detector.deactivate()
