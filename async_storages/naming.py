@@ -193,7 +193,7 @@ def unique_key(filename: str, folder: str = "") -> UniqueKey:
 
 
 def original_filename(key: str) -> str:
-    """Return the last segment of a key, without the prefix that `unique_key` adds.
+    """Return the last segment of a key, without the sixteen digits that `Storage.save` puts before the name.
 
     Example:
         >>> original_filename("reports/9f86d081884c7d65_q3.pdf")

@@ -177,8 +177,8 @@ class FileValidator:
     async def check(self, content: Content) -> None:
         """Check the name, the first bytes and, if known, the size of content that is not read yet.
 
-        It sets the clean name on the content, so that the stored type is the checked one. It does not count the bytes
-        that arrive later. The content does that if its `max_size` is the limit: `open` sets it.
+        It sets the clean name on the content, so that the stored type is the checked one. It does not check the
+        size of bytes that arrive later. `open` does, because it sets the `max_size` of the content.
 
         Args:
             content: The content.
@@ -212,7 +212,7 @@ class FileValidator:
         Args:
             content: Bytes, a path, a binary file, an upload, or an iterable or async iterable.
             file_name: The file's name, untrusted. By default the name of the content.
-            **options: See `ContentOptions`. The smaller of `max_size` and `max_file_size` applies.
+            **options: See the arguments of `Content`. The smaller of `max_size` and `max_file_size` applies.
 
         Raises:
             InvalidFileTypeException: The extension or the content is not allowed.

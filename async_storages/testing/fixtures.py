@@ -201,8 +201,8 @@ def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
     It runs in its own process. Starting it takes 0.15 s.
 
     To use a real cluster, set the environment variable ``FASTDFS_TRACKER`` to the address of its tracker
-    (``host:port``), and ``FASTDFS_REPORT_INTERVAL`` to its ``heart_beat_interval`` in seconds (default: 30). Its
-    `files` is empty. Use `count`.
+    (``host:port``), and ``FASTDFS_REPORT_INTERVAL`` to its ``heart_beat_interval`` in seconds (default: 30). A
+    cluster does not list its files, so `files` returns none. Use `count` instead.
 
     If a test needs faults or another layout, run a `FastDFSServer` in the test. It starts in a few ms.
     """

