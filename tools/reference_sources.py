@@ -21,14 +21,17 @@ class AsPythonReads(griffe.Extension):
             for hidden in below:
                 function = hidden.members.get(hidden.name)
                 if hidden.name in (module.exports or ()) and isinstance(function, griffe.Object):
+                    _mend(function)  # Griffe does not come to it any more
                     module.members[hidden.name] = griffe.Alias(hidden.name, function, parent=module)
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Change the docstring of an object that was read."""
-        if obj.docstring:
-            obj.docstring.value = EXAMPLE.sub(r"\1Examples:", obj.docstring.value)
+        """Change an object that was read."""
+        _mend(obj)
 
-    def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
-        """Leave out the value of a module's attribute if it names something private."""
-        if attr.parent and attr.parent.is_module and PRIVATE.search(str(attr.value)):
-            attr.value = None
+
+def _mend(found: griffe.Object) -> None:
+    """Let `Example:` be a section, and leave out the value of a module's attribute if it names something private."""
+    if found.docstring:
+        found.docstring.value = EXAMPLE.sub(r"\1Examples:", found.docstring.value)
+    if isinstance(found, griffe.Attribute) and found.parent and found.parent.is_module:
+        found.value = None if PRIVATE.search(str(found.value)) else found.value
