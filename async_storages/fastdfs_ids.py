@@ -5,8 +5,9 @@ group1/M00/00/1E/fwAAAWsCFuqAVke2AAGGoKVy0tA654.bin
 group / path   / dirs / 27 base64 characters, then the tail
 ```
 
-The 27 characters are 20 bytes, big-endian: the server of the upload (4), the time (4), the masked size (8) and the
-CRC32 (4). Source in FastDFS 6.16: storage/storage_service.c:1955-2087, tracker/tracker_types.h:42-50 and :94-103.
+The 27 base64 characters encode four big-endian numbers in 20 bytes: the server of the upload (4), the time (4), the
+masked size (8) and the CRC32 (4). Source in FastDFS 6.16: storage/storage_service.c:1955-2087,
+tracker/tracker_types.h:42-50 and :94-103.
 """
 
 import binascii

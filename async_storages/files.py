@@ -60,7 +60,9 @@ class StoredFile:
     _storage_ref: "_StorageRef"
     _facts: FileFacts | None
 
-    def __init__(self, file_id: str | FileId, storage: "_StorageRef" = None) -> None:
+    def __init__(
+        self, file_id: str | FileId, storage: StorageRef | StorageRouter | str | StorageAddress | None = None
+    ) -> None:
         self.file_id = file_id if type(file_id) is str else _text_of(file_id)
         self._storage_ref = storage
         self._facts = None

@@ -56,7 +56,7 @@ _EXTENSION = re.compile(r"(?:\.tar)?\.[^.]+\Z", re.IGNORECASE)
 _GENERATED_PREFIX = re.compile(r"[0-9a-f]{16}_(?=.)", re.DOTALL)
 
 
-def clean_filename(name: str, *, max_bytes: int = _LONGEST_SEGMENT, fallback: str = _FALLBACK) -> str:
+def clean_filename(name: str, *, max_bytes: int = 255, fallback: str = "file") -> str:
     r"""Clean a file name: return the last segment of `name` in a form that is safe on every system.
 
     Args:
@@ -193,7 +193,7 @@ def unique_key(filename: str, folder: str = "") -> UniqueKey:
 
 
 def original_filename(key: str) -> str:
-    """Return the last segment of a key, without the prefix that `unique_key` adds.
+    """Return the last segment of a key, without the sixteen digits that `Storage.save` puts before the name.
 
     Example:
         >>> original_filename("reports/9f86d081884c7d65_q3.pdf")

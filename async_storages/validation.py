@@ -13,13 +13,13 @@ last extension counts, as for browsers and file systems: ``file.php.jpg`` is a p
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from async_storages import naming, sniff
 from async_storages._moved import moved_names
@@ -52,13 +52,9 @@ def _type_pattern(value: str) -> str:
     return value.strip().lower()
 
 
-def _each(clean: Callable[[str], str]) -> AfterValidator:
+def _each(clean: Callable[[str], str], values: Iterable[str]) -> tuple[str, ...]:
     """Convert a collection to a hashable value, which is the same for every order and spelling."""
-    return AfterValidator(lambda values: tuple(sorted({clean(value) for value in values})))
-
-
-type _Extensions = Annotated[Sequence[str] | AbstractSet[str], _each(_extension)]
-type _Types = Annotated[Sequence[str] | AbstractSet[str], _each(_type_pattern)]
+    return tuple(sorted({clean(value) for value in values}))
 
 
 class FileTypeConfig(BaseModel):
@@ -79,10 +75,20 @@ class FileTypeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    whitelist: _Extensions = ()
-    blacklist: _Extensions = ()
-    type_whitelist: _Types = ()
-    type_blacklist: _Types = ()
+    whitelist: Sequence[str] | AbstractSet[str] = ()
+    blacklist: Sequence[str] | AbstractSet[str] = ()
+    type_whitelist: Sequence[str] | AbstractSet[str] = ()
+    type_blacklist: Sequence[str] | AbstractSet[str] = ()
+
+    @field_validator("whitelist", "blacklist")
+    @classmethod
+    def _clean_extensions(cls, values: Iterable[str]) -> tuple[str, ...]:
+        return _each(_extension, values)
+
+    @field_validator("type_whitelist", "type_blacklist")
+    @classmethod
+    def _clean_types(cls, values: Iterable[str]) -> tuple[str, ...]:
+        return _each(_type_pattern, values)
 
 
 _ANYTHING = FileTypeConfig()
@@ -171,8 +177,8 @@ class FileValidator:
     async def check(self, content: Content) -> None:
         """Check the name, the first bytes and, if known, the size of content that is not read yet.
 
-        It sets the clean name on the content, so that the stored type is the checked one. It does not count the bytes
-        that arrive later. The content does that if its `max_size` is the limit: `open` sets it.
+        It sets the clean name on the content, so that the stored type is the checked one. It does not check the
+        size of bytes that arrive later. `open` does, because it sets the `max_size` of the content.
 
         Args:
             content: The content.
@@ -206,7 +212,7 @@ class FileValidator:
         Args:
             content: Bytes, a path, a binary file, an upload, or an iterable or async iterable.
             file_name: The file's name, untrusted. By default the name of the content.
-            **options: See `ContentOptions`. The smaller of `max_size` and `max_file_size` applies.
+            **options: See the arguments of `Content`. The smaller of `max_size` and `max_file_size` applies.
 
         Raises:
             InvalidFileTypeException: The extension or the content is not allowed.

@@ -9,7 +9,7 @@ from benchmarks.records import Records, Row
 
 __all__ = ["page_of_run", "table", "whole_page"]
 
-NONE_YET = "No figure is recorded yet."
+NONE_YET = "No figure of `{}` is recorded yet."
 SLOT = re.compile(r"^\{\{ (\w+)(?: (\w+))?(?:: (.+?))? \}\}$", re.MULTILINE)
 """``{{ rows s3: put|get }}``: rows of a measurement whose names match; ``{{ report NAME }}``; ``{{ machines }}``."""
 
@@ -30,7 +30,7 @@ def whole_page(records: Records, places: Places = PLACES) -> str:
             return "\n".join(machines(records))
         found = [row for what, row in records.rows.get(name, {}).items() if re.search(pattern or "", what)]
         taken.extend((name, row.figure.what) for row in found)
-        return "\n".join(table(name, found)) if found else NONE_YET
+        return "\n".join(table(name, found)) if found else NONE_YET.format(name)
 
     filled = SLOT.sub(fill, places.template.read_text(encoding="utf-8"))
     rows = [(name, what) for name, each in records.rows.items() for what in each]

@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "async_storages"
 INDEX = "reference/index.md"
 SECTION = "Reference"
-LISTED = re.compile(r"^::: (\S+)\n", re.MULTILINE)
-RUN = re.compile(r"(?:^::: \S+\n+)+", re.MULTILINE)
+LISTED = re.compile(r"^::: (\S+)$", re.MULTILINE)
+RUN = re.compile(r"(?:^::: \S+(?:\n+|\Z))+", re.MULTILINE)
 HEADING = re.compile(r"^## (.+)\n", re.MULTILINE)
 
 

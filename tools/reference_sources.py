@@ -6,6 +6,7 @@ from typing import Any
 import griffe
 
 EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
+PRIVATE = re.compile(r"(?<![\w.])_[A-Za-z]")
 
 
 class AsPythonReads(griffe.Extension):
@@ -20,9 +21,17 @@ class AsPythonReads(griffe.Extension):
             for hidden in below:
                 function = hidden.members.get(hidden.name)
                 if hidden.name in (module.exports or ()) and isinstance(function, griffe.Object):
+                    _mend(function)  # Griffe does not come to it any more
                     module.members[hidden.name] = griffe.Alias(hidden.name, function, parent=module)
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Change the docstring of an object that was read."""
-        if obj.docstring:
-            obj.docstring.value = EXAMPLE.sub(r"\1Examples:", obj.docstring.value)
+        """Change an object that was read."""
+        _mend(obj)
+
+
+def _mend(found: griffe.Object) -> None:
+    """Let `Example:` be a section, and leave out the value of a module's attribute if it names something private."""
+    if found.docstring:
+        found.docstring.value = EXAMPLE.sub(r"\1Examples:", found.docstring.value)
+    if isinstance(found, griffe.Attribute) and found.parent and found.parent.is_module:
+        found.value = None if PRIVATE.search(str(found.value)) else found.value

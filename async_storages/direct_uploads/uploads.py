@@ -281,10 +281,11 @@ class DirectUploads:
         Args:
             key: The key from the client.
             owner: The client that began the upload.
-            claim: A function that replaces these claims. The library awaits it before it copies the upload, with a text
-                of 64 hexadecimal digits that is the same for each attempt with one upload. If it raises, `attach`
-                raises the same error. For example, it may insert the text into a unique column: then your transaction
-                decides if the upload is used up. Each call that the function allows makes a file of its own.
+            claim: A function that records the claim in place of the library. The library awaits it before it copies the
+                upload. Its argument is a text of 64 hexadecimal digits, which is the same for each attempt with one
+                upload. If the function raises, `attach` raises the same error. For example, it may insert the text into
+                a unique column: then your transaction decides if the upload is used up. Each call that the function
+                allows makes another file.
 
         Returns:
             The stored file.

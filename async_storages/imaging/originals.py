@@ -20,7 +20,7 @@ _NAMES = {content_type: name for name, content_type in READABLE.items()}
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """An image file that keeps the limits.
+    """An image file within the limits.
 
     Attributes:
         path: The path of the file.
@@ -43,7 +43,7 @@ class Original:
         return self.format in _ANIMATED
 
     def turned(self) -> "Original":
-        """Return the same image for a decoder that applies the orientation itself."""
+        """Return the same image with upright orientation, for a decoder that has turned the image already."""
         return replace(self, size=ImageSize(*self.size.dimensions))
 
 

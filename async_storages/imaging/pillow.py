@@ -27,7 +27,7 @@ class PillowEngine:
         pillow_images.make(original, target, recipe, limits)
 
     def make_many(self, original: Original, wanted: Sequence[tuple[Path, Variant]], limits: ImageLimits) -> None:
-        """Make several variants: see `MakesMany.make_many`."""
+        """Make several variants of one original, and decode it once: see `ImagePool.make_many`."""
         from async_storages.imaging import pillow_images  # noqa: PLC0415 - only workers load the library
 
         pillow_images.make_many(original, wanted, limits)

@@ -200,11 +200,11 @@ class StorageManager:
         return self.storage_for(name).identify(name)
 
     def fusion_id(self, file_id: str) -> str:
-        """Return the id itself: see `Door`."""
+        """Return the id itself, because a manager uses fusion ids."""
         return file_id
 
     def shown_id(self, fusion_id: str) -> str:
-        """Return the id itself: see `Door`."""
+        """Return the id itself, because a manager uses fusion ids."""
         return fusion_id
 
     def file(self, file_id: FileName) -> StoredFile:

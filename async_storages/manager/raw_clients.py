@@ -40,19 +40,19 @@ class _Client(UploadService, DownloadService, DeleteService, InfoService):
         self.storage = storage
 
     def storage_for_new(self, bucket: str | None) -> Storage:
-        """Return the storage for a new file: see `Door`."""
+        """Return the storage for a new file."""
         return self.storage
 
     def storage_for(self, file_id: str) -> Storage:
-        """Return the storage of a file: see `Door`."""
+        """Return the storage of a file."""
         return self.storage
 
     def fusion_id(self, file_id: str) -> str:
-        """Return the fusion id of this client's id: see `Door`."""
+        """Return the fusion id for an id of this client."""
         return file_id
 
     def shown_id(self, fusion_id: str) -> str:
-        """Return this client's form of a fusion id: see `Door`."""
+        """Return this client's id for a fusion id."""
         return fusion_id
 
     async def aclose(self) -> None:
@@ -108,21 +108,21 @@ class S3Client(_Client):
         self._prefix = f"{storage.scheme}:"
 
     def storage_for_new(self, bucket: str | None) -> "S3Storage":
-        """Return the storage of a bucket: see `Door`."""
+        """Return the storage of a bucket, for a new file."""
         return self.storage if bucket in {None, self.storage.bucket} else self.storage.with_bucket(str(bucket))
 
     def storage_for(self, file_id: str) -> "S3Storage":
-        """Return the storage of the bucket in an id: see `Door`."""
+        """Return the storage of the bucket in an id."""
         return self.storage_for_new(FileId.parse(file_id).bucket)
 
     def fusion_id(self, file_id: str) -> str:
-        """Return ``bucket/key`` with its scheme: see `Door`."""
+        """Return the fusion id for an id of this client: ``bucket/key`` with the scheme."""
         if is_fusion_id(file_id):
             raise InvalidArgumentException("an id has no scheme here: it is bucket/key", file_id=file_id)
         return f"{self._prefix}{file_id}"
 
     def shown_id(self, fusion_id: str) -> str:
-        """Return ``bucket/key`` without its scheme: see `Door`."""
+        """Return this client's id for a fusion id: ``bucket/key`` without the scheme."""
         return fusion_id.removeprefix(self._prefix)
 
     # ---- multipart uploads by hand

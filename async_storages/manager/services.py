@@ -67,7 +67,7 @@ class UploadService(_Service):
     """Stores new files under generated ids.
 
     Args:
-        door: Finds the storage of a file.
+        door: Finds the storage of a file: a `StorageManager`, or a raw client.
         validator: Checks each upload. None accepts every upload.
         concurrency: The number of files that `upload_files` uploads at once, at least 1.
     """
@@ -145,7 +145,7 @@ class UploadService(_Service):
             folder: As for `upload_stream`.
             bucket: As for `upload_stream`.
             metadata: As for `upload_stream`.
-            rewind: True first moves to the beginning of the file, also if it is another kind of file.
+            rewind: True moves an open file to its beginning first. An upload is read from its beginning in any case.
 
         Returns:
             The id and the cleaned name. None for an empty ``<input type=file>``.
@@ -320,7 +320,8 @@ class ZipDownload:
 
     Attributes:
         entries: The files.
-        size: The length in bytes. None if it is not known. The length is wrong if a file fails later and is listed.
+        size: The length in bytes. None if it is not known. The length is wrong if a file fails later
+            and `on_error` is ``"list"``.
         on_error: The treatment of a file that is missing or fails later.
     """
 

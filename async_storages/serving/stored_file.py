@@ -66,8 +66,8 @@ class DeliveryOptions(TypedDict, total=False):
         stable: The time window in which redirects lead to the same URL, so that caches recognise it: see
             `SupportsPresign.presign`.
         front_server: A web server that sends the files of a `LocalStorage` itself: `XAccelRedirect` or `XSendfile`. The
-            server then answers ranges and conditions, and must add the security headers: see the guide. Files of other
-            storages are not affected.
+            server then answers ranges and conditions, and must add the security headers: see docs/how-to/serve.md.
+            Files of other storages are not affected.
         content_type: The content type of the response, in place of the stored one. A malformed type becomes
             ``application/octet-stream``, and the browser saves the file.
     """

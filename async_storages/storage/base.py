@@ -285,8 +285,8 @@ class Storage(AbstractStorage):
             name: The key. A key that is not clean is refused. `get_name` returns the clean form.
             overwrite: False raises FileExistsException if the key exists. On a storage with `chooses_ids` it raises
                 InvalidArgumentException.
-            **options: `content_type`, `metadata`, `size`, `max_size`, `expected` and others, and `options` with
-                `UploadOptions`: see `ContentOptions`.
+            **options: `content_type`, `metadata`, `size`, `max_size`, `expected`, `options` with `UploadOptions`, and
+                others: see the arguments of `Content`.
 
         Returns:
             The key, or the id that the backend chose.

@@ -81,7 +81,7 @@ class PartUploads(Protocol):
         ...
 
     async def complete(self, name: FileName, upload_id: str, etags: Mapping[int, str], *, max_size: int | None) -> None:
-        """Join the parts into one file: see `chosen_parts`. Raises FileNotFoundException if the upload is gone."""
+        """Join the parts with these ETags into one file. Raises FileNotFoundException if the upload is gone."""
         ...
 
     async def abort(self, name: FileName, upload_id: str) -> None:
@@ -89,7 +89,7 @@ class PartUploads(Protocol):
         ...
 
     async def unfinished(self, prefix: str) -> builtins.list[tuple[FileId, str]]:
-        """Return file and upload id of unfinished uploads to keys that begin with `prefix`.
+        """Return the file id and the upload id of each unfinished upload whose key begins with `prefix`.
 
         If there are more than a thousand, the result may hold only the first thousand.
         """

@@ -201,8 +201,8 @@ def fastdfs_server() -> Iterator[FastDFSProcess | RealFastDFSCluster]:
     It runs in its own process. Starting it takes 0.15 s.
 
     To use a real cluster, set the environment variable ``FASTDFS_TRACKER`` to the address of its tracker
-    (``host:port``), and ``FASTDFS_REPORT_INTERVAL`` to its ``heart_beat_interval`` in seconds (default: 30). Its
-    `files` is empty. Use `count`.
+    (``host:port``), and ``FASTDFS_REPORT_INTERVAL`` to its ``heart_beat_interval`` in seconds (default: 30). A
+    cluster does not list its files, so `files` returns none. Use `count` instead.
 
     If a test needs faults or another layout, run a `FastDFSServer` in the test. It starts in a few ms.
     """
@@ -231,7 +231,7 @@ def _blocking_call_detector() -> "BlockBuster":
 
 
 @pytest.fixture
-def no_blocking_calls(_blocking_call_detector: "BlockBuster") -> "Iterator[BlockBuster]":
+def no_blocking_calls(request: pytest.FixtureRequest) -> "Iterator[BlockBuster]":
     """Raise `blockbuster.BlockingError` for calls of this package that block the event loop.
 
     It watches file, socket, SQLite and lock operations, sleeps and name look-ups. It checks the calls that
@@ -245,8 +245,9 @@ def no_blocking_calls(_blocking_call_detector: "BlockBuster") -> "Iterator[Block
         pytestmark = pytest.mark.usefixtures("no_blocking_calls")
         ```
     """
-    _blocking_call_detector.activate()
+    detector: BlockBuster = request.getfixturevalue("_blocking_call_detector")
+    detector.activate()
     try:
-        yield _blocking_call_detector
+        yield detector
     finally:
-        _blocking_call_detector.deactivate()
+        detector.deactivate()

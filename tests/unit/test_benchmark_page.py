@@ -80,7 +80,7 @@ def test_slots_take_rows_reports_and_machines(tmp_path):
     assert [table.splitlines()[2].split(" | ")[0] for table in (put, memory)] == ["| put", "| peak memory"]
     assert report == "| scenario |"
     assert machines.splitlines()[2:] == [f"| 2026-12-0{day} | 2 cores | Python 3.12.1 |" for day in (2, 1)]
-    assert nothing == "No figure is recorded yet."
+    assert nothing == "No figure of `gcs` is recorded yet."
 
 
 @pytest.mark.parametrize("template", ["{{ rows s3: ^put }}\n", "{{ rows s3 }}\n{{ rows s3: memory }}\n"])

@@ -44,7 +44,7 @@ async def test_scenarios(tmp_path):
         "an id that never existed is assigned": "lost",
         "copy an id by raw SQL, replace the first": "kept",
         "soft-delete trigger": "kept",
-        "COMMIT of the connection fails, which the session is in": "kept",
+        "the session joins a connection's transaction, whose COMMIT fails": "kept",
         "stale id in a full PUT": "refused",
         "two people edit one list": "refused",
         "two-phase commit": "n/a",

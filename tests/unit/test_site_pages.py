@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
 from tests.unit.test_project import PUBLIC_NAMES
 from tools.package import ROOT
-from tools.reference_pages import INDEX, LISTED, Reference
+from tools.reference_pages import INDEX, LISTED, Reference, on_page_markdown
 
 COLUMNS = 88
 OUTPUTS = {"text", "json"}  # as programs print them
@@ -71,6 +72,12 @@ def test_every_public_class_and_function_has_a_row(reference):
     prose = set(re.findall(r"`(\w+)`", (ROOT / "docs" / INDEX).read_text(encoding="utf-8")))
     names = {parameter.values[1] for parameter in PUBLIC_NAMES} - {"__version__", "events", "fastdfs_ids", "registry"}
     assert names - rows - prose == set()
+
+
+def test_every_line_of_the_list_becomes_a_table():
+    text = (ROOT / "docs" / INDEX).read_text(encoding="utf-8").rstrip()  # as MkDocs gives it
+    shown = on_page_markdown(text, page=SimpleNamespace(file=SimpleNamespace(src_uri=INDEX)))
+    assert ":::" not in shown
 
 
 def test_every_row_tells_what_the_name_is(reference):

@@ -208,7 +208,8 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content under the key: see `Storage.write`. Content from 8 MiB on is sent in parts.
 
-        On S3 a stream of unknown size may have 78 GiB. With a `max_size` it may have that many bytes, up to 48.8 TiB.
+        On S3 a stream of unknown size can be up to 78 GiB long. With `max_size` the limit is `max_size`, at most 48.8
+        TiB.
 
         A failed write leaves no file. A write that is cancelled at its very end may have stored the file. This can
         happen with `overwrite`, or if the server ignores conditional writes (see `S3Storage`).
@@ -279,7 +280,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
     async def copy(self, source: FileName, target: FileName, *, overwrite: bool = True) -> str:
         """Copy a file on the server, with everything that describes it: see `SupportsCopy`.
 
-        The server copies only the version that the storage found first.
+        If another client replaces the source during the copy, this method raises an error.
         """
         with self.operation("copy", target) as operation:
             origin = self.identify(source)

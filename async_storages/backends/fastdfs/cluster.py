@@ -177,7 +177,7 @@ class FastDFSCluster:
         await self._writing.change(name, content, lambda size: protocol.append(name, size))
 
     async def modify(self, file_id: str, offset: int, content: Source | Content) -> None:
-        """Replace bytes of an appender from `offset` on, which is at most its end. Raises as `append` does."""
+        """Replace bytes of an appender from `offset` on. `offset` is at most its size. Raises as `append` does."""
         name = Name.parse(file_id)
         await self._writing.change(name, content, lambda size: protocol.modify(name, offset, size))
 
@@ -283,7 +283,9 @@ class FastDFSCluster:
         return await self._reading.info(file_id)
 
     async def get_metadata(self, file_id: str) -> dict[str, str]:
-        """Return the metadata, from the server that changes it. Empty without metadata, and for a missing file.
+        """Return the metadata. It is empty if the file has none, or does not exist.
+
+        The answer is from the server that received the upload, because that server also stores changes.
 
         Raises:
             StorageUnavailableException: That server is down, and no other server can answer.

@@ -44,8 +44,9 @@ _OWN_OF_AIOFDFS = ("OriginFileExtName", "OriginFileSize")  # its own entries, no
 class FastDFSStorage(PresigningStorage):
     """Keeps files in a FastDFS cluster. Ids are FastDFS ids, such as ``group1/M00/00/1E/fwAAA….jpg``.
 
-    FastDFS chooses the id of every new file. The id keeps the name's extension. The storage keeps the name, the
-    metadata, and a type that differs from the extension's as FastDFS metadata, which costs one more round trip.
+    FastDFS chooses the id of every new file. The id keeps the name's extension. The storage keeps the name and
+    the metadata as FastDFS metadata, and also the content type if the extension does not tell it. This costs one more
+    round trip for each upload.
 
     Args:
         config: The settings, or a list of trackers. Other arguments override the settings.

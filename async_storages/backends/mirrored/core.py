@@ -66,7 +66,7 @@ class MirroredCore(CombinedStorage):
 
     @property
     def primary(self) -> Storage:
-        """The storage that reads and decides."""
+        """The storage for new files, which also reads and decides."""
         return self.members[0]
 
     @property

@@ -59,9 +59,9 @@ class HttpOptions:
     """Limits of one storage's connections: time-outs, pool size, retries, proxy and certificates.
 
     Attributes:
-        connect_timeout: The longest time to connect in seconds, with TLS.
+        connect_timeout: The longest time to connect in seconds, including the TLS handshake.
         read_timeout: Seconds without a byte in either direction after which a transfer fails.
-        pool_timeout: The longest time to wait for a free connection in seconds, with the time to connect.
+        pool_timeout: The longest time to wait for a free connection in seconds, including the time to connect.
         answer_timeout: The longest time for an answer in seconds, once the request is sent. It covers the header, and
             the body unless that is the content of a file.
         cleanup_timeout: The longest time in seconds that a failed or cancelled write may take to clean up.

@@ -124,8 +124,8 @@ def UploadDep(  # noqa: N802 - it stands where a type's name would
         extensions: The allowed extensions. Empty allows all.
         image: The rules for images, which are decoded. None applies no such rules.
         field: The name of the form field. None uses the name of the parameter.
-        required: True answers 422 if no file was chosen: the field is missing, or, as browsers send it, has no name and
-            no bytes. False passes None then, so declare ``UploadFile | None``.
+        required: True answers 422 if the user chose no file. False then passes None, so declare ``UploadFile | None``.
+            No file is chosen if the field is missing, or has no name and no bytes, as browsers send it.
 
     Raises:
         InvalidArgumentException: A limit is wrong, or a validator and other rules are given.

@@ -21,7 +21,7 @@ type Owner = Callable[[Request[Any, Any, Any]], Awaitable[str | None]]
 def direct_router(
     uploads: DirectUploads, *, path: str = "/uploads", owner: Owner | None = None, **options: Any
 ) -> Router:
-    """Return a router for direct uploads: see `async_storages.direct_uploads.browser_api` for each.
+    """Return a router with the routes for direct uploads: the same as those of FastAPI's `direct_router`.
 
     Uppy works with these routes without changes: ``uppy.use(AwsS3, {endpoint: "/uploads"})``. When a file has arrived,
     Uppy reports its key. Pass this key to `DirectUploads.attach`. If the storage does not support uploads in parts, the

@@ -21,7 +21,7 @@ class FastDFSServer(Startup):
         version: The FastDFS version to imitate: one of `VERSIONS`.
         copy_delay: Seconds until the other storage servers of a group get a change. Each storage server then has its
             own folder and address (127.0.0.1, 127.0.0.2, …). On macOS add the addresses by ``ifconfig lo0 alias``. With
-            `math.inf` only `copy` copies. With None, the servers of a group share one folder.
+            `math.inf` they get changes only when you call `copy`. With None, the servers of a group share one folder.
         free_mb: Free megabytes of each storage server at the beginning. See `set_free`.
         address_size: Bytes of an address in a tracker's answer: 15, as servers without IPv6 send it, or 45. None uses
             the size of `version`.

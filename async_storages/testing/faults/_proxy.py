@@ -34,7 +34,8 @@ class FaultProxy:
         requests: The requests in the order of arrival. Empty with ``raw=True``.
 
     Raises:
-        ExceptionGroup: On closing, if a `when` of `inject` raised. The proxy has closed the connections concerned.
+        ExceptionGroup: Closing the proxy raises it if a `when` function of `inject` raised. The proxy has closed the
+            connections concerned.
 
     Example:
         ```python

@@ -13,7 +13,7 @@ Conditions = Literal["honoured", "ignored", "refused"]
 """A server's handling of ``If-None-Match: *``: as AWS, ignored, or refused with 501 NotImplemented."""
 
 Endless = Literal["errors", "listings", "answers", "interim"]
-"""Answers without an end: bodies of errors, listings, other bodies than content; 1xx before any answer."""
+"""Kinds of answers that never end: error bodies, listings, every body except content, or interim answers (1xx)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ PRESETS: Mapping[str, Behaviours] = MappingProxyType(
         "glacier": Behaviours(archives=True),
     }
 )
-"""Servers by name, as public reports and runs of the contract suite show them."""
+"""The known servers by name. Their differences come from public reports, and from runs of `StorageContract`."""
 
 
 def behaviour_of(given: Behaviours | str) -> Behaviours:

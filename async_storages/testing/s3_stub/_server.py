@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["S3Stub"]
 
 _HOST = "127.0.0.1"
-_BUCKET = "test"
 _KEY = ("stub", "secret-of-the-stub")
 
 type When = Callable[[StubRequest], bool]
@@ -50,7 +49,7 @@ class S3Stub:
         ```
     """
 
-    def __init__(self, behaviour: Behaviours | str = "aws", *, buckets: tuple[str, ...] = (_BUCKET,)) -> None:
+    def __init__(self, behaviour: Behaviours | str = "aws", *, buckets: tuple[str, ...] = ("test",)) -> None:
         self._behaviour = behaviour_of(behaviour)
         self.bucket = buckets[0]
         self.access_key_id, self.secret_access_key = _KEY

@@ -184,7 +184,7 @@ async def commit_fails(at: Library) -> None:
             await session.commit()
 
 
-@scenario("COMMIT of the connection fails, which the session is in")
+@scenario("the session joins a connection's transaction, whose COMMIT fails")
 async def outer_commit_fails(at: Library) -> None:
     if not at.is_sqlite:
         await at.execute(LATE)

@@ -26,7 +26,7 @@ async def manager(storage):
         yield manager
 
 
-HAS_BODY_LIMIT = "max_body_size" in signature(FastAPI.post).parameters  # from FastAPI 0.165 on
+HAS_BODY_LIMIT = "max_body_size" in signature(FastAPI.post).parameters  # from FastAPI 0.164 on
 
 
 def body_limit(size):

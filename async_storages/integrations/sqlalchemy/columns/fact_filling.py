@@ -51,7 +51,7 @@ async def fill_facts(
     image_pool: ImagePool | None = None,
     on_progress: Callable[[FilledFacts], object] | None = None,
 ) -> FilledFacts:
-    """Read the facts of files whose rows lack them from the storage, and write them into the rows.
+    """Fill in missing facts: read them from the files in the storage, and write them into the rows.
 
     You can stop it and run it again, because it skips rows that have all their facts. If the application replaces a
     file or changes a list meanwhile, `fill_facts` leaves that row alone. It reads rows in the order of the primary key,

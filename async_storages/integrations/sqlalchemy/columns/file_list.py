@@ -14,8 +14,6 @@ from async_storages.integrations.sqlalchemy.columns.types import FileType
 
 __all__ = ["FileList", "coerce_list"]
 
-type _Owner = tuple[InstanceState[Any], str]
-
 
 class FileList[File: StoredFile](list[File]):
     """The files of an attribute, in their order. The next flush writes every change.
@@ -42,13 +40,16 @@ class FileList[File: StoredFile](list[File]):
 
     def __init__(self, files: Iterable[File] = (), item_type: FileType | None = None) -> None:
         super().__init__(files)
-        self._owner: _Owner | None = None
+        self._owner: tuple[InstanceState[Any], str] | None = None
         self.item_type = item_type
         self.loaded: frozenset[str] = frozenset()
 
     @property
-    def owner(self) -> _Owner | None:
-        """The object's state and the attribute's name of the present or last owner."""
+    def owner(self) -> tuple[InstanceState[Any], str] | None:
+        """The owner: the state of a mapped object, and the name of its attribute. None before the first owner.
+
+        A list that is detached still has its last owner.
+        """
         return self._owner
 
     def remember_loaded(self) -> None:

@@ -156,7 +156,7 @@ class FileType(TypeDecorator[StoredFile]):
 
     @property
     def sort_key_function(self) -> Callable[[Any], Any]:  # type: ignore[override] # a property in TypeDecorator too
-        """The key by which a flush sorts rows with a file as their primary key."""
+        """The function that a flush uses to sort rows whose primary key is a file."""
         return str
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:

@@ -268,7 +268,7 @@ class FileLedger:
         await self._connections.main.run(entries.unpin, tracked.file_id)
 
     async def find_named(self, files: Iterable[FileName]) -> set[str]:
-        """Find those of some files that rows name now. It changes nothing.
+        """Return the files, among these, that rows name now. It changes nothing.
 
         Args:
             files: Fusion ids, or file objects.

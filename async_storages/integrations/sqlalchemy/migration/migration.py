@@ -291,7 +291,7 @@ class Migration:
         return MovedFiles(self.source, self.target, self._transactions, self.table)
 
     def nginx_map(self, prefix: str = "/") -> AsyncGenerator[str]:
-        """Yield the map from old paths to the URLs of the new files, by lines, for nginx's ``map $uri $moved { … }``.
+        """Yield the lines of nginx's ``map $uri $moved { … }``: each has an old path, and the URL of the new file.
 
         Args:
             prefix: The beginning of the old paths, before the key. For FastDFS's nginx module it is ``"/"``.
@@ -308,8 +308,8 @@ class Migration:
     ) -> RolledBack:
         """Let rows name their old files again: all of them, or some. Stop `run` before you call it.
 
-        Planned files stay planned. Files that the application has uploaded to the target stay there, and so do files
-        that `finish` has finished.
+        Planned files stay planned. Files that the application has uploaded to the target stay there. Files whose old
+        file `finish` has deleted stay there, too.
 
         Args:
             ids: Old or new ids. None takes all files.

@@ -68,9 +68,12 @@ async def clean_variants(
 ) -> CleanedVariants:
     """Remove outdated variants from the storage into which a column puts new files.
 
-    If a row of this column names an image, the function removes those variants whose recipe is declared by no column
-    that may have the image. If no row names an image and the storage does not have it either, the function removes all
-    its variants. It never removes images. It never removes variants of images that only other columns name.
+    The function removes two kinds of variants:
+
+    * Variants of an image that a row of this column names, if no column that may name the image declares their recipe.
+    * All variants of an image that no row names and that is not in the storage.
+
+    It never removes images, nor variants of images that only other columns name.
 
     Args:
         engine: The database.

@@ -49,15 +49,16 @@ def enable_file_tracking[Target: Trackable](
     """Let sessions upload content in file columns, and remove the files that rows no longer name.
 
     The flush uploads pending content. If the transaction ends without a commit, the session removes these new files. It
-    also removes results of `save()` that it was about to write. After a commit, it removes the files of rows that were
-    deleted or got another file. A rollback never removes files whose ids you assigned, nor results of `upload(name)`.
+    also removes files from `Storage.save` that you assigned in the transaction. After a commit, it removes the files of
+    rows that were deleted or got another file. A rollback never removes files whose ids you assigned, nor results of
+    `upload(name)`.
 
     With a ledger, all this also holds through crashes. The ledger's worker then removes the files.
 
     Args:
         target: A sessionmaker, or a subclass of AsyncSession or Session. It is changed in place. A second call changes
             the options.
-        ledger: The ledger, for files that survive crashes: see `FileLedger`.
+        ledger: The ledger, which keeps files and rows consistent through crashes: see `FileLedger`.
         concurrency: Uploads or removals at once, at least 1.
         removal_timeout: Seconds that the removal of files may take after a transaction, above 0. The session logs the
             files that are left then.
