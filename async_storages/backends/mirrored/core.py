@@ -136,8 +136,9 @@ class MirroredCore(CombinedStorage):
         """Store the content in the primary, then in the mirrors: see `Storage.write`.
 
         Raises:
-            StorageException: The primary failed, or a mirror failed with ``strict=True``. After a mirror's failure a
-                new key is free again, and an overwritten key holds the new content.
+            StorageException: The primary failed, or a mirror failed with ``strict=True``. After a mirror's failure the
+                file stays in the primary, unless the key is sure to be new: from `Storage.save`, or with
+                ``overwrite=False``.
         """
         with self.operation("write", key) as operation:
             file_id: str = await self._first.write(content, key, overwrite=overwrite)
