@@ -103,17 +103,31 @@ class S3BucketAdmin:
         Raises:
             InvalidArgumentException: `days` is below 1.
         """
-        if days < 1:
-            raise InvalidArgumentException(f"days is {days!r}: give 1 or more", operation="bucket.expire")
-        name = f"async-storages:{prefix}"
-        upload_days = min(days, _LONGEST_UPLOAD)
-        rule = (
-            f"<Rule>{_element('ID', name)}<Status>Enabled</Status><Filter>{_element('Prefix', prefix)}</Filter>"
-            f"<Expiration>{_element('Days', days)}</Expiration><AbortIncompleteMultipartUpload>"
-            f"{_element('DaysAfterInitiation', upload_days)}</AbortIncompleteMultipartUpload></Rule>"
-        )
-        others = [other for other_name, other in await self.lifecycle_rules() if other_name != name]
-        await self._send("expire", "PUT", "lifecycle", _root("LifecycleConfiguration", "".join([*others, rule])))
+        ended = _element("Days", _checked_days("expire", days))
+        actions = f"<Expiration>{ended}</Expiration>{_abort(min(days, _LONGEST_UPLOAD))}"
+        await self._add_rule("expire", f"async-storages:{prefix}", prefix, actions)
+
+    async def expire_uploads(self, prefix: str = "", *, days: int = _LONGEST_UPLOAD) -> None:
+        """Add a rule by which the server deletes unfinished multipart uploads after some days. Files stay.
+
+        A process that is killed leaves such uploads. They cost as much as files, and listings do not show them.
+
+        Args:
+            prefix: The beginning of the keys. By default the whole bucket. Rules for other prefixes stay.
+            days: The age in days at which the server deletes an upload, at least 1.
+
+        Raises:
+            InvalidArgumentException: `days` is below 1.
+        """
+        actions = _abort(_checked_days("expire_uploads", days))
+        await self._add_rule("expire_uploads", f"async-storages-uploads:{prefix}", prefix, actions)
+
+    async def _add_rule(self, operation: str, name: str, prefix: str, actions: str) -> None:
+        """Add a lifecycle rule, or replace the one with this name."""
+        described = f"{_element('ID', name)}<Status>Enabled</Status><Filter>{_element('Prefix', prefix)}</Filter>"
+        others = [other for other_name, other in await self._rules(operation) if other_name != name]
+        rules = "".join([*others, f"<Rule>{described}{actions}</Rule>"])
+        await self._send(operation, "PUT", "lifecycle", _root("LifecycleConfiguration", rules))
 
     async def lifecycle_rules(self) -> list[tuple[str | None, str]]:
         """Return the lifecycle rules of the bucket: the id of each rule, or None, and its XML. Empty without rules.
@@ -121,11 +135,14 @@ class S3BucketAdmin:
         Raises:
             StorageException: The server refuses, or cannot be reached.
         """
+        return await self._rules("lifecycle_rules")
+
+    async def _rules(self, operation: str) -> list[tuple[str | None, str]]:
         try:
-            answer = await self._send("expire", "GET", "lifecycle")
+            answer = await self._send(operation, "GET", "lifecycle")
         except FileNotFoundException:
             return []
-        with during("bucket.expire", f"s3:{self._bucket}"):
+        with during(f"bucket.{operation}", f"s3:{self._bucket}"):
             return parse_lifecycle_rules(answer.body)
 
     async def _send(self, operation: str, method: str, about: str | None = None, body: str = "") -> Answer:
@@ -140,6 +157,18 @@ class S3BucketAdmin:
         )
         with during(f"bucket.{operation}", f"s3:{self._bucket}"):
             return await self._wire.exchange(request)
+
+
+def _checked_days(operation: str, days: int) -> int:
+    if days < 1:
+        raise InvalidArgumentException(f"days is {days!r}: give 1 or more", operation=f"bucket.{operation}")
+    return days
+
+
+def _abort(days: int) -> str:
+    """Return the action that deletes unfinished multipart uploads."""
+    after = _element("DaysAfterInitiation", days)
+    return f"<AbortIncompleteMultipartUpload>{after}</AbortIncompleteMultipartUpload>"
 
 
 def _element(name: str, text: object) -> str:

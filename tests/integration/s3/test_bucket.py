@@ -142,9 +142,27 @@ async def test_files_expire_below_the_prefixes_that_were_said(storage, ask_boto)
     ]
 
 
-async def test_files_do_not_expire_at_once(storage):
-    with pytest.raises(InvalidArgumentException, match=r"bucket\.expire: days is .*: give 1 or more"):
-        await storage.bucket_admin.expire("exports/", days=0)
+async def test_unfinished_uploads_expire_and_files_stay(storage, ask_boto):
+    await storage.bucket_admin.expire("exports/", days=3)
+    for prefix, days in (("", 2), ("videos/", 5), ("", 1)):
+        await storage.bucket_admin.expire_uploads(prefix, days=days)
+    answer = await ask_boto("get_bucket_lifecycle_configuration", Bucket=storage.bucket)
+    assert [rule["ID"] for rule in answer["Rules"][:1]] == ["async-storages:exports/"]
+    assert answer["Rules"][1:] == [
+        {
+            "ID": f"async-storages-uploads:{prefix}",
+            "Status": "Enabled",
+            "Filter": {"Prefix": prefix},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
+        }
+        for prefix, days in (("videos/", 5), ("", 1))
+    ]
+
+
+@pytest.mark.parametrize("expire", ["expire", "expire_uploads"])
+async def test_nothing_expires_at_once(storage, expire):
+    with pytest.raises(InvalidArgumentException, match=rf"bucket\.{expire}: days is .*: give 1 or more"):
+        await getattr(storage.bucket_admin, expire)("exports/", days=0)
 
 
 # ---- refused
@@ -155,6 +173,7 @@ CALLS = {
     "delete": lambda admin: admin.delete(),
     "allow_origins": lambda admin: admin.allow_origins(["*"]),
     "expire": lambda admin: admin.expire("", days=1),
+    "expire_uploads": lambda admin: admin.expire_uploads(),
 }
 EVERY_CALL = pytest.mark.parametrize("name", CALLS)
 
