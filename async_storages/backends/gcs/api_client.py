@@ -55,8 +55,8 @@ class GCSApiClient:
         *,
         query: Mapping[str, str] | None = None,
         overwrite: bool,
-    ) -> None:
-        """Store an object in one request.
+    ) -> StoredObject:
+        """Store an object in one request, and return its description.
 
         Args:
             bucket: The bucket.
@@ -90,7 +90,7 @@ class GCSApiClient:
             return is_made_of(found, described, len(content), {"md5Hash": md5.base64})
 
         made = await self._settled(bucket, key, send, sent, is_done, overwrite=overwrite)
-        await self._check(bucket, made, md5.base64)
+        return await self._checked(bucket, made, md5.base64)
 
     async def upload(
         self,
@@ -101,7 +101,7 @@ class GCSApiClient:
         *,
         query: Mapping[str, str] | None = None,
         overwrite: bool,
-    ) -> None:
+    ) -> StoredObject:
         """Store an object of any size, part by part in a session. The arguments are the same as for `insert`.
 
         Raises:
@@ -125,7 +125,7 @@ class GCSApiClient:
                 lambda found: is_made_of(found, described, size, {"md5Hash": md5.base64}),
                 overwrite=overwrite,
             )
-            await self._check(bucket, made, md5.base64)
+            return await self._checked(bucket, made, md5.base64)
 
     def _begun(
         self, bucket: str, key: str, described: Described, query: Mapping[str, str], *, overwrite: bool
@@ -175,10 +175,10 @@ class GCSApiClient:
             within=self.wire.options.cleanup_timeout,
         )
 
-    async def _check(self, bucket: str, made: StoredObject, md5: str) -> None:
-        """Delete the object again if its MD5 differs from the MD5 of the sent bytes."""
+    async def _checked(self, bucket: str, made: StoredObject, md5: str) -> StoredObject:
+        """Return the object, or delete it again if its MD5 differs from the MD5 of the sent bytes."""
         if made.md5 in {None, md5}:
-            return
+            return made
         error = ChecksumMismatchException(f"md5 was sent as {md5}, and stored as {made.md5}")
         removing = self.delete(bucket, made.key, made.generation)
         await clean_up(removing, error, within=self.wire.options.cleanup_timeout)

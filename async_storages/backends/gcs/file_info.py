@@ -14,7 +14,7 @@ from async_storages.errors import InvalidArgumentException
 from async_storages.ids import FileId
 from async_storages.models import FileBasicInfo
 
-__all__ = ["check_metadata_size", "described_as", "info_of", "is_made_of", "metadata_patch"]
+__all__ = ["check_metadata_size", "described_as", "etag_of", "info_of", "is_made_of", "metadata_patch"]
 
 _KEPT = (
     *("cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime"),
@@ -27,9 +27,8 @@ _MOST_METADATA = 8192
 
 
 def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
-    """Return the file information in an object's resource. The etag is the MD5 in hex, if listings have it too."""
+    """Return the file information in an object's resource. See `etag_of` for its etag."""
     resource = found.resource
-    md5 = None if "kmsKeyName" in resource else found.md5
     return FileBasicInfo(
         file_id=str(file_id),
         file_name=naming.original_filename(file_id.key),
@@ -38,12 +37,18 @@ def info_of(file_id: FileId, found: StoredObject) -> FileBasicInfo:
         storage_class=resource.get("storageClass"),
         metadata=found.metadata,
         content_type=resource.get("contentType") or None,
-        etag=_hex(md5) or resource.get("etag"),
+        etag=etag_of(found),
         cache_control=resource.get("cacheControl") or None,
         content_disposition=resource.get("contentDisposition") or None,
         content_encoding=resource.get("contentEncoding") or None,
         content_language=resource.get("contentLanguage") or None,
     )
+
+
+def etag_of(found: StoredObject) -> str | None:
+    """Return the MD5 in hex, if listings have it too. Otherwise return the ETag of the resource."""
+    md5 = None if "kmsKeyName" in found.resource else found.md5
+    return _hex(md5) or found.resource.get("etag")
 
 
 def described_as(found: StoredObject) -> dict[str, Any]:

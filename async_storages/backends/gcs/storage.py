@@ -194,10 +194,10 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         target, query = (self._bucket, file.key, described), object_options.parameters(file.options)
         if await file.parts.has_single_part():
             content = await file.parts.next_part()
-            await self._client.insert(*target, content, query=query, overwrite=file.overwrite)
+            made = await self._client.insert(*target, content, query=query, overwrite=file.overwrite)
         else:
-            await self._client.upload(*target, file.parts, query=query, overwrite=file.overwrite)
-        return None
+            made = await self._client.upload(*target, file.parts, query=query, overwrite=file.overwrite)
+        return file_info.etag_of(made)
 
     def _check_options(self, options: UploadOptions) -> None:
         super()._check_options(options)

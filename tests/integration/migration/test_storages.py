@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from async_storages import LocalStorage, S3Storage, StorageManager, UploadOptions, registry
+from async_storages import GCSStorage, LocalStorage, S3Storage, StorageManager, UploadOptions, registry
 from async_storages.integrations.sqlalchemy import Migration, enable_file_tracking
 from async_storages.variants.making import close_shared_pool
 from tests.support.fastdfs import fastdfs_storage
@@ -157,23 +157,39 @@ async def test_variants_move_with_their_original(engine, tmp_path, s3, fastdfs, 
         await close_shared_pool()
 
 
-@pytest.mark.parametrize("size", [100, 6_000_000, 8 << 20, 20_000_000])
-async def test_a_copy_in_s3_is_checked_by_its_etag(engine, tmp_path, s3, size):
+@pytest.fixture
+def gcs_bucket(gcs_server):
+    gcs_server.create_bucket(name := f"new-{uuid4().hex}")
+    return name
+
+
+@pytest.fixture
+async def bucket(request, s3, gcs_server, gcs_bucket):
+    if request.param == "S3":
+        yield s3
+        return
+    async with GCSStorage(gcs_bucket, endpoint_url=gcs_server.endpoint_url, anonymous=True) as storage:
+        yield storage
+
+
+@pytest.mark.parametrize("bucket", ["S3", "Google Cloud Storage"], indirect=True)
+@pytest.mark.parametrize("size", [0, 100, 6_000_000, 8 << 20, 20_000_000])
+async def test_a_copy_in_a_bucket_is_checked_by_its_etag(engine, tmp_path, bucket, size):
     """Also one that was sent in parts. Large files are not read again, and small ones need one request."""
     folder = LocalStorage(tmp_path / "files")
     called = []
-    stream, stat = S3Storage.stream, S3Storage.stat
+    stream, stat = bucket.stream, bucket.stat
 
-    def streamed(self, name, *args, **options):
+    def streamed(name, *args, **options):
         called.append("stream")
-        return stream(self, name, *args, **options)
+        return stream(name, *args, **options)
 
-    def asked(self, name, *args, **options):
+    def asked(name, *args, **options):
         called.append("stat")
-        return stat(self, name, *args, **options)
+        return stat(name, *args, **options)
 
     content = bytes(size)
     file = await folder.save(content, "a.bin")
-    s3.stream, s3.stat = streamed.__get__(s3), asked.__get__(s3)
-    there = await moved(engine, folder, s3, file)
+    bucket.stream, bucket.stat = streamed, asked
+    there = await moved(engine, folder, bucket, file)
     assert (there.contents, called) == ([content], ["stat", "stream"]), "called by this test alone"

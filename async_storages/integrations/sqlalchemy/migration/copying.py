@@ -56,7 +56,7 @@ class _Streamed(ByteSource):
         file_id: The id.
         size: The size in bytes.
         throttle: The limit of the speed.
-        part_size: The size of the parts in which S3 gets the file. None for another target.
+        part_size: The size of the parts of which the target makes its ETag. None if its ETags say nothing.
 
     Attributes:
         answered_etag: The ETag in the target's answer. None if it told none.
@@ -97,7 +97,7 @@ class _Streamed(ByteSource):
 
     @property
     def etag(self) -> str | None:
-        """The ETag that S3 gives to these bytes; None for another target."""
+        """The ETag that the target gives to these bytes. None if its ETags say nothing about them."""
         return None if self._etag is None else str(self._etag)
 
 
@@ -178,7 +178,9 @@ class Copier:
                 yield storage
 
     def _part_size_for(self, size: int) -> int | None:
-        """Return the size of the parts of a file on S3. None if the target's ETags say nothing about the content."""
+        """Return the size of the parts of which an ETag is made. None if ETags say nothing about the content."""
+        if self._target.scheme == "gs":  # the MD5 of the whole file
+            return size
         if self._target.scheme != "s3":
             return None
         return self._target.part_size_for(size) if isinstance(self._target, BucketStorage) else PART_SIZE

@@ -1,4 +1,4 @@
-"""The ETag that S3 gives to a file, computed while its bytes pass: the MD5, or the MD5 of the MD5s of its parts."""
+"""The ETag that a bucket gives to a file, computed while its bytes pass: the MD5, or the MD5 of the parts' MD5s."""
 
 from async_storages._checksums import new_checksum
 
