@@ -162,7 +162,7 @@ class FileExistsException(StorageException):
 
 
 class FileGoneException(StorageException):
-    """The file was condemned or deleted after its upload, before a row could name it."""
+    """A row cannot name this file: it does not exist, or it is deleted or about to be deleted."""
 
     http_status = 409
 
@@ -174,7 +174,7 @@ class FileArchivedException(StorageException):
 
 
 class SweepRefusedException(StorageException):
-    """A sweep stopped because it would delete files that rows may need: see `FileLedger.sweep`."""
+    """A ledger or a migration refused to go on, because rows may need the files: see `FileLedger.sweep`."""
 
     http_status = 409
 

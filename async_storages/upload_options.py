@@ -108,7 +108,7 @@ class UploadOptions:
         lock_until: The time until which the version cannot be deleted, with a time zone.
 
     Raises:
-        InvalidArgumentException: No storage accepts one of the values.
+        InvalidArgumentException: A value is wrong for every storage.
 
     Example:
         >>> photos = S3Storage("photos", upload_options=UploadOptions(cache_control="max-age=31536000, immutable"))

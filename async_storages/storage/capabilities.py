@@ -75,7 +75,7 @@ class SupportsPresign(Protocol):
         Args:
             name: The file. It need not exist.
             expires_in: Seconds from now, 1 to 604,800.
-            method: GET (which also allows HEAD), HEAD, PUT or DELETE.
+            method: GET, HEAD, PUT or DELETE. A URL for GET may also allow HEAD. On S3 and GCS it does not.
             filename: The name of the downloaded file. See `PresignOptions` for this and the next options.
             content_type: The content type of the response, or the only one that clients may send.
             disposition: ``"inline"`` or ``"attachment"``.

@@ -329,7 +329,10 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         return f"{domain}/{encode_path(file.key)}"
 
     async def url(self, name: FileName) -> str:
-        """Return the URL on the `custom_domain`, else a presigned one with `querystring_auth`, else the public one."""
+        """Return the URL on the `custom_domain`, if there is one.
+
+        Otherwise return a presigned URL if `querystring_auth` is True, and the public URL if it is False.
+        """
         with self.operation("url", name) as operation:
             if self._custom_domain is not None:
                 return self._domain_url(self._custom_domain, operation.file)

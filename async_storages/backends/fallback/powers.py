@@ -137,7 +137,8 @@ class Presigns(PresignsByFirst, FallbackCore):
     ) -> builtins.list[str]:
         """Return presigned URLs of the storages that have the files: see `Storage.presigned_urls`.
 
-        This sends one request for each file, to find its storage.
+        This sends a request for each file, to find its storage. With ``presign="new"`` it sends none, and it sends none
+        for files that it has found in the new storage before.
 
         A file that neither storage has gets a URL of the old storage. URLs for PUT are always URLs of the new storage.
         """

@@ -69,7 +69,7 @@ class S3BucketAdmin:
                 await self._send("create", "PUT")
 
     async def delete(self) -> None:
-        """Delete the bucket, which must be empty. SeaweedFS deletes its files too."""
+        """Delete the bucket. It must be empty, except on SeaweedFS, which deletes the files with the bucket."""
         await self._send("delete", "DELETE")
 
     async def allow_origins(self, origins: Sequence[str], *, max_age: int = 3600) -> None:

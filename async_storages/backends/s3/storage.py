@@ -80,8 +80,8 @@ class S3Storage(CloudFrontStorage, has_bucket=True):
         part_size: The size of an upload's parts in bytes: a multiple of 256 KiB, on AWS 5 MiB to 5 GiB. Parts become
             larger if there would be more than 10,000. Smaller files are sent in one request.
         checksums: ``"auto"`` sends checksum headers until the server refuses them, and remembers the refusal.
-            ``"required"`` always sends them, as AWS demands for some buckets. ``"never"`` saves the first attempt on
-            old servers. Without checksum headers, uploads carry an MD5.
+            ``"required"`` always sends them, as AWS demands for some buckets. ``"never"`` sends none, so
+            old servers have nothing to refuse. Without checksum headers, uploads carry an MD5.
 
     Raises:
         InvalidArgumentException: An option is wrong.

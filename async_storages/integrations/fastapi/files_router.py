@@ -80,8 +80,8 @@ def files_router(
     | `DELETE /files/{file_id}` | | `Deleted` |
 
     Every ``file_id`` in a request or response is a token. The token of an upload allows its client to read and delete
-    the file. Use `FileTokens` with the same secret to make other tokens, for example for a listing. If a client sends
-    the token of an upload to another route, `FileTokens.file_id` returns the file id.
+    the file. Use `FileTokens` with the same secret to make other tokens, for example for a listing. To get the
+    file id from a token in a route of your own, call `FileTokens.file_id`.
 
     With `authorize`, clients use raw ids instead, and the function decides about each request. To decide who may
     upload, include the router with `dependencies`.

@@ -11,7 +11,9 @@ __all__ = ["Fault", "Faults", "Injection"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A fault of a request. Give exactly one of the arguments. `announced` may be added to `status` or `body`.
+    """A fault of a request. Give exactly one of `status`, `cut`, `body` and `stall`.
+
+    With `status` or `body` you can also give `announced`.
 
     Args:
         status: The server does not carry the request out, and answers with this status (1 to 255). From a storage

@@ -63,8 +63,9 @@ class FileType(TypeDecorator[StoredFile]):
             related objects and Python defaults are set before the call. Reading a column that only the INSERT fills
             raises an error.
         validators: Checks of content before it is uploaded, such as `FileValidator`.
-        exclusive: True promises that no other row, of any table, ever names a file of this column. It saves a query
-            before each commit. If another row breaks the promise, that row loses its file.
+        exclusive: True promises that no other row, of any table, ever names a file of this column. It saves
+            the two queries of each commit that replaces or deletes files. If another row breaks the promise, that row
+            loses its file.
         upload_options: Options for serving, encrypting and keeping its files. They override the storage's options.
         size: The name of a sibling attribute for the size in bytes. An assigned file that knows its size, such as an
             upload, sets the attribute. Any other file sets it to None. The files of loaded rows then know their size.

@@ -38,7 +38,8 @@ class Finished:
 
     Attributes:
         deleted: The number of files that it deleted or passed to the ledger's worker.
-        kept: The number of files that stay because rows name them. `plan` and `run` move those of them that are new.
+        kept: The number of files that stay because rows name them. Call `plan` and `run` to move files that new rows
+            name.
         failed: The number of files that could not be deleted now, or whose copy is missing: see the log.
     """
 

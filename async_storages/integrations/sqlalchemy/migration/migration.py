@@ -308,8 +308,8 @@ class Migration:
     ) -> RolledBack:
         """Let rows name their old files again: all of them, or some. Stop `run` before you call it.
 
-        Planned files stay planned. Files that the application has uploaded to the target stay there. Files whose old
-        file `finish` has deleted stay there, too.
+        Planned files stay planned. Files that the application has uploaded to the target stay there. If `finish` has
+        deleted an old file, its copy stays there, too.
 
         Args:
             ids: Old or new ids. None takes all files.

@@ -70,7 +70,8 @@ async def clean_variants(
 
     The function removes two kinds of variants:
 
-    * Variants of an image that a row of this column names, if no column that may name the image declares their recipe.
+    * Outdated variants of images that rows of this column name. A variant is outdated if no column declares its
+      recipe for this image.
     * All variants of an image that no row names and that is not in the storage.
 
     It never removes images, nor variants of images that only other columns name.
