@@ -20,15 +20,20 @@ from benchmarks.reliability.libraries import LIBRARIES, find
 
 AT_ONCE = 2
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
-NOT_YET = "the library uploads nothing before the commit"
+NOT_YET = "advanced-alchemy uploads nothing before the commit"
 TOO_LATE = "the commit raises, although the rows are committed"
 REMARKS = {
     ("read just after commit", "advanced-alchemy"): "a background task uploads the file after the commit",
     ("kill -9 between upload and commit", "advanced-alchemy"): NOT_YET,
     ("cancelled while uploading", "advanced-alchemy"): NOT_YET,
-    ("two rows with one name", "advanced-alchemy"): "with unique names, as in its documentation, it is kept",
-    ("new content under the same name", "advanced-alchemy"): "the library never stores the new content",
-    ("append to a list of files", "advanced-alchemy"): "it does not notice, with a column as in its documentation",
+    (
+        "two rows with one name",
+        "advanced-alchemy",
+    ): "advanced-alchemy keeps the file if the names are unique, as its documentation shows",
+    ("new content under the same name", "advanced-alchemy"): "advanced-alchemy never stores the new content",
+    ("append to a list of files", "advanced-alchemy"): (
+        "advanced-alchemy does not notice the change, if the column is declared as its documentation shows"
+    ),
     ("old object already missing", "sqlalchemy-file"): TOO_LATE,
     ("storage down at delete", "sqlalchemy-file"): TOO_LATE,
     ("storage down at delete", "ours, level 1"): "the commit succeeds; an event and the log report the failure",
