@@ -48,7 +48,7 @@ class Placement:
         self._connections.check_session()
         if not self._connections.is_sqlite and is_autocommitting(connection):
             raise _misplaced(
-                "a session that writes files cannot be in AUTOCOMMIT, as a lock keeps them until the commit: "
+                "the session's isolation_level is AUTOCOMMIT, in which the ledger cannot lock its files until the commit: "
                 "give it an isolation_level with transactions"
             )
         chosen = [self._connections.main.table, *tables]
