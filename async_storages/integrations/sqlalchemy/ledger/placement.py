@@ -48,8 +48,8 @@ class Placement:
         self._connections.check_session()
         if not self._connections.is_sqlite and is_autocommitting(connection):
             raise _misplaced(
-                "the session's isolation_level is AUTOCOMMIT, in which the ledger cannot lock its files until the commit: "
-                "give it an isolation_level with transactions"
+                "the session's isolation_level is AUTOCOMMIT, in which the ledger cannot lock its files until the "
+                "commit: give it an isolation_level with transactions"
             )
         chosen = [self._connections.main.table, *tables]
         found = self._find(connection, chosen, {**connection.get_execution_options(), **options})
