@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from async_storages.cli.printing import shown
 from async_storages.cli.units import size_text
 
 __all__ = ["MoveProgress", "shown_counts", "shown_progress"]
@@ -87,7 +88,8 @@ def shown_progress(*, is_shown: bool) -> Iterator[MoveProgress]:
         TextColumn("{task.description}"),
     )
     disable = not (is_shown and console.is_terminal)
-    with Progress(*columns, console=console, disable=disable, transient=True) as progress:
+    progress = Progress(*columns, console=console, disable=disable, transient=True)
+    with shown(progress):
         yield MoveProgress(progress)
 
 

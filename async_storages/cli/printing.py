@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -64,8 +64,14 @@ def counting(verb: str, *, quiet: bool = False) -> Iterator[Counter]:
     """
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+    progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
+    with shown(progress):
         yield Counter(progress, verb)
+
+
+def shown(progress: Progress) -> AbstractContextManager[object]:
+    """Return a context that shows a progress, unless it is disabled: rich before 14 prints an empty line then."""
+    return nullcontext() if progress.disable else progress
 
 
 def write_chunk(chunk: bytes) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import InstrumentedAttribute
 
 from async_storages.cli.apps import imported
+from async_storages.cli.printing import shown
 from async_storages.cli.running import run
 from async_storages.cli.units import counted
 from async_storages.errors import InvalidArgumentException
@@ -64,7 +65,8 @@ def walk[Result](
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
     is_hidden = not (shows_progress and console.is_terminal)
-    with Progress(*columns, console=console, disable=is_hidden, transient=True) as progress:
+    progress = Progress(*columns, console=console, disable=is_hidden, transient=True)
+    with shown(progress):
         task = progress.add_task("0 rows")
 
         def show(done: Result) -> None:

@@ -2,8 +2,11 @@
 
 import os
 
+import asyncpg
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
+from sqlalchemy.exc import DBAPIError
 
 from tests.integration.conftest import POSTGRES_DRIVER
 
@@ -11,6 +14,16 @@ MARIADB_DRIVER = os.environ.get("ASYNC_STORAGES_MARIADB_DRIVER", "asyncmy")
 
 only_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 only_servers = pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+
+LOST = (DBAPIError, asyncpg.InternalClientError)
+"""Errors of a statement on a lost connection. SQLAlchemy 2.0.37 does not translate the second one."""
+
+DATABASES_THAT_END_THREADS = [
+    *(["sqlite"] if hasattr(AsyncAdapt_aiosqlite_connection, "terminate") else []),
+    "postgresql",
+    "mariadb",
+]
+"""SQLAlchemy 2.0.37 never ends the thread of a connection of aiosqlite when closing it is cancelled."""
 
 
 @pytest.fixture(name="database_url", params=["sqlite", "postgresql", "mariadb"])

@@ -151,9 +151,8 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "PostScript": lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/tmp/x) (w) file\n",
     "a page": lambda: b"<html><script>alert(1)</script></html>",
     "another program's image": lambda: b"P6\n20000 20000\n255\n" + bytes(1000),
-    "a malformed AVIF": malformed_avif,
     "a lying WebP": lying_webp,
-    **({"a broken AVIF": broken_avif} if HAS_AVIF else {}),
+    **({"a malformed AVIF": malformed_avif, "a broken AVIF": broken_avif} if HAS_AVIF else {}),
 }
 """Images of which nothing is made."""
 

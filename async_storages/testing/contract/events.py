@@ -60,11 +60,11 @@ class EventsContract(ContractGroup):
         key = await storage.upload(CONTENT, "file.bin")
         told.clear()
         stream = storage.stream(key, chunk_size=1000)
-        await anext(stream)
+        first = await anext(stream)
         await stream.aclose()
         assert await cancelled_at(3, storage.upload(pieces_later(CONTENT), "other.bin"))
         assert [(event.operation, event.outcome) for event in told] == [("stream", "abandoned"), ("write", "cancelled")]
-        assert told[0].bytes == 1000
+        assert told[0].bytes == len(first)
 
     async def test_events_hold_no_secret(self, storage: Storage, told: list[Event]) -> None:
         """Events hold no keys, metadata or URLs that logs would show. Reprs hold no secrets."""

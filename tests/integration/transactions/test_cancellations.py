@@ -4,13 +4,10 @@ from itertools import count
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 
 from async_storages.testing.contract.cancellation import every_cancellation
+from tests.support.databases import DATABASES_THAT_END_THREADS
 from tests.support.tracked import Book, files, pending
-
-ENDS_THREADS = hasattr(AsyncAdapt_aiosqlite_connection, "terminate")
-"""SQLAlchemy 2.0.37 never ends the thread of a connection of aiosqlite when closing it is cancelled."""
 
 
 async def commit(session):
@@ -35,9 +32,7 @@ async def savepoint(session):
 
 # SQLAlchemy before 2.1 drops connections of aiosqlite when closing them is cancelled
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <function Connection:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(
-    "database_url", [*(["sqlite"] if ENDS_THREADS else []), "postgresql", "mariadb"], indirect=True
-)
+@pytest.mark.parametrize("database_url", DATABASES_THAT_END_THREADS, indirect=True)
 @pytest.mark.parametrize("end", [commit, roll_back, close, savepoint])
 async def test_no_row_without_its_file_and_no_file_without_its_row(sessions, end, rows, left, level, storage):
     numbers = count()

@@ -17,7 +17,7 @@ PACKAGE = Path(async_storages.__file__).parent
 TOOL = 4
 """An id of `sys.monitoring` that neither coverage nor a debugger uses."""
 
-MOST_WRITTEN = {"functions": 185, "modules": 48}
+MOST_WRITTEN = {"functions": 186, "modules": 48}
 """Bounds that are kept; the goal is 160 and 35. It was 272 and 53 before, when a module held more than one job."""
 
 MOST_READ = {"functions": 52, "modules": 18}

@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 
 from async_storages import InvalidArgumentException, PendingFile, StorageUnavailableException
 from async_storages.testing.contract.cancellation import cancelled_at
-from tests.support.databases import cut_connection
+from tests.support.databases import DATABASES_THAT_END_THREADS, LOST, cut_connection
 from tests.support.streams import Closing, empty_input
 from tests.support.tracked import Album, Book
 
@@ -105,7 +105,7 @@ async def lose_the_connection(session, engine):
             raise Stop
     else:
         await cut_connection(engine, session)
-    with pytest.raises((DBAPIError, Stop)):
+    with pytest.raises((*LOST, Stop)):
         await session.commit()
 
 
@@ -175,6 +175,7 @@ class TestASecondAttempt:
         assert await stored(sessions) == CONTENT
         assert (await rows(), await left()) == ({1: "new"}, {"new"})
 
+    @pytest.mark.parametrize("database_url", DATABASES_THAT_END_THREADS, indirect=True)
     async def test_after_a_cancellation_at_any_step(self, sessions, storage, source, rows, left):
         async def add():
             async with sessions.begin() as session:
