@@ -12,9 +12,9 @@ LARGE = 64 << 20
 
 
 @asynccontextmanager
-async def opened():
+async def opened(options=OPTIONS):
     """A client, closed with the block."""
-    client = HttpClient(OPTIONS)
+    client = HttpClient(options)
     try:
         yield client
     finally:

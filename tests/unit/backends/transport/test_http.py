@@ -4,7 +4,6 @@ import asyncio
 import gc
 import random
 import socket
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -13,18 +12,8 @@ from async_storages.backends.transport.http import HttpClient, HttpOptions, tran
 from async_storages.backends.transport.retries import Retries
 from async_storages.errors import InvalidArgumentException, StorageOperationException, StorageUnavailableException
 from tests.support.patience import TIME_OUT, time_flies
+from tests.support.raw_servers import OPTIONS, opened, serving
 from tests.support.scripted import reply, scripted
-
-PATIENT = HttpOptions(connect_timeout=TIME_OUT, read_timeout=TIME_OUT, pool_timeout=TIME_OUT)
-
-
-@asynccontextmanager
-async def opened(options=PATIENT):
-    client = HttpClient(options)
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 async def fetched(client, url, method="GET", headers=(), body=None):
@@ -133,7 +122,7 @@ async def test_a_closed_client_opens_again():
 
 async def test_a_client_that_is_dropped_closes_its_connections():
     async with scripted(lambda asked: reply()) as server:
-        client = HttpClient(PATIENT)
+        client = HttpClient(OPTIONS)
         await fetched(client, server.url)
         pool = (await client._connections.get()).pool
         del client
@@ -259,30 +248,6 @@ async def test_pauses_grow_to_a_limit(monkeypatch):
 # ---- answers that hold no file
 
 
-@asynccontextmanager
-async def listening(serve):
-    """The URL of a server whose connections `serve` has; they end with the block."""
-    tasks = []
-
-    async def begin(reader, writer):
-        tasks.append(asyncio.current_task())
-        try:
-            await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.transport.abort()
-
-    server = await asyncio.start_server(begin, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 ENDLESS = f"HTTP/1.1 200 Any\r\nContent-Length: {1 << 40}\r\n\r\n".encode()
 
 
@@ -297,7 +262,7 @@ async def read(answers, *, is_error=False, **options):
             await writer.drain()
         await asyncio.Event().wait()
 
-    async with listening(serve) as url, opened(replace(PATIENT, **options)) as client:
+    async with serving(serve) as (url, _), opened(replace(OPTIONS, **options)) as client:
         return await client.read(await client.send("GET", url, {}), is_error=is_error)
 
 
@@ -329,8 +294,8 @@ async def test_interim_answers_do_not_prolong_the_wait():
             await writer.drain()
             await asyncio.sleep(0.001)
 
-    quick = replace(PATIENT, answer_timeout=0.1, pool_timeout=0.1)
-    async with listening(serve) as url, opened(quick) as client:
+    quick = replace(OPTIONS, answer_timeout=0.1, pool_timeout=0.1)
+    async with serving(serve) as (url, _), opened(quick) as client:
         for body in (None, client.body(b""), client.body(b"content")):
             with pytest.raises(StorageUnavailableException, match="no answer in time"):
                 await client.send("PUT", url, {}, body)
