@@ -100,9 +100,10 @@ class Content:
         InvalidArgumentException: An option is wrong, or the source is an upload where no file was chosen.
 
     Attributes:
-        options: The argument `options`, without the options of the storage.
-        size: Bytes, from the declaration, the source or the finished pass. None while unknown. If a file grows or
-            shrinks while it is read, the iteration raises InvalidArgumentException.
+        options: The argument `options`. It does not include the options of the storage.
+        size: The size in bytes. It is the argument `size`, the size of the source, or the number of bytes counted by a
+            complete iteration. None while unknown. If a file grows or shrinks while it is read, the iteration raises
+            InvalidArgumentException.
         image_size: The dimensions, if the content is an image and its header was readable in the stream.
         etag: The ETag that the storage has given to the written file, without quotes. None if it did not tell one.
         max_size: The argument `max_size`.
@@ -171,7 +172,7 @@ class Content:
         self._before_end = until
 
     def let_give_views(self, may: bool) -> None:
-        """Allow or forbid that the iteration yields views of the caller's bytes: see `ByteSource.may_give_views`."""
+        """Allow or forbid the iteration to yield a `memoryview` of the caller's bytes in place of copies."""
         self._source.may_give_views = may
 
     async def measure(self) -> int | None:

@@ -180,7 +180,7 @@ class SweepRefusedException(StorageException):
 
 
 class AccessDeniedException(StorageException):
-    """The backend refused access: the credentials are wrong, a permission is missing, or a signature is invalid."""
+    """Access is refused: credentials, a permission, a signature or a token is wrong, or the storage is read-only."""
 
     http_status = 403
 

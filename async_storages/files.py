@@ -95,7 +95,7 @@ class StoredFile:
 
     @property
     def filename(self) -> str:
-        """The name of the uploaded file. If unknown, the last segment of the key without the prefix of `save`."""
+        """The name of the uploaded file. If unknown, the name in the key: see `original_filename`."""
         return self.known_filename or naming.original_filename(self.name)
 
     @property
@@ -130,12 +130,12 @@ class StoredFile:
 
     @property
     def known_content_type(self) -> str | None:
-        """The stored content type, from an upload, a `get_info` or a sibling column. None if unknown."""
+        """The stored content type, from an upload, a `get_info` or the row: see `FileType`. None if unknown."""
         return self._facts.content_type if self._facts else None
 
     @property
     def known_filename(self) -> str | None:
-        """The cleaned name that the uploader's file had, from an upload or a sibling column. None if unknown."""
+        """The cleaned name that the uploader's file had, from an upload or the row: see `FileType`. None if unknown."""
         said = self._facts.filename if self._facts else None
         return naming.clean_filename(said) if said else None
 
@@ -143,13 +143,16 @@ class StoredFile:
     def known_sha256(self) -> str | None:
         """The SHA-256 of the content in hex. None if unknown.
 
-        It comes from an upload with ``checksums=["sha256"]`` or from a sibling column.
+        It comes from an upload with ``checksums=["sha256"]``, or from the row: see `FileType`.
         """
         return self._facts.sha256 if self._facts else None
 
     @property
     def known_upload_time(self) -> datetime | None:
-        """The upload time, with a time zone, from an upload, a `get_info` or a sibling column. None if unknown."""
+        """The upload time, with a time zone. None if unknown.
+
+        It comes from an upload, a `get_info` or the row: see `FileType`.
+        """
         return self._facts.upload_time if self._facts else None
 
     def __str__(self) -> str:
@@ -398,7 +401,7 @@ class StoredImage(StoredFile):
     def known_placeholder(self) -> str | None:
         """The ThumbHash of the image. None if unknown.
 
-        It comes from an upload to a column with ``placeholder=``, or from that sibling column.
+        It comes from an upload to a column with ``placeholder=``, or from the row: see `ImageType`.
         """
         return self._facts.placeholder if self._facts else None
 

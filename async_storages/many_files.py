@@ -33,7 +33,7 @@ _ONE_VALUE = (str, bytes, bytearray, memoryview)
 class FileUrls(dict[str, str]):
     """A dict of URLs by file id. File objects are keys too, so templates can write ``urls[user.picture]``.
 
-    The dict has no entry for a file without a URL, and none for None.
+    The dict has no entry for None, nor for a file without a URL.
     """
 
     def __getitem__(self, file: str | StoredFile | None) -> str:

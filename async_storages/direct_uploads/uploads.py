@@ -293,7 +293,8 @@ class DirectUploads:
         Raises:
             AccessDeniedException: The key was altered, belongs to another client, or has expired.
             FileNotFoundException: The file was not uploaded, or the upload is already attached.
-            FileExistsException: The upload is already attached and was uploaded again, or another call attaches it now.
+            FileExistsException: The upload is already attached, and the client has sent a file to its URL again. Or
+                another call attaches the upload now.
             FileTooLargeException: The file is too large. The upload is removed.
             InvalidFileTypeException: The validator refuses the content, or it does not match the name. The upload is
                 removed.

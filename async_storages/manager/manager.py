@@ -200,11 +200,11 @@ class StorageManager:
         return self.storage_for(name).identify(name)
 
     def fusion_id(self, file_id: str) -> str:
-        """Return the id itself, because a manager uses fusion ids."""
+        """Return the id that columns store. For a manager it is the same id. `S3Client.fusion_id` adds a scheme."""
         return file_id
 
     def shown_id(self, fusion_id: str) -> str:
-        """Return the id itself, because a manager uses fusion ids."""
+        """Return the id that services return. For a manager it is the same id. `S3Client.shown_id` removes a scheme."""
         return fusion_id
 
     def file(self, file_id: FileName) -> StoredFile:

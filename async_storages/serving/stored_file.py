@@ -59,8 +59,8 @@ class DeliveryOptions(TypedDict, total=False):
         expires_in: Seconds until the presigned URL expires, 1 to 604,800. The default is 3600.
         max_age: Seconds for which the client may cache the response. 0 lets it ask again each time. A redirect is
             cached at most half as long as its URL works. By default, the `UploadOptions.cache_control` of the file
-            applies, but only to the client's own cache, not to shared caches. A file without one is asked for each
-            time.
+            applies, but only to the client's own cache, not to shared caches. If the file has no `cache_control`,
+            the client asks for it each time.
         fresh_for: The longest time in seconds for which a proxied response may be cached, for example the remaining
             time of a URL.
         stable: The time window in which redirects lead to the same URL, so that caches recognise it: see

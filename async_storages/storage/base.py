@@ -63,12 +63,12 @@ class Storage(AbstractStorage):
         location: A text that tells apart storages with equal ids, such as a folder or an endpoint. It holds no secret.
         prefix: The folder that limits the storage, with a slash at its end. Bare keys are relative to it. Empty means
             no limit.
-        chooses_ids: True if the backend chooses the ids of files, as FastDFS does. It keeps at most the extension of a
-            name. Each write makes a new file and replaces none, and `upload` refuses `overwrite=False`.
+        chooses_ids: True if the backend chooses the ids of files, as FastDFS does. Such an id holds at most the
+            extension of the name. Each write makes a new file and replaces none. `upload` refuses `overwrite=False`.
         able_options: The fields of `UploadOptions` that `write` supports. The storage refuses all others.
         upload_options: The options of new files. Options of a column or a call take precedence.
         is_part: True if another storage uses this one for its own operations. The other storage then emits the
-            events, and errors of a server name the storage that failed.
+            events. If this storage fails, the message of the error names it.
     """
 
     scheme: ClassVar[str]
@@ -98,7 +98,10 @@ class Storage(AbstractStorage):
     # ---- lifetime
 
     async def aclose(self) -> None:
-        """Close all connections. Later use raises StorageClosedException until `async with` opens the storage again."""
+        """Close the storage, and its connections of the running event loop.
+
+        Later use raises StorageClosedException until `async with` opens the storage again.
+        """
         self._closed = True
 
     async def __aenter__(self) -> Self:
@@ -246,7 +249,8 @@ class Storage(AbstractStorage):
         It refuses to use a closed storage and to change a read-only one. It converts the name to the id
         `operation.file`. It adds the operation and the id to errors, measures the time, and emits the event.
 
-        On a storage that chooses its ids, a write has no `operation.file` yet, and its name need only be clean.
+        If the storage chooses its ids, a write has no `operation.file` yet. The operation then only checks that the
+        name is clean.
 
         Args:
             name: The operation in errors and events, for example ``"write"`` or ``"stat"``.

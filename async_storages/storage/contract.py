@@ -69,7 +69,7 @@ class AbstractStorage(ABC):
 
     @abstractmethod
     async def delete(self, name: FileName) -> None:
-        """Delete a file. A missing file is no error, unless the server's protocol reports one.
+        """Delete a file. It is not an error if the file does not exist.
 
         Raises:
             DeleteNotSupportedException: The storage is read-only.

@@ -31,8 +31,8 @@ class FastDFSOptions:
             checked.
         passed_over_for: Seconds for which the client avoids a server that twice did not answer in time. Then one
             request checks the server, within `connect_timeout`. With 0 each request waits for the server.
-        answers_kept_for: Seconds for which the client uses a tracker's answer (the server to store to or read from) for
-            other files too, at most ten times. With 0 it asks the tracker each time.
+        answers_kept_for: Seconds for which the client remembers the server that a tracker has named. It uses this
+            server for at most ten more files. With 0 it asks the tracker each time.
         max_connections: The largest number of open connections to one server, per event loop.
         retries: The rule for retries: see `Retries`.
 

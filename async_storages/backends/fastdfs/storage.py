@@ -150,7 +150,7 @@ class FastDFSStorage(PresigningStorage):
         await self._cluster.aclose()
 
     def check_key(self, file_id: FileId) -> None:
-        """Refuse a text that is not a FastDFS id, and the id of another file's metadata."""
+        """Refuse a text that is not a FastDFS id. Refuse also an id that ends with ``-m``: it names stored metadata."""
         Name.parse(file_id.key)
         if file_id.key.endswith("-m"):  # so FastDFS names the file that holds the metadata of another one
             raise InvalidArgumentException("metadata is no file of its own", file_id=str(file_id))
@@ -160,8 +160,8 @@ class FastDFSStorage(PresigningStorage):
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
         """Store the content as a new file: see `Storage.write`.
 
-        A failed or cancelled write leaves no file. The exception: the connection breaks after all bytes were sent and
-        before the id arrives.
+        A failed or cancelled write leaves no file, except in one case. If the connection breaks after all bytes were
+        sent and before the id arrives, a file may stay in FastDFS.
         """
         return await self._write(content, key, naming.original_filename(str(key)))
 

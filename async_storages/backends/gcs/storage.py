@@ -48,8 +48,8 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         service_file: The JSON file of a service account or of a workload identity.
         service_account_info: The content of such a file. Without both, the storage finds the credentials as Google's
             tools do: from ``GOOGLE_APPLICATION_CREDENTIALS``, from gcloud, or from the machine.
-        endpoint_url: The server, for example an emulator. The default is the server in ``STORAGE_EMULATOR_HOST``, which
-            needs no credentials, otherwise Google's.
+        endpoint_url: The server, for example an emulator. None uses the server in ``STORAGE_EMULATOR_HOST``, which
+            needs no credentials. If the variable is not set, None uses Google's server.
         anonymous: True uses no credentials, for emulators and for reading public buckets.
         custom_domain: The domain of a CDN, with or without scheme and path. URLs of `get_path` begin with it.
         querystring_auth: True presigns the URLs of `get_path`.
@@ -60,9 +60,10 @@ class GCSStorage(SignedBucketStorage[StoredObject, StoredObject], has_bucket=Tru
         predefined_acl: The predefined ACL of new objects, except those that browsers upload by presigned URLs. For
             example ``"publicRead"``. Buckets with uniform access refuse it.
         upload_options: Further options of new objects: `UploadOptions` without `expires`, `tags` and the encryption of
-            other providers. Uploads from browsers get the headers at once, and the other options when they are
-            attached.
-        user_project: The id of the project that pays for requests to a requester-pays bucket. Forms do not support it.
+            other providers. A file that a browser uploads gets the headers at once. It gets the other options when
+            `DirectUploads.attach` copies it.
+        user_project: The id of the project that pays for requests to a requester-pays bucket. Presigned forms do not
+            support it.
         part_size: The size of an upload's parts in bytes, a multiple of 256 KiB. Smaller files are sent in one request.
         name: The registered name of the storage.
         read_only: True refuses every write and delete.

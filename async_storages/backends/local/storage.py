@@ -47,8 +47,9 @@ class LocalStorage(PresigningStorage, FolderStorage):
 
     Args:
         root: The folder. The first write creates it, with its parents.
-        base_url: The URL at which the application serves the folder. For example ``"https://example.com/files"``.
-            Without it, URLs are ``file:`` URIs, and the storage cannot presign.
+        base_url: The URL at which the application serves the folder, or only its path. For example
+            ``"https://example.com/files"`` or ``"/files"``. Without it, URLs are ``file:`` URIs, and the storage
+            cannot presign.
         secret_key: The secret that signs URLs, or several secrets for rotation. The last one signs.
         name: The registered name of the storage.
         read_only: True refuses every write and delete.
@@ -56,7 +57,8 @@ class LocalStorage(PresigningStorage, FolderStorage):
         upload_options: The options of new files. A folder supports the `UploadOptions` that are headers.
 
     Raises:
-        InvalidArgumentException: The `base_url` is not an http or https URL, or the secret is empty.
+        InvalidArgumentException: The `base_url` begins with none of ``http://``, ``https://`` and ``/``. Or the secret
+            is empty.
 
     Example:
         >>> storage = LocalStorage("files", base_url="http://localhost:8000/files", secret_key="…")
@@ -307,7 +309,7 @@ class LocalStorage(PresigningStorage, FolderStorage):
         content_type: str | None = None,
         content_length: int | None = None,
     ) -> str:
-        """Store the content of a request with a PUT or POST token, within its limits. Return the fusion id.
+        """Store the content of a request with a PUT or POST token, within its limits. Return the file id.
 
         Args:
             request: The result of `verify_presigned`.

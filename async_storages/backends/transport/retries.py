@@ -16,13 +16,14 @@ __all__ = ["Retries", "Tries", "retry_after"]
 class Retries:
     """The rule for retries after temporary failures: pauses that grow exponentially, with jitter.
 
-    A pause lasts between half of its span and all of it. It is at least as long as the server's ``Retry-After``.
+    The longest pause is `base` at first. It doubles with each failure, up to `cap`. Each pause has a random length
+    between half of the longest and the longest. It is at least as long as the server's ``Retry-After``.
 
     Attributes:
         attempts: The largest number of attempts of a request, at least 1.
         base: The longest first pause in seconds.
         cap: The longest pause in seconds, unless the server demands more.
-        within: Seconds after the first failure after which no further attempt begins.
+        within: The time for retries in seconds, counted from the first failure. No attempt begins after it.
 
     Raises:
         InvalidArgumentException: `attempts` is below 1, or a number of seconds is negative.

@@ -1,6 +1,6 @@
 """File columns and the ledger's tables in Alembic's migrations.
 
-Alembic 1.18 and newer load `plugin` by its entry point. For an older Alembic, add two lines to env.py:
+Alembic 1.18 and newer load the plugin of this package by themselves. With an older Alembic, add two lines to env.py:
 
 ```python
 from async_storages.integrations import alembic as file_columns

@@ -53,7 +53,8 @@ def render_item(kind: str, item: Any, context: "AutogenContext") -> str | Litera
         The Python expression. False for every other item, which Alembic then renders itself.
 
     Raises:
-        InvalidArgumentException: `async_storages_render` is neither ``"plain"`` nor ``"class"``.
+        InvalidArgumentException: The option ``async_storages_render`` of ``context.configure`` is neither ``"plain"``
+            nor ``"class"``.
     """
     if kind != "type" or not _is_file_type(item):
         return False

@@ -69,9 +69,10 @@ class FileModelView(ModelView):
         return [each for each in columns if each not in hidden]
 
     async def get_object_for_edit(self, request: Request) -> Any:
-        """Return the row. For a submitted form, add the files of the row to the form and remove its empty file inputs.
+        """Return the row, and prepare a submitted form.
 
-        Otherwise SQLAdmin would replace an empty input by the file of the row, and upload that file again.
+        It adds the files of the row to the form, and removes the file inputs that the user left empty. Otherwise
+        SQLAdmin would put the file of the row into an empty input, and upload that file again.
         """
         row = await super().get_object_for_edit(request)
         if row is not None and request.method == "POST":

@@ -33,7 +33,7 @@ class FileModelView(ModelView):
 
     Example:
         >>> from starlette_admin.contrib.sqla import Admin
-        >>> admin = Admin(engine, secret_key=secret)
+        >>> admin = Admin(enable_file_tracking(async_sessionmaker(engine)), secret_key=secret)
         >>> admin.add_view(FileModelView(Document, icon="fa fa-file"))
     """
 

@@ -69,4 +69,8 @@ class StorageContract(  # pytest runs the last base first
     ReadContract,
     IdentityContract,
 ):
-    """All groups of the contract."""
+    """The tests that every storage passes.
+
+    To test a storage of your own, subclass it and override the fixture `storage`. The name of each test begins with its
+    group, such as ``read`` or ``write``.
+    """

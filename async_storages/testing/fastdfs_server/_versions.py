@@ -63,5 +63,5 @@ VERSIONS = {
         ),
     )
 }
-"""The versions of FastDFS that a server can be, by their numbers."""
+"""The versions of FastDFS that a `FastDFSServer` can imitate, by their numbers."""
 NEWEST = "6.16.1"

@@ -22,7 +22,8 @@ class FaultProxy:
     """A TCP proxy on this machine that makes connections fail as a test chooses.
 
     Without faults it is transparent: it passes on bytes, ends and resets. It slows a sender down to the receiver's
-    pace, so it needs about 256 KiB per connection. It passes headers on whole.
+    pace, so it needs about 256 KiB per connection. It waits until a header is complete, and then passes
+    it on.
 
     Args:
         upstream_host: The server to connect to for each client. If the connection fails, the proxy resets the client.

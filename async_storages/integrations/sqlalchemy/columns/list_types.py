@@ -31,8 +31,8 @@ class FileListType(TypeDecorator[FileList[Any]]):
     """A column that holds a list of file ids and loads as a `FileList`.
 
     Assign a list or tuple of values that a `FileType` takes. None is NULL, and ``[]`` is an empty list. The database
-    stores the fusion ids as JSON. With `facts`, one object with the facts follows the ids. On PostgreSQL the column is
-    JSONB, and a GIN index finds rows by their files.
+    stores the fusion ids as a JSON array. With `facts`, the last item of the array is an object. It holds the facts of
+    each id. On PostgreSQL the column is JSONB, and a GIN index finds rows by their files.
 
     Args:
         storage: As for `FileType`.
@@ -165,11 +165,11 @@ class ImageListType(FileListType):
     """A column that holds a list of images. It is a `FileListType` that loads `StoredImage` objects.
 
     Args:
-        storage: As for `FileListType`, like the options up to `upload_options`.
+        storage: As for `FileListType`. The options that are not listed here are also the same as there.
         facts: As for `FileListType`. Further facts are ``"width"`` and ``"height"``, which you can only use together,
             and ``"placeholder"``, the ThumbHash that the flush makes.
-        variants: The variants of each image. The flush makes and stores them with the image, and they are removed with
-            it: see docs/how-to/variants.md.
+        variants: The variants of each image. `Variant.when` decides when a variant is made. The variants are removed
+            with the image: see docs/how-to/variants.md.
 
     Raises:
         InvalidArgumentException: As for `FileListType`.

@@ -59,16 +59,17 @@ class FileType(TypeDecorator[StoredFile]):
         shared: Has no effect. Several rows may name one file in any case, and the file stays until no row names it.
         folder: The folder for assigned content. The content gets a fresh key in it.
         upload_to: A function that replaces `folder`. It is called with the object and the clean file name when content
-            is uploaded. It returns a folder, with a slash at its end, or an exact key, which must be free. Keys of
-            related objects and Python defaults are set before the call. Reading a column that only the INSERT fills
-            raises an error.
+            is uploaded. It returns a folder, with a slash at its end, or an exact key, which must be free. The
+            function may read foreign keys, and defaults that Python computes. If it reads a value that only the INSERT
+            produces, such as an autoincrement key, the flush raises an error.
         validators: Checks of content before it is uploaded, such as `FileValidator`.
         exclusive: True promises that no other row, of any table, ever names a file of this column. It saves
             the two queries of each commit that replaces or deletes files. If another row breaks the promise, that row
             loses its file.
         upload_options: Options for serving, encrypting and keeping its files. They override the storage's options.
         size: The name of a sibling attribute for the size in bytes. An assigned file that knows its size, such as an
-            upload, sets the attribute. Any other file sets it to None. The files of loaded rows then know their size.
+            upload, sets the attribute. Any other file sets it to None. When a row is loaded, its file gets the size
+            from this attribute.
         content_type: The name of a sibling attribute for the stored content type. It works like `size`.
         filename: The name of a sibling attribute for the clean name of the uploaded file. It works like `size`.
         sha256: The name of a sibling attribute for the SHA-256 of the content in hex. Uploads to this column compute
@@ -291,12 +292,12 @@ class ImageType(FileType):
 
     Args:
         storage: As for `FileType`.
-        length: As for `FileType`, like all options that are not listed here.
+        length: As for `FileType`. The options that are not listed here are also the same as there.
         width: The name of a sibling attribute for the width in pixels. An assigned image with known dimensions, such as
             the result of `save`, sets the attribute. Any other image sets it to None.
         height: The name of a sibling attribute for the height in pixels. It works like `width`.
-        variants: The variants of each image. The flush makes and stores them with the image, and they are removed with
-            it: see docs/how-to/variants.md.
+        variants: The variants of each image. `Variant.when` decides when a variant is made. The variants are removed
+            with the image: see docs/how-to/variants.md.
         placeholder: The name of a sibling attribute for the image's ThumbHash, which the flush makes.
         variant_links: The URLs of the variants with ``when="request"`` and ``when="worker"``. A request to such a URL
             makes the variant.
@@ -360,7 +361,8 @@ class ImageType(FileType):
         """Declare variants for the images of this column.
 
         Raises:
-            InvalidArgumentException: A column cannot have one of the recipes.
+            InvalidArgumentException: A name looks like the key of an upload. Or a recipe has ``when="request"``, and
+                the column has no `variant_links`.
         """
         check_recipes(variants, has_links=self.variant_links is not None)
         self.variants = self.storage_ref.variants = variants

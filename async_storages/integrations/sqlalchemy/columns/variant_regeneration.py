@@ -68,8 +68,9 @@ async def regenerate_variants(
     """Make the variants that the images of a column lack.
 
     You can stop it and run it again. Several processes can run it at once. It downloads each image once, into a
-    temporary file. It reads rows in the order of the primary key, and processes the rows of a batch in any order. That
-    way several processes share the work. If a row stops naming its image meanwhile, the new variants are removed again.
+    temporary file. It reads rows in the order of the primary key, and processes the rows of a batch in a random order.
+    So several processes seldom work on the same image. If a row stops naming its image meanwhile, the new variants are
+    removed again.
 
     Args:
         engine: The database.

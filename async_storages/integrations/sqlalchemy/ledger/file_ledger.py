@@ -49,8 +49,8 @@ class FileLedger:
         name: The name of the ledger's table.
         grace: How long a file may exist before a transaction names it, above 0. The ledger extends this time while an
             upload goes on.
-        retain: How long a file stays after the last row that named it is gone, 0 or more. Set it to the longest time by
-            which you may set the database back in a restore.
+        retain: How long a file stays after the last row that named it is gone, 0 or more. If you may restore the
+            database to an earlier moment, set it to the longest time that you may go back.
         lease: How long a worker may take for files it has condemned, above 0. Then another worker takes over.
         references: Functions that know ids which are stored elsewhere. The worker calls each function with a connection
             and ids. The function returns the ids that are in use, directly or as an awaitable.
@@ -334,15 +334,16 @@ class FileLedger:
         inventory: bool = False,
         prefix: str | None = None,
     ) -> int:
-        """Find and doom files that became unreferenced unnoticed: after raw SQL, cascades and bulk statements.
+        """Find unreferenced files that no session has noticed, for example after raw SQL, cascades or bulk statements.
 
-        It deletes nothing. `drain` deletes the doomed files, after it has searched the rows again.
+        It deletes nothing, and only marks these files as doomed. `drain` deletes doomed files, after it has searched
+        the rows again.
 
         Args:
             older_than: Ignore files that the ledger has known for a shorter time. In an inventory, ignore younger
                 files.
-            force: True dooms any number of files. Otherwise the sweep refuses more than ten files if they are also more
-                than a tenth of all.
+            force: True dooms any number of files. False raises if there are more than ten of them, and more than a
+                tenth of all files.
             inventory: True also lists the storages, for files that neither a row nor the ledger knows. Such files exist
                 after you restored the database to an earlier day. The inventory only looks at keys that `save` and
                 flushes generate, in the folders of the columns.

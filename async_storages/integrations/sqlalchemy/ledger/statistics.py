@@ -22,7 +22,7 @@ class LedgerStats:
         live: Files that rows name, pinned files, and files that the next sweep will find unreferenced.
         doomed: Files that wait for a worker, or for the end of `retain`.
         deleting: Files that a worker is deleting, or will try to delete again after a failure.
-        pinned: Those of the live files that stay although no row names them.
+        pinned: The live files that are pinned. They stay even if no row names them.
         overdue: Seconds that the oldest work, including variants, has waited for a worker. It grows if no worker runs.
         unindexed: Columns without an index, as ``table.column``. A search for a file reads the whole table.
         variants: Images whose variants wait for a worker.

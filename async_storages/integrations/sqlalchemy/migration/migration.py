@@ -60,7 +60,7 @@ class Migration:
         files_per_second: The largest number of files that the movers of this process begin per second.
         bytes_per_second: The largest number of bytes that they read per second, from the source and from copies they
             check.
-        lease: How long a mover may take for a file. If it was killed, its files wait until then.
+        lease: How long a mover may take for a file. The files of a killed mover wait until this time is over.
         name: The name of the table of moves.
 
     Attributes:
@@ -158,7 +158,9 @@ class Migration:
     async def plan(
         self, *, retry: bool = False, dry_run: bool = False, on_progress: Callable[[Planned], object] | None = None
     ) -> Planned:
-        """Enter the files of the source that rows name. Call it again as the application uploads further files.
+        """Enter into the table of moves each file of the source that a row names.
+
+        Call it again as the application uploads further files.
 
         Args:
             retry: True also plans missing and failed files again.
@@ -169,7 +171,8 @@ class Migration:
             The numbers of rows and of planned files.
 
         Raises:
-            RouteNotSupportedException: The storage of a column with such files does not serve the target.
+            RouteNotSupportedException: A column names files of the source, but its storage does not serve ids of the
+                target.
             SweepRefusedException: A table of file columns is not in the database, or hides rows from this role.
             InvalidArgumentException: The database contains a ledger, but the migration got none.
         """

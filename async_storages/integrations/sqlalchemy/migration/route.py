@@ -20,7 +20,8 @@ class MovingFile:
 
     Attributes:
         file_id: Its id in the source.
-        filename: Its clean name for people: from the column for it, else from the source, else from the id.
+        filename: Its clean name for people. It comes from the row if the row stores the name, else from the source,
+            else from the id.
         info: The source's facts about the file.
     """
 

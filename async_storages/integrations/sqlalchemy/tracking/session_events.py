@@ -50,8 +50,8 @@ def enable_file_tracking[Target: Trackable](
 
     The flush uploads pending content. If the transaction ends without a commit, the session removes these new files. It
     also removes files from `Storage.save` that you assigned in the transaction. After a commit, it removes the files of
-    rows that were deleted or got another file. A rollback never removes files whose ids you assigned, nor files that
-    you stored with `Storage.upload`.
+    rows that were deleted or got another file. A rollback never removes files that you assigned by their ids as
+    strings, nor files that you stored with `Storage.upload`.
 
     With a ledger, all this also holds through crashes. The ledger's worker then removes the files.
 
