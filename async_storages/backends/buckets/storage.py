@@ -206,7 +206,7 @@ class BucketStorage[Found, Listed: Keyed](PresigningStorage, FolderStorage):
         return other
 
     async def write(self, content: Content, key: FileName, *, overwrite: bool = True) -> str:
-        """Store the content under the key: see `Storage.write`. Content from 8 MiB on is sent in parts.
+        """Store the content under the key: see `Storage.write`. Content of more than 8 MiB is sent in parts.
 
         On S3 a stream of unknown size can be up to 78 GiB long. With `max_size` the limit is `max_size`, at most 48.8
         TiB.
