@@ -107,7 +107,7 @@ class S3BucketAdmin:
         actions = f"<Expiration>{ended}</Expiration>{_abort(min(days, _LONGEST_UPLOAD))}"
         await self._add_rule("expire", f"async-storages:{prefix}", prefix, actions)
 
-    async def expire_uploads(self, prefix: str = "", *, days: int = _LONGEST_UPLOAD) -> None:
+    async def expire_uploads(self, prefix: str = "", *, days: int = 7) -> None:
         """Add a rule by which the server deletes unfinished multipart uploads after some days. Files stay.
 
         A process that is killed leaves such uploads. They cost as much as files, and listings do not show them.
