@@ -18,8 +18,8 @@ REASONS: dict[str, dict[str, str]] = {
         "": "The speed differs by up to 5 % from run to run.",
     },
     "moving": {
-        "last tenth": "Tests of the library ran at the same time, more of them during the last tenths. The fastest tenth "
-        "is one of the middle.",
+        "last tenth": "Tests of the library ran at the same time, more of them during the last tenths. The fastest "
+        "tenth is one of the middle.",
         "to S3": "A move does more than a copy: it enters the file in a table, checks the copy, and updates the rows.",
     },
     "orm_load": {
