@@ -32,8 +32,8 @@ _GCS_PERMISSIONS = {
 }
 S3_CORS = "where browsers upload or read directly: await storage.bucket_admin.allow_origins(['https://…'])"
 S3_LIFECYCLE = (
-    "add a lifecycle rule that aborts incomplete multipart uploads after some days, which cost money and are listed "
-    "nowhere; await storage.bucket_admin.expire('pending/', days=1) adds one for direct uploads"
+    "killed uploads leave parts, which cost money and which listings do not show: run once "
+    "await storage.bucket_admin.expire_uploads(), and the server deletes them after 7 days"
 )
 
 

@@ -1,9 +1,11 @@
 """Files and rows move, and stay together: what a user sees of plan, run, rollback and finish."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 
 from async_storages import (
     FileGoneException,
@@ -365,3 +367,13 @@ async def test_the_table_says_what_was_done(app, papers, move):
     assert (row.source, row.target, row.state, row.bytes) == (old.file_id, (await file_of(app)).file_id, "moved", 1)
     assert row.checksum == "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
     assert row.attempts == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_the_settings_of_the_guide_are_taken_by_postgresql(app):
+    page = Path(__file__).parents[3].joinpath("docs", "how-to", "migrating-rows.md").read_text(encoding="utf-8")
+    [statement] = re.findall(r"^```sql\n(ALTER TABLE file_moves .*?)^```", page, re.DOTALL | re.MULTILINE)
+    async with app.engine.begin() as connection:
+        await connection.exec_driver_sql(statement)
+        set_ = await connection.scalar(text("SELECT reloptions FROM pg_class WHERE relname = 'file_moves'"))
+    assert set_ == ["autovacuum_vacuum_scale_factor=0.01", "autovacuum_analyze_scale_factor=0.01"]

@@ -193,3 +193,34 @@ async def test_a_copy_in_a_bucket_is_checked_by_its_etag(engine, tmp_path, bucke
     bucket.stream, bucket.stat = streamed, asked
     there = await moved(engine, folder, bucket, file)
     assert (there.contents, called) == ([content], ["stat", "stream"]), "called by this test alone"
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked"),
+    [(None, ["stat", "stream"]), ("0" * 32, ["stream", "stream"])],
+    ids=["none", "of other bytes"],
+)
+async def test_an_answer_that_does_not_confirm_the_bytes_is_not_believed(engine, tmp_path, s3, answered, asked):
+    """Without an ETag the copy is looked at. With another one, as SSE-KMS gives it, the copy is read."""
+    called = []
+    write, stream, stat = s3.write, s3.stream, s3.stat
+
+    async def written(content, *args, **options):
+        file_id = await write(content, *args, **options)
+        content.etag = answered
+        return file_id
+
+    def streamed(name, *args, **options):
+        called.append("stream")
+        return stream(name, *args, **options)
+
+    def looked(name, *args, **options):
+        called.append("stat")
+        return stat(name, *args, **options)
+
+    folder = LocalStorage(tmp_path / "files")
+    file = await folder.save(b"content", "a.bin")
+    s3.write, s3.stream, s3.stat = written, streamed, looked
+    there = await moved(engine, folder, s3, file)
+    assert there.contents == [b"content"]
+    assert [*called[:1], called[-1]] == asked, "the last ones are called by this test"

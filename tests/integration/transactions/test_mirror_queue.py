@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from async_storages import InvalidArgumentException, MirroredStorage, events, registry
@@ -447,3 +447,16 @@ async def test_variants_are_copied_and_deleted_with_their_original(photos, prima
     assert (await all_files(primary), await all_files(mirror)) == (set(), set())
     async with sessions() as session:
         assert await session.scalar(select(func.count()).select_from(class_)) == 0
+
+
+async def test_a_pass_without_work_asks_once_for_copies(ledger, marked):
+    asked = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        asked.extend(each for each in values if each == "copy")
+
+    event.listen(Engine, "before_cursor_execute", note)
+    await ledger.drain()
+    event.remove(Engine, "before_cursor_execute", note)
+    assert asked == ["copy"]
